@@ -1,0 +1,106 @@
+"""Sizes, and how a canvas of any size is drawn by a model that has a favourite one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from engine.errors import InvalidRequest
+
+MIN_SIDE = 64
+MAX_SIDE = 4096
+MAX_ASPECT = 4.0
+
+
+@dataclass(frozen=True, order=True)
+class Size:
+    """Width and height in pixels, both at least 1."""
+
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        for name, value in (("width", self.width), ("height", self.height)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InvalidRequest(f"A {name} of {value!r}.", "Sizes are whole pixels, at least 1.")
+
+    @property
+    def area(self) -> int:
+        return self.width * self.height
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+def check_canvas(size: Size) -> None:
+    """Refuse canvases the engine cannot draw.
+
+    Raises:
+        InvalidRequest: a side outside 64-4096 px, or longer than four times the other.
+    """
+    for name, value in (("width", size.width), ("height", size.height)):
+        if not MIN_SIDE <= value <= MAX_SIDE:
+            raise InvalidRequest(
+                f"The canvas {name} is {value} px.", f"Choose {MIN_SIDE} to {MAX_SIDE} px for each side."
+            )
+    aspect = max(size.width, size.height) / min(size.width, size.height)
+    if aspect > MAX_ASPECT:
+        raise InvalidRequest(
+            f"The canvas {size} is {aspect:.3g} times as long as it is wide.",
+            f"Choose a shape between {MAX_ASPECT:.0f}:1 and 1:{MAX_ASPECT:.0f}; generate a part of a longer canvas.",
+        )
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a working picture covers a canvas: one uniform scale, then a centred crop. Nothing is stretched.
+
+    Attributes:
+        canvas: what the artist asked for.
+        working: what the model draws; multiples of its stride.
+    """
+
+    canvas: Size
+    working: Size
+
+    @property
+    def scale(self) -> float:
+        """Canvas pixels per working pixel: the smallest scale at which the working picture covers the canvas."""
+        return max(self.canvas.width / self.working.width, self.canvas.height / self.working.height)
+
+    @property
+    def window(self) -> tuple[float, float, float, float]:
+        """The part of the working picture that is the canvas: (left, top, right, bottom) in working pixels."""
+        width, height = self.canvas.width / self.scale, self.canvas.height / self.scale
+        left, top = (self.working.width - width) / 2, (self.working.height - height) / 2
+        return left, top, left + width, top + height
+
+
+def working_size(canvas: Size, *, stride: int, native_area: int) -> Framing:
+    """Choose the size at which a model draws a canvas (our choice).
+
+    Both sides are multiples of `stride`; the area is near `native_area`, where the model was trained; of the sizes
+    within a quarter of it the one that crops least wins, then the one nearest in area.
+
+    Args:
+        canvas: 64-4096 px a side, at most 4:1.
+        stride: what both working sides must be multiples of, in pixels.
+        native_area: the area the model was trained at, in square pixels.
+
+    Raises:
+        InvalidRequest: see `check_canvas`.
+    """
+    check_canvas(canvas)
+    aspect = canvas.width / canvas.height
+    best: tuple[float, Framing] | None = None
+    longest = math.ceil(math.sqrt(native_area * MAX_ASPECT) / stride) + 2
+    for columns in range(1, longest + 1):
+        for rows in {max(1, math.floor(columns / aspect)), math.ceil(columns / aspect)}:
+            framing = Framing(canvas, Size(columns * stride, rows * stride))
+            ratio = framing.working.area / native_area
+            cropped = 1 - canvas.area / framing.scale**2 / framing.working.area
+            cost = abs(math.log(ratio)) + 4 * cropped
+            if best is None or cost < best[0]:
+                best = (cost, framing)
+    assert best is not None
+    return best[1]
