@@ -1,0 +1,142 @@
+"""A folder with one PNG a layer and a manifest, `stack.json`, that says how they lie on each other.
+
+    apple/
+        01-background.png
+        02-foreground.png
+        ...
+        stack.json
+
+File names are by place and role, so that layer names may be anything. Nothing in an existing folder is deleted. Files
+of such names are replaced if the folder has a manifest of ours; without one they are somebody else's, and saving is
+refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UnreadableFile, UnwritableFile
+from engine.formats import files
+from engine.formats.files import check_canvas, check_file, check_layers, damaged, reading, replacing, writing
+from engine.formats.images import decode, encode
+from engine.geometry import Size
+from engine.layers import BlendMode, Layer, LayerStack, Role
+
+MANIFEST = "stack.json"
+_FORMAT = "layerfusion-stack"
+_VERSION = 1
+_MAX_MANIFEST = 2**20
+_FAR = 2**20
+_LAYER_FILE = re.compile(rf"\d+-({'|'.join(role.value for role in Role)})\.png")
+
+
+def save(stack: LayerStack, path: Path) -> None:
+    """Write a stack; see `engine.formats.save`. All files are complete before the first takes its place."""
+    new = not path.exists()
+    names = [f"{number:02}-{layer.role.value}.png" for number, layer in enumerate(stack, start=1)]
+    with writing(path):
+        path.mkdir(exist_ok=True)
+    try:
+        _check_ours(path)
+        with ExitStack() as staged:  # left in reverse: the manifest is entered first and so takes its place last
+            staged.enter_context(replacing(path / MANIFEST)).write(_to_json(stack, names))
+            for name, layer in zip(names, stack, strict=True):
+                staged.enter_context(replacing(path / name)).write(encode(layer.pixels))
+    except BaseException:
+        if new:
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def load(path: Path) -> LayerStack:
+    """Read a stack; see `engine.formats.load`. Only files directly in the folder are opened."""
+    if not path.is_dir():
+        why = "is not a folder" if path.exists() else "does not exist"
+        raise UnreadableFile(f"“{path}” {why}.", "Name a folder of layers, or a file ending in .psd or .ora.")
+    manifest = path / MANIFEST
+    with reading(manifest, "layer manifest"):
+        check_file(manifest)
+        if manifest.stat().st_size > _MAX_MANIFEST:
+            raise damaged(manifest, "layer manifest")
+        values: Any = json.loads(manifest.read_bytes())
+        if values["format"] != _FORMAT or values["version"] != _VERSION:
+            raise UnreadableFile(f"“{manifest}” is of another version.", "Update layerfusion.")
+        size = Size(values["width"], values["height"])
+        check_canvas(manifest, size.width, size.height)
+        check_layers(manifest, len(values["layers"]), 0)
+        layers: list[Layer] = []
+        for entry in values["layers"]:
+            layers.append(_to_layer(path, entry))
+            check_layers(manifest, len(values["layers"]), sum(layer.size.area for layer in layers))
+        return LayerStack(name=str(values["name"])[:255], size=size, layers=tuple(layers))
+
+
+def check_writable(path: Path) -> None:
+    """Whether `save` could make or fill this folder; leaves nothing behind.
+
+    Raises:
+        UnwritableFile: it could not.
+    """
+    if path.exists() and not path.is_dir():
+        raise UnwritableFile(f"“{path}” is a file.", "Choose another name for the folder.")
+    if path.is_dir():
+        _check_ours(path)
+        files.check_writable(path / MANIFEST)
+    else:
+        files.check_writable(path)
+
+
+def _check_ours(folder: Path) -> None:
+    """Refuse a folder with files of our names and no manifest of ours."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        if json.loads((folder / MANIFEST).read_bytes())["format"] == _FORMAT:
+            return
+    with writing(folder):
+        taken = [file for file in folder.iterdir() if file.name == MANIFEST or _LAYER_FILE.fullmatch(file.name)]
+    if taken:
+        raise UnwritableFile(f"“{min(taken)}” is in the way: it is not one of ours.", "Choose another folder.")
+
+
+def _to_json(stack: LayerStack, names: list[str]) -> bytes:
+    entries = [
+        {
+            "file": name,
+            "name": layer.name,
+            "role": layer.role.value,
+            "offset": list(layer.offset),
+            "blend": layer.blend.value,
+            "opacity": layer.opacity,
+            "visible": layer.visible,
+        }
+        for name, layer in zip(names, stack, strict=True)
+    ]
+    head = {"format": _FORMAT, "version": _VERSION, "name": stack.name}
+    values = {**head, "width": stack.size.width, "height": stack.size.height, "layers": entries}
+    return (json.dumps(values, indent=2) + "\n").encode()
+
+
+def _to_layer(folder: Path, entry: dict[str, Any]) -> Layer:
+    name = entry["file"]
+    if not isinstance(name, str) or Path(name).name != name or "\\" in name or ":" in name:
+        raise UnreadableFile(f"“{folder / MANIFEST}” names the file {name!r}.", "Layers must lie beside the manifest.")
+    x, y = entry["offset"]
+    if not all(isinstance(value, int) and abs(value) <= _FAR for value in (x, y)):
+        raise ValueError(f"offset {x}, {y}")
+    picture = folder / name
+    with reading(picture, "PNG picture"):
+        check_file(picture)
+        pixels = decode(picture.read_bytes(), f"“{picture}”")
+    return Layer(
+        name=entry["name"],
+        role=Role(entry["role"]),
+        pixels=pixels,
+        offset=(x, y),
+        blend=BlendMode(entry["blend"]),
+        opacity=float(entry["opacity"]),
+        visible=bool(entry["visible"]),
+    )
