@@ -79,8 +79,9 @@ class Framing:
 def working_size(canvas: Size, *, stride: int, native_area: int) -> Framing:
     """Choose the size at which a model draws a canvas (our choice).
 
-    Both sides are multiples of `stride`; the area is near `native_area`, where the model was trained; of the sizes
-    within a quarter of it the one that crops least wins, then the one nearest in area.
+    Both sides are multiples of `stride`. Of all such sizes with about the canvas's shape the one of least cost wins:
+    |ln(area / native_area)| + 4 x (the share of the picture that is cropped away). Away from its native area a model
+    draws worse; what is cropped is drawn for nothing. Less than one stride is cropped, in one direction only.
 
     Args:
         canvas: 64-4096 px a side, at most 4:1.

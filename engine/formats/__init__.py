@@ -23,7 +23,7 @@ from engine.formats import files, ora, png, psd
 from engine.formats.images import load_image
 from engine.layers import LayerStack
 
-__all__ = ["check_writable", "load", "load_image", "save"]
+__all__ = ["check_writable", "is_folder", "load", "load_image", "save"]
 
 _BY_SUFFIX: dict[str, ModuleType] = {".psd": psd, ".ora": ora}
 
@@ -54,10 +54,19 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     Raises:
         UnknownFormat, UnwritableFile: as `save` would.
     """
-    if _format_of(path) is png:
+    if is_folder(path):
         png.check_writable(Path(path))
     else:
         files.check_writable(Path(path))
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether the path means a folder of PNGs.
+
+    Raises:
+        UnknownFormat: a suffix no writer exists for.
+    """
+    return _format_of(path) is png
 
 
 def _format_of(path: str | os.PathLike[str]) -> ModuleType:

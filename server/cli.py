@@ -1,0 +1,132 @@
+"""The command `layerfusion`.
+
+Exit codes: 0 done; 2 wrong usage or input, or an output that cannot be written; 1 anything else; 130 stopped with
+Ctrl-C. Whatever is wrong is said in one line on the error stream.
+
+Nothing heavy is imported here: each command imports torch and the like when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any, NoReturn, get_args
+
+from engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
+from engine.geometry import Size
+from engine.request import MAX_FOREGROUNDS, HarmonyMode
+from server.commands import doctor, export, generate, models, plugin
+from server.console import CommandError, UsageError, be_forgiving, say
+
+_WRONG_INPUT = (InvalidRequest, FileError, UnknownModel)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line, `sys.argv` by default, and return its exit code."""
+    be_forgiving((sys.stdout, sys.stderr))
+    try:
+        arguments = _parser().parse_args(argv)
+        arguments.run(arguments)
+    except UsageError as error:
+        return _fail(2, error)
+    except EngineError as error:
+        return _fail(2 if isinstance(error, _WRONG_INPUT) else 1, error)
+    except CommandError as error:
+        return _fail(1, error)
+    except KeyboardInterrupt:
+        return _fail(130, "Stopped.")
+    return 0
+
+
+def _fail(code: int, reason: object) -> int:
+    say(f"layerfusion: {reason}", sys.stderr)
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse without abbreviations, and with one sentence in the place of a usage dump."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[0].upper()}{message[1:].rstrip('.')}. See: {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="layerfusion",
+        description="Draws foreground, background and their harmonised blend together, as layers with alpha.",
+    )
+    parser.add_argument("--version", action="version", version=f"layerfusion {metadata.version('layerfusion')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_generate(commands)
+    convert = commands.add_parser("export", help="convert a layered file", description="Convert a layered file.")
+    convert.add_argument("source", metavar="IN", help="FILE.psd, FILE.ora or a folder of layers")
+    convert.add_argument("out", metavar="OUT", help="FILE.psd, FILE.ora or a folder (a name ending in /)")
+    convert.set_defaults(run=export.run)
+    _add_plugin(commands)
+    for name, run, what in (
+        ("models", models.run, "list the models this machine has"),
+        ("doctor", doctor.run, "check the installation and say what would make it faster"),
+    ):
+        commands.add_parser(name, help=what, description=f"{what.capitalize()}.").set_defaults(run=run)
+    return parser
+
+
+def _add_generate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "generate",
+        help="draw a layered picture",
+        description="Draw a layered picture from a prompt for each foreground and one for the background.",
+        epilog='Example: layerfusion generate "a red apple" --background "a beach at sunset" --out apple.psd',
+    )
+    parser.set_defaults(run=generate.run)
+    add = parser.add_argument
+    add("foregrounds", metavar="FG", nargs="+", help=f"what stands in front, bottom first; 1 to {MAX_FOREGROUNDS}")
+    add("--background", metavar="BG", required=True, help="what lies behind")
+    add("--blended", metavar="P", help="what the whole picture shows (default: made of the other prompts)")
+    add("--negative", metavar="P", default="", help="what to avoid, in every layer")
+    add("--seed", metavar="N", type=int, default=0, help="the same number gives the same picture (default: 0)")
+    add("--steps", metavar="N", type=int, help="denoising steps (default: the model's)")
+    add("--guidance", metavar="X", type=float, help="how closely to follow the prompts (default: the model's)")
+    add(
+        "--size",
+        metavar="WxH",
+        type=_size,
+        help="canvas in pixels (default: 512x512, or the kept foreground's own size)",
+    )
+    add(
+        "--keep-foreground",
+        metavar="FILE.png",
+        help="keep this cut-out as the first foreground, byte for byte, and draw the rest around it; FG then says what "
+        "it shows; it keeps its size, is centred on the canvas, and may be larger",
+    )
+    add(
+        "--harmony",
+        choices=get_args(HarmonyMode),
+        default="clean",
+        help="how Shadow and Light are made (default: clean)",
+    )
+    add("--model", metavar="NAME", default="tiny", help="see `layerfusion models` (default: tiny)")
+    add("--masks", action="store_true", help="also write a sheet of the attention masks over the steps")
+    add("--out", metavar="OUT", required=True, help="FILE.psd, FILE.ora or a folder for PNGs (a name ending in /)")
+
+
+def _add_plugin(commands: Any) -> None:
+    parser = commands.add_parser("plugin", help="the plugin for Krita", description="The plugin for Krita.")
+    parser.set_defaults(run=plugin.run)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    build = actions.add_parser("build", help="make the zip Krita imports", description="Make the zip Krita imports.")
+    build.add_argument("--out", metavar="DIR", default=".", help="folder to write it to (default: this one)")
+    actions.add_parser("install", help="put it into your Krita", description="Put the plugin into your Krita.")
+
+
+def _size(text: str) -> Size:
+    match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"“{text}” is no size; write width x height, for example 512x512")
+    return Size(int(match[1]), int(match[2]))

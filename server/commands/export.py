@@ -1,0 +1,20 @@
+"""`layerfusion export`: one layered file into another."""
+
+from __future__ import annotations
+
+import argparse
+
+from engine import formats
+from server.console import list_layers
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Convert `arguments.source` to `arguments.out`.
+
+    Raises:
+        FileError: see `formats.load` and `formats.save`.
+    """
+    formats.check_writable(arguments.out)
+    stack = formats.load(arguments.source)
+    formats.save(stack, arguments.out)
+    list_layers(stack, arguments.out)

@@ -1,0 +1,126 @@
+"""`layerfusion generate`: prompts in, a layered file out."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from engine import formats
+from engine.errors import InvalidLayer
+from engine.events import Event, Finished, Progress
+from engine.formats.files import check_writable, replacing
+from engine.geometry import Size
+from engine.layers import Layer, LayerStack, Role
+from engine.models.registry import find_model
+from engine.request import Generated, GenerationRequest, HarmonySettings, Kept, Source
+from server.console import list_layers, say
+
+DEFAULT_SIZE = Size(512, 512)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Draw and save. Everything that can be wrong with the command line is found before a model is loaded.
+
+    Raises:
+        EngineError: see `GenerationRequest`, `find_model`, `formats.save` and `LayerFusionPipeline.generate`.
+    """
+    request = to_request(arguments)
+    spec = find_model(request.model)
+    formats.check_writable(arguments.out)
+    sheet = _sheet_path(arguments.out) if arguments.masks else None
+    if sheet is not None and sheet.parent.is_dir():
+        check_writable(sheet)
+    notice = spec.notice(request.size)
+    if notice:
+        say(notice, sys.stderr)
+
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: a model is a folder, never a download
+    from engine.inspection import MaskRecord
+    from engine.pipeline import LayerFusionPipeline
+
+    record = MaskRecord() if sheet is not None else None
+    with closing(LayerFusionPipeline(spec).generate(request, record=record)) as events:
+        stack = _watch(events)
+    formats.save(stack, arguments.out)
+    list_layers(stack, arguments.out)
+    if record is not None and sheet is not None:
+        buffer = io.BytesIO()
+        record.contact_sheet().save(buffer, "PNG")
+        with replacing(sheet) as file:
+            file.write(buffer.getvalue())
+        say(str(sheet))
+
+
+def to_request(arguments: argparse.Namespace) -> GenerationRequest:
+    """The request a command line asks for.
+
+    Raises:
+        InvalidRequest: a value outside its range.
+        UnreadableFile: the kept foreground cannot be read.
+    """
+    size: Size | None = arguments.size
+    foregrounds: list[Source] = [
+        Generated(prompt=prompt, negative_prompt=arguments.negative) for prompt in arguments.foregrounds
+    ]
+    if arguments.keep_foreground is not None:
+        kept = _keep(Path(arguments.keep_foreground), arguments.foregrounds[0], size)
+        foregrounds[0] = kept
+        size = size or kept.layer.size
+    return GenerationRequest(
+        size=size or DEFAULT_SIZE,
+        background=Generated(prompt=arguments.background, negative_prompt=arguments.negative),
+        foregrounds=tuple(foregrounds),
+        blended_prompt=arguments.blended,
+        seed=arguments.seed,
+        steps=arguments.steps,
+        guidance_scale=arguments.guidance,
+        harmony=HarmonySettings(mode=arguments.harmony),
+        model=arguments.model,
+    )
+
+
+def _keep(path: Path, prompt: str, size: Size | None) -> Kept:
+    """The picture as a foreground at its own size, in the middle of the canvas."""
+    pixels = formats.load_image(path)
+    height, width = pixels.shape[:2]
+    if not pixels[..., 3].any():
+        raise InvalidLayer(f"“{path}” is transparent all over.", "Keep a picture that shows something.")
+    if pixels[..., 3].min() == 255 and (size is None or (width >= size.width and height >= size.height)):
+        raise InvalidLayer(f"“{path}” hides the whole background.", "Keep a cut-out: the rest is drawn around it.")
+    offset = (0, 0) if size is None else ((size.width - width) // 2, (size.height - height) // 2)
+    name = path.stem[:255]
+    return Kept(layer=Layer(name=name, role=Role.FOREGROUND, pixels=pixels, offset=offset), prompt=prompt)
+
+
+def _sheet_path(out: str) -> Path:
+    """Beside a file, inside a folder."""
+    path = Path(out)
+    return path / "masks.png" if formats.is_folder(out) else path.with_suffix(".masks.png")
+
+
+def _watch(events: Iterator[Event]) -> LayerStack:
+    """Show progress until the stack is finished: a bar on a terminal, otherwise one line a stage."""
+    from tqdm import tqdm
+
+    on_terminal = sys.stderr.isatty()
+    stage = ""
+    layout = "{desc} |{bar}| {n}/{total} {postfix}"
+    with tqdm(disable=not on_terminal, file=sys.stderr, leave=False, bar_format=layout) as bar:
+        for event in events:
+            if isinstance(event, Progress):
+                if event.stage != stage:
+                    stage = event.stage
+                    bar.reset(event.total)
+                    bar.set_description_str(stage)
+                    if not on_terminal:
+                        say(f"{stage} …", sys.stderr)
+                bar.set_postfix_str("" if event.eta is None else f"{event.eta:.0f} s left")
+                bar.update(event.step - bar.n)
+            elif isinstance(event, Finished):
+                return event.stack
+    raise AssertionError("the pipeline ended without a stack")
