@@ -1,0 +1,1 @@
+"""The local server: a websocket in front of one worker process that draws."""

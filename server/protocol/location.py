@@ -1,0 +1,130 @@
+"""Where the running server says how to reach it. Both sides ask here, and only here.
+
+The file is JSON, readable by its owner alone, and holds the token that opens the server:
+
+    {"url": "ws://127.0.0.1:8737/", "token": "…", "pid": 4711, "version": "0.1.0", "protocol": "1.0"}
+
+It lies in the user's state folder and not in `XDG_RUNTIME_DIR`, because server and painting program may be started from
+different sessions (a terminal over ssh, a desktop), which do not share the latter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import InvalidMessage
+from .messages import Count, Name
+from .schema import Record
+
+VARIABLE = "LAYERFUSION_RUNTIME"
+"""Environment variable that names another file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime(Record):
+    """How to reach one running server.
+
+    Attributes:
+        url: of the websocket.
+        token: for `Authorization: Bearer <token>`. A secret.
+        pid: the server's process.
+        version: of the server.
+        protocol: "major.minor" it speaks.
+    """
+
+    url: Name
+    token: Name
+    pid: Count
+    version: Name
+    protocol: Name
+
+    def __repr__(self) -> str:
+        return f"Runtime(url={self.url!r}, pid={self.pid}, version={self.version!r}, protocol={self.protocol!r})"
+
+
+def path() -> Path:
+    """The file of this user on this machine, whether it exists or not."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named)
+    if sys.platform == "win32":
+        folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        folder = Path.home() / "Library" / "Application Support"
+    else:
+        folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return folder / "layerfusion" / "server.json"
+
+
+def read() -> Runtime | None:
+    """The running server, or None: no file, one that cannot be read, or one whose process has ended."""
+    try:
+        runtime = Runtime.from_map(dict(json.loads(path().read_text("utf-8"))))
+    except (OSError, ValueError, TypeError, InvalidMessage):
+        return None
+    return runtime if _is_running(runtime.pid) else None
+
+
+def write(runtime: Runtime) -> None:
+    """Say how this server is reached. Readers see the old file or the new one, never a part.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+    """
+    target = path()
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = target.with_name(f"{target.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(runtime.to_map(), file)
+        draft.replace(target)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def remove(runtime: Runtime) -> None:
+    """Take back what `write` said, unless another server has written since."""
+    with contextlib.suppress(OSError):
+        if read() == runtime:
+            path().unlink()
+
+
+def _is_running(pid: int) -> bool:
+    if sys.platform == "win32":
+        return _is_running_on_windows(pid)
+    if pid == 0:
+        return False  # would ask about our own process group
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
+def _is_running_on_windows(pid: int) -> bool:
+    """`os.kill(pid, 0)` would send Ctrl-C there."""
+    import ctypes
+
+    query_limited_information, still_active = 0x1000, 259
+    kernel32 = ctypes.windll.kernel32  # type: ignore[attr-defined]
+    kernel32.OpenProcess.restype = ctypes.c_void_p
+    kernel32.GetExitCodeProcess.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+    kernel32.CloseHandle.argtypes = (ctypes.c_void_p,)
+    handle = kernel32.OpenProcess(query_limited_information, False, pid & 0xFFFFFFFF)
+    if not handle:
+        return False
+    try:
+        code = ctypes.c_ulong()
+        return bool(kernel32.GetExitCodeProcess(handle, ctypes.byref(code))) and code.value == still_active
+    finally:
+        kernel32.CloseHandle(handle)

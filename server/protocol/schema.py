@@ -1,0 +1,233 @@
+"""Frozen dataclasses that check themselves against their annotations.
+
+    Width = Annotated[int, Between(1, 4096)]
+
+    @dataclass(frozen=True)
+    class Picture(Record):
+        width: Width
+        name: Annotated[str, Length(1, 255)]
+        tags: tuple[str, ...] = ()
+
+`Picture(width=0, name="a")` raises `InvalidMessage`; `to_map` makes plain maps, lists and scalars of a record, and
+`from_map` makes a record of what came in, ignoring fields it does not know. Understood annotations: `str`, `bytes`,
+`int`, `float`, `bool`, `Literal`, `X | None`, `tuple[X, ...]`, `tuple[X, Y]`, records, and unions of records that
+differ in a `kind` field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import math
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from .errors import InvalidMessage
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R", bound="Record")
+
+
+@dataclass(frozen=True)
+class Between:
+    """A number from `low` to `high`, both included."""
+
+    low: float
+    high: float
+
+    def problem(self, value: float) -> str | None:
+        return None if self.low <= value <= self.high else f"must be from {self.low} to {self.high}"
+
+
+@dataclass(frozen=True)
+class Length:
+    """Characters of a text, bytes of a blob or items of a list, from `low` to `high`, both included."""
+
+    low: int
+    high: int
+
+    def problem(self, value: str | bytes | tuple[Any, ...]) -> str | None:
+        if self.low <= len(value) <= self.high:
+            return None
+        unit = {str: "characters", bytes: "bytes"}.get(type(value), "items")
+        return f"must have from {self.low} to {self.high} {unit}, not {len(value)}"
+
+
+@dataclass(frozen=True)
+class Matches:
+    """A text that fits `pattern` as a whole; `meaning` says so in words."""
+
+    pattern: str
+    meaning: str
+
+    def problem(self, value: str) -> str | None:
+        return None if re.fullmatch(self.pattern, value) else f"must be {self.meaning}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A value that is complete and valid, or was never made.
+
+    Raises:
+        InvalidMessage: a field of the wrong type, length or range.
+    """
+
+    def __post_init__(self) -> None:
+        for name, hint in _hints(type(self)).items():
+            _check(f"{_title(type(self))}.{name}", getattr(self, name), hint)
+
+    def to_map(self) -> dict[str, Any]:
+        """Plain values only: what msgpack or JSON can carry."""
+        return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def from_map(cls: type[R], values: Mapping[Any, Any]) -> R:
+        """Make a record of what came over the wire.
+
+        Args:
+            values: decoded by msgpack or JSON. Unknown fields are ignored with a log line, missing ones take their
+                default.
+
+        Raises:
+            InvalidMessage: a field is missing, or has the wrong type, length or range.
+        """
+        hints = _hints(cls)
+        for unknown in values.keys() - hints.keys():
+            logger.info("ignored the unknown field %.60r of %s", unknown, _title(cls))
+        for field in dataclasses.fields(cls):
+            required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+            if required and field.name not in values:
+                raise InvalidMessage(f"{_title(cls)}.{field.name} is missing.")
+        return cls(
+            **{
+                name: _rebuild(f"{_title(cls)}.{name}", values[name], hint)
+                for name, hint in hints.items()
+                if name in values
+            }
+        )
+
+
+@functools.lru_cache(maxsize=None)
+def _hints(cls: type[Record]) -> dict[str, Any]:
+    hints = get_type_hints(cls, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def _title(cls: type[Record]) -> str:
+    return getattr(cls, "type", cls.__name__.lower())
+
+
+def _check(name: str, value: Any, hint: Any) -> None:
+    """Raise `InvalidMessage` unless `value` is what `hint` says."""
+    base, *constraints = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    problem = _type_problem(name, value, base)
+    for constraint in constraints:
+        problem = problem or constraint.problem(value)
+    if problem:
+        raise InvalidMessage(f"{name} is {_short(value)}; it {problem}.")
+
+
+def _type_problem(name: str, value: Any, base: Any) -> str | None:
+    origin = get_origin(base)
+    if origin is Literal:
+        return None if value in get_args(base) else "must be one of " + ", ".join(map(repr, get_args(base)))
+    if origin in (Union, types.UnionType):
+        return _union_problem(name, value, get_args(base))
+    if origin is tuple:
+        return _tuple_problem(name, value, get_args(base))
+    if base is float:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return None if number and math.isfinite(value) else "must be a finite number"
+    if base is str:
+        return None if isinstance(value, str) and _is_unicode(value) else "must be text"
+    if isinstance(value, bool) and base is not bool:
+        return f"must be {_WORDS.get(base, base.__name__)}"
+    return None if isinstance(value, base) else f"must be {_WORDS.get(base, 'a ' + base.__name__.lower())}"
+
+
+def _union_problem(name: str, value: Any, members: tuple[Any, ...]) -> str | None:
+    if value is None and types.NoneType in members:
+        return None
+    candidates = [member for member in members if member is not types.NoneType]
+    if all(isinstance(member, type) and issubclass(member, Record) for member in candidates):
+        return None if isinstance(value, tuple(candidates)) else "must be " + " or ".join(map(_title, candidates))
+    (only,) = candidates
+    _check(name, value, only)
+    return None
+
+
+def _tuple_problem(name: str, value: Any, items: tuple[Any, ...]) -> str | None:
+    if not isinstance(value, tuple):
+        return "must be a list"
+    kinds = [items[0]] * len(value) if items[-1] is Ellipsis else list(items)
+    if len(kinds) != len(value):
+        return f"must have {len(kinds)} items"
+    for index, (item, kind) in enumerate(zip(value, kinds, strict=True)):
+        _check(f"{name}[{index}]", item, kind)
+    return None
+
+
+_WORDS = {int: "a whole number", bool: "true or false", bytes: "bytes"}
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair: no decoder on the other side would take it
+        return False
+    return True
+
+
+def _short(value: Any) -> str:
+    """At most 60 characters, so that a message can be shown whole. Never the bytes of a picture."""
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    text = ascii(value) if isinstance(value, str) and not _is_unicode(value) else repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Record):
+        return value.to_map()
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _rebuild(name: str, value: Any, hint: Any) -> Any:
+    """Lists become tuples and maps become records; everything else is left for `_check`."""
+    base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    origin = get_origin(base)
+    if isinstance(value, Mapping):
+        return _rebuild_record(name, value, base)
+    if origin in (Union, types.UnionType):
+        members = [member for member in get_args(base) if member is not types.NoneType]
+        return _rebuild(name, value, members[0]) if len(members) == 1 else value
+    if origin is tuple and isinstance(value, (list, tuple)):
+        items = get_args(base)
+        kinds = [items[0]] * len(value) if items[-1] is Ellipsis else list(items)[: len(value)]
+        kinds += [object] * (len(value) - len(kinds))
+        return tuple(
+            _rebuild(f"{name}[{i}]", item, kind) for i, (item, kind) in enumerate(zip(value, kinds, strict=True))
+        )
+    return value
+
+
+def _rebuild_record(name: str, value: Mapping[Any, Any], base: Any) -> Any:
+    members = get_args(base) if get_origin(base) in (Union, types.UnionType) else (base,)
+    records = [member for member in members if isinstance(member, type) and issubclass(member, Record)]
+    if len(records) == 1:
+        return records[0].from_map(value)
+    for record in records:
+        if value.get("kind") == next(f.default for f in dataclasses.fields(record) if f.name == "kind"):
+            return record.from_map(value)
+    if records:
+        raise InvalidMessage(
+            f"{name}.kind is {_short(value.get('kind'))}; it must be {' or '.join(map(_title, records))}."
+        )
+    return value
