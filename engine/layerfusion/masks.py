@@ -1,0 +1,117 @@
+"""From priors to masks, on any token grid. Torch only, pure functions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.layerfusion.priors import minmax
+
+Grid = tuple[int, int]
+"""(rows, columns) of tokens."""
+
+_SHARING_THRESHOLD = 0.25
+_SHARING_MARGIN = 0.06
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The masks of K foregrounds on one token grid.
+
+    Attributes:
+        soft: (K, N), 0-1, what the blended stream takes from each foreground.
+        hard: (K, N) of 0 and 1, where each foreground takes from the blended stream.
+        background: (N,) of 0 and 1, tokens surely outside every object.
+    """
+
+    soft: Tensor
+    hard: Tensor
+    background: Tensor
+
+
+def evidence(structure: Tensor, content: Tensor) -> Tensor:
+    """u = minmax(s c): where both priors see the object. (K, N), (K, N) -> (K, N), 0-1."""
+    return minmax(structure * content)
+
+
+def soft_mask(evidence: Tensor, boundary: float, trust: Tensor | float = 1.0) -> Tensor:
+    """m = sigmoid(d (u - 1/2)), drawn towards "no object" where the maps cannot be trusted.
+
+    Args:
+        evidence: u, (K, N), 0-1.
+        boundary: d, the soft decision boundary coefficient, > 0.
+        trust: κ, (K, 1), 0-1.
+
+    Returns:
+        (K, N), within [sigmoid(-d/2), sigmoid(d/2)].
+    """
+    floor = _sigmoid(-boundary / 2)
+    return trust * torch.sigmoid(boundary * (evidence - 0.5)) + (1 - trust) * floor
+
+
+def hard_mask(evidence: Tensor, trust: Tensor | float = 1.0) -> Tensor:
+    """1 where u > 1/2 (the same tokens as m > 1/2 for any d) and the maps can be trusted (κ > 1/2)."""
+    return ((evidence > 0.5) & (torch.as_tensor(trust, device=evidence.device) > 0.5)).to(evidence.dtype)
+
+
+def stretch(soft: Tensor, boundary: float) -> Tensor:
+    """m̂: the soft mask spread over all of 0-1, so that many foregrounds leave the backdrop to itself (our choice)."""
+    low, high = _sigmoid(-boundary / 2), _sigmoid(boundary / 2)
+    return ((soft - low) / (high - low)).clamp(0, 1)
+
+
+def background_tokens(evidence: Tensor, grid: Grid, threshold: float = _SHARING_THRESHOLD) -> Tensor:
+    """Tokens surely outside every object (our choice): holes of the evidence filled, then a margin of 6 % of the grid.
+
+    The content map is hollow, so u > 1/2 is not the object; anything the picture's border cannot reach is.
+
+    Args:
+        evidence: (K, N), 0-1.
+
+    Returns:
+        (N,) of 0 and 1.
+    """
+    objects = (evidence.amax(dim=0).view(1, 1, *grid) > threshold).float()
+    outside = _reachable_from_border(1 - objects)
+    margin = max(1, round(_SHARING_MARGIN * max(grid)))
+    return 1 - dilate(1 - outside, margin).flatten()
+
+
+def dilate(mask: Tensor, radius: int) -> Tensor:
+    """Grow a (B, 1, h, w) mask by `radius` tokens, in a square."""
+    return F.max_pool2d(mask, 2 * radius + 1, stride=1, padding=radius)
+
+
+def resample(maps: Tensor, source: Grid, target: Grid) -> Tensor:
+    """Bring (K, N) maps from one token grid to another: area means down, bilinear up."""
+    if source == target:
+        return maps
+    pictures = maps.unflatten(-1, source).unsqueeze(1)
+    if target[0] <= source[0] and target[1] <= source[1]:
+        resized = F.interpolate(pictures, target, mode="area")
+    else:
+        resized = F.interpolate(pictures, target, mode="bilinear", align_corners=False)
+    return resized.squeeze(1).flatten(1)
+
+
+def _reachable_from_border(free: Tensor) -> Tensor:
+    """Of the (1, 1, h, w) free tokens those the border reaches through free neighbours (4 directions)."""
+    reached = torch.zeros_like(free)
+    reached[..., 0, :], reached[..., -1, :] = free[..., 0, :], free[..., -1, :]
+    reached[..., :, 0], reached[..., :, -1] = free[..., :, 0], free[..., :, -1]
+    while True:
+        grown = torch.maximum(
+            F.max_pool2d(reached, (3, 1), stride=1, padding=(1, 0)), F.max_pool2d(reached, (1, 3), stride=1, padding=(0, 1))
+        )
+        grown = grown * free
+        if torch.equal(grown, reached):
+            return reached
+        reached = grown
+
+
+def _sigmoid(value: float) -> float:
+    return 1 / (1 + math.exp(-value))
