@@ -61,8 +61,9 @@ def clean_layers(blended: Pixels, flat: Pixels, *, softness: float = 0.02) -> tu
     2. A confidence per pixel. Low where the two drawings disagree (the contrast-structure term of SSIM, Wang et al.
        2004, on log luminance: another texture, a shifted outline) and where hue changes rather than brightness (one
        picture shows the object and the other the ground).
-    3. A Gaussian blur weighted by that confidence; where it is scarce the result falls back to "no effect". Tint is
-       blurred four times as wide as brightness: light has a colour, the drawings' own colours must stay out of it.
+    3. A Gaussian blur weighted by that confidence; where it is scarce, and where the drawings disagree throughout, the
+       result falls back to "no effect". Tint is blurred four times as wide as brightness: light has a colour, the
+       drawings' own colours must stay out of it.
     4. Less than about 3 % is nothing: two decoded pictures never agree to the last percent.
     5. Darkening becomes Shadow, brightening becomes Light, each with the least alpha that can hold it: transparent
        where there is no effect, dark (or bright) where there is, in the effect's own tint. Light is measured against
@@ -87,7 +88,8 @@ def clean_layers(blended: Pixels, flat: Pixels, *, softness: float = 0.02) -> tu
 
     after, before = (_shrink(_to_linear(picture), rows, columns) for picture in (blended, flat))
     ratio = np.clip(np.log((after + 0.01) / (before + 0.01)), -2.3, 2.3)
-    weight = _agreement(after, before) * _achromatic(ratio)
+    agreement = _agreement(after, before)
+    weight = agreement * _achromatic(ratio)
 
     brightness = (np.log((after @ _LUMINANCE + 0.01) / (before @ _LUMINANCE + 0.01)))[..., None]
 
@@ -96,7 +98,8 @@ def clean_layers(blended: Pixels, flat: Pixels, *, softness: float = 0.02) -> tu
         return _apply(down, across, values)
 
     def confident(values: Plane, sigma: float) -> Plane:
-        return blurred(weight * values, sigma) / (blurred(weight, sigma) + 0.1)
+        trust = np.clip((blurred(agreement, sigma) - 0.25) / 0.35, 0, 1)
+        return trust * blurred(weight * values, sigma) / (blurred(weight, sigma) + 0.05)
 
     effect = confident(brightness, sigma) + confident(ratio - brightness, 4 * sigma)
     effect = np.sign(effect) * np.maximum(np.abs(effect) - 0.03, 0)

@@ -1,0 +1,119 @@
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from engine.errors import UnreadableFile
+from engine.formats import load_image
+from engine.formats.images import decode, encode, srgb_profile
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (12, 17, 4), dtype=np.uint8)
+PIXELS[::2, :, 3] = 0
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def raw_png(width, height, depth, colour, data):
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize("options", [{"format": "PNG"}, {"format": "WEBP", "lossless": True, "exact": True}])
+def test_pictures_come_back_byte_for_byte_with_the_colour_under_alpha_0(tmp_path, options):
+    Image.fromarray(PIXELS).save(tmp_path / "a", **options)
+    assert np.array_equal(load_image(tmp_path / "a"), PIXELS)
+
+
+def test_png_bytes_there_and_back():
+    assert np.array_equal(decode(encode(PIXELS), "it"), PIXELS)
+    assert b"sRGB" in encode(PIXELS)[:60]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB"])
+def test_every_kind_of_8_bit_picture_is_rgba(tmp_path, mode):
+    image = Image.fromarray(PIXELS).convert("RGB").convert(mode)
+    image.save(tmp_path / "a.png")
+    assert np.array_equal(load_image(tmp_path / "a.png"), np.asarray(image.convert("RGBA")))
+
+
+def test_a_palette_with_a_transparent_colour_keeps_it(tmp_path):
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((0, 0), 0)
+    image.save(tmp_path / "a.png", transparency=0)
+    pixels = load_image(tmp_path / "a.png")
+    assert tuple(pixels[0, 0]) == (255, 0, 0, 0)
+    assert tuple(pixels[1, 1]) == (0, 0, 255, 255)
+
+
+def test_an_srgb_profile_changes_no_byte(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png", icc_profile=srgb_profile())
+    assert np.array_equal(load_image(tmp_path / "a.png"), PIXELS)
+
+
+def wide_gamut_profile():
+    """sRGB with red and green columns exchanged: any picture in it must come out with the two exchanged."""
+    profile = bytearray(srgb_profile().replace(b"s\0R\0G\0B", b"o\0t\0h\0r"))
+    (count,) = struct.unpack_from(">I", profile, 128)
+    tags = {bytes(profile[132 + 12 * n : 136 + 12 * n]): 132 + 12 * n for n in range(count)}
+    for first, second in ((b"rXYZ", b"gXYZ"),):
+        profile[tags[first] : tags[first] + 4], profile[tags[second] : tags[second] + 4] = second, first
+    return bytes(profile)
+
+
+def test_colours_of_another_profile_are_converted(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png", icc_profile=wide_gamut_profile())
+    converted = load_image(tmp_path / "a.png")
+    assert np.array_equal(converted[..., 3], PIXELS[..., 3])
+    visible = PIXELS[..., 3] > 0
+    assert np.abs(converted[visible][:, [1, 0, 2]].astype(int) - PIXELS[visible][:, :3]).max() <= 2
+
+
+def test_a_profile_that_cannot_be_used_is_named(tmp_path):
+    gray = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    for profile in (b"nonsense", gray):
+        Image.fromarray(PIXELS).save(tmp_path / "a.png", icc_profile=profile)
+        with pytest.raises(UnreadableFile, match="colour profile"):
+            load_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("colour", [0, 2, 4, 6])
+def test_16_bits_a_channel_are_refused_and_not_cut(tmp_path, colour):
+    channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
+    (tmp_path / "a.png").write_bytes(raw_png(1, 1, 16, colour, bytes(1 + 2 * channels)))
+    with pytest.raises(UnreadableFile, match="16 bits"):
+        load_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_animations_are_refused(tmp_path, suffix):
+    frames = [Image.new("RGBA", (4, 4), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / f"a.{suffix}", save_all=True, append_images=frames[1:])
+    with pytest.raises(UnreadableFile, match="animated"):
+        load_image(tmp_path / f"a.{suffix}")
+
+
+@pytest.mark.parametrize("size", [(8193, 1), (1, 8193), (12_000, 12_000), (60_000, 60_000)])
+@pytest.mark.filterwarnings("error")
+def test_pictures_beyond_the_limits_are_refused_before_they_are_unpacked(tmp_path, size):
+    (tmp_path / "a.png").write_bytes(raw_png(*size, 8, 6, b""))
+    with pytest.raises(UnreadableFile):
+        load_image(tmp_path / "a.png")
+
+
+def test_what_is_no_picture_is_refused(tmp_path):
+    path = tmp_path / "a.png"
+    with pytest.raises(UnreadableFile, match="No such file"):
+        load_image(path)
+    whole = encode(PIXELS)
+    for content in (b"", b"hello", whole[:8], whole[:-40], whole[: len(whole) // 2], b"%PDF-1.4"):
+        path.write_bytes(content)
+        with pytest.raises(UnreadableFile, match="damaged"):
+            load_image(path)
+    with pytest.raises(UnreadableFile, match=tmp_path.name):
+        load_image(tmp_path)

@@ -1,0 +1,188 @@
+import io
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine import formats
+from engine.compositing import flatten
+from engine.errors import UnreadableFile
+from engine.geometry import Size
+from engine.layers import BlendMode, Layer, LayerStack, Role
+
+
+def png(width=8, height=8, colour=(10, 20, 30, 40)):
+    buffer = io.BytesIO()
+    Image.new("RGBA", (width, height), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+LAYER = '<layer src="data/a.png" {}/>'
+DOCUMENT = '<image w="16" h="12"><stack>{}</stack></image>'
+
+
+def write(path, xml, members=None, mimetype="image/openraster"):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mimetype", mimetype)
+        archive.writestr("stack.xml", xml)
+        for name, data in (members if members is not None else {"data/a.png": png()}).items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "a.ora"
+
+
+def make_stack(width=600, height=300):
+    rng = np.random.default_rng(0)
+    ground = rng.integers(0, 256, (height, width, 4), dtype=np.uint8)
+    return LayerStack(
+        name="s",
+        size=Size(width, height),
+        layers=(
+            Layer(name="Ground", role=Role.BACKGROUND, pixels=ground),
+            Layer(name="Light", role=Role.LIGHT, pixels=ground[:50, :50], offset=(-5, 7), blend=BlendMode.ADD),
+            Layer(name="Hidden", role=Role.FOREGROUND, pixels=ground, visible=False),
+        ),
+    )
+
+
+def test_the_archive_is_as_the_standard_asks(path):
+    stack = make_stack()
+    formats.save(stack, path)
+    assert path.read_bytes()[30:54] == b"mimetypeimage/openraster"
+    with zipfile.ZipFile(path) as archive:
+        assert archive.infolist()[0].compress_type == zipfile.ZIP_STORED
+        merged = np.asarray(Image.open(archive.open("mergedimage.png")))
+        thumbnail = Image.open(archive.open("Thumbnails/thumbnail.png"))
+        xml = archive.read("stack.xml").decode()
+    assert np.array_equal(merged, flatten(stack))
+    assert thumbnail.size == (256, 128)
+    assert xml.index("Hidden") < xml.index("Light") < xml.index("Ground")
+    assert 'composite-op="svg:plus"' in xml
+
+
+def test_roles_are_remembered_against_appearance(path):
+    layer = Layer(name="x", role=Role.BLENDED, pixels=np.full((4, 4, 4), 9, np.uint8), blend=BlendMode.MULTIPLY)
+    formats.save(LayerStack(name="s", size=Size(4, 4), layers=(layer,)), path)
+    assert formats.load(path).layers[0].role is Role.BLENDED
+
+
+@pytest.mark.parametrize(
+    ("mode", "blend", "role"),
+    [
+        ("svg:src-over", BlendMode.NORMAL, Role.BACKGROUND),
+        ("svg:multiply", BlendMode.MULTIPLY, Role.SHADOW),
+        ("svg:plus", BlendMode.ADD, Role.LIGHT),
+        ("krita:linear_dodge", BlendMode.ADD, Role.LIGHT),
+    ],
+)
+def test_documents_of_others_are_read(path, mode, blend, role):
+    write(path, DOCUMENT.format(LAYER.format(f'name="theirs" x="-3" y="4" opacity="0.5" composite-op="{mode}"')))
+    stack = formats.load(path)
+    (layer,) = stack
+    assert (stack.name, stack.size) == ("a", Size(16, 12))
+    assert (layer.name, layer.blend, layer.role, layer.offset, layer.opacity) == ("theirs", blend, role, (-3, 4), 0.5)
+    assert (layer.pixels == (10, 20, 30, 40)).all()
+
+
+def test_nested_groups_are_dissolved_in_order_and_hide_what_is_in_them(path):
+    top, middle, low = (LAYER.format(f'name="{name}"') for name in ("top", "middle", "low"))
+    write(path, DOCUMENT.format(f'{top}<stack visibility="hidden"><stack>{middle}</stack></stack>{low}'))
+    assert [(layer.name, layer.visible) for layer in formats.load(path)] == [
+        ("low", True),
+        ("middle", False),
+        ("top", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (LAYER.format('name="glow" composite-op="svg:screen"'), "“glow” has the blend mode svg:screen"),
+        (f'<stack name="g" opacity="0.5">{LAYER.format("")}</stack>', "“g” is a group with opacity"),
+        ("<text/>", "is not a layer"),
+        ("<stack>" * 40 + "</stack>" * 40, "is not a layer"),
+        ("", "no layers"),
+        (LAYER.format("") * 300, "300 layers"),
+    ],
+)
+def test_what_our_layers_cannot_show_is_refused_by_name(path, content, named):
+    write(path, DOCUMENT.format(content))
+    with pytest.raises(UnreadableFile, match=named):
+        formats.load(path)
+
+
+BILLION_LAUGHS = (
+    '<!DOCTYPE a [<!ENTITY a "ha">'
+    + "".join(f'<!ENTITY {n} "{f"&{p};" * 10}">' for p, n in zip("abcdefgh", "bcdefghi", strict=True))
+    + ']><image w="16" h="12"><stack name="&i;"/></image>'
+)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "xml",
+    [
+        pytest.param(BILLION_LAUGHS, id="entities"),
+        pytest.param(BILLION_LAUGHS.encode("utf-16"), id="entities in UTF-16"),
+        pytest.param('<!DOCTYPE a SYSTEM "file:///etc/passwd"><image w="1" h="1"/>', id="external"),
+        pytest.param(DOCUMENT.format(LAYER.format("") + " " * 2**20), id="long"),
+        pytest.param(DOCUMENT.format(LAYER.format('x="1e9"')), id="offset in words"),
+        pytest.param(DOCUMENT.format(LAYER.format(f'x="{10**9}"')), id="far away"),
+        pytest.param(DOCUMENT.format(LAYER.format('opacity="nan"')), id="opacity"),
+        pytest.param(DOCUMENT.format("<layer/>"), id="no source"),
+        pytest.param("<image/>", id="no size"),
+        pytest.param("nonsense", id="no XML"),
+    ],
+)
+def test_hostile_stacks_are_refused(path, xml):
+    write(path, xml)
+    with pytest.raises(UnreadableFile, match=r"a\.ora"):
+        formats.load(path)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (8193, 5), (5, 10**7)])
+def test_canvases_beyond_the_limits_are_refused(path, size):
+    write(path, DOCUMENT.replace('w="16" h="12"', 'w="{}" h="{}"'.format(*size)).format(LAYER.format("")))
+    with pytest.raises(UnreadableFile):
+        formats.load(path)
+
+
+@pytest.mark.parametrize("source", ["../secret.png", "/etc/passwd", "data/b.png", "C:\\x.png"])
+def test_sources_outside_the_archive_are_not_opened(tmp_path, source):
+    (tmp_path / "secret.png").write_bytes(png())
+    (tmp_path / "in").mkdir()
+    path = write(tmp_path / "in" / "a.ora", DOCUMENT.format(f'<layer src="{source}"/>'))
+    with pytest.raises(UnreadableFile, match="damaged"):
+        formats.load(path)
+
+
+def test_a_layer_that_is_a_bomb_is_refused_before_it_is_unpacked(path):
+    bomb = bytearray(png(1, 1))
+    bomb[16:24] = (60_000).to_bytes(4, "big") * 2
+    bomb[29:33] = zlib.crc32(bytes(bomb[12:29])).to_bytes(4, "big")
+    write(path, DOCUMENT.format(LAYER.format("")), {"data/a.png": bytes(bomb)})
+    with pytest.raises(UnreadableFile):
+        formats.load(path)
+    write(path, DOCUMENT.format(LAYER.format("")), {"data/a.png": png(8193, 1)})
+    with pytest.raises(UnreadableFile, match="8193x1"):
+        formats.load(path)
+
+
+def test_a_layer_of_another_kind_is_not_decoded(path):
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "TIFF")
+    write(path, DOCUMENT.format(LAYER.format("")), {"data/a.png": buffer.getvalue()})
+    with pytest.raises(UnreadableFile, match="damaged"):
+        formats.load(path)
+
+
+def test_another_zip_is_not_openraster(path):
+    write(path, DOCUMENT.format(LAYER.format("")), mimetype="application/zip")
+    with pytest.raises(UnreadableFile, match="OpenRaster"):
+        formats.load(path)

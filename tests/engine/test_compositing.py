@@ -1,0 +1,165 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.compositing import bleed, composite, flatten, premultiply, unpremultiply
+from engine.geometry import Size
+from engine.layers import BlendMode, Layer, LayerStack, Role
+
+
+def random_pixels(height, width, seed, alpha=None):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 4), dtype=np.uint8)
+    if alpha is not None:
+        pixels[..., 3] = alpha
+    return pixels
+
+
+def fill(*rgba, size=(4, 4)):
+    return np.full((*size, 4), rgba, np.uint8)
+
+
+def layer(pixels, **values):
+    return Layer(**{"name": "layer", "role": Role.FOREGROUND, "pixels": pixels, **values})
+
+
+def stack(*layers, size=(4, 4)):
+    return LayerStack(name="stack", size=Size(size[1], size[0]), layers=layers)
+
+
+def exactly(backdrop, source, blend, opacity):
+    """One pixel in rational numbers, by the areas that only one and that both of the two pixels cover."""
+    *b, beta = (Fraction(int(value), 255) for value in backdrop)
+    *s, alpha = (Fraction(int(value), 255) for value in source)
+    alpha *= opacity
+    both, only_source, only_backdrop = alpha * beta, alpha * (1 - beta), beta * (1 - alpha)
+    total = both + only_source + only_backdrop
+    if total == 0:
+        return [0, 0, 0, 0]
+    mix = {
+        BlendMode.NORMAL: lambda below, above: above,
+        BlendMode.MULTIPLY: lambda below, above: below * above,
+        BlendMode.ADD: lambda below, above: min(below + above, Fraction(1)),
+    }[blend]
+    colour = [
+        (both * mix(below, above) + only_source * above + only_backdrop * below) / total
+        for below, above in zip(b, s, strict=True)
+    ]
+    return [float(255 * value) for value in (*colour, total)]
+
+
+@pytest.mark.parametrize("blend", BlendMode)
+@pytest.mark.parametrize("opacity", [1.0, 128 / 255, 1 / 255])
+def test_every_mode_is_the_pdf_formula_rounded_once(blend, opacity):
+    backdrop, source = random_pixels(20, 20, 1), random_pixels(20, 20, 2)
+    backdrop[:5, :, 3], source[3:8, :, 3] = 0, 255
+    result = composite(backdrop, source, blend, opacity).astype(float)
+    expected = np.array(
+        [
+            [
+                exactly(below, above, blend, Fraction(round(opacity * 255), 255))
+                for below, above in zip(*rows, strict=True)
+            ]
+            for rows in zip(backdrop, source, strict=True)
+        ]
+    )
+    seen = result[..., 3] > 0
+    assert np.abs(result - expected)[..., 3].max() <= 0.501
+    assert np.abs(result - expected)[seen].max() <= 0.501
+
+
+def test_over_agrees_with_pillow():
+    backdrop, source = random_pixels(64, 64, 3), random_pixels(64, 64, 4)
+    theirs = np.asarray(Image.alpha_composite(Image.fromarray(backdrop), Image.fromarray(source)))
+    assert np.abs(composite(backdrop, source).astype(int) - theirs).max() <= 1
+
+
+@pytest.mark.parametrize("blend", BlendMode)
+def test_an_invisible_source_leaves_the_backdrop_byte_for_byte(blend):
+    backdrop = random_pixels(16, 16, 5)
+    backdrop[:8, :, 3] = 0
+    assert np.array_equal(composite(backdrop, random_pixels(16, 16, 6, alpha=0), blend), backdrop)
+    assert np.array_equal(composite(backdrop, random_pixels(16, 16, 6), blend, opacity=0.0), backdrop)
+
+
+@pytest.mark.parametrize("blend", BlendMode)
+def test_on_nothing_every_mode_shows_the_source_itself(blend):
+    source = random_pixels(16, 16, 7, alpha=np.arange(1, 257, dtype=np.uint8).reshape(16, 16).clip(1))
+    assert np.array_equal(composite(np.zeros_like(source), source, blend), source)
+
+
+def test_tall_pictures_are_composited_the_same_in_bands():
+    backdrop, source = random_pixels(600, 3, 8), random_pixels(600, 3, 9)
+    whole = composite(backdrop, source)
+    rows = [composite(backdrop[y : y + 1], source[y : y + 1]) for y in range(600)]
+    assert np.array_equal(whole, np.concatenate(rows))
+
+
+def test_premultiplied_and_back_is_exact_where_something_is_visible():
+    pixels = random_pixels(64, 64, 10)
+    pixels[:4, :, 3] = 0
+    back = unpremultiply(premultiply(pixels))
+    visible = pixels[..., 3] > 0
+    assert np.array_equal(back[visible], pixels[visible])
+    assert not back[~visible].any()
+
+
+@pytest.mark.parametrize(
+    ("offset", "shown"),
+    [((-2, -1), (slice(0, 3), slice(0, 2))), ((3, 2), (slice(2, 4), slice(3, 4))), ((9, 0), None), ((0, -4), None)],
+)
+def test_only_what_lies_on_the_canvas_is_shown(offset, shown):
+    expected = fill(0, 0, 0, 0)
+    if shown is not None:
+        expected[shown] = (10, 20, 30, 255)
+    assert np.array_equal(flatten(stack(layer(fill(10, 20, 30, 255), offset=offset))), expected)
+
+
+def test_hidden_layers_take_no_part():
+    assert not flatten(stack(layer(fill(1, 2, 3, 255), visible=False))).any()
+
+
+def test_layers_lie_on_each_other_bottom_first():
+    red, blue = layer(fill(255, 0, 0, 255)), layer(fill(0, 0, 255, 255))
+    assert np.array_equal(flatten(stack(red, blue)), blue.pixels)
+    half = layer(fill(0, 0, 255, 255), opacity=0.5)
+    assert np.array_equal(flatten(stack(red, half)), fill(127, 0, 128, 255))
+
+
+def test_shadow_and_light_on_a_hole_stay_where_they_are_visible():
+    shadow = layer(fill(0, 0, 0, 100), role=Role.SHADOW, blend=BlendMode.MULTIPLY)
+    assert np.array_equal(flatten(stack(shadow)), fill(0, 0, 0, 100))
+    ground = fill(200, 100, 50, 255)
+    assert np.array_equal(flatten(stack(layer(ground), shadow)), fill(122, 61, 30, 255))
+
+
+def disc(size=256, radius=20):
+    y, x = np.mgrid[:size, :size] - size / 2
+    pixels = np.zeros((size, size, 4), np.uint8)
+    pixels[np.hypot(x, y) < radius] = (200, 60, 20, 255)
+    return pixels, np.hypot(x, y)
+
+
+def test_bleeding_colours_what_is_invisible_beside_an_edge_and_nothing_else():
+    pixels, distance = disc()
+    result = bleed(pixels, reach=16)
+    assert np.array_equal(result[..., 3], pixels[..., 3])
+    assert (result[distance < 35, :3] == (200, 60, 20)).all()
+    assert not result[:1].any()
+    visible = random_pixels(32, 32, 11)
+    visible[::3, :, 3] = 0
+    kept = visible[..., 3] > 0
+    assert np.array_equal(bleed(visible)[kept], visible[kept])
+
+
+def test_bleeding_takes_the_nearest_colour():
+    pixels = np.zeros((8, 40, 4), np.uint8)
+    pixels[:, :4], pixels[:, -4:] = (255, 0, 0, 255), (0, 0, 255, 255)
+    result = bleed(pixels)
+    assert (result[:, 4:12, 0] > 200).all()
+    assert (result[:, -12:-4, 2] > 200).all()
+
+
+def test_bleeding_nothing_gives_nothing():
+    assert not bleed(np.zeros((5, 7, 4), np.uint8)).any()

@@ -1,0 +1,65 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import InvalidRequest
+from engine.geometry import Framing, Size, check_canvas, working_size
+
+MODELS = [(32, 128), (64, 1024), (8, 64)]
+
+
+@st.composite
+def canvases(draw):
+    width = draw(st.integers(64, 4096))
+    return Size(width, draw(st.integers(max(64, -(-width // 4)), min(4096, 4 * width))))
+
+
+@pytest.mark.parametrize(("stride", "native"), MODELS)
+@given(canvas=canvases())
+def test_any_canvas_is_covered_unstretched_by_a_size_the_model_likes(stride, native, canvas):
+    framing = working_size(canvas, stride=stride, native_area=native**2)
+    working = framing.working
+    assert working.width % stride == working.height % stride == 0
+    assert 0.6 <= working.area / native**2 <= 1.6
+
+    left, top, right, bottom = framing.window
+    assert (right - left) / (bottom - top) == pytest.approx(canvas.width / canvas.height)
+    assert left == pytest.approx(working.width - right)
+    assert top == pytest.approx(working.height - bottom)
+    cropped = working.width - (right - left), working.height - (bottom - top)
+    assert min(cropped) == pytest.approx(0, abs=1e-6)
+    assert max(cropped) < stride
+
+
+@pytest.mark.parametrize(
+    ("canvas", "working"),
+    [(Size(512, 512), Size(128, 128)), (Size(64, 64), Size(128, 128)), (Size(1024, 512), Size(192, 96))],
+)
+def test_sizes_of_the_embedded_model(canvas, working):
+    assert working_size(canvas, stride=32, native_area=128 * 128).working == working
+
+
+def test_a_canvas_of_the_native_size_is_drawn_as_it_is():
+    framing = working_size(Size(1024, 1024), stride=64, native_area=1024 * 1024)
+    assert framing == Framing(Size(1024, 1024), Size(1024, 1024))
+    assert framing.scale == 1
+    assert framing.window == (0, 0, 1024, 1024)
+
+
+@pytest.mark.parametrize("sides", [(0, 5), (5, -1), (1.5, 2), (True, 2), ("5", 5)])
+def test_sizes_are_whole_and_positive(sides):
+    with pytest.raises(InvalidRequest, match="whole pixels"):
+        Size(*sides)
+
+
+@pytest.mark.parametrize(
+    ("sides", "named"), [((63, 512), "63"), ((512, 4097), "4097"), ((4096, 64), "4096x64"), ((64, 257), "64x257")]
+)
+def test_canvases_that_cannot_be_drawn_are_named(sides, named):
+    with pytest.raises(InvalidRequest, match=named):
+        check_canvas(Size(*sides))
+
+
+@pytest.mark.parametrize("sides", [(64, 64), (4096, 1024), (64, 256), (4096, 4096)])
+def test_the_limits_themselves_are_drawn(sides):
+    check_canvas(Size(*sides))
