@@ -31,7 +31,7 @@ class Generated:
     Attributes:
         prompt: what to draw, 1-2000 characters.
         negative_prompt: what to avoid; may be empty.
-        seed: 0 to 2^53-1; None takes it from the job's seed (method: §0.4 of our notes, see `GenerationRequest.seeds`).
+        seed: 0 to 2^53-1; None takes it from the job's, see `GenerationRequest.foreground_seed`.
     """
 
     prompt: str
@@ -72,6 +72,7 @@ class FusionSettings:
         prior: where the structure prior comes from. "per_step": a pass of its own before every step (paper Fig. 2);
             "lagged": what the previous step's joint pass recorded, one pass only before the first step.
         content_source: where the content confidence comes from. "prior": the prior pass; "live": the running block.
+        structure_layers: the structure prior is the mean over this many of the last executed self-attentions, 1-8.
         heads: "stat_mean": participation ratio per head, then the mean; "map_mean": of the head-averaged map.
         contrast_gate: ρ of κ = clip((max - min) / (ρ mean), 0, 1): maps flatter than this are no mask. >= 0; 0 is off.
         share_strength: λ of background attention sharing; 0 none, 1 the two streams count equally.
@@ -85,6 +86,7 @@ class FusionSettings:
     decision_boundary: float = 10.0
     prior: Prior = "per_step"
     content_source: ContentSource = "live"
+    structure_layers: int = 1
     heads: Heads = "stat_mean"
     contrast_gate: float = 0.5
     share_strength: float = 1.0
@@ -98,6 +100,7 @@ class FusionSettings:
         _check_number("contrast gate", self.contrast_gate, low=0, high=100)
         _check_number("share strength", self.share_strength, low=0, high=1)
         _check_number("blend start", self.blend_start, low=0, high=1)
+        _check_whole("number of structure layers", self.structure_layers, low=1, high=8)
         _check_whole("smallest grid", self.smallest_grid, low=1, high=512)
         for name, kind in (
             ("prior", Prior),

@@ -1,0 +1,121 @@
+"""The attention processor through which the streams see each other. One instance stands in every attention module."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.attention_processor import Attention
+from torch import Tensor
+
+from engine.layerfusion.blending import blend_attention, share_background
+from engine.layerfusion.coupling import Coupling, Pass
+from engine.layerfusion.masks import Grid
+from engine.layerfusion.priors import content_confidence, participation, token_grid
+from engine.transparency.deltas import LowRank
+
+
+class FusionProcessor:
+    """Attention over all rows: deltas on the foreground rows, priors read, streams blended.
+
+    Args:
+        block: the transformer block's name.
+        deltas: projection name -> low-rank delta of the foreground rows.
+        structure_layer: whether this self-attention gives the structure prior.
+        coupling: the job's state.
+    """
+
+    def __init__(self, block: str, deltas: dict[str, LowRank], structure_layer: bool, coupling: Coupling) -> None:
+        self._block = block
+        self._deltas = deltas
+        self._structure_layer = structure_layer
+        self._coupling = coupling
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+    ) -> Tensor:
+        """(rows, N, C) -> (rows, N, C), before the residual is added."""
+        assert attention_mask is None, "SDXL passes no attention mask"
+        is_self = encoder_hidden_states is None
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        grid = token_grid(hidden_states.shape[1], *self._coupling.latent_grid)
+
+        query = _heads(attn, self._project(attn.to_q, "to_q", hidden_states))
+        key = _heads(attn, self._project(attn.to_k, "to_k", context))
+        value = _heads(attn, self._project(attn.to_v, "to_v", context))
+        self._measure(query, key, attn.scale, is_self, grid)
+
+        coupled = self._coupling.couples(grid)
+        out = F.scaled_dot_product_attention(query, key, value, scale=attn.scale)
+        if coupled and is_self and self._coupling.shares():
+            out = self._share(query, key, value, out, attn.scale, grid)
+        out = self._project(attn.to_out[0], "to_out.0", out.transpose(1, 2).flatten(2))
+        return self._blend(out, grid) if coupled else out
+
+    def _project(self, linear: torch.nn.Module, name: str, x: Tensor) -> Tensor:
+        """A base projection of all rows, plus the delta on the foreground rows."""
+        y = linear(x)
+        if name in self._deltas:
+            for rows in self._foreground_rows(len(x)):
+                y[rows] += self._deltas[name](x[rows])
+        return y
+
+    def _foreground_rows(self, rows: int) -> list[slice]:
+        """The foregrounds' slice of each guidance half; in the prior pass every row is a foreground."""
+        if self._coupling.running is Pass.PRIOR:
+            return [slice(0, rows)]
+        streams = self._coupling.streams
+        return [slice(start, start + streams.foregrounds) for start in range(0, rows, streams.count)]
+
+    def _measure(self, query: Tensor, key: Tensor, scale: float, is_self: bool, grid: Grid) -> None:
+        """Read the priors off the conditional foreground rows, which are the last half's."""
+        rows = self._foreground_rows(len(query))[-1]
+        if not is_self:
+            content = content_confidence(query[rows], key[rows], self._coupling.end_of_text, scale=scale)
+            self._coupling.note_content(self._block, content, grid)
+        elif self._structure_layer:
+            heads = self._coupling.settings.heads
+            spread = participation(query[rows], key[rows], scale=scale, heads=heads)
+            self._coupling.note_structure(spread, grid)
+
+    def _share(self, query: Tensor, key: Tensor, value: Tensor, out: Tensor, scale: float, grid: Grid) -> Tensor:
+        """Background and blended stream attend to each other's background tokens."""
+        coupling, streams = self._coupling, self._coupling.streams
+        tokens = coupling.masks(self._block, grid).background
+        halves = range(0, len(query), streams.count)
+        for half in halves if coupling.share_unconditional else halves[-1:]:
+            pair = [half + streams.background, half + streams.blended]
+            other = pair[::-1]
+            out[pair] = share_background(
+                query[pair],
+                key[pair],
+                value[pair],
+                key[other],
+                value[other],
+                tokens,
+                strength=coupling.settings.share_strength,
+                scale=scale,
+            )
+        return out
+
+    def _blend(self, out: Tensor, grid: Grid) -> Tensor:
+        """Blended stream by the soft mask, foregrounds by the hard mask; each guidance half with its own rows."""
+        coupling, streams = self._coupling, self._coupling.streams
+        masks = coupling.masks(self._block, grid)
+        hard = masks.hard.to(out.dtype) if coupling.settings.foreground_update == "hard" else None
+        for half in streams.halves(out):
+            foregrounds, blended = blend_attention(
+                half[: streams.foregrounds], half[streams.blended], masks.soft.to(out.dtype), hard
+            )
+            half[: streams.foregrounds] = foregrounds
+            half[streams.blended] = blended
+        return out
+
+
+def _heads(attn: Attention, x: Tensor) -> Tensor:
+    """(B, N, C) -> (B, heads, N, C / heads)."""
+    return x.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
