@@ -72,6 +72,14 @@ class Hello(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Example(Record):
+    """Prompts that go together."""
+
+    foreground: Prompt
+    background: Prompt
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelInfo(Record):
     """One model the server can draw with, and its own defaults.
 
@@ -80,8 +88,8 @@ class ModelInfo(Record):
         title: for people.
         steps, guidance_scale, guidance_rescale, sampler: what a job gets that leaves them unset.
         samplers: what `Submit.sampler` takes.
-        examples: prompts this model draws well.
-        notice: a limitation the artist should know, empty if there is none.
+        examples: prompts this model draws well; may be empty.
+        notice: a limitation the artist should know, empty if there is none. `Accepted.notice` says it for one job's size.
     """
 
     name: Name
@@ -91,7 +99,7 @@ class ModelInfo(Record):
     guidance_rescale: Real
     sampler: Name
     samplers: tuple[Name, ...]
-    examples: tuple[Prompt, ...]
+    examples: tuple[Example, ...]
     notice: Text
 
 
