@@ -63,6 +63,7 @@ class Coupling:
     content_grid: Grid = (1, 1)
     block_content: dict[str, tuple[Tensor, Grid]] = field(default_factory=dict)
     _measured: list[Tensor] = field(default_factory=list)
+    _measured_grid: Grid = (1, 1)
     _backgrounds: dict[Grid, Tensor] = field(default_factory=dict)
 
     def begin(self, running: Pass) -> None:
@@ -76,11 +77,13 @@ class Coupling:
         if self._measured and self._measured[0].shape != participation.shape:
             self._measured.clear()  # only the finest layers, which come last, count
         self._measured.append(participation)
+        self._measured_grid = grid
 
-    def end(self, grid: Grid) -> None:
-        """Call after every forward: the measurements become the structure prior, on the structure layers' grid."""
+    def end(self) -> None:
+        """Call after every forward: what was measured becomes the structure prior."""
         if self._measured:
-            self.structure, self.structure_grid = torch.stack(self._measured).mean(dim=0), grid
+            self.structure = torch.stack(self._measured).mean(dim=0)
+            self.structure_grid = self._measured_grid
 
     def note_content(self, block: str, content: Tensor, grid: Grid) -> None:
         """A cross-attention has measured (K, N) content confidence."""

@@ -1,0 +1,129 @@
+"""The loop: all streams from noise to picture, coupled in the UNet, one step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.conditioning import Conditioning
+from engine.diffusion.guidance import guide
+from engine.diffusion.sampling import Sampler, coupling_step
+from engine.layerfusion.coupling import Coupling, Pass
+from engine.models.loading import ModelBundle
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Part of a stream whose course is known: its predictions are replaced by the exact ones.
+
+    The solver then walks the one path from noise to `clean` by itself, multistep history included, which overwriting
+    latents would break.
+
+    Attributes:
+        stream: which row.
+        clean: z0, (4, h, w).
+        mask: (1, h, w) or (1, 1, 1), 0-1, where it is known.
+        until: pinned while t > until · T; 0 is to the end.
+    """
+
+    stream: int
+    clean: Tensor
+    mask: Tensor
+    until: float = 0.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step is done.
+
+    Attributes:
+        index: 0 … steps - 1.
+        timestep: the training timestep it started from.
+        estimate: (streams, 4, h, w), the clean latents as the model sees them now.
+        latents: (streams, 4, h, w), after the last step the result.
+    """
+
+    index: int
+    timestep: float
+    estimate: Tensor
+    latents: Tensor
+
+
+def denoise(
+    bundle: ModelBundle,
+    sampler: Sampler,
+    coupling: Coupling,
+    *,
+    noise: Tensor,
+    negative: Conditioning,
+    positive: Conditioning,
+    time_ids: Tensor,
+    guidance_scale: float,
+    guidance_rescale: float,
+    pins: tuple[Pin, ...] = (),
+) -> Iterator[Step]:
+    """Run all streams from noise, yielding after every step. The UNet must be `attached` to `coupling`.
+
+    Args:
+        noise: (streams, 4, h, w), unit variance.
+        negative, positive: one row a stream, in the order of `Streams`.
+        time_ids: (1, 6), SDXL's size conditioning, the same for all rows.
+    """
+    settings, streams = coupling.settings, coupling.streams
+    state = sampler.start(noise)
+    for pin in pins:
+        state[pin.stream] = torch.lerp(state[pin.stream], sampler.state(pin.clean, noise[pin.stream], 0), pin.mask)
+    guided = guidance_scale != 1.0
+    first_coupled = coupling_step(sampler.timesteps, sampler.train_timesteps, settings.blend_start)
+    both = _stack(negative, positive) if guided else positive
+
+    for index, timestep in enumerate(sampler.timesteps):
+        model_input = sampler.model_input(state, index)
+        couple = index >= first_coupled
+
+        if couple and len(coupling.alphas) < streams.foregrounds:
+            if settings.prior == "per_step" or index == first_coupled:
+                foregrounds = slice(0, streams.foregrounds)
+                coupling.begin(Pass.PRIOR)
+                _forward(bundle, model_input[foregrounds], timestep, positive[foregrounds], time_ids)
+                coupling.end()
+
+        coupling.begin(Pass.COUPLED if couple else Pass.JOINT)
+        rows = torch.cat([model_input] * 2) if guided else model_input
+        output = _forward(bundle, rows, timestep, both, time_ids)
+        if settings.prior == "lagged":
+            coupling.end()
+
+        if guided:
+            output = guide(*output.chunk(2), scale=guidance_scale, rescale=guidance_rescale)
+        for pin in pins:
+            if float(timestep) > pin.until * sampler.train_timesteps:
+                exact = sampler.exact_prediction(pin.clean, noise[pin.stream], index)
+                output[pin.stream] = torch.lerp(output[pin.stream], exact, pin.mask)
+
+        estimate = sampler.clean_estimate(model_input, output, index)
+        state = sampler.step(output, index, state)
+        yield Step(index, float(timestep), estimate, state)
+
+
+def _forward(
+    bundle: ModelBundle, rows: Tensor, timestep: Tensor, conditioning: Conditioning, time_ids: Tensor
+) -> Tensor:
+    return bundle.unet(
+        rows.to(bundle.dtype),
+        timestep.to(bundle.device),
+        encoder_hidden_states=conditioning.embeddings,
+        added_cond_kwargs={"text_embeds": conditioning.pooled, "time_ids": time_ids.expand(len(rows), -1)},
+        return_dict=False,
+    )[0].to(rows.dtype)
+
+
+def _stack(negative: Conditioning, positive: Conditioning) -> Conditioning:
+    return Conditioning(
+        torch.cat([negative.embeddings, positive.embeddings]),
+        torch.cat([negative.pooled, positive.pooled]),
+        torch.cat([negative.end_of_text, positive.end_of_text]),
+    )

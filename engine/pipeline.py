@@ -1,0 +1,279 @@
+"""The job, straight through. Read this first.
+
+    working size -> prompts -> noise -> UNet with all streams coupled -> each layer decoded -> Shadow and Light -> stack
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.compositing import bleed, flatten
+from engine.diffusion.conditioning import Conditioning, encode_prompts, time_ids
+from engine.diffusion.denoise import Pin, denoise
+from engine.diffusion.latents import initial_noise
+from engine.diffusion.sampling import Sampler
+from engine.errors import OutOfMemory
+from engine.events import Event, Finished, LayerReady, Preview, Progress
+from engine.geometry import Framing, working_size
+from engine.harmony import clean_layers, exact_layers
+from engine.inspection import MaskRecord, MaskStep
+from engine.layerfusion.attach import attached, attention_modules
+from engine.layerfusion.coupling import Coupling
+from engine.layerfusion.masks import hard_mask, resample, soft_mask
+from engine.layerfusion.priors import minmax, structure_prior
+from engine.layerfusion.streams import Streams
+from engine.layers import BlendMode, Layer, LayerStack, Role
+from engine.models.loading import ModelBundle, load_model
+from engine.models.spec import ModelSpec
+from engine.previews import preview
+from engine.request import FusionSettings, GenerationRequest, Kept
+from engine.resampling import to_canvas, to_working
+from engine.transparency.codec import decode_rgb, decode_rgba, encode_over_grey, encode_rgba
+
+ANCHOR_UNTIL = 0.6
+"""The blended stream is held to a kept foreground's solid inside while t > 0.6 T (our choice): under zero-terminal-SNR
+the first steps know nothing of it, later ones must be free to light it."""
+
+_PREVIEWS = 5
+"""Previews per job."""
+
+
+class LayerFusionPipeline:
+    """LayerFusion on one model. Weights are read at the first job and stay.
+
+    Args:
+        spec: which model.
+        device: None takes the CPU.
+    """
+
+    def __init__(self, spec: ModelSpec, device: torch.device | None = None) -> None:
+        self.spec = spec
+        self._device = device
+        self._bundle: ModelBundle | None = None
+
+    @torch.inference_mode()
+    def generate(self, request: GenerationRequest, record: MaskRecord | None = None) -> Iterator[Event]:
+        """Draw all layers of a request. Closing the iterator cancels between two steps.
+
+        The same request gives the same bytes on the same machine.
+
+        Args:
+            record: collects the priors and masks of every step.
+
+        Yields:
+            Progress, Preview, LayerReady for every layer as soon as it is done, and Finished.
+
+        Raises:
+            InvalidRequest: a value this model cannot work with.
+            BrokenModel: the weights cannot be read.
+            OutOfMemory: the picture does not fit into memory.
+        """
+        try:
+            if self._bundle is None:
+                yield Progress(stage="loading the model", step=0, total=1)
+                self._bundle = load_model(self.spec, device=self._device)
+            yield from _Job(self._bundle, request, record).run()
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemory(
+                f"{request.size} with {len(request.foregrounds)} foregrounds does not fit into the GPU's memory.",
+                "Close other programs that use it, or ask for fewer foregrounds.",
+            ) from error
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """The request's values, with the model's own where it left them out."""
+
+    steps: int
+    guidance_scale: float
+    guidance_rescale: float
+    sampler: str
+    fusion: FusionSettings
+
+    @staticmethod
+    def of(request: GenerationRequest, spec: ModelSpec) -> _Choices:
+        asked = {name: getattr(request, name) for name in _Choices.__dataclass_fields__}
+        return _Choices(**{name: getattr(spec.defaults, name) if v is None else v for name, v in asked.items()})
+
+
+class _Job:
+    """One request on one loaded model."""
+
+    def __init__(self, bundle: ModelBundle, request: GenerationRequest, record: MaskRecord | None) -> None:
+        spec = bundle.spec
+        self._bundle = bundle
+        self._request = request
+        self._record = record
+        self._choices = _Choices.of(request, spec)
+        self._streams = Streams(len(request.foregrounds))
+        self._framing = working_size(request.size, stride=spec.stride, native_area=spec.native_area)
+        self._sampler = Sampler(bundle, self._choices.sampler, self._choices.steps)
+        self._kept = {i: source for i, source in enumerate(request.foregrounds) if isinstance(source, Kept)}
+
+    @property
+    def _latent_grid(self) -> tuple[int, int]:
+        factor = self._bundle.latent_factor
+        return self._framing.working.height // factor, self._framing.working.width // factor
+
+    def run(self) -> Iterator[Event]:
+        yield Progress(stage="reading the prompts", step=0, total=1)
+        negative, positive = self._prompts()
+        coupling = self._coupling(positive)
+        noise = self._noise()
+        pins = tuple(pin for index in self._kept for pin in self._pins(index, coupling))
+        ids = time_ids(self._bundle, self._framing.working, 1)
+
+        total, started = self._choices.steps, time.monotonic()
+        yield Progress(stage="drawing", step=0, total=total)
+        latents = noise
+        with attached(self._bundle.unet, coupling, self._bundle.deltas):
+            for step in denoise(
+                self._bundle,
+                self._sampler,
+                coupling,
+                noise=noise,
+                negative=negative,
+                positive=positive,
+                time_ids=ids,
+                guidance_scale=self._choices.guidance_scale,
+                guidance_rescale=self._choices.guidance_rescale,
+                pins=pins,
+            ):
+                latents = step.latents
+                self._inspect(coupling, step.timestep)
+                done = step.index + 1
+                eta = (time.monotonic() - started) / done * (total - done)
+                yield Progress(stage="drawing", step=done, total=total, eta=eta)
+                if done < total and done % max(1, total // _PREVIEWS) == 0:
+                    yield from self._previews(step.estimate)
+        yield from self._layers(latents)
+
+    def _prompts(self) -> tuple[Conditioning, Conditioning]:
+        """What each stream is told to avoid, and to draw."""
+        request = self._request
+        foregrounds = [source.prompt for source in request.foregrounds]
+        background = request.background.prompt
+        whole = request.blended_prompt or self._bundle.spec.blended_prompt(foregrounds[::-1], background)
+        positive = encode_prompts(self._bundle, [*foregrounds, background, whole])
+        return encode_prompts(self._bundle, self._negative_prompts(), negative=True), positive
+
+    def _negative_prompts(self) -> list[str]:
+        """One a stream; the blended stream avoids what any of its parts avoids."""
+        sources = [*self._request.foregrounds, self._request.background]
+        own = ["" if isinstance(source, Kept) else source.negative_prompt.strip() for source in sources]
+        return [*own, ", ".join(dict.fromkeys(text for text in own if text))]
+
+    def _coupling(self, positive: Conditioning) -> Coupling:
+        negatives = self._negative_prompts()
+        return Coupling(
+            streams=self._streams,
+            settings=self._choices.fusion,
+            latent_grid=self._latent_grid,
+            end_of_text=positive.end_of_text[: self._streams.foregrounds],
+            share_unconditional=negatives[self._streams.background] == negatives[self._streams.blended],
+        )
+
+    def _noise(self) -> Tensor:
+        """Every stream's initial noise; the blended one always starts from the background's."""
+        request, fusion = self._request, self._choices.fusion
+        seeds = [request.foreground_seed(index, fusion.init_noise) for index in range(self._streams.foregrounds)]
+        channels = self._bundle.unet.config.in_channels
+        noise = initial_noise([*seeds, *[request.background_seed] * 2], channels, *self._latent_grid)
+        return noise.to(self._bundle.device)
+
+    def _pins(self, index: int, coupling: Coupling) -> Iterator[Pin]:
+        """A kept foreground walks the path to its own latents, and the blended stream begins with its solid inside."""
+        kept = self._kept[index]
+        pixels = to_working(kept.layer.pixels, kept.layer.offset, self._framing)
+        everywhere = torch.ones((1, 1, 1), device=self._bundle.device)
+        yield Pin(index, encode_rgba(self._bundle, pixels)[0], everywhere)
+
+        solid, alpha = encode_over_grey(self._bundle, pixels)
+        factor = self._bundle.latent_factor
+        coupling.alphas[index] = F.avg_pool2d(alpha, factor).flatten(1).float()
+        inside = (-F.max_pool2d(-alpha, factor) > 0.95).float()[0]
+        for above in range(index + 1, self._streams.foregrounds):
+            if above in self._kept:
+                other = self._kept[above].layer
+                cover = torch.from_numpy(to_working(other.pixels, other.offset, self._framing)[..., 3] > 0)
+                inside = inside * (1 - F.max_pool2d(cover[None].float().to(inside.device), factor))
+        yield Pin(self._streams.blended, solid[0], inside, until=ANCHOR_UNTIL)
+
+    def _inspect(self, coupling: Coupling, timestep: float) -> None:
+        """Write down what the maps look like now, on the structure prior's grid."""
+        if self._record is None or coupling.structure is None or coupling.content is None:
+            return
+        self._record.train_timesteps = self._sampler.train_timesteps
+        grid = coupling.structure_grid
+        block = attention_modules(self._bundle.unet)[-1].rsplit(".", 1)[0]
+        shown, trust = coupling.evidence(block, grid)
+        soft, hard = soft_mask(shown, self._choices.fusion.decision_boundary, trust), hard_mask(shown, trust)
+        content = resample(minmax(coupling.content), coupling.content_grid, grid)
+        for index in range(self._streams.foregrounds):
+            if index not in self._kept:
+                maps = [structure_prior(coupling.structure)[index], content[index], soft[index], hard[index]]
+                arrays = tuple(values.reshape(grid).float().cpu().numpy() for values in maps)
+                self._record.steps.append(MaskStep(timestep, index, arrays, float(trust[index])))
+
+    def _previews(self, estimate: Tensor) -> Iterator[Preview]:
+        streams = self._streams
+        for index in range(streams.foregrounds):
+            if index not in self._kept:
+                pixels = preview(self._bundle, estimate[index : index + 1], transparent=True)
+                yield Preview(role=Role.FOREGROUND, index=index, pixels=pixels)
+        for role, row in ((Role.BACKGROUND, streams.background), (Role.BLENDED, streams.blended)):
+            yield Preview(role=role, index=0, pixels=preview(self._bundle, estimate[row : row + 1], transparent=False))
+
+    def _layers(self, latents: Tensor) -> Iterator[Event]:
+        """Decode and announce: what the artist waits for first, first."""
+        streams, stage = self._streams, "decoding the layers"
+        total = streams.count + 2
+        layers: dict[int, Layer] = {}
+
+        def ready(place: int, layer: Layer) -> Iterator[Event]:
+            layers[place] = layer
+            yield LayerReady(layer=layer, index=place)
+            yield Progress(stage=stage, step=len(layers), total=total, eta=0.0)
+
+        background = self._opaque(latents, streams.background)
+        yield from ready(0, Layer(name="Background", role=Role.BACKGROUND, pixels=background))
+        for index in range(streams.foregrounds):
+            yield from ready(1 + index, self._foreground(latents, index))
+        blended = self._opaque(latents, streams.blended)
+        yield from ready(
+            total - 1, Layer(name="Blended", role=Role.BLENDED, pixels=blended, visible=False)
+        )
+        below = LayerStack(name="", size=self._request.size, layers=tuple(layers[i] for i in range(streams.count - 1)))
+        make = exact_layers if self._request.harmony.mode == "exact" else clean_layers
+        shadow, light = make(blended, flatten(below))
+        suffix = " (exact, this arrangement)" if self._request.harmony.mode == "exact" else ""
+        for place, name, role, pixels, blend in (
+            (total - 3, "Shadow", Role.SHADOW, shadow, BlendMode.MULTIPLY),
+            (total - 2, "Light", Role.LIGHT, light, BlendMode.ADD),
+        ):
+            yield from ready(place, Layer(name=name + suffix, role=role, pixels=pixels, blend=blend))
+        stack = tuple(layers[place] for place in range(total))
+        yield Finished(stack=LayerStack(name=self._title(), size=self._request.size, layers=stack))
+
+    def _opaque(self, latents: Tensor, row: int) -> np.ndarray:
+        return to_canvas(decode_rgb(self._bundle, latents[row : row + 1]), self._framing)
+
+    def _foreground(self, latents: Tensor, index: int) -> Layer:
+        """Drawn, with colour bled under its edge; or kept, untouched."""
+        if index in self._kept:
+            return self._kept[index].layer
+        pixels = bleed(to_canvas(decode_rgba(self._bundle, latents[index : index + 1]), self._framing))
+        name = "Foreground" if self._streams.foregrounds == 1 else f"Foreground {index + 1}"
+        return Layer(name=name, role=Role.FOREGROUND, pixels=pixels)
+
+    def _title(self) -> str:
+        """The group's name: what the picture shows, short enough for a layer list."""
+        title = " + ".join([*(source.prompt for source in self._request.foregrounds), self._request.background.prompt])
+        return title if len(title) <= 80 else title[:79] + "…"
