@@ -22,6 +22,8 @@ from server.commands import doctor, export, generate, models, plugin
 from server.console import CommandError, UsageError, be_forgiving, say
 
 _WRONG_INPUT = (InvalidRequest, FileError, UnknownModel)
+_LONGEST = 500
+"""Characters of an error: enough for any of ours; a quoted argument may be longer than a screen."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(code: int, reason: object) -> int:
-    say(f"layerfusion: {reason}", sys.stderr)
+    text = f"layerfusion: {reason}"
+    say(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…", sys.stderr)
     return code
 
 

@@ -1,0 +1,262 @@
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from engine import formats
+from engine.formats.images import encode
+from engine.geometry import Size
+from engine.layers import BlendMode, Layer, LayerStack, Role
+from engine.models import registry
+from server.cli import main
+from server.commands import generate
+from server.console import say
+
+CUT_OUT = np.zeros((70, 90, 4), np.uint8)
+CUT_OUT[20:50, 30:60] = (200, 30, 20, 255)
+CUT_OUT[0, 0] = (1, 2, 3, 0)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Every command runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(capsys, *arguments):
+    code = main(arguments)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def drawing(**changes):
+    """The command line of a small drawing; None leaves an option out."""
+    options = {"--background": "a beach", "--out": "a.psd", "--size": "64x64", "--steps": "1"} | changes
+    given = [word for name, value in options.items() if value is not None for word in (name, value)]
+    return ["generate", "a red apple", *given]
+
+
+BAD = {
+    "no command": ([], "COMMAND"),
+    "unknown command": (["paint"], "paint"),
+    "no foreground": (["generate", "--background", "b", "--out", "a.psd"], "FG"),
+    "no background": (drawing(**{"--background": None}), "--background"),
+    "no output": (drawing(**{"--out": None}), "--out"),
+    "abbreviated option": (["generate", "a", "--back", "b", "--out", "a.psd"], "--background"),
+    "empty prompt": (["generate", "", "--background", "b", "--out", "a.psd"], "empty"),
+    "blank background": (drawing(**{"--background": "  "}), "empty"),
+    "very long prompt": (drawing(**{"--background": "x" * 100_000}), "100000 characters"),
+    "very long negative prompt": (drawing(**{"--negative": "x" * 100_000}), "100000 characters"),
+    "seven foregrounds": (["generate", *"abcdefg", "--background", "b", "--out", "a.psd"], "7 foregrounds"),
+    "size 0": (drawing(**{"--size": "0x0"}), "0"),
+    "size below": (drawing(**{"--size": "63x512"}), "63"),
+    "size above": (drawing(**{"--size": "512x5000"}), "5000"),
+    "size too long": (drawing(**{"--size": "4096x64"}), "4096x64"),
+    "size negative": ([*drawing(**{"--size": None}), "--size=-5x64"], "-5x64"),
+    "size in words": (drawing(**{"--size": "large"}), "large"),
+    "one side": (drawing(**{"--size": "512"}), "512"),
+    "huge number": (drawing(**{"--size": "9" * 5000 + "x64"}), "size"),
+    "seed in words": (drawing(**{"--seed": "lucky"}), "lucky"),
+    "negative seed": (drawing(**{"--seed": "-1"}), "-1"),
+    "huge seed": (drawing(**{"--seed": str(2**53)}), str(2**53)),
+    "no steps": (drawing(**{"--steps": "0"}), "0"),
+    "guidance in words": (drawing(**{"--guidance": "strong"}), "strong"),
+    "guidance not a number": (drawing(**{"--guidance": "nan"}), "nan"),
+    "unknown harmony": (drawing(**{"--harmony": "vivid"}), "vivid"),
+    "unknown model": (drawing(**{"--model": "nope"}), "nope"),
+    "unknown suffix": (drawing(**{"--out": "a.jpg"}), ".jpg"),
+    "missing folder": (drawing(**{"--out": "nowhere/a.psd"}), "nowhere"),
+    "missing picture": (drawing(**{"--keep-foreground": "none.png"}), "none.png"),
+    "missing source": (["export", "none.psd", "b.ora"], "none.psd"),
+    "unknown source": (["export", "a.xcf", "b.ora"], "a.xcf"),
+    "unknown target": (["export", "a.psd", "b.gif"], "b.gif"),
+    "no plugin action": (["plugin"], "ACTION"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "named"), BAD.values(), ids=BAD.keys())
+def test_wrong_input_is_one_line_that_names_it(capsys, folder, arguments, named):
+    code, out, err = run(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("layerfusion: ")
+    assert named in err
+    assert "usage" not in err
+    assert len(err) < 600
+    assert not list(folder.iterdir())
+
+
+KEPT = {
+    "truncated": (encode(CUT_OUT)[:-40], "damaged"),
+    "empty": (b"", "damaged"),
+    "no picture": (b"hello", "damaged"),
+    "transparent": (encode(np.zeros_like(CUT_OUT)), "transparent all over"),
+    "opaque": (encode(np.full_like(CUT_OUT, 255)), "hides the whole background"),
+}
+
+
+@pytest.mark.parametrize(("content", "named"), KEPT.values(), ids=KEPT.keys())
+def test_a_foreground_that_cannot_be_kept_is_named(capsys, folder, content, named):
+    (folder / "mine.png").write_bytes(content)
+    code, out, err = run(capsys, *drawing(**{"--keep-foreground": "mine.png"}))
+    assert (code, out) == (2, "")
+    assert named in err
+    assert "mine.png" in err
+    assert [path.name for path in folder.iterdir()] == ["mine.png"]
+
+
+def request_of(monkeypatch, *arguments):
+    """The request a command line makes, without drawing it."""
+    asked = []
+    monkeypatch.setattr(generate, "find_model", lambda name: asked.append(name) or sys.exit())
+    made = []
+    original = generate.to_request
+    monkeypatch.setattr(generate, "to_request", lambda values: made.append(original(values)) or made[0])
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert asked == [made[0].model]
+    return made[0]
+
+
+def test_every_option_reaches_the_request(monkeypatch):
+    request = request_of(
+        monkeypatch,
+        *("generate", "an apple", "a pear", "--background", "a table", "--blended", "fruit", "--negative", "text"),
+        *("--seed", "5", "--steps", "7", "--guidance", "2.5", "--size", "300x200", "--harmony", "exact"),
+        *("--out", "a.ora"),
+    )
+    assert [source.prompt for source in request.foregrounds] == ["an apple", "a pear"]
+    assert {source.negative_prompt for source in (*request.foregrounds, request.background)} == {"text"}
+    assert (request.background.prompt, request.blended_prompt) == ("a table", "fruit")
+    assert (request.seed, request.steps, request.guidance_scale) == (5, 7, 2.5)
+    assert (request.size, request.harmony.mode) == (Size(300, 200), "exact")
+
+
+def test_without_options_the_model_decides(monkeypatch):
+    request = request_of(monkeypatch, "generate", "an apple", "--background", "a table", "--out", "a.psd")
+    assert (request.size, request.seed, request.model) == (Size(512, 512), 0, "tiny")
+    assert (request.steps, request.guidance_scale, request.blended_prompt) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("size", "canvas", "offset"),
+    [(None, Size(90, 70), (0, 0)), ("128x64", Size(128, 64), (19, -3)), ("64x64", Size(64, 64), (-13, -3))],
+)
+def test_a_kept_foreground_lies_at_its_own_size_in_the_middle(monkeypatch, folder, size, canvas, offset):
+    (folder / "my apple.png").write_bytes(encode(CUT_OUT))
+    request = request_of(monkeypatch, *drawing(**{"--keep-foreground": "my apple.png", "--size": size}))
+    (kept,) = request.foregrounds
+    assert request.size == canvas
+    assert (kept.prompt, kept.layer.name, kept.layer.offset) == ("a red apple", "my apple", offset)
+    assert np.array_equal(kept.layer.pixels, CUT_OUT)
+
+
+def save_stack(path):
+    layers = (
+        Layer(name="背景", role=Role.BACKGROUND, pixels=np.full((70, 90, 4), 255, np.uint8)),
+        Layer(name="evil\x1b[2J", role=Role.FOREGROUND, pixels=CUT_OUT, offset=(4, -2)),
+        Layer(name="Shadow", role=Role.SHADOW, pixels=CUT_OUT, blend=BlendMode.MULTIPLY, visible=False),
+    )
+    formats.save(LayerStack(name="s", size=Size(90, 70), layers=layers), path)
+
+
+def test_export_converts_and_lists_what_it_wrote(capsys, folder):
+    save_stack(folder / "a")
+    assert run(capsys, "export", "a", "b.ora")[0] == 0
+    code, out, err = run(capsys, "export", "b.ora", "c.psd")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].split() == ["Shadow", "90x70", "multiply,", "hidden"]
+    assert lines[1].endswith("90x70 at 4,-2  normal")
+    assert lines[2].split() == ["背景", "90x70", "normal"]
+    assert lines[3].startswith("c.psd  90x70 px, 3 layers, ")
+    assert "\x1b" not in out
+    assert [layer.role for layer in formats.load("c.psd")] == [Role.BACKGROUND, Role.FOREGROUND, Role.SHADOW]
+
+
+def test_an_export_that_cannot_be_written_reads_nothing(capsys, folder):
+    save_stack(folder / "a.ora")
+    code, _, err = run(capsys, "export", "a.ora", "nowhere/b.psd")
+    assert code == 2
+    assert "nowhere" in err
+
+
+def test_models_lists_what_can_be_asked_for(capsys):
+    code, out, _ = run(capsys, "models")
+    assert code == 0
+    assert out.startswith("tiny: embedded demo model")
+    assert "layerfusion generate" in out
+
+
+def test_doctor_says_what_is_there(capsys):
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0
+    assert "torch 2" in out
+    assert "model tiny" in out
+
+
+@pytest.mark.parametrize("command", ["models", "doctor"])
+def test_a_broken_installation_is_not_the_users_fault(capsys, monkeypatch, folder, command):
+    (folder / "model.json").write_text("{")
+    monkeypatch.setattr(registry, "EMBEDDED", folder / "model.json")
+    code, _, err = run(capsys, command)
+    assert code == 1
+    assert "model.json" in err
+
+
+def test_the_plugin_is_built_where_it_is_asked_for(capsys, folder):
+    code, out, _ = run(capsys, "plugin", "build", "--out", "made")
+    assert code == 0
+    (path,) = (folder / "made").iterdir()
+    assert path.suffix == ".zip"
+    assert str(path.name) in out
+    (folder / "file").write_text("")
+    code, _, err = run(capsys, "plugin", "build", "--out", "file")
+    assert code == 2
+    assert "file" in err
+
+
+def test_ctrl_c_is_one_line(capsys, monkeypatch, folder):
+    def interrupted(_path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(formats, "load", interrupted)
+    code, out, err = run(capsys, "export", "a.psd", "b.psd")
+    assert (code, out, err) == (130, "", "layerfusion: Stopped.\n")
+    assert not list(folder.iterdir())
+
+
+def test_control_characters_never_reach_the_terminal():
+    stream = io.StringIO()
+    say("a\x1b[31mb\x9b\r\n\tc 林檎", stream)
+    assert stream.getvalue() == "a\ufffd[31mb\ufffd\ufffd\ufffd\ufffdc 林檎\n"
+
+
+def test_a_terminal_that_cannot_show_a_name_shows_question_marks(folder):
+    save_stack(folder / "a.ora")
+    done = subprocess.run(
+        [sys.executable, "-m", "server", "export", "a.ora", "b.psd"],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"??" in done.stdout
+
+
+def test_help_names_every_option(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["generate", "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for option in ("--background", "--blended", "--negative", "--seed", "--steps", "--guidance", "--size"):
+        assert option in text
+    for option in ("--keep-foreground", "--harmony", "--model", "--masks", "--out"):
+        assert option in text

@@ -1,0 +1,223 @@
+"""The shape of the house: imports point down only, and importing does nothing."""
+
+import ast
+import graphlib
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import engine
+import krita_plugin
+import server
+
+ROOTS = {package.__name__: Path(package.__file__).parent for package in (engine, server, krita_plugin)}
+
+FLOORS = [
+    # The engine: numpy, then files, then torch as pure functions, then models, then the loop, then the job.
+    ("engine.errors", 0),
+    ("engine.geometry", 0),
+    ("engine.layers", 0),
+    ("engine.compositing", 0),
+    ("engine.harmony", 0),
+    ("engine.resampling", 1),
+    ("engine.request", 1),
+    ("engine.events", 1),
+    ("engine.formats", 1),
+    ("engine.layerfusion.attention", 3),
+    ("engine.layerfusion.attach", 3),
+    ("engine.layerfusion", 2),
+    ("engine.transparency", 3),
+    ("engine.models", 3),
+    ("engine.diffusion.latents", 3),  # pixels to latents and back, which the transparency needs too
+    ("engine.diffusion", 4),
+    ("engine.previews", 4),
+    ("engine.inspection", 4),
+    ("engine.pipeline", 5),
+    # The server: the wire, then processes and files, then the conversation, then sockets, then argv.
+    ("server.protocol", 10),
+    ("server.worker", 11),
+    ("server.store", 11),
+    ("server.translate", 11),
+    ("server.config", 11),
+    ("server.session", 12),
+    ("server.scheduler", 12),
+    ("server.app", 13),
+    ("server.console", 14),
+    ("server.commands", 14),
+    ("server.cli", 14),
+    ("server.__main__", 14),
+    # The plugin: what is bundled, then one thing each, then the controller, then what Krita sees.
+    ("krita_plugin.layerfusion.qt", 20),
+    ("krita_plugin.layerfusion.bundled", 20),
+    ("krita_plugin.layerfusion.link", 21),
+    ("krita_plugin.layerfusion.document", 21),
+    ("krita_plugin.layerfusion.images", 21),
+    ("krita_plugin.layerfusion.jobs", 21),
+    ("krita_plugin.layerfusion.settings", 21),
+    ("krita_plugin.layerfusion.launcher", 21),
+    ("krita_plugin.layerfusion.controller", 22),
+    ("krita_plugin.layerfusion.docker", 23),
+    ("krita_plugin.layerfusion.extension", 23),
+    ("krita_plugin.package", 24),
+]
+PACKAGES_OF_PACKAGES = {"engine", "server", "krita_plugin", "krita_plugin.layerfusion"}
+"""Their __init__ holds a docstring, or starts everything: it may import all below and nothing imports it."""
+
+BUNDLED = {f"krita_plugin.layerfusion.{name}" for name in ("protocol", "websockets", "msgpack")}
+"""Put into the plugin when it is assembled; not in the source tree."""
+
+SIBLINGS = {
+    "engine": {"engine"},
+    "server": {"server", "engine"},
+    "server.protocol": {"server"},
+    "server.commands.plugin": {"server", "engine", "krita_plugin"},
+    "krita_plugin": {"krita_plugin"},
+}
+"""Which of our packages a module may import; the longest prefix decides."""
+
+
+def modules():
+    """Every module of the installed packages: name -> file."""
+    found = {}
+    for package, root in ROOTS.items():
+        for path in sorted(root.rglob("*.py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            name = ".".join((package, *parts))
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(name):
+    """The absolute names a module imports, at its top or inside functions, but not for type checkers only."""
+    path = MODULES[name]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    skipped = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            skipped.update(id(inner) for statement in node.body for inner in ast.walk(statement))
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = importlib.util.resolve_name("." * node.level + base, package)
+            for alias in node.names:
+                whole = f"{base}.{alias.name}"
+                found.add(whole if whole in MODULES or whole in BUNDLED else base)
+    return found - {name}
+
+
+def ours(name):
+    return name.split(".")[0] in ROOTS
+
+
+def longest(table, name):
+    """The entry of the longest prefix of a dotted name, or None."""
+    matching = [prefix for prefix in table if name == prefix or name.startswith(f"{prefix}.")]
+    return table[max(matching, key=len)] if matching else None
+
+
+def floor(name):
+    """The floor a module stands on; None if the table does not know it."""
+    return 99 if name in PACKAGES_OF_PACKAGES else longest(dict(FLOORS), name)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_imports_point_down(name):
+    here = floor(name)
+    assert here is not None, "add it to FLOORS"
+    near = {other for other in imports(name) & set(MODULES) if other.split(".")[0] == name.split(".")[0]}
+    assert not {other for other in near if (floor(other) or 0) > here}
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_packages_import_no_siblings(name):
+    reached = {other.split(".")[0] for other in imports(name) if ours(other)}
+    assert reached <= longest(SIBLINGS, name)
+
+
+def test_no_module_imports_itself_by_a_detour():
+    graph = {name: {other for other in imports(name) if other in MODULES} for name in MODULES}
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("server.protocol")])
+def test_the_wire_needs_the_standard_library_of_python_3_10_only(name):
+    foreign = {other for other in imports(name) if other.split(".")[0] not in sys.stdlib_module_names}
+    assert all(other.startswith("server.protocol") for other in foreign)
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"), feature_version=(3, 10))
+    levels = [node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and ours(node.module or "")]
+    assert not levels, "the plugin carries these files under another name: import relatively"
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("krita_plugin.layerfusion")])
+def test_the_plugin_needs_only_what_krita_has_and_what_it_carries(name):
+    allowed = {"krita", "PyQt5", "PyQt6"} | sys.stdlib_module_names
+    foreign = {other for other in imports(name) if other.split(".")[0] not in allowed}
+    inside = {"krita_plugin.layerfusion"} | {
+        other for other in foreign if other.startswith("krita_plugin.layerfusion.")
+    }
+    assert foreign <= inside
+    source = MODULES[name].read_text(encoding="utf-8")
+    assert not {
+        node.level
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and ours(node.module or "")
+    }
+    ast.parse(source, feature_version=(3, 10))
+
+
+WATCH = """
+import json, logging, os, sys, threading
+environment, happened = dict(os.environ), []
+QUIET = ("subprocess.Popen", "os.system", "os.mkdir", "os.remove", "os.rename", "socket.bind", "socket.connect")
+def watch(event, arguments):
+    if event in QUIET or (event == "open" and set(str(arguments[1] or "")) & set("wax+")):
+        happened.append(f"{event} {arguments[:1]}")
+sys.addaudithook(watch)
+for name in sys.argv[1:]:
+    __import__(name)
+print(json.dumps({
+    "heavy": sorted(set(sys.modules) & {"torch", "diffusers", "transformers"}),
+    "happened": happened,
+    "threads": threading.active_count() - 1,
+    "handlers": len(logging.getLogger().handlers),
+    "environment": dict(os.environ) == environment,
+}))
+"""
+LIGHT = [
+    "server.app",
+    "server.cli",
+    "engine.request",
+    "engine.formats",
+    "engine.models.registry",
+    "krita_plugin.package",
+]
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_importing_is_light_and_does_nothing(name):
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", WATCH, name], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "heavy": [],
+        "happened": [],
+        "threads": 0,
+        "handlers": 0,
+        "environment": True,
+    }
+    assert done.stderr == ""
