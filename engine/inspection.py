@@ -101,7 +101,7 @@ class MaskRecord:
             left = _LABELS + column * (_TILE + _GAP)
             note = f"t={step.timestep:.0f}" + (" = 0.8 T" if place == marked else "")
             draw.text((left, 2), note, fill="darkred" if place == marked else "black", font=font)
-            draw.text((left, 16), f"κ={step.trust:.2f}", fill="dimgray", font=font)
+            draw.text((left, 16), f"trust {step.trust:.2f}", fill="dimgray", font=font)
             for row, values in enumerate(step.maps):
                 tile = Image.fromarray(np.rint(values * 255).astype(np.uint8)).convert("RGB")
                 top = _HEADER + row * (_TILE + _GAP)

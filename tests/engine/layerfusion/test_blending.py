@@ -1,0 +1,115 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from engine.layerfusion.blending import blend_attention, layer_weights, share_background
+
+
+@pytest.fixture
+def rows():
+    generator = torch.Generator().manual_seed(2)
+    return torch.randn((3, 16, 4), generator=generator), torch.randn((16, 4), generator=generator)
+
+
+def test_empty_masks_change_nothing(rows):
+    foregrounds, blended = rows
+    nothing = torch.zeros(3, 16)
+    new_foregrounds, new_blended = blend_attention(foregrounds, blended, nothing, nothing)
+    assert torch.equal(new_foregrounds, foregrounds)
+    assert torch.equal(new_blended, blended)
+
+
+def test_full_mask_gives_the_foreground(rows):
+    foregrounds, blended = rows[0][:1], rows[1]
+    full = torch.ones(1, 16)
+    new_foregrounds, new_blended = blend_attention(foregrounds, blended, full, full)
+    assert torch.equal(new_blended, foregrounds[0])
+    assert torch.equal(new_foregrounds, foregrounds)
+
+
+def test_equal_streams_stay_as_they_are(rows):
+    blended = rows[1]
+    foregrounds = blended.expand(3, -1, -1)
+    soft, hard = torch.rand(3, 16), (torch.rand(3, 16) > 0.5).float()
+    new_foregrounds, new_blended = blend_attention(foregrounds, blended, soft, hard)
+    torch.testing.assert_close(new_blended, blended)
+    torch.testing.assert_close(new_foregrounds, foregrounds)
+
+
+def test_one_foreground_follows_the_papers_two_updates(rows):
+    foreground, blended = rows[0][:1], rows[1]
+    soft, hard = torch.rand(1, 16), (torch.rand(1, 16) > 0.5).float()
+    m, h = soft[0, :, None], hard[0, :, None]
+    mixed = m * foreground[0] + (1 - m) * blended
+    new_foregrounds, new_blended = blend_attention(foreground, blended, soft, hard)
+    torch.testing.assert_close(new_blended, mixed)
+    torch.testing.assert_close(new_foregrounds[0], h * mixed + (1 - h) * foreground[0])
+
+
+def test_results_lie_between_their_inputs(rows):
+    foregrounds, blended = rows
+    _, mixed = blend_attention(foregrounds, blended, torch.rand(3, 16), None)
+    everything = torch.cat([foregrounds, blended[None]])
+    assert bool((mixed <= everything.amax(dim=0) + 1e-6).all())
+    assert bool((mixed >= everything.amin(dim=0) - 1e-6).all())
+
+
+def test_without_a_hard_mask_the_foregrounds_are_left_alone(rows):
+    assert blend_attention(*rows, torch.rand(3, 16), None)[0] is rows[0]
+
+
+def test_weights_sum_to_one_and_an_opaque_top_hides_the_rest():
+    soft = torch.rand(4, 16)
+    weights, rest = layer_weights(soft)
+    torch.testing.assert_close(weights.sum(dim=0) + rest, torch.ones(16))
+    weights, rest = layer_weights(torch.cat([soft, torch.ones(1, 16)]))
+    assert weights[:-1].abs().sum() == 0
+    assert rest.abs().sum() == 0
+
+
+class TestSharing:
+    @pytest.fixture
+    def streams(self):
+        generator = torch.Generator().manual_seed(3)
+        return [torch.randn((1, 2, 16, 8), generator=generator) for _ in range(6)]
+
+    @pytest.mark.parametrize("strength", [0.25, 1.0])
+    def test_streams_that_are_alike_change_nothing_whatever_the_mask(self, streams, strength):
+        query, key, value = streams[:3]
+        plain = F.scaled_dot_product_attention(query, key, value, scale=0.4)
+        for background in (torch.zeros(16), torch.ones(16), (torch.arange(16) % 3 == 0).float()):
+            shared = share_background(
+                query, key, value, key, value, background, strength=strength, scale=0.4
+            )
+            torch.testing.assert_close(shared, plain, atol=1e-5, rtol=1e-4)
+
+    def test_unweighted_duplicates_would_have_changed_something(self, streams):
+        query, key, value = streams[:3]
+        background = (torch.arange(16) % 3 == 0)
+        plain = F.scaled_dot_product_attention(query, key, value, scale=0.4)
+        doubled = F.scaled_dot_product_attention(
+            query,
+            torch.cat([key, key[:, :, background]], dim=2),
+            torch.cat([value, value[:, :, background]], dim=2),
+            scale=0.4,
+        )
+        assert (doubled - plain).abs().max() > 0.05
+
+    def test_no_shared_token_is_no_sharing(self, streams):
+        query, key, value, other_key, other_value, _ = streams
+        shared = share_background(
+            query, key, value, other_key, other_value, torch.zeros(16), strength=1.0, scale=0.4
+        )
+        plain = F.scaled_dot_product_attention(query, key, value, scale=0.4)
+        torch.testing.assert_close(shared, plain, atol=1e-5, rtol=1e-4)
+
+    def test_it_is_attention_over_the_weighted_union(self, streams):
+        query, key, value, other_key, other_value, _ = streams
+        background = (torch.arange(16) < 5).float()
+        own = (query @ key.mT * 0.4).exp() * torch.where(background > 0, 0.75, 1.0)
+        other = (query @ other_key.mT * 0.4).exp() * background * 0.25
+        expected = (own @ value + other @ other_value) / (own.sum(-1) + other.sum(-1))[..., None]
+        shared = share_background(
+            query, key, value, other_key, other_value, background, strength=0.5, scale=0.4
+        )
+        torch.testing.assert_close(shared, expected, atol=1e-5, rtol=1e-4)
