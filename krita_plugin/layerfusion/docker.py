@@ -1,0 +1,289 @@
+"""The docker: fields and buttons. It decides nothing; the controller does."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from krita import DockWidget, Krita
+
+from . import document, launcher
+from .controller import Controller, Wishes
+from .images import Picture
+from .link import Link
+from .protocol.messages import Welcome
+from .qt import Mailbox, QtCore, QtGui, QtWidgets, guarded
+from .widgets import Fold, Notice, PreviewBox, PromptField, StateLine, die_icon
+
+ID = "layerfusion_docker"
+TITLE = "LayerFusion"
+ROLLED_SEEDS = 2**31
+MAX_SEED = 2**53 - 1
+
+
+class Docker(DockWidget):
+    """One per Krita window; also the controller's `View`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWindowTitle(TITLE)
+        self._build()
+        mailbox = Mailbox(guarded(lambda event: self._controller.receive(event), self.warn))
+        link = Link(mailbox.post)
+        self._mailbox = mailbox
+        self._controller = Controller(self, document, link, mailbox.post)
+        Krita.instance().notifier().setActive(True)
+        Krita.instance().notifier().applicationClosing.connect(guarded(lambda _: link.stop(), self.warn))
+        self.destroyed.connect(lambda *_: link.stop())
+        self.show_server(None, "Looking for the server…")
+        self.show_idle()
+        self._roll()
+        link.start()
+
+    def canvasChanged(self, canvas: object) -> None:
+        """Krita requires this; the active document is asked for when a button is pressed."""
+
+    # ---- the controller's View ---------------------------------------------------------------------------------------
+
+    def show_server(self, welcome: Welcome | None, words: str, startable: bool = False) -> None:
+        self._online = welcome is not None
+        self._server.show_state(words, good=self._online)
+        self._start_box.setVisible(startable)
+        if welcome is not None:
+            self._show_models(welcome)
+        self._update_buttons()
+
+    def show_job(self, words: str, step: int, total: int) -> None:
+        self._busy = True
+        self._job_words.setText(words)
+        self._bar.setRange(0, total)
+        self._bar.setValue(step)
+        self._job_box.setVisible(True)
+        self._update_buttons()
+
+    def show_idle(self) -> None:
+        self._busy = False
+        self._job_box.setVisible(False)
+        self._preview.clear()
+        self._update_buttons()
+
+    def show_preview(self, picture: Picture) -> None:
+        self._preview.show_picture(picture)
+
+    def say(self, message: str, hint: str = "") -> None:
+        self._notice.show_words(message, hint, warning=False)
+
+    def warn(self, message: str, hint: str = "") -> None:
+        self._notice.show_words(message, hint, warning=True)
+
+    def ask(self, question: str, accept: str) -> bool:
+        box = QtWidgets.QMessageBox(self)
+        box.setIcon(QtWidgets.QMessageBox.Icon.Question)
+        box.setWindowTitle(TITLE)
+        box.setText(question)
+        yes = box.addButton(accept, QtWidgets.QMessageBox.ButtonRole.AcceptRole)
+        box.addButton(QtWidgets.QMessageBox.StandardButton.Cancel)
+        box.exec() if hasattr(box, "exec") else box.exec_()
+        return box.clickedButton() is yes
+
+    # ---- buttons -----------------------------------------------------------------------------------------------------
+
+    def _generate(self) -> None:
+        self._new_seed_unless_locked()
+        self._controller.generate(self._wishes())
+
+    def _new_background(self) -> None:
+        self._new_seed_unless_locked()
+        self._controller.new_background(self._wishes())
+
+    def _export(self) -> None:
+        self._controller.export_psd(self._choose_path)
+
+    def _choose_path(self, name: str) -> str:
+        path, _ = QtWidgets.QFileDialog.getSaveFileName(self, "Export PSD", name, "Photoshop (*.psd)")
+        return path
+
+    def _copy_command(self) -> None:
+        QtGui.QGuiApplication.clipboard().setText(self._command.text())
+
+    def _roll(self) -> None:
+        self._seed.setText(str(random.randrange(ROLLED_SEEDS)))  # noqa: S311 - a seed is no secret
+
+    def _new_seed_unless_locked(self) -> None:
+        self._notice.clear()
+        if not self._lock.isChecked():
+            self._roll()
+
+    def _wishes(self) -> Wishes:
+        return Wishes(
+            foreground=self._foreground.toPlainText().strip(),
+            background=self._background.toPlainText().strip(),
+            negative=self._negative.toPlainText().strip(),
+            blended=self._blended.toPlainText().strip(),
+            seed=min(int(self._seed.text() or 0), MAX_SEED),
+            steps=self._steps.value() or None,
+            model=self._model.currentData(),
+        )
+
+    def _update_buttons(self) -> None:
+        ready = self._online and not self._busy
+        for button in (self._generate_button, self._background_button):
+            button.setEnabled(ready)
+
+    def _show_models(self, welcome: Welcome) -> None:
+        chosen = self._model.currentData()
+        self._model.clear()
+        for model in welcome.models:
+            self._model.addItem(model.title, model.name)
+        self._model.setCurrentIndex(max(0, self._model.findData(chosen)))
+        self._model_box.setVisible(len(welcome.models) > 1)
+        self._models = {model.name: model for model in welcome.models}
+        self._steps.setMaximum(welcome.limits.steps)
+        self._show_model()
+
+    def _show_model(self) -> None:
+        """Offer what the chosen model draws well, and its own number of steps."""
+        model = self._models.get(self._model.currentData())
+        if model is None:
+            return
+        self._steps.setSpecialValueText(f"auto ({model.steps})")
+        self._server.setToolTip(f"{model.title}\n{model.notice}".strip())
+        if model.examples:
+            self._foreground.setPlaceholderText(model.examples[0].foreground)
+            self._background.setPlaceholderText(model.examples[0].background)
+
+    # ---- layout ------------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        content = QtWidgets.QWidget()
+        column = QtWidgets.QVBoxLayout(content)
+        column.setContentsMargins(8, 6, 8, 8)
+        column.setSpacing(6)
+        column.addWidget(self._build_server())
+        column.addWidget(self._build_prompts())
+        column.addWidget(self._build_settings())
+        column.addWidget(self._build_buttons())
+        column.addWidget(self._build_job())
+        self._notice = Notice()
+        column.addWidget(self._notice)
+        column.addStretch(1)
+        column.addWidget(self._button("Export PSD…", "Write the selected group of layers to a PSD file", self._export))
+        scroll = QtWidgets.QScrollArea()
+        scroll.setWidget(content)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        self.setWidget(scroll)
+
+    def _build_server(self) -> QtWidgets.QWidget:
+        self._online = False
+        self._models: dict[str, Any] = {}
+        self._server = StateLine()
+        self._command = QtWidgets.QLineEdit(launcher.as_text(launcher.command()))
+        self._command.setReadOnly(True)
+        self._command.setToolTip("The same, to type into a terminal")
+        self._command.setCursorPosition(0)
+        copy = self._tool(Krita.instance().icon("edit-copy"), "Copy the command", self._copy_command)
+        start = self._button("Start server", "Start the server that draws, on this computer", self._start_server)
+        self._start_box = _box(start, _row(self._command, copy))
+        return _box(self._server, self._start_box)
+
+    def _build_prompts(self) -> QtWidgets.QWidget:
+        self._foreground = PromptField(3, "What stands in front, with transparency around it")
+        self._background = PromptField(3, "What lies behind, filling the canvas")
+        self._negative = PromptField(2, "What neither of the two should show")
+        self._blended = PromptField(2, "What both show together; made from the two prompts if left empty")
+        self._blended.setPlaceholderText("made from the two prompts")
+        self._model = QtWidgets.QComboBox()
+        self._model.activated.connect(self._guarded(self._show_model))
+        self._model_box = _labelled("Model", self._model)
+        more = (_labelled("Negative", self._negative), _labelled("Together", self._blended), self._model_box)
+        return _box(
+            _labelled("Foreground", self._foreground), _labelled("Background", self._background), Fold("More", more)
+        )
+
+    def _build_settings(self) -> QtWidgets.QWidget:
+        self._seed = QtWidgets.QLineEdit()
+        self._seed.setValidator(QtGui.QRegularExpressionValidator(QtCore.QRegularExpression("[0-9]{0,16}")))
+        self._seed.setToolTip("The same seed and prompts give the same picture")
+        self._lock = self._tool(Krita.instance().icon("layer-unlocked"), "Keep this seed", self._show_lock)
+        self._lock.setCheckable(True)
+        dice = self._tool(die_icon(self.palette().color(self.foregroundRole())), "Another seed", self._roll)
+        self._steps = QtWidgets.QSpinBox()
+        self._steps.setToolTip("How many steps to draw in")
+        self._steps.setSpecialValueText("auto")
+        return _row(
+            QtWidgets.QLabel("Seed"), self._seed, self._lock, dice, QtWidgets.QLabel("Steps"), self._steps, stretch=1
+        )
+
+    def _build_buttons(self) -> QtWidgets.QWidget:
+        self._generate_button = self._button("Generate", "Draw both into a new group of layers", self._generate)
+        self._background_button = self._button(
+            "New background",
+            "Keep the selected foreground as it is, else the last one, and draw another background behind a copy of it",
+            self._new_background,
+        )
+        return _row(self._generate_button, self._background_button)
+
+    def _build_job(self) -> QtWidgets.QWidget:
+        self._busy = False
+        self._job_words = QtWidgets.QLabel()
+        self._bar = QtWidgets.QProgressBar()
+        self._bar.setTextVisible(False)
+        self._bar.setFixedHeight(8)
+        self._preview = PreviewBox()
+        cancel = self._button("Cancel", "Stop drawing", lambda: self._controller.cancel())
+        self._job_box = _box(_row(self._job_words, cancel, stretch=0), self._bar, self._preview)
+        return self._job_box
+
+    def _guarded(self, action: Callable[[], object]) -> Callable[[Any], None]:
+        return guarded(lambda _: action(), self.warn)
+
+    def _button(self, text: str, description: str, action: Callable[[], object]) -> QtWidgets.QPushButton:
+        button = QtWidgets.QPushButton(text)
+        button.setToolTip(description)
+        button.clicked.connect(self._guarded(action))
+        return button
+
+    def _tool(self, icon: QtGui.QIcon, description: str, action: Callable[[], object]) -> QtWidgets.QToolButton:
+        button = QtWidgets.QToolButton()
+        button.setIcon(icon)
+        button.setAutoRaise(True)
+        button.setToolTip(description)
+        button.setAccessibleName(description)
+        button.clicked.connect(self._guarded(action))
+        return button
+
+    def _show_lock(self) -> None:
+        self._lock.setIcon(Krita.instance().icon("layer-locked" if self._lock.isChecked() else "layer-unlocked"))
+
+    def _start_server(self) -> None:
+        self._notice.clear()
+        self._controller.start_server()
+
+
+def _box(*content: QtWidgets.QWidget) -> QtWidgets.QWidget:
+    box = QtWidgets.QWidget()
+    column = QtWidgets.QVBoxLayout(box)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(4)
+    for widget in content:
+        column.addWidget(widget)
+    return box
+
+
+def _row(*content: QtWidgets.QWidget, stretch: int | None = None) -> QtWidgets.QWidget:
+    """Side by side; the one at index `stretch` takes the room that is left."""
+    box = QtWidgets.QWidget()
+    row = QtWidgets.QHBoxLayout(box)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(4)
+    for index, widget in enumerate(content):
+        row.addWidget(widget, int(index == stretch))
+    return box
+
+
+def _labelled(text: str, field: QtWidgets.QWidget) -> QtWidgets.QWidget:
+    label = QtWidgets.QLabel(text)
+    label.setBuddy(field)
+    return _box(label, field)

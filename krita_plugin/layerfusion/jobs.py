@@ -1,0 +1,114 @@
+"""What the plugin remembers of a job while the server draws it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .images import Picture
+from .protocol.messages import LayerBegin, Submit
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal in words, not an error of the program
+    """What the artist asked for cannot be done.
+
+    Args:
+        message: what is wrong. One sentence.
+        hint: what to do about it. One sentence, may be empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a result goes, decided when the button is pressed; the artist may be anywhere else by the time it arrives.
+
+    Attributes:
+        document: id of the document (see `document.Document.id`).
+        title: its name then, for messages.
+        parent: unique id of the group layer the result goes into.
+        above: unique id of the layer it goes directly above, None for the top of `parent`.
+    """
+
+    document: str
+    title: str
+    parent: str
+    above: str | None
+
+
+@dataclass(frozen=True)
+class KeptLayer:
+    """A layer the artist wants to keep, as it is on the canvas now.
+
+    Attributes:
+        name: its name.
+        picture: its pixels: at least the whole canvas, more where the layer reaches beyond.
+        prompt: the prompt it was drawn from; empty if this plugin did not draw it.
+        losses: what its copy will not have, each in a few words.
+        placement: where the group with the copy goes: directly above the layer, or the group it was drawn with.
+    """
+
+    name: str
+    picture: Picture
+    prompt: str
+    losses: tuple[str, ...]
+    placement: Placement
+
+
+@dataclass(frozen=True)
+class ArrivedLayer:
+    """A finished layer, whole and checked against its digest.
+
+    Attributes:
+        begin: what the server said about it.
+        picture: its pixels.
+    """
+
+    begin: LayerBegin
+    picture: Picture
+
+
+@dataclass
+class PendingJob:
+    """A job between its button and its layers.
+
+    Attributes:
+        submit: the message that asks for it; sent again if the connection broke before the server answered.
+        placement: where its layers go.
+        kept: the picture that is uploaded first and has to come back unchanged, None if there is none.
+        instance: the server instance it was sent to; jobs do not outlive it.
+        warning: what the artist should know about the document.
+        accepted: the server has it.
+        after: sequence number of the last event that came whole, for `Resume`.
+        notice: what the server wants the artist to know about this job.
+        shows_whole: the preview on screen is of the whole picture, so one of a part must not take its place.
+        layers: what has arrived, by place in the stack, bottom first.
+    """
+
+    submit: Submit
+    placement: Placement
+    kept: Picture | None
+    instance: str
+    warning: str = ""
+    accepted: bool = False
+    after: int = 0
+    notice: str = ""
+    shows_whole: bool = False
+    layers: dict[int, ArrivedLayer] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return self.submit.job
+
+    def stack(self) -> list[ArrivedLayer]:
+        """The layers, bottom first."""
+        return [self.layers[index] for index in sorted(self.layers)]
+
+    def kept_came_back(self) -> bool:
+        """Whether the artist's own picture is among the layers, byte for byte (or none was sent)."""
+        return self.kept is None or any(
+            layer.begin.role == "foreground" and layer.picture == self.kept for layer in self.layers.values()
+        )

@@ -1,0 +1,234 @@
+"""The connection to the server: one thread that finds it, talks to it and comes back when it is lost.
+
+Nothing of Krita is touched here. What happens is handed to `deliver` as a value: `Online`, `Offline`, `ArrivedLayer` or
+a message of the protocol. `deliver` is called in the link's thread and passes the value on to the GUI's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from .bundled import WIRE, ClientConnection, ConnectionClosed, InvalidStatus, WebSocketException, connect
+from .images import Picture
+from .jobs import ArrivedLayer
+from .protocol import MAJOR, MINOR, location
+from .protocol.errors import BadTransfer, ProtocolError, UnsupportedVersion
+from .protocol.frames import MAX_FRAME, Arrival, Chunk, split
+from .protocol.messages import (
+    Failed,
+    Hello,
+    LayerBegin,
+    LayerEnd,
+    Message,
+    Refused,
+    Submit,
+    Upload,
+    Uploaded,
+    UploadReady,
+    UploadRefused,
+    Welcome,
+)
+
+logger = logging.getLogger(__name__)
+
+VERSION = "0.1.0"
+LOOK_EVERY = 0.7
+"""Seconds between two looks for a server while there is none."""
+
+
+@dataclass(frozen=True)
+class Online:
+    """The server is there and speaks our protocol."""
+
+    welcome: Welcome
+
+
+@dataclass(frozen=True)
+class Offline:
+    """There is no connection; the link goes on trying.
+
+    Attributes:
+        resumable: a server that was talked to still runs, so the jobs it has may be resumed.
+        message, hint: what is wrong and what to do about it; both empty if simply no server runs.
+    """
+
+    resumable: bool
+    message: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A job whose kept picture is on its way to the server."""
+
+    submit: Submit
+    picture: Picture
+
+
+class Link:
+    """A connection that is kept up until `stop`.
+
+    Args:
+        deliver: takes every event, in the link's own thread.
+    """
+
+    def __init__(self, deliver: Callable[[object], None]) -> None:
+        self._deliver = deliver
+        self._stopping = threading.Event()
+        self._connection: ClientConnection | None = None
+        self._told: Offline | None = None
+        self._outbox: SimpleQueue[Message | Chunk | None] = SimpleQueue()
+        self._uploads: dict[int, _Waiting] = {}
+        self._arrivals: dict[int, tuple[LayerBegin, Arrival, bytearray]] = {}
+        self._transfers = itertools.count(1)
+        self._thread = threading.Thread(target=self._run, name="layerfusion-link", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the connection and end the thread; waits two seconds at most."""
+        self._stopping.set()
+        connection = self._connection
+        if connection is not None:
+            connection.close()
+        self._thread.join(2)
+
+    def send(self, message: Message) -> None:
+        """Send one message soon. Lost if there is no connection, as `Offline` tells."""
+        self._outbox.put(message)
+
+    def submit(self, submit: Submit, kept: Picture | None) -> None:
+        """Send a job; the picture it keeps is uploaded first.
+
+        A refused upload is delivered as the job's `Failed`.
+        """
+        if kept is None:
+            self._outbox.put(submit)
+            return
+        transfer = next(self._transfers)
+        self._uploads[transfer] = _Waiting(submit, kept)
+        self._outbox.put(Upload(transfer=transfer, layer=kept.sha256, bytes=len(kept.data)))
+
+    # ---- the thread --------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            runtime = location.read()
+            offline = Offline(resumable=False) if runtime is None else self._visit(runtime)
+            if offline != self._told and not self._stopping.is_set():
+                self._told = offline
+                self._deliver(offline)
+            self._stopping.wait(LOOK_EVERY)
+
+    def _visit(self, runtime: location.Runtime) -> Offline:
+        """Connect and talk until the connection ends; return how it ended."""
+        try:
+            with connect(
+                runtime.url,
+                additional_headers={"Authorization": f"Bearer {runtime.token}"},
+                proxy=None,  # the server is on this machine; a proxy from the environment is never meant for it
+                compression=None,  # pixels on loopback: compressing them only costs time
+                max_size=MAX_FRAME,
+                open_timeout=10,
+                close_timeout=1,
+                ping_timeout=60,  # a server that loads a model may be slow to answer
+            ) as connection:
+                self._connection = connection
+                self._converse(connection)
+        except ProtocolError as error:
+            return Offline(False, error.message, error.hint)
+        except InvalidStatus as error:
+            status = error.response.status_code
+            return Offline(True, f"The server refused the connection ({status}).", "Start the server again.")
+        except (OSError, WebSocketException) as error:
+            logger.info("connection lost: %s", error)
+        except Exception as error:
+            logger.exception("the link failed")
+            return Offline(False, f"The plugin met an error of its own: {error!r}.", "Please report it.")
+        finally:
+            self._connection = None
+            self._uploads.clear()
+            self._arrivals.clear()
+        if location.read() is None:
+            return Offline(resumable=False)
+        return Offline(True, "The connection to the server was lost.", "It is tried again every second.")
+
+    def _converse(self, connection: ClientConnection) -> None:
+        connection.send(WIRE.encode(Hello(protocol=(MAJOR, MINOR), client="layerfusion-krita", version=VERSION)))
+        welcome = WIRE.decode(connection.recv(timeout=10))
+        if isinstance(welcome, Refused):
+            raise ProtocolError(welcome.message, welcome.hint)
+        if not isinstance(welcome, Welcome) or welcome.protocol[0] != MAJOR:
+            raise UnsupportedVersion(
+                "This server and this plugin are of different versions.", "Run: layerfusion plugin install"
+            )
+        self._outbox = SimpleQueue()
+        sender = threading.Thread(target=self._send_all, args=(connection, self._outbox), daemon=True)
+        sender.start()
+        try:
+            self._told = None
+            self._deliver(Online(welcome))
+            for frame in connection:
+                item = WIRE.decode(frame)
+                if item is not None:
+                    self._receive(item)
+        finally:
+            self._outbox.put(None)
+
+    def _send_all(self, connection: ClientConnection, outbox: SimpleQueue[Message | Chunk | None]) -> None:
+        """Send what comes until None; a thread of its own, as a large upload must not keep arriving frames waiting."""
+        try:
+            while (item := outbox.get()) is not None:
+                connection.send(WIRE.encode(item))
+        except ConnectionClosed:
+            pass  # the receiving side sees it as well and says so
+        except Exception:
+            logger.exception("sending failed")
+            connection.close()
+
+    def _receive(self, item: Message | Chunk) -> None:
+        if isinstance(item, Chunk):
+            _, arrival, data = self._arrival(item.transfer)
+            arrival.add(item)
+            data += item.data
+        elif isinstance(item, LayerBegin):
+            self._arrivals[item.transfer] = item, Arrival(item.bytes, item.sha256), bytearray()
+        elif isinstance(item, LayerEnd):
+            begin, arrival, data = self._arrival(item.transfer)
+            del self._arrivals[item.transfer]
+            arrival.finish()
+            self._deliver(ArrivedLayer(begin, Picture(begin.x, begin.y, begin.width, begin.height, bytes(data))))
+        elif isinstance(item, (UploadReady, Uploaded, UploadRefused)):
+            self._advance_upload(item)
+        elif isinstance(item, Refused):
+            raise ProtocolError(item.message, item.hint)
+        else:
+            self._deliver(item)
+
+    def _arrival(self, transfer: int) -> tuple[LayerBegin, Arrival, bytearray]:
+        try:
+            return self._arrivals[transfer]
+        except KeyError:
+            raise BadTransfer(f"Pixels came for transfer {transfer}, which was not announced.") from None
+
+    def _advance_upload(self, answer: UploadReady | Uploaded | UploadRefused) -> None:
+        waiting = self._uploads.get(answer.transfer)
+        if waiting is None:
+            return
+        if isinstance(answer, UploadReady):
+            for chunk in split(answer.transfer, waiting.picture.data):
+                self._outbox.put(chunk)
+            return
+        del self._uploads[answer.transfer]
+        if isinstance(answer, Uploaded):
+            self._outbox.put(waiting.submit)
+        else:
+            self._deliver(
+                Failed(job=waiting.submit.job, seq=0, code=answer.code, message=answer.message, hint=answer.hint)
+            )

@@ -1,0 +1,150 @@
+"""The pieces the docker is made of, each showing one kind of thing. They follow the colours of the artist's theme."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .images import Picture
+from .qt import QtCore, QtGui, QtWidgets
+
+GOOD = QtGui.QColor(0x5D, 0xB0, 0x75)
+WARNING = QtGui.QColor(0xE0, 0x8A, 0x2B)
+PREVIEW_SIDE = 160
+CHECK = 8
+
+
+class PromptField(QtWidgets.QPlainTextEdit):
+    """A prompt, a few lines high. Tab goes on to the next field, as prompts hold no tabs.
+
+    Args:
+        lines: how many lines are seen at once.
+        description: for screen readers and the tooltip.
+    """
+
+    def __init__(self, lines: int, description: str) -> None:
+        super().__init__()
+        self.setTabChangesFocus(True)
+        self.setToolTip(description)
+        self.setAccessibleName(description)
+        frame = 2 * (self.frameWidth() + int(self.document().documentMargin()))
+        self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + frame)
+
+
+class StateLine(QtWidgets.QWidget):
+    """A coloured dot and a few words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._dot = QtWidgets.QLabel("●")
+        self._words = QtWidgets.QLabel()
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._dot)
+        row.addWidget(self._words, 1)
+
+    def show_state(self, words: str, good: bool) -> None:
+        self._words.setText(words)
+        colour = GOOD if good else self.palette().color(QtGui.QPalette.ColorRole.Mid)
+        self._dot.setStyleSheet(f"color: {colour.name()}")
+
+    def text(self) -> str:
+        return self._words.text()
+
+
+class Notice(QtWidgets.QLabel):
+    """What the artist should know: a sentence, and below it what to do. Hidden while there is nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # names of files and layers are not markup
+        self.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setVisible(False)
+
+    def show_words(self, message: str, hint: str, warning: bool) -> None:
+        edge = (WARNING if warning else GOOD).name()
+        self.setStyleSheet(f"border-left: 3px solid {edge}; padding: 2px 0 2px 6px")
+        self.setText(f"{message}\n{hint}" if hint else message)
+        self.setVisible(True)
+
+    def clear(self) -> None:
+        super().clear()
+        self.setVisible(False)
+
+
+class PreviewBox(QtWidgets.QLabel):
+    """A small picture over a checkerboard, so that what is transparent can be seen. Hidden while there is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
+        self.setVisible(False)
+
+    def show_picture(self, picture: Picture) -> None:
+        """Show BGRA pixels, which is what Qt calls ARGB32 on the little-endian machines Krita runs on."""
+        width, height = picture.width, picture.height
+        image = QtGui.QImage(picture.data, width, height, 4 * width, QtGui.QImage.Format.Format_ARGB32)
+        scaled = image.scaled(
+            PREVIEW_SIDE,
+            PREVIEW_SIDE,
+            QtCore.Qt.AspectRatioMode.KeepAspectRatio,
+            QtCore.Qt.TransformationMode.SmoothTransformation,
+        )
+        board = QtGui.QPixmap(scaled.size())
+        painter = QtGui.QPainter(board)
+        for top in range(0, board.height(), CHECK):
+            for left in range(0, board.width(), CHECK):
+                shade = 0x99 if (top + left) // CHECK % 2 else 0x66
+                painter.fillRect(left, top, CHECK, CHECK, QtGui.QColor(shade, shade, shade))
+        painter.drawImage(0, 0, scaled)
+        painter.end()
+        self.setPixmap(board)
+        self.setVisible(True)
+
+    def clear(self) -> None:
+        super().clear()
+        self.setVisible(False)
+
+
+class Fold(QtWidgets.QWidget):
+    """Widgets behind a title with an arrow, closed at first."""
+
+    def __init__(self, title: str, content: Sequence[QtWidgets.QWidget]) -> None:
+        super().__init__()
+        self._button = QtWidgets.QToolButton()
+        self._button.setText(title)
+        self._button.setCheckable(True)
+        self._button.setAutoRaise(True)
+        self._button.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._content = QtWidgets.QWidget()
+        inside = QtWidgets.QVBoxLayout(self._content)
+        inside.setContentsMargins(0, 0, 0, 0)
+        for widget in content:
+            inside.addWidget(widget)
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._button)
+        column.addWidget(self._content)
+        self._button.toggled.connect(self._unfold)
+        self._unfold(False)
+
+    def _unfold(self, open_: bool) -> None:
+        arrow = QtCore.Qt.ArrowType.DownArrow if open_ else QtCore.Qt.ArrowType.RightArrow
+        self._button.setArrowType(arrow)
+        self._content.setVisible(open_)
+
+
+def die_icon(colour: QtGui.QColor) -> QtGui.QIcon:
+    """The five of a die."""
+    pixmap = QtGui.QPixmap(32, 32)
+    pixmap.fill(QtCore.Qt.GlobalColor.transparent)
+    painter = QtGui.QPainter(pixmap)
+    painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+    painter.setPen(QtGui.QPen(colour, 2.5))
+    painter.drawRoundedRect(4, 4, 24, 24, 5, 5)
+    painter.setBrush(colour)
+    painter.setPen(QtCore.Qt.PenStyle.NoPen)
+    for x, y in ((10, 10), (22, 10), (16, 16), (10, 22), (22, 22)):
+        painter.drawEllipse(QtCore.QPointF(x, y), 2.4, 2.4)
+    painter.end()
+    return QtGui.QIcon(pixmap)

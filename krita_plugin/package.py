@@ -1,0 +1,236 @@
+"""Assembles the Krita plugin, as one zip or straight into the user's Krita. Works offline.
+
+Krita's Python has no pip, so the plugin carries what it needs inside itself:
+
+    layerfusion.desktop
+    layerfusion/            krita_plugin/layerfusion as it is
+    layerfusion/protocol/   server/protocol, byte for byte: one definition of the wire for both sides
+    layerfusion/websockets/ the .py files and licence of the installed distribution,
+    layerfusion/msgpack/    each checked against the hash its RECORD promises
+
+The plugin imports the last two relatively, so that they never meet another plugin's copies.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from importlib import metadata, resources
+from pathlib import Path, PurePosixPath
+
+PLUGIN = "layerfusion"
+CARRIED = ("websockets", "msgpack")
+INSTALLED = f"{PLUGIN}/installed.json"
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class PackageError(Exception):
+    """The plugin cannot be assembled or installed; the text says why and what to do."""
+
+
+def build(folder: Path) -> Path:
+    """Write `layerfusion-krita-<version>.zip` into `folder` and return its path.
+
+    The same installation always gives the same bytes. Krita takes the file by Tools ▸ Scripts ▸ Import Python Plugin
+    from File.
+
+    Raises:
+        PackageError: a carried distribution was changed after it was installed.
+        OSError: `folder` cannot be made or written to.
+    """
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for name, data in sorted(assemble().items()):
+            entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
+            entry.create_system = 3
+            entry.external_attr = 0o644 << 16
+            file.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=9)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"layerfusion-krita-{metadata.version('layerfusion')}.zip"
+    _replace(path, archive.getvalue())
+    return path
+
+
+def assemble() -> dict[str, bytes]:
+    """All files of the plugin: name inside the zip -> content.
+
+    Raises:
+        PackageError: a carried distribution was changed after it was installed.
+    """
+    here = resources.files("krita_plugin")
+    contents = {f"{PLUGIN}.desktop": (here / f"{PLUGIN}.desktop").read_bytes()}
+    for item in (here / PLUGIN).iterdir():
+        if item.name.endswith((".py", ".html")):
+            contents[f"{PLUGIN}/{item.name}"] = item.read_bytes()
+    for item in resources.files("server.protocol").iterdir():
+        if item.name.endswith(".py"):
+            contents[f"{PLUGIN}/protocol/{item.name}"] = item.read_bytes()
+    for name in (PLUGIN, *CARRIED):
+        for file in metadata.files(name) or ():
+            if "licenses" in file.parts:
+                folder = PLUGIN if name == PLUGIN else f"{PLUGIN}/{name}"
+                contents[f"{folder}/{file.name}"] = _as_recorded(file)
+            elif name in CARRIED and file.parts[0] == name and file.suffix == ".py":
+                contents[f"{PLUGIN}/{file.as_posix()}"] = _as_recorded(file)
+    return contents
+
+
+def _as_recorded(file: metadata.PackagePath) -> bytes:
+    """The content of an installed file, proven to be what its distribution installed."""
+    data = Path(str(file.locate())).read_bytes()
+    if file.hash is not None:
+        digest = hashlib.new(file.hash.mode, data).digest()
+        if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == file.hash.value:
+            return data
+    name = file.dist.name if file.dist else file.parts[0]
+    raise PackageError(
+        f"{file} is not the file that {name} installed. Install it again: pip install --force-reinstall {name}"
+    )
+
+
+@dataclass(frozen=True)
+class KritaFolders:
+    """Where one Krita keeps its things.
+
+    Attributes:
+        resources: the resource folder (Settings ▸ Manage Resources ▸ Open Resource Folder); holds `pykrita`.
+        settings: the file kritarc.
+    """
+
+    resources: Path
+    settings: Path
+
+
+def krita_folders(platform: str = sys.platform) -> KritaFolders:
+    """Where Krita's own documentation says its folders are, on Linux, Windows and macOS."""
+    home = Path.home()
+    if platform == "win32":
+        roaming = Path(os.environ.get("APPDATA") or home / "AppData/Roaming")
+        local = Path(os.environ.get("LOCALAPPDATA") or home / "AppData/Local")
+        return KritaFolders(roaming / "krita", local / "kritarc")
+    if platform == "darwin":
+        return KritaFolders(home / "Library/Application Support/krita", home / "Library/Preferences/kritarc")
+    data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share")
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return KritaFolders(data / "krita", config / "kritarc")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What `install` did.
+
+    Attributes:
+        folder: the plugin's own folder.
+        advice: what the user does next, in one or two sentences.
+    """
+
+    folder: Path
+    advice: str
+
+
+def install(folders: KritaFolders | None = None, *, executable: Path | None = None) -> Installation:
+    """Put the plugin into a Krita, switch it on if that Krita is closed, and tell it where this `layerfusion` is.
+
+    Args:
+        folders: the Krita to install into; by default the user's own.
+        executable: what the plugin starts the server with; by default the command installed beside this Python.
+
+    Raises:
+        PackageError: a carried distribution was changed after it was installed.
+        OSError: the folder cannot be written to.
+    """
+    folders = folders or krita_folders()
+    contents = assemble()
+    command = executable or _own_executable()
+    if command is not None:
+        contents[INSTALLED] = json.dumps({"executable": str(command)}).encode()
+    pykrita = folders.resources / "pykrita"
+    pykrita.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=pykrita, prefix=".layerfusion-") as scratch:
+        for name, data in contents.items():
+            path = Path(scratch, *PurePosixPath(name).parts)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        _remove(pykrita / PLUGIN)
+        for name in (PLUGIN, f"{PLUGIN}.desktop"):
+            Path(scratch, name).replace(pykrita / name)
+    return Installation(pykrita / PLUGIN, _enable(folders.settings))
+
+
+def _own_executable() -> Path | None:
+    """The `layerfusion` command of the environment this Python runs in."""
+    found = shutil.which("layerfusion", path=sysconfig.get_path("scripts"))
+    return Path(found).absolute() if found else None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_bytes(data)
+    unfinished.replace(path)
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
+def _enable(settings: Path) -> str:
+    """Switch the plugin on in kritarc, unless Krita is open; return what the user does next."""
+    before = settings.read_bytes().decode("utf-8", "surrogateescape") if settings.exists() else ""
+    after = enabled(before)
+    if before == after:
+        return "Start Krita again to use it."
+    if krita_is_open():
+        return (
+            "Krita is open: switch LayerFusion on under Settings ▸ Configure Krita… ▸ Python Plugin Manager, "
+            "then start it again."
+        )
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    _replace(settings, after.encode("utf-8", "surrogateescape"))
+    return "It is switched on: start Krita and look for the LayerFusion docker (Settings ▸ Dockers ▸ LayerFusion)."
+
+
+def enabled(kritarc: str) -> str:
+    """The text of a kritarc with the plugin switched on; everything else is left exactly as it is."""
+    entry = f"enable_{PLUGIN}=true"
+    lines = kritarc.splitlines(keepends=True)
+    if "[python]" not in (line.strip() for line in lines):
+        gap = "" if not kritarc else "\n" if kritarc.endswith("\n") else "\n\n"
+        return f"{kritarc}{gap}[python]\n{entry}\n"
+    start = next(index for index, line in enumerate(lines) if line.strip() == "[python]")
+    for index in range(start + 1, len(lines)):
+        line = lines[index].strip()
+        if line.startswith("["):
+            break
+        if line.partition("=")[0].strip() == f"enable_{PLUGIN}":
+            lines[index] = lines[index].replace(line, entry)
+            return "".join(lines)
+    if not lines[start].endswith("\n"):
+        lines[start] += "\n"
+    return "".join([*lines[: start + 1], f"{entry}\n", *lines[start + 1 :]])
+
+
+def krita_is_open() -> bool:
+    """Whether the user has a Krita running; True where it cannot be told, as that leaves its settings alone."""
+    if sys.platform == "win32":
+        command = ["tasklist", "/NH", "/FI", "IMAGENAME eq krita.exe"]
+    else:
+        command = ["pgrep", "-x", "-U", str(os.getuid()), "krita"]
+    try:
+        listing = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return True
+    return "krita.exe" in listing.stdout if sys.platform == "win32" else listing.returncode == 0
