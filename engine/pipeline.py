@@ -1,12 +1,12 @@
 """The job, straight through. Read this first.
 
-    working size -> prompts -> noise -> UNet with all streams coupled -> each layer decoded -> Shadow and Light -> stack
+working size -> prompts -> noise -> UNet with all streams coupled -> each layer decoded -> Shadow and Light -> stack
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from engine.diffusion.latents import initial_noise
 from engine.diffusion.sampling import Sampler
 from engine.errors import OutOfMemory
 from engine.events import Event, Finished, LayerReady, Preview, Progress
-from engine.geometry import Framing, working_size
+from engine.geometry import working_size
 from engine.harmony import clean_layers, exact_layers
 from engine.inspection import MaskRecord, MaskStep
 from engine.layerfusion.attach import attached, attention_modules
@@ -59,7 +59,7 @@ class LayerFusionPipeline:
         self._bundle: ModelBundle | None = None
 
     @torch.inference_mode()
-    def generate(self, request: GenerationRequest, record: MaskRecord | None = None) -> Iterator[Event]:
+    def generate(self, request: GenerationRequest, record: MaskRecord | None = None) -> Generator[Event, None, None]:
         """Draw all layers of a request. Closing the iterator cancels between two steps.
 
         The same request gives the same bytes on the same machine.
@@ -247,9 +247,7 @@ class _Job:
         for index in range(streams.foregrounds):
             yield from ready(1 + index, self._foreground(latents, index))
         blended = self._opaque(latents, streams.blended)
-        yield from ready(
-            total - 1, Layer(name="Blended", role=Role.BLENDED, pixels=blended, visible=False)
-        )
+        yield from ready(total - 1, Layer(name="Blended", role=Role.BLENDED, pixels=blended, visible=False))
         below = LayerStack(name="", size=self._request.size, layers=tuple(layers[i] for i in range(streams.count - 1)))
         make = exact_layers if self._request.harmony.mode == "exact" else clean_layers
         shadow, light = make(blended, flatten(below))
