@@ -41,6 +41,11 @@ class Chunk:
     index: int
     data: bytes | memoryview
 
+    @staticmethod
+    def begins(frame: bytes) -> bool:
+        """Whether a websocket message is a chunk; else it is a message in msgpack."""
+        return frame[:1] == bytes([KIND_CHUNK])
+
     def to_bytes(self) -> bytes:
         return _HEADER.pack(KIND_CHUNK, self.transfer, self.index) + self.data
 

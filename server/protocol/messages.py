@@ -89,7 +89,7 @@ class ModelInfo(Record):
         steps, guidance_scale, guidance_rescale, sampler: what a job gets that leaves them unset.
         samplers: what `Submit.sampler` takes.
         examples: prompts this model draws well; may be empty.
-        notice: a limitation the artist should know, empty if there is none. `Accepted.notice` says it for one job's size.
+        notice: a limitation the artist should know, empty if there is none; `Accepted` has it for the job's size.
     """
 
     name: Name

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .errors import BadFrame, InvalidMessage
-from .frames import KIND_CHUNK, MAX_FRAME, Chunk
+from .frames import MAX_FRAME, Chunk
 from .messages import Message, from_map
 
 
@@ -22,7 +22,7 @@ class Wire:
         unpackb: `msgpack.unpackb`.
     """
 
-    def __init__(self, packb: Callable[[Any], bytes], unpackb: Callable[[bytes], Any]) -> None:
+    def __init__(self, packb: Callable[[Any], Any], unpackb: Callable[[bytes], Any]) -> None:
         self._packb = packb
         self._unpackb = unpackb
 
@@ -48,7 +48,7 @@ class Wire:
         """
         if not isinstance(frame, bytes):
             raise BadFrame("A text frame.", "All messages are binary.")
-        if frame[:1] == bytes([KIND_CHUNK]):
+        if Chunk.begins(frame):
             return Chunk.from_bytes(frame)
         return from_map(self.unpack(frame))
 

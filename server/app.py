@@ -1,0 +1,245 @@
+"""The server's life: listen, tell clients where, run the scheduler and its worker, and part in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+from http import HTTPStatus
+from importlib import metadata
+from types import FrameType
+from urllib.parse import urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import serve as listen
+from websockets.http11 import Request, Response
+
+from engine.errors import EngineError
+from server import translate
+from server.config import DEFAULT_PORT, ServerConfig
+from server.connection import Connection
+from server.gate import Gate
+from server.protocol import MAJOR, MINOR, location
+from server.protocol.frames import MAX_FRAME
+from server.protocol.messages import Welcome
+from server.scheduler import Scheduler
+from server.store import Store
+from server.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+_PRUNE_SECONDS = 600.0
+
+
+class CannotServe(Exception):
+    """The server cannot start; the text is for a person."""
+
+
+def serve(config: ServerConfig) -> int:
+    """Run a server until Ctrl-C, Ctrl-Break or SIGTERM, and return the command's exit code. Main thread only."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    try:
+        asyncio.run(_serve(config))
+    except (CannotServe, EngineError) as error:
+        print(error, file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+async def _serve(config: ServerConfig) -> None:
+    app, loop = App(config), asyncio.get_running_loop()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(app.stop)
+
+    signals = [signal.SIGINT, signal.SIGTERM, *([signal.SIGBREAK] if sys.platform == "win32" else [])]
+    before = {number: signal.signal(number, stop) for number in signals}
+    try:
+        await app.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class App:
+    """One server. Make it inside the event loop that runs it.
+
+    Args:
+        config: its settings.
+
+    Attributes:
+        version: of the program.
+        runtime: how it is reached, None while it is not.
+
+    Raises:
+        UnwritableFile: the store's folder cannot be made.
+        BrokenModel: a model's card cannot be read.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.version = metadata.version("layerfusion")
+        self._config = config
+        self._store = Store(config.folder)
+        self._worker = Worker(config.folder)
+        self._scheduler = Scheduler(
+            self._worker,
+            waiting_jobs=config.waiting_jobs,
+            finished_jobs=config.finished_jobs,
+            finished_seconds=config.finished_seconds,
+        )
+        self._welcome = Welcome(
+            protocol=(MAJOR, MINOR),
+            version=self.version,
+            instance=secrets.token_hex(8),
+            models=translate.model_infos(),
+            limits=translate.limits(config),
+            codecs=("raw",),
+        )
+        self._token = secrets.token_urlsafe(32)
+        self._gate: Gate | None = None
+        self._connections: set[Connection] = set()
+        self._stopping = asyncio.Event()
+        self.runtime: location.Runtime | None = None
+
+    def stop(self) -> None:
+        """Make `run` end."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Serve until `stop`.
+
+        Raises:
+            CannotServe: a server of this user is running already, the port is taken, or clients cannot be told.
+        """
+        await asyncio.to_thread(_check_alone)
+        async with contextlib.AsyncExitStack() as stack:
+            server = await self._listen()
+            stack.push_async_callback(self._part, server)
+            await stack.enter_async_context(self._worker)
+            for work in (self._scheduler.run(), self._prune_now_and_then()):
+                stack.push_async_callback(_end, asyncio.create_task(work))
+            self.runtime = self._announce(server)
+            stack.callback(location.remove, self.runtime)
+            print(f"Listening on {self.runtime.url}", flush=True)
+            await self._stopping.wait()
+            print("Stopping", flush=True)
+
+    async def _listen(self) -> Server:
+        port = DEFAULT_PORT if self._config.port is None else self._config.port
+        try:
+            return await self._bind(port)
+        except OSError as error:
+            if self._config.port is not None:
+                raise CannotServe(
+                    f"Port {port} cannot be used ({error.strerror or error}). Choose another, or 0 for any free one."
+                ) from error
+            print(f"Port {port} is taken by another program; using a free one.", flush=True)
+            return await self._bind(0)
+
+    async def _bind(self, port: int) -> Server:
+        # One address, even where "localhost" has two: a free port of one may be taken on the other.
+        (*_, address), *_ = await asyncio.get_running_loop().getaddrinfo(
+            self._config.host, port, type=socket.SOCK_STREAM
+        )
+        server = await listen(
+            self._converse,
+            str(address[0]),
+            port,
+            process_request=self._admit,
+            compression=None,
+            server_header=None,
+            open_timeout=10,
+            ping_interval=20,
+            ping_timeout=60,
+            close_timeout=5,
+            max_size=MAX_FRAME,
+            max_queue=16,
+            write_limit=MAX_FRAME,
+            start_serving=False,
+        )
+        self._gate = Gate(_address(server)[1], self._token, self._config.origins)
+        await server.start_serving()
+        return server
+
+    def _announce(self, server: Server) -> location.Runtime:
+        """Tell clients, by the runtime file, where the server is."""
+        host, port = _address(server)
+        runtime = location.Runtime(
+            url=f"ws://{f'[{host}]' if ':' in host else host}:{port}/",
+            token=self._token,
+            pid=os.getpid(),
+            version=self.version,
+            protocol=f"{MAJOR}.{MINOR}",
+        )
+        try:
+            location.write(runtime)
+        except OSError as error:
+            raise CannotServe(
+                f"{location.path()} cannot be written ({error.strerror or error}), so no client would find the server."
+            ) from error
+        return runtime
+
+    async def _part(self, server: Server) -> None:
+        """Let every client go, after what it is still to be told."""
+        await asyncio.gather(*(connection.part() for connection in self._connections))
+        server.close()
+        await server.wait_closed()
+
+    async def _prune_now_and_then(self) -> None:
+        while True:
+            needed = self._scheduler.digests().union(*(connection.uploaded for connection in self._connections))
+            await asyncio.to_thread(
+                self._store.prune,
+                needed=needed,
+                max_seconds=self._config.store_seconds,
+                max_bytes=self._config.store_bytes,
+            )
+            await asyncio.sleep(_PRUNE_SECONDS)
+
+    def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
+        """Look at a request before the upgrade; None lets it happen."""
+        assert self._gate is not None
+        refusal = self._gate.refusal(request.path, request.headers)
+        if refusal is None and "Upgrade" not in request.headers:
+            refusal = HTTPStatus.OK, f"layerfusion {self.version}, {len(self._connections)} connected\n"
+        elif refusal is None and (self._stopping.is_set() or len(self._connections) >= self._config.max_connections):
+            refusal = HTTPStatus.SERVICE_UNAVAILABLE, "No more connections are taken.\n"
+        return socket.respond(*refusal) if refusal else None
+
+    async def _converse(self, socket: ServerConnection) -> None:
+        connection = Connection(socket, welcome=self._welcome, store=self._store, scheduler=self._scheduler)
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.remove(connection)
+
+
+def _check_alone() -> None:
+    """A second server would take the first one's place in the runtime file, and its clients with it."""
+    other = location.read()
+    if other is None:
+        return
+    parts = urlsplit(other.url)
+    request = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)
+    with contextlib.closing(request), contextlib.suppress(OSError, http.client.HTTPException):
+        request.request("GET", "/", headers={"Authorization": f"Bearer {other.token}"})
+        if request.getresponse().status == HTTPStatus.OK:
+            raise CannotServe(f"A server is running already: {other.url}, process {other.pid}.")
+
+
+def _address(server: Server) -> tuple[str, int]:
+    host, port, *_ = server.sockets[0].getsockname()
+    return host, port
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,196 @@
+"""One client's connection: carries out what its session says, and sends what its outbox gives.
+
+One task listens, one sends. The session decides, the scheduler runs, the store keeps; here they meet the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+import msgpack
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from engine.errors import EngineError
+from server import translate
+from server.outbox import Outbox
+from server.protocol.errors import LayerLost, ProtocolError, ServerStopping
+from server.protocol.messages import (
+    Accepted,
+    Cancel,
+    Refused,
+    Resume,
+    Submit,
+    Upload,
+    Uploaded,
+    UploadReady,
+    UploadRefused,
+    Welcome,
+)
+from server.protocol.wire import Wire
+from server.scheduler import Job, Scheduler
+from server.session import CLOSE_REFUSED, Close, Commit, Drop, Effect, Keep, Send, Session
+from server.store import Draft, Store
+
+logger = logging.getLogger(__name__)
+
+_HELLO_SECONDS = 10.0
+_FLUSH_SECONDS = 2.0
+_CLOSE_GOING_AWAY = 1001
+
+
+class Connection:
+    """One client.
+
+    Args:
+        socket: after the upgrade.
+        welcome: what it is told first.
+        store: where its uploads go and its layers come from.
+        scheduler: who takes its jobs.
+
+    Attributes:
+        uploaded: SHA-256 of the layers it has sent, which its jobs may name.
+    """
+
+    def __init__(self, socket: ServerConnection, *, welcome: Welcome, store: Store, scheduler: Scheduler) -> None:
+        self._socket = socket
+        self._store = store
+        self._scheduler = scheduler
+        self._session = Session(welcome)
+        self._outbox = Outbox(store)
+        self._wire = Wire(msgpack.packb, msgpack.unpackb)
+        self._draft: Draft | None = None
+        self.uploaded: set[str] = set()
+
+    async def run(self) -> None:
+        """Listen and send until the connection ends."""
+        sender = asyncio.create_task(self._send())
+        try:
+            await self._listen()
+        except ConnectionClosed:
+            logger.info("client %s has gone", self._socket.id)
+        finally:
+            self._scheduler.leave(self._outbox.put)
+            self._drop_draft()
+            sender.cancel()
+            await asyncio.wait([sender])
+
+    async def part(self) -> None:
+        """Say that the server stops, after everything else that is to be said, and close."""
+        error = ServerStopping("The server is being stopped.", "Start it and connect again.")
+        self._outbox.put(Refused(code=error.code, message=error.message, hint=error.hint))
+        await self._close(_CLOSE_GOING_AWAY)
+
+    async def _listen(self) -> None:
+        try:
+            async with asyncio.timeout(_HELLO_SECONDS):
+                hello = await self._socket.recv()
+        except TimeoutError:
+            await self._socket.close(CLOSE_REFUSED, "no hello")
+            return
+        await self._take(hello)
+        async for frame in self._socket:
+            await self._take(frame)
+            await self._outbox.has_room()
+
+    async def _send(self) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            try:
+                while True:
+                    await self._socket.send(self._wire.encode(await self._outbox.next()))
+            except LayerLost as error:
+                refused = Refused(code=error.code, message=error.message, hint=error.hint)
+                await self._socket.send(self._wire.encode(refused))
+                await self._socket.close(CLOSE_REFUSED, error.code)
+
+    async def _close(self, code: int) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                await self._outbox.emptied()
+        await self._socket.close(code)
+
+    # ---- carrying out what the session says
+
+    async def _take(self, frame: bytes | str) -> None:
+        for effect in self._session.receive(frame):
+            await self._perform(effect)
+
+    async def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Send(message):
+                self._outbox.put(message)
+            case Close(code):
+                await self._close(code)
+            case Submit():
+                await self._submit(effect)
+            case Cancel() | Resume():
+                self._cancel_or_resume(effect)
+            case Upload() | Keep() | Commit():
+                await self._receive(effect)
+            case Drop():
+                self._drop_draft()
+
+    async def _submit(self, submit: Submit) -> None:
+        try:
+            job = self._scheduler.known(submit)
+            if job is None:
+                await asyncio.to_thread(translate.to_request, submit, self._store)  # refuses what cannot be drawn
+                job = self._scheduler.submit(str(self._socket.id), submit)
+        except (EngineError, ProtocolError) as error:
+            self._outbox.put(translate.failure(submit.job, error))
+        else:
+            self._follow(job)
+
+    def _cancel_or_resume(self, message: Cancel | Resume) -> None:
+        try:
+            job = self._scheduler.find(message.job)
+        except ProtocolError as error:
+            self._outbox.put(translate.failure(message.job, error))
+            return
+        if isinstance(message, Cancel):
+            self._scheduler.cancel(job)
+        else:
+            self._follow(job, after=message.after)
+
+    def _follow(self, job: Job, *, after: int = 0) -> None:
+        position, notice = self._scheduler.position(job), translate.notice(job.submit)
+        self._outbox.put(Accepted(job=job.id, position=position, notice=notice))
+        self._scheduler.follow(job, self._outbox.put, after=after)
+
+    async def _receive(self, step: Upload | Keep | Commit) -> None:
+        """One step of an upload. The file is written in a thread: disks may be slow."""
+        upload = step if isinstance(step, Upload) else step.upload
+        try:
+            match step:
+                case Upload():
+                    await self._begin(upload)
+                case Keep(_, data):
+                    assert self._draft is not None
+                    await asyncio.to_thread(self._draft.write, data)
+                case Commit():
+                    assert self._draft is not None
+                    await asyncio.to_thread(self._draft.keep, upload.layer)
+                    self._drop_draft()
+                    self._outbox.put(Uploaded(transfer=upload.transfer))
+        except EngineError as error:
+            self._session.end_upload()
+            self._drop_draft()
+            self._outbox.put(
+                UploadRefused(transfer=upload.transfer, code=error.code, message=error.message, hint=error.hint)
+            )
+
+    async def _begin(self, upload: Upload) -> None:
+        self.uploaded.add(upload.layer)  # before looking, so that it is not pruned after
+        if self._store.has(upload.layer):
+            self._session.end_upload()
+            self._outbox.put(Uploaded(transfer=upload.transfer))
+        else:
+            self._draft = await asyncio.to_thread(self._store.draft)
+            self._outbox.put(UploadReady(transfer=upload.transfer))
+
+    def _drop_draft(self) -> None:
+        if self._draft is not None:
+            self._draft.close()
+            self._draft = None

@@ -1,0 +1,159 @@
+"""What one client is still to be sent, and in which order.
+
+    1. replies            Welcome, Accepted, Uploaded, … and answers that name no event
+    2. notes              Progress and Queued, only the latest of each job; progress at most ten times a second
+    3. events             in their order; a layer is cut into chunks, and 1 and 2 may come between two of them
+    4. previews           only the latest of each layer, and only when nothing else waits
+
+Events hold the layers' names, not their pixels; those are read from the store chunk by chunk as the client takes them,
+so a slow client costs no memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from server.protocol.errors import LayerLost
+from server.protocol.frames import CHUNK_BYTES, Chunk
+from server.protocol.messages import Event, LayerBegin, LayerEnd, Message, Preview, Progress, Queued
+from server.store import Store
+from server.worker import LAST
+
+PROGRESS_INTERVAL = 0.1
+"""Seconds between two `Progress`."""
+
+_MANY = 512
+"""Replies and events; a client that lets more pile up is not listened to until it has read some."""
+
+
+class Outbox:
+    """One connection's messages to come.
+
+    Args:
+        store: where the layers' pixels are.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._replies: deque[Message] = deque()
+        self._positions: dict[str, Queued] = {}
+        self._progress: dict[str, Progress] = {}
+        self._progress_due = 0.0
+        self._events: deque[Event] = deque()
+        self._layer: AsyncIterator[Message | Chunk] | None = None
+        self._previews: dict[tuple[str, str, int], Preview] = {}
+        self._transfers = 0
+        self._filled = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    def put(self, message: Message) -> None:
+        """Take a message. It is sent when it is its turn, or not at all if a newer one makes it needless."""
+        if isinstance(message, Queued):
+            self._positions[message.job] = message
+        elif isinstance(message, Progress):
+            self._progress[message.job] = message
+        elif isinstance(message, Preview):
+            self._previews[message.job, message.role, message.index] = message
+        elif isinstance(message, Event) and message.seq > 0:
+            self._events.append(message)
+            if isinstance(message, LAST):
+                self._drop_notes(message.job)
+        else:
+            self._replies.append(message)
+        self._filled.set()
+        self._idle.clear()
+        self._measure()
+
+    async def has_room(self) -> None:
+        """Wait until the client has read enough to be listened to again."""
+        await self._has_room.wait()
+
+    async def emptied(self) -> None:
+        """Wait until the sender has asked for more and there was nothing."""
+        await self._idle.wait()
+
+    async def next(self) -> Message | Chunk:
+        """Wait for what is to be sent next, and take it out.
+
+        Raises:
+            LayerLost: a layer's pixels are no longer in the store.
+        """
+        while True:
+            self._filled.clear()
+            item = self._next_urgent() or await self._next_event() or self._next_preview()
+            if item is not None:
+                self._measure()
+                return item
+            await self._wait()
+
+    def _next_urgent(self) -> Message | None:
+        if self._replies:
+            return self._replies.popleft()
+        if self._positions:
+            return self._positions.pop(next(iter(self._positions)))
+        if self._progress and time.monotonic() >= self._progress_due:
+            self._progress_due = time.monotonic() + PROGRESS_INTERVAL
+            return self._progress.pop(next(iter(self._progress)))
+        return None
+
+    async def _next_event(self) -> Message | Chunk | None:
+        if self._layer is not None:
+            async for part in self._layer:
+                return part
+            self._layer = None
+        if not self._events:
+            return None
+        event = self._events.popleft()
+        if not isinstance(event, LayerBegin):
+            return event
+        begin = replace(event, transfer=self._transfers)
+        self._transfers += 1
+        self._layer = self._after(begin)
+        return begin
+
+    def _next_preview(self) -> Preview | None:
+        return self._previews.pop(next(iter(self._previews))) if self._previews else None
+
+    async def _after(self, begin: LayerBegin) -> AsyncIterator[Message | Chunk]:
+        """The chunks of a layer, then its end."""
+        try:
+            file = await asyncio.to_thread(self._store.path(begin.sha256).open, "rb")
+        except OSError:
+            raise LayerLost(
+                f"The layer “{begin.name}” is no longer in the server's store.", "Submit the job again."
+            ) from None
+        with file:
+            index = 0
+            while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield Chunk(begin.transfer, index, data)
+                index += 1
+        yield LayerEnd(job=begin.job, seq=begin.seq, transfer=begin.transfer)
+
+    async def _wait(self) -> None:
+        if not self._progress:
+            self._idle.set()
+        timeout = max(0.0, self._progress_due - time.monotonic()) if self._progress else None
+        try:
+            async with asyncio.timeout(timeout):
+                await self._filled.wait()
+        except TimeoutError:
+            pass  # the progress that was held back is due
+
+    def _drop_notes(self, job: str) -> None:
+        """What is still to be said about how the job goes; it has ended."""
+        self._positions.pop(job, None)
+        self._progress.pop(job, None)
+        for key in [key for key in self._previews if key[0] == job]:
+            del self._previews[key]
+
+    def _measure(self) -> None:
+        if len(self._replies) + len(self._events) > _MANY:
+            self._has_room.clear()
+        else:
+            self._has_room.set()

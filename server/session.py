@@ -1,0 +1,190 @@
+"""One client's conversation, without any input or output of its own.
+
+`receive` takes a frame and returns what is to be done about it, in order:
+
+    Send(message)       tell the client
+    Close(code)         end the connection, after what is to be sent
+    Submit, Cancel, Resume, Upload
+                        carry this out; it is a valid message and it is its time
+    Keep(upload, data)  the next bytes of the upload
+    Commit(upload)      all bytes are there and are those that were announced
+    Drop()              the upload failed; throw away what was kept
+
+The caller opens files, knows jobs and owns the socket.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import msgpack
+
+from server.protocol import MAJOR, MINOR
+from server.protocol.errors import (
+    BadFrame,
+    BadTransfer,
+    InvalidMessage,
+    ProtocolError,
+    TooLarge,
+    UnexpectedMessage,
+    UnsupportedVersion,
+)
+from server.protocol.frames import Arrival, Chunk
+from server.protocol.messages import (
+    Cancel,
+    Failed,
+    Hello,
+    Message,
+    Refused,
+    Resume,
+    Submit,
+    Upload,
+    UploadRefused,
+    Welcome,
+    from_map,
+)
+from server.protocol.wire import Wire
+
+logger = logging.getLogger(__name__)
+
+CLOSE_TEXT_FRAME = 1003
+CLOSE_REFUSED = 1008
+
+
+@dataclass(frozen=True)
+class Send:
+    message: Message
+
+
+@dataclass(frozen=True)
+class Close:
+    code: int
+
+
+@dataclass(frozen=True)
+class Keep:
+    upload: Upload
+    data: bytes | memoryview
+
+
+@dataclass(frozen=True)
+class Commit:
+    upload: Upload
+
+
+@dataclass(frozen=True)
+class Drop:
+    pass
+
+
+Effect = Send | Close | Submit | Cancel | Resume | Upload | Keep | Commit | Drop
+
+
+class Session:
+    """The server's side of one connection.
+
+    Args:
+        welcome: the answer to `Hello`.
+    """
+
+    def __init__(self, welcome: Welcome) -> None:
+        self._welcome = welcome
+        self._wire = Wire(msgpack.packb, msgpack.unpackb)
+        self._greeted = False
+        self._upload: Upload | None = None
+        self._arrival = Arrival(0, "")
+
+    def receive(self, frame: bytes | str) -> list[Effect]:
+        """Take one websocket message and say what is to be done. Nothing a client sends makes this raise."""
+        try:
+            if isinstance(frame, str):
+                raise BadFrame("A text frame.", "All messages are binary.")
+            if Chunk.begins(frame):
+                return self._receive_chunk(Chunk.from_bytes(frame))
+            return self._receive_map(self._wire.unpack(frame))
+        except ProtocolError as error:
+            logger.info("refused a client: %s", error)
+            refused = Refused(code=error.code, message=error.message, hint=error.hint)
+            return [Send(refused), Close(CLOSE_TEXT_FRAME if isinstance(frame, str) else CLOSE_REFUSED)]
+
+    def end_upload(self) -> None:
+        """There is no upload any more: the layer was there already, or could not be written."""
+        self._upload = None
+
+    def _receive_map(self, values: dict[object, object]) -> list[Effect]:
+        if not self._greeted:
+            return self._greet(values)
+        try:
+            message = from_map(values)
+        except InvalidMessage as error:
+            return [Send(_submit_failed(values, error))]
+        if message is None:
+            return []
+        if isinstance(message, Upload):
+            return self._begin_upload(message)
+        if isinstance(message, (Submit, Cancel, Resume)):
+            return [message]
+        raise UnexpectedMessage(f"The message “{message.type}” after the greeting.", "See PROTOCOL.md.")
+
+    def _greet(self, values: dict[object, object]) -> list[Effect]:
+        if values["type"] != Hello.type:
+            raise UnexpectedMessage("The first message is no “hello”.", "Greet first.")
+        match values.get("protocol"):
+            case [int(major), int(minor)] if major != MAJOR:
+                older = "client" if major < MAJOR else "server"
+                raise UnsupportedVersion(
+                    f"The client speaks protocol {major}.{minor}, this server {MAJOR}.{MINOR}.", f"Update the {older}."
+                )
+        hello = from_map(values)
+        assert isinstance(hello, Hello)
+        logger.info("hello from %s %s", hello.client, hello.version)
+        self._greeted = True
+        return [Send(self._welcome)]
+
+    def _begin_upload(self, upload: Upload) -> list[Effect]:
+        limit = self._welcome.limits.layer_bytes
+        if self._upload is not None:
+            return [_upload_refused(upload, UnexpectedMessage("An upload is under way.", "One at a time."))]
+        if upload.bytes > limit:
+            return [
+                _upload_refused(
+                    upload,
+                    TooLarge(f"A layer of {upload.bytes} bytes; at most {limit} are taken.", "Crop it to the canvas."),
+                )
+            ]
+        self._upload, self._arrival = upload, Arrival(upload.bytes, upload.layer)
+        return [upload]
+
+    def _receive_chunk(self, chunk: Chunk) -> list[Effect]:
+        if not self._greeted:
+            raise UnexpectedMessage("The first message is no “hello”.", "Greet first.")
+        upload = self._upload
+        if upload is None or chunk.transfer != upload.transfer:
+            logger.debug("ignored a chunk of the transfer %d", chunk.transfer)
+            return []
+        try:
+            self._arrival.add(chunk)
+            if not self._arrival.complete:
+                return [Keep(upload, chunk.data)]
+            self._arrival.finish()
+        except BadTransfer as error:
+            self._upload = None
+            return [Drop(), _upload_refused(upload, error)]
+        self._upload = None
+        return [Keep(upload, chunk.data), Commit(upload)]
+
+
+def _submit_failed(values: dict[object, object], error: InvalidMessage) -> Failed:
+    """The answer to an invalid `Submit` whose job can be read; other invalid messages are the caller's to refuse."""
+    if values["type"] != Submit.type:
+        raise error
+    try:
+        job = Cancel(job=values.get("job")).job  # type: ignore[arg-type] - checked when it is made
+    except InvalidMessage:
+        raise error from None
+    return Failed(job=job, seq=0, code=error.code, message=error.message, hint=error.hint)
+
+
+def _upload_refused(upload: Upload, error: ProtocolError) -> Send:
+    return Send(UploadRefused(transfer=upload.transfer, code=error.code, message=error.message, hint=error.hint))

@@ -1,0 +1,174 @@
+"""Between the wire and the engine. No other file knows the types of both."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine import events
+from engine.errors import EngineError, InvalidLayer
+from engine.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Size
+from engine.layers import Layer, Pixels, Role
+from engine.models.registry import available_models, find_model
+from engine.models.spec import ModelSpec
+from engine.request import (
+    MAX_FOREGROUNDS,
+    MAX_PROMPT,
+    MAX_STEPS,
+    Generated,
+    GenerationRequest,
+    HarmonySettings,
+    Kept,
+    Source,
+)
+from server.config import ServerConfig
+from server.protocol import frames, messages
+from server.protocol.errors import ProtocolError, UnknownLayer
+from server.store import Store
+
+_SWAPPED = (2, 1, 0, 3)
+"""RGBA to BGRA, and back."""
+
+
+def to_request(submit: messages.Submit, store: Store) -> GenerationRequest:
+    """What the engine is to draw.
+
+    Raises:
+        InvalidRequest: a value the engine does not draw.
+        InvalidLayer: a kept layer whose size does not fit its pixels.
+        UnknownModel: no model of that name.
+        UnknownLayer: a kept layer that is not in the store.
+    """
+    return GenerationRequest(
+        size=Size(submit.width, submit.height),
+        background=_to_source(submit.background, store),
+        foregrounds=tuple(_to_source(source, store) for source in submit.foregrounds),
+        blended_prompt=submit.blended_prompt,
+        seed=submit.seed,
+        steps=submit.steps,
+        guidance_scale=submit.guidance_scale,
+        guidance_rescale=submit.guidance_rescale,
+        sampler=submit.sampler,
+        harmony=HarmonySettings(mode=submit.harmony),
+        model=find_model(submit.model).name,
+    )
+
+
+def _to_source(source: messages.Source, store: Store) -> Source:
+    if isinstance(source, messages.Generated):
+        return Generated(prompt=source.prompt, negative_prompt=source.negative_prompt, seed=source.seed)
+    layer = Layer(
+        name=source.name, role=Role.FOREGROUND, pixels=_read_pixels(source, store), offset=(source.x, source.y)
+    )
+    return Kept(layer=layer, prompt=source.prompt)
+
+
+def _read_pixels(source: messages.Kept, store: Store) -> Pixels:
+    try:
+        data = store.read(source.layer)
+    except FileNotFoundError:
+        raise UnknownLayer(f"The layer “{source.name}” is not on the server.", "Upload it before the job.") from None
+    if len(data) != 4 * source.width * source.height:
+        raise InvalidLayer(
+            f"The layer “{source.name}” has {len(data)} bytes, which is not {source.width}x{source.height} pixels.",
+            "Send 4 bytes for each pixel.",
+        )
+    return np.frombuffer(data, np.uint8).reshape(source.height, source.width, 4)[..., _SWAPPED]
+
+
+def from_event(job: str, event: events.Event, store: Store) -> messages.Message:
+    """What the client is told of an event. A finished layer goes into the store first.
+
+    `seq` and `transfer` are placeholders: the scheduler numbers events, the outbox numbers transfers.
+
+    Raises:
+        UnwritableFile: the store's disk is full or read-only.
+    """
+    match event:
+        case events.Progress():
+            return messages.Progress(job=job, stage=event.stage, step=event.step, total=event.total, eta=event.eta)
+        case events.Preview():
+            height, width, _ = event.pixels.shape
+            return messages.Preview(
+                job=job,
+                role=event.role.value,
+                index=event.index,
+                width=width,
+                height=height,
+                pixels=_to_bgra(event.pixels),
+            )
+        case events.LayerReady():
+            return _from_layer(job, event.layer, event.index, store)
+        case events.Finished():
+            return messages.Done(job=job, seq=1, layers=len(event.stack))
+
+
+def _from_layer(job: str, layer: Layer, index: int, store: Store) -> messages.LayerBegin:
+    pixels = _to_bgra(layer.pixels)
+    return messages.LayerBegin(
+        job=job,
+        seq=1,
+        transfer=0,
+        index=index,
+        name=layer.name,
+        role=layer.role.value,
+        x=layer.offset[0],
+        y=layer.offset[1],
+        width=layer.size.width,
+        height=layer.size.height,
+        blend=layer.blend.value,
+        opacity=layer.opacity,
+        visible=layer.visible,
+        bytes=len(pixels),
+        sha256=store.put(pixels),
+    )
+
+
+def _to_bgra(pixels: Pixels) -> bytes:
+    return pixels[..., _SWAPPED].tobytes()
+
+
+def failure(job: str, error: EngineError | ProtocolError, *, seq: int = 0) -> messages.Failed:
+    """What the client is told of an error; `seq` 0 if no job came of it."""
+    return messages.Failed(job=job, seq=seq, code=error.code, message=error.message[:4000], hint=error.hint[:4000])
+
+
+def notice(submit: messages.Submit) -> str:
+    """What the artist should know about the job's model at its size; empty if nothing."""
+    return find_model(submit.model).notice(Size(submit.width, submit.height))
+
+
+def model_infos() -> tuple[messages.ModelInfo, ...]:
+    """The models a client may choose from; the first is the one to offer."""
+    return tuple(_model_info(spec) for spec in available_models())
+
+
+def _model_info(spec: ModelSpec) -> messages.ModelInfo:
+    return messages.ModelInfo(
+        name=spec.name,
+        title=spec.title,
+        steps=spec.defaults.steps,
+        guidance_scale=spec.defaults.guidance_scale,
+        guidance_rescale=spec.defaults.guidance_rescale,
+        sampler=spec.defaults.sampler,
+        samplers=spec.samplers,
+        examples=tuple(
+            messages.Example(foreground=foreground, background=background) for foreground, background in spec.examples
+        ),
+        notice=spec.notice(Size(spec.native_size, spec.native_size)),
+    )
+
+
+def limits(config: ServerConfig) -> messages.Limits:
+    """What this server takes, in the words of the wire."""
+    return messages.Limits(
+        frame_bytes=frames.MAX_FRAME,
+        chunk_bytes=frames.CHUNK_BYTES,
+        layer_bytes=config.layer_bytes,
+        min_side=MIN_SIDE,
+        max_side=MAX_SIDE,
+        max_aspect=MAX_ASPECT,
+        prompt_characters=MAX_PROMPT,
+        foregrounds=MAX_FOREGROUNDS,
+        steps=MAX_STEPS,
+        waiting_jobs=config.waiting_jobs,
+    )
