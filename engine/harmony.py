@@ -107,8 +107,9 @@ def clean_layers(blended: Pixels, flat: Pixels, *, softness: float = 0.02) -> tu
 
     ground = np.clip(blurred(before, sigma), 0, 0.99) ** (1 / _GAMMA)
     loss = 1 - np.minimum(factor, 1)
-    gain = np.minimum(ground * (np.maximum(factor, 1) - 1), 1 - ground)
-    return _least_alpha(loss, loss, invert=True), _least_alpha(gain, gain / (1 - ground), invert=False)
+    room = 1 - ground  # what light can add before it burns out; a quarter of it is left
+    gain = np.minimum(ground * (np.maximum(factor, 1) - 1), 0.75 * room)
+    return _least_alpha(loss, loss, invert=True), _least_alpha(gain, gain / np.maximum(room, 0.25), invert=False)
 
 
 def recompose(flat: Pixels, shadow: Pixels, light: Pixels) -> Pixels:

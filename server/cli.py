@@ -18,7 +18,7 @@ from typing import Any, NoReturn, get_args
 from engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
 from engine.geometry import Size
 from engine.request import MAX_FOREGROUNDS, HarmonyMode
-from server.commands import doctor, export, generate, models, plugin
+from server.commands import doctor, export, generate, models, plugin, serve
 from server.console import CommandError, UsageError, be_forgiving, say
 
 _WRONG_INPUT = (InvalidRequest, FileError, UnknownModel)
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     be_forgiving((sys.stdout, sys.stderr))
     try:
         arguments = _parser().parse_args(argv)
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except UsageError as error:
         return _fail(2, error)
     except EngineError as error:
@@ -40,7 +40,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(1, error)
     except KeyboardInterrupt:
         return _fail(130, "Stopped.")
-    return 0
 
 
 def _fail(code: int, reason: object) -> int:
@@ -71,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("source", metavar="IN", help="FILE.psd, FILE.ora or a folder of layers")
     convert.add_argument("out", metavar="OUT", help="FILE.psd, FILE.ora or a folder (a name ending in /)")
     convert.set_defaults(run=export.run)
+    _add_serve(commands)
     _add_plugin(commands)
     for name, run, what in (
         ("models", models.run, "list the models this machine has"),
@@ -117,6 +117,19 @@ def _add_generate(commands: Any) -> None:
     add("--model", metavar="NAME", default="tiny", help="see `layerfusion models` (default: tiny)")
     add("--masks", action="store_true", help="also write a sheet of the attention masks over the steps")
     add("--out", metavar="OUT", required=True, help="FILE.psd, FILE.ora or a folder for PNGs (a name ending in /)")
+
+
+def _add_serve(commands: Any) -> None:
+    parser = commands.add_parser(
+        "serve",
+        help="run the server for Krita",
+        description="Run the server for Krita on this machine until Ctrl-C. Only programs of this machine can connect.",
+    )
+    parser.set_defaults(run=serve.run)
+    add = parser.add_argument
+    add("--port", metavar="N", type=int, help="where it listens (default: 8737, or any free port if that is taken)")
+    add("--folder", metavar="DIR", help="where finished layers are kept (default: the user's cache)")
+    add("--origin", metavar="URL", action="append", default=[], help="a web page that may connect; may be repeated")
 
 
 def _add_plugin(commands: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,7 +17,8 @@ from engine.geometry import Size
 from engine.layers import Layer, LayerStack, Role
 from engine.models.registry import find_model
 from engine.request import Generated, GenerationRequest, HarmonySettings, Kept, Source
-from server.console import list_layers, say
+from server.console import UsageError, list_layers, say
+from server.libraries import keep_offline
 
 DEFAULT_SIZE = Size(512, 512)
 
@@ -28,8 +28,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         EngineError: see `GenerationRequest`, `find_model`, `formats.save` and `LayerFusionPipeline.generate`.
+        UsageError: masks of a foreground that has none.
     """
     request = to_request(arguments)
+    if arguments.masks and all(isinstance(source, Kept) for source in request.foregrounds):
+        raise UsageError("--masks shows how drawn foregrounds are found; the mask of a kept one is its own alpha.")
     spec = find_model(request.model)
     formats.check_writable(arguments.out)
     sheet = _sheet_path(arguments.out) if arguments.masks else None
@@ -39,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     if notice:
         say(notice, sys.stderr)
 
-    os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported: a model is a folder, never a download
+    keep_offline()
     from engine.inspection import MaskRecord
     from engine.pipeline import LayerFusionPipeline
 

@@ -1,5 +1,6 @@
 import io
 import os
+import signal
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from engine.formats.images import encode
 from engine.geometry import Size
 from engine.layers import BlendMode, Layer, LayerStack, Role
 from engine.models import registry
+from server import libraries
 from server.cli import main
 from server.commands import generate
 from server.console import say
@@ -74,6 +76,8 @@ BAD = {
     "missing source": (["export", "none.psd", "b.ora"], "none.psd"),
     "unknown source": (["export", "a.xcf", "b.ora"], "a.xcf"),
     "unknown target": (["export", "a.psd", "b.gif"], "b.gif"),
+    "port out of range": (["serve", "--port", "70000"], "70000"),
+    "port in words": (["serve", "--port", "http"], "http"),
     "no plugin action": (["plugin"], "ACTION"),
 }
 
@@ -260,3 +264,76 @@ def test_help_names_every_option(capsys):
         assert option in text
     for option in ("--keep-foreground", "--harmony", "--model", "--masks", "--out"):
         assert option in text
+
+
+OFFLINE = """
+import sys
+def refuse(event, arguments):
+    if event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto"):
+        raise RuntimeError(f"{event} {arguments}")
+sys.addaudithook(refuse)
+from server import libraries
+from server.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_generate_draws_without_a_network_and_says_what_it_wrote(folder):
+    (folder / "mine.png").write_bytes(encode(CUT_OUT))
+    arguments = drawing(**{"--keep-foreground": "mine.png", "--size": "96x80", "--steps": "2", "--out": "out/"})
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr
+    notice, *stages = done.stderr.splitlines()
+    assert notice.startswith("embedded demo model, drawn at ")
+    assert "drawing …" in stages
+    assert len(stages) == len(set(stages)), "one line a stage"
+
+    stack = formats.load("out/")
+    roles = [Role.BACKGROUND, Role.FOREGROUND, Role.SHADOW, Role.LIGHT, Role.BLENDED]
+    assert [layer.role for layer in stack] == roles
+    kept = stack.layers[1]
+    assert np.array_equal(kept.pixels, CUT_OUT)
+    assert kept.offset == (3, 5)
+    lines = done.stdout.splitlines()
+    assert lines[3].endswith("90x70 at 3,5  normal")
+    assert lines[5].startswith("out/  96x80 px, 5 layers, ")
+
+
+def test_masks_are_drawn_beside_the_picture(capsys, monkeypatch, folder):
+    for name in libraries.ENVIRONMENT:
+        monkeypatch.setenv(name, "")
+    code, out, err = run(capsys, *drawing(), "--masks")
+    assert code == 0, err
+    assert out.splitlines()[-1] == "a.masks.png"
+    assert sorted(path.name for path in folder.iterdir()) == ["a.masks.png", "a.psd"]
+    assert len(np.unique(formats.load_image("a.masks.png"))) > 10
+
+
+def test_a_kept_foreground_has_no_masks_to_show(capsys, folder):
+    (folder / "mine.png").write_bytes(encode(CUT_OUT))
+    code, _, err = run(capsys, *drawing(**{"--keep-foreground": "mine.png"}), "--masks")
+    assert code == 2
+    assert "--masks" in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_while_drawing_leaves_nothing_behind(folder):
+    arguments = drawing(**{"--steps": "150"})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", *arguments], stderr=subprocess.PIPE, text=True, cwd=folder
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line == "drawing …\n":
+            break
+    process.send_signal(signal.SIGINT)
+    rest = process.stderr.read()
+    assert (process.wait(60), rest) == (130, "layerfusion: Stopped.\n")
+    assert not list(folder.iterdir())
