@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     record = MaskRecord() if sheet is not None else None
     with closing(LayerFusionPipeline(spec).generate(request, record=record)) as events:
-        stack = _watch(events)
+        stack = watch(events)
     formats.save(stack, arguments.out)
     list_layers(stack, arguments.out)
     if record is not None and sheet is not None:
@@ -106,7 +106,7 @@ def _sheet_path(out: str) -> Path:
     return path / "masks.png" if formats.is_folder(out) else path.with_suffix(".masks.png")
 
 
-def _watch(events: Iterator[Event]) -> LayerStack:
+def watch(events: Iterable[Event]) -> LayerStack:
     """Show progress until the stack is finished: a bar on a terminal, otherwise one line a stage."""
     from tqdm import tqdm
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine import formats
+from engine.events import Finished, Progress
 from engine.formats.images import encode
 from engine.geometry import Size
 from engine.layers import BlendMode, Layer, LayerStack, Role
@@ -304,6 +305,26 @@ def test_generate_draws_without_a_network_and_says_what_it_wrote(folder):
     lines = done.stdout.splitlines()
     assert lines[3].endswith("90x70 at 3,5  normal")
     assert lines[5].startswith("out/  96x80 px, 5 layers, ")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_progress_is_a_bar_on_a_terminal_and_a_line_a_stage_elsewhere(monkeypatch, on_terminal):
+    stack = LayerStack(name="s", size=Size(1, 1), layers=())
+    stream = Terminal() if on_terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    drawing = [Progress(stage="drawing", step=step, total=4, eta=4.0 - step) for step in range(5)]
+    assert generate.watch([Progress(stage="loading", step=0, total=1), *drawing, Finished(stack=stack)]) is stack
+    if on_terminal:
+        assert "drawing |" in stream.getvalue()
+        assert "/4" in stream.getvalue()
+        assert "\n" not in stream.getvalue()
+    else:
+        assert stream.getvalue() == "loading …\ndrawing …\n"
 
 
 def test_masks_are_drawn_beside_the_picture(capsys, monkeypatch, folder):
