@@ -28,14 +28,22 @@ class MaskStep:
     Attributes:
         timestep: the training timestep.
         foreground: 0 … K-1.
-        maps: structure prior, content confidence, soft mask, hard mask; each (rows, columns), 0-1.
+        structure, content, soft, hard: structure prior, content confidence, soft mask, hard mask.
         trust: κ, 0-1: how far the maps' contrast was believed.
     """
 
     timestep: float
     foreground: int
-    maps: tuple[Map, Map, Map, Map]
+    structure: Map
+    content: Map
+    soft: Map
+    hard: Map
     trust: float
+
+    @property
+    def maps(self) -> tuple[Map, Map, Map, Map]:
+        """In the order of `ROWS`."""
+        return self.structure, self.content, self.soft, self.hard
 
 
 @dataclass

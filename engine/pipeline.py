@@ -184,7 +184,7 @@ class _Job:
         """Every stream's initial noise; the blended one always starts from the background's."""
         request, fusion = self._request, self._choices.fusion
         seeds = [request.foreground_seed(index, fusion.init_noise) for index in range(self._streams.foregrounds)]
-        channels = self._bundle.unet.config.in_channels
+        channels = self._bundle.unet.config["in_channels"]
         noise = initial_noise([*seeds, *[request.background_seed] * 2], channels, *self._latent_grid)
         return noise.to(self._bundle.device)
 
@@ -218,9 +218,16 @@ class _Job:
         content = resample(minmax(coupling.content), coupling.content_grid, grid)
         for index in range(self._streams.foregrounds):
             if index not in self._kept:
-                maps = [structure_prior(coupling.structure)[index], content[index], soft[index], hard[index]]
-                arrays = tuple(values.reshape(grid).float().cpu().numpy() for values in maps)
-                self._record.steps.append(MaskStep(timestep, index, arrays, float(trust[index])))
+                step = MaskStep(
+                    timestep,
+                    index,
+                    structure=_picture(structure_prior(coupling.structure)[index], grid),
+                    content=_picture(content[index], grid),
+                    soft=_picture(soft[index], grid),
+                    hard=_picture(hard[index], grid),
+                    trust=float(trust[index]),
+                )
+                self._record.steps.append(step)
 
     def _previews(self, estimate: Tensor) -> Iterator[Preview]:
         streams = self._streams
@@ -275,3 +282,8 @@ class _Job:
         """The group's name: what the picture shows, short enough for a layer list."""
         title = " + ".join([*(source.prompt for source in self._request.foregrounds), self._request.background.prompt])
         return title if len(title) <= 80 else title[:79] + "…"
+
+
+def _picture(tokens: Tensor, grid: tuple[int, int]) -> np.ndarray:
+    """(N,) -> float32 (rows, columns)."""
+    return tokens.reshape(grid).float().cpu().numpy()

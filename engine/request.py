@@ -167,7 +167,9 @@ class GenerationRequest:
         if not 1 <= len(self.foregrounds) <= MAX_FOREGROUNDS:
             raise InvalidRequest(f"{len(self.foregrounds)} foregrounds.", f"Ask for 1 to {MAX_FOREGROUNDS}.")
         if isinstance(self.background, Kept):
-            raise InvalidRequest("The background is a kept layer.", "Only foregrounds can be kept; draw the background.")
+            raise InvalidRequest(
+                "The background is a kept layer.", "Only foregrounds can be kept; draw the background."
+            )
         if self.blended_prompt is not None:
             _check_prompt("blended prompt", self.blended_prompt)
         if self.seed is None:

@@ -84,12 +84,11 @@ def denoise(
         model_input = sampler.model_input(state, index)
         couple = index >= first_coupled
 
-        if couple and len(coupling.alphas) < streams.foregrounds:
-            if settings.prior == "per_step" or index == first_coupled:
-                foregrounds = slice(0, streams.foregrounds)
-                coupling.begin(Pass.PRIOR)
-                _forward(bundle, model_input[foregrounds], timestep, positive[foregrounds], time_ids)
-                coupling.end()
+        if couple and coupling.needs_priors() and (settings.prior == "per_step" or index == first_coupled):
+            foregrounds = slice(0, streams.foregrounds)
+            coupling.begin(Pass.PRIOR)
+            _forward(bundle, model_input[foregrounds], timestep, positive[foregrounds], time_ids)
+            coupling.end()
 
         coupling.begin(Pass.COUPLED if couple else Pass.JOINT)
         rows = torch.cat([model_input] * 2) if guided else model_input

@@ -25,24 +25,26 @@ def initial_noise(seeds: Sequence[int], channels: int, height: int, width: int) 
 
 def to_latents(bundle: ModelBundle, rgb: Tensor) -> Tensor:
     """Encode (B, 3, H, W) in -1..1 to the UNet's latents (B, 4, h, w): the mean, normalised as the model says."""
-    mean = bundle.vae.encode(rgb.to(bundle.device, bundle.vae.dtype)).latent_dist.mean
+    (distribution,) = bundle.vae.encode(rgb.to(bundle.device, bundle.vae.dtype), return_dict=False)
     shift, scale = _normalisation(bundle)
-    return (mean - shift) * scale
+    return (distribution.mean - shift) * scale
 
 
 def to_rgb(bundle: ModelBundle, latents: Tensor) -> Tensor:
     """Decode the UNet's latents (B, 4, h, w) to (B, 3, H, W), clipped to -1..1."""
     shift, scale = _normalisation(bundle)
-    return bundle.vae.decode((latents / scale + shift).to(bundle.vae.dtype)).sample.clamp(-1, 1)
+    (rgb,) = bundle.vae.decode((latents / scale + shift).to(bundle.vae.dtype), return_dict=False)  # type: ignore[arg-type]
+    return rgb.clamp(-1, 1)
 
 
 def _normalisation(bundle: ModelBundle) -> tuple[Tensor | float, Tensor | float]:
     """(shift, scale) with latents = (z - shift) * scale, from the VAE's own configuration."""
     config = bundle.vae.config
-    if config.latents_mean is None or config.latents_std is None:
-        return 0.0, config.scaling_factor
+    mean, std, factor = config["latents_mean"], config["latents_std"], config["scaling_factor"]
+    if mean is None or std is None:
+        return 0.0, factor
 
     def column(values: Sequence[float]) -> Tensor:
         return torch.tensor(values, device=bundle.device, dtype=bundle.vae.dtype).view(1, -1, 1, 1)
 
-    return column(config.latents_mean), config.scaling_factor / column(config.latents_std)
+    return column(mean), factor / column(std)

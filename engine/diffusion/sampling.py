@@ -41,7 +41,10 @@ class Sampler:
         self._v_prediction = self._scheduler.config.prediction_type == "v_prediction"
 
     def levels(self, step: int) -> tuple[float, float]:
-        """(a, b): how much signal and how much noise the latents hold before `step`; a² + b² = 1."""
+        """(a, b): how much signal and how much noise the latents hold before `step`; a² + b² = 1.
+
+        DDIM rounds timesteps where T is no multiple of the steps; its latents are off by as much, 0.3 % at 12 steps.
+        """
         if isinstance(self._scheduler, DDIMScheduler):
             kept = float(self._scheduler.alphas_cumprod[int(self.timesteps[step])])
             return kept**0.5, (1 - kept) ** 0.5

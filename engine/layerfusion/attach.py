@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from diffusers import UNet2DConditionModel
 
@@ -32,15 +33,12 @@ def attached(unet: UNet2DConditionModel, coupling: Coupling, deltas: Deltas) -> 
     """Within the block every attention module of `unet` runs a `FusionProcessor`; afterwards its own ones again."""
     own = dict(unet.attn_processors)
     last = structure_layers(unet, coupling.settings.structure_layers)
+    ours: dict[str, Any] = {
+        f"{name}.processor": FusionProcessor(name.rsplit(".", 1)[0], deltas.get(name, {}), name in last, coupling)
+        for name in attention_modules(unet)
+    }
     try:
-        unet.set_attn_processor(
-            {
-                f"{name}.processor": FusionProcessor(
-                    name.rsplit(".", 1)[0], deltas.get(name, {}), name in last, coupling
-                )
-                for name in attention_modules(unet)
-            }
-        )
+        unet.set_attn_processor(ours)
         yield
     finally:
         unet.set_attn_processor(own)

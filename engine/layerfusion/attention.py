@@ -40,6 +40,7 @@ class FusionProcessor:
     ) -> Tensor:
         """(rows, N, C) -> (rows, N, C), before the residual is added."""
         assert attention_mask is None, "SDXL passes no attention mask"
+        assert attn.to_k is not None and attn.to_v is not None and attn.to_out is not None
         is_self = encoder_hidden_states is None
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         grid = token_grid(hidden_states.shape[1], *self._coupling.latent_grid)

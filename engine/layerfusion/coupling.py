@@ -92,9 +92,13 @@ class Coupling:
         if self.running is Pass.PRIOR or self.settings.content_source == "live":
             self.content, self.content_grid = content, grid
 
+    def needs_priors(self) -> bool:
+        """Whether any foreground's masks come from its attention; a kept one's come from its alpha."""
+        return len(self.alphas) < self.streams.foregrounds
+
     def couples(self, grid: Grid) -> bool:
         """Whether streams of this token grid are coupled in the running forward."""
-        ready = len(self.alphas) == self.streams.foregrounds or (self.structure is not None and self.content is not None)
+        ready = not self.needs_priors() or (self.structure is not None and self.content is not None)
         return self.running is Pass.COUPLED and min(grid) >= self.settings.smallest_grid and ready
 
     def shares(self) -> bool:
@@ -120,7 +124,7 @@ class Coupling:
         count, device = self.streams.foregrounds, self.end_of_text.device
         shown = torch.zeros((count, grid[0] * grid[1]), device=device)
         trust = torch.ones((count, 1), device=device)
-        if len(self.alphas) < count:
+        if self.needs_priors():
             assert self.structure is not None
             content, content_grid = self._content(block)
             structure = resample(structure_prior(self.structure), self.structure_grid, grid)

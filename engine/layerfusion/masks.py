@@ -105,7 +105,8 @@ def _reachable_from_border(free: Tensor) -> Tensor:
     reached[..., :, 0], reached[..., :, -1] = free[..., :, 0], free[..., :, -1]
     while True:
         grown = torch.maximum(
-            F.max_pool2d(reached, (3, 1), stride=1, padding=(1, 0)), F.max_pool2d(reached, (1, 3), stride=1, padding=(0, 1))
+            F.max_pool2d(reached, (3, 1), stride=1, padding=(1, 0)),
+            F.max_pool2d(reached, (1, 3), stride=1, padding=(0, 1)),
         )
         grown = grown * free
         if torch.equal(grown, reached):

@@ -14,12 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers.utils import logging as transformers_logging
 
 from engine.errors import BrokenModel
 from engine.models.spec import ModelSpec
 from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from engine.transparency.deltas import Deltas, LowRank, deltas_from_state
-
 
 T = TypeVar("T")
 
@@ -56,10 +56,12 @@ class ModelBundle:
     @property
     def latent_factor(self) -> int:
         """Pixels per latent, a side."""
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return 2 ** (len(self.vae.config["block_out_channels"]) - 1)
 
 
-def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: torch.dtype = torch.float32) -> ModelBundle:
+def load_model(
+    spec: ModelSpec, *, device: torch.device | None = None, dtype: torch.dtype = torch.float32
+) -> ModelBundle:
     """Read a model's weights.
 
     Args:
@@ -71,7 +73,8 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
     """
     device = device or torch.device("cpu")
     folder, place = spec.folder, {"device": device, "dtype": dtype}
-    unet = _component(UNet2DConditionModel, folder / "unet", "diffusion_pytorch_model.safetensors").to(**place)
+    diffusers_file, transformers_file = "diffusion_pytorch_model.safetensors", "model.safetensors"
+    unet = _component(UNet2DConditionModel, folder / "unet", diffusers_file, dtype).to(device)
     transparency = _state(folder / spec.transparency.weights, dtype)
     file = str(folder / spec.transparency.deltas)
     deltas = deltas_from_state(_state(folder / spec.transparency.deltas, dtype), unet, file)
@@ -79,11 +82,11 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
     return ModelBundle(
         spec=spec,
         unet=unet,
-        vae=_component(AutoencoderKL, folder / "vae", "diffusion_pytorch_model.safetensors").to(**place),
+        vae=_component(AutoencoderKL, folder / "vae", diffusers_file, dtype).to(device),
         tokenizers=(_tokenizer(folder / "tokenizer"), _tokenizer(folder / "tokenizer_2")),
         text_encoders=(
-            _component(CLIPTextModel, folder / "text_encoder", "model.safetensors").to(**place),
-            _component(CLIPTextModelWithProjection, folder / "text_encoder_2", "model.safetensors").to(**place),
+            _component(CLIPTextModel, folder / "text_encoder", transformers_file, dtype).to(**place),
+            _component(CLIPTextModelWithProjection, folder / "text_encoder_2", transformers_file, dtype).to(**place),
         ),
         scheduler_config=_json(folder / "scheduler" / "scheduler_config.json"),
         zeros_for_empty_prompt=bool(index.get("force_zeros_for_empty_prompt", True)),
@@ -98,10 +101,11 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
     )
 
 
-def _component(kind: type, folder: Path, weights: str) -> Any:
+def _component(kind: Any, folder: Path, weights: str, dtype: torch.dtype) -> Any:
     """One diffusers or transformers model, all of its tensors found in the file and no other."""
     _state(folder / weights, None)
-    extra = {} if kind.__module__.startswith("transformers") else {"low_cpu_mem_usage": False}
+    transformers_logging.disable_progress_bar()  # a second's work, and the job has a bar of its own
+    extra = {} if kind.__module__.startswith("transformers") else {"low_cpu_mem_usage": False, "dtype": dtype}
     model, found = _reading(
         folder,
         lambda: kind.from_pretrained(

@@ -15,7 +15,11 @@ from engine.models.loading import ModelBundle
 def decode_rgba(bundle: ModelBundle, latents: Tensor) -> Pixels:
     """Decode one foreground's latents (1, 4, h, w) to uint8 RGBA (H, W, 4), straight alpha."""
     rgb = to_rgb(bundle, latents)
-    read = latents if bundle.spec.transparency.decoder_latent == "scaled" else latents / bundle.vae.config.scaling_factor
+    read = (
+        latents
+        if bundle.spec.transparency.decoder_latent == "scaled"
+        else latents / bundle.vae.config["scaling_factor"]
+    )
     colours, alpha = bundle.decoder(rgb.to(bundle.dtype), read.to(bundle.dtype))
     return _bytes(torch.cat([(colours.clamp(-1, 1) + 1) / 2, alpha.sigmoid()], dim=1))
 

@@ -1,8 +1,8 @@
 """The embedded model's transparent encoder and decoder: LayerDiffuse's idea at the size of a 128 px picture.
 
 As in LayerDiffuse (Zhang & Agrawala, arXiv 2402.17113) the encoder writes transparency as a small offset into the
-latents of the grey-padded colours, and the decoder reads colour and alpha back from the decoded picture and the latents.
-Both are ours and a few hundred thousand parameters; the published networks are for SDXL-sized latents.
+latents of the grey-padded colours, and the decoder reads colour and alpha back from the decoded picture and the
+latents. Both are ours and a few hundred thousand parameters; the published networks are for SDXL-sized latents.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Foreground deltas: the low-rank change that makes the base model draw transparent foregrounds.
 
-They exist on `to_q`, `to_k`, `to_v` and `to_out.0` of attn1 and attn2 only (what LayerDiffuse's `attn` variant touches),
-and are added on the foreground rows of a batch; the base weights are never edited.
+They exist on `to_q`, `to_k`, `to_v` and `to_out.0` of attn1 and attn2 only (what LayerDiffuse's `attn` variant
+touches), and are added on the foreground rows of a batch; the base weights are never edited.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def deltas_from_state(state: dict[str, Tensor], unet: torch.nn.Module, file: str
     for (module, projection), pair in halves.items():
         name = f"{module}.{projection}"
         try:
-            expected = tuple(unet.get_submodule(name).weight.shape)
+            expected = tuple(unet.get_parameter(f"{name}.weight").shape)
         except AttributeError:
             raise BrokenModel(
                 f"{file} is for another model: this one has no “{name}”.", "Use the deltas made for it."

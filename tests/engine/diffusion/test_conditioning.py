@@ -9,7 +9,9 @@ from engine.diffusion.conditioning import encode_prompts, truncated_prompts
 def test_prompts_are_encoded_as_the_stock_sdxl_pipeline_encodes_them(bundle):
     from diffusers import StableDiffusionXLPipeline
 
-    stock = StableDiffusionXLPipeline.from_pretrained(bundle.spec.folder, add_watermarker=False, local_files_only=True)
+    stock = StableDiffusionXLPipeline.from_pretrained(
+        bundle.spec.folder, dtype=torch.float32, add_watermarker=False, local_files_only=True
+    )
     prompts = ["a red apple on a beach at sunset", "a dog"]
     embeddings, negative, pooled, negative_pooled = stock.encode_prompt(
         prompts, device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=True, negative_prompt=["", ""]

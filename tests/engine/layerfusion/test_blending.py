@@ -78,14 +78,12 @@ class TestSharing:
         query, key, value = streams[:3]
         plain = F.scaled_dot_product_attention(query, key, value, scale=0.4)
         for background in (torch.zeros(16), torch.ones(16), (torch.arange(16) % 3 == 0).float()):
-            shared = share_background(
-                query, key, value, key, value, background, strength=strength, scale=0.4
-            )
+            shared = share_background(query, key, value, key, value, background, strength=strength, scale=0.4)
             torch.testing.assert_close(shared, plain, atol=1e-5, rtol=1e-4)
 
     def test_unweighted_duplicates_would_have_changed_something(self, streams):
         query, key, value = streams[:3]
-        background = (torch.arange(16) % 3 == 0)
+        background = torch.arange(16) % 3 == 0
         plain = F.scaled_dot_product_attention(query, key, value, scale=0.4)
         doubled = F.scaled_dot_product_attention(
             query,
@@ -97,9 +95,7 @@ class TestSharing:
 
     def test_no_shared_token_is_no_sharing(self, streams):
         query, key, value, other_key, other_value, _ = streams
-        shared = share_background(
-            query, key, value, other_key, other_value, torch.zeros(16), strength=1.0, scale=0.4
-        )
+        shared = share_background(query, key, value, other_key, other_value, torch.zeros(16), strength=1.0, scale=0.4)
         plain = F.scaled_dot_product_attention(query, key, value, scale=0.4)
         torch.testing.assert_close(shared, plain, atol=1e-5, rtol=1e-4)
 
@@ -109,7 +105,5 @@ class TestSharing:
         own = (query @ key.mT * 0.4).exp() * torch.where(background > 0, 0.75, 1.0)
         other = (query @ other_key.mT * 0.4).exp() * background * 0.25
         expected = (own @ value + other @ other_value) / (own.sum(-1) + other.sum(-1))[..., None]
-        shared = share_background(
-            query, key, value, other_key, other_value, background, strength=0.5, scale=0.4
-        )
+        shared = share_background(query, key, value, other_key, other_value, background, strength=0.5, scale=0.4)
         torch.testing.assert_close(shared, expected, atol=1e-5, rtol=1e-4)

@@ -1,0 +1,113 @@
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+from engine.errors import BrokenModel, UnknownModel
+from engine.geometry import Size
+from engine.models.loading import load_model
+from engine.models.registry import available_models, find_model
+from engine.models.spec import SAMPLERS, ModelSpec
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """The embedded model in a folder of its own, to be broken."""
+    folder = tmp_path / "weights"
+    shutil.copytree(find_model("tiny").folder, folder)
+    return replace(find_model("tiny"), folder=folder)
+
+
+def test_the_embedded_model_is_the_default_and_says_what_it_is():
+    first, *_ = available_models()
+    assert first.name == "tiny"
+    assert first.notice(Size(512, 512)) == "embedded demo model, drawn at 128x128 px and enlarged"
+    assert first.notice(Size(128, 128)) == "embedded demo model, drawn at 128x128 px"
+
+
+def test_its_examples_are_in_its_vocabulary():
+    spec = find_model("tiny")
+    words = spec.vocabulary
+    for foreground, background in spec.examples:
+        assert foreground in words["objects"]
+        assert background in words["other scenes"] or background.startswith(words["places"])
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(UnknownModel, match=r"“sdxl”.*Known models: tiny"):
+        find_model("sdxl")
+
+
+def test_samplers_of_the_card_exist():
+    assert set(find_model("tiny").samplers) <= set(SAMPLERS)
+
+
+def test_the_blended_prompt_joins_its_parts():
+    spec = find_model("tiny")
+    assert spec.blended_prompt(["a red apple"], "a beach") == "a red apple on a beach"
+    assert spec.blended_prompt(["a cat", "a dog", "a fox"], "a beach") == "a cat, a dog and a fox on a beach"
+
+
+@pytest.mark.parametrize("text", ["", "no json", "{}", '{"name": "x", "defaults": {"fusion": {"nonsense": 1}}}'])
+def test_an_unreadable_card_is_named(tmp_path, text):
+    card = tmp_path / "model.json"
+    card.write_text(text)
+    with pytest.raises(BrokenModel, match=r"model\.json"):
+        ModelSpec.read(card)
+
+
+FILES = [
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/diffusion_pytorch_model.safetensors",
+    "text_encoder/model.safetensors",
+    "text_encoder_2/model.safetensors",
+    "transparent_vae.safetensors",
+    "foreground_deltas.safetensors",
+]
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("damage", ["missing", "truncated", "garbage", "pickle"])
+def test_a_damaged_weights_file_is_named(copied, file, damage):
+    path = copied.folder / file
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(
+            {"truncated": content[: len(content) // 2], "garbage": b"\x00" * 64, "pickle": b"\x80\x04."}[damage]
+        )
+    with pytest.raises(BrokenModel) as caught:
+        load_model(copied)
+    assert str(path) in str(caught.value) or str(path.parent) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value"),
+    [("unet/config.json", "block_out_channels", [32, 64, 160]), ("unet/config.json", "layers_per_block", 2)],
+)
+def test_weights_that_do_not_fit_their_configuration_are_refused(copied, file, key, value):
+    path = copied.folder / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(BrokenModel, match="unet"):
+        load_model(copied)
+
+
+def test_swapped_weights_are_refused(copied):
+    shutil.copy(copied.folder / FILES[1], copied.folder / FILES[0])
+    with pytest.raises(BrokenModel, match="unet"):
+        load_model(copied)
+
+
+def test_the_stock_sdxl_pipeline_reads_the_base_parts():
+    from diffusers import StableDiffusionXLPipeline
+
+    stock = StableDiffusionXLPipeline.from_pretrained(
+        find_model("tiny").folder, dtype=torch.float32, add_watermarker=False, local_files_only=True
+    )
+    stock.set_progress_bar_config(disable=True)
+    image = stock("a red apple", height=128, width=128, num_inference_steps=2, output_type="np").images[0]
+    assert image.shape == (128, 128, 3)
+    assert image.std() > 0.05

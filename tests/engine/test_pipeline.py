@@ -1,0 +1,227 @@
+import numpy as np
+import pytest
+
+from engine.compositing import flatten
+from engine.errors import InvalidRequest
+from engine.events import Finished, LayerReady, Preview, Progress
+from engine.geometry import Size
+from engine.inspection import MaskRecord
+from engine.layers import BlendMode, Layer, LayerStack, Role
+from engine.request import FusionSettings, Generated, HarmonySettings, Kept
+
+
+def finished(events) -> LayerStack:
+    *_, last = events
+    assert isinstance(last, Finished)
+    return last.stack
+
+
+def pixels_equal(one: LayerStack, other: LayerStack) -> bool:
+    return all(np.array_equal(a.pixels, b.pixels) for a, b in zip(one, other, strict=True))
+
+
+@pytest.fixture(scope="module")
+def drawn(pipeline):
+    """One job at the model's own size and steps: (events, stack)."""
+    from engine.request import GenerationRequest
+
+    request = GenerationRequest(
+        size=Size(128, 128),
+        background=Generated(prompt="a beach at sunset"),
+        foregrounds=(Generated(prompt="a red apple"),),
+        seed=3,
+    )
+    events = list(pipeline.generate(request))
+    return events, finished(events)
+
+
+def test_the_stack_is_what_an_artist_expects(drawn):
+    _, stack = drawn
+    assert [(layer.name, layer.role, layer.blend, layer.visible) for layer in stack] == [
+        ("Background", Role.BACKGROUND, BlendMode.NORMAL, True),
+        ("Foreground", Role.FOREGROUND, BlendMode.NORMAL, True),
+        ("Shadow", Role.SHADOW, BlendMode.MULTIPLY, True),
+        ("Light", Role.LIGHT, BlendMode.ADD, True),
+        ("Blended", Role.BLENDED, BlendMode.NORMAL, False),
+    ]
+    assert stack.name == "a red apple + a beach at sunset"
+    assert all(layer.size == stack.size for layer in stack)
+
+
+def test_a_red_apple_lies_on_a_beach(drawn):
+    _, stack = drawn
+    background, foreground, *_, blended = stack
+    alpha = foreground.pixels[..., 3] > 127
+    assert 0.05 < alpha.mean() < 0.7
+    assert (background.pixels[..., 3] == 255).all()
+    red, green, blue, _ = foreground.pixels[alpha].mean(axis=0)
+    assert red > 150
+    assert red > 2 * max(green, blue)
+    outside = ~(foreground.pixels[..., 3] > 2)
+    assert abs(blended.pixels[..., :3].astype(int) - background.pixels[..., :3])[outside].mean() < 16
+    apple = blended.pixels[alpha].mean(axis=0)
+    assert apple[0] > 1.8 * apple[2]
+
+
+def test_events_come_in_order_and_every_layer_once(drawn):
+    events, stack = drawn
+    drawing = [event for event in events if isinstance(event, Progress) and event.stage == "drawing"]
+    assert [event.step for event in drawing] == list(range(21))
+    assert all(event.total == 20 for event in drawing)
+    assert drawing[-1].eta == 0
+    ready = {event.index: event.layer for event in events if isinstance(event, LayerReady)}
+    assert [ready[index] for index in range(len(stack))] == list(stack)
+    first_layer = next(i for i, event in enumerate(events) if isinstance(event, LayerReady))
+    previews = [event for event in events if isinstance(event, Preview)]
+    assert {(preview.role, preview.index) for preview in previews} == {
+        (Role.BACKGROUND, 0),
+        (Role.FOREGROUND, 0),
+        (Role.BLENDED, 0),
+    }
+    assert all(max(preview.pixels.shape[:2]) <= 256 for preview in previews)
+    assert all(events.index(preview) < first_layer for preview in previews)
+
+
+def test_the_same_request_gives_the_same_bytes(pipeline, request_for):
+    assert pixels_equal(*(finished(pipeline.generate(request_for())) for _ in range(2)))
+
+
+def test_each_layer_has_its_own_seed(pipeline, request_for):
+    base = finished(pipeline.generate(request_for()))
+    other = finished(pipeline.generate(request_for(foregrounds=(Generated(prompt="a red apple", seed=99),))))
+    assert not np.array_equal(base.layers[1].pixels, other.layers[1].pixels)
+    assert request_for(foregrounds=(Generated(prompt="a red apple", seed=99),)).background_seed == 3
+
+
+def test_looking_inside_changes_nothing(pipeline, request_for):
+    record = MaskRecord()
+    with_record = finished(pipeline.generate(request_for(), record))
+    assert pixels_equal(with_record, finished(pipeline.generate(request_for())))
+    assert len(record.steps) == 6
+    assert record.figure_step().timestep <= 800
+    assert all(0 <= values.min() <= values.max() <= 1 for step in record.steps for values in step.maps)
+    sheet = record.contact_sheet()
+    assert sheet.width > 6 * 96
+    with pytest.raises(LookupError):
+        MaskRecord().contact_sheet()
+
+
+def test_the_masks_find_the_object(pipeline, request_for):
+    record = MaskRecord()
+    stack = finished(pipeline.generate(request_for(steps=20), record))
+    alpha = stack.layers[1].pixels[..., 3].reshape(16, 8, 16, 8).mean(axis=(1, 3)) > 127
+    soft = np.mean([step.maps[2] for step in record.steps], axis=0)
+    assert soft[alpha].mean() > 5 * soft[~alpha].mean()
+
+
+def test_exact_harmony_recomposes_the_blended_picture(pipeline, request_for):
+    stack = finished(pipeline.generate(request_for(size=Size(150, 101), harmony=HarmonySettings(mode="exact"))))
+    blended = stack.by_role(Role.BLENDED)[0]
+    assert abs(flatten(stack).astype(int) - blended.pixels).max() <= 1
+    assert "exact" in stack.by_role(Role.SHADOW)[0].name
+
+
+@pytest.mark.parametrize("size", [Size(64, 64), Size(65, 255), Size(513, 333), Size(1024, 256)])
+def test_any_canvas_gets_layers_of_its_size(pipeline, request_for, size):
+    stack = finished(pipeline.generate(request_for(size=size, steps=2)))
+    assert stack.size == size
+    assert all(layer.size == size for layer in stack)
+
+
+@pytest.mark.parametrize("sampler", ["euler", "ddim", "dpmpp_2m", "unipc"])
+def test_every_sampler_draws_a_clean_foreground(pipeline, request_for, sampler):
+    alpha = finished(pipeline.generate(request_for(sampler=sampler, steps=15))).layers[1].pixels[..., 3]
+    assert 0.05 < (alpha > 127).mean() < 0.7
+    assert np.concatenate([alpha[0], alpha[:, 0], alpha[:, -1]]).mean() < 5
+
+
+def test_a_sampler_the_model_lacks_is_refused(pipeline, request_for):
+    with pytest.raises(InvalidRequest, match="heun"):
+        list(pipeline.generate(request_for(sampler="heun")))
+
+
+def test_the_first_coupled_step_is_the_same_with_a_lagged_prior(pipeline, request_for):
+    """The lag begins with a real prior pass; with one coupled step there is nothing to lag behind."""
+    stacks = [
+        finished(pipeline.generate(request_for(steps=1, fusion=FusionSettings(prior=prior))))
+        for prior in ("per_step", "lagged")
+    ]
+    assert pixels_equal(*stacks)
+
+
+def test_uncoupled_streams_draw_alone(pipeline, request_for):
+    """With coupling never beginning, the foreground does not know what lies behind it."""
+    alone = FusionSettings(blend_start=0.0)
+    one = finished(pipeline.generate(request_for(fusion=alone)))
+    other = finished(
+        pipeline.generate(request_for(fusion=alone, background=Generated(prompt="snowy mountains at night")))
+    )
+    assert abs(one.layers[1].pixels.astype(int) - other.layers[1].pixels).max() <= 1
+    coupled = finished(pipeline.generate(request_for(background=Generated(prompt="snowy mountains at night"))))
+    assert abs(one.layers[1].pixels.astype(int) - coupled.layers[1].pixels).max() > 8
+
+
+def test_closing_the_iterator_stops_and_the_next_job_is_unharmed(pipeline, request_for):
+    expected = finished(pipeline.generate(request_for()))
+    events = pipeline.generate(request_for())
+    for event in events:
+        if isinstance(event, Progress) and event.stage == "drawing" and event.step == 2:
+            break
+    events.close()
+    assert pixels_equal(finished(pipeline.generate(request_for())), expected)
+
+
+def test_several_foregrounds_are_layers_of_their_own(pipeline, request_for):
+    stack = finished(
+        pipeline.generate(
+            request_for(foregrounds=(Generated(prompt="a red apple"), Generated(prompt="a blue car")), steps=12)
+        )
+    )
+    assert [layer.name for layer in stack][:3] == ["Background", "Foreground 1", "Foreground 2"]
+    apple, car = (layer.pixels[layer.pixels[..., 3] > 127].mean(axis=0) for layer in stack.by_role(Role.FOREGROUND))
+    assert apple[0] > apple[2]
+    assert car[2] > car[0]
+
+
+class TestKept:
+    @pytest.fixture
+    def cut_out(self, drawn):
+        """The artist's own pixels: painted over, with colour under alpha 0, smaller than the canvas, moved."""
+        pixels = drawn[1].layers[1].pixels.copy()
+        pixels[pixels[..., 3] == 0] = (7, 77, 177, 0)
+        pixels[60:64, 50:70, :3] = (255, 255, 0)
+        return Layer(name="mein Apfel", role=Role.FOREGROUND, pixels=pixels[10:120, 8:], offset=(8, 10))
+
+    def kept(self, cut_out):
+        return (Kept(layer=cut_out, prompt="a red apple"),)
+
+    def test_it_comes_back_byte_for_byte(self, pipeline, request_for, cut_out):
+        stack = finished(pipeline.generate(request_for(foregrounds=self.kept(cut_out))))
+        back = stack.by_role(Role.FOREGROUND)[0]
+        assert back.pixels.tobytes() == cut_out.pixels.tobytes()
+        assert (back.name, back.offset) == ("mein Apfel", (8, 10))
+
+    @pytest.mark.parametrize(
+        ("background", "seed"),
+        [("a snowy field at sunrise", 5), ("a green meadow on a sunny day", 6), ("the ocean at night", 7)],
+    )
+    def test_the_blended_picture_shows_it_where_it_is(self, pipeline, request_for, cut_out, background, seed):
+        stack = finished(
+            pipeline.generate(
+                request_for(
+                    background=Generated(prompt=background), foregrounds=self.kept(cut_out), steps=20, seed=seed
+                )
+            )
+        )
+        alpha = np.zeros((128, 128), bool)
+        alpha[10:120, 8:] = cut_out.pixels[..., 3] > 127
+        blended, behind = (
+            stack.by_role(role)[0].pixels[..., :3].astype(int) for role in (Role.BLENDED, Role.BACKGROUND)
+        )
+        differs = abs(blended - behind).max(axis=-1) > 48
+        assert (differs & alpha).sum() / (differs | alpha).sum() >= 0.8
+
+    def test_a_layer_beside_the_canvas_harms_nobody(self, pipeline, request_for, cut_out):
+        aside = Layer(name="aside", role=Role.FOREGROUND, pixels=cut_out.pixels, offset=(-500, 900))
+        stack = finished(pipeline.generate(request_for(foregrounds=self.kept(aside), steps=3)))
+        assert stack.by_role(Role.FOREGROUND)[0] is aside
