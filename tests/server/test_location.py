@@ -1,0 +1,127 @@
+"""The runtime file: found, private, whole, and recognised when its server is gone."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.protocol import location
+from server.protocol.location import Runtime
+
+RUNTIME = Runtime(url="ws://127.0.0.1:1/", token="secret-token", pid=os.getpid(), version="0.1.0", protocol="1.0")
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "server.json"
+    monkeypatch.setenv(location.VARIABLE, str(path))
+    return path
+
+
+def test_what_is_written_is_read(file):
+    assert location.read() is None
+    location.write(RUNTIME)
+    assert location.read() == RUNTIME
+
+
+def test_leaves_nothing_else_behind(file):
+    location.write(RUNTIME)
+    location.write(RUNTIME)
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes; the folder is the user's own")
+def test_only_the_owner_can_read_it(file):
+    before = os.umask(0)
+    try:
+        location.write(RUNTIME)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_does_not_write_through_a_link(file, tmp_path):
+    other = tmp_path / "other"
+    other.write_text("mine")
+    file.parent.mkdir()
+    file.symlink_to(other)
+    location.write(RUNTIME)
+    assert other.read_text() == "mine"
+    assert not file.is_symlink()
+
+
+def test_a_failed_write_leaves_the_old_file(file, monkeypatch):
+    location.write(RUNTIME)
+
+    def fail(self, target):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        location.write(Runtime(url="x", token="x", pid=1, version="x", protocol="x"))
+    assert location.read() == RUNTIME
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_server_that_has_ended_is_not_found(file):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait(timeout=30)
+    location.write(Runtime(url="ws://x", token="x", pid=ended.pid, version="x", protocol="x"))
+    assert location.read() is None
+
+
+@pytest.mark.parametrize("pid", [0, 2**40])
+def test_a_process_id_that_cannot_be_is_not_found(file, pid):
+    location.write(Runtime(url="ws://x", token="x", pid=pid, version="x", protocol="x"))
+    assert location.read() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "5", "null", "{}", '{"url": 5}', "\x00\xff"])
+def test_a_broken_file_is_no_server(file, text):
+    file.parent.mkdir()
+    file.write_text(text, encoding="latin-1")
+    assert location.read() is None
+
+
+def test_a_later_version_may_say_more(file):
+    location.write(RUNTIME)
+    file.write_text(file.read_text("utf-8").replace("{", '{"mood": "fine", ', 1), "utf-8")
+    assert location.read() == RUNTIME
+
+
+def test_removes_only_what_it_wrote(file):
+    location.write(RUNTIME)
+    location.remove(Runtime(url="ws://other", token="other", pid=os.getpid(), version="x", protocol="1.0"))
+    assert location.read() == RUNTIME
+    location.remove(RUNTIME)
+    assert not file.exists()
+    location.remove(RUNTIME)
+
+
+@pytest.mark.parametrize(
+    ("platform", "variables", "expected"),
+    [
+        ("linux", {"XDG_STATE_HOME": "/state"}, Path("/state/layerfusion/server.json")),
+        ("linux", {}, Path("/home/me/.local/state/layerfusion/server.json")),
+        ("darwin", {}, Path("/home/me/Library/Application Support/layerfusion/server.json")),
+        ("win32", {"LOCALAPPDATA": "/local"}, Path("/local/layerfusion/server.json")),
+        ("win32", {}, Path("/home/me/AppData/Local/layerfusion/server.json")),
+    ],
+)
+def test_where_it_lies(monkeypatch, platform, variables, expected):
+    for name in (location.VARIABLE, "XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/me"))
+    assert location.path() == expected
+
+
+def test_the_token_is_not_printed():
+    assert "secret-token" not in repr(RUNTIME)

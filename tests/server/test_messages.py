@@ -1,0 +1,261 @@
+"""Messages: what they hold, what they refuse, and that PROTOCOL.md tells strangers the same."""
+
+import ast
+import logging
+import math
+from dataclasses import fields
+from pathlib import Path
+
+import msgpack
+import pytest
+
+from engine import errors as engine_errors
+from server import protocol
+from server.protocol import errors
+from server.protocol.errors import InvalidMessage
+from server.protocol.messages import (
+    TYPES,
+    Accepted,
+    Cancel,
+    Cancelled,
+    Done,
+    Example,
+    Failed,
+    Generated,
+    Hello,
+    Kept,
+    LayerBegin,
+    LayerEnd,
+    Limits,
+    ModelInfo,
+    Preview,
+    Progress,
+    Queued,
+    Refused,
+    Resume,
+    Started,
+    Submit,
+    Upload,
+    Uploaded,
+    UploadReady,
+    UploadRefused,
+    Welcome,
+    from_map,
+)
+
+JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
+DIGEST = "9f" * 32
+FOLDER = Path(protocol.__file__).parent
+
+MODEL = ModelInfo(
+    name="tiny",
+    title="Tiny",
+    steps=20,
+    guidance_scale=5.0,
+    guidance_rescale=0.5,
+    sampler="euler",
+    samplers=("euler", "ddim"),
+    examples=(Example(foreground="a red apple", background="a beach"),),
+    notice="",
+)
+LIMITS = Limits(
+    frame_bytes=10,
+    chunk_bytes=10,
+    layer_bytes=100,
+    min_side=64,
+    max_side=4096,
+    max_aspect=4.0,
+    prompt_characters=2000,
+    foregrounds=6,
+    steps=150,
+    waiting_jobs=32,
+)
+KEPT = Kept(layer=DIGEST, width=3, height=2, x=-5, y=7, name="前景 😀", prompt="an apple")
+SUBMIT = Submit(
+    job=JOB,
+    width=640,
+    height=480,
+    background=Generated(prompt="a beach", negative_prompt="people", seed=2**53 - 1),
+    foregrounds=(KEPT, Generated(prompt="a boat")),
+    blended_prompt=None,
+    seed=7,
+    steps=4,
+    guidance_scale=3,
+    sampler="ddim",
+    harmony="exact",
+    model="tiny",
+)
+LAYER = LayerBegin(
+    job=JOB,
+    seq=2,
+    transfer=0,
+    index=1,
+    name="Foreground",
+    role="foreground",
+    x=-3,
+    y=0,
+    width=2,
+    height=3,
+    blend="normal",
+    opacity=0.5,
+    visible=True,
+    bytes=24,
+    sha256=DIGEST,
+)
+EXAMPLES = (
+    Hello(protocol=(1, 0), client="krita", version="0.1.0"),
+    Welcome(protocol=(1, 0), version="0.1.0", instance="a", models=(MODEL,), limits=LIMITS, codecs=("raw",)),
+    Refused(code="bad_frame", message="No.", hint="Do."),
+    Upload(transfer=2**32 - 1, layer=DIGEST, bytes=24),
+    UploadReady(transfer=1),
+    Uploaded(transfer=1),
+    UploadRefused(transfer=1, code="too_large", message="No."),
+    SUBMIT,
+    Cancel(job=JOB),
+    Resume(job=JOB, after=3),
+    Accepted(job=JOB, position=2, notice="small"),
+    Queued(job=JOB, position=1),
+    Started(job=JOB, seq=1),
+    Progress(job=JOB, stage="drawing", step=3, total=20, eta=1.5),
+    Preview(job=JOB, role="blended", index=0, width=2, height=1, pixels=bytes(8)),
+    LAYER,
+    LayerEnd(job=JOB, seq=2, transfer=0),
+    Done(job=JOB, seq=7, layers=5),
+    Failed(job=JOB, seq=0, code="queue_full", message="No."),
+    Cancelled(job=JOB, seq=3),
+)
+
+
+def changed(message, **values):
+    """The message with some fields replaced, as a stranger might send it."""
+    return from_map({**message.to_map(), **values})
+
+
+def test_there_is_an_example_of_every_message():
+    assert {type(message) for message in EXAMPLES} == set(TYPES.values())
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: message.type)
+def test_survives_msgpack(message):
+    assert from_map(msgpack.unpackb(msgpack.packb(message.to_map()))) == message
+
+
+@pytest.mark.parametrize(
+    ("message", "field", "value"),
+    [
+        (SUBMIT, "width", 0),
+        (SUBMIT, "width", -64),
+        (SUBMIT, "width", 65_536),
+        (SUBMIT, "width", 64.0),
+        (SUBMIT, "width", True),
+        (SUBMIT, "width", "64"),
+        (SUBMIT, "width", None),
+        (SUBMIT, "job", JOB.upper()),
+        (SUBMIT, "job", JOB + "\n"),
+        (SUBMIT, "job", "../../etc/passwd"),
+        (SUBMIT, "seed", 2**53),
+        (SUBMIT, "seed", 0.5),
+        (SUBMIT, "guidance_scale", math.nan),
+        (SUBMIT, "guidance_scale", math.inf),
+        (SUBMIT, "guidance_scale", "5"),
+        (SUBMIT, "guidance_scale", False),
+        (SUBMIT, "harmony", "loud"),
+        (SUBMIT, "harmony", ["clean"]),
+        (SUBMIT, "blended_prompt", 5),
+        (SUBMIT, "blended_prompt", "\ud800"),
+        (SUBMIT, "blended_prompt", "x" * 200_001),
+        (SUBMIT, "background", None),
+        (SUBMIT, "background", "a beach"),
+        (SUBMIT, "background", {"prompt": "a beach"}),
+        (SUBMIT, "background", {"kind": "generated"}),
+        (SUBMIT, "background", {"kind": "stolen", "prompt": "a beach"}),
+        (SUBMIT, "foregrounds", []),
+        (SUBMIT, "foregrounds", [{"kind": "generated", "prompt": "x"}] * 65),
+        (SUBMIT, "foregrounds", {"kind": "generated", "prompt": "x"}),
+        (SUBMIT, "foregrounds", [{**KEPT.to_map(), "layer": "../x"}]),
+        (SUBMIT, "foregrounds", [{**KEPT.to_map(), "x": 2**31}]),
+        (SUBMIT, "foregrounds", [{**KEPT.to_map(), "name": ""}]),
+        (SUBMIT, "foregrounds", [{**KEPT.to_map(), "format": "rgba16"}]),
+        (SUBMIT, "foregrounds", [[]]),
+        (EXAMPLES[0], "protocol", [1]),
+        (EXAMPLES[0], "protocol", [1, "0"]),
+        (EXAMPLES[0], "protocol", "1.0"),
+        (EXAMPLES[0], "client", ""),
+        (EXAMPLES[3], "bytes", 0),
+        (EXAMPLES[3], "transfer", 2**32),
+        (EXAMPLES[3], "codec", "lzma"),
+        (LAYER, "bytes", 23),
+        (LAYER, "opacity", 1.01),
+        (LAYER, "visible", 1),
+        (LAYER, "seq", 0),
+        (EXAMPLES[13], "step", 21),
+        (EXAMPLES[13], "total", 0),
+        (EXAMPLES[14], "width", 257),
+        (EXAMPLES[14], "pixels", "text"),
+        (EXAMPLES[14], "pixels", bytes(7)),
+    ],
+)
+def test_refuses_a_wrong_value_and_says_where(message, field, value):
+    with pytest.raises(InvalidMessage) as caught:
+        changed(message, **{field: value})
+    assert len(caught.value.message) < 250
+    if not (isinstance(value, list | dict) and field in ("background", "foregrounds")):
+        assert message.type in caught.value.message
+
+
+def test_a_message_that_is_made_wrong_was_never_made():
+    with pytest.raises(InvalidMessage, match=r"submit.width is 0; it must be from 1 to 65535"):
+        Submit(job=JOB, width=0, height=64, background=Generated(prompt="x"), foregrounds=(KEPT,), model="tiny")
+
+
+@pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: message.type)
+def test_every_field_without_a_default_is_required(message):
+    values = message.to_map()
+    for name in list(values)[1:]:
+        without = {key: value for key, value in values.items() if key != name}
+        try:
+            made = from_map(without)
+        except InvalidMessage as error:
+            assert error.message == f"{message.type}.{name} is missing."
+        else:
+            assert getattr(made, name) == type(message).__dataclass_fields__[name].default
+
+
+def test_unknown_fields_are_ignored_with_a_log_line(caplog):
+    with caplog.at_level(logging.INFO):
+        assert changed(SUBMIT, mood="happy", background={**SUBMIT.background.to_map(), "weather": "fine"}) == SUBMIT
+    assert "mood" in caplog.text
+    assert "weather" in caplog.text
+
+
+def test_unknown_types_are_ignored_with_a_log_line(caplog):
+    with caplog.at_level(logging.INFO):
+        assert from_map({"type": "telepathy", "job": JOB}) is None
+    assert "telepathy" in caplog.text
+
+
+def test_secrets_and_pixels_stay_out_of_error_messages():
+    with pytest.raises(InvalidMessage, match="is 999 bytes"):
+        changed(EXAMPLES[14], role=bytes(999))
+
+
+def test_protocol_md_names_every_message_field_and_code():
+    page = (FOLDER / "PROTOCOL.md").read_text(encoding="utf-8")
+    records = [*TYPES.values(), ModelInfo, Limits, Example, Generated, Kept]
+    names = {field.name for record in records for field in fields(record)} | set(TYPES)
+    codes = {cls.code for module in (errors, engine_errors) for cls in vars(module).values() if hasattr(cls, "code")}
+    abstract = {"protocol_error", "engine_error", "file_error", "model_error"}
+    never_sent = {"unreadable_file", "unknown_format"}
+    missing = {name for name in names | codes - abstract - never_sent if not mentions(page, name)}
+    assert not missing
+
+
+def mentions(page, name):
+    return any(
+        f"{before}{name}{after}" in page for before in "`{ " for after in "`: }," if (before, after) != (" ", " ")
+    )
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
+def test_the_plugins_oldest_python_can_read_it(path):
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 10))

@@ -1,0 +1,142 @@
+"""The layer store: whole files under their SHA-256, nothing left behind, nothing needed removed."""
+
+import errno
+import hashlib
+import os
+import stat
+import sys
+import time
+
+import pytest
+
+from engine.errors import UnwritableFile
+from server.store import Store
+
+PIXELS = bytes(range(256)) * 8
+DIGEST = hashlib.sha256(PIXELS).hexdigest()
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "layers")
+
+
+def files(store):
+    return sorted(path for path in store.folder.rglob("*") if path.is_file())
+
+
+def age(store, digest, seconds):
+    then = time.time() - seconds
+    os.utime(store.path(digest), (then, then))
+
+
+def test_what_is_put_is_read(store):
+    assert not store.has(DIGEST)
+    assert store.put(PIXELS) == DIGEST
+    assert store.has(DIGEST)
+    assert store.read(DIGEST) == PIXELS
+
+
+def test_the_same_layer_is_kept_once(store):
+    store.put(PIXELS)
+    store.put(PIXELS)
+    assert files(store) == [store.path(DIGEST)]
+
+
+def test_a_layer_in_pieces(store):
+    with store.draft() as draft:
+        draft.write(PIXELS[:100])
+        draft.write(memoryview(PIXELS)[100:])
+        assert not store.has(DIGEST)
+        draft.keep(DIGEST)
+    assert store.read(DIGEST) == PIXELS
+    assert files(store) == [store.path(DIGEST)]
+
+
+def test_a_draft_that_is_not_kept_leaves_nothing(store):
+    with store.draft() as draft:
+        draft.write(PIXELS)
+    assert files(store) == []
+
+
+def test_a_missing_layer(store):
+    with pytest.raises(FileNotFoundError):
+        store.read(DIGEST)
+
+
+@pytest.mark.parametrize("digest", ["", "../" * 20 + "etc/passwd", "A" * 64, DIGEST + "\n", DIGEST[:-1], "/" * 64])
+def test_only_a_sha256_names_a_layer(store, digest):
+    with pytest.raises(ValueError, match="no SHA-256"):
+        store.path(digest)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes; the folder is the user's own")
+def test_only_the_owner_can_read_it(store):
+    store.put(PIXELS)
+    assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(store.path(DIGEST).stat().st_mode) == 0o600
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(store, monkeypatch):
+    def fail(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(UnwritableFile, match="No space left on device"):
+        store.put(PIXELS)
+    assert files(store) == []
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UnwritableFile):
+        Store(tmp_path / "file" / "layers")
+
+
+def test_a_folder_that_has_gone(store):
+    (store.folder / "drafts").rmdir()
+    with pytest.raises(UnwritableFile):
+        store.put(PIXELS)
+
+
+def test_prune_removes_what_is_old(store):
+    old, new = store.put(b"old!"), store.put(b"new!")
+    age(store, old, 1000)
+    store.prune(needed=set(), max_seconds=500, max_bytes=10**9)
+    assert files(store) == [store.path(new)]
+
+
+def test_prune_removes_the_oldest_of_too_much(store):
+    digests = [store.put(bytes([i]) * 100) for i in range(5)]
+    for i, digest in enumerate(digests):
+        age(store, digest, 100 - i)
+    store.prune(needed=set(), max_seconds=10**9, max_bytes=250)
+    assert [store.has(digest) for digest in digests] == [False, False, False, True, True]
+
+
+def test_prune_spares_what_is_needed(store):
+    old, older = store.put(b"old!"), store.put(b"older!!!")
+    age(store, old, 1000)
+    age(store, older, 2000)
+    store.prune(needed={older}, max_seconds=500, max_bytes=0)
+    assert files(store) == [store.path(older)]
+
+
+def test_asking_for_a_layer_makes_it_new(store):
+    digest = store.put(PIXELS)
+    age(store, digest, 1000)
+    store.has(digest)
+    store.prune(needed=set(), max_seconds=500, max_bytes=10**9)
+    assert store.has(digest)
+
+
+def test_prune_spares_drafts_at_work_and_removes_forgotten_ones(store):
+    with store.draft() as draft:
+        draft.write(PIXELS)
+        store.prune(needed=set(), max_seconds=500, max_bytes=0)
+        draft.keep(DIGEST)
+    forgotten = store.folder / "drafts" / "left-by-a-kill"
+    forgotten.write_bytes(b"x")
+    os.utime(forgotten, (0, 0))
+    store.prune(needed={DIGEST}, max_seconds=500, max_bytes=10**9)
+    assert files(store) == [store.path(DIGEST)]

@@ -1,0 +1,164 @@
+"""Wire to engine and back: nothing lost, colours in place, errors named."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from engine import events, request
+from engine.errors import InvalidLayer, InvalidRequest, UnknownModel
+from engine.geometry import Size
+from engine.layers import BlendMode, Layer, LayerStack, Role
+from engine.models.registry import available_models
+from server import translate
+from server.config import ServerConfig
+from server.protocol.errors import UnknownLayer
+from server.protocol.messages import Done, Generated, Kept, LayerBegin, Preview, Progress, Submit
+from server.store import Store
+
+JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
+RED_RGBA = np.tile(np.array([250, 20, 3, 128], np.uint8), (2, 3, 1))
+RED_BGRA = bytes([3, 20, 250, 128]) * 6
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def submit(**values):
+    defaults = {
+        "job": JOB,
+        "width": 96,
+        "height": 64,
+        "background": Generated(prompt="a beach", negative_prompt="people", seed=5),
+        "foregrounds": (Generated(prompt="a red apple"),),
+        "model": "tiny",
+    }
+    return Submit(**{**defaults, **values})
+
+
+def test_every_value_reaches_the_request(store):
+    made = translate.to_request(
+        submit(
+            blended_prompt="an apple on a beach",
+            seed=7,
+            steps=3,
+            guidance_scale=2.5,
+            guidance_rescale=0.5,
+            sampler="ddim",
+            harmony="exact",
+        ),
+        store,
+    )
+    assert made.size == Size(96, 64)
+    assert made.background == request.Generated(prompt="a beach", negative_prompt="people", seed=5)
+    assert made.foregrounds == (request.Generated(prompt="a red apple"),)
+    assert made.blended_prompt == "an apple on a beach"
+    assert (made.seed, made.steps, made.guidance_scale, made.guidance_rescale) == (7, 3, 2.5, 0.5)
+    assert (made.sampler, made.harmony.mode, made.model) == ("ddim", "exact", "tiny")
+
+
+def test_what_is_unset_stays_unset(store):
+    made = translate.to_request(submit(), store)
+    assert (made.steps, made.guidance_scale, made.guidance_rescale, made.sampler) == (None,) * 4
+    assert made.blended_prompt is None
+
+
+def test_a_kept_layer_is_read_from_the_store_and_its_colours_put_in_order(store):
+    digest = store.put(RED_BGRA)
+    kept = Kept(layer=digest, width=3, height=2, x=-1, y=9, name="Äpfel", prompt="an apple")
+    (source,) = translate.to_request(submit(foregrounds=(kept,)), store).foregrounds
+    assert isinstance(source, request.Kept)
+    assert source.prompt == "an apple"
+    assert (source.layer.name, source.layer.offset, source.layer.role) == ("Äpfel", (-1, 9), Role.FOREGROUND)
+    np.testing.assert_array_equal(source.layer.pixels, RED_RGBA)
+
+
+def test_refuses_a_layer_that_was_not_uploaded(store):
+    kept = Kept(layer="0" * 64, width=3, height=2, name="Apple", prompt="an apple")
+    with pytest.raises(UnknownLayer, match="“Apple” is not on the server"):
+        translate.to_request(submit(foregrounds=(kept,)), store)
+
+
+def test_refuses_a_layer_of_another_size(store):
+    kept = Kept(layer=store.put(RED_BGRA), width=2, height=2, name="Apple", prompt="an apple")
+    with pytest.raises(InvalidLayer, match="24 bytes, which is not 2x2 pixels"):
+        translate.to_request(submit(foregrounds=(kept,)), store)
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"width": 63}, InvalidRequest),
+        ({"height": 5000}, InvalidRequest),
+        ({"width": 4096, "height": 64}, InvalidRequest),
+        ({"steps": 0}, InvalidRequest),
+        ({"steps": 100_000}, InvalidRequest),
+        ({"guidance_scale": -1.0}, InvalidRequest),
+        ({"background": Generated(prompt=" ")}, InvalidRequest),
+        ({"background": Generated(prompt="x" * 100_000)}, InvalidRequest),
+        ({"foregrounds": (Generated(prompt="x"),) * 7}, InvalidRequest),
+        ({"model": "../../tiny"}, UnknownModel),
+    ],
+)
+def test_what_the_engine_does_not_draw_is_refused_before_the_queue(store, values, error):
+    with pytest.raises(error):
+        translate.to_request(submit(**values), store)
+
+
+def test_progress(store):
+    event = events.Progress(stage="drawing", step=2, total=9, eta=1.5)
+    assert translate.from_event(JOB, event, store) == Progress(job=JOB, stage="drawing", step=2, total=9, eta=1.5)
+
+
+def test_preview(store):
+    event = events.Preview(role=Role.FOREGROUND, index=1, pixels=RED_RGBA)
+    expected = Preview(job=JOB, role="foreground", index=1, width=3, height=2, pixels=RED_BGRA)
+    assert translate.from_event(JOB, event, store) == expected
+
+
+def test_a_layer_goes_into_the_store_and_is_announced_by_its_digest(store):
+    layer = Layer(
+        name="Light", role=Role.LIGHT, pixels=RED_RGBA, offset=(4, -2), blend=BlendMode.ADD, opacity=0.5, visible=False
+    )
+    begin = translate.from_event(JOB, events.LayerReady(layer=layer, index=3), store)
+    assert isinstance(begin, LayerBegin)
+    assert store.read(begin.sha256) == RED_BGRA
+    assert begin.sha256 == hashlib.sha256(RED_BGRA).hexdigest()
+    assert (begin.name, begin.role, begin.index) == ("Light", "light", 3)
+    assert (begin.x, begin.y, begin.width, begin.height, begin.bytes) == (4, -2, 3, 2, 24)
+    assert (begin.blend, begin.opacity, begin.visible) == ("add", 0.5, False)
+
+
+def test_a_kept_layer_comes_back_under_the_id_it_was_uploaded_with(store):
+    kept = Kept(layer=store.put(RED_BGRA), width=3, height=2, name="Apple", prompt="an apple")
+    (source,) = translate.to_request(submit(foregrounds=(kept,)), store).foregrounds
+    begin = translate.from_event(JOB, events.LayerReady(layer=source.layer, index=1), store)
+    assert begin.sha256 == kept.layer
+
+
+def test_finished(store):
+    layer = Layer(name="Background", role=Role.BACKGROUND, pixels=RED_RGBA)
+    stack = LayerStack(name="x", size=Size(3, 2), layers=(layer, layer))
+    assert translate.from_event(JOB, events.Finished(stack=stack), store) == Done(job=JOB, seq=1, layers=2)
+
+
+def test_every_model_can_be_told_about():
+    infos = translate.model_infos()
+    assert [info.name for info in infos] == [spec.name for spec in available_models()]
+    for info in infos:
+        assert info.sampler in info.samplers
+        assert info.steps >= 1
+
+
+def test_the_embedded_model_says_what_it_is():
+    assert "demo" in translate.notice(submit(width=512, height=512))
+
+
+def test_limits_are_the_engines():
+    limits = translate.limits(ServerConfig(waiting_jobs=3, layer_bytes=77))
+    assert (limits.min_side, limits.max_side, limits.max_aspect) == (64, 4096, 4.0)
+    assert (limits.waiting_jobs, limits.layer_bytes) == (3, 77)
+    with pytest.raises(InvalidRequest):
+        request.Generated(prompt="x" * (limits.prompt_characters + 1))
