@@ -1,0 +1,15 @@
+"""LayerFusion (Dalva et al., arXiv 2412.04460), section by section. Importing this package loads nothing.
+
+| paper | here |
+|---|---|
+| three streams denoised together (Fig. 2) | `streams.Streams`: the rows of the batch |
+| structure prior, from self-attention | `priors.participation`, `priors.structure_prior` |
+| content confidence prior, from cross-attention | `priors.content_confidence` |
+| soft and hard mask, decision boundary d (Fig. 3, 5d) | `masks.evidence`, `masks.soft_mask`, `masks.hard_mask` |
+| attention-level blending | `blending.blend_attention` |
+| attention sharing for a consistent background | `blending.share_background`, `masks.background_tokens` |
+| the two networks as one, coupled layer by layer | `attention.FusionProcessor`, `coupling.Coupling` |
+| the prior pass before each step | `coupling.Pass`, and the loop in `engine.diffusion.denoise` |
+
+The paper's abstract, figures and reviews are what could be read; formulas marked "our choice" are not in them.
+"""
