@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.compositing import bleed, flatten
 from engine.diffusion.conditioning import Conditioning, encode_prompts, time_ids
 from engine.diffusion.denoise import Pin, denoise
-from engine.diffusion.latents import initial_noise
+from engine.diffusion.noise import initial_noise
 from engine.diffusion.sampling import Sampler
 from engine.errors import OutOfMemory
 from engine.events import Event, Finished, LayerReady, Preview, Progress

@@ -32,7 +32,6 @@ FLOORS = [
     ("engine.layerfusion", 2),
     ("engine.transparency", 3),
     ("engine.models", 3),
-    ("engine.diffusion.latents", 3),  # pixels to latents and back, which the transparency needs too
     ("engine.diffusion", 4),
     ("engine.previews", 4),
     ("engine.inspection", 4),

@@ -1,4 +1,4 @@
-"""Pictures <-> latents, and the noise every stream starts from."""
+"""Pictures <-> the UNet's latents, normalised as the model's own configuration says."""
 
 from __future__ import annotations
 
@@ -8,19 +8,6 @@ import torch
 from torch import Tensor
 
 from engine.models.loading import ModelBundle
-
-
-def initial_noise(seeds: Sequence[int], channels: int, height: int, width: int) -> Tensor:
-    """Unit Gaussian noise, (len(seeds), channels, height, width), float32 on the CPU.
-
-    Every stream has its own generator, so changing one seed leaves the others' noise bit-equal.
-    """
-    return torch.cat(
-        [
-            torch.randn((1, channels, height, width), generator=torch.Generator("cpu").manual_seed(seed))
-            for seed in seeds
-        ]
-    )
 
 
 def to_latents(bundle: ModelBundle, rgb: Tensor) -> Tensor:
