@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.models.autoencoder import to_latents, to_rgb
 from engine.layers import Pixels
+from engine.models.autoencoder import to_latents, to_rgb
 from engine.models.loading import ModelBundle
 
 
