@@ -15,7 +15,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from multiprocessing import connection as pipes
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -126,13 +126,13 @@ class Worker:
             await asyncio.sleep(pause)
             born = time.monotonic()
             try:
-                self._process = await asyncio.to_thread(_Process, self._folder, asyncio.get_running_loop())
+                loop = asyncio.get_running_loop()
+                self._process = await asyncio.to_thread(_Process, self._folder, loop, self._started.clear)
             except OSError as error:
                 ending = f"not started: {error}"
             else:
                 self._started.set()
                 await self._process.ended.wait()
-                self._started.clear()
                 ending = self._process.ending
             quick = time.monotonic() - born < _QUICK_DEATH
             pause = min(_LONGEST_PAUSE, 2 * pause + 0.5) if quick else 0.0
@@ -142,15 +142,21 @@ class Worker:
 class _Process:
     """One worker process from its start to its end.
 
+    Args:
+        folder: the store's.
+        loop: where messages go.
+        on_end: called in the loop once it has ended, before anybody else can notice.
+
     Attributes:
         messages: what it sent, then None once it has ended.
         ended: set on the loop once it has ended.
     """
 
-    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop, on_end: Callable[[], None]) -> None:
         self.messages: asyncio.Queue[Message | None] = asyncio.Queue()
         self.ended = asyncio.Event()
         self._loop = loop
+        self._on_end = on_end
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process: SpawnProcess = context.Process(
@@ -188,17 +194,20 @@ class _Process:
             while self._pipe in pipes.wait([self._pipe, self._process.sentinel]):
                 message = _wire.decode(self._pipe.recv_bytes())
                 assert isinstance(message, Message)
-                self._tell(message)
+                self._call(self.messages.put_nowait, message)
         except (EOFError, OSError):
             logger.debug("the worker closed its pipe")
         self._process.join()
-        self._tell(None)
+        self._call(self._end)
 
-    def _tell(self, message: Message | None) -> None:
+    def _end(self) -> None:
+        self._on_end()
+        self.ended.set()
+        self.messages.put_nowait(None)
+
+    def _call(self, function: Callable[..., None], *arguments: Message) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the server has stopped
-            self._loop.call_soon_threadsafe(self.messages.put_nowait, message)
-            if message is None:
-                self._loop.call_soon_threadsafe(self.ended.set)
+            self._loop.call_soon_threadsafe(function, *arguments)
 
 
 # ---- in the worker process -------------------------------------------------------------------------------------------

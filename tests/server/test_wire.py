@@ -1,5 +1,6 @@
-"""Bytes to messages and back, with the real msgpack: the compiled one and the one in pure Python that the plugin has."""
+"""Bytes to messages and back, with both msgpacks: the compiled one, and the one in pure Python that the plugin has."""
 
+import contextlib
 import json
 
 import msgpack
@@ -8,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgpack import fallback
 
-from server.protocol.errors import BadFrame, InvalidMessage, ProtocolError
+from server.protocol.errors import BadFrame, InvalidMessage
 from server.protocol.frames import CHUNK_BYTES, MAX_FRAME, Chunk
 from server.protocol.messages import Cancel, Generated, Submit
 from server.protocol.wire import Wire
@@ -81,7 +82,5 @@ def test_refuses_garbage(wire, frame):
 @example(msgpack.packb({"type": "cancel", "job": msgpack.ExtType(1, b"x")}))
 @example(msgpack.packb({"type": "cancel", "job": {"type": "cancel"}}))
 def test_hostile_bytes_raise_nothing_but_our_errors(frame):
-    try:
+    with contextlib.suppress(BadFrame, InvalidMessage):
         COMPILED.decode(frame)
-    except ProtocolError as error:
-        assert error.code in ("bad_frame", "invalid_message")

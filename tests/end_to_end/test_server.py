@@ -1,0 +1,335 @@
+"""The whole road without Krita: a real server process, its real worker, the embedded model, a real client.
+
+The servers here run with every socket outside loopback blocked, so each test also shows that no network is asked.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.events import Finished
+from engine.geometry import Size
+from engine.layers import Layer as EngineLayer
+from engine.layers import Role
+from engine.models.registry import find_model
+from engine.request import Generated as EngineGenerated
+from engine.request import GenerationRequest
+from engine.request import Kept as EngineKept
+from server.client import Client, Layer, Refusal, new_job
+from server.protocol import location
+from server.protocol.messages import Cancelled, Done, Failed, Generated, Kept, Progress, Started, Submit
+
+SECONDS = 100
+
+GUARD = """
+import os, sys
+
+def guard(event, arguments):
+    if event in ("socket.connect", "socket.bind", "socket.sendto"):
+        host = arguments[1][0] if isinstance(arguments[1], tuple) else ""
+    elif event == "socket.getaddrinfo":
+        host = arguments[0] or ""
+    else:
+        return
+    if host not in ("", "127.0.0.1", "::1", "localhost"):
+        with open(os.environ["BLOCKED"], "a") as log:
+            print(event, host, file=log)
+        raise OSError(f"blocked: {event} {host}")
+
+sys.addaudithook(guard)
+"""
+
+
+class Server:
+    """`layerfusion serve` in a process of its own, cut off from every network.
+
+    Args:
+        folder: everything it writes.
+    """
+
+    def __init__(self, folder):
+        self.runtime_file = folder / "runtime" / "server.json"
+        self.blocked = folder / "blocked"
+        (folder / "guard").mkdir()
+        (folder / "guard" / "sitecustomize.py").write_text(GUARD)
+        self.environment = {
+            **os.environ,
+            location.VARIABLE: str(self.runtime_file),
+            "BLOCKED": str(self.blocked),
+            "PYTHONPATH": os.pathsep.join([str(folder / "guard"), os.environ.get("PYTHONPATH", "")]),
+        }
+        self._command = [sys.executable, "-m", "server", "serve", "--port", "0", "--folder", str(folder / "layers")]
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(self._command, env=self.environment)
+        self.wait_until(self.is_announced)
+
+    def is_announced(self):
+        assert self.process.poll() is None, "the server ended"
+        with contextlib.suppress(OSError):
+            return json.loads(self.runtime_file.read_text())["pid"] == self.process.pid
+        return False
+
+    def stop(self):
+        self.process.terminate()
+        return self.process.wait(SECONDS)
+
+    @staticmethod
+    def wait_until(condition):
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, f"never: {condition.__name__}"
+            time.sleep(0.02)
+
+    def connect(self):
+        runtime = location.Runtime.from_map(json.loads(self.runtime_file.read_text()))
+        return Client.connect(runtime, timeout=SECONDS)
+
+    def worker(self):
+        """Process id of the worker."""
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+        raise AssertionError("no worker")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("server"))
+    server.start()
+    try:
+        yield server
+        assert server.stop() == 0
+        assert not server.runtime_file.exists()
+        assert not server.blocked.exists(), server.blocked.read_text()
+    finally:
+        server.process.kill()
+        server.process.wait(SECONDS)
+
+
+def submit(**values):
+    defaults = {
+        "job": new_job(),
+        "width": 120,
+        "height": 90,
+        "background": Generated(prompt="a beach at sunset"),
+        "foregrounds": (Generated(prompt="a red apple", negative_prompt="a leaf", seed=11),),
+        "seed": 5,
+        "steps": 2,
+        "model": "tiny",
+    }
+    return Submit(**{**defaults, **values})
+
+
+def draw(client, job):
+    """Every event of a job, and its layers by their place."""
+    client.submit(job)
+    events = list(client.events(job.job))
+    return events, {event.begin.index: event for event in events if isinstance(event, Layer)}
+
+
+def draw_here(request):
+    """The same without a server."""
+    from engine.pipeline import LayerFusionPipeline
+
+    *_, finished = LayerFusionPipeline(find_model(request.model)).generate(request)
+    assert isinstance(finished, Finished)
+    return finished.stack
+
+
+def bgra(pixels):
+    return np.ascontiguousarray(pixels[..., [2, 1, 0, 3]]).tobytes()
+
+
+def disc(width, height):
+    """A soft disc whose colour goes on under alpha 0."""
+    y, x = np.mgrid[:height, :width]
+    distance = np.hypot(x - width / 2, y - height / 2)
+    alpha = np.clip((min(width, height) / 2 - distance) * 60, 0, 255)
+    pixels = np.random.default_rng(3).integers(0, 256, (height, width, 4), np.uint8)
+    pixels[..., 3] = alpha.astype(np.uint8)
+    return pixels
+
+
+def test_the_guard_blocks():
+    """Or the other tests would show nothing."""
+    code = "import socket; socket.create_connection(('192.0.2.1', 80), 5)"
+    script = GUARD + code
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, env={**os.environ, "BLOCKED": os.devnull}, timeout=SECONDS
+    )
+    assert b"blocked: socket.getaddrinfo 192.0.2.1" in ended.stderr
+
+
+def test_over_the_wire_comes_what_the_pipeline_makes(server):
+    expected = draw_here(
+        GenerationRequest(
+            size=Size(120, 90),
+            background=EngineGenerated(prompt="a beach at sunset"),
+            foregrounds=(EngineGenerated(prompt="a red apple", negative_prompt="a leaf", seed=11),),
+            seed=5,
+            steps=2,
+        )
+    )
+    with server.connect() as client:
+        events, layers = draw(client, submit())
+    assert isinstance(events[0], Started)
+    assert isinstance(events[-1], Done)
+    assert events[-1].layers == len(layers) == len(expected)
+    for index, layer in enumerate(expected):
+        begin = layers[index].begin
+        assert layers[index].pixels == bgra(layer.pixels)
+        assert (begin.name, begin.role, begin.blend) == (layer.name, layer.role.value, layer.blend.value)
+        assert ((begin.x, begin.y), begin.opacity, begin.visible) == (layer.offset, layer.opacity, layer.visible)
+
+
+def test_a_kept_foreground_comes_back_untouched_and_guides_as_it_does_without_a_server(server):
+    pixels = disc(50, 60)
+    with server.connect() as client:
+        layer = client.upload(bgra(pixels))
+        kept = Kept(layer=layer, width=50, height=60, x=30, y=-8, name="Mein Apfel 😀", prompt="a red apple")
+        _, layers = draw(client, submit(foregrounds=(kept,)))
+    (back,) = (layer for layer in layers.values() if layer.begin.role == "foreground")
+    assert back.pixels == bgra(pixels)
+    assert back.begin.sha256 == layer
+    assert (back.begin.x, back.begin.y, back.begin.width, back.begin.height) == (30, -8, 50, 60)
+    assert back.begin.name == "Mein Apfel 😀"
+
+    own = EngineLayer(name="Mein Apfel 😀", role=Role.FOREGROUND, pixels=pixels, offset=(30, -8))
+    expected = draw_here(
+        GenerationRequest(
+            size=Size(120, 90),
+            background=EngineGenerated(prompt="a beach at sunset"),
+            foregrounds=(EngineKept(layer=own, prompt="a red apple"),),
+            seed=5,
+            steps=2,
+        )
+    )
+    assert [layers[i].pixels for i in range(len(layers))] == [bgra(layer.pixels) for layer in expected]
+
+
+def test_cancel_acts_within_a_step_and_the_next_job_runs(server):
+    with server.connect() as client:
+        job = submit(steps=150)
+        client.submit(job)
+        steps = []
+        for event in client.events(job.job):
+            if isinstance(event, Progress) and event.stage == "drawing":
+                if not steps:
+                    client.cancel(job.job)
+                steps.append(event.step)
+        assert isinstance(event, Cancelled)
+        assert max(steps) < 20
+        assert isinstance(draw(client, submit())[0][-1], Done)
+
+
+def test_two_clients_take_turns_and_hear_only_their_own(server):
+    with server.connect() as one, server.connect() as two:
+        first, second, other = submit(steps=1), submit(steps=1), submit(steps=1, seed=6)
+        one.submit(first)
+        one.submit(second)
+        two.submit(other)
+        assert isinstance(list(two.events(other.job))[-1], Done)
+        one.cancel(second.job)
+        assert isinstance(list(one.events(first.job))[-1], Done)
+        assert isinstance(list(one.events(second.job))[-1], Cancelled | Done)
+
+
+def test_a_client_that_comes_back_misses_nothing_and_gets_nothing_twice(server):
+    job = submit(seed=21)
+    with server.connect() as client:
+        client.submit(job)
+        before = []
+        for event in client.events(job.job):
+            before.append(event)
+            if isinstance(event, Layer):
+                break
+    with server.connect() as client:
+        client.resume(job.job, after=before[-1].begin.seq)
+        after = list(client.events(job.job))
+    layers = [event for event in (*before, *after) if isinstance(event, Layer)]
+    assert sorted(layer.begin.index for layer in layers) == list(range(after[-1].layers))
+    with server.connect() as client:
+        client.resume(job.job)
+        again = list(client.events(job.job))
+    assert [type(event) for event in again if isinstance(event, Started | Done)] == [Started, Done]
+    assert [layer.pixels for layer in again if isinstance(layer, Layer)] == [layer.pixels for layer in layers]
+
+
+def test_the_same_submission_again_is_drawn_once(server):
+    job = submit(seed=22, steps=1)
+    with server.connect() as client:
+        first, _ = draw(client, job)
+    with server.connect() as client:
+        again, _ = draw(client, job)
+        assert [event.begin.sha256 for event in first if isinstance(event, Layer)] == [
+            layer.begin.sha256 for layer in again if isinstance(layer, Layer)
+        ]
+        with pytest.raises(Refusal, match="belongs to another job"):
+            client.submit(submit(job=job.job))
+
+
+def test_a_layer_lost_from_disk_is_said(server):
+    job = submit(seed=23, steps=1)
+    with server.connect() as client:
+        _, layers = draw(client, job)
+    for path in server.runtime_file.parents[1].glob(f"layers/??/{layers[0].begin.sha256[2:]}"):
+        path.unlink()
+    with server.connect() as client:
+        client.resume(job.job)
+        with pytest.raises(Refusal, match="no longer in the server's store") as refused:
+            client.upload(hashlib.sha256().digest())
+    assert refused.value.code == "layer_lost"
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the worker is found in /proc")
+def test_a_killed_worker_fails_its_job_and_the_next_one_is_drawn(server):
+    with server.connect() as client:
+        job = submit(steps=150)
+        client.submit(job)
+        for event in client.events(job.job):
+            if isinstance(event, Progress) and event.stage == "drawing":
+                break
+        os.kill(server.worker(), signal.SIGKILL)
+        killed = time.monotonic()
+        *_, failed = client.events(job.job)
+        assert isinstance(failed, Failed)
+        assert failed.code == "worker_died"
+        assert time.monotonic() - killed < 5
+        assert isinstance(draw(client, submit(steps=1))[0][-1], Done)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the worker is found in /proc")
+def test_a_killed_server_takes_its_worker_along_and_another_takes_its_place(tmp_path):
+    server = Server(tmp_path)
+    server.start()
+    worker = server.worker()
+    with server.connect() as client:
+        client.submit(submit(steps=150))
+        server.process.kill()
+        server.process.wait(SECONDS)
+    assert server.runtime_file.exists()
+    server.wait_until(lambda: not Path(f"/proc/{worker}/cmdline").exists() or not cmdline(worker))
+    server.start()
+    server.connect().close()
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(SECONDS) == 0
+    assert not server.runtime_file.exists()
+
+
+def cmdline(pid):
+    """Empty once the process has ended, even if nobody has asked for its exit code."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""

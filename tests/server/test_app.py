@@ -1,0 +1,435 @@
+"""A whole server on a real socket: who is let in, what is refused and how, how it starts and stops."""
+
+import asyncio
+import contextlib
+import hashlib
+import http.client
+import os
+import socket
+import threading
+import time
+from urllib.parse import urlsplit
+
+import msgpack
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from server import app as app_module
+from server import connection as connection_module
+from server.app import App, CannotServe
+from server.client import Client, Refusal, new_job
+from server.config import ServerConfig
+from server.protocol import location
+from server.protocol.frames import MAX_FRAME, Chunk
+from server.protocol.messages import Failed, Generated, Hello, Kept, Refused, Submit, Upload, UploadReady, UploadRefused
+from server.protocol.wire import Wire
+
+WIRE = Wire(msgpack.packb, msgpack.unpackb)
+HELLO = Hello(protocol=(1, 0), client="test", version="1")
+PIXELS = bytes(range(256)) * 16
+SECONDS = 30
+
+
+class Running:
+    """An `App` in a thread of its own."""
+
+    def __init__(self, folder, **config):
+        self.config = ServerConfig(**{"port": 0, "folder": folder, "max_connections": 4, **config})
+        self.app = None
+        self._ready = threading.Event()
+        self._error = None
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        try:
+            asyncio.run(self._serve())
+        except CannotServe as error:
+            self._error = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self):
+        self.app, self._loop = App(self.config), asyncio.get_running_loop()
+        serving = asyncio.create_task(self.app.run())
+        while self.app.runtime is None and not serving.done():  # noqa: ASYNC110 - seen from outside
+            await asyncio.sleep(0.01)
+        if not serving.done():
+            self._ready.set()
+        await serving
+
+    def __enter__(self):
+        self._thread.start()
+        assert self._ready.wait(SECONDS)
+        if self._error:
+            self._thread.join(SECONDS)
+            raise self._error
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        self._thread.join(SECONDS)
+        assert not self._thread.is_alive()
+
+    def stop(self):
+        with contextlib.suppress(RuntimeError):  # stopped before
+            self._loop.call_soon_threadsafe(self.app.stop)
+
+    @property
+    def runtime(self):
+        return self.app.runtime
+
+    @property
+    def headers(self):
+        return {"Authorization": f"Bearer {self.runtime.token}"}
+
+    def client(self):
+        return Client.connect(self.runtime, timeout=SECONDS)
+
+    def socket(self, *, compression=None, **headers):
+        """A bare websocket, for what no decent client sends."""
+        address = urlsplit(self.runtime.url)
+        host = headers.pop("Host", address.hostname)
+        return connect(
+            f"ws://{host}:{address.port}/",
+            sock=socket.create_connection((address.hostname, address.port), SECONDS),
+            additional_headers={**self.headers, **headers},
+            compression=compression,
+            proxy=None,
+        )
+
+    def get(self, path="/", **headers):
+        """The answer to a plain HTTP request: status and body."""
+        parts = urlsplit(self.runtime.url)
+        with contextlib.closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=SECONDS)) as request:
+            request.request("GET", path, headers={**self.headers, **headers})
+            answer = request.getresponse()
+            return answer.status, answer.read().decode()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def runtime_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runtime") / "server.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(location.VARIABLE, str(path))
+        yield path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, runtime_file):
+    with Running(tmp_path_factory.mktemp("layers")) as running:
+        yield running
+
+
+@pytest.fixture
+def alone(monkeypatch, tmp_path):
+    """A runtime file of this test's own."""
+    path = tmp_path / "server.json"
+    monkeypatch.setenv(location.VARIABLE, str(path))
+    return path
+
+
+def submit(**values):
+    defaults = {
+        "job": new_job(),
+        "width": 64,
+        "height": 64,
+        "background": Generated(prompt="a beach at sunset"),
+        "foregrounds": (Generated(prompt="a red apple"),),
+        "model": "tiny",
+        "steps": 1,
+    }
+    return Submit(**{**defaults, **values})
+
+
+def exchange(raw, frame):
+    """Send a frame and return everything until the server closes: the messages and the close code."""
+    raw.send(frame)
+    received = []
+    try:
+        while True:
+            received.append(WIRE.decode(raw.recv(SECONDS)))
+    except ConnectionClosed as closed:
+        return received, closed.rcvd.code
+
+
+# ---- who is let in
+
+
+def test_a_plain_request_with_the_token_is_answered(server):
+    status, text = server.get()
+    assert status == 200
+    assert text.startswith("layerfusion ")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"Authorization": ""}, 401),
+        ({"Host": "evil.example"}, 421),
+        ({"Origin": "http://evil.example"}, 403),
+    ],
+)
+def test_strangers_are_refused_before_the_upgrade(server, headers, status):
+    assert server.get(**headers)[0] == status
+    with pytest.raises(InvalidStatus) as refused:
+        server.socket(**headers)
+    assert refused.value.response.status_code == status
+
+
+def test_other_paths_lead_nowhere(server):
+    assert server.get("/etc/passwd")[0] == 404
+
+
+def test_only_so_many_at_a_time(server):
+    with contextlib.ExitStack() as stack:
+        for _ in range(server.config.max_connections):
+            stack.enter_context(server.client())
+        with pytest.raises(InvalidStatus) as refused:
+            server.client()
+        assert refused.value.response.status_code == 503
+    deadline = time.monotonic() + SECONDS
+    while server.get()[1] != f"layerfusion {server.app.version}, 0 connected\n":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    server.client().close()
+
+
+def test_pixels_are_never_compressed(server):
+    with server.socket(compression="deflate") as raw:
+        assert "Sec-WebSocket-Extensions" not in raw.response.headers
+
+
+# ---- the greeting
+
+
+def test_welcome_says_what_there_is(server):
+    with server.client() as client:
+        welcome = client.welcome
+    assert welcome.protocol == (1, 0)
+    assert [model.name for model in welcome.models] == ["tiny"]
+    assert welcome.limits.frame_bytes == MAX_FRAME
+
+
+def test_another_version_is_refused(server):
+    with server.socket() as raw:
+        (refused,), code = exchange(raw, WIRE.encode(Hello(protocol=(2, 0), client="new", version="9")))
+    assert (refused.code, code) == ("unsupported_version", 1008)
+    assert refused.hint == "Update the server."
+
+
+def test_who_says_nothing_is_shown_out(server, monkeypatch):
+    monkeypatch.setattr(connection_module, "_HELLO_SECONDS", 0.1)
+    with server.socket() as raw:
+        with pytest.raises(ConnectionClosed) as closed:
+            raw.recv(SECONDS)
+        assert closed.value.rcvd.code == 1008
+
+
+@pytest.mark.parametrize(
+    ("frame", "code", "close"),
+    [
+        (b"garbage", "bad_frame", 1008),
+        (b"\x01", "bad_frame", 1008),
+        ("text", "bad_frame", 1003),
+        (msgpack.packb({"type": "cancel", "job": "x"}), "invalid_message", 1008),
+    ],
+)
+def test_garbage_ends_the_connection_with_a_reason(server, frame, code, close):
+    with server.socket() as raw:
+        raw.send(WIRE.encode(HELLO))
+        raw.recv(SECONDS)
+        (refused,), closed = exchange(raw, frame)
+    assert isinstance(refused, Refused)
+    assert (refused.code, closed) == (code, close)
+    server.client().close()
+
+
+def test_an_oversized_frame_ends_the_connection(server):
+    with server.socket() as raw:
+        raw.send(WIRE.encode(HELLO))
+        raw.recv(SECONDS)
+        assert exchange(raw, bytes(MAX_FRAME + 1)) == ([], 1009)
+    server.client().close()
+
+
+# ---- uploads
+
+
+def test_an_upload_is_stored_and_not_asked_for_again(server):
+    with server.client() as client:
+        layer = client.upload(PIXELS)
+        assert layer == hashlib.sha256(PIXELS).hexdigest()
+        assert client.upload(PIXELS) == layer
+    assert server.app._store.read(layer) == PIXELS
+
+
+def upload(client, announced, sent):
+    """Announce one layer, send another; return the server's last word."""
+    client._send(Upload(transfer=0, layer=hashlib.sha256(announced).hexdigest(), bytes=len(announced)))
+    client._wait_for(UploadReady)
+    client._send(Chunk(0, 0, sent))
+    return client._receive()
+
+
+@pytest.mark.parametrize(
+    ("announced", "sent"), [(b"more", b"than announced"), (b"this", b"that")], ids=["larger", "another"]
+)
+def test_what_was_not_announced_is_not_stored(server, announced, sent):
+    with server.client() as client:
+        answer = upload(client, announced, sent)
+        assert isinstance(answer, UploadRefused)
+        assert answer.code == "bad_transfer"
+        assert not server.app._store.has(hashlib.sha256(announced).hexdigest())
+        assert not server.app._store.has(hashlib.sha256(sent).hexdigest())
+        client.upload(b"good")
+
+
+def test_a_layer_that_is_too_large_is_not_taken(server):
+    with server.client() as client:
+        client._send(Upload(transfer=0, layer="0" * 64, bytes=client.welcome.limits.layer_bytes + 1))
+        answer = client._receive()
+    assert (answer.code, answer.transfer) == ("too_large", 0)
+
+
+def test_a_full_disk_is_said(server, monkeypatch):
+    def fail(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with server.client() as client, pytest.raises(Refusal, match="No space left") as refused:
+        client.upload(b"to a full disk")
+    assert refused.value.code == "unwritable_file"
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(server):
+    with server.client() as client:
+        client._send(Upload(transfer=0, layer="0" * 64, bytes=8))
+        client._wait_for(UploadReady)
+        client._send(Chunk(0, 0, b"half"))
+    drafts = server.config.folder / "drafts"
+    deadline = time.monotonic() + SECONDS
+    while list(drafts.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+# ---- jobs that are refused
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"width": 63}, "invalid_request"),
+        ({"height": 5000}, "invalid_request"),
+        ({"width": 4096}, "invalid_request"),
+        ({"background": Generated(prompt="")}, "invalid_request"),
+        ({"background": Generated(prompt="x" * 100_000)}, "invalid_request"),
+        ({"foregrounds": (Kept(layer="0" * 64, width=1, height=1, name="x", prompt="x"),)}, "unknown_layer"),
+        ({"model": "../../secrets"}, "unknown_model"),
+    ],
+)
+def test_a_job_that_cannot_be_drawn_is_refused(server, values, code):
+    with server.client() as client, pytest.raises(Refusal) as refused:
+        client.submit(submit(**values))
+    assert refused.value.code == code
+    assert refused.value.message
+
+
+def test_an_invalid_job_is_refused_by_name(server):
+    with server.socket() as raw:
+        raw.send(WIRE.encode(HELLO))
+        raw.recv(SECONDS)
+        job = new_job()
+        raw.send(msgpack.packb({**submit(job=job).to_map(), "width": "wide"}))
+        answer = WIRE.decode(raw.recv(SECONDS))
+    assert isinstance(answer, Failed)
+    assert (answer.job, answer.seq, answer.code) == (job, 0, "invalid_message")
+
+
+def test_unknown_jobs_are_said_to_be_unknown(server):
+    with server.client() as client:
+        with pytest.raises(Refusal, match="There is no job"):
+            client.resume(new_job())
+        job = new_job()
+        client.cancel(job)
+        (answer,) = client.events(job)
+    assert (answer.code, answer.seq) == ("unknown_job", 0)
+
+
+def test_an_id_means_one_job(server):
+    with server.client() as client:
+        first = submit()
+        client.submit(first)
+        with pytest.raises(Refusal) as refused:
+            client.submit(submit(job=first.job, seed=5))
+        assert refused.value.code == "job_exists"
+        client.submit(first)
+        client.cancel(first.job)
+
+
+# ---- starting and stopping
+
+
+def test_clients_can_find_it(server, runtime_file):
+    assert location.read() == server.runtime
+    assert server.runtime.pid == os.getpid()
+    assert runtime_file.exists()
+
+
+def test_a_second_server_does_not_take_the_firsts_clients(server, tmp_path):
+    before = server.runtime
+    with pytest.raises(CannotServe, match="running already"), Running(tmp_path):
+        pass
+    assert location.read() == before
+
+
+def test_a_file_whose_server_does_not_answer_is_replaced(alone, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    stale = location.Runtime(url=f"ws://127.0.0.1:{port}/", token="x", pid=os.getpid(), version="x", protocol="1.0")
+    location.write(stale)
+    with Running(tmp_path) as running:
+        assert location.read() == running.runtime
+    assert not alone.exists()
+
+
+def test_a_taken_port_is_said(alone, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(CannotServe, match=f"Port {port} cannot be used"), Running(tmp_path, port=port):
+            pass
+    assert not alone.exists()
+
+
+def test_the_default_port_gives_way(alone, tmp_path, monkeypatch, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr(app_module, "DEFAULT_PORT", port)
+        with Running(tmp_path, port=None) as running:
+            assert urlsplit(running.runtime.url).port not in (port, None)
+            running.client().close()
+    assert f"Port {port} is taken" in capsys.readouterr().out
+
+
+def test_a_server_nobody_can_find_does_not_run(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "file" / "server.json"))
+    with pytest.raises(CannotServe, match="no client would find the server"), Running(tmp_path / "layers"):
+        pass
+
+
+def test_clients_are_told_when_it_stops(alone, tmp_path):
+    with Running(tmp_path) as running, running.client() as client:
+        job = submit(steps=150).job
+        client.submit(submit(job=job, steps=150))
+        running.stop()
+        *_, last = client.events(job)
+        assert (last.code, last.seq > 0) == ("server_stopping", True)
+        refused = client._receive()
+        assert (type(refused), refused.code) == (Refused, "server_stopping")
+        with pytest.raises(ConnectionClosed) as closed:
+            client._receive()
+        assert closed.value.rcvd.code == 1001
+    assert not alone.exists()

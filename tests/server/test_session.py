@@ -1,0 +1,215 @@
+"""The conversation without a socket: frames in, what is to be done out."""
+
+import hashlib
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.config import ServerConfig
+from server.protocol.frames import Chunk, split
+from server.protocol.messages import (
+    Cancel,
+    Done,
+    Failed,
+    Generated,
+    Hello,
+    Refused,
+    Resume,
+    Submit,
+    Upload,
+    UploadRefused,
+    Welcome,
+)
+from server.protocol.wire import Wire
+from server.session import Close, Commit, Drop, Keep, Send, Session
+from server.translate import limits, model_infos
+
+JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
+WIRE = Wire(msgpack.packb, msgpack.unpackb)
+WELCOME = Welcome(
+    protocol=(1, 0),
+    version="0.1.0",
+    instance="a",
+    models=model_infos(),
+    limits=limits(ServerConfig(layer_bytes=1_000_000)),
+    codecs=("raw",),
+)
+HELLO = Hello(protocol=(1, 0), client="test", version="1")
+SUBMIT = Submit(
+    job=JOB,
+    width=64,
+    height=64,
+    background=Generated(prompt="a beach"),
+    foregrounds=(Generated(prompt="an apple"),),
+    model="tiny",
+)
+PIXELS = bytes(range(256)) * 2000
+UPLOAD = Upload(transfer=3, layer=hashlib.sha256(PIXELS).hexdigest(), bytes=len(PIXELS))
+
+
+@pytest.fixture
+def session():
+    return greeted()
+
+
+def greeted():
+    session = Session(WELCOME)
+    assert receive(session, HELLO) == [Send(WELCOME)]
+    return session
+
+
+def receive(session, item):
+    return session.receive(WIRE.encode(item))
+
+
+def refusal(effects):
+    """The code with which the connection was refused."""
+    match effects:
+        case [Send(Refused(code=code)), Close(1008)]:
+            return code
+    raise AssertionError(f"not refused: {effects}")
+
+
+@pytest.mark.parametrize(
+    "item", [SUBMIT, Cancel(job=JOB), Upload(transfer=0, layer="0" * 64, bytes=4), Chunk(0, 0, b"x")]
+)
+def test_hello_comes_first(item):
+    assert refusal(receive(Session(WELCOME), item)) == "unexpected_message"
+
+
+def test_hello_comes_once(session):
+    assert refusal(receive(session, HELLO)) == "unexpected_message"
+
+
+@pytest.mark.parametrize(("major", "update"), [(0, "client"), (2, "server")])
+def test_another_major_version_is_refused_whatever_else_it_says(major, update):
+    frame = msgpack.packb({"type": "hello", "protocol": [major, 3], "who": ["somebody", "new"]})
+    effects = Session(WELCOME).receive(frame)
+    assert refusal(effects) == "unsupported_version"
+    assert effects[0].message.hint == f"Update the {update}."
+
+
+def test_another_minor_version_is_welcome():
+    assert receive(Session(WELCOME), Hello(protocol=(1, 99), client="new", version="9")) == [Send(WELCOME)]
+
+
+@pytest.mark.parametrize("frame", [b"", b"garbage", b"\xc1", b"\x01", msgpack.packb([1])])
+def test_garbage_is_refused(session, frame):
+    assert refusal(session.receive(frame)) == "bad_frame"
+
+
+def test_a_text_frame_is_refused(session):
+    effects = session.receive("{}")
+    assert effects[0].message.code == "bad_frame"
+    assert effects[1] == Close(1003)
+
+
+@pytest.mark.parametrize("message", [SUBMIT, Cancel(job=JOB), Resume(job=JOB, after=2)])
+def test_what_is_asked_is_handed_on(session, message):
+    assert receive(session, message) == [message]
+
+
+def test_unknown_messages_are_ignored(session):
+    assert session.receive(msgpack.packb({"type": "telepathy"})) == []
+
+
+def test_what_only_servers_say_is_refused(session):
+    assert refusal(receive(session, Done(job=JOB, seq=1, layers=1))) == "unexpected_message"
+
+
+def test_an_invalid_job_fails_and_the_conversation_goes_on(session):
+    effects = session.receive(msgpack.packb({**SUBMIT.to_map(), "width": "wide"}))
+    match effects:
+        case [Send(Failed(job=job, seq=0, code="invalid_message", message=message))]:
+            assert job == JOB
+            assert message == "submit.width is 'wide'; it must be a whole number."
+        case _:
+            pytest.fail(str(effects))
+    assert receive(session, SUBMIT) == [SUBMIT]
+
+
+@pytest.mark.parametrize("values", [{**SUBMIT.to_map(), "job": 5}, {"type": "submit"}, {"type": "cancel", "job": "x"}])
+def test_an_invalid_message_about_no_job_is_refused(session, values):
+    assert refusal(session.receive(msgpack.packb(values))) == "invalid_message"
+
+
+def test_an_upload_is_kept_piece_by_piece_and_committed_whole(session):
+    assert receive(session, UPLOAD) == [UPLOAD]
+    effects = [effect for chunk in split(3, PIXELS) for effect in receive(session, chunk)]
+    assert effects[-1] == Commit(UPLOAD)
+    assert b"".join(effect.data for effect in effects[:-1]) == PIXELS
+    assert all(isinstance(effect, Keep) for effect in effects[:-1])
+
+
+def test_other_messages_may_come_between_chunks(session):
+    receive(session, UPLOAD)
+    first, second = split(3, PIXELS)
+    receive(session, first)
+    assert receive(session, Cancel(job=JOB)) == [Cancel(job=JOB)]
+    assert receive(session, second)[-1] == Commit(UPLOAD)
+
+
+def dropped(effects):
+    match effects:
+        case [Drop(), Send(UploadRefused(transfer=3, code=code))]:
+            return code
+    raise AssertionError(f"not dropped: {effects}")
+
+
+def test_more_than_announced_is_refused(session):
+    receive(session, Upload(transfer=3, layer=UPLOAD.layer, bytes=1000))
+    assert dropped(receive(session, next(split(3, PIXELS)))) == "bad_transfer"
+    assert receive(session, Chunk(3, 1, b"late")) == []
+
+
+def test_other_pixels_than_announced_are_refused(session):
+    receive(session, Upload(transfer=3, layer="0" * 64, bytes=len(PIXELS)))
+    first, second = split(3, PIXELS)
+    receive(session, first)
+    assert dropped(receive(session, second)) == "bad_transfer"
+
+
+def test_a_missing_chunk_is_noticed(session):
+    receive(session, UPLOAD)
+    assert dropped(receive(session, Chunk(3, 1, b"x"))) == "bad_transfer"
+    assert receive(session, UPLOAD) == [UPLOAD], "and the next upload is taken"
+
+
+def test_a_layer_that_is_too_large_is_refused_before_it_comes(session):
+    (effect,) = receive(session, Upload(transfer=3, layer="0" * 64, bytes=1_000_004))
+    assert effect.message.code == "too_large"
+    assert receive(session, Chunk(3, 0, b"x")) == []
+
+
+def test_one_upload_at_a_time(session):
+    receive(session, UPLOAD)
+    (effect,) = receive(session, Upload(transfer=4, layer="0" * 64, bytes=4))
+    assert (effect.message.transfer, effect.message.code) == (4, "unexpected_message")
+    assert [type(effect) for chunk in split(3, PIXELS) for effect in receive(session, chunk)][-1] is Commit
+
+
+def test_a_layer_the_server_has_needs_no_chunks(session):
+    receive(session, UPLOAD)
+    session.end_upload()
+    assert receive(session, Chunk(3, 0, b"x")) == []
+
+
+FRAMES = st.one_of(
+    st.binary(max_size=200),
+    st.text(max_size=20),
+    st.sampled_from([HELLO, SUBMIT, UPLOAD, Cancel(job=JOB), *split(3, PIXELS), Chunk(9, 0, b"x")]).map(WIRE.encode),
+    st.tuples(
+        st.sampled_from([HELLO, SUBMIT, UPLOAD]).map(WIRE.encode), st.integers(0, 400), st.binary(max_size=4)
+    ).map(lambda mutation: mutation[0][: mutation[1]] + mutation[2] + mutation[0][mutation[1] + len(mutation[2]) :]),
+)
+
+
+@given(st.lists(FRAMES, max_size=12))
+def test_nothing_a_client_sends_raises(frames):
+    session = greeted()
+    for frame in frames:
+        for effect in session.receive(frame):
+            if isinstance(effect, Send):
+                WIRE.encode(effect.message)

@@ -1,0 +1,161 @@
+"""The real worker process with the embedded model: it draws, stops when asked, and its death is survived."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+
+from server.protocol.messages import (
+    Cancelled,
+    Done,
+    Failed,
+    Generated,
+    LayerBegin,
+    Progress,
+    Submit,
+)
+from server.store import Store
+from server.worker import LAST, Worker
+
+SECONDS = 100
+KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
+
+
+def submit(number, **values):
+    defaults = {
+        "job": f"00000000-0000-4000-8000-{number:012d}",
+        "width": 64,
+        "height": 64,
+        "background": Generated(prompt="a beach at sunset"),
+        "foregrounds": (Generated(prompt="a red apple"),),
+        "model": "tiny",
+        "steps": 2,
+    }
+    return Submit(**{**defaults, **values})
+
+
+@pytest.fixture(scope="module")
+def drawing(tmp_path_factory):
+    """A worker, its store, and a way to wait for it."""
+    store = Store(tmp_path_factory.mktemp("layers"))
+    with asyncio.Runner() as runner:
+        worker = Worker(store.folder)
+        runner.run(worker.__aenter__())
+        yield worker, store, lambda coroutine: runner.run(asyncio.wait_for(coroutine, SECONDS))
+        runner.run(worker.__aexit__())
+        assert not is_running(worker)
+
+
+def is_running(worker):
+    return worker._process._process.is_alive()
+
+
+async def draw(worker, job):
+    await worker.ready()
+    return [message async for message in worker.run(job)]
+
+
+async def draw_until(worker, job, act):
+    """Draw, and do something to the worker once it is at the first step."""
+    await worker.ready()
+    messages = []
+    async for message in worker.run(job):
+        if isinstance(message, Progress) and message.stage == "drawing" and not any(map(is_drawing, messages)):
+            act()
+        messages.append(message)
+    return messages
+
+
+def is_drawing(message):
+    return isinstance(message, Progress) and message.stage == "drawing"
+
+
+def test_draws_into_the_store(drawing):
+    worker, store, wait = drawing
+    messages = wait(draw(worker, submit(1)))
+    layers = [message for message in messages if isinstance(message, LayerBegin)]
+    assert messages[-1] == Done(job=submit(1).job, seq=1, layers=len(layers))
+    assert sum(isinstance(message, LAST) for message in messages) == 1
+    assert {layer.role for layer in layers} == {"background", "foreground", "shadow", "light", "blended"}
+    assert all(len(store.read(layer.sha256)) == layer.bytes for layer in layers)
+    assert [message.step for message in messages if is_drawing(message)] == [0, 1, 2]
+
+
+def test_what_the_engine_refuses_fails_with_its_words(drawing):
+    worker, _, wait = drawing
+    *_, last = wait(draw(worker, submit(2, sampler="guesswork")))
+    assert isinstance(last, Failed)
+    assert last.code == "invalid_request"
+    assert "guesswork" in last.message
+
+
+def test_a_cancelled_job_stops_between_two_steps(drawing):
+    worker, _, wait = drawing
+    job = submit(3, steps=150)
+    *messages, last = wait(draw_until(worker, job, lambda: worker.cancel(job.job)))
+    assert last == Cancelled(job=job.job, seq=1)
+    assert max(message.step for message in messages if is_drawing(message)) < 20
+    assert not any(isinstance(message, LayerBegin) for message in messages)
+
+
+def test_a_late_cancel_does_not_hit_the_next_job(drawing):
+    worker, _, wait = drawing
+    wait(draw(worker, submit(4)))
+    worker.cancel(submit(4).job)
+    assert isinstance(wait(draw(worker, submit(5)))[-1], Done)
+
+
+def test_a_killed_worker_fails_its_job_and_is_replaced_busy_or_idle(drawing):
+    worker, _, wait = drawing
+    first = worker.pid
+    *_, last = wait(draw_until(worker, submit(6, steps=150), lambda: os.kill(first, KILL)))
+    assert (last.code, last.job) == ("worker_died", submit(6).job)
+    if sys.platform != "win32":
+        assert "signal 9" in last.message
+
+    async def kill_when_idle():
+        await worker.ready()
+        second = worker.pid
+        os.kill(second, KILL)
+        while worker.pid == second:  # noqa: ASYNC110 - seen from outside
+            await asyncio.sleep(0.02)
+        await worker.ready()
+        return second
+
+    second = wait(kill_when_idle())
+    assert isinstance(wait(draw(worker, submit(7)))[-1], Done)
+    assert len({first, second, worker.pid}) == 3
+
+
+def test_a_full_disk_fails_the_job(drawing):
+    worker, store, wait = drawing
+    drafts = store.folder / "drafts"
+    drafts.rename(store.folder / "elsewhere")
+    try:
+        *_, last = wait(draw(worker, submit(11, seed=77)))
+    finally:
+        (store.folder / "elsewhere").rename(drafts)
+    assert last.code == "unwritable_file"
+
+
+def test_deaths_in_quick_succession_slow_the_next_start_down(tmp_path, monkeypatch):
+    """The pause doubles; the clock is real, the process is a folder it cannot use."""
+    pauses = []
+
+    async def scenario():
+        real = asyncio.sleep
+
+        async def sleep(seconds):
+            pauses.append(seconds)
+            await real(0)
+
+        monkeypatch.setattr("server.worker.asyncio.sleep", sleep)
+        (tmp_path / "file").touch()
+        async with Worker(tmp_path / "file"):
+            while len(pauses) < 4:
+                await real(0.02)
+
+    asyncio.run(asyncio.wait_for(scenario(), SECONDS))
+    assert pauses[:4] == [0.0, 0.5, 1.5, 3.5]
