@@ -129,9 +129,7 @@ class Scheduler:
             ) from None
 
     def follow(self, job: Job, listener: Listener, *, after: int = 0) -> None:
-        """Tell `listener` the job's events from `after` + 1 on. If it follows the job already nothing changes."""
-        if listener in job.listeners:
-            return
+        """Tell `listener` the job's events from `after` + 1 on: those that happened now, the others once each."""
         for event in job.events[after:]:
             listener(event)
         job.listeners.add(listener)
