@@ -14,6 +14,7 @@ import sys
 from http import HTTPStatus
 from importlib import metadata
 from types import FrameType
+from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection
@@ -122,12 +123,15 @@ class App:
             server = await self._listen()
             stack.push_async_callback(self._part, server)
             await stack.enter_async_context(self._worker)
-            for work in (self._scheduler.run(), self._prune_now_and_then()):
-                stack.push_async_callback(_end, asyncio.create_task(work))
+            tasks = [
+                asyncio.create_task(work)
+                for work in (self._stopping.wait(), self._scheduler.run(), self._prune_now_and_then())
+            ]
+            stack.push_async_callback(_end, tasks)
             self.runtime = self._announce(server)
             stack.callback(location.remove, self.runtime)
             print(f"Listening on {self.runtime.url}", flush=True)
-            await self._stopping.wait()
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             print("Stopping", flush=True)
 
     async def _listen(self) -> Server:
@@ -239,7 +243,10 @@ def _address(server: Server) -> tuple[str, int]:
     return host, port
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+async def _end(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancel what still runs; raise what made one of them end by itself."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

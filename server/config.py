@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import platformdirs
 from engine.errors import InvalidRequest
 
 DEFAULT_PORT = 8737
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def _default_folder() -> Path:
@@ -22,7 +22,7 @@ class ServerConfig:
     """One server's settings, valid when made.
 
     Attributes:
-        host: where it listens; an address of this machine's loopback, or "localhost".
+        host: where it listens; one of `LOOPBACK`.
         port: 1-65535; 0 takes any free one; None takes `DEFAULT_PORT`, or any free one if that is taken.
         folder: where layers are kept.
         origins: web pages that may connect, as in their `Origin` header. None by default.
@@ -51,20 +51,11 @@ class ServerConfig:
     store_seconds: float = 24 * 3600
 
     def __post_init__(self) -> None:
-        if not _is_loopback(self.host):
+        if self.host not in LOOPBACK:
             raise InvalidRequest(
-                f"The address {self.host!r} can be reached from other machines.",
+                f"The address {self.host!r} can be reached from other machines, or is none.",
                 "For now the server listens on this machine only; use the default, and a tunnel such as "
                 f"“ssh -L {DEFAULT_PORT}:127.0.0.1:{DEFAULT_PORT} HOST” from elsewhere.",
             )
         if self.port is not None and not 0 <= self.port <= 65_535:
             raise InvalidRequest(f"The port is {self.port}.", "Choose one from 1 to 65535, or 0 for any free one.")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -66,16 +66,16 @@ class Connection:
 
     async def run(self) -> None:
         """Listen and send until the connection ends."""
-        sender = asyncio.create_task(self._send())
         try:
-            await self._listen()
-        except ConnectionClosed:
+            async with asyncio.TaskGroup() as tasks:
+                sender = tasks.create_task(self._send())
+                await self._listen()
+                sender.cancel()
+        except* ConnectionClosed:
             logger.info("client %s has gone", self._socket.id)
         finally:
             self._scheduler.leave(self._outbox.put)
             self._drop_draft()
-            sender.cancel()
-            await asyncio.wait([sender])
 
     async def part(self) -> None:
         """Say that the server stops, after everything else that is to be said, and close."""
@@ -96,14 +96,13 @@ class Connection:
             await self._outbox.has_room()
 
     async def _send(self) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            try:
-                while True:
-                    await self._socket.send(self._wire.encode(await self._outbox.next()))
-            except LayerLost as error:
-                refused = Refused(code=error.code, message=error.message, hint=error.hint)
-                await self._socket.send(self._wire.encode(refused))
-                await self._socket.close(CLOSE_REFUSED, error.code)
+        try:
+            while True:
+                await self._socket.send(self._wire.encode(await self._outbox.next()))
+        except LayerLost as error:
+            refused = Refused(code=error.code, message=error.message, hint=error.hint)
+            await self._socket.send(self._wire.encode(refused))
+            await self._socket.close(CLOSE_REFUSED, error.code)
 
     async def _close(self, code: int) -> None:
         with contextlib.suppress(TimeoutError):

@@ -7,6 +7,8 @@ from http import HTTPStatus
 
 from websockets.datastructures import Headers
 
+from server.config import LOOPBACK
+
 
 class Gate:
     """The door of one server.
@@ -18,7 +20,7 @@ class Gate:
     """
 
     def __init__(self, port: int, token: str, origins: tuple[str, ...]) -> None:
-        self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+        self._hosts = {f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name in LOOPBACK}
         self._authorization = f"Bearer {token}".encode()
         self._origins = origins
 

@@ -123,16 +123,16 @@ class Outbox:
     async def _after(self, begin: LayerBegin) -> AsyncIterator[Message | Chunk]:
         """The chunks of a layer, then its end."""
         try:
-            file = await asyncio.to_thread(self._store.path(begin.sha256).open, "rb")
-        except OSError:
+            with await asyncio.to_thread(self._store.path(begin.sha256).open, "rb") as file:
+                index = 0
+                while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                    yield Chunk(begin.transfer, index, data)
+                    index += 1
+        except OSError as error:
             raise LayerLost(
-                f"The layer “{begin.name}” is no longer in the server's store.", "Submit the job again."
+                f"The layer “{begin.name}” is no longer in the server's store ({error.strerror or error}).",
+                "Submit the job again under a fresh id.",
             ) from None
-        with file:
-            index = 0
-            while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
-                yield Chunk(begin.transfer, index, data)
-                index += 1
         yield LayerEnd(job=begin.job, seq=begin.seq, transfer=begin.transfer)
 
     async def _wait(self) -> None:

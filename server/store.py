@@ -89,7 +89,7 @@ class Store:
             max_bytes: of all layers together.
         """
         aged = []
-        for path in [*self.folder.glob("??/*"), *self._drafts.iterdir()]:
+        for path in [*self.folder.glob("??/*"), *self._drafts.glob("*")]:
             with contextlib.suppress(OSError):  # another server on this folder may have removed it
                 status = path.stat()
                 aged.append((status.st_mtime, status.st_size, path))

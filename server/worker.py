@@ -128,7 +128,8 @@ class Worker:
             try:
                 loop = asyncio.get_running_loop()
                 self._process = await asyncio.to_thread(_Process, self._folder, loop, self._started.clear)
-            except OSError as error:
+            except Exception as error:
+                logger.exception("a worker could not be started")
                 ending = f"not started: {error}"
             else:
                 self._started.set()

@@ -144,9 +144,9 @@ def submit(**values):
 
 def exchange(raw, frame):
     """Send a frame and return everything until the server closes: the messages and the close code."""
-    raw.send(frame)
     received = []
     try:
+        raw.send(frame)
         while True:
             received.append(WIRE.decode(raw.recv(SECONDS)))
     except ConnectionClosed as closed:
@@ -418,6 +418,43 @@ def test_a_server_nobody_can_find_does_not_run(monkeypatch, tmp_path):
     monkeypatch.setenv(location.VARIABLE, str(tmp_path / "file" / "server.json"))
     with pytest.raises(CannotServe, match="no client would find the server"), Running(tmp_path / "layers"):
         pass
+
+
+@pytest.mark.parametrize("host", ["localhost", "::1"])
+def test_other_names_of_this_machine(alone, tmp_path, host):
+    if host == "::1":
+        try:
+            socket.create_server((host, 0), family=socket.AF_INET6).close()
+        except OSError as error:
+            pytest.skip(f"no IPv6 here: {error}")
+    with Running(tmp_path, host=host) as running:
+        running.client().close()
+
+
+def test_a_scheduler_that_breaks_stops_the_server_loudly(alone, tmp_path, monkeypatch):
+    async def fail(self):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("server.app.Scheduler.run", fail)
+
+    async def scenario():
+        await asyncio.wait_for(App(ServerConfig(port=0, folder=tmp_path)).run(), SECONDS)
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        asyncio.run(scenario())
+    assert not alone.exists()
+
+
+def test_a_sender_that_breaks_ends_its_connection_and_no_other(server, monkeypatch):
+    async def fail(self):
+        raise RuntimeError("a bug")
+
+    with server.client() as other:
+        with monkeypatch.context() as patch:
+            patch.setattr("server.connection.Outbox.next", fail)
+            with server.socket() as raw:
+                assert exchange(raw, WIRE.encode(HELLO)) == ([], 1011)
+        other.upload(b"still here")
 
 
 def test_clients_are_told_when_it_stops(alone, tmp_path):
