@@ -51,9 +51,8 @@ class FusionProcessor:
         self._measure(query, key, attn.scale, is_self, grid)
 
         coupled = self._coupling.couples(grid)
-        out = F.scaled_dot_product_attention(query, key, value, scale=attn.scale)
-        if coupled and is_self and self._coupling.shares():
-            out = self._share(query, key, value, out, attn.scale, grid)
+        sharing = self._sharing_rows(len(query)) if coupled and is_self else []
+        out = self._attend(query, key, value, attn.scale, sharing, grid)
         out = self._project(attn.to_out[0], "to_out.0", out.transpose(1, 2).flatten(2))
         return self._blend(out, grid) if coupled else out
 
@@ -83,24 +82,34 @@ class FusionProcessor:
             spread = participation(query[rows], key[rows], scale=scale, heads=heads)
             self._coupling.note_structure(spread, grid)
 
-    def _share(self, query: Tensor, key: Tensor, value: Tensor, out: Tensor, scale: float, grid: Grid) -> Tensor:
-        """Background and blended stream attend to each other's background tokens."""
-        coupling, streams = self._coupling, self._coupling.streams
-        tokens = coupling.masks(self._block, grid).background
-        halves = range(0, len(query), streams.count)
-        for half in halves if coupling.share_unconditional else halves[-1:]:
-            pair = [half + streams.background, half + streams.blended]
-            other = pair[::-1]
-            out[pair] = share_background(
-                query[pair],
-                key[pair],
-                value[pair],
-                key[other],
-                value[other],
-                tokens,
-                strength=coupling.settings.share_strength,
-                scale=scale,
-            )
+    def _sharing_rows(self, rows: int) -> list[tuple[int, int]]:
+        """Pairs of (background, blended) rows that attend to each other, one a guidance half."""
+        streams, settings = self._coupling.streams, self._coupling.settings
+        halves = range(0, rows, streams.count) if self._coupling.share_unconditional else [rows - streams.count]
+        pairs = [(half + streams.background, half + streams.blended) for half in halves]
+        return pairs if settings.share_strength > 0 else []
+
+    def _attend(
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float, sharing: list[tuple[int, int]], grid: Grid
+    ) -> Tensor:
+        """Attention of every row to itself, and of sharing rows to each other's background tokens too."""
+        if not sharing:
+            return F.scaled_dot_product_attention(query, key, value, scale=scale)
+        rows = [row for pair in sharing for row in pair]
+        others = [row for pair in sharing for row in reversed(pair)]
+        alone = [row for row in range(len(query)) if row not in rows]
+        out = torch.empty_like(query)
+        out[alone] = F.scaled_dot_product_attention(query[alone], key[alone], value[alone], scale=scale)
+        out[rows] = share_background(
+            query[rows],
+            key[rows],
+            value[rows],
+            key[others],
+            value[others],
+            self._coupling.masks(self._block, grid).background,
+            strength=self._coupling.settings.share_strength,
+            scale=scale,
+        )
         return out
 
     def _blend(self, out: Tensor, grid: Grid) -> Tensor:

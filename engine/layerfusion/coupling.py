@@ -101,9 +101,6 @@ class Coupling:
         ready = not self.needs_priors() or (self.structure is not None and self.content is not None)
         return self.running is Pass.COUPLED and min(grid) >= self.settings.smallest_grid and ready
 
-    def shares(self) -> bool:
-        return self.settings.share_strength > 0
-
     def masks(self, block: str, grid: Grid) -> Masks:
         """The masks of all foregrounds on a token grid, as the priors stand now.
 
