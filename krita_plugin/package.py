@@ -48,12 +48,15 @@ def build(folder: Path) -> Path:
         PackageError: a carried distribution was changed after it was installed.
         OSError: `folder` cannot be made or written to.
     """
+    contents = assemble()
+    # Krita's importer knows a plugin by the entry of its folder, which zips need not have
+    contents |= {f"{parent}/": b"" for name in contents for parent in PurePosixPath(name).parents if parent.name}
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
-        for name, data in sorted(assemble().items()):
+        for name, data in sorted(contents.items()):
             entry = zipfile.ZipInfo(name, _ZIP_EPOCH)
             entry.create_system = 3
-            entry.external_attr = 0o644 << 16
+            entry.external_attr = (0o40755 if entry.is_dir() else 0o100644) << 16
             file.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=9)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"layerfusion-krita-{metadata.version('layerfusion')}.zip"

@@ -359,7 +359,7 @@ class Controller:
                     "model": submit.model,
                 },
             )
-            self._view.say(f"Drawn into “{document.name}”.", " ".join(filter(None, (job.warning, job.notice))))
+            self._view.say(f"Drawn into “{document.name}”.", " ".join(map(_sentence, filter(None, (job.warning, job.notice)))))
 
     def _show_position(self, position: int) -> None:
         self._view.show_job(f"Waiting for {position} before it" if position else "Next in line", 0, 0)
@@ -403,6 +403,10 @@ def _listed(items: tuple[str, ...]) -> str:
 def _shortened(prompt: str) -> str:
     line = " ".join(prompt.split())
     return line if len(line) <= 40 else f"{line[:39].rstrip()}…"
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
 
 
 def _file_name(text: str) -> str:

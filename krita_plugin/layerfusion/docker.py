@@ -212,8 +212,9 @@ class Docker(DockWidget):
         self._steps = QtWidgets.QSpinBox()
         self._steps.setToolTip("How many steps to draw in")
         self._steps.setSpecialValueText("auto")
-        return _row(
-            QtWidgets.QLabel("Seed"), self._seed, self._lock, dice, QtWidgets.QLabel("Steps"), self._steps, stretch=1
+        return _box(
+            _row(QtWidgets.QLabel("Seed"), self._seed, self._lock, dice, stretch=1),
+            _row(QtWidgets.QLabel("Steps"), self._steps, stretch=1),
         )
 
     def _build_buttons(self) -> QtWidgets.QWidget:
@@ -228,12 +229,13 @@ class Docker(DockWidget):
     def _build_job(self) -> QtWidgets.QWidget:
         self._busy = False
         self._job_words = QtWidgets.QLabel()
+        self._job_words.setWordWrap(True)
         self._bar = QtWidgets.QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.setFixedHeight(8)
         self._preview = PreviewBox()
         cancel = self._button("Cancel", "Stop drawing", lambda: self._controller.cancel())
-        self._job_box = _box(_row(self._job_words, cancel, stretch=0), self._bar, self._preview)
+        self._job_box = _box(self._job_words, _row(self._bar, cancel, stretch=0), self._preview)
         return self._job_box
 
     def _guarded(self, action: Callable[[], object]) -> Callable[[Any], None]:

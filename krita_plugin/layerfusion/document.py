@@ -87,7 +87,7 @@ class Document:
         )
 
     def placement(self) -> Placement:
-        """Directly above the active layer, as Krita adds layers; but never inside a group this plugin made."""
+        """Above the active layer, as Krita adds layers, and above the results that lie on it already."""
         node = self._active_layer()
         return self._above(self._own_group(node) or node)
 
@@ -135,6 +135,7 @@ class Document:
             Refusal: the document was converted and can no longer take the layers.
         """
         self.check_colours()
+        active = self._document.activeNode()
         group = self._document.createGroupLayer(name)
         roles = {}
         for layer in layers:
@@ -153,6 +154,9 @@ class Document:
         text = json.dumps({**record, "layers": roles, "made": time.time()})
         self._document.setAnnotation(ANNOTATION + _id(group), "LayerFusion", QtCore.QByteArray(text.encode()))
         self._document.refreshProjection()
+        if active is not None:
+            # Krita is about to make the new group the active layer, while the artist may be painting on another
+            QtCore.QTimer.singleShot(0, lambda: self._document.setActiveNode(active))
 
     def name_to_export(self) -> str:
         """The name of the group `export_psd` would write.
@@ -221,9 +225,14 @@ class Document:
         return next((node for node in _walk(root) if _id(node) == identity), None)
 
     def _above(self, node: Any | None) -> Placement:
+        """The place above a layer and all groups of ours that follow it directly: they would hide what is between."""
         if node is None or node.parentNode() is None:
             return Placement(self.id, self.name, self.id, None)
-        return Placement(self.id, self.name, _id(node.parentNode()), _id(node))
+        siblings = node.parentNode().childNodes()
+        index = [_id(sibling) for sibling in siblings].index(_id(node))
+        while index + 1 < len(siblings) and self._record(siblings[index + 1]) is not None:
+            index += 1
+        return Placement(self.id, self.name, _id(node.parentNode()), _id(siblings[index]))
 
     def _record(self, group: Any) -> dict[str, Any] | None:
         """What `insert` remembered about a group; None for a group that is not ours."""

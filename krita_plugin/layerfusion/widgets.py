@@ -9,6 +9,7 @@ from .qt import QtCore, QtGui, QtWidgets
 
 GOOD = QtGui.QColor(0x5D, 0xB0, 0x75)
 WARNING = QtGui.QColor(0xE0, 0x8A, 0x2B)
+NEUTRAL = QtGui.QColor(0x90, 0x90, 0x90)
 PREVIEW_SIDE = 160
 CHECK = 8
 
@@ -44,31 +45,36 @@ class StateLine(QtWidgets.QWidget):
 
     def show_state(self, words: str, good: bool) -> None:
         self._words.setText(words)
-        colour = GOOD if good else self.palette().color(QtGui.QPalette.ColorRole.Mid)
+        colour = GOOD if good else NEUTRAL
         self._dot.setStyleSheet(f"color: {colour.name()}")
 
     def text(self) -> str:
         return self._words.text()
 
 
-class Notice(QtWidgets.QLabel):
+class Notice(QtWidgets.QWidget):
     """What the artist should know: a sentence, and below it what to do. Hidden while there is nothing."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.setWordWrap(True)
-        self.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # names of files and layers are not markup
-        self.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._edge = QtWidgets.QFrame()
+        self._edge.setFixedWidth(3)
+        self._words = QtWidgets.QLabel()
+        self._words.setWordWrap(True)
+        self._words.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # names of files and layers are not markup
+        self._words.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 2, 0, 2)
+        row.addWidget(self._edge)
+        row.addWidget(self._words, 1)
         self.setVisible(False)
 
     def show_words(self, message: str, hint: str, warning: bool) -> None:
-        edge = (WARNING if warning else GOOD).name()
-        self.setStyleSheet(f"border-left: 3px solid {edge}; padding: 2px 0 2px 6px")
-        self.setText(f"{message}\n{hint}" if hint else message)
+        self._edge.setStyleSheet(f"background-color: {(WARNING if warning else GOOD).name()}")
+        self._words.setText(f"{message}\n{hint}" if hint else message)
         self.setVisible(True)
 
     def clear(self) -> None:
-        super().clear()
         self.setVisible(False)
 
 
