@@ -1,9 +1,10 @@
 """A small client: one connection, one thread, no surprises. Tests use it; read it beside PROTOCOL.md.
 
-with Client.connect() as client:
-    job = client.submit(Submit(job=new_job(), width=512, height=512, ...))
-    for event in client.events(job):
-        ...                       # Started, Progress, Preview, Layer, …; the last is Done, Failed or Cancelled
+    with Client.connect() as client:
+        job = new_job()
+        client.submit(Submit(job=job, width=512, height=512, ...))
+        for event in client.events(job):  # Started, Progress, Preview, Layer, …; the last is Done, Failed or Cancelled
+            ...
 """
 
 from __future__ import annotations
@@ -181,11 +182,11 @@ class Client:
         """
         answer = self._next(
             lambda item: (
-                isinstance(item, (Refused, UploadRefused))
+                isinstance(item, UploadRefused)
                 or (isinstance(item, (*kinds, Failed)) and job == getattr(item, "job", None))
             )
         )
-        if isinstance(answer, (Refused, UploadRefused, Failed)):
+        if isinstance(answer, (UploadRefused, Failed)):
             raise Refusal(answer)
         assert isinstance(answer, kinds)
         return answer
@@ -204,6 +205,7 @@ class Client:
         """Wait for one message, or for one layer with all its chunks.
 
         Raises:
+            Refusal: the server ends the connection.
             TimeoutError: nothing came.
             BadTransfer: a layer came broken.
         """
@@ -220,5 +222,7 @@ class Client:
                     return Layer(begin, bytes(pixels))
                 arrival.add(item)
                 pixels += item.data
+            elif isinstance(item, Refused):
+                raise Refusal(item)
             elif isinstance(item, Message):
                 return item

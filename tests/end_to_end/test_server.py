@@ -4,7 +4,6 @@ The servers here run with every socket outside loopback blocked, so each test al
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import signal
@@ -96,12 +95,15 @@ class Server:
         return Client.connect(runtime, timeout=SECONDS)
 
     def worker(self):
-        """Process id of the worker."""
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    return int(child)
-        raise AssertionError("no worker")
+        """Process id of the worker, once there is one."""
+        self.wait_until(self.workers)
+        (worker,) = self.workers()
+        return worker
+
+    def workers(self):
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        children = {int(child) for task in tasks for child in (task / "children").read_text().split()}
+        return {child for child in children if b"spawn_main" in cmdline(child)}
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +291,7 @@ def test_a_layer_lost_from_disk_is_said(server):
     with server.connect() as client:
         client.resume(job.job)
         with pytest.raises(Refusal, match="no longer in the server's store") as refused:
-            client.upload(hashlib.sha256().digest())
+            list(client.events(job.job))
     assert refused.value.code == "layer_lost"
 
 
@@ -320,7 +322,7 @@ def test_a_killed_server_takes_its_worker_along_and_another_takes_its_place(tmp_
         server.process.kill()
         server.process.wait(SECONDS)
     assert server.runtime_file.exists()
-    server.wait_until(lambda: not Path(f"/proc/{worker}/cmdline").exists() or not cmdline(worker))
+    server.wait_until(lambda: not cmdline(worker))
     server.start()
     server.connect().close()
     server.process.send_signal(signal.SIGINT)

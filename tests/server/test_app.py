@@ -464,8 +464,9 @@ def test_clients_are_told_when_it_stops(alone, tmp_path):
         running.stop()
         *_, last = client.events(job)
         assert (last.code, last.seq > 0) == ("server_stopping", True)
-        refused = client._receive()
-        assert (type(refused), refused.code) == (Refused, "server_stopping")
+        with pytest.raises(Refusal) as refused:
+            client._receive()
+        assert refused.value.code == "server_stopping"
         with pytest.raises(ConnectionClosed) as closed:
             client._receive()
         assert closed.value.rcvd.code == 1001
