@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.compositing import bleed, flatten
-from engine.diffusion.conditioning import Conditioning, encode_prompts, time_ids
+from engine.diffusion.conditioning import Conditioning, encode_prompts, time_ids, truncated_prompts
 from engine.diffusion.denoise import Pin, denoise
 from engine.diffusion.noise import initial_noise
 from engine.diffusion.sampling import Sampler
@@ -123,6 +123,9 @@ class _Job:
         return self._framing.working.height // factor, self._framing.working.width // factor
 
     def run(self) -> Iterator[Event]:
+        for cut in truncated_prompts(self._bundle, self._positive_prompts()):
+            start = cut if len(cut) <= 40 else cut[:39] + "…"
+            yield Progress(stage=f"the model reads only the beginning of “{start}”", step=0, total=1)
         yield Progress(stage="reading the prompts", step=0, total=1)
         negative, positive = self._prompts()
         coupling = self._coupling(positive)
@@ -157,12 +160,16 @@ class _Job:
 
     def _prompts(self) -> tuple[Conditioning, Conditioning]:
         """What each stream is told to avoid, and to draw."""
+        negative = encode_prompts(self._bundle, self._negative_prompts(), negative=True)
+        return negative, encode_prompts(self._bundle, self._positive_prompts())
+
+    def _positive_prompts(self) -> list[str]:
+        """One a stream; the blended one's is made of the others' unless it was asked for."""
         request = self._request
         foregrounds = [source.prompt for source in request.foregrounds]
         background = request.background.prompt
         whole = request.blended_prompt or self._bundle.spec.blended_prompt(foregrounds[::-1], background)
-        positive = encode_prompts(self._bundle, [*foregrounds, background, whole])
-        return encode_prompts(self._bundle, self._negative_prompts(), negative=True), positive
+        return [*foregrounds, background, whole]
 
     def _negative_prompts(self) -> list[str]:
         """One a stream; the blended stream avoids what any of its parts avoids."""

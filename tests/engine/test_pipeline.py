@@ -162,6 +162,16 @@ def test_uncoupled_streams_draw_alone(pipeline, request_for):
     assert abs(one.layers[1].pixels.astype(int) - coupled.layers[1].pixels).max() > 8
 
 
+def test_a_prompt_longer_than_the_model_reads_is_told(pipeline, request_for):
+    long = Generated(prompt="a red apple " * 20)
+    stages = {
+        event.stage
+        for event in pipeline.generate(request_for(foregrounds=(long,), steps=1))
+        if isinstance(event, Progress)
+    }
+    assert any("only the beginning of “a red apple" in stage for stage in stages)
+
+
 def test_closing_the_iterator_stops_and_the_next_job_is_unharmed(pipeline, request_for):
     expected = finished(pipeline.generate(request_for()))
     events = pipeline.generate(request_for())
