@@ -140,7 +140,7 @@ class GenerationRequest:
         steps: denoising steps, 1-150.
         guidance_scale: classifier-free guidance, 1 (off) to 30.
         guidance_rescale: 0 (off) to 1.
-        sampler: a name `models show` lists.
+        sampler: a name `layerfusion models` lists.
         fusion: how the streams are coupled.
         harmony: how Shadow and Light are made.
         model: a name `layerfusion models` lists.
