@@ -1,10 +1,10 @@
 """A small client: one connection, one thread, no surprises. Tests use it; read it beside PROTOCOL.md.
 
-    with Client.connect() as client:
-        job = new_job()
-        client.submit(Submit(job=job, width=512, height=512, ...))
-        for event in client.events(job):  # Started, Progress, Preview, Layer, …; the last is Done, Failed or Cancelled
-            ...
+with Client.connect() as client:
+    job = new_job()
+    client.submit(Submit(job=job, width=512, height=512, ...))
+    for event in client.events(job):  # Started, Progress, Preview, Layer, …; the last is Done, Failed or Cancelled
+        ...
 """
 
 from __future__ import annotations
