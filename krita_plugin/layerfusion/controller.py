@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from . import launcher
 from .images import Picture
-from .jobs import ArrivedLayer, KeptLayer, PendingJob, Placement, Refusal
+from .interfaces import Document, Documents, View, Wishes
+from .jobs import ArrivedLayer, PendingJob, Placement, Refusal
 from .link import Link, Offline, Online
 from .protocol.errors import ProtocolError
 from .protocol.messages import (
@@ -34,77 +34,6 @@ from .protocol.messages import (
     Submit,
     Welcome,
 )
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the docker's fields say.
-
-    Attributes:
-        foreground, background: prompts.
-        negative: what neither should show; may be empty.
-        blended: what the whole shows; empty makes it from the other two.
-        seed: 0 to 2^53-1.
-        steps: None takes the model's own.
-        model: a name from `Welcome.models`; None takes the first.
-    """
-
-    foreground: str
-    background: str
-    negative: str = ""
-    blended: str = ""
-    seed: int = 0
-    steps: int | None = None
-    model: str | None = None
-
-
-class View(Protocol):
-    """The docker, as far as the controller needs it."""
-
-    def show_server(self, welcome: Welcome | None, words: str, startable: bool = False) -> None:
-        """Say how it stands with the server; `welcome` is None while there is none."""
-
-    def show_job(self, words: str, step: int, total: int) -> None:
-        """A job is under way; `total` is 0 while its length is unknown."""
-
-    def show_idle(self) -> None:
-        """No job is under way."""
-
-    def show_preview(self, picture: Picture) -> None:
-        """A small picture of what is being drawn."""
-
-    def say(self, message: str, hint: str = "") -> None:
-        """Something to know."""
-
-    def warn(self, message: str, hint: str = "") -> None:
-        """Something went wrong; `hint` is what to do about it."""
-
-    def ask(self, question: str, accept: str) -> bool:
-        """Let the artist decide; `accept` names what yes does."""
-
-
-class Document(Protocol):
-    """One open document: `document.Document`, which says more about each."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def size(self) -> tuple[int, int]: ...
-    def check_colours(self) -> str: ...
-    def placement(self) -> Placement: ...
-    def layer_to_keep(self) -> KeptLayer: ...
-    def insert(self, placement: Placement, name: str, layers: list[ArrivedLayer], record: dict[str, Any]) -> None: ...
-    def name_to_export(self) -> str: ...
-    def export_psd(self, path: Path) -> None: ...
-
-
-class Documents(Protocol):
-    """Krita's open documents: the module `document`."""
-
-    def active(self) -> Document | None: ...
-    def by_id(self, identity: str) -> Document | None: ...
 
 
 class Controller:
@@ -234,8 +163,11 @@ class Controller:
                 job.after = event.begin.seq
                 job.layers[event.begin.index] = event
             case Done():
-                self._end_job()
-                self._put_into_document(job, event.layers)
+                self._job = None  # first, as Krita lets other events happen while it takes the layers
+                try:
+                    self._put_into_document(job, event.layers)
+                finally:
+                    self._view.show_idle()
             case Failed():
                 self._end_job()
                 self._view.warn(event.message, event.hint)
@@ -359,7 +291,9 @@ class Controller:
                     "model": submit.model,
                 },
             )
-            self._view.say(f"Drawn into “{document.name}”.", " ".join(map(_sentence, filter(None, (job.warning, job.notice)))))
+            self._view.say(
+                f"Drawn into “{document.name}”.", " ".join(map(_sentence, filter(None, (job.warning, job.notice))))
+            )
 
     def _show_position(self, position: int) -> None:
         self._view.show_job(f"Waiting for {position} before it" if position else "Next in line", 0, 0)

@@ -9,8 +9,9 @@ from typing import Any
 from krita import DockWidget, Krita
 
 from . import document, launcher
-from .controller import Controller, Wishes
+from .controller import Controller
 from .images import Picture
+from .interfaces import Wishes
 from .link import Link
 from .protocol.messages import Welcome
 from .qt import Mailbox, QtCore, QtGui, QtWidgets, guarded

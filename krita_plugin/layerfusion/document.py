@@ -75,16 +75,14 @@ class Document:
         model, depth = self._document.colorModel(), self._document.colorDepth()
         if (model, depth) != ("RGBA", "U8"):
             raise Refusal(
-                f"“{self.name}” is a {_DEPTHS.get(depth, depth)} {_MODELS.get(model, model)} document; "
+                f"“{self.name}” is {_DEPTHS.get(depth, depth)} {_MODELS.get(model, model)}; "
                 "layers can be put into 8-bit RGB documents only.",
                 "Convert it: Image ▸ Convert Image Color Space…, RGB/Alpha, 8-bit integer/channel.",
             )
         profile = self._document.colorProfile()
         if is_srgb(profile):
             return ""
-        return (
-            f"This document's profile is “{profile}”; layers are drawn in sRGB, so their colours will look different."
-        )
+        return f"The document's profile is “{profile}”; layers are drawn in sRGB, so their colours will look different."
 
     def placement(self) -> Placement:
         """Above the active layer, as Krita adds layers, and above the results that lie on it already."""
@@ -191,7 +189,11 @@ class Document:
             scratch.setBatchmode(True)  # no dialog about what PSD cannot hold
             for node in scratch.rootNode().childNodes():
                 node.remove()
-            scratch.rootNode().addChildNode(group.duplicate(), None)
+            for node in self._content(group):
+                scratch.rootNode().addChildNode(node.duplicate(), None)
+            for node in _walk(scratch.rootNode()):
+                if node.blendingMode() == "add":  # Krita would write it as normal; the other is the same sum
+                    node.setBlendingMode("linear_dodge")
             scratch.refreshProjection()
             scratch.waitForDone()
             if not scratch.exportImage(str(path), InfoObject()):
@@ -223,6 +225,15 @@ class Document:
     def _find(self, identity: str) -> Any | None:
         root = self._document.rootNode()
         return next((node for node in _walk(root) if _id(node) == identity), None)
+
+    def _content(self, group: Any) -> list[Any]:
+        """The layers of a group; the group itself if it adds something to them.
+
+        Krita writes a PSD without layers if the document has just one and that is opaque, as our groups are.
+        """
+        children = group.childNodes()
+        plain = group.opacity() == 255 and not any(child.type().endswith("mask") for child in children)
+        return children if plain else [group]
 
     def _above(self, node: Any | None) -> Placement:
         """The place above a layer and all groups of ours that follow it directly: they would hide what is between."""
@@ -294,7 +305,7 @@ class Document:
 def is_srgb(profile: str) -> bool:
     """Whether a colour profile of that name has sRGB's primaries and its tone curve."""
     name = profile.lower()
-    return "srgb" in name and not any(other in name for other in ("scrgb", "esrgb", "linear", "-g10"))
+    return any(word.startswith("srgb") for word in name.split()) and "linear" not in name and "-g10" not in name
 
 
 def _id(node: Any) -> str:

@@ -8,7 +8,7 @@ from .images import Picture
 from .protocol.messages import LayerBegin, Submit
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal in words, not an error of the program
+class Refusal(Exception):
     """What the artist asked for cannot be done.
 
     Args:

@@ -1,0 +1,90 @@
+"""One session in a real Krita under Xvfb for all tests here: the scenarios run once, the tests read their report."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from krita_plugin import package
+
+IMPORTER = Path("/usr/share/krita/pykrita/plugin_importer/plugin_importer.py")
+DRIVER = Path(__file__).with_name("driver")
+LIMIT = 420
+
+
+@pytest.fixture(scope="session")
+def plugin_zip(tmp_path_factory):
+    return package.build(tmp_path_factory.mktemp("zip"))
+
+
+@pytest.fixture(scope="session")
+def session(plugin_zip, tmp_path_factory):
+    """(folder with the report's files, report) of a Krita that went through every scenario.
+
+    LAYERFUSION_KRITA_HOME names a home folder to use again: the first start in a fresh one takes half a minute longer.
+    """
+    folder = tmp_path_factory.mktemp("krita")
+    home = Path(os.environ.get("LAYERFUSION_KRITA_HOME") or folder / "home")
+    resources, runtime = home / ".local/share/krita", home / "run"
+    for path in (resources / "pykrita", runtime, home / ".config", folder / "bin"):
+        path.mkdir(parents=True, exist_ok=True)
+    runtime.chmod(0o700)
+    subprocess.run([sys.executable, IMPORTER, plugin_zip, resources], check=True, timeout=60)
+    shutil.copytree(DRIVER, resources / "pykrita", dirs_exist_ok=True)
+    (home / ".config/kritarc").write_text("[python]\nenable_layerfusion=true\nenable_layerfusion_driver=true\n")
+    (folder / "bin/layerfusion").symlink_to(Path(sysconfig.get_path("scripts"), "layerfusion"))
+    environment = {
+        "HOME": str(home),
+        "XDG_RUNTIME_DIR": str(runtime),
+        "PATH": f"/usr/bin:/bin:{folder / 'bin'}",
+        "LANG": "C.UTF-8",
+        "OMP_NUM_THREADS": "1",  # as the tests' own process has it: other sums, other bits
+        "LIBGL_ALWAYS_SOFTWARE": "1",
+        "LAYERFUSION_DRIVER_FOLDER": str(folder),
+        "LAYERFUSION_RUNTIME": str(folder / "server.json"),
+    }
+    command = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", "krita", "--nosplash"]
+    with (folder / "krita.log").open("wb") as log:
+        krita = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=folder
+        )
+        try:
+            code = krita.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            code = None
+            os.killpg(krita.pid, signal.SIGKILL)
+        finally:
+            stop_server(folder / "server.json")
+    report = folder / "report.json"
+    if not report.exists():
+        pytest.fail("Krita wrote no report:\n" + (folder / "krita.log").read_text(errors="replace")[-3000:])
+    return folder, {**json.loads(report.read_text("utf-8")), "exit code": code}
+
+
+def stop_server(runtime):
+    if runtime.exists():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(json.loads(runtime.read_text())["pid"], signal.SIGTERM)
+
+
+@pytest.fixture(scope="session")
+def facts(session):
+    """Look up what one scenario found out."""
+
+    def of(scenario):
+        folder, report = session
+        found = report.get(scenario)
+        if found is None:
+            pytest.fail(f"Krita ended before “{scenario}”, see {folder / 'krita.log'}; exit code {report['exit code']}")
+        if "error" in found:
+            pytest.fail(f"{found['error']}\nThe docker said: {found['docker']}\nSee {folder}")
+        return found
+
+    return of

@@ -1,0 +1,52 @@
+"""A Krita plugin for the tests: runs every scenario in turn, writes a report and quits Krita."""
+
+import json
+import os
+import time
+import traceback
+from pathlib import Path
+
+from krita import Extension, Krita
+from PyQt5.QtCore import QTimer
+
+from . import hands, scenarios
+
+FOLDER = Path(os.environ["LAYERFUSION_DRIVER_FOLDER"])
+
+
+class Driver(Extension):
+    def setup(self):
+        pass
+
+    def createActions(self, window):
+        QTimer.singleShot(1500, lambda: run(steps()))
+
+
+def steps():
+    """All scenarios as one generator, which yields the seconds until its next step."""
+    report = {"krita": Krita.instance().version()}
+    yield from hands.show_window()
+    for scenario in scenarios.IN_ORDER:
+        began = time.monotonic()
+        try:
+            facts = yield from scenario(FOLDER)
+        except Exception:
+            facts = {"error": traceback.format_exc(), "docker": hands.docker_texts()}
+            yield from hands.photograph(FOLDER / f"error-{scenario.__name__}.png")
+        facts["seconds"] = round(time.monotonic() - began, 2)
+        facts["script errors"] = hands.script_errors()
+        report[scenario.__name__] = facts
+        (FOLDER / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def run(remaining):
+    """Take one step, and come back for the next from Krita's own event loop."""
+    try:
+        seconds = next(remaining)
+    except StopIteration:
+        hands.quit_krita()
+        return
+    QTimer.singleShot(int(1000 * seconds), lambda: run(remaining))
+
+
+Krita.instance().addExtension(Driver(Krita.instance()))

@@ -1,0 +1,246 @@
+"""What a person at the screen does and sees: press, type, wait, look. Nothing here knows the plugin's insides.
+
+What takes time is a generator that yields the seconds until it wants to go on: `yield from pause(1)`. A nested event
+loop would be shorter, but inside one Krita puts off what keeps its own layer list up to date.
+"""
+
+import hashlib
+import os
+import subprocess
+import time
+
+from krita import Krita
+from PyQt5.QtCore import QModelIndex, Qt, QTimer
+from PyQt5.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QTextEdit,
+    QToolButton,
+    QTreeView,
+)
+
+SIZE = (512, 384)
+
+
+def pause(seconds):
+    yield seconds
+
+
+def wait_until(condition, seconds=90):
+    """Returns the seconds it took."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > seconds:
+            raise TimeoutError(f"not within {seconds} s: {docker_texts()}")
+        yield 0.02
+    return time.monotonic() - began
+
+
+# ---- the window ------------------------------------------------------------------------------------------------------
+
+
+def show_window():
+    Krita.instance().activeWindow().qwindow().setGeometry(0, 0, 1600, 1000)
+    for other in Krita.instance().dockers():
+        if other.objectName() in ("PresetDocker", "ColorSelectorNg", "sharedtooldocker"):
+            other.setVisible(False)  # room for ours
+    docker().setVisible(True)
+    docker().raise_()
+    window = Krita.instance().activeWindow().qwindow()
+    window.resizeDocks([docker()], [320], Qt.Horizontal)
+    window.resizeDocks([docker()], [620], Qt.Vertical)
+    yield from pause(0.5)
+
+
+def photograph(path):
+    yield from pause(0.3)
+    subprocess.run(["import", "-window", "root", str(path)], check=True, timeout=20)
+
+
+def script_errors():
+    """Krita's own dialog for exceptions that escaped from a plugin, and any other message box left open."""
+    found = []
+    for window in QApplication.topLevelWidgets():
+        title = f"{type(window).__name__} {window.windowTitle()}"
+        if window.isVisible() and ("ExceptHook" in title or "error" in title.lower()):
+            found.append(title + "".join(text.toPlainText() for text in window.findChildren(QTextEdit)))
+    return found
+
+
+def quit_krita():
+    for document in Krita.instance().documents():
+        document.setBatchmode(True)
+        document.setModified(False)
+        document.close()
+    QTimer.singleShot(0, Krita.instance().action("file_quit").trigger)
+
+
+# ---- the docker ------------------------------------------------------------------------------------------------------
+
+
+def docker():
+    return next(docker for docker in Krita.instance().dockers() if docker.objectName() == "layerfusion_docker")
+
+
+def docker_texts():
+    return [label.text() for label in docker().findChildren(QLabel) if label.isVisible() and label.text()]
+
+
+def says(words):
+    return any(words in text for text in docker_texts())
+
+
+def button(text):
+    return next(button for button in docker().findChildren(QPushButton) if button.text() == text)
+
+
+def press(text):
+    assert button(text).isEnabled() and button(text).isVisible(), f"“{text}” can not be pressed: {docker_texts()}"
+    button(text).click()
+
+
+def tool(description):
+    return next(tool for tool in docker().findChildren(QToolButton) if tool.toolTip() == description)
+
+
+def type_into(place, text):
+    field = next(field for field in docker().findChildren(QPlainTextEdit) if place in field.toolTip())
+    field.setPlainText(text)
+
+
+def set_steps(steps):
+    docker()._steps.setValue(steps)
+
+
+def seed(value=None):
+    if value is not None:
+        docker()._seed.setText(str(value))
+    return int(docker()._seed.text())
+
+
+def busy():
+    return button("Cancel").isVisible()
+
+
+def progress():
+    """(step, total) of the bar, None while it says nothing."""
+    bar = docker().findChildren(QProgressBar)[0]
+    return (bar.value(), bar.maximum()) if bar.isVisible() and bar.maximum() > 0 else None
+
+
+def preview_size():
+    sizes = [label.pixmap().size() for label in docker().findChildren(QLabel) if label.isVisible() and label.pixmap()]
+    return [sizes[0].width(), sizes[0].height()] if sizes else None
+
+
+def answer_next_box(button_text, seen):
+    """Press a button of the message box that is about to open; what it says goes into `seen`."""
+
+    def look():
+        box = QApplication.activeModalWidget()
+        if not isinstance(box, QMessageBox):
+            QTimer.singleShot(50, look)
+            return
+        seen.append(box.text())
+        next(b for b in box.buttons() if b.text().replace("&", "") == button_text).click()
+
+    QTimer.singleShot(50, look)
+
+
+def save_next_dialog_as(path):
+    """Type a path into the file dialog that is about to open, and accept it."""
+
+    def look():
+        dialog = QApplication.activeModalWidget()
+        if not isinstance(dialog, QFileDialog):
+            QTimer.singleShot(50, look)
+            return
+        dialog.findChild(QLineEdit).setText(str(path))
+        next(button for button in dialog.findChildren(QPushButton) if button.text() == "&Save").click()
+
+    QTimer.singleShot(50, look)
+
+
+# ---- documents -------------------------------------------------------------------------------------------------------
+
+
+def new_document(name, size=SIZE, model="RGBA", depth="U8", profile=""):
+    document = Krita.instance().createDocument(*size, name, model, depth, profile, 300.0)
+    Krita.instance().activeWindow().addView(document)
+    yield from wait_until(lambda: Krita.instance().activeDocument() is not None and document.activeNode() is not None)
+    yield from show(document)
+    return document
+
+
+def show(document):
+    Krita.instance().setActiveDocument(document)
+    for view in Krita.instance().activeWindow().views():
+        if view.document() == document:
+            view.setVisible()
+            Krita.instance().activeWindow().showView(view)
+    yield from pause(0.2)
+
+
+def select(document, node):
+    document.setActiveNode(node)
+    yield from wait_until(lambda: document.activeNode() and document.activeNode().uniqueId() == node.uniqueId(), 5)
+
+
+def close(document):
+    document.setBatchmode(True)
+    document.setModified(False)
+    document.close()
+    yield from pause(0.3)
+
+
+def layer_list():
+    """What Krita's own Layers docker lists, bottom first: names, those of a group followed by its list."""
+    docker = next(docker for docker in Krita.instance().dockers() if docker.objectName() == "KisLayerBox")
+    model = docker.findChild(QTreeView).model()
+
+    def below(parent):
+        items = []
+        for row in reversed(range(model.rowCount(parent))):
+            index = model.index(row, 0, parent)
+            items += [index.data(), below(index)] if model.rowCount(index) else [index.data()]
+        return items
+
+    return below(QModelIndex())
+
+
+def tree(document):
+    """Names of the layers, top level only, bottom first."""
+    return [node.name() for node in document.rootNode().childNodes()]
+
+
+def pixels(node, size=SIZE):
+    return bytes(node.pixelData(0, 0, *size))
+
+
+def group_facts(group, size=SIZE):
+    """All there is to compare about a group of layers, bottom first."""
+    return [
+        {
+            "name": node.name(),
+            "blend": node.blendingMode(),
+            "opacity": node.opacity(),
+            "visible": node.visible(),
+            "sha256": hashlib.sha256(pixels(node, size)).hexdigest(),
+        }
+        for node in group.childNodes()
+    ]
+
+
+def do(action):
+    Krita.instance().action(action).trigger()
+    yield from pause(0.5)
+
+
+def kill(pid):
+    os.kill(pid, 9)

@@ -1,0 +1,231 @@
+"""What an artist does and sees, in a real Krita with the real zip, a real server process and the embedded model."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from psd_tools import PSDImage
+
+from engine.events import Finished
+from engine.geometry import Size
+from engine.models.registry import find_model
+from engine.pipeline import LayerFusionPipeline
+from engine.request import Generated, GenerationRequest
+
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(600)]
+
+WIDTH, HEIGHT = 512, 384
+STACK = [
+    ("Background", "normal", True),
+    ("Foreground", "normal", True),
+    ("Shadow", "multiply", True),
+    ("Light", "add", True),
+    ("Blended", "normal", False),
+]
+FIRST, SECOND = "a red apple + a beach at sunset", "a red apple + a night sky with stars"
+
+
+def said(facts, words):
+    return any(words in text for text in facts["texts"])
+
+
+def shape(layers):
+    return [(layer["name"], layer["blend"], layer["visible"]) for layer in layers]
+
+
+def digests(layers):
+    return [layer["sha256"] for layer in layers]
+
+
+def by_name(layers):
+    return {layer["name"]: layer["sha256"] for layer in layers}
+
+
+def test_every_scenario_ran_and_krita_ended_by_itself_without_a_script_error(session):
+    _, report = session
+    scenarios = {name: found for name, found in report.items() if isinstance(found, dict)}
+    assert len(scenarios) == 14
+    assert not {name: found["error"] for name, found in scenarios.items() if "error" in found}
+    assert not {name: found["script errors"] for name, found in scenarios.items() if found["script errors"]}
+    assert report["exit code"] == 0
+
+
+def test_the_docker_starts_the_server(facts):
+    found = facts("start_server")
+    assert "No server is running" in found["offline"]
+    assert "Starting the server…" in found["starting"]
+    assert found["ready after"] < 60
+    assert not found["can start another"]
+
+
+def test_without_a_document_it_says_so(facts):
+    assert said(facts("refuse_without_a_document"), "No document is open.")
+
+
+def test_two_prompts_become_one_group_above_the_active_layer(facts):
+    found = facts("draw_two_prompts")
+    assert found["tree"] == ["Background", FIRST]
+    assert shape(found["layers"]) == STACK
+    assert found["layer list"] == ["Background", FIRST, [name for name, _, _ in STACK]]
+    assert found["active"] == "Background", "the artist may be painting on it"
+    assert said(found, "Drawn into “Sketch”.")
+    assert said(found, "Embedded demo model")
+
+
+def test_the_layers_are_what_the_engine_draws_byte_for_byte(facts):
+    request = GenerationRequest(
+        size=Size(WIDTH, HEIGHT),
+        background=Generated(prompt="a beach at sunset"),
+        foregrounds=(Generated(prompt="a red apple"),),
+        seed=1234,
+    )
+    *_, finished = LayerFusionPipeline(find_model("tiny")).generate(request)
+    assert isinstance(finished, Finished)
+    drawn = []
+    for layer in finished.stack:
+        canvas = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+        assert layer.offset == (0, 0)
+        canvas[: layer.size.height, : layer.size.width] = layer.pixels[..., [2, 1, 0, 3]]
+        drawn.append((layer.name, hashlib.sha256(canvas.tobytes()).hexdigest()))
+    assert drawn == [(layer["name"], layer["sha256"]) for layer in facts("draw_two_prompts")["layers"]]
+
+
+def test_progress_shows_steps_time_left_and_a_small_picture(facts):
+    found = facts("draw_two_prompts")
+    assert any(
+        text.startswith("Drawing ") and " of 20 · " in text and text.endswith(" left") for text in found["progress"]
+    )
+    assert found["previews"] == [[160, 120]]
+
+
+def test_one_undo_removes_the_group_and_one_redo_restores_it(facts):
+    found = facts("draw_two_prompts")
+    assert found["after undo"] == ["Background"]
+    assert found["after redo"] == found["tree"]
+    assert found["layers after redo"] == found["layers"]
+    assert found["layer list after redo"] == found["layer list"]
+
+
+def test_the_document_remembers_how_the_group_was_made(facts):
+    record = facts("draw_two_prompts")["record"]
+    assert record["foreground"] == "a red apple"
+    assert record["background"] == "a beach at sunset"
+    assert (record["seed"], record["model"]) == (1234, "tiny")
+    assert sorted(record["layers"].values()) == ["background", "blended", "foreground", "light", "shadow"]
+
+
+def test_a_new_background_leaves_the_painted_and_moved_foreground_as_it_is(facts):
+    found = facts("draw_another_background")
+    assert found["tree"] == ["Background", FIRST, SECOND]
+    assert shape(found["layers"]) == STACK
+    assert found["copy"] == found["kept"] == by_name(found["layers"])["Foreground"]
+    assert found["same beyond the canvas"]
+    assert found["old after"] == found["old before"], "the artist's layers are never written to"
+    assert by_name(found["layers"])["Background"] != by_name(found["old before"])["Background"]
+
+
+def test_without_a_layer_to_keep_the_last_foreground_is_kept(facts):
+    found = facts("keep_the_last_foreground")
+    assert found["tree"] == ["Background", FIRST, SECOND, SECOND]
+    assert found["same"]
+    assert found["after undo"] == ["Background", FIRST, SECOND]
+
+
+@pytest.mark.parametrize("name", ["Sign", "Pair"])
+def test_vector_layers_and_groups_are_kept_by_what_they_show(facts, name):
+    found = facts("keep_layers_of_other_kinds")[name]
+    assert not found["empty"]
+    assert found["same"]
+    assert found["kind"] == "paintlayer"
+    assert found["tree"].index(name) + 1 == found["tree"].index(
+        "a red apple + a night sky with stars", found["tree"].index(name)
+    )
+
+
+def test_it_asks_before_opacity_or_blending_mode_are_lost(facts):
+    found = facts("keep_layers_of_other_kinds")["Faded"]
+    (question,) = found["questions"]
+    assert "“Faded”" in question
+    assert "its opacity of 50 % and its blending mode “multiply”" in question
+    assert not found["busy"]
+    assert found["same tree"]
+
+
+def test_an_empty_layer_is_refused_in_words(facts):
+    assert said(facts("keep_layers_of_other_kinds")["Empty"], "The layer “Empty” is empty.")
+
+
+def test_the_exported_psd_holds_the_layers(facts, session):
+    folder, _ = session
+    assert facts("export_a_psd")["layers"]
+    psd = PSDImage.open(folder / "out.psd")
+    modes = {"normal": "NORMAL", "multiply": "MULTIPLY", "linear_dodge": "ADD"}
+    assert [layer.name.rstrip("\0") for layer in psd] == [name for name, _, _ in STACK]
+    assert [layer.is_visible() for layer in psd] == [visible for _, _, visible in STACK]
+    assert [modes[layer.blend_mode.name.lower()] for layer in psd] == [mode.upper() for _, mode, _ in STACK]
+    for index, layer in enumerate(psd):
+        bgra = np.frombuffer((folder / f"layer-{index}.bgra").read_bytes(), np.uint8).reshape(HEIGHT, WIDTH, 4)
+        written = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+        # psd-tools gives floats; Krita crops a layer to what can be seen, and only there colours mean something
+        pixels = np.rint(layer.numpy() * 255).astype(np.uint8)
+        written[layer.top : layer.bottom, layer.left : layer.right] = pixels
+        assert np.array_equal(written[..., 3], bgra[..., 3]), layer.name
+        seen = bgra[..., 3] > 0
+        assert np.array_equal(written[seen][:, :3], bgra[seen][:, 2::-1]), layer.name
+
+
+def test_the_export_leaves_the_document_alone(facts):
+    found = facts("export_a_psd")
+    assert found["after"] == found["before"]
+    assert said(found, "out.psd")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("deep", "16-bit RGB"), ("float", "32-bit float RGB"), ("grey", "8-bit grayscale")]
+)
+def test_other_colours_are_refused_in_words(facts, name, words):
+    found = facts("refuse_other_colours")[name]
+    assert said(found, f"“{name}” is {words}; layers can be put into 8-bit RGB documents only.")
+    assert said(found, "Image ▸ Convert Image Color Space…")
+    assert not found["busy"]
+    assert found["tree"] == ["Background"]
+    assert found["export"] == found["texts"]
+
+
+def test_another_profile_is_named(facts):
+    assert said(facts("name_other_profiles"), "The document's profile is “ClayRGB-elle-V4-srgbtrc.icc”")
+
+
+def test_cancel_ends_the_job_at_once_and_the_next_one_draws(facts):
+    found = facts("cancel_a_job")
+    assert said(found, "Cancelled.")
+    assert not found["busy"]
+    assert found["tree"] == found["before"]
+
+
+def test_the_layers_go_where_the_button_was_pressed(facts):
+    found = facts("switch_documents")
+    assert found["first"] == ["Background", SECOND]
+    assert found["second"] == ["Background"]
+    assert said(found, "Drawn into “First”.")
+
+
+def test_a_document_closed_meanwhile_is_a_message(facts):
+    found = facts("close_the_document")
+    assert said(found, "“Closed” was closed before its layers came.")
+    before, after = found["other"]
+    assert before == after
+
+
+def test_a_place_deleted_meanwhile_is_the_top(facts):
+    assert facts("lose_the_anchor")["tree"] == ["Background", SECOND]
+
+
+def test_a_killed_server_is_a_message_and_krita_goes_on(facts):
+    found = facts("kill_the_server")
+    assert said(found, "The server stopped while it was drawing.")
+    assert "No server is running" in found["texts"]
+    assert found["noticed after"] < 10
+    assert found["tree"] == ["Background"]
+    assert found["tree after"] == ["Background", "Krita goes on"]
+    assert SECOND in found["tree with the new server"]
