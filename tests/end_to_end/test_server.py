@@ -69,6 +69,14 @@ class Server:
         self._command = [sys.executable, "-m", "server", "serve", "--port", "0", "--folder", str(folder / "layers")]
         self.process = None
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Nothing is left running, whatever the test met."""
+        self.process.kill()
+        self.process.wait(SECONDS)
+
     def start(self):
         self.process = subprocess.Popen(self._command, env=self.environment)
         self.wait_until(self.is_announced)
@@ -108,16 +116,12 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("server"))
-    server.start()
-    try:
+    with Server(tmp_path_factory.mktemp("server")) as server:
+        server.start()
         yield server
         assert server.stop() == 0
         assert not server.runtime_file.exists()
         assert not server.blocked.exists(), server.blocked.read_text()
-    finally:
-        server.process.kill()
-        server.process.wait(SECONDS)
 
 
 def submit(**values):
@@ -314,20 +318,20 @@ def test_a_killed_worker_fails_its_job_and_the_next_one_is_drawn(server):
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the worker is found in /proc")
 def test_a_killed_server_takes_its_worker_along_and_another_takes_its_place(tmp_path):
-    server = Server(tmp_path)
-    server.start()
-    worker = server.worker()
-    with server.connect() as client:
-        client.submit(submit(steps=150))
-        server.process.kill()
-        server.process.wait(SECONDS)
-    assert server.runtime_file.exists()
-    server.wait_until(lambda: not cmdline(worker))
-    server.start()
-    server.connect().close()
-    server.process.send_signal(signal.SIGINT)
-    assert server.process.wait(SECONDS) == 0
-    assert not server.runtime_file.exists()
+    with Server(tmp_path) as server:
+        server.start()
+        worker = server.worker()
+        with server.connect() as client:
+            client.submit(submit(steps=150))
+            server.process.kill()
+            server.process.wait(SECONDS)
+        assert server.runtime_file.exists()
+        server.wait_until(lambda: not cmdline(worker))
+        server.start()
+        server.connect().close()
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(SECONDS) == 0
+        assert not server.runtime_file.exists()
 
 
 def cmdline(pid):
