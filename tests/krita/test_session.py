@@ -165,10 +165,11 @@ def test_the_exported_psd_holds_the_layers(facts, session):
     assert [modes[layer.blend_mode.name.lower()] for layer in psd] == [mode.upper() for _, mode, _ in STACK]
     for index, layer in enumerate(psd):
         bgra = np.frombuffer((folder / f"layer-{index}.bgra").read_bytes(), np.uint8).reshape(HEIGHT, WIDTH, 4)
-        written = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
-        # psd-tools gives floats; Krita crops a layer to what can be seen, and only there colours mean something
+        # psd-tools gives floats; Krita writes what a moved layer has beside the canvas too
         pixels = np.rint(layer.numpy() * 255).astype(np.uint8)
-        written[layer.top : layer.bottom, layer.left : layer.right] = pixels
+        sheet = np.zeros((3 * HEIGHT, 3 * WIDTH, 4), np.uint8)
+        sheet[HEIGHT + layer.top : HEIGHT + layer.bottom, WIDTH + layer.left : WIDTH + layer.right] = pixels
+        written = sheet[HEIGHT : 2 * HEIGHT, WIDTH : 2 * WIDTH]
         assert np.array_equal(written[..., 3], bgra[..., 3]), layer.name
         seen = bgra[..., 3] > 0
         assert np.array_equal(written[seen][:, :3], bgra[seen][:, 2::-1]), layer.name
