@@ -6,8 +6,9 @@ They are imported relatively: another plugin may carry other versions of them un
 from .msgpack import packb, unpackb
 from .protocol.wire import Wire
 from .websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from .websockets.sync.client import ClientConnection, connect
+from .websockets.sync.client import connect
+from .websockets.sync.connection import Connection
 
 WIRE = Wire(packb, unpackb)
 
-__all__ = ["WIRE", "ClientConnection", "ConnectionClosed", "InvalidStatus", "WebSocketException", "connect"]
+__all__ = ["WIRE", "Connection", "ConnectionClosed", "InvalidStatus", "WebSocketException", "connect"]

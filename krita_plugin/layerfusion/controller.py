@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +256,15 @@ class Controller:
             steps=wishes.steps,
             model=wishes.model or welcome.models[0].name,
         )
-        self._job = PendingJob(submit, placement, kept, welcome.instance, warning)
+        self._job = PendingJob(
+            submit=submit,
+            placement=placement,
+            title=f"{_shortened(foreground.prompt)} + {_shortened(wishes.background)}",
+            record={**asdict(wishes), "foreground": foreground.prompt, "model": submit.model},
+            kept=kept,
+            instance=welcome.instance,
+            warning=warning,
+        )
         self._view.show_job("Sending", 0, 0)
         self._link.submit(submit, kept)
 
@@ -274,26 +283,10 @@ class Controller:
         if len(job.layers) != announced or not job.kept_came_back():
             self._view.warn("The server sent other layers than it announced; nothing was changed.", "Generate again.")
             return
-        submit = job.submit
-        foreground = submit.foregrounds[0].prompt
         with _Refusals(self._view):
-            document.insert(
-                job.placement,
-                f"{_shortened(foreground)} + {_shortened(submit.background.prompt)}",
-                job.stack(),
-                {
-                    "foreground": foreground,
-                    "background": submit.background.prompt,
-                    "negative": submit.background.negative_prompt,
-                    "blended": submit.blended_prompt or "",
-                    "seed": submit.seed,
-                    "steps": submit.steps,
-                    "model": submit.model,
-                },
-            )
-            self._view.say(
-                f"Drawn into “{document.name}”.", " ".join(map(_sentence, filter(None, (job.warning, job.notice))))
-            )
+            document.insert(job.placement, job.title, job.stack(), job.record)
+            notes = [_sentence(note) for note in (job.warning, job.notice) if note]
+            self._view.say(f"Drawn into “{document.name}”.", " ".join(notes))
 
     def _show_position(self, position: int) -> None:
         self._view.show_job(f"Waiting for {position} before it" if position else "Next in line", 0, 0)

@@ -85,7 +85,7 @@ class Docker(DockWidget):
         box.setText(question)
         yes = box.addButton(accept, QtWidgets.QMessageBox.ButtonRole.AcceptRole)
         box.addButton(QtWidgets.QMessageBox.StandardButton.Cancel)
-        box.exec() if hasattr(box, "exec") else box.exec_()
+        box.exec()
         return box.clickedButton() is yes
 
     # ---- buttons -----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ class Picture:
         data: B, G, R, A; 8 bits each, straight alpha; rows packed from the top. What Krita calls RGBA/U8.
 
     Raises:
-        ValueError: `data` is not 4 x width x height bytes. Krita would write nothing and say nothing.
+        ValueError: no pixels, or `data` is not 4 x width x height bytes. Krita would write nothing and say nothing.
     """
 
     x: int
@@ -26,7 +26,7 @@ class Picture:
     data: bytes
 
     def __post_init__(self) -> None:
-        if not self.data or len(self.data) != 4 * self.width * self.height:
+        if min(self.width, self.height) < 1 or len(self.data) != 4 * self.width * self.height:
             raise ValueError(f"{len(self.data)} bytes for {self.width}x{self.height} pixels")
 
     @property

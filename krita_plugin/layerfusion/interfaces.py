@@ -56,6 +56,7 @@ class View(Protocol):
 
     def ask(self, question: str, accept: str) -> bool:
         """Let the artist decide; `accept` names what yes does."""
+        ...
 
 
 class Document(Protocol):

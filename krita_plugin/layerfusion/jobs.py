@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from .images import Picture
 from .protocol.messages import LayerBegin, Submit
@@ -78,6 +79,8 @@ class PendingJob:
     Attributes:
         submit: the message that asks for it; sent again if the connection broke before the server answered.
         placement: where its layers go.
+        title: the name of its group.
+        record: what the document will remember about it: prompts, seed, steps and model.
         kept: the picture that is uploaded first and has to come back unchanged, None if there is none.
         instance: the server instance it was sent to; jobs do not outlive it.
         warning: what the artist should know about the document.
@@ -90,9 +93,11 @@ class PendingJob:
 
     submit: Submit
     placement: Placement
+    title: str
+    record: dict[str, Any]
     kept: Picture | None
     instance: str
-    warning: str = ""
+    warning: str
     accepted: bool = False
     after: int = 0
     notice: str = ""

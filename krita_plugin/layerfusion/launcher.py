@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,10 @@ INSTALLED = Path(__file__).with_name("installed.json")
 
 _OF_KRITA_ONLY = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "QT_PLUGIN_PATH")
 """Krita's bundles set these for themselves; another Python would load the wrong libraries with them."""
+
+_DETACHED = 0
+if sys.platform == "win32":
+    _DETACHED = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,6 @@ def as_text(arguments: list[str]) -> str:
     """The command as the artist would type it into this system's terminal."""
     if sys.platform == "win32":
         return subprocess.list2cmdline(arguments)
-    import shlex
-
     return shlex.join(arguments)
 
 
@@ -68,11 +71,6 @@ def start(arguments: list[str], deliver: Callable[[ServerExited], None]) -> None
     """
     environment = {name: value for name, value in os.environ.items() if name not in _OF_KRITA_ONLY}
     handle, log = tempfile.mkstemp(prefix="layerfusion-server-", suffix=".log")
-    detached = (
-        {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
-        if sys.platform == "win32"
-        else {"start_new_session": True}
-    )
     try:
         process = subprocess.Popen(  # noqa: S603
             arguments,
@@ -81,7 +79,8 @@ def start(arguments: list[str], deliver: Callable[[ServerExited], None]) -> None
             stderr=subprocess.STDOUT,
             env=environment,
             cwd=Path.home(),
-            **detached,
+            start_new_session=True,  # where there are sessions; on Windows the flags do the same
+            creationflags=_DETACHED,
         )
     except OSError:
         Path(log).unlink()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from .bundled import WIRE, ClientConnection, ConnectionClosed, InvalidStatus, WebSocketException, connect
+from .bundled import WIRE, Connection, ConnectionClosed, InvalidStatus, WebSocketException, connect
 from .images import Picture
 from .jobs import ArrivedLayer
 from .protocol import MAJOR, MINOR, location
@@ -80,7 +80,7 @@ class Link:
     def __init__(self, deliver: Callable[[object], None]) -> None:
         self._deliver = deliver
         self._stopping = threading.Event()
-        self._connection: ClientConnection | None = None
+        self._connection: Connection | None = None
         self._told: Offline | None = None
         self._outbox: SimpleQueue[Message | Chunk | None] = SimpleQueue()
         self._uploads: dict[int, _Waiting] = {}
@@ -159,7 +159,7 @@ class Link:
             return Offline(resumable=False)
         return Offline(True, "The connection to the server was lost.", "It is tried again every second.")
 
-    def _converse(self, connection: ClientConnection) -> None:
+    def _converse(self, connection: Connection) -> None:
         connection.send(WIRE.encode(Hello(protocol=(MAJOR, MINOR), client="layerfusion-krita", version=VERSION)))
         welcome = WIRE.decode(connection.recv(timeout=10))
         if isinstance(welcome, Refused):
@@ -181,7 +181,7 @@ class Link:
         finally:
             self._outbox.put(None)
 
-    def _send_all(self, connection: ClientConnection, outbox: SimpleQueue[Message | Chunk | None]) -> None:
+    def _send_all(self, connection: Connection, outbox: SimpleQueue[Message | Chunk | None]) -> None:
         """Send what comes until None; a thread of its own, as a large upload must not keep arriving frames waiting."""
         try:
             while (item := outbox.get()) is not None:

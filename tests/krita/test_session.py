@@ -124,6 +124,12 @@ def test_a_new_background_leaves_the_painted_and_moved_foreground_as_it_is(facts
     assert by_name(found["layers"])["Background"] != by_name(found["old before"])["Background"]
 
 
+def test_the_folded_prompts_are_part_of_the_job(facts):
+    record = facts("draw_another_background")["record"]
+    assert (record["negative"], record["blended"]) == ("people", "an apple at night")
+    assert (record["foreground"], record["steps"]) == ("a red apple", 4)
+
+
 def test_without_a_layer_to_keep_the_last_foreground_is_kept(facts):
     found = facts("keep_the_last_foreground")
     assert found["tree"] == ["Background", FIRST, SECOND, SECOND]

@@ -129,6 +129,8 @@ def draw_another_background(folder):
     before, kept = group_facts(old), pixels(foreground)
     yield from select(document, foreground)
     type_into("behind", "a night sky with stars")
+    type_into("neither", "people")
+    type_into("both show", "an apple at night")
     set_steps(4)
     press("New background")
     yield from wait_until(lambda: not busy())
@@ -136,11 +138,13 @@ def draw_another_background(folder):
     yield from photograph(folder / "new-background.png")
     new = document.rootNode().childNodes()[-1]
     copy = next(node for node in new.childNodes() if node.name() == "Foreground")
+    record = json.loads(bytes(document.annotation(f"layerfusion/{new.uniqueId().toString()}")))
     around = (-50, -50, 700, 500)
     return {
         "texts": docker_texts(),
         "tree": tree(document),
         "layers": group_facts(new),
+        "record": record,
         "old before": before,
         "old after": group_facts(old),
         "kept": hashlib.sha256(kept).hexdigest(),

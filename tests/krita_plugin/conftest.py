@@ -1,0 +1,38 @@
+"""The plugin as Krita gets it: assembled, unpacked, and imported under its own name in a Python without Krita or Qt."""
+
+import importlib.util
+import sys
+import zipfile
+
+import pytest
+
+from krita_plugin import package
+
+
+@pytest.fixture(scope="session")
+def plugin_zip(tmp_path_factory):
+    return package.build(tmp_path_factory.mktemp("zip"))
+
+
+@pytest.fixture(scope="session")
+def plugin_folder(plugin_zip, tmp_path_factory):
+    """The folder that holds `layerfusion.desktop` and `layerfusion/`."""
+    folder = tmp_path_factory.mktemp("pykrita")
+    with zipfile.ZipFile(plugin_zip) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def plugin(plugin_folder):
+    """The assembled package `layerfusion`; its modules are then imported as `layerfusion.link` and so on."""
+    folder = plugin_folder / "layerfusion"
+    spec = importlib.util.spec_from_file_location(
+        "layerfusion", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["layerfusion"] = module
+    spec.loader.exec_module(module)
+    yield module
+    for name in [name for name in sys.modules if name.split(".")[0] == "layerfusion"]:
+        del sys.modules[name]

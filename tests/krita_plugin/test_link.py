@@ -1,0 +1,368 @@
+"""The link against a server on loopback that is scripted line by line, speaking the protocol for real."""
+
+import hashlib
+import os
+import queue
+import threading
+
+import msgpack
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import serve
+
+from server.protocol import location, messages
+from server.protocol.frames import CHUNK_BYTES, Chunk, split
+from server.protocol.location import Runtime
+from server.protocol.wire import Wire
+
+SECONDS = 20
+WIRE = Wire(msgpack.packb, msgpack.unpackb)
+JOB = "01234567-89ab-cdef-0123-456789abcdef"
+LIMITS = dict.fromkeys(("chunk_bytes", "layer_bytes", "min_side", "max_side", "prompt_characters", "foregrounds"), 1)
+WELCOME = messages.Welcome(
+    protocol=(1, 0),
+    version="0.1.0",
+    instance="one",
+    models=(),
+    limits=messages.Limits(**LIMITS, frame_bytes=1, max_aspect=1.0, steps=1, waiting_jobs=1),
+    codecs=("raw",),
+)
+
+
+class Scripted:
+    """One connection after the other is handed to `script`."""
+
+    def __init__(self, script):
+        self.requests, self.wrong = [], []
+        self._script = script
+        self._server = serve(self._handle, "127.0.0.1", 0, compression=None, close_timeout=0.2)
+        self.url = f"ws://127.0.0.1:{self._server.socket.getsockname()[1]}/"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    def __enter__(self):
+        self._thread.start()
+        location.write(Runtime(url=self.url, token="secret", pid=os.getpid(), version="0.1.0", protocol="1.0"))
+        return self
+
+    def __exit__(self, *_):
+        location.path().unlink(missing_ok=True)
+        self._server.shutdown()
+        self._thread.join()
+        assert not self.wrong, self.wrong
+
+    def _handle(self, connection):
+        self.requests.append(connection.request)
+        try:
+            self._script(Peer(connection))
+        except ConnectionClosed:
+            pass
+        except Exception as error:
+            self.wrong.append(error)
+
+
+class Peer:
+    """The server's end of a connection."""
+
+    def __init__(self, connection):
+        self.connection = connection
+
+    def get(self, kind):
+        item = WIRE.decode(self.connection.recv(timeout=SECONDS))
+        assert isinstance(item, kind), item
+        return item
+
+    def put(self, *items):
+        for item in items:
+            self.connection.send(WIRE.encode(item))
+
+    def greet(self):
+        hello = self.get(messages.Hello)
+        self.put(WELCOME)
+        return hello
+
+
+@pytest.fixture
+def events():
+    return queue.Queue()
+
+
+@pytest.fixture
+def link(plugin, events, monkeypatch, tmp_path):
+    """A link that is running and has found no server yet."""
+    from layerfusion.link import Link, Offline
+
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
+    monkeypatch.setattr("layerfusion.link.LOOK_EVERY", 0.05)
+    running = Link(events.put)
+    running.start()
+    assert events.get(timeout=SECONDS) == Offline(resumable=False)
+    yield running
+    running.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name == "layerfusion-link"]
+
+
+def layer(data, *, transfer=9, sha256=None):
+    return messages.LayerBegin(
+        job=JOB,
+        seq=2,
+        transfer=transfer,
+        index=0,
+        name="Background",
+        role="background",
+        x=-5,
+        y=7,
+        width=len(data) // 40,
+        height=10,
+        blend="normal",
+        opacity=1.0,
+        visible=True,
+        bytes=len(data),
+        sha256=sha256 or hashlib.sha256(data).hexdigest(),
+    )
+
+
+def online(events):
+    event = events.get(timeout=SECONDS)
+    assert type(event).__name__ == "Online", event
+    return event
+
+
+def submit():
+    from layerfusion.protocol.messages import Generated, Submit
+
+    return Submit(
+        job=JOB,
+        width=64,
+        height=64,
+        background=Generated(prompt="b"),
+        foregrounds=(Generated(prompt="a"),),
+        model="tiny",
+    )
+
+
+def same(message, other):
+    """The plugin carries its own copy of the protocol: compare what is said, not the class that says it."""
+    return message.type == other.type and message.to_map() == other.to_map()
+
+
+def test_the_link_finds_the_server_and_shows_its_token(link, events):
+    done = threading.Event()
+
+    def script(peer):
+        hello = peer.greet()
+        assert (hello.protocol, hello.client) == ((1, 0), "layerfusion-krita")
+        done.wait(SECONDS)
+
+    with Scripted(script) as server:
+        assert same(online(events).welcome, WELCOME)
+        done.set()
+    assert server.requests[0].headers["Authorization"] == "Bearer secret"
+    assert "Origin" not in server.requests[0].headers
+    assert "Sec-WebSocket-Extensions" not in server.requests[0].headers
+
+
+def test_a_proxy_of_the_environment_is_not_asked(link, events, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "ws_proxy", "socks_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with Scripted(Peer.greet):
+        online(events)
+
+
+def test_a_layer_in_chunks_arrives_whole(link, events):
+    data = os.urandom(4 * 200_000)
+
+    def script(peer):
+        peer.greet()
+        begin = layer(data)
+        note = messages.Progress(job=JOB, stage="drawing", step=1, total=2)
+        first, *rest = split(9, data)
+        peer.put(begin, first, note, *rest, messages.LayerEnd(job=JOB, seq=2, transfer=9))
+        peer.put(messages.Done(job=JOB, seq=3, layers=1))
+        peer.get(messages.Cancel)
+
+    assert len(data) > 3 * CHUNK_BYTES
+    with Scripted(script):
+        online(events)
+        assert events.get(timeout=SECONDS).stage == "drawing", "messages come between the chunks"
+        arrived = events.get(timeout=SECONDS)
+        assert (arrived.picture.x, arrived.picture.y, arrived.picture.width) == (-5, 7, 20_000)
+        assert arrived.picture.data == data
+        assert events.get(timeout=SECONDS).layers == 1
+        link.send(plugin_message("Cancel", job=JOB))
+
+
+def plugin_message(name, **values):
+    from layerfusion.protocol import messages as ours
+
+    return getattr(ours, name)(**values)
+
+
+BAD = os.urandom(400)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [layer(BAD, sha256="0" * 64), *split(9, BAD), messages.LayerEnd(job=JOB, seq=2, transfer=9)],
+        [layer(BAD), *split(9, BAD[:-4]), messages.LayerEnd(job=JOB, seq=2, transfer=9)],
+        [layer(BAD), *split(9, BAD + b"more")],
+        [layer(BAD), Chunk(9, 1, BAD)],
+        [Chunk(8, 0, b"of nothing")],
+        [messages.LayerEnd(job=JOB, seq=2, transfer=4)],
+    ],
+    ids=["digest", "too few", "too many", "order", "unannounced", "end of nothing"],
+)
+def test_pixels_that_are_not_those_announced_end_the_connection(link, events, frames):
+    def script(peer):
+        peer.greet()
+        peer.put(*frames)
+        peer.connection.recv(timeout=SECONDS)
+
+    with Scripted(script):
+        online(events)
+        event = events.get(timeout=SECONDS)
+        assert type(event).__name__ == "Offline"
+        assert not event.resumable
+        assert event.message
+
+
+@pytest.mark.parametrize("frame", [b"", b"\xc1", b"\x93abc", b"text", "text"], ids=repr)
+def test_garbage_ends_the_connection_and_the_link_tries_again(link, events, frame):
+    met = []
+
+    def script(peer):
+        peer.greet()
+        met.append(1)
+        if len(met) == 1:
+            peer.connection.send(frame)
+        peer.connection.recv(timeout=SECONDS)
+
+    with Scripted(script):
+        online(events)
+        assert type(events.get(timeout=SECONDS)).__name__ == "Offline"
+        online(events)
+
+
+def test_a_kept_picture_is_uploaded_before_its_job(link, events, plugin):
+    from layerfusion.images import Picture
+
+    data = os.urandom(4 * 100_000)
+    got = queue.Queue()
+
+    def script(peer):
+        peer.greet()
+        upload = peer.get(messages.Upload)
+        assert (upload.bytes, upload.layer) == (len(data), hashlib.sha256(data).hexdigest())
+        peer.put(messages.UploadReady(transfer=upload.transfer))
+        received = b""
+        while len(received) < len(data):
+            chunk = peer.get(Chunk)
+            assert chunk.transfer == upload.transfer
+            received += chunk.data
+        assert received == data
+        peer.put(messages.Uploaded(transfer=upload.transfer))
+        got.put(peer.get(messages.Submit))
+
+    with Scripted(script):
+        online(events)
+        link.submit(submit(), Picture(0, 0, 100_000, 1, data))
+        assert same(got.get(timeout=SECONDS), submit())
+
+
+def test_a_picture_the_server_has_already_is_not_sent_again(link, events, plugin):
+    from layerfusion.images import Picture
+
+    got = queue.Queue()
+
+    def script(peer):
+        peer.greet()
+        peer.put(messages.Uploaded(transfer=peer.get(messages.Upload).transfer))
+        got.put(peer.get(messages.Submit))
+
+    with Scripted(script):
+        online(events)
+        link.submit(submit(), Picture(0, 0, 1, 1, b"bgra"))
+        assert got.get(timeout=SECONDS).job == JOB
+
+
+def test_a_refused_upload_is_the_failure_of_its_job(link, events, plugin):
+    from layerfusion.images import Picture
+
+    def script(peer):
+        peer.greet()
+        transfer = peer.get(messages.Upload).transfer
+        peer.put(messages.UploadRefused(transfer=transfer, code="too_large", message="Too large.", hint="Crop it."))
+        peer.connection.recv(timeout=SECONDS)
+
+    with Scripted(script):
+        online(events)
+        link.submit(submit(), Picture(0, 0, 1, 1, b"bgra"))
+        failed = events.get(timeout=SECONDS)
+        assert same(failed, messages.Failed(job=JOB, seq=0, code="too_large", message="Too large.", hint="Crop it."))
+
+
+def test_a_refusal_is_told_in_the_servers_words(link, events):
+    def script(peer):
+        peer.get(messages.Hello)
+        peer.put(messages.Refused(code="unsupported_version", message="Too old.", hint="Install the plugin again."))
+
+    with Scripted(script):
+        event = events.get(timeout=SECONDS)
+        assert (event.resumable, event.message, event.hint) == (False, "Too old.", "Install the plugin again.")
+
+
+def test_a_server_of_another_major_version_is_refused(link, events):
+    def script(peer):
+        peer.get(messages.Hello)
+        peer.connection.send(msgpack.packb({**WELCOME.to_map(), "protocol": [2, 0]}))
+        peer.connection.recv(timeout=SECONDS)
+
+    with Scripted(script):
+        assert "different versions" in events.get(timeout=SECONDS).message
+
+
+def test_a_wrong_token_is_told(plugin, link, events):
+    def refuse(connection, request):
+        return connection.respond(401, "no\n")
+
+    with serve(lambda _: None, "127.0.0.1", 0, process_request=refuse) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        location.write(Runtime(url=f"ws://127.0.0.1:{port}/", token="x", pid=os.getpid(), version="1", protocol="1.0"))
+        assert "(401)" in events.get(timeout=SECONDS).message
+        server.shutdown()
+        thread.join()
+
+
+def test_a_lost_connection_is_made_again(link, events):
+    with Scripted(Peer.greet):
+        online(events)
+        event = events.get(timeout=SECONDS)
+        assert (type(event).__name__, event.resumable) == ("Offline", True)
+        online(events)
+
+
+def test_a_server_whose_process_has_ended_is_gone_for_good(link, events):
+    def script(peer):
+        peer.greet()
+        location.path().unlink()
+
+    with Scripted(script):
+        online(events)
+        event = events.get(timeout=SECONDS)
+        assert (event.resumable, event.message) == (False, "")
+
+
+def test_stop_ends_an_idle_connection_at_once(link, events):
+    def script(peer):
+        peer.greet()
+        with pytest.raises(ConnectionClosed):
+            peer.connection.recv(timeout=SECONDS)
+
+    with Scripted(script):
+        online(events)
+        ended = threading.Event()
+        threading.Thread(target=lambda: (link.stop(), ended.set())).start()
+        assert ended.wait(3)
+        assert events.empty(), "nobody is left to be told"

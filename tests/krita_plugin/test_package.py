@@ -1,0 +1,275 @@
+import ast
+import configparser
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib import metadata, resources
+from pathlib import Path
+
+import pytest
+
+from krita_plugin import package
+from krita_plugin.package import KritaFolders, PackageError, build, enabled, install, krita_folders
+
+IMPORTER = Path("/usr/share/krita/pykrita/plugin_importer/plugin_importer.py")
+
+
+def contents(path):
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
+
+
+def test_the_zip_is_named_by_the_version_and_small(plugin_zip):
+    assert plugin_zip.name == f"layerfusion-krita-{metadata.version('layerfusion')}.zip"
+    assert plugin_zip.stat().st_size < 400_000
+
+
+def test_the_plugin_tells_the_server_its_version(plugin):
+    from layerfusion.link import VERSION
+
+    assert VERSION == metadata.version("layerfusion")
+
+
+def test_the_same_installation_gives_the_same_bytes(plugin_zip, tmp_path):
+    again = build(tmp_path / "not" / "there" / "yet")
+    assert again.read_bytes() == plugin_zip.read_bytes()
+    assert list(again.parent.iterdir()) == [again], "nothing half-written stays behind"
+
+
+def test_the_wire_is_carried_byte_for_byte(plugin_zip):
+    found = {n.rpartition("/")[2]: d for n, d in contents(plugin_zip).items() if n.startswith("layerfusion/protocol/")}
+    source = {i.name: i.read_bytes() for i in resources.files("server.protocol").iterdir() if i.name.endswith(".py")}
+    assert found == source
+    assert {"messages.py", "frames.py", "wire.py", "location.py", "errors.py"} <= found.keys()
+
+
+@pytest.mark.parametrize("name", ["websockets", "msgpack"])
+def test_the_carried_packages_are_the_installed_sources_and_their_licence(plugin_zip, name):
+    found = {n: d for n, d in contents(plugin_zip).items() if n.startswith(f"layerfusion/{name}/")}
+    sources = {
+        f"layerfusion/{file.as_posix()}": Path(str(file.locate())).read_bytes()
+        for file in metadata.files(name)
+        if file.parts[0] == name and file.suffix == ".py"
+    }
+    licences = {n for n in found if n.endswith(("LICENSE", "COPYING"))}
+    assert {n: d for n, d in found.items() if n not in licences} == sources
+    assert len(licences) == 1
+
+
+def test_nothing_compiled_and_nothing_but_the_plugin_is_in_the_zip(plugin_zip):
+    names = contents(plugin_zip).keys()
+    assert {name.rpartition(".")[2] for name in names if "." in name} == {"py", "html", "desktop"}
+    assert {name.split("/")[0] for name in names} == {"layerfusion", "layerfusion.desktop"}
+    assert "layerfusion/LICENSE" in names
+    assert package.INSTALLED not in names, "whose computer would it be on?"
+
+
+def test_the_desktop_file_names_the_package_and_its_manual(plugin_zip):
+    found = contents(plugin_zip)
+    desktop = configparser.ConfigParser()
+    desktop.optionxform = str
+    desktop.read_string(found["layerfusion.desktop"].decode())
+    entry = desktop["Desktop Entry"]
+    assert entry["X-KDE-Library"] == "layerfusion"
+    assert entry["ServiceTypes"] == "Krita/PythonPlugin"
+    assert f"layerfusion/{entry['X-Krita-Manual']}" in found
+
+
+def test_a_file_changed_after_installation_is_refused(monkeypatch, tmp_path):
+    class Changed(type(metadata.files("msgpack")[0])):
+        def locate(self):
+            return tmp_path / "ext.py"
+
+    (tmp_path / "ext.py").write_text("import os  # not what was installed")
+    real = metadata.files
+
+    def files(name):
+        found = list(real(name))
+        for index, file in enumerate(found):
+            if str(file) == "msgpack/ext.py":
+                found[index] = Changed(file)
+                found[index].hash, found[index].dist = file.hash, file.dist
+        return found
+
+    monkeypatch.setattr(metadata, "files", files)
+    with pytest.raises(PackageError, match=r"msgpack/ext\.py is not the file that msgpack installed.*force-reinstall"):
+        build(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not IMPORTER.exists(), reason="Krita is not installed")
+def test_kritas_own_importer_takes_the_zip(plugin_zip, tmp_path):
+    done = subprocess.run([sys.executable, IMPORTER, plugin_zip, tmp_path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "Imported plugin: LayerFusion" in done.stdout
+    imported = {
+        path.relative_to(tmp_path / "pykrita").as_posix(): path.read_bytes()
+        for path in (tmp_path / "pykrita").rglob("*")
+        if path.is_file()
+    }
+    assert imported == contents(plugin_zip)
+
+
+def pythons():
+    """This Python, and every other that Krita bundles may have and this machine has."""
+    names = [sys.executable, *(shutil.which(f"python3.{minor}") for minor in range(10, 15))]
+    pyenv = [str(path) for path in sorted(Path.home().glob(".pyenv/versions/3.1[0-9].*/bin/python"))]
+    # pyenv's shims are commands that may well refuse to start a Python
+    return list(dict.fromkeys(name for name in [*names, *pyenv] if name and "shims" not in name))
+
+
+IMPORT = """
+import importlib.util, sys
+from pathlib import Path
+folder = Path(sys.argv[1])
+spec = importlib.util.spec_from_file_location(
+    "layerfusion", folder / "__init__.py", submodule_search_locations=[sys.argv[1]]
+)
+sys.modules["layerfusion"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["layerfusion"])
+import layerfusion.controller, layerfusion.link
+from layerfusion.bundled import WIRE
+from layerfusion.protocol.messages import Cancel
+cancel = Cancel(job="01234567-89ab-cdef-0123-456789abcdef")
+assert WIRE.decode(WIRE.encode(cancel)) == cancel
+print(sorted(set(sys.modules) & {"websockets", "msgpack"}))
+"""
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_it_runs_on_every_python_and_leaves_other_plugins_packages_alone(plugin_folder, python):
+    command = [python, "-I", "-c", IMPORT, plugin_folder / "layerfusion"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_file_is_python_3_10(plugin_folder):
+    for path in plugin_folder.rglob("*.py"):
+        ast.parse(path.read_text("utf-8"), path.name, feature_version=(3, 10))
+
+
+def test_the_types_of_the_assembled_plugin_hold(plugin_folder):
+    """Without the files that are Qt and Krita from top to bottom, whose types no package has."""
+    pytest.importorskip("pyright", reason="checked where pyright is installed")
+    names = ("controller", "interfaces", "images", "jobs", "launcher", "link")
+    settings = {
+        "include": [f"layerfusion/{name}.py" for name in names],
+        "pythonVersion": "3.10",
+        "typeCheckingMode": "standard",
+    }
+    (plugin_folder / "pyrightconfig.json").write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "pyright", "--project", plugin_folder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stdout
+
+
+# ---- install ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def krita(tmp_path, monkeypatch):
+    """A Krita that is closed and has never been started."""
+    monkeypatch.setattr(package, "krita_is_open", lambda: False)
+    return KritaFolders(tmp_path / "resources", tmp_path / "config" / "kritarc")
+
+
+def test_install_puts_the_plugin_in_place_and_switches_it_on(krita, plugin_zip, tmp_path):
+    done = install(krita, executable=tmp_path / "layerfusion")
+    pykrita = krita.resources / "pykrita"
+    files = {p.relative_to(pykrita).as_posix(): p.read_bytes() for p in pykrita.rglob("*") if p.is_file()}
+    assert json.loads(files.pop(package.INSTALLED)) == {"executable": str(tmp_path / "layerfusion")}
+    assert files == contents(plugin_zip)
+    assert done.folder == pykrita / "layerfusion"
+    assert krita.settings.read_text() == "[python]\nenable_layerfusion=true\n"
+    assert "switched on" in done.advice
+
+
+def test_install_over_an_older_one_leaves_nothing_of_it(krita):
+    old = krita.resources / "pykrita" / "layerfusion"
+    old.mkdir(parents=True)
+    (old / "gone.py").touch()
+    other = krita.resources / "pykrita" / "other"
+    other.mkdir()
+    install(krita)
+    assert not (old / "gone.py").exists()
+    assert sorted(path.name for path in old.parent.iterdir()) == ["layerfusion", "layerfusion.desktop", "other"]
+
+
+def test_install_replaces_a_link_and_not_what_it_points_to(krita, tmp_path):
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (checkout / "precious.py").touch()
+    (krita.resources / "pykrita").mkdir(parents=True)
+    (krita.resources / "pykrita" / "layerfusion").symlink_to(checkout)
+    install(krita)
+    assert [path.name for path in checkout.iterdir()] == ["precious.py"]
+    assert not (krita.resources / "pykrita" / "layerfusion").is_symlink()
+
+
+def test_an_open_krita_keeps_its_settings_and_the_clicks_are_told(krita, monkeypatch):
+    monkeypatch.setattr(package, "krita_is_open", lambda: True)
+    assert "Python Plugin Manager" in install(krita).advice
+    assert not krita.settings.exists()
+
+
+def test_an_enabled_plugin_needs_no_clicks(krita, monkeypatch):
+    install(krita)
+    monkeypatch.setattr(package, "krita_is_open", lambda: True)
+    before = krita.settings.read_bytes()
+    assert install(krita).advice == "Start Krita again to use it."
+    assert krita.settings.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made_is_an_os_error(krita):
+    krita.resources.write_text("a file, where the folder should be")
+    with pytest.raises(OSError, match="resources"):
+        install(krita)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "[python]\nenable_layerfusion=true\n"),
+        ("A=1", "A=1\n\n[python]\nenable_layerfusion=true\n"),
+        ("A=1\n[B]\nc=[x]\n", "A=1\n[B]\nc=[x]\n\n[python]\nenable_layerfusion=true\n"),
+        ("[python]", "[python]\nenable_layerfusion=true\n"),
+        ("[python]\nenable_x=true\n[z]\n", "[python]\nenable_layerfusion=true\nenable_x=true\n[z]\n"),
+        ("[python]\nenable_layerfusion=false\nb=2\n", "[python]\nenable_layerfusion=true\nb=2\n"),
+        ("[python]\r\nenable_layerfusion=false\r\nb=2\r\n", "[python]\r\nenable_layerfusion=true\r\nb=2\r\n"),
+        (
+            "[a]\nenable_layerfusion=false\n[python]\n",
+            "[a]\nenable_layerfusion=false\n[python]\nenable_layerfusion=true\n",
+        ),
+    ],
+)
+def test_switching_on_changes_one_line_of_the_settings(before, after):
+    assert enabled(before) == after
+    assert enabled(after) == after
+
+
+def test_bytes_of_the_settings_that_are_no_utf8_survive(krita):
+    krita.settings.parent.mkdir()
+    krita.settings.write_bytes(b"path=\xff\xfe\n")
+    install(krita)
+    assert krita.settings.read_bytes() == b"path=\xff\xfe\n\n[python]\nenable_layerfusion=true\n"
+
+
+def test_the_folders_are_those_of_each_platform(monkeypatch, tmp_path):
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert krita_folders("linux") == KritaFolders(tmp_path / ".local/share/krita", tmp_path / ".config/kritarc")
+    assert krita_folders("win32") == KritaFolders(
+        tmp_path / "AppData/Roaming/krita", tmp_path / "AppData/Local/kritarc"
+    )
+    assert krita_folders("darwin") == KritaFolders(
+        tmp_path / "Library/Application Support/krita", tmp_path / "Library/Preferences/kritarc"
+    )
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("APPDATA", str(tmp_path / "roaming"))
+    assert krita_folders("linux").resources == tmp_path / "data/krita"
+    assert krita_folders("win32").resources == tmp_path / "roaming/krita"
