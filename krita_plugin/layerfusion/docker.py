@@ -82,6 +82,7 @@ class Docker(DockWidget):
         box = QtWidgets.QMessageBox(self)
         box.setIcon(QtWidgets.QMessageBox.Icon.Question)
         box.setWindowTitle(TITLE)
+        box.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # names of layers are not markup
         box.setText(question)
         yes = box.addButton(accept, QtWidgets.QMessageBox.ButtonRole.AcceptRole)
         box.addButton(QtWidgets.QMessageBox.StandardButton.Cancel)
@@ -198,6 +199,7 @@ class Docker(DockWidget):
         self._model = QtWidgets.QComboBox()
         self._model.activated.connect(self._guarded(self._show_model))
         self._model_box = _labelled("Model", self._model)
+        self._model_box.setVisible(False)  # until a server offers a choice
         more = (_labelled("Negative", self._negative), _labelled("Together", self._blended), self._model_box)
         return _box(
             _labelled("Foreground", self._foreground), _labelled("Background", self._background), Fold("More", more)
@@ -231,6 +233,7 @@ class Docker(DockWidget):
         self._busy = False
         self._job_words = QtWidgets.QLabel()
         self._job_words.setWordWrap(True)
+        self._job_words.setTextFormat(QtCore.Qt.TextFormat.PlainText)
         self._bar = QtWidgets.QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.setFixedHeight(8)

@@ -252,7 +252,9 @@ class Document:
             record = json.loads(data)
         except ValueError:
             return None
-        return record if isinstance(record, dict) and isinstance(record.get("layers"), dict) else None
+        if not isinstance(record, dict) or not isinstance(record.get("layers"), dict):
+            return None  # the file may come from anybody
+        return record if isinstance(record.get("made"), (int, float)) else None
 
     def _own_group(self, node: Any | None) -> Any | None:
         """The innermost group made by this plugin that `node` is, or lies in."""
@@ -265,7 +267,7 @@ class Document:
     def _last_group(self) -> Any | None:
         """Of the groups this plugin made and the artist still has, the youngest."""
         made = [
-            (float(record.get("made", 0)), node)
+            (record["made"], node)
             for node in _walk(self._document.rootNode())
             if node.type() == "grouplayer" and (record := self._record(node)) is not None
         ]

@@ -30,7 +30,7 @@ def test_the_zip_is_named_by_the_version_and_small(plugin_zip):
 def test_the_plugin_tells_the_server_its_version(plugin):
     from layerfusion.link import VERSION
 
-    assert VERSION == metadata.version("layerfusion")
+    assert metadata.version("layerfusion") == VERSION
 
 
 def test_the_same_installation_gives_the_same_bytes(plugin_zip, tmp_path):

@@ -54,7 +54,7 @@ def show_window():
     docker().raise_()
     window = Krita.instance().activeWindow().qwindow()
     window.resizeDocks([docker()], [320], Qt.Horizontal)
-    window.resizeDocks([docker()], [620], Qt.Vertical)
+    window.resizeDocks([docker()], [560], Qt.Vertical)
     yield from pause(0.5)
 
 

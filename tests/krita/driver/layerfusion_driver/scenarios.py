@@ -80,18 +80,21 @@ def refuse_without_a_document(folder):
 
 def draw_two_prompts(folder):
     document = yield from new_document("Sketch")
+    Krita.instance().activeWindow().activeView().canvas().setZoomLevel(2.0)
     seed(1234)
     tool("Keep this seed").click()
     set_steps(0)
     press("Generate")
-    seen, previews = [], []
+    seen, previews, last_step = [], [], None
     yield from wait_until(lambda: progress() is not None)
     while busy():
+        last_step = last_step or (time.monotonic() if says("Drawing 20 of 20") else None)
         seen += [text for text in docker_texts() if " of " in text and text not in seen]
         if preview_size() and not previews:
             previews.append(preview_size())
             yield from photograph(folder / "drawing.png")
         yield from pause(0.03)
+    in_place = time.monotonic()
     yield from pause(0.5)
     group = document.rootNode().childNodes()[-1]
     annotations = [key for key in document.annotationTypes() if key.startswith("layerfusion/")]
@@ -99,6 +102,7 @@ def draw_two_prompts(folder):
         "texts": docker_texts(),
         "progress": seen,
         "previews": previews,
+        "in place after the last step": last_step and in_place - last_step,
         "tree": tree(document),
         "layer list": layer_list(),
         "group": group.name(),
