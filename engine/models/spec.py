@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import BrokenModel
-from engine.geometry import Size
+from engine.geometry import Size, working_size
 from engine.request import FusionSettings
 
 SAMPLERS = ("euler", "ddim", "dpmpp_2m", "unipc")
@@ -83,8 +83,6 @@ class ModelSpec:
         """What the user must know before they judge the picture; empty if there is nothing to say."""
         if not self.demo:
             return ""
-        from engine.geometry import working_size
-
         working = working_size(size, stride=self.stride, native_area=self.native_area).working
         enlarged = " and enlarged" if working.area < size.area else ""
         return f"{self.title}, drawn at {working} px{enlarged}"
