@@ -18,7 +18,7 @@ from typing import Any, NoReturn, get_args
 from engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
 from engine.geometry import Size
 from engine.request import MAX_FOREGROUNDS, HarmonyMode
-from server.commands import doctor, export, generate, models, plugin, serve
+from server.commands import doctor, export, generate, models, plugin, serve, train
 from server.console import CommandError, UsageError, be_forgiving, say
 
 _WRONG_INPUT = (InvalidRequest, FileError, UnknownModel)
@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.set_defaults(run=export.run)
     _add_serve(commands)
     _add_plugin(commands)
+    _add_train(commands)
     for name, run, what in (
         ("models", models.run, "list the models this machine has"),
         ("doctor", doctor.run, "check the installation and say what would make it faster"),
@@ -146,3 +147,21 @@ def _size(text: str) -> Size:
     if match is None:
         raise argparse.ArgumentTypeError(f"“{text}” is no size; write width x height, for example 512x512")
     return Size(int(match[1]), int(match[2]))
+
+
+def _add_train(commands: Any) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train the embedded model anew (needs the extra `train`)",
+        description="Run one stage of the embedded model's training, or go on with it. Stages, in order: dataset, vae, "
+        "latents, unet, transparency, deltas, decoder, export; beside them recogniser and measure.",
+    )
+    parser.set_defaults(run=train.run)
+    add = parser.add_argument
+    add("stage", metavar="STAGE", help="which")
+    add("--folder", metavar="DIR", default="training", help="where everything goes (default: training)")
+    add("--sprites", metavar="DIR", help="the unpacked sprite packages; dataset and measure need them")
+    add("--minutes", metavar="M", type=float, help="of training in all, earlier runs included (default: the stage's)")
+    add("--from", dest="start", metavar="CARD", help="model.json to start from (default: the embedded model's)")
+    add("--device", metavar="D", default="cpu", help="cpu, cuda or mps (default: cpu)")
+    add("--pairs", metavar="N", type=int, default=120, help="pairs that measure draws (default: 120)")

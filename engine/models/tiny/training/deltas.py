@@ -1,0 +1,146 @@
+"""Stage `deltas`: the low-rank change of the attention projections that makes the base model draw transparent objects.
+
+The base model draws an object before a backdrop of some colour; with the deltas it draws it padded with mid-grey, its
+alpha hidden in the latents. Nothing but attn1 and attn2's to_q, to_k, to_v and to_out.0 may change (design of the
+method: the deltas act on some rows of a batch only).
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from PIL import Image
+from torch import Tensor, nn
+from transformers import CLIPTokenizer
+
+from engine.models.tiny.training.dataset import Examples
+from engine.models.tiny.training.latents import Latents
+from engine.models.tiny.training.loop import Stage
+from engine.models.tiny.training.optimisers import optimisers_for
+from engine.models.tiny.training.prediction import NoiseSchedule, encode_text, predict, sample
+from engine.models.tiny.training.sheets import contact_sheet, over_checks
+from engine.models.tiny.training.unet import UNPROMPTED
+from engine.models.tiny.training.wordpieces import token_ids
+from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
+
+RANK = 64
+BATCH = 48
+_PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
+
+_SHEET = ("a red apple", "a dog", "a penguin", "a blue car", "a castle", "a guitar", "an owl", "a balloon")
+_SHEET_TRANSLUCENT = ("a glass of water", "a green bottle", "a blue bottle", "a soap bubble", "smoke", "a crab")
+
+
+class LowRankDelta(nn.Module):
+    """up @ down beside one linear layer."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        rank = min(RANK, linear.in_features, linear.out_features)
+        self.lora_A = nn.Linear(linear.in_features, rank, bias=False)
+        self.lora_B = nn.Linear(rank, linear.out_features, bias=False)
+        nn.init.zeros_(self.lora_B.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.lora_B(self.lora_A(x))
+
+
+def fresh_deltas(unet: UNet2DConditionModel) -> nn.ModuleDict:
+    """Deltas that change nothing yet, by projection name, with `/` for `.`."""
+    found = {}
+    for name, module in unet.named_modules():
+        if name.endswith(_PROJECTIONS) and (".attn1." in name or ".attn2." in name):
+            found[name.replace(".", "/")] = LowRankDelta(cast(nn.Linear, module))
+    return nn.ModuleDict(found)
+
+
+def hook(unet: UNet2DConditionModel, deltas: nn.ModuleDict) -> list[Any]:
+    """Add the deltas to every row until the returned handles are removed."""
+
+    def adding(delta: nn.Module) -> Any:
+        return lambda _module, inputs, output: output + delta(inputs[0])
+
+    named = dict(unet.named_modules())
+    return [named[key.replace("/", ".")].register_forward_hook(adding(delta)) for key, delta in deltas.items()]
+
+
+def state_of(deltas: nn.ModuleDict) -> dict[str, Tensor]:
+    """As the engine's loader reads them: `<module>.<projection>.lora_{A,B}.weight`."""
+    return {key.replace("/", "."): value.detach().cpu().contiguous() for key, value in deltas.state_dict().items()}
+
+
+class DeltasStage(Stage):
+    """Train the deltas on a frozen UNet.
+
+    Args:
+        unet, encoders, tokenizer: frozen.
+        transparency: the trained encoder and decoder.
+        vae: for the sheets.
+        data: the training set.
+        latents: its latents; only the foregrounds' are used.
+    """
+
+    name = "deltas"
+    hold = 0.3
+
+    @torch.no_grad()
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        encoders: tuple[nn.Module, nn.Module],
+        tokenizer: CLIPTokenizer,
+        transparency: tuple[CompactTransparentEncoder, CompactTransparentDecoder],
+        vae: AutoencoderKL,
+        data: Examples,
+        latents: Latents,
+    ) -> None:
+        self.network = self.deltas = fresh_deltas(unet)
+        self.device = unet.device
+        self._unet, self._vae, self._decoder = unet.requires_grad_(False).eval(), vae, transparency[1]
+        hook(unet, self.deltas)
+        self.optimisers = optimisers_for(self.deltas, lr=2e-3, matrices=False)
+        self._noise = NoiseSchedule()
+
+        rows, parts = latents.rows["foreground"].numpy(), []
+        for place in range(0, len(rows), 64):
+            rgba = torch.from_numpy(data.foreground[rows[place : place + 64]].astype(np.float32) / 255)
+            rgba = rgba.permute(0, 3, 1, 2).to(self.device)
+            padded = (rgba[:, :3] * 2 - 1) * rgba[:, 3:]
+            parts.append(transparency[0](torch.cat([padded, rgba[:, 3:] * 2 - 1], dim=1)).cpu())
+        self._latents = latents.latents["foreground"] + torch.cat(parts)
+
+        def encoded(prompts: list[str]) -> tuple[Tensor, Tensor]:
+            return encode_text(encoders, token_ids(tokenizer, prompts).to(self.device))
+
+        known = list(dict.fromkeys(latents.captions["foreground"]))
+        self._rows = torch.tensor([known.index(caption) for caption in latents.captions["foreground"]])
+        chunks = [encoded(known[place : place + 64]) for place in range(0, len(known), 64)]
+        self._hidden, self._pooled = (torch.cat(part) for part in zip(*chunks, strict=True))
+        self._empty = encoded([""])
+        self._shown = [encoded(list(_SHEET)), encoded(list(_SHEET_TRANSLUCENT))]
+
+    def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
+        places = torch.from_numpy(rng.integers(0, len(self._latents), BATCH))
+        hidden, pooled = self._hidden[self._rows[places]], self._pooled[self._rows[places]]
+        left_out = torch.from_numpy(rng.random(BATCH) < UNPROMPTED).to(self.device)
+        hidden = torch.where(left_out[:, None, None], self._empty[0], hidden)
+        pooled = torch.where(left_out[:, None], self._empty[1], pooled)
+        timesteps, noised, v = self._noise.noised(self._latents[places].to(self.device), generator)
+        loss = (predict(self._unet, noised, timesteps, hidden, pooled) - v).square().mean()
+        return loss, {}, BATCH
+
+    def sheet(self) -> Image.Image:
+        """Foregrounds over a chequerboard, and their alpha."""
+        scale = float(self._vae.config["scaling_factor"])
+        rows = []
+        for hidden, pooled in self._shown:
+            latents = sample(self._unet, hidden, pooled, self._empty)
+            rgb = cast(Tensor, self._vae.decode(latents / scale).sample).clamp(-1, 1)  # type: ignore[union-attr]
+            colours, logits = self._decoder(rgb, latents)
+            found = torch.cat([(colours.clamp(-1, 1) + 1) / 2, logits.sigmoid()], dim=1).permute(0, 2, 3, 1)
+            rgba = found.cpu().numpy()
+            rows += [over_checks(rgba), np.repeat(rgba[..., 3:] * 2 - 1, 3, axis=-1)]
+        return contact_sheet(rows)

@@ -1,0 +1,74 @@
+"""The trained parts as the product ships them: diffusers' SDXL layout, fp16 safetensors, and the card's JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from safetensors.torch import save_file
+from torch import nn
+from transformers import CLIPTokenizer
+
+from engine.models.tiny.training.deltas import state_of
+from engine.models.tiny.training.prediction import NOISE_SCHEDULE
+from engine.models.tiny.training.vocabulary import OUTDOOR, TIMES, backgrounds, names, with_article
+
+LARGEST = 25_000_000
+"""Bytes the whole export may take."""
+
+
+def export(
+    folder: Path,
+    *,
+    unet: UNet2DConditionModel,
+    encoders: tuple[nn.Module, nn.Module],
+    tokenizer: CLIPTokenizer,
+    vae: AutoencoderKL,
+    transparency: tuple[nn.Module, nn.Module],
+    deltas: nn.ModuleDict,
+) -> int:
+    """Write every part and return the bytes they take together."""
+    pipeline = StableDiffusionXLPipeline(
+        vae=vae,
+        text_encoder=encoders[0],  # type: ignore[arg-type]
+        text_encoder_2=encoders[1],  # type: ignore[arg-type]
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        unet=unet,
+        scheduler=EulerDiscreteScheduler(**NOISE_SCHEDULE),  # type: ignore[arg-type]
+        force_zeros_for_empty_prompt=False,
+        add_watermarker=False,
+    )
+    pipeline.to(torch.float16).save_pretrained(str(folder))
+    for name in ("tokenizer", "tokenizer_2"):
+        tokenizer.save_pretrained(str(folder / name))
+    _save(folder / "foreground_deltas.safetensors", state_of(deltas))
+    parts = {"encoder": transparency[0], "decoder": transparency[1]}
+    state = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
+    _save(folder / "transparent_vae.safetensors", state)
+    for config in folder.rglob("config.json"):
+        values = json.loads(config.read_text(encoding="utf-8"))
+        values.pop("_name_or_path", None)
+        config.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def write_vocabulary(card: Path) -> None:
+    """Bring the card's list of what the model knows up to date."""
+    values: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
+    times = [time for captions in TIMES.values() for time in captions]
+    outdoor = {f"{place} {time}" for place in OUTDOOR.values() for time in times}
+    values["vocabulary"] = {
+        "objects": [with_article(name) for name in names(held_out=True)],
+        "places": list(OUTDOOR.values()),
+        "times (after a place)": times,
+        "other scenes": [scene for scene in backgrounds() if scene not in outdoor],
+    }
+    card.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _save(file: Path, state: dict[str, torch.Tensor]) -> None:
+    save_file({key: value.half().contiguous() for key, value in state.items()}, str(file), metadata={"format": "pt"})

@@ -1,0 +1,83 @@
+"""Stage `latents`: every picture through the VAE once, so that the UNet's training need not wait for it.
+
+The file holds, kind by kind, latents float16 (N, 4, 16, 16) in the UNet's scale, and beside it a caption a row.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from engine.errors import InvalidRequest
+from engine.models.tiny.training.dataset import Examples
+
+SHARES = {"composite": 1.0, "studio": 0.6, "foreground": 0.4, "background": 0.25}
+"""How much of the training set is encoded, a kind; backgrounds repeat themselves soonest."""
+
+_CAPTION = {"foreground": 0, "studio": 0, "background": 1, "composite": 2}
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Encoded pictures.
+
+    Attributes:
+        latents: kind -> (N, 4, h, w).
+        captions: kind -> N captions.
+        rows: kind -> (N,) int64, which example of the training set each is.
+    """
+
+    latents: dict[str, Tensor]
+    captions: dict[str, list[str]]
+    rows: dict[str, Tensor]
+
+
+@torch.inference_mode()
+def encode_all(vae: AutoencoderKL, data: Examples, file: Path, shares: dict[str, float] = SHARES) -> None:
+    """Encode the training set; foregrounds over mid-grey."""
+    scale = float(vae.config["scaling_factor"])
+    tensors: dict[str, Tensor] = {}
+    captions: dict[str, list[str]] = {}
+    for kind, share in shares.items():
+        rows = np.linspace(0, len(data) - 1, int(len(data) * share)).astype(np.int64)
+        parts = []
+        for batch in tqdm(np.array_split(rows, -(-len(rows) // 8)), desc=kind, mininterval=10):
+            pictures = torch.from_numpy(pictures_of(data, kind, batch)).permute(0, 3, 1, 2).contiguous()
+            parts.append(vae.encode(pictures.to(vae.device)).latent_dist.mean.cpu() * scale)  # type: ignore[union-attr]
+        tensors[kind] = torch.cat(parts).half().contiguous()
+        tensors[f"{kind}.rows"] = torch.from_numpy(rows)
+        captions[kind] = [data.facts[int(row)]["captions"][_CAPTION[kind]] for row in rows]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, str(file), metadata={"captions": json.dumps(captions)})
+
+
+def pictures_of(data: Examples, kind: str, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+    """(n, H, W, 3), -1..1."""
+    if kind == "foreground":
+        return data.on_grey(rows)
+    return getattr(data, kind)[rows].astype(np.float32) / 127.5 - 1
+
+
+def load_latents(file: Path) -> Latents:
+    """Read what `encode_all` wrote.
+
+    Raises:
+        InvalidRequest: it is not there.
+    """
+    if not file.exists():
+        raise InvalidRequest(f"{file} is missing.", "Run `layerfusion train latents` first.")
+    with safe_open(str(file), framework="pt") as opened:
+        captions = json.loads(opened.metadata()["captions"])
+        latents = {kind: opened.get_tensor(kind).float() for kind in captions}
+        rows = {kind: opened.get_tensor(f"{kind}.rows") for kind in captions}
+    return Latents(latents, captions, rows)

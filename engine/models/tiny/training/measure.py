@@ -1,0 +1,373 @@
+"""Measure the shipped model: what it draws, named by the recogniser; its alpha; its masks; its time.
+
+Objects and scenes are paired as training never pairs them, and colours appear that it never shows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionXLPipeline
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from engine.diffusion.conditioning import encode_prompts
+from engine.events import Finished
+from engine.geometry import Size
+from engine.inspection import MaskRecord
+from engine.layers import LayerStack, Role
+from engine.models.loading import ModelBundle, load_model
+from engine.models.spec import ModelSpec
+from engine.models.tiny.training.dataset import Examples
+from engine.models.tiny.training.figures import (
+    aligned,
+    auc,
+    border_mean,
+    pooled,
+    soft_iou,
+    stray,
+    translucency,
+)
+from engine.models.tiny.training.latents import pictures_of
+from engine.models.tiny.training.prediction import sample
+from engine.models.tiny.training.recogniser import Recogniser, scene_of
+from engine.models.tiny.training.sprites import SpriteLibrary
+from engine.models.tiny.training.vae import psnr, round_trip
+from engine.models.tiny.training.vocabulary import (
+    KINDS,
+    OUTDOOR,
+    SINGLE,
+    STUDIOS,
+    TIMES,
+    TRANSLUCENT,
+    WALLS,
+    is_held_out,
+    names,
+    with_article,
+)
+from engine.pipeline import LayerFusionPipeline
+from engine.request import Generated, GenerationRequest
+
+
+@dataclass(frozen=True)
+class Item:
+    """One pair to draw."""
+
+    name: str
+    scene: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What came of it: uint8 (H, W, 4), the masks, and the seconds it took."""
+
+    item: Item
+    foreground: NDArray[np.uint8]
+    background: NDArray[np.uint8]
+    blended: NDArray[np.uint8]
+    masks: MaskRecord
+    seconds: float
+
+
+def held_out_items(count: int, seed: int) -> list[Item]:
+    """Pairs of every object in turn with a scene it is never trained with; held-out colours with any scene."""
+    rng = np.random.default_rng(seed)
+    shown, items = set(names(held_out=False)), []
+    while len(items) < count:
+        for name in names(held_out=True):
+            kinds = [kind for kind in KINDS if name not in shown or is_held_out(name, kind)]
+            if kinds and len(items) < count:
+                items.append(Item(name, _caption(rng, str(rng.choice(kinds))), seed + len(items)))
+    return items
+
+
+def _caption(rng: np.random.Generator, kind: str) -> str:
+    if kind in OUTDOOR:
+        return f"{OUTDOOR[kind]} {TIMES[str(rng.choice(list(TIMES)))][0]}"
+    if kind == "room":
+        return f"a room with a {rng.choice(WALLS)} wall"
+    if kind == "studio":
+        hue = str(rng.choice(STUDIOS))
+        return f"{'an' if hue[0] in 'aeiou' else 'a'} {hue} studio background"
+    return str(rng.choice(SINGLE[kind]))
+
+
+def draw(spec: ModelSpec, items: list[Item]) -> Iterator[Drawn]:
+    """Draw every item with the product's own pipeline and the model's defaults, at its native size."""
+    pipeline = LayerFusionPipeline(spec)
+    size = Size(spec.native_size, spec.native_size)
+    for place, item in enumerate(tqdm([items[0], *items], desc="drawing", mininterval=10)):
+        record, started = MaskRecord(), time.monotonic()
+        request = GenerationRequest(
+            size=size,
+            foregrounds=(Generated(prompt=with_article(item.name)),),
+            background=Generated(prompt=item.scene),
+            seed=item.seed,
+            model=spec.name,
+        )
+        stack: LayerStack | None = None
+        for event in pipeline.generate(request, record=record):
+            if isinstance(event, Finished):
+                stack = event.stack
+        assert stack is not None
+        if place == 0:
+            continue  # the first run reads the weights
+
+        def pixels(role: Role, stack: LayerStack = stack) -> NDArray[np.uint8]:
+            return next(layer.pixels for layer in stack.layers if layer.role is role)
+
+        seconds = time.monotonic() - started
+        yield Drawn(item, pixels(Role.FOREGROUND), pixels(Role.BACKGROUND), pixels(Role.BLENDED), record, seconds)
+
+
+def measure(
+    spec: ModelSpec,
+    recogniser: Recogniser,
+    test: Examples,
+    sprites: SpriteLibrary,
+    *,
+    count: int,
+    seed: int = 5000,
+) -> tuple[dict[str, Any], Image.Image]:
+    """Every figure of the model card.
+
+    Args:
+        test: held-out examples, for the VAE and the recogniser's ceilings.
+        count: pairs to draw.
+
+    Returns:
+        figures by name, and a sheet of what was drawn.
+    """
+    drawn = list(draw(spec, held_out_items(count, seed)))
+    bundle = load_model(spec)
+    figures: dict[str, Any] = {"pairs": count, "seed": seed}
+    with torch.inference_mode():
+        figures |= _vae(bundle, test)
+        figures |= _ceilings(bundle, recogniser, test)
+        figures |= _named(recogniser, drawn)
+        figures |= _alpha(drawn, sprites)
+        figures |= _masks(drawn)
+        figures |= _deltas(bundle, sprites, seed)
+        figures |= _seconds(spec, drawn)
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in figures.items()}, _sheet(
+        drawn
+    )
+
+
+def _vae(bundle: ModelBundle, test: Examples, count: int = 256) -> dict[str, float]:
+    rows = np.arange(min(count, len(test)))
+    found = {}
+    for kind in ("composite", "background", "foreground"):
+        pictures = pictures_of(test, kind, rows)
+        found[f"vae_psnr_{kind}"] = psnr(round_trip(bundle.vae, pictures), pictures)
+    return found
+
+
+def _ceilings(bundle: ModelBundle, recogniser: Recogniser, test: Examples) -> dict[str, float]:
+    """The recogniser on pictures it has not seen, and on what the VAE makes of them."""
+    rows = np.arange(min(400, len(test)))
+    things = [test.facts[row]["names"][0] for row in rows]
+    scenes = [scene_of(test.facts[row]["captions"][1]) for row in rows]
+    found = {}
+    for suffix, through in (("sprites", False), ("round_trips", True)):
+
+        def seen(kind: str, through: bool = through) -> NDArray[np.float32]:
+            pictures = pictures_of(test, kind, rows)
+            return round_trip(bundle.vae, pictures) if through else pictures
+
+        found[f"ceiling_foreground_{suffix}"] = _share(recogniser.name_objects(seen("foreground")), things)
+        found[f"ceiling_composite_{suffix}"] = _share(recogniser.name_objects(seen("composite")), things)
+        found[f"ceiling_scene_{suffix}"] = _share(recogniser.name_scenes(seen("background")), scenes)
+    return found
+
+
+def _named(recogniser: Recogniser, drawn: list[Drawn]) -> dict[str, Any]:
+    things = [one.item.name for one in drawn]
+    called = recogniser.name_objects(np.stack([_on_grey(one.foreground) for one in drawn]))
+    placed = recogniser.name_scenes(np.stack([_rgb(one.background) for one in drawn]))
+    whole = recogniser.name_objects(np.stack([_rgb(one.blended) for one in drawn]))
+    wanted = [scene_of(one.item.scene) for one in drawn]
+    unseen = [thing not in set(names(held_out=False)) for thing in things]
+    hues = [a == b for a, b, new in zip(called, things, unseen, strict=True) if new]
+    return {
+        "foreground_named": _share(called, things),
+        "scene_named": _share(placed, wanted),
+        "blended_object_named": _share(whole, things),
+        "held_out_colours_named": float(np.mean(hues)) if hues else float("nan"),
+        "foregrounds_mistaken": _mistakes(things, called),
+        "scenes_mistaken": _mistakes(wanted, placed),
+        "blended_mistaken": _mistakes(things, whole),
+    }
+
+
+def _alpha(drawn: list[Drawn], sprites: SpriteLibrary) -> dict[str, float]:
+    planes = [one.foreground[..., 3] / 255.0 for one in drawn]
+    coverage = [float(plane.mean()) for plane in planes]
+    seen = [
+        (one.item.name, translucency(_true_alpha(sprites, one.item.name), plane))
+        for one, plane in zip(drawn, planes, strict=True)
+        if one.item.name in TRANSLUCENT
+    ]
+    solid = [
+        (plane, aligned(_true_alpha(sprites, one.item.name), plane))
+        for one, plane in zip(drawn, planes, strict=True)
+        if one.item.name not in TRANSLUCENT
+    ]
+    return {
+        "stray_alpha": float(np.mean([stray(plane) for plane in planes])),
+        "stray_alpha_worst": float(np.max([stray(plane) for plane in planes])),
+        "coverage_within_5_70": float(np.mean([0.05 <= share <= 0.7 for share in coverage])),
+        "border_alpha": float(np.mean([border_mean(plane) for plane in planes])),
+        "alpha_iou_with_sprite": float(np.mean([soft_iou(a, b) if b is not None else 0.0 for a, b in solid])),
+        "translucent_correlation": float(np.mean([one[1][0] for one in seen])) if seen else float("nan"),
+        "translucent_mean_error": float(np.mean([one[1][1] for one in seen])) if seen else float("nan"),
+    }
+
+
+def _masks(drawn: list[Drawn]) -> dict[str, float]:
+    run: dict[str, list[float]] = {"structure": [], "content": [], "soft": []}
+    late, overlap, late_overlap = [], [], []
+    for one in drawn:
+        alpha = one.foreground[..., 3] / 255.0
+        figure = one.masks.figure_step()
+        for step in one.masks.steps:
+            truth = pooled(alpha, step.soft.shape)  # type: ignore[arg-type]
+            for key in run:
+                run[key].append(auc(getattr(step, key), truth))
+            overlap.append(soft_iou(step.soft, truth))
+            if step is figure:
+                late.append(auc(step.soft, truth))
+                late_overlap.append(overlap[-1])
+    return {
+        **{f"mask_auc_{key}": float(np.nanmean(values)) for key, values in run.items()},
+        "mask_auc_at_0.8T": float(np.nanmean(late)),
+        "mask_soft_iou": float(np.mean(overlap)),
+        "mask_soft_iou_at_0.8T": float(np.mean(late_overlap)),
+    }
+
+
+def _deltas(bundle: ModelBundle, sprites: SpriteLibrary, seed: int, count: int = 48) -> dict[str, float]:
+    """The same noise with and without the foreground deltas, uncoupled."""
+    solid = [name for name in names(held_out=False) if name not in TRANSLUCENT]
+    chosen = [solid[index] for index in np.linspace(0, len(solid) - 1, count).astype(int)]
+    with _hooked(bundle):
+        on = _foregrounds(bundle, chosen, seed)
+    off = _foregrounds(bundle, chosen, seed)
+    border_on, border_off = ([border_mean(alpha) for _, alpha in part] for part in (on, off))
+    chroma_on, chroma_off = ([border_mean(np.abs(rgb).max(axis=-1)) for rgb, _ in part] for part in (on, off))
+    matters = [a > 0.3 or c >= 5 * d for a, c, d in zip(border_off, chroma_off, chroma_on, strict=True)]
+
+    def overlap(part: list[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> float:
+        found = []
+        for name, (_, alpha) in zip(chosen, part, strict=True):
+            truth = aligned(_true_alpha(sprites, name), alpha)
+            found.append(soft_iou(alpha, truth) if truth is not None else 0.0)
+        return float(np.mean(found))
+
+    return {
+        "deltas_on_border_alpha": float(np.mean(border_on)),
+        "deltas_on_border_alpha_below_0.02": float(np.mean([value < 0.02 for value in border_on])),
+        "deltas_off_border_alpha": float(np.mean(border_off)),
+        "deltas_matter": float(np.mean(matters)),
+        "deltas_on_alpha_iou": overlap(on),
+        "deltas_off_alpha_iou": overlap(off),
+    }
+
+
+@contextmanager
+def _hooked(bundle: ModelBundle) -> Iterator[None]:
+    """The deltas on every row."""
+    named = dict(bundle.unet.named_modules())
+    handles = []
+    for module, projections in bundle.deltas.items():
+        for name, delta in projections.items():
+            handles.append(
+                named[f"{module}.{name}"].register_forward_hook(lambda _m, i, out, delta=delta: out + delta(i[0]))
+            )
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _foregrounds(
+    bundle: ModelBundle, chosen: list[str], seed: int
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """What the foreground stream alone draws: the opaque picture (H, W, 3), -1..1, and alpha (H, W), 0-1."""
+    words, empty = encode_prompts(bundle, [with_article(name) for name in chosen]), encode_prompts(bundle, [""])
+    latents = sample(bundle.unet, words.embeddings, words.pooled, (empty.embeddings, empty.pooled), seed=seed)
+    scale = float(bundle.vae.config["scaling_factor"])
+    found = []
+    for one in latents.split(8):
+        rgb = cast(Tensor, bundle.vae.decode(one / scale).sample).clamp(-1, 1)  # type: ignore[union-attr]
+        _, logits = bundle.decoder(rgb, one)
+        pictures = rgb.permute(0, 2, 3, 1).numpy()
+        found += list(zip(pictures, logits.sigmoid()[:, 0].numpy(), strict=True))
+    return found
+
+
+def _seconds(spec: ModelSpec, drawn: list[Drawn]) -> dict[str, float]:
+    """A warm job, and one picture of the stock pipeline in the same process."""
+    stock = StableDiffusionXLPipeline.from_pretrained(
+        str(spec.folder), torch_dtype=torch.float32, add_watermarker=False, local_files_only=True
+    )
+    stock.set_progress_bar_config(disable=True)
+    taken = []
+    for seed in range(4):
+        started = time.monotonic()
+        stock(
+            prompt="a red apple on a beach at sunset",
+            height=spec.native_size,
+            width=spec.native_size,
+            num_inference_steps=spec.defaults.steps,
+            guidance_scale=spec.defaults.guidance_scale,
+            guidance_rescale=spec.defaults.guidance_rescale,
+            generator=torch.Generator().manual_seed(seed),
+        )
+        taken.append(time.monotonic() - started)
+    job, one = float(np.median([entry.seconds for entry in drawn])), float(np.median(taken[1:]))
+    return {"seconds_per_job": job, "stock_seconds_per_picture": one, "job_to_stock": job / one}
+
+
+def _true_alpha(sprites: SpriteLibrary, name: str) -> NDArray[np.float32]:
+    return np.asarray(sprites.get(name).getchannel("A"), np.float32) / 255
+
+
+def _on_grey(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
+    unit = rgba.astype(np.float32) / 255
+    return (unit[..., :3] * 2 - 1) * unit[..., 3:]
+
+
+def _rgb(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return rgba[..., :3].astype(np.float32) / 127.5 - 1
+
+
+def _share(found: list[str], wanted: list[str]) -> float:
+    return float(np.mean([a == b for a, b in zip(found, wanted, strict=True)]))
+
+
+def _mistakes(wanted: list[str], found: list[str]) -> list[str]:
+    return [f"{a} taken for {b}" for a, b in zip(wanted, found, strict=True) if a != b]
+
+
+def _sheet(drawn: list[Drawn], columns: int = 12, rows: int = 4) -> Image.Image:
+    """Foreground over a chequerboard, background and blended, a column a pair."""
+    from engine.models.tiny.training.sheets import contact_sheet, over_checks
+
+    shown: list[NDArray[np.float32]] = []
+    for start in range(0, min(len(drawn), columns * rows), columns):
+        part = drawn[start : start + columns]
+        shown.append(over_checks(np.stack([one.foreground for one in part]).astype(np.float32) / 255))
+        shown.append(np.stack([_rgb(one.background) for one in part]))
+        shown.append(np.stack([_rgb(one.blended) for one in part]))
+    return contact_sheet(shown)

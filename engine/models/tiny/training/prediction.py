@@ -1,0 +1,87 @@
+"""What UNet and deltas learn: v-prediction under zero terminal SNR, and how a network's answer is drawn out of it."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from torch import Tensor, nn
+
+NOISE_SCHEDULE = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "prediction_type": "v_prediction",
+    "rescale_betas_zero_snr": True,
+    "timestep_spacing": "trailing",
+}
+SIZE_IDS = (128.0, 128.0, 0.0, 0.0, 128.0, 128.0)
+
+
+class NoiseSchedule:
+    """Training noise levels, timesteps stratified over the batch."""
+
+    def __init__(self) -> None:
+        self._kept: Tensor = DDIMScheduler(**NOISE_SCHEDULE).alphas_cumprod  # type: ignore[arg-type]
+
+    def noised(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Noise a batch (B, 4, h, w).
+
+        Returns:
+            timesteps (B,), noised latents, and the v a perfect model would predict.
+        """
+        count = len(clean)
+        places = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+        timesteps = (places * 1000).long().clamp(0, 999)
+        kept = self._kept[timesteps].view(-1, 1, 1, 1)
+        noise = torch.randn(clean.shape, generator=generator)
+        a, b = kept.sqrt().to(clean), (1 - kept).sqrt().to(clean)
+        noise = noise.to(clean)
+        return timesteps.to(clean.device), a * clean + b * noise, a * noise - b * clean
+
+
+def encode_text(encoders: tuple[nn.Module, nn.Module], tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, L) -> hidden states (B, L, 256) and pooled (B, 128), as SDXL reads its two encoders."""
+    first = encoders[0](tokens, output_hidden_states=True)
+    second = encoders[1](tokens, output_hidden_states=True)
+    return torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1), second.text_embeds
+
+
+def predict(unet: UNet2DConditionModel, latents: Tensor, timesteps: Tensor, hidden: Tensor, pooled: Tensor) -> Tensor:
+    """The UNet's answer, (B, 4, h, w)."""
+    sizes = torch.tensor([SIZE_IDS] * len(latents), device=latents.device)
+    return unet(
+        latents,
+        timesteps,
+        encoder_hidden_states=hidden,
+        added_cond_kwargs={"text_embeds": pooled, "time_ids": sizes},
+        return_dict=False,
+    )[0]
+
+
+def sample(
+    unet: UNet2DConditionModel,
+    hidden: Tensor,
+    pooled: Tensor,
+    empty: tuple[Tensor, Tensor],
+    *,
+    seed: int = 0,
+    steps: int = 20,
+    guidance: float = 4.0,
+    rescale: float = 0.5,
+) -> Tensor:
+    """Draw one picture a prompt with DDIM and guidance, (B, 4, 16, 16)."""
+    count = len(hidden)
+    scheduler = DDIMScheduler(**NOISE_SCHEDULE, clip_sample=False)  # type: ignore[arg-type]
+    scheduler.set_timesteps(steps)
+    latents = torch.randn((count, 4, 16, 16), generator=torch.Generator().manual_seed(seed)).to(hidden.device)
+    both_hidden = torch.cat([empty[0].expand(count, -1, -1), hidden])
+    both_pooled = torch.cat([empty[1].expand(count, -1), pooled])
+    for timestep in scheduler.timesteps:
+        rows = timestep.expand(2 * count).to(hidden.device)
+        without, with_ = predict(unet, torch.cat([latents] * 2), rows, both_hidden, both_pooled).chunk(2)
+        guided = without + guidance * (with_ - without)
+        deviation = with_.std(dim=(1, 2, 3), keepdim=True) / guided.std(dim=(1, 2, 3), keepdim=True)
+        guided = rescale * guided * deviation + (1 - rescale) * guided
+        latents = scheduler.step(guided, timestep, latents, return_dict=False)[0]
+    return latents

@@ -1,0 +1,114 @@
+"""Stage `transparency`: the encoder that hides alpha in the latents, and the decoder that finds it again."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from engine.models.tiny.training.dataset import Examples
+from engine.models.tiny.training.latents import Latents, pictures_of
+from engine.models.tiny.training.loop import Stage
+from engine.models.tiny.training.optimisers import optimisers_for
+from engine.models.tiny.training.sheets import contact_sheet, over_checks
+from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
+
+BATCH = 12
+OPAQUE = 4
+"""Of a batch, opaque pictures: half with the encoder's offset, half as the base model draws them. The decoder learns
+that what does not carry transparency is solid all over, not that grey is see-through."""
+
+OFFSET_BOUND = 0.04
+"""Mean square of the offset, in units of the latents' variance, above which it is penalised: it must stay small enough
+for the base model to recognise the latents."""
+
+LATENT_NOISE = 0.16
+"""Largest standard deviation of the noise on the latents, for what a sampler leaves undone."""
+
+
+class TransparencyStage(Stage):
+    """Train transparent encoder and decoder on a frozen VAE.
+
+    Args:
+        encoder, decoder: what to go on from.
+        vae: frozen.
+        data: the training set.
+        latents: its latents.
+    """
+
+    name = "transparency"
+    hold = 0.3
+
+    def __init__(
+        self,
+        encoder: CompactTransparentEncoder,
+        decoder: CompactTransparentDecoder,
+        vae: AutoencoderKL,
+        data: Examples,
+        latents: Latents,
+    ) -> None:
+        self.network = nn.ModuleDict({"encoder": encoder, "decoder": decoder})
+        self.network.requires_grad_(True)
+        self.optimisers = optimisers_for(self.network, lr=1.5e-3, matrices=False)
+        self.device = next(encoder.parameters()).device
+        self._encoder, self._decoder, self._vae = encoder, decoder, vae.requires_grad_(False)
+        self._scale = float(vae.config["scaling_factor"])
+        self._data, self._latents = data, latents
+
+    def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
+        latents, padded, straight, alpha, offset = self._batch(rng)
+        shift = self._encoder(torch.cat([padded, alpha * 2 - 1], dim=1))
+        size = shift.square().mean()
+        carried = latents + shift * offset
+        strength = LATENT_NOISE * torch.rand((len(latents), 1, 1, 1), generator=generator)
+        carried = carried + (strength * torch.randn(latents.shape, generator=generator)).to(self.device)
+        rgb = self._decoded(carried.detach())
+        colours, logits = self._decoder(rgb, carried)
+        found = logits.sigmoid()
+        opacity = F.binary_cross_entropy_with_logits(logits, alpha) + 0.5 * (found - alpha).abs().mean()
+        colour = ((colours - straight).abs() * alpha).sum() / alpha.sum() / 3
+        loss = opacity + colour + 0.3 * F.relu(size - OFFSET_BOUND) + 0.02 * size
+        figures = {"alpha_error": float((found - alpha).abs().mean().detach()), "offset": float(size.detach()) ** 0.5}
+        return loss, figures, len(latents)
+
+    def _batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Latents, padded colours (-1..1), straight colours, alpha (0-1), and whether the offset is added, a row."""
+        see_through, rows = self._draw(rng, "foreground", BATCH - OPAQUE)
+        rgba = torch.from_numpy(self._data.foreground[rows].astype(np.float32) / 255).permute(0, 3, 1, 2)
+        kind = "studio" if rng.random() < 0.6 else "composite"
+        solid, shown = self._draw(rng, kind, OPAQUE)
+        opaque = torch.from_numpy(pictures_of(self._data, kind, shown)).permute(0, 3, 1, 2)
+        straight = torch.cat([rgba[:, :3] * 2 - 1, opaque])
+        alpha = torch.cat([rgba[:, 3:], torch.ones_like(opaque[:, :1])])
+        offset = torch.ones((BATCH, 1, 1, 1))
+        offset[-(OPAQUE // 2) :] = 0
+        parts = (torch.cat([see_through, solid]), straight * alpha, straight, alpha, offset)
+        return tuple(part.to(self.device) for part in parts)  # type: ignore[return-value]
+
+    def _draw(self, rng: np.random.Generator, kind: str, count: int) -> tuple[Tensor, NDArray[np.int64]]:
+        places = torch.from_numpy(rng.integers(0, len(self._latents.rows[kind]), count))
+        return self._latents.latents[kind][places], self._latents.rows[kind][places].numpy()
+
+    @torch.no_grad()
+    def _decoded(self, latents: Tensor) -> Tensor:
+        return cast(Tensor, self._vae.decode(latents / self._scale).sample).clamp(-1, 1)  # type: ignore[union-attr]
+
+    def sheet(self) -> Image.Image:
+        """Training foregrounds through both networks, below what they should be."""
+        places = torch.arange(0, 12 * 7, 7) % len(self._latents.rows["foreground"])
+        rows = self._latents.rows["foreground"][places].numpy()
+        rgba = self._data.foreground[rows].astype(np.float32) / 255
+        pixels = torch.from_numpy(rgba).permute(0, 3, 1, 2).to(self.device)
+        padded = (pixels[:, :3] * 2 - 1) * pixels[:, 3:]
+        shift = self._encoder(torch.cat([padded, pixels[:, 3:] * 2 - 1], dim=1))
+        carried = self._latents.latents["foreground"][places].to(self.device) + shift
+        colours, logits = self._decoder(self._decoded(carried), carried)
+        found = torch.cat([(colours.clamp(-1, 1) + 1) / 2, logits.sigmoid()], dim=1).permute(0, 2, 3, 1).cpu().numpy()
+        alpha = np.repeat(found[..., 3:] * 2 - 1, 3, axis=-1)
+        return contact_sheet([over_checks(rgba), over_checks(found), alpha])

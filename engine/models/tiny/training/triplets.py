@@ -1,0 +1,194 @@
+"""One training example: a foreground, a background, and the picture of both in one light.
+
+The composite is the background, darkened by the object's contact and cast shadow, under the object tinted by the
+scene's light. What was done is kept with the example: it is the truth that tone and shadow are measured against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from engine.models.tiny.training.paint import SIDE
+from engine.models.tiny.training.scenes import Light, Scene, backdrop, draw_scene
+from engine.models.tiny.training.sprites import SpriteLibrary
+from engine.models.tiny.training.vocabulary import (
+    KINDS,
+    OUTDOOR,
+    TIMES,
+    is_held_out,
+    thing_of,
+    with_article,
+)
+
+NATIVE = 128
+"""Side of the finished pictures, in pixels."""
+
+TINTED = 0.65
+"""How much of the scene's tint an object takes on."""
+
+
+@dataclass(frozen=True)
+class Triplet:
+    """One example; pictures are uint8, (NATIVE, NATIVE, channels).
+
+    Attributes:
+        foreground: RGBA, straight alpha, in its own light.
+        studio: RGB, the object before a plain backdrop of any colour: what a base model makes of its name alone.
+        background: RGB.
+        composite: RGB.
+        shadow: uint8 (NATIVE, NATIVE), 255 where the ground is darkened by the full strength.
+        names: the objects, bottom first.
+        kind: the scene's kind.
+        captions: of foreground, background and composite.
+        light: the scene's.
+    """
+
+    foreground: NDArray[np.uint8]
+    studio: NDArray[np.uint8]
+    background: NDArray[np.uint8]
+    composite: NDArray[np.uint8]
+    shadow: NDArray[np.uint8]
+    names: tuple[str, ...]
+    kind: str
+    captions: tuple[str, str, str]
+    light: Light
+
+    @property
+    def tint(self) -> tuple[float, float, float]:
+        """What the object's colours were multiplied with."""
+        red, green, blue = (1 - TINTED + TINTED * channel for channel in self.light.tint)
+        return red, green, blue
+
+
+def preposition(background: str) -> str:
+    """How captions join an object to a scene."""
+    if any(word in background for word in ("mountains", "ocean")):
+        return "in front of"
+    return "on" if any(word in background for word in ("studio", "beach", "table", "street", "moon", "floor")) else "in"
+
+
+def make_triplet(
+    rng: np.random.Generator, sprites: SpriteLibrary, name: str, *, kind: str = "", time: str = "", second: str = ""
+) -> Triplet:
+    """Draw one example.
+
+    Args:
+        name: the object.
+        kind, time: of the scene; drawn by lot where empty, never a pair that is held out.
+        second: another object beside it; the pair is then one foreground.
+    """
+    kind = kind or _kind_for(rng, name)
+    time = time or str(rng.choice(list(TIMES), p=(0.26, 0.2, 0.13, 0.17, 0.12, 0.12)))
+    scene = draw_scene(rng, kind, time if kind in OUTDOOR else "")
+    names = (name, second) if second else (name,)
+    layer, shade = _placed(rng, sprites, names, scene)
+    alpha = np.asarray(layer.getchannel("A"), np.float32)[..., None] / 255
+    colour = np.asarray(layer.convert("RGB"), np.float32)
+    tint = np.asarray([1 - TINTED + TINTED * channel for channel in scene.light.tint], np.float32)
+    ground = scene.pixels * (1 - scene.light.strength * shade[..., None])
+    composite = (ground * (1 - alpha) + colour * tint * alpha).clip(0, 255)
+    plain = backdrop(rng, _any_colour(rng)) * (1 - 0.4 * _contact(layer)[..., None] * (rng.random() < 0.7))
+    studio = (plain * (1 - alpha) + colour * alpha).clip(0, 255)
+    things = " and ".join(with_article(one) for one in names)
+    joint = preposition(scene.caption) if rng.random() < 0.6 else "on"
+    return Triplet(
+        foreground=_reduced_rgba(layer),
+        studio=_reduced(studio),
+        background=_reduced(scene.pixels),
+        composite=_reduced(composite),
+        shadow=np.asarray(
+            Image.fromarray((shade.clip(0, 1) * 255).astype(np.uint8)).resize((NATIVE, NATIVE), Image.Resampling.BOX)
+        ),
+        names=names,
+        kind=kind,
+        captions=(things, scene.caption, f"{things} {joint} {scene.caption}"),
+        light=scene.light,
+    )
+
+
+def _kind_for(rng: np.random.Generator, name: str) -> str:
+    weights = np.asarray([1.0 if kind in OUTDOOR else 0.75 for kind in KINDS])
+    weights *= [not is_held_out(name, kind) for kind in KINDS]
+    return str(rng.choice(KINDS, p=weights / weights.sum()))
+
+
+def _placed(
+    rng: np.random.Generator, sprites: SpriteLibrary, names: tuple[str, ...], scene: Scene
+) -> tuple[Image.Image, NDArray[np.float32]]:
+    """The objects on an empty canvas (SIDE, SIDE), and the shadow they cast (SIDE, SIDE), 0-1."""
+    layer = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
+    shade = np.zeros((SIDE, SIDE), np.float32)
+    for index, name in enumerate(names):
+        alone = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
+        sprite = sprites.get(name)
+        side = rng.uniform(0.5, 0.74) if len(names) == 1 else rng.uniform(0.36, 0.44)
+        scale = side * SIDE / max(sprite.size)
+        sprite = sprite.resize(
+            (max(1, int(sprite.width * scale)), max(1, int(sprite.height * scale))), Image.Resampling.LANCZOS
+        )
+        free_x, free_y = SIDE - sprite.width - 8, SIDE - sprite.height - 8
+        across = rng.uniform(0.2, 0.8) if len(names) == 1 else (rng.uniform(0.0, 0.12), rng.uniform(0.88, 1.0))[index]
+        down = rng.uniform(0.3, 0.75) if thing_of(name)[1].floats else rng.uniform(0.74, 1.0)
+        alone.paste(sprite, (4 + int(across * free_x), 4 + int(down * free_y)))
+        if not thing_of(name)[1].floats:
+            shade = np.maximum(shade, _shadow(alone, scene.light))
+        layer = Image.alpha_composite(layer, alone)
+    return layer, shade
+
+
+def _shadow(layer: Image.Image, light: Light) -> NDArray[np.float32]:
+    """A soft contact shadow, and the outline laid on the ground away from the light."""
+    shade = _contact(layer)
+    if light.length == 0:
+        return shade
+    box = layer.getchannel("A").getbbox()
+    if box is None:
+        return shade
+    left, top, _right, bottom = box
+    outline = layer.getchannel("A").crop(box)
+    lying = max(4, int((bottom - top) * 0.32 * light.length) + 4)
+    outline = outline.resize((outline.width, lying), Image.Resampling.BOX)
+    shift = light.direction * light.length * (bottom - top) * 0.7
+    # each row of the lying outline moves further away from the light, the higher it stood
+    outline = outline.transform(
+        (SIDE, SIDE),
+        Image.Transform.AFFINE,
+        (1, shift / lying, -left - shift * (bottom + 2) / lying, 0, 1, -(bottom + 2 - lying)),
+        resample=Image.Resampling.BILINEAR,
+    )
+    cast = np.asarray(outline.filter(ImageFilter.GaussianBlur(3.5)), np.float32) / 255
+    return np.maximum(shade, 0.8 * cast)
+
+
+def _contact(layer: Image.Image) -> NDArray[np.float32]:
+    """A soft ellipse under the object, (SIDE, SIDE), 0-1."""
+    box = layer.getchannel("A").getbbox()
+    if box is None:
+        return np.zeros((SIDE, SIDE), np.float32)
+    left, top, right, bottom = box
+    rows, columns = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
+    wide, high = (right - left) * 0.5, max(8.0, (bottom - top) * 0.075)
+    ellipse = np.clip(1.3 - np.hypot((columns - (left + right) / 2) / wide, (rows - bottom + 3) / high), 0, 1)
+    soft = Image.fromarray((ellipse * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(4))
+    return np.asarray(soft, np.float32) / 255
+
+
+def _any_colour(rng: np.random.Generator) -> tuple[float, float, float]:
+    """A backdrop colour: any hue, far enough from mid-grey that grey padding cannot be mistaken for it."""
+    while True:
+        red, green, blue = (float(channel) for channel in rng.uniform(20, 245, 3))
+        if max(abs(channel - 127.5) for channel in (red, green, blue)) > 50:
+            return red, green, blue
+
+
+def _reduced(pixels: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(pixels.astype(np.uint8)).resize((NATIVE, NATIVE), Image.Resampling.LANCZOS))
+
+
+def _reduced_rgba(layer: Image.Image) -> NDArray[np.uint8]:
+    """Reduced in premultiplied form, so that no colour of invisible pixels shows at the edges."""
+    return np.asarray(layer.convert("RGBa").resize((NATIVE, NATIVE), Image.Resampling.LANCZOS).convert("RGBA"))

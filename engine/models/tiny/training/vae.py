@@ -1,0 +1,119 @@
+"""Stages `vae` and `decoder`: pictures to latents and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from engine.models.tiny.training.dataset import Examples
+from engine.models.tiny.training.loop import Stage
+from engine.models.tiny.training.optimisers import optimisers_for
+from engine.models.tiny.training.sheets import contact_sheet
+
+CROP = 64
+BATCH = 16
+LATENT_NOISE = 0.08
+"""Standard deviation of the noise the decoder sees in training, in the VAE's own latents. It stands for the sampled
+posterior: with it the latents stay smooth enough to be predicted."""
+
+_SHARES = {"composite": 0.45, "background": 0.13, "studio": 0.17, "foreground": 0.25}
+
+
+class AutoencoderStage(Stage):
+    """Train the VAE on crops that prefer the object.
+
+    Args:
+        vae: what to go on from.
+        data: the training set.
+        test: pictures for the sheet and the figures beside it.
+        decoder_only: leave the encoder, and so all latents, as they are, and train against noisier latents.
+    """
+
+    clip = 1.0
+
+    def __init__(self, vae: AutoencoderKL, data: Examples, test: Examples, *, decoder_only: bool) -> None:
+        self.name = "decoder" if decoder_only else "vae"
+        self.network = self.vae = vae
+        self.device = vae.device
+        self._data, self._test, self._decoder_only = data, test, decoder_only
+        vae.requires_grad_(not decoder_only)
+        if decoder_only:
+            vae.decoder.requires_grad_(True)
+            vae.post_quant_conv.requires_grad_(True)
+        self.optimisers = optimisers_for(vae, lr=1.0e-3 if decoder_only else 1.6e-3)
+
+    def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
+        pictures = torch.from_numpy(self._crops(rng)).permute(0, 3, 1, 2).contiguous().to(self.device)
+        if self._decoder_only:
+            with torch.no_grad():
+                latents = self.vae.encode(pictures).latent_dist.mean  # type: ignore[union-attr]
+            strength = 0.2 * torch.rand((len(pictures), 1, 1, 1), generator=generator)
+            regular = torch.zeros(())
+        else:
+            posterior = self.vae.encode(pictures).latent_dist  # type: ignore[union-attr]
+            latents, strength = posterior.mean, torch.tensor(LATENT_NOISE)
+            regular = latents.square().mean() + 0.01 * (posterior.logvar + 9).square().mean()
+        noise = torch.randn(latents.shape, generator=generator)
+        found = self.vae.decode(latents + (strength * noise).to(self.device)).sample  # type: ignore[union-attr]
+        error = found - pictures
+        across, down = error.diff(dim=-1).abs().mean(), error.diff(dim=-2).abs().mean()
+        square = error.square().mean()
+        loss = error.abs().mean() + 0.3 * square + 0.5 * (across + down) + 3e-4 * regular
+        return loss, {"psnr": _decibels(float(square.detach()))}, len(pictures)
+
+    def _crops(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """(BATCH, CROP, CROP, 3), -1..1."""
+        out = np.empty((BATCH, CROP, CROP, 3), np.float32)
+        for place, kind in enumerate(rng.choice(list(_SHARES), BATCH, p=list(_SHARES.values()))):
+            index = rng.integers(len(self._data))
+            alpha = self._data.foreground[index, :, :, 3]
+            spots = [tuple(8 * rng.integers(0, (alpha.shape[0] - CROP) // 8 + 1, 2)) for _ in range(3)]
+            seen = [int(alpha[y : y + CROP : 4, x : x + CROP : 4].sum()) for y, x in spots]
+            prefer = kind != "background" and rng.random() < 0.7
+            y, x = spots[int(np.argmax(seen)) if prefer else 0]
+            window = (index, slice(y, y + CROP), slice(x, x + CROP))
+            if kind == "foreground":
+                rgba = self._data.foreground[window].astype(np.float32) / 255
+                crop = (rgba[..., :3] * 2 - 1) * rgba[..., 3:]
+            else:
+                crop = getattr(self._data, kind)[window].astype(np.float32) / 127.5 - 1
+            out[place] = crop[:, ::-1] if rng.random() < 0.5 else crop
+        return out
+
+    def sheet(self) -> Image.Image:
+        """Fresh composites and foregrounds over grey, above what comes back."""
+        pictures = self._test.composite[:12].astype(np.float32) / 127.5 - 1
+        pictures = np.concatenate([pictures, self._test.on_grey(np.arange(12, 24))])
+        back = round_trip(self.vae, pictures)
+        return contact_sheet([pictures[:12], back[:12], pictures[12:], back[12:]])
+
+
+def round_trip(vae: AutoencoderKL, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Encode and decode (N, H, W, 3), -1..1."""
+    parts = []
+    for batch in torch.from_numpy(pictures).permute(0, 3, 1, 2).split(16):
+        latents = vae.encode(batch.to(vae.device)).latent_dist.mean  # type: ignore[union-attr]
+        parts.append(vae.decode(latents).sample.clamp(-1, 1).cpu())  # type: ignore[union-attr]
+    return torch.cat(parts).permute(0, 2, 3, 1).numpy()
+
+
+def psnr(found: NDArray[np.float32], true: NDArray[np.float32]) -> float:
+    """Mean over pictures (N, H, W, 3), -1..1, of the peak signal-to-noise ratio in decibels."""
+    return float(np.mean([_decibels(float(np.square(a - b).mean())) for a, b in zip(found, true, strict=True)]))
+
+
+def _decibels(square_error: float) -> float:
+    return -10 * np.log10(max(square_error, 1e-10) / 4)
+
+
+@torch.no_grad()
+def latent_scale(vae: AutoencoderKL, data: Examples, count: int = 320) -> float:
+    """The scaling factor that gives latents unit standard deviation."""
+    pictures = np.concatenate([data.composite[:count].astype(np.float32) / 127.5 - 1, data.on_grey(np.arange(count))])
+    batches = torch.from_numpy(pictures).permute(0, 3, 1, 2).split(16)
+    latents = torch.cat([vae.encode(batch.to(vae.device)).latent_dist.mean for batch in batches])  # type: ignore[union-attr]
+    return 1 / float(latents.std())

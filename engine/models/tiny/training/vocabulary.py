@@ -1,0 +1,193 @@
+"""What the embedded model learns to draw, in the words it learns: objects, scenes, and which pairs it never sees.
+
+One list, used by the dataset builder, the recogniser, the measurements and the model card.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Thing:
+    """An object.
+
+    Attributes:
+        label: the sprite's name in emojibase's list; empty for the translucent things our own code draws.
+        hues: the colours it is shown in, each a caption of its own; empty for its natural colour alone.
+        held_out: a colour of `hues` that is never shown in a picture: what the model makes of it is measured.
+        floats: whether it hangs in the air rather than stands on the ground.
+    """
+
+    label: str
+    hues: tuple[str, ...] = ()
+    held_out: str = ""
+    floats: bool = False
+
+
+THINGS: dict[str, Thing] = {
+    # fruit and food
+    "red apple": Thing("red apple"),
+    "green apple": Thing("green apple"),
+    "banana": Thing("banana"),
+    "strawberry": Thing("strawberry"),
+    "pineapple": Thing("pineapple"),
+    "lemon": Thing("lemon"),
+    "orange": Thing("tangerine"),
+    "watermelon": Thing("watermelon"),
+    "cherries": Thing("cherries"),
+    "pear": Thing("pear"),
+    "grapes": Thing("grapes"),
+    "carrot": Thing("carrot"),
+    "tomato": Thing("tomato"),
+    "mushroom": Thing("mushroom"),
+    "hamburger": Thing("hamburger"),
+    "pizza": Thing("pizza"),
+    "doughnut": Thing("doughnut"),
+    "cupcake": Thing("cupcake"),
+    "birthday cake": Thing("birthday cake"),
+    "ice cream": Thing("soft ice cream"),
+    # animals
+    "dog": Thing("dog"),
+    "cat": Thing("cat"),
+    "black cat": Thing("black cat"),
+    "rabbit": Thing("rabbit"),
+    "elephant": Thing("elephant"),
+    "pig": Thing("pig"),
+    "panda": Thing("panda"),
+    "fox": Thing("fox"),
+    "penguin": Thing("penguin"),
+    "owl": Thing("owl"),
+    "duck": Thing("duck"),
+    "chick": Thing("front-facing baby chick"),
+    "flamingo": Thing("flamingo"),
+    "frog": Thing("frog"),
+    "turtle": Thing("turtle"),
+    "fish": Thing("tropical fish"),
+    "whale": Thing("spouting whale"),
+    "crab": Thing("crab"),
+    "butterfly": Thing("butterfly", floats=True),
+    "ladybug": Thing("lady beetle"),
+    "snail": Thing("snail"),
+    "ghost": Thing("ghost", floats=True),
+    # plants
+    "sunflower": Thing("sunflower"),
+    "tulip": Thing("tulip"),
+    "cactus": Thing("cactus"),
+    "palm tree": Thing("palm tree"),
+    "pine tree": Thing("evergreen tree"),
+    "tree": Thing("deciduous tree"),
+    "pumpkin": Thing("jack-o-lantern"),
+    # buildings and vehicles
+    "house": Thing("house"),
+    "castle": Thing("castle"),
+    "tent": Thing("tent"),
+    "rocket": Thing("rocket", floats=True),
+    "helicopter": Thing("helicopter", floats=True),
+    "sailboat": Thing("sailboat"),
+    "bus": Thing("bus"),
+    "tractor": Thing("tractor"),
+    "car": Thing("automobile", hues=("red", "blue", "yellow", "purple", "green"), held_out="green"),
+    # things
+    "soccer ball": Thing("soccer ball"),
+    "basketball": Thing("basketball"),
+    "trophy": Thing("trophy"),
+    "crown": Thing("crown"),
+    "guitar": Thing("guitar"),
+    "teddy bear": Thing("teddy bear"),
+    "robot": Thing("robot"),
+    "snowman": Thing("snowman without snow"),
+    "teapot": Thing("teapot"),
+    "gift box": Thing("wrapped gift"),
+    "star": Thing("star", floats=True),
+    "balloon": Thing("balloon", hues=("red", "blue", "yellow", "green", "purple"), held_out="purple", floats=True),
+    "backpack": Thing("backpack", hues=("red", "blue", "green", "yellow"), held_out="yellow"),
+    # translucent: drawn by our own code
+    "glass of water": Thing(""),
+    "bottle": Thing("", hues=("green", "blue")),
+    "soap bubble": Thing("", floats=True),
+    "smoke": Thing("", floats=True),
+}
+
+TRANSLUCENT = ("glass of water", "green bottle", "blue bottle", "soap bubble", "smoke")
+
+OUTDOOR = {
+    "beach": "a beach",
+    "ocean": "the ocean",
+    "mountains": "snowy mountains",
+    "meadow": "a green meadow",
+    "flowers": "a flower field",
+    "desert": "a desert",
+    "forest": "a green forest",
+    "autumn": "an autumn forest",
+    "city": "a city street",
+    "snow": "a snowy field",
+}
+"""Scene kind -> caption; each is drawn at every time of day."""
+
+INDOOR = ("table", "room", "studio", "space", "moon", "seafloor")
+"""Scene kinds that know no time of day."""
+
+KINDS = (*OUTDOOR, *INDOOR)
+
+TIMES = {
+    "sunny": ("on a sunny day", "under a blue sky"),
+    "sunset": ("at sunset",),
+    "sunrise": ("at sunrise",),
+    "night": ("at night",),
+    "cloudy": ("on a cloudy day",),
+    "foggy": ("in the fog",),
+}
+
+WALLS = ("white", "blue", "green", "pink", "yellow")
+STUDIOS = ("white", "gray", "black", "red", "orange", "yellow", "green", "blue", "purple", "pink")
+SINGLE = {
+    "table": ("a wooden table",),
+    "space": ("a starry night sky", "outer space with stars"),
+    "moon": ("the moon",),
+    "seafloor": ("the sea floor",),
+}
+
+_PLURAL = {"cherries", "grapes", "smoke", "ice cream"}
+
+
+def with_article(name: str) -> str:
+    """`owl` -> `an owl`, as captions say it."""
+    if name in _PLURAL:
+        return name
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+
+
+def names(*, held_out: bool) -> tuple[str, ...]:
+    """Every object in every colour, without articles.
+
+    Args:
+        held_out: whether colours that are never shown in training belong to it.
+    """
+    found: list[str] = []
+    for name, thing in THINGS.items():
+        hues = [hue for hue in thing.hues if held_out or hue != thing.held_out]
+        found += [f"{hue} {name}" for hue in hues] or [name]
+    return tuple(found)
+
+
+def thing_of(name: str) -> tuple[str, Thing, str]:
+    """`blue car` -> ("car", its Thing, "blue"); a name without hues has hue ""."""
+    if name in THINGS:
+        return name, THINGS[name], ""
+    hue, noun = name.split(" ", 1)
+    return noun, THINGS[noun], hue
+
+
+def backgrounds() -> tuple[str, ...]:
+    """Every scene caption."""
+    outdoor = [f"{scene} {time}" for scene in OUTDOOR.values() for times in TIMES.values() for time in times]
+    rooms = [f"a room with a {wall} wall" for wall in WALLS]
+    studios = [f"{'an' if hue[0] in 'aeiou' else 'a'} {hue} studio background" for hue in STUDIOS]
+    return (*outdoor, *rooms, *studios, *(caption for captions in SINGLE.values() for caption in captions))
+
+
+def is_held_out(name: str, kind: str) -> bool:
+    """Whether this object is never shown before this kind of scene: one pair in ten, fixed by its name."""
+    return hashlib.sha256(f"{name}/{kind}".encode()).digest()[0] < 26

@@ -1,0 +1,205 @@
+"""The training, stage by stage, in one folder. Each stage starts from what the ones before it left, or from the export.
+
+    dataset -> vae -> latents -> unet -> transparency -> deltas -> decoder -> export
+    dataset -> recogniser -> measure
+
+`data/` holds the sets, `latents.safetensors` the encoded pictures, and a folder a stage its checkpoint, log, curve and
+sheets, and `weights.safetensors` when its time is over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import CLIPTokenizer
+
+from engine.errors import InvalidRequest
+from engine.models.loading import ModelBundle, load_model
+from engine.models.spec import ModelSpec
+from engine.models.tiny.training import dataset, deltas, export, latents, loop, recogniser, transparency, unet, vae
+from engine.models.tiny.training.sprites import SpriteLibrary
+from engine.models.tiny.training.wordpieces import train_tokenizer, with_pieces_of
+
+MINUTES = {"vae": 24.0, "decoder": 6.0, "unet": 66.0, "transparency": 7.0, "deltas": 9.0, "recogniser": 6.0}
+"""How long a stage trains on two processor cores, if nothing else is said."""
+
+EXAMPLES = {"train": (12000, 1), "held_out": (1000, 900), "everything": (5000, 2)}
+"""Set -> (examples, seed)."""
+
+STAGES = ("dataset", "vae", "latents", "unet", "transparency", "deltas", "decoder", "export", "recogniser", "measure")
+
+
+class Workshop:
+    """One training.
+
+    Args:
+        folder: where everything goes.
+        card: the export to start from.
+        device: where networks are trained.
+    """
+
+    def __init__(self, folder: Path, card: Path, device: str = "cpu") -> None:
+        self.folder = folder
+        self._card = card
+        self._device = torch.device(device)
+
+    def run(self, stage: str, *, minutes: float | None = None, sprites: Path | None = None) -> None:
+        """Run one stage of `STAGES` up to `export`, or go on with it.
+
+        Args:
+            minutes: of training in all, earlier runs included.
+            sprites: the unpacked sprite packages; `dataset` needs them.
+
+        Raises:
+            InvalidRequest: an unknown stage, or something an earlier stage must make first.
+        """
+        if stage == "dataset":
+            self.build_sets(sprites)
+        elif stage == "latents":
+            bundle = self.bundle()
+            latents.encode_all(bundle.vae, self._set("train"), self._latents)
+        elif stage == "export":
+            self.export_to(self.folder / "export")
+        elif stage in MINUTES:
+            self._train(stage, MINUTES[stage] if minutes is None else minutes)
+        else:
+            raise InvalidRequest(f"There is no stage “{stage}”.", f"Stages are: {', '.join(STAGES)}.")
+
+    def build_sets(self, sprites: Path | None) -> None:
+        """Draw the training set, the held-out one, and the recogniser's."""
+        if sprites is None:
+            raise InvalidRequest("The dataset needs the sprites.", "Say where they are with --sprites FOLDER.")
+        for plan, (count, seed) in EXAMPLES.items():
+            where = self.folder / "data" / plan
+            workers = os.cpu_count() or 1
+            dataset.build(where, sprites, count=count, seed=seed, workers=workers, plan=cast(dataset.Plan, plan))
+
+    def bundle(self) -> ModelBundle:
+        """The model as far as it has come: the export's parts, and in their place what stages have left."""
+        bundle = load_model(ModelSpec.read(self._card), device=self._device)
+        unet_state = self._left("unet")
+        if unet_state is not None:
+            tokenizer = self._tokenizer()
+            encoders = self._encoders(bundle, tokenizer)
+            bundle = replace(bundle, tokenizers=(tokenizer, tokenizer), text_encoders=cast(Any, encoders))
+            parts = {"unet": bundle.unet, "text_encoder": encoders[0], "text_encoder_2": encoders[1]}
+            nn.ModuleDict(parts).load_state_dict(unet_state)
+        for stage in ("vae", "decoder"):
+            state = self._left(stage)
+            if state is not None:
+                bundle.vae.load_state_dict(state)
+                bundle.vae.register_to_config(scaling_factor=float(self._facts(stage)["scaling_factor"]))
+        state = self._left("transparency")
+        if state is not None:
+            nn.ModuleDict({"encoder": bundle.encoder, "decoder": bundle.decoder}).load_state_dict(state)
+        return bundle
+
+    def export_to(self, folder: Path) -> int:
+        """Write the export, and bring the vocabulary of the card beside it up to date if there is one.
+
+        Returns:
+            its size in bytes.
+
+        Raises:
+            InvalidRequest: the deltas are not trained yet, or it is too large to ship.
+        """
+        bundle, state = self.bundle(), self._left("deltas")
+        if state is None:
+            raise InvalidRequest("The foreground deltas are not trained yet.", "Run the stage “deltas” first.")
+        own = deltas.fresh_deltas(bundle.unet)
+        own.load_state_dict(state)
+        size = export.export(
+            folder,
+            unet=bundle.unet,
+            encoders=bundle.text_encoders,
+            tokenizer=bundle.tokenizers[0],
+            vae=bundle.vae,
+            transparency=(bundle.encoder, bundle.decoder),
+            deltas=own,
+        )
+        if size > export.LARGEST:
+            raise InvalidRequest(f"The export takes {size} bytes.", f"It may take {export.LARGEST}.")
+        return size
+
+    def measure(self, spec: ModelSpec, sprites: Path, count: int) -> None:
+        """Measure a model with the recogniser; `measured.json` and `measured.png` are left in the folder.
+
+        Raises:
+            InvalidRequest: the recogniser is not trained yet.
+        """
+        from engine.models.tiny.training.measure import measure
+
+        weights = self.folder / "recogniser" / "weights.safetensors"
+        if not weights.exists():
+            raise InvalidRequest("The recogniser is not trained yet.", "Run the stage “recogniser” first.")
+        judge = recogniser.load_recogniser(weights)
+        figures, sheet = measure(spec, judge, self._set("held_out"), SpriteLibrary(sprites), count=count)
+        (self.folder / "measured.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        sheet.save(self.folder / "measured.png")
+        print(json.dumps(figures, indent=2))
+
+    def _train(self, name: str, minutes: float) -> None:
+        stage = self._stage(name)
+        progress = loop.run(stage, self.folder / name, minutes=minutes)
+        facts = {"samples": str(progress.samples), "seconds": f"{progress.seconds:.0f}"}
+        if isinstance(stage, vae.AutoencoderStage):
+            scale = stage.vae.config["scaling_factor"]
+            facts["scaling_factor"] = str(
+                scale if name == "decoder" else vae.latent_scale(stage.vae, self._set("train"))
+            )
+        state = {key: value.detach().cpu().contiguous().clone() for key, value in stage.network.state_dict().items()}
+        save_file(state, str(self.folder / name / "weights.safetensors"), metadata=facts)
+
+    def _stage(self, name: str) -> loop.Stage:
+        if name == "recogniser":
+            return recogniser.RecogniserStage(self._set("everything"), self._set("held_out"))
+        bundle = self.bundle()
+        if name in ("vae", "decoder"):
+            train, test = self._set("train"), self._set("held_out")
+            return vae.AutoencoderStage(bundle.vae, train, test, decoder_only=name == "decoder")
+        encoded = latents.load_latents(self._latents)
+        if name == "unet":
+            tokenizer = self._tokenizer()
+            encoders = self._encoders(bundle, tokenizer)
+            return unet.UNetStage(bundle.unet, encoders, tokenizer, encoded, bundle.vae)
+        pair = (bundle.encoder, bundle.decoder)
+        if name == "transparency":
+            return transparency.TransparencyStage(*pair, bundle.vae, self._set("train"), encoded)
+        words = (bundle.text_encoders, bundle.tokenizers[0])
+        return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, self._set("train"), encoded)
+
+    def _tokenizer(self) -> CLIPTokenizer:
+        return train_tokenizer(self.folder / "tokenizer")
+
+    def _encoders(self, bundle: ModelBundle, tokenizer: CLIPTokenizer) -> tuple[nn.Module, nn.Module]:
+        """The text encoders for these word pieces."""
+        pairs = zip(bundle.text_encoders, bundle.tokenizers, strict=True)
+        first, second = (with_pieces_of(encoder, old, tokenizer).to(self._device) for encoder, old in pairs)
+        return first.eval(), second.eval()
+
+    @property
+    def _latents(self) -> Path:
+        return self.folder / "latents.safetensors"
+
+    def _set(self, name: str) -> dataset.Examples:
+        return dataset.load(self.folder / "data" / name)
+
+    def _left(self, stage: str) -> dict[str, Tensor] | None:
+        """What a finished stage has left; None if it has not finished."""
+        file = self.folder / stage / "weights.safetensors"
+        if not file.exists():
+            return None
+        with safe_open(str(file), framework="pt", device=str(self._device)) as opened:
+            return {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 (not a mapping)
+
+    def _facts(self, stage: str) -> dict[str, str]:
+        with safe_open(str(self.folder / stage / "weights.safetensors"), framework="pt") as opened:
+            return opened.metadata()
