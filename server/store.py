@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Set
@@ -147,6 +148,7 @@ class Draft:
             target.parent.mkdir(mode=0o700, exist_ok=True)
             if not self._store.has(digest):  # Windows does not replace a file that someone reads
                 self._path.replace(target)
+                _sync_folder(target.parent)
         except OSError as error:
             raise _unwritable(target, error) from error
 
@@ -155,6 +157,16 @@ class Draft:
         with contextlib.suppress(OSError):  # a full disk is met again when the buffer is flushed
             self._file.close()
         self._path.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a folder's new name to the disk; Windows does so by itself."""
+    if sys.platform != "win32":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _unwritable(path: Path, error: OSError) -> UnwritableFile:

@@ -38,6 +38,9 @@ FLOORS = [
     ("engine.pipeline", 5),
     # The server: the wire, then processes and files, then the conversation, then sockets, then argv.
     ("server.protocol", 10),
+    ("server.errors", 11),
+    ("server.lock", 11),
+    ("server.records", 11),
     ("server.worker", 11),
     ("server.store", 11),
     ("server.translate", 11),

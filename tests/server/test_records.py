@@ -1,0 +1,354 @@
+"""The list of jobs on disk: what is written stays, goes one way, and fails in words."""
+
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from engine.errors import UnwritableFile
+from server.errors import BrokenStore, StoreInUse
+from server.lock import FolderLock
+from server.protocol.messages import (
+    Cancelled,
+    Done,
+    Failed,
+    Generated,
+    Kept,
+    LayerBegin,
+    Started,
+    Submit,
+)
+from server.records import Records
+
+DIGEST = "ab" * 32
+
+
+def job_id(number):
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def submit(number, **values):
+    defaults = {
+        "job": job_id(number),
+        "width": 64,
+        "height": 64,
+        "background": Generated(prompt="a beach"),
+        "foregrounds": (Generated(prompt="an apple"),),
+        "model": "tiny",
+    }
+    return Submit(**{**defaults, **values})
+
+
+def layer(job, seq, digest=DIGEST):
+    return LayerBegin(
+        job=job,
+        seq=seq,
+        transfer=0,
+        index=0,
+        name="Background",
+        role="background",
+        x=0,
+        y=0,
+        width=1,
+        height=1,
+        blend="normal",
+        opacity=1.0,
+        visible=True,
+        bytes=4,
+        sha256=digest,
+    )
+
+
+class Clock:
+    time = 1000.0
+
+    def __call__(self):
+        return self.time
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def records(tmp_path, clock):
+    records = Records(tmp_path / "jobs.sqlite", now=clock)
+    yield records
+    records.close()
+
+
+def reopened(records):
+    """What another process finds, while the first is at it."""
+    return Records(records.path, read_only=True)
+
+
+def drawn(records, number):
+    """A job from its submission to its end."""
+    job = job_id(number)
+    records.add([submit(number)], "a")
+    for event in (Started(job=job, seq=1), layer(job, 2), Done(job=job, seq=3, layers=1)):
+        assert records.append(event)
+    return job
+
+
+def test_a_job_and_its_events_are_there_for_the_next_process(records):
+    job = drawn(records, 1)
+    later = reopened(records)
+    assert later.find(job).state == "finished"
+    assert later.find(job).submit == submit(1)
+    assert later.events(job) == [Started(job=job, seq=1), layer(job, 2), Done(job=job, seq=3, layers=1)]
+    assert later.events(job, after=2) == [Done(job=job, seq=3, layers=1)]
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        ([], "queued"),
+        ([Started(job=job_id(1), seq=1)], "running"),
+        ([Started(job=job_id(1), seq=1), Done(job=job_id(1), seq=2, layers=0)], "finished"),
+        ([Started(job=job_id(1), seq=1), Failed(job=job_id(1), seq=2, code="x", message="")], "failed"),
+        ([Started(job=job_id(1), seq=1), Failed(job=job_id(1), seq=2, code="interrupted", message="")], "interrupted"),
+        ([Cancelled(job=job_id(1), seq=1)], "cancelled"),
+    ],
+)
+def test_events_lead_to_states(records, events, state):
+    records.add([submit(1)], "a")
+    for event in events:
+        assert records.append(event)
+    assert records.find(job_id(1)).state == state
+
+
+def test_a_job_is_started_once(records):
+    records.add([submit(1)], "a")
+    won = []
+    threads = [
+        threading.Thread(target=lambda: won.append(records.append(Started(job=job_id(1), seq=1)))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == [False] * 7 + [True]
+
+
+def test_two_processes_do_not_start_the_same_job(records):
+    records.add([submit(1)], "a")
+    other = Records(records.path)
+    assert records.append(Started(job=job_id(1), seq=1))
+    assert not other.append(Started(job=job_id(1), seq=1))
+    other.close()
+
+
+def test_nothing_follows_the_last_event(records):
+    job = drawn(records, 1)
+    assert not records.append(Cancelled(job=job, seq=4))
+    assert not records.append(Started(job=job, seq=4))
+    assert records.find(job).state == "finished"
+    assert len(records.events(job)) == 3
+
+
+def test_a_gap_is_not_written(records):
+    records.add([submit(1)], "a")
+    assert records.append(Started(job=job_id(1), seq=1))
+    assert not records.append(layer(job_id(1), 3))
+    assert [event.seq for event in records.events(job_id(1))] == [1]
+
+
+def test_several_jobs_are_added_together_or_not_at_all(records):
+    records.add([submit(1)], "a")
+    with pytest.raises(BrokenStore):
+        records.add([submit(2), submit(1)], "a")
+    assert records.find(job_id(2)) is None
+
+
+def test_what_ran_when_the_server_died_is_interrupted(records):
+    finished = drawn(records, 1)
+    records.add([submit(2), submit(3)], "a")
+    records.append(Started(job=job_id(2), seq=1))
+    records.append(layer(job_id(2), 2))
+    assert records.interrupt() == [job_id(2)]
+    assert [records.find(job).state for job in (finished, job_id(2), job_id(3))] == [
+        "finished",
+        "interrupted",
+        "queued",
+    ]
+    *_, last = records.events(job_id(2))
+    assert (last.seq, last.code) == (3, "interrupted")
+    assert records.interrupt() == []
+
+
+def test_fetched_is_what_was_acknowledged_to_the_end(records, clock):
+    job = drawn(records, 1)
+    records.acknowledge(job, 2)
+    assert records.find(job).fetched is None
+    clock.time = 2000.0
+    records.acknowledge(job, 10**9)
+    assert records.find(job).acknowledged == 3
+    assert records.find(job).fetched == 2000.0
+    clock.time = 3000.0
+    records.acknowledge(job, 1)
+    assert (records.find(job).acknowledged, records.find(job).fetched) == (3, 2000.0)
+
+
+def test_a_job_is_not_fetched_before_it_is_over(records):
+    records.add([submit(1)], "a")
+    records.append(Started(job=job_id(1), seq=1))
+    records.acknowledge(job_id(1), 1)
+    assert records.find(job_id(1)).fetched is None
+
+
+def test_the_newest_come_first(records):
+    for number in (1, 2, 3):
+        records.add([submit(number)], "a")
+    assert [record.id for record in records.jobs()] == [job_id(1), job_id(2), job_id(3)]
+    assert [record.id for record in records.jobs(newest=2)] == [job_id(3), job_id(2)]
+    assert [record.id for record in records.jobs(states=("running",))] == []
+
+
+def test_files_are_those_a_job_keeps_draws_and_exports(records):
+    kept = Kept(layer="cd" * 32, width=2, height=1, name="Apple", prompt="an apple")
+    records.add([submit(1, foregrounds=(kept, kept))], "a")
+    records.append(Started(job=job_id(1), seq=1))
+    records.append(layer(job_id(1), 2))
+    records.add_file(job_id(1), "ef" * 32, 9)
+    assert sorted(records.files()) == [
+        (job_id(1), "ab" * 32, 4),
+        (job_id(1), "cd" * 32, 8),
+        (job_id(1), "ef" * 32, 9),
+    ]
+
+
+def test_deleting_takes_events_and_files_along_and_spares_live_jobs(records):
+    job = drawn(records, 1)
+    records.add([submit(2)], "a")
+    records.delete([job, job_id(2)])
+    assert records.find(job) is None
+    assert records.events(job) == []
+    assert records.files() == []
+    assert records.find(job_id(2)) is not None
+
+
+def test_deaths_are_counted_for_the_work_not_for_the_seed(records, clock):
+    records.note_death(submit(1, seed=1), "signal 9")
+    clock.time += 100
+    records.note_death(submit(2, seed=2), "signal 11")
+    assert records.deaths(submit(3, seed=3), 1000) == ["signal 9", "signal 11"]
+    assert records.deaths(submit(3), 50) == ["signal 11"]
+    assert records.deaths(submit(3, width=128), 1000) == []
+    records.forgive(submit(4))
+    assert records.deaths(submit(3), 1000) == []
+
+
+# ---- what can be wrong with the machine
+
+
+def test_a_damaged_file_is_said_and_left_alone(tmp_path):
+    path = tmp_path / "jobs.sqlite"
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(BrokenStore, match=r"jobs\.sqlite cannot be read .* Move that file away"):
+        Records(path)
+    assert path.read_bytes() == b"no database at all" * 100
+
+
+def test_a_file_damaged_in_the_middle_is_said(records, tmp_path):
+    for number in range(200):
+        records.add([submit(number)], "a")
+    records.close()
+    path = tmp_path / "damaged.sqlite"
+    shutil.copy(records.path, path)
+    data = bytearray(path.read_bytes())
+    data[4096 : 4096 * 6] = os.urandom(4096 * 5)
+    path.write_bytes(data)
+    with pytest.raises(BrokenStore, match="cannot be read"):
+        Records(path)
+
+
+def test_a_newer_version_is_left_alone(records):
+    with sqlite3.connect(records.path) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(BrokenStore, match="newer version"):
+        Records(records.path)
+
+
+def test_a_job_of_a_version_that_took_more_is_skipped(records, caplog):
+    drawn(records, 1)
+    drawn(records, 2)
+    with sqlite3.connect(records.path) as database:
+        database.execute("UPDATE jobs SET submit = ? WHERE id = ?", (b"\x81\xa4type\xa6submit", job_id(1)))
+    assert records.find(job_id(1)) is None
+    assert [record.id for record in records.jobs()] == [job_id(2)]
+    assert "ignored the job" in caplog.text
+
+
+def test_a_full_disk_refuses_the_job_and_nothing_else(records):
+    drawn(records, 1)
+    pages = records._query("PRAGMA page_count")[0][0]
+    records._query(f"PRAGMA max_page_count = {pages}")
+    huge = submit(2, background=Generated(prompt="x" * 100_000))
+    with pytest.raises(UnwritableFile, match="full"):
+        records.add([huge], "a")
+    assert records.find(huge.job) is None
+    records._query("PRAGMA max_page_count = 1000000")
+    records.add([huge], "a")
+    assert records.find(job_id(1)).state == "finished"
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="modes do not bind this user")
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    folder = tmp_path / "jobs"
+    folder.mkdir(mode=0o500)
+    with pytest.raises(UnwritableFile, match="cannot be written"):
+        Records(folder / "jobs.sqlite")
+
+
+def test_a_database_that_cannot_be_written_is_said(records):
+    records._query("PRAGMA query_only = ON")
+    with pytest.raises(UnwritableFile, match="readonly"):
+        records.add([submit(1)], "a")
+
+
+def test_looking_needs_a_file(tmp_path):
+    with pytest.raises(UnwritableFile):
+        Records(tmp_path / "jobs.sqlite", read_only=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes; the folder is the user's own")
+def test_only_the_owner_can_read_it(records):
+    assert stat.S_IMODE(records.path.stat().st_mode) == 0o600
+
+
+# ---- one server to a folder
+
+
+def test_a_folder_has_one_server(tmp_path):
+    first = FolderLock(tmp_path)
+    with pytest.raises(StoreInUse, match=f"process {os.getpid()}"):
+        FolderLock(tmp_path)
+    first.release()
+    FolderLock(tmp_path).release()
+
+
+def test_the_lock_of_a_dead_process_is_free(tmp_path):
+    holder = (
+        "import pathlib, sys, time; from server.lock import FolderLock; "
+        "lock = FolderLock(pathlib.Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", holder, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        with pytest.raises(StoreInUse, match=f"process {process.pid}"):
+            FolderLock(tmp_path)
+        process.kill()
+        process.wait()
+    FolderLock(tmp_path).release()
+
+
+def test_a_folder_that_cannot_take_a_lock_is_said(tmp_path):
+    with pytest.raises(UnwritableFile, match="cannot be written"):
+        FolderLock(tmp_path / "missing")
