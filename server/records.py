@@ -23,22 +23,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import msgpack
 
 from engine.errors import UnwritableFile
 from server.errors import BrokenStore
-from server.protocol.errors import InvalidMessage
-from server.protocol.messages import Cancelled, Done, Event, Failed, Kept, LayerBegin, Message, Started, Submit
+from server.protocol.errors import Interrupted, InvalidMessage
+from server.protocol.messages import Cancelled, Done, Event, Failed, Kept, LayerBegin, Message, Started, State, Submit
 from server.protocol.wire import Wire
 
 logger = logging.getLogger(__name__)
 
-State = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
 LIVE: tuple[State, ...] = ("queued", "running")
-INTERRUPTED = "interrupted"
-"""Code of the `Failed` that ends a job whose server stopped in the middle of it."""
 
 _VERSION = 1
 _SCHEMA = f"""
@@ -74,6 +71,9 @@ CREATE INDEX deaths_by_request ON deaths (request, at);
 PRAGMA user_version = {_VERSION};
 """
 _COLUMNS = "id, client, submit, state, submitted, started, ended, last, acknowledged, fetched"
+
+_NO_WORK = ("job", "seed", "priority", "replaces", "variants")
+"""Fields of `Submit` that do not change what drawing it asks of the machine."""
 
 _wire = Wire(msgpack.packb, msgpack.unpackb)
 
@@ -344,7 +344,7 @@ def _consequence(event: Event, now: float) -> tuple[State | None, float | None, 
         case Done():
             return "finished", None, now
         case Failed():
-            return ("interrupted" if event.code == INTERRUPTED else "failed"), None, now
+            return ("interrupted" if event.code == Interrupted.code else "failed"), None, now
         case Cancelled():
             return "cancelled", None, now
         case LayerBegin():
@@ -356,7 +356,7 @@ def interruption(job: str, seq: int) -> Failed:
     return Failed(
         job=job,
         seq=seq,
-        code=INTERRUPTED,
+        code=Interrupted.code,
         message="The server stopped while it was drawing this picture.",
         hint="Draw it again; the layers that were finished are still there.",
     )
@@ -364,7 +364,7 @@ def interruption(job: str, seq: int) -> Failed:
 
 def request_digest(submit: Submit) -> str:
     """The same for requests that ask the same work of the machine: ids and seeds do not count."""
-    plain = {name: value for name, value in submit.to_map().items() if name not in ("job", "seed")}
+    plain = {name: value for name, value in submit.to_map().items() if name not in _NO_WORK}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 

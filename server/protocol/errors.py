@@ -8,9 +8,13 @@
     ├── BadTransfer           chunks out of order, too many, too few, or not those that were announced
     ├── TooLarge              more bytes than the peer said it takes
     ├── UnknownLayer          a job names a layer that was never uploaded
-    ├── UnknownJob            cancel or resume of a job the server does not know
+    ├── UnknownJob            a job the server does not have
     ├── JobExists             another job has that id already
     ├── QueueFull             this client has too many jobs waiting
+    ├── Quarantined           drawing this request has ended the process that draws, more than once
+    ├── StoreFull             the server keeps as much as it may, and nobody has fetched it yet
+    ├── NotFinished           an export of a job that has not all its layers
+    ├── Interrupted           the server stopped in the middle of the job
     ├── LayerLost             a finished layer is no longer in the server's store
     ├── WorkerDied            the process that draws ended in the middle of the job
     ├── ServerStopping        the server is being shut down
@@ -81,6 +85,22 @@ class JobExists(ProtocolError):
 
 class QueueFull(ProtocolError):
     code = "queue_full"
+
+
+class Quarantined(ProtocolError):
+    code = "quarantined"
+
+
+class StoreFull(ProtocolError):
+    code = "store_full"
+
+
+class NotFinished(ProtocolError):
+    code = "not_finished"
+
+
+class Interrupted(ProtocolError):
+    code = "interrupted"
 
 
 class LayerLost(ProtocolError):

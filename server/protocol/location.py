@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import InvalidMessage
-from .messages import Count, Name
+from .fields import Count, Name
 from .schema import Record
 
 VARIABLE = "LAYERFUSION_RUNTIME"

@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
-from server.protocol import location, messages
+from server.protocol import MAJOR, MINOR, location, messages
 from server.protocol.frames import CHUNK_BYTES, Chunk, split
 from server.protocol.location import Runtime
 from server.protocol.wire import Wire
@@ -150,7 +150,7 @@ def test_the_link_finds_the_server_and_shows_its_token(link, events):
 
     def script(peer):
         hello = peer.greet()
-        assert (hello.protocol, hello.client) == ((1, 0), "layerfusion-krita")
+        assert (hello.protocol, hello.client) == ((MAJOR, MINOR), "layerfusion-krita")
         done.wait(SECONDS)
 
     with Scripted(script) as server:

@@ -20,7 +20,7 @@ from server import connection as connection_module
 from server.app import App, CannotServe
 from server.client import Client, Refusal, new_job
 from server.config import ServerConfig
-from server.protocol import location
+from server.protocol import MAJOR, MINOR, location
 from server.protocol.frames import MAX_FRAME, Chunk
 from server.protocol.messages import Failed, Generated, Hello, Kept, Refused, Submit, Upload, UploadReady, UploadRefused
 from server.protocol.wire import Wire
@@ -207,7 +207,7 @@ def test_pixels_are_never_compressed(server):
 def test_welcome_says_what_there_is(server):
     with server.client() as client:
         welcome = client.welcome
-    assert welcome.protocol == (1, 0)
+    assert welcome.protocol == (MAJOR, MINOR)
     assert [model.name for model in welcome.models] == ["tiny"]
     assert welcome.limits.frame_bytes == MAX_FRAME
 

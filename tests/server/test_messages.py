@@ -3,7 +3,7 @@
 import ast
 import logging
 import math
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 
 import msgpack
@@ -16,22 +16,32 @@ from server.protocol.errors import InvalidMessage
 from server.protocol.messages import (
     TYPES,
     Accepted,
+    Ack,
     Cancel,
     Cancelled,
     Done,
     Example,
+    Export,
     Failed,
+    Fetch,
+    FetchFailed,
+    FileBegin,
+    FileEnd,
     Generated,
     Hello,
+    JobList,
+    JobSummary,
     Kept,
     LayerBegin,
     LayerEnd,
     Limits,
+    ListJobs,
     ModelInfo,
     Preview,
     Progress,
     Queued,
     Refused,
+    Resubmit,
     Resume,
     Started,
     Submit,
@@ -39,11 +49,13 @@ from server.protocol.messages import (
     Uploaded,
     UploadReady,
     UploadRefused,
+    Variant,
     Welcome,
     from_map,
 )
 
 JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
+OTHER = "7a0c41d6-93b2-4f57-8f3e-6a4d52b1c802"
 DIGEST = "9f" * 32
 FOLDER = Path(protocol.__file__).parent
 
@@ -111,9 +123,11 @@ EXAMPLES = (
     Uploaded(transfer=1),
     UploadRefused(transfer=1, code="too_large", message="No."),
     SUBMIT,
+    Resubmit(job=JOB, of=OTHER),
     Cancel(job=JOB),
     Resume(job=JOB, after=3),
-    Accepted(job=JOB, position=2, notice="small"),
+    Ack(job=JOB, seq=3),
+    Accepted(job=JOB, position=2, notice="small", starts_in=3.5),
     Queued(job=JOB, position=1),
     Started(job=JOB, seq=1),
     Progress(job=JOB, stage="drawing", step=3, total=20, eta=1.5),
@@ -122,8 +136,32 @@ EXAMPLES = (
     LayerEnd(job=JOB, seq=2, transfer=0),
     Done(job=JOB, seq=7, layers=5),
     Failed(job=JOB, seq=0, code="queue_full", message="No."),
-    Cancelled(job=JOB, seq=3),
+    Cancelled(job=JOB, seq=3, replaced_by=OTHER),
+    ListJobs(newest=5),
+    JobList(
+        jobs=(
+            JobSummary(
+                job=JOB,
+                state="running",
+                title="an apple",
+                width=64,
+                height=64,
+                layers=2,
+                submitted=1.8e9,
+                ended=None,
+                fetched=False,
+            ),
+        )
+    ),
+    Fetch(job=JOB, index=0),
+    Export(job=JOB, format="psd"),
+    FetchFailed(job=JOB, format="psd", code="not_finished", message="No."),
+    FileBegin(job=JOB, transfer=3, format="psd", bytes=9, sha256=DIGEST),
+    FileEnd(job=JOB, transfer=3),
 )
+
+
+EXAMPLE = {message.type: message for message in EXAMPLES}
 
 
 def changed(message, **values):
@@ -177,29 +215,35 @@ def test_survives_msgpack(message):
         (SUBMIT, "foregrounds", [{**KEPT.to_map(), "name": ""}]),
         (SUBMIT, "foregrounds", [{**KEPT.to_map(), "format": "rgba16"}]),
         (SUBMIT, "foregrounds", [[]]),
-        (EXAMPLES[0], "protocol", [1]),
-        (EXAMPLES[0], "protocol", [1, "0"]),
-        (EXAMPLES[0], "protocol", "1.0"),
-        (EXAMPLES[0], "client", ""),
-        (EXAMPLES[3], "bytes", 0),
-        (EXAMPLES[3], "transfer", 2**32),
-        (EXAMPLES[3], "codec", "lzma"),
+        (SUBMIT, "priority", "urgent"),
+        (SUBMIT, "replaces", ""),
+        (SUBMIT, "variants", [{"job": JOB, "seed": 1}]),
+        (SUBMIT, "variants", [{"job": OTHER, "seed": 1}, {"job": OTHER, "seed": 2}]),
+        (SUBMIT, "variants", [{"job": OTHER}]),
+        (SUBMIT, "variants", [{"job": f"{JOB[:-2]}{i:02x}", "seed": i} for i in range(16)]),
+        (EXAMPLE["hello"], "protocol", [1]),
+        (EXAMPLE["hello"], "protocol", [1, "0"]),
+        (EXAMPLE["hello"], "protocol", "1.0"),
+        (EXAMPLE["hello"], "client", ""),
+        (EXAMPLE["upload"], "bytes", 0),
+        (EXAMPLE["upload"], "transfer", 2**32),
+        (EXAMPLE["upload"], "codec", "lzma"),
         (LAYER, "bytes", 23),
         (LAYER, "opacity", 1.01),
         (LAYER, "visible", 1),
         (LAYER, "seq", 0),
-        (EXAMPLES[13], "step", 21),
-        (EXAMPLES[13], "total", 0),
-        (EXAMPLES[14], "width", 257),
-        (EXAMPLES[14], "pixels", "text"),
-        (EXAMPLES[14], "pixels", bytes(7)),
+        (EXAMPLE["progress"], "step", 21),
+        (EXAMPLE["progress"], "total", 0),
+        (EXAMPLE["preview"], "width", 257),
+        (EXAMPLE["preview"], "pixels", "text"),
+        (EXAMPLE["preview"], "pixels", bytes(7)),
     ],
 )
 def test_refuses_a_wrong_value_and_says_where(message, field, value):
     with pytest.raises(InvalidMessage) as caught:
         changed(message, **{field: value})
     assert len(caught.value.message) < 250
-    if not (isinstance(value, list | dict) and field in ("background", "foregrounds")):
+    if not (isinstance(value, list | dict) and field in ("background", "foregrounds", "variants")):
         assert message.type in caught.value.message
 
 
@@ -235,12 +279,12 @@ def test_unknown_types_are_ignored_with_a_log_line(caplog):
 
 def test_secrets_and_pixels_stay_out_of_error_messages():
     with pytest.raises(InvalidMessage, match="is 999 bytes"):
-        changed(EXAMPLES[14], role=bytes(999))
+        changed(EXAMPLE["preview"], role=bytes(999))
 
 
 def test_protocol_md_names_every_message_field_and_code():
     page = (FOLDER / "PROTOCOL.md").read_text(encoding="utf-8")
-    records = [*TYPES.values(), ModelInfo, Limits, Example, Generated, Kept]
+    records = [*TYPES.values(), ModelInfo, Limits, Example, Generated, Kept, Variant, JobSummary]
     names = {field.name for record in records for field in fields(record)} | set(TYPES)
     codes = {cls.code for module in (errors, engine_errors) for cls in vars(module).values() if hasattr(cls, "code")}
     abstract = {"protocol_error", "engine_error", "file_error", "model_error"}
@@ -258,3 +302,11 @@ def mentions(page, name):
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
 def test_the_plugins_oldest_python_can_read_it(path):
     ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 10))
+
+
+def test_a_submission_is_one_message_for_each_picture():
+    variants = (Variant(job=OTHER, seed=9),)
+    first, second = replace(SUBMIT, variants=variants).jobs()
+    assert first == replace(SUBMIT, variants=variants)
+    assert second == replace(SUBMIT, job=OTHER, seed=9)
+    assert SUBMIT.jobs() == (SUBMIT,)

@@ -1,0 +1,57 @@
+"""What the fields of messages are made of, and what every message is.
+
+Sizes and places are in pixels, pixels are BGRA, 8 bits each, sRGB, straight alpha, rows packed from the top, left to
+right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from .errors import InvalidMessage
+from .schema import Between, Length, Matches, Record
+
+PREVIEW_SIDE = 256
+"""Longest side of a preview, in pixels."""
+
+Name = Annotated[str, Length(1, 255)]
+Text = Annotated[str, Length(0, 4000)]
+Prompt = Annotated[str, Length(0, 200_000)]
+JobId = Annotated[str, Matches("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "a UUID in lower case")]
+LayerId = Annotated[str, Matches("[0-9a-f]{64}", "a SHA-256 in lower-case hexadecimal digits")]
+Side = Annotated[int, Between(1, 65_535)]
+Offset = Annotated[int, Between(-(2**31), 2**31 - 1)]
+Count = Annotated[int, Between(0, 2**53 - 1)]
+Seed = Annotated[int, Between(0, 2**53 - 1)]
+TransferId = Annotated[int, Between(0, 2**32 - 1)]
+Sequence = Annotated[int, Between(1, 2**53 - 1)]
+Real = Annotated[float, Between(-1e9, 1e9)]
+Fraction = Annotated[float, Between(0, 1)]
+Seconds = Annotated[float, Between(0, 1e9)]
+Instant = Annotated[float, Between(0, 1e12)]
+Version = tuple[Count, Count]
+Role = Literal["background", "foreground", "shadow", "light", "blended"]
+Blend = Literal["normal", "multiply", "add"]
+Harmony = Literal["clean", "exact"]
+PixelFormat = Literal["bgra8"]
+Codec = Literal["raw"]
+Priority = Literal["interactive", "batch"]
+State = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
+ExportFormat = Literal["psd", "ora", "png"]
+
+
+@dataclass(frozen=True)
+class Message(Record):
+    """One message. Subclasses set `type`."""
+
+    type: ClassVar[str]
+
+    def to_map(self) -> dict[str, Any]:
+        return {"type": self.type, **super().to_map()}
+
+
+def check_area(name: str, width: int, height: int, size: int) -> None:
+    """Raise `InvalidMessage` unless pixels of that width and height have that many bytes."""
+    if size != 4 * width * height:
+        raise InvalidMessage(f"{name} has {size} bytes for {width}x{height} pixels; that takes {4 * width * height}.")
