@@ -134,7 +134,8 @@ def failure(job: str, error: EngineError | ProtocolError, *, seq: int = 0) -> me
 
 def notice(submit: messages.Submit) -> str:
     """What the artist should know about the job's model at its size; empty if nothing."""
-    return find_model(submit.model).notice(Size(submit.width, submit.height))
+    prompts = [submit.background.prompt, *(foreground.prompt for foreground in submit.foregrounds)]
+    return find_model(submit.model).notice(Size(submit.width, submit.height), prompts)
 
 
 def model_infos() -> tuple[messages.ModelInfo, ...]:

@@ -31,6 +31,7 @@ FLOORS = [
     ("engine.layerfusion.attach", 3),
     ("engine.layerfusion", 2),
     ("engine.transparency", 3),
+    ("engine.models.tiny.training", 6),  # makes and measures what the pipeline draws with
     ("engine.models", 3),
     ("engine.diffusion", 4),
     ("engine.previews", 4),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import BrokenModel
 from engine.geometry import Size, working_size
+from engine.models.vocabulary import hint
 from engine.request import FusionSettings
 
 SAMPLERS = ("euler", "ddim", "dpmpp_2m", "unipc")
@@ -60,6 +62,7 @@ class ModelSpec:
         samplers: sampler names that suit it.
         examples: (foreground, background) prompts it draws well.
         vocabulary: what a model of few words knows; empty for a model that knows the world.
+        related: a phrase of the vocabulary -> words it does not know but that phrase can stand for, parted by spaces.
     """
 
     name: str
@@ -74,18 +77,24 @@ class ModelSpec:
     samplers: tuple[str, ...]
     examples: tuple[tuple[str, str], ...]
     vocabulary: dict[str, tuple[str, ...]]
+    related: dict[str, str] = field(default_factory=dict)
 
     @property
     def native_area(self) -> int:
         return self.native_size**2
 
-    def notice(self, size: Size) -> str:
-        """What the user must know before they judge the picture; empty if there is nothing to say."""
+    def notice(self, size: Size, prompts: Iterable[str] = ()) -> str:
+        """What the user must know before they judge the picture; empty if there is nothing to say.
+
+        Args:
+            prompts: what is to be drawn; words the model does not know are named.
+        """
         if not self.demo:
             return ""
         working = working_size(size, stride=self.stride, native_area=self.native_area).working
         enlarged = " and enlarged" if working.area < size.area else ""
-        return f"{self.title}, drawn at {working} px{enlarged}"
+        unknown = hint(self.vocabulary, self.related, prompts)
+        return f"{self.title}, drawn at {working} px{enlarged}{'. ' if unknown else ''}{unknown}"
 
     def blended_prompt(self, foregrounds: list[str], background: str) -> str:
         """The prompt of the whole picture, made of its parts.
@@ -119,6 +128,7 @@ class ModelSpec:
                 samplers=tuple(values["samplers"]),
                 examples=tuple((foreground, background) for foreground, background in values["examples"]),
                 vocabulary={kind: tuple(words) for kind, words in values["vocabulary"].items()},
+                related=dict(values.get("related", {})),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BrokenModel(

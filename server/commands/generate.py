@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     sheet = _sheet_path(arguments.out) if arguments.masks else None
     if sheet is not None and sheet.parent.is_dir():
         check_writable(sheet)
-    notice = spec.notice(request.size)
+    notice = spec.notice(request.size, [source.prompt for source in (request.background, *request.foregrounds)])
     if notice:
         say(notice, sys.stderr)
 

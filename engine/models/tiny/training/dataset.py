@@ -49,7 +49,7 @@ class Examples:
     def __len__(self) -> int:
         return len(self.facts)
 
-    def on_grey(self, indices: NDArray[np.integer]) -> NDArray[np.float32]:
+    def on_grey(self, indices: NDArray[np.integer]) -> NDArray[np.floating]:
         """Foregrounds over mid-grey, (n, 128, 128, 3), -1..1: how LayerDiffuse pads what is transparent."""
         rgba = self.foreground[indices].astype(np.float32) / 255
         return (rgba[..., :3] * 2 - 1) * rgba[..., 3:]
@@ -57,6 +57,8 @@ class Examples:
 
 Plan = Literal["train", "held_out", "everything"]
 """What a set shows: the pairs and colours for training, those that are held out of it, or all of them."""
+
+_Job = tuple[Path, Path, int, int, Plan]
 
 
 def build(folder: Path, sprites: Path, *, count: int, seed: int, workers: int, plan: Plan = "train") -> None:
@@ -72,7 +74,7 @@ def build(folder: Path, sprites: Path, *, count: int, seed: int, workers: int, p
     """
     folder.mkdir(parents=True, exist_ok=True)
     SpriteLibrary(sprites)  # a missing package is told here, once
-    shards = [(folder, sprites, seed, shard, plan) for shard in range(-(-count // SHARD))]
+    shards: list[_Job] = [(folder, sprites, seed, shard, plan) for shard in range(-(-count // SHARD))]
     open_ = [job for job in shards if not _file(folder, job[3]).exists()]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for _ in tqdm(pool.imap_unordered(_draw_shard, open_), total=len(open_), desc="shards", unit="shard"):
@@ -102,7 +104,7 @@ def _file(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:04d}.npz"
 
 
-def _draw_shard(job: tuple[Path, Path, int, int, Plan]) -> None:
+def _draw_shard(job: _Job) -> None:
     folder, sprites, seed, shard, purpose = job
     rng = np.random.default_rng((seed, shard))
     library = SpriteLibrary(sprites)

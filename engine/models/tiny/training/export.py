@@ -14,6 +14,7 @@ from transformers import CLIPTokenizer
 
 from engine.models.tiny.training.deltas import state_of
 from engine.models.tiny.training.prediction import NOISE_SCHEDULE
+from engine.models.tiny.training.related import RELATED
 from engine.models.tiny.training.vocabulary import OUTDOOR, TIMES, backgrounds, names, with_article
 
 LARGEST = 25_000_000
@@ -67,6 +68,7 @@ def write_vocabulary(card: Path) -> None:
         "times (after a place)": times,
         "other scenes": [scene for scene in backgrounds() if scene not in outdoor],
     }
+    values["related"] = RELATED
     card.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

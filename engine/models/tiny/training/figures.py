@@ -96,7 +96,7 @@ def translucency(true_alpha: Plane, found: Plane) -> tuple[float, float]:
     truth = aligned(true_alpha, found)
     if truth is None:
         return 0.0, 1.0
-    inside = ndimage.binary_erosion(truth > 0.05, iterations=3)
+    inside = np.asarray(ndimage.binary_erosion(truth > 0.05, iterations=3), bool)
     if inside.sum() < 16:
         return 0.0, 1.0
     a, b = found[inside], truth[inside]

@@ -180,7 +180,7 @@ def _ceilings(bundle: ModelBundle, recogniser: Recogniser, test: Examples) -> di
     found = {}
     for suffix, through in (("sprites", False), ("round_trips", True)):
 
-        def seen(kind: str, through: bool = through) -> NDArray[np.float32]:
+        def seen(kind: str, through: bool = through) -> NDArray[np.floating]:
             pictures = pictures_of(test, kind, rows)
             return round_trip(bundle.vae, pictures) if through else pictures
 
@@ -266,7 +266,7 @@ def _deltas(bundle: ModelBundle, sprites: SpriteLibrary, seed: int, count: int =
     chroma_on, chroma_off = ([border_mean(np.abs(rgb).max(axis=-1)) for rgb, _ in part] for part in (on, off))
     matters = [a > 0.3 or c >= 5 * d for a, c, d in zip(border_off, chroma_off, chroma_on, strict=True)]
 
-    def overlap(part: list[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> float:
+    def overlap(part: list[tuple[NDArray[np.floating], NDArray[np.floating]]]) -> float:
         found = []
         for name, (_, alpha) in zip(chosen, part, strict=True):
             truth = aligned(_true_alpha(sprites, name), alpha)
@@ -302,7 +302,7 @@ def _hooked(bundle: ModelBundle) -> Iterator[None]:
 
 def _foregrounds(
     bundle: ModelBundle, chosen: list[str], seed: int
-) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+) -> list[tuple[NDArray[np.floating], NDArray[np.floating]]]:
     """What the foreground stream alone draws: the opaque picture (H, W, 3), -1..1, and alpha (H, W), 0-1."""
     words, empty = encode_prompts(bundle, [with_article(name) for name in chosen]), encode_prompts(bundle, [""])
     latents = sample(bundle.unet, words.embeddings, words.pooled, (empty.embeddings, empty.pooled), seed=seed)
@@ -339,16 +339,16 @@ def _seconds(spec: ModelSpec, drawn: list[Drawn]) -> dict[str, float]:
     return {"seconds_per_job": job, "stock_seconds_per_picture": one, "job_to_stock": job / one}
 
 
-def _true_alpha(sprites: SpriteLibrary, name: str) -> NDArray[np.float32]:
+def _true_alpha(sprites: SpriteLibrary, name: str) -> NDArray[np.floating]:
     return np.asarray(sprites.get(name).getchannel("A"), np.float32) / 255
 
 
-def _on_grey(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _on_grey(rgba: NDArray[np.uint8]) -> NDArray[np.floating]:
     unit = rgba.astype(np.float32) / 255
     return (unit[..., :3] * 2 - 1) * unit[..., 3:]
 
 
-def _rgb(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _rgb(rgba: NDArray[np.uint8]) -> NDArray[np.floating]:
     return rgba[..., :3].astype(np.float32) / 127.5 - 1
 
 
@@ -364,7 +364,7 @@ def _sheet(drawn: list[Drawn], columns: int = 12, rows: int = 4) -> Image.Image:
     """Foreground over a chequerboard, background and blended, a column a pair."""
     from engine.models.tiny.training.sheets import contact_sheet, over_checks
 
-    shown: list[NDArray[np.float32]] = []
+    shown: list[NDArray[np.floating]] = []
     for start in range(0, min(len(drawn), columns * rows), columns):
         part = drawn[start : start + columns]
         shown.append(over_checks(np.stack([one.foreground for one in part]).astype(np.float32) / 255))

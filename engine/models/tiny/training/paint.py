@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Picture = NDArray[np.float32]
-Colour = Sequence[float]
+Picture = NDArray[np.floating]
+Colour = Sequence[float] | NDArray[np.floating]
 
 SIDE = 256
 """Scenes are drawn at twice the model's resolution and reduced, so that edges are smooth."""
@@ -28,7 +28,7 @@ def gradient(stops: Sequence[tuple[float, Colour]], side: int = SIDE) -> Picture
 
 
 @cache
-def _fields(cells: int) -> NDArray[np.float32]:
+def _fields(cells: int) -> NDArray[np.floating]:
     """Eight smooth random fields (8, 2 SIDE, 2 SIDE), 0-1, with this many cells a side; crops of them are the noise."""
     rng = np.random.default_rng(cells)
     fields = []
@@ -38,14 +38,14 @@ def _fields(cells: int) -> NDArray[np.float32]:
     return np.clip(np.stack(fields), 0, 1)
 
 
-def noise(rng: np.random.Generator, cells: int) -> NDArray[np.float32]:
+def noise(rng: np.random.Generator, cells: int) -> NDArray[np.floating]:
     """Smooth noise (SIDE, SIDE), 0-1."""
     field = _fields(cells)[rng.integers(8)]
     top, left = rng.integers(0, SIDE, 2)
     return field[top : top + SIDE, left : left + SIDE]
 
 
-def fractal(rng: np.random.Generator, cells: int = 4, octaves: int = 4, falloff: float = 0.55) -> NDArray[np.float32]:
+def fractal(rng: np.random.Generator, cells: int = 4, octaves: int = 4, falloff: float = 0.55) -> NDArray[np.floating]:
     """Fractal noise (SIDE, SIDE), mean about 0, within -1..1."""
     total, weight, amplitude = np.zeros((SIDE, SIDE), np.float32), 0.0, 1.0
     for octave in range(octaves):
@@ -55,7 +55,7 @@ def fractal(rng: np.random.Generator, cells: int = 4, octaves: int = 4, falloff:
     return total / weight
 
 
-def ridge(rng: np.random.Generator, frequencies: Sequence[int], amplitudes: Sequence[float]) -> NDArray[np.float32]:
+def ridge(rng: np.random.Generator, frequencies: Sequence[int], amplitudes: Sequence[float]) -> NDArray[np.floating]:
     """A random skyline (SIDE,), within about -1..1."""
     x, line = np.linspace(0, 1, SIDE), np.zeros(SIDE)
     for frequency, amplitude in zip(frequencies, amplitudes, strict=True):
@@ -63,18 +63,18 @@ def ridge(rng: np.random.Generator, frequencies: Sequence[int], amplitudes: Sequ
     return line.astype(np.float32)
 
 
-def below(line: NDArray[np.float32] | float) -> NDArray[np.float32]:
+def below(line: NDArray[np.floating] | float) -> NDArray[np.floating]:
     """Coverage (SIDE, SIDE, 1) of what lies under a skyline given in pixels from the top."""
     return np.clip(_ROWS - np.broadcast_to(np.asarray(line, np.float32), (SIDE,))[None] + 0.5, 0, 1)[..., None]
 
 
-def mix(picture: Picture, over: Picture | NDArray[np.float32], coverage: NDArray[np.float32]) -> Picture:
+def mix(picture: Picture, over: Picture | NDArray[np.floating], coverage: NDArray[np.floating]) -> Picture:
     """`over` on `picture` where coverage (…, 1) is 1."""
     return (picture * (1 - coverage) + over * coverage).astype(np.float32)
 
 
 def ground(
-    picture: Picture, line: NDArray[np.float32] | float, far: Colour, near: Colour, texture: NDArray[np.float32]
+    picture: Picture, line: NDArray[np.floating] | float, far: Colour, near: Colour, texture: NDArray[np.floating]
 ) -> Picture:
     """Fill below a skyline with a colour that runs from far to near; texture (SIDE, SIDE) multiplies by 1 + itself."""
     top = float(np.mean(line))
@@ -112,7 +112,7 @@ def dots(
     return picture
 
 
-def perspective(rng: np.random.Generator, horizon: float, across: int, along: int) -> NDArray[np.float32]:
+def perspective(rng: np.random.Generator, horizon: float, across: int, along: int) -> NDArray[np.floating]:
     """Noise lying on the ground (SIDE, SIDE), -1..1: fine and flat at the horizon, coarse in front."""
     depth = np.clip((_ROWS - horizon) / (SIDE - horizon), 0.02, 1)
     field = _fields(16)[rng.integers(8)]

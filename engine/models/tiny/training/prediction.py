@@ -83,5 +83,5 @@ def sample(
         guided = without + guidance * (with_ - without)
         deviation = with_.std(dim=(1, 2, 3), keepdim=True) / guided.std(dim=(1, 2, 3), keepdim=True)
         guided = rescale * guided * deviation + (1 - rescale) * guided
-        latents = scheduler.step(guided, timestep, latents, return_dict=False)[0]
+        latents = scheduler.step(guided, timestep, latents, return_dict=False)[0]  # type: ignore[arg-type]
     return latents

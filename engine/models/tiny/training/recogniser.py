@@ -78,16 +78,16 @@ class Recogniser(nn.Module):
         return self.objects(pooled), self.scenes(found.flatten(1))
 
     @torch.inference_mode()
-    def name_objects(self, pictures: NDArray[np.float32]) -> list[str]:
+    def name_objects(self, pictures: NDArray[np.floating]) -> list[str]:
         """The likeliest object of each picture (N, H, W, 3), -1..1."""
         return [object_names()[index] for index in self._logits(pictures)[0].argmax(dim=1).tolist()]
 
     @torch.inference_mode()
-    def name_scenes(self, pictures: NDArray[np.float32]) -> list[str]:
+    def name_scenes(self, pictures: NDArray[np.floating]) -> list[str]:
         """The likeliest scene of each picture (N, H, W, 3), -1..1."""
         return [scene_names()[index] for index in self._logits(pictures)[1].argmax(dim=1).tolist()]
 
-    def _logits(self, pictures: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+    def _logits(self, pictures: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
         self.eval()
         batches = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).split(64)
         objects, scenes = zip(*(self(batch) for batch in batches), strict=True)

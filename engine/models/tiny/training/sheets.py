@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-def contact_sheet(rows: Sequence[NDArray[np.float32]], gap: int = 2) -> Image.Image:
+def contact_sheet(rows: Sequence[NDArray[np.floating]], gap: int = 2) -> Image.Image:
     """Rows of pictures (N, H, W, 3), -1..1, as one picture."""
     height, width = rows[0].shape[1:3]
     columns = max(len(row) for row in rows)
@@ -21,7 +21,7 @@ def contact_sheet(rows: Sequence[NDArray[np.float32]], gap: int = 2) -> Image.Im
     return Image.fromarray(sheet)
 
 
-def over_checks(rgba: NDArray[np.float32], cell: int = 8) -> NDArray[np.float32]:
+def over_checks(rgba: NDArray[np.floating], cell: int = 8) -> NDArray[np.floating]:
     """RGBA (N, H, W, 4), 0-1, straight alpha, over a grey chequerboard: (N, H, W, 3), -1..1."""
     rows, columns = np.mgrid[0 : rgba.shape[1], 0 : rgba.shape[2]] // cell
     board = np.where((rows + columns) % 2, 0.72, 0.9).astype(np.float32)[None, ..., None]

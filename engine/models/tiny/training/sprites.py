@@ -54,7 +54,7 @@ class SpriteLibrary:
     def _sprite(self, name: str) -> Image.Image:
         _, thing, hue = thing_of(name)
         picture = Image.open(self._pictures / f"{self._codes[thing.label]}.webp").convert("RGBA")
-        seen = picture.getchannel("A").point(lambda value: 255 if value > 12 else 0).getbbox()
+        seen = picture.getchannel("A").point([255 * (value > 12) for value in range(256)]).getbbox()
         picture = picture.crop(seen)
         return _recoloured(picture, _BASE_HUE[thing.label], _HUES[hue]) if hue else picture
 

@@ -18,7 +18,7 @@ _Y, _X = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
 _U = (_X + 0.5) / SIDE * 2 - 1  # -1 left … 1 right
 _V = (_Y + 0.5) / SIDE  # 0 top … 1 bottom
 
-Plane = NDArray[np.float32]
+Plane = NDArray[np.floating]
 
 
 @cache
@@ -38,7 +38,7 @@ def draw(name: str) -> Image.Image:
     colour, alpha = makers[name]()
     rgba = np.dstack([colour.clip(0, 255), alpha.clip(0, 1)[..., None] * 255]).round().astype(np.uint8)
     picture = Image.fromarray(rgba, "RGBA")
-    return picture.crop(picture.getchannel("A").point(lambda value: 255 if value > 12 else 0).getbbox())
+    return picture.crop(picture.getchannel("A").point([255 * (value > 12) for value in range(256)]).getbbox())
 
 
 def _inside(radius: Plane) -> tuple[Plane, Plane]:
@@ -48,7 +48,7 @@ def _inside(radius: Plane) -> tuple[Plane, Plane]:
     return cover, np.clip(np.abs(across), 0, 1)
 
 
-def _paint(colour: Plane, alpha: Plane, over: tuple[float, float, float], strength: Plane) -> tuple[Plane, Plane]:
+def _paint(colour: Plane, alpha: Plane, over: tuple[float, ...], strength: Plane) -> tuple[Plane, Plane]:
     """A stroke of colour and opacity on a straight-alpha picture."""
     strength = strength.clip(0, 1)
     result = strength + alpha * (1 - strength)

@@ -118,7 +118,7 @@ def _kind_for(rng: np.random.Generator, name: str) -> str:
 
 def _placed(
     rng: np.random.Generator, sprites: SpriteLibrary, names: tuple[str, ...], scene: Scene
-) -> tuple[Image.Image, NDArray[np.float32]]:
+) -> tuple[Image.Image, NDArray[np.floating]]:
     """The objects on an empty canvas (SIDE, SIDE), and the shadow they cast (SIDE, SIDE), 0-1."""
     layer = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
     shade = np.zeros((SIDE, SIDE), np.float32)
@@ -140,7 +140,7 @@ def _placed(
     return layer, shade
 
 
-def _shadow(layer: Image.Image, light: Light) -> NDArray[np.float32]:
+def _shadow(layer: Image.Image, light: Light) -> NDArray[np.floating]:
     """A soft contact shadow, and the outline laid on the ground away from the light."""
     shade = _contact(layer)
     if light.length == 0:
@@ -164,7 +164,7 @@ def _shadow(layer: Image.Image, light: Light) -> NDArray[np.float32]:
     return np.maximum(shade, 0.8 * cast)
 
 
-def _contact(layer: Image.Image) -> NDArray[np.float32]:
+def _contact(layer: Image.Image) -> NDArray[np.floating]:
     """A soft ellipse under the object, (SIDE, SIDE), 0-1."""
     box = layer.getchannel("A").getbbox()
     if box is None:

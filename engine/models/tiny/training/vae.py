@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.models.tiny.training.dataset import Examples
 from engine.models.tiny.training.loop import Stage
@@ -43,7 +45,7 @@ class AutoencoderStage(Stage):
         vae.requires_grad_(not decoder_only)
         if decoder_only:
             vae.decoder.requires_grad_(True)
-            vae.post_quant_conv.requires_grad_(True)
+            cast(nn.Module, vae.post_quant_conv).requires_grad_(True)
         self.optimisers = optimisers_for(vae, lr=1.0e-3 if decoder_only else 1.6e-3)
 
     def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
@@ -65,7 +67,7 @@ class AutoencoderStage(Stage):
         loss = error.abs().mean() + 0.3 * square + 0.5 * (across + down) + 3e-4 * regular
         return loss, {"psnr": _decibels(float(square.detach()))}, len(pictures)
 
-    def _crops(self, rng: np.random.Generator) -> NDArray[np.float32]:
+    def _crops(self, rng: np.random.Generator) -> NDArray[np.floating]:
         """(BATCH, CROP, CROP, 3), -1..1."""
         out = np.empty((BATCH, CROP, CROP, 3), np.float32)
         for place, kind in enumerate(rng.choice(list(_SHARES), BATCH, p=list(_SHARES.values()))):
@@ -92,7 +94,7 @@ class AutoencoderStage(Stage):
         return contact_sheet([pictures[:12], back[:12], pictures[12:], back[12:]])
 
 
-def round_trip(vae: AutoencoderKL, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+def round_trip(vae: AutoencoderKL, pictures: NDArray[np.floating]) -> NDArray[np.floating]:
     """Encode and decode (N, H, W, 3), -1..1."""
     parts = []
     for batch in torch.from_numpy(pictures).permute(0, 3, 1, 2).split(16):
@@ -101,7 +103,7 @@ def round_trip(vae: AutoencoderKL, pictures: NDArray[np.float32]) -> NDArray[np.
     return torch.cat(parts).permute(0, 2, 3, 1).numpy()
 
 
-def psnr(found: NDArray[np.float32], true: NDArray[np.float32]) -> float:
+def psnr(found: NDArray[np.floating], true: NDArray[np.floating]) -> float:
     """Mean over pictures (N, H, W, 3), -1..1, of the peak signal-to-noise ratio in decibels."""
     return float(np.mean([_decibels(float(np.square(a - b).mean())) for a, b in zip(found, true, strict=True)]))
 

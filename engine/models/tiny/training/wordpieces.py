@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+from collections import Counter
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTokenizer
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from engine.models.tiny.training.triplets import preposition
 from engine.models.tiny.training.vocabulary import backgrounds, names, with_article
@@ -19,6 +22,9 @@ PIECES = 1024
 LENGTH = 32
 """Tokens a prompt."""
 
+_END = "</w>"
+_BYTES = bytes_to_unicode()
+
 
 def captions() -> list[str]:
     """Every caption there can be, and every object's name alone."""
@@ -28,26 +34,16 @@ def captions() -> list[str]:
     return [*things, *scenes, *whole, "and", "on", "in", "in front of"]
 
 
-def train_tokenizer(folder: Path) -> CLIPTokenizer:
-    """Train the word pieces and write them to a folder, in the form CLIPTokenizer reads."""
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+def make_tokenizer(folder: Path) -> CLIPTokenizer:
+    """Train the word pieces and write them to a folder, in the form CLIPTokenizer reads.
 
-    split = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-    tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>", continuing_subword_prefix=""))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(split), behavior="removed", invert=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
-        ]
-    )
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    room = PIECES - 2 * len(letters) - 2
-    trainer = trainers.BpeTrainer(vocab_size=room + 2 * 26, special_tokens=[], end_of_word_suffix="</w>")
-    tokenizer.train_from_iterator(captions(), trainer)
-    merges = [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
-    pieces = [*letters, *(letter + "</w>" for letter in letters), *dict.fromkeys(a + b for a, b in merges)]
-    pieces = list(dict.fromkeys(pieces))
+    The same captions give the same pieces in the same order, on every machine: a text encoder is worth nothing with
+    token ids in another order.
+    """
+    letters = sorted(_BYTES.values())
+    words = Counter(word for caption in captions() for word in re.findall(r"[a-z]+", caption))
+    merges = _merges(words, PIECES - 2 * len(letters) - 2)
+    pieces = dict.fromkeys([*letters, *(letter + _END for letter in letters), *(a + b for a, b in merges)])
     vocabulary = {piece: index for index, piece in enumerate([*pieces, "<|startoftext|>", "<|endoftext|>"])}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
@@ -56,6 +52,33 @@ def train_tokenizer(folder: Path) -> CLIPTokenizer:
     made = CLIPTokenizer(vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"), model_max_length=LENGTH)
     made.save_pretrained(str(folder))
     return made
+
+
+def _merges(words: Counter[str], room: int) -> list[tuple[str, str]]:
+    """Byte-pair encoding (Sennrich et al. 2016): join the commonest neighbours; equals by alphabet."""
+    spelt = {word: (*word[:-1], word[-1] + _END) for word in words}
+    merges: list[tuple[str, str]] = []
+    while len(merges) < room:
+        pairs: Counter[tuple[str, str]] = Counter()
+        for word, pieces in spelt.items():
+            for pair in itertools.pairwise(pieces):
+                pairs[pair] += words[word]
+        if not pairs:
+            break
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        spelt = {word: _joined(pieces, best) for word, pieces in spelt.items()}
+    return merges
+
+
+def _joined(pieces: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
+    joined: list[str] = []
+    place = 0
+    while place < len(pieces):
+        here = pieces[place : place + 2] == pair
+        joined.append(pair[0] + pair[1] if here else pieces[place])
+        place += 2 if here else 1
+    return tuple(joined)
 
 
 def token_ids(tokenizer: CLIPTokenizer, prompts: list[str]) -> Tensor:
@@ -81,6 +104,7 @@ def with_pieces_of(encoder: nn.Module, old: CLIPTokenizer, new: CLIPTokenizer) -
     for piece, index in new.get_vocab().items():
         spelt = old(piece.removesuffix("</w>"), add_special_tokens=False).input_ids
         rows[index] = before[spelt].mean(dim=0) if spelt else before.mean(dim=0)
-    rows[new.bos_token_id], rows[new.eos_token_id] = before[old.bos_token_id], before[old.eos_token_id]
+    for token in ("bos_token_id", "eos_token_id"):
+        rows[getattr(new, token)] = before[getattr(old, token)]
     made.load_state_dict(encoder.state_dict() | {name: rows})
     return made

@@ -26,7 +26,7 @@ from engine.models.loading import ModelBundle, load_model
 from engine.models.spec import ModelSpec
 from engine.models.tiny.training import dataset, deltas, export, latents, loop, recogniser, transparency, unet, vae
 from engine.models.tiny.training.sprites import SpriteLibrary
-from engine.models.tiny.training.wordpieces import train_tokenizer, with_pieces_of
+from engine.models.tiny.training.wordpieces import make_tokenizer, with_pieces_of
 
 MINUTES = {"vae": 24.0, "decoder": 6.0, "unet": 66.0, "transparency": 7.0, "deltas": 9.0, "recogniser": 6.0}
 """How long a stage trains on two processor cores, if nothing else is said."""
@@ -177,7 +177,7 @@ class Workshop:
         return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, self._set("train"), encoded)
 
     def _tokenizer(self) -> CLIPTokenizer:
-        return train_tokenizer(self.folder / "tokenizer")
+        return make_tokenizer(self.folder / "tokenizer")
 
     def _encoders(self, bundle: ModelBundle, tokenizer: CLIPTokenizer) -> tuple[nn.Module, nn.Module]:
         """The text encoders for these word pieces."""

@@ -1,0 +1,61 @@
+"""Hints for words a small model was never shown."""
+
+import pytest
+
+from engine.geometry import Size
+from engine.models.registry import find_model
+from engine.models.tiny.training.related import RELATED
+from engine.models.tiny.training.vocabulary import OUTDOOR, TIMES, backgrounds, names, with_article
+from engine.models.vocabulary import hint, nearest, unknown_words
+
+KNOWN = {"objects": ("a dog", "a red apple", "an owl"), "places": ("a beach", "the sea floor"), "times": ("at sunset",)}
+NEAR = {"a dog": "puppy wolf", "a beach": "coast"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "unknown"),
+    [
+        ("a red apple on a beach at sunset", []),
+        ("Two dogs, and an OWL", ["two"]),
+        ("a Xylophone in the sea", ["xylophone"]),
+        ("dragon dragon dragon", ["dragon"]),
+        ("ein Hündchen 42", ["ein", "hündchen"]),
+        ("", []),
+    ],
+)
+def test_words_that_no_phrase_has(prompt, unknown):
+    assert unknown_words(KNOWN, prompt) == unknown
+
+
+def test_a_model_that_knows_the_world_is_asked_nothing():
+    assert hint({}, {}, ["a xylophone"]) == ""
+
+
+def test_related_words_come_before_slips():
+    assert nearest(KNOWN, NEAR, "puppy") == ["a dog"]
+    assert nearest(KNOWN, NEAR, "wolves"[:-3] + "f") == ["a dog"]
+    assert nearest(KNOWN, NEAR, "beech") == ["a beach"]
+    assert nearest(KNOWN, NEAR, "xylophone") == []
+
+
+def test_a_hint_names_the_word_and_what_is_near():
+    found = hint(KNOWN, NEAR, ["a puppy", "the coast at sunset", "a puppy"])
+    assert found.count("“puppy”") == 1
+    assert "“a dog”" in found
+    assert "“a beach”" in found
+
+
+def test_a_long_prompt_gives_a_short_hint():
+    assert hint(KNOWN, NEAR, [" ".join(f"word{chr(97 + index)}" for index in range(26))]).count("not among") == 3
+
+
+def test_related_words_are_related_to_phrases_the_model_is_trained_on():
+    times = {time for captions in TIMES.values() for time in captions}
+    phrases = {with_article(name) for name in names(held_out=True)} | set(backgrounds()) | set(OUTDOOR.values()) | times
+    assert set(RELATED) <= phrases
+
+
+def test_the_embedded_model_says_what_it_does_not_know():
+    spec = find_model("tiny")
+    assert "not among" not in spec.notice(Size(128, 128), ["a red apple", "a beach at sunset"])
+    assert "“xylophone”" in spec.notice(Size(128, 128), ["a xylophone", "a beach at sunset"])
