@@ -12,16 +12,35 @@ from engine.models.loading import ModelBundle
 
 def to_latents(bundle: ModelBundle, rgb: Tensor) -> Tensor:
     """Encode (B, 3, H, W) in -1..1 to the UNet's latents (B, 4, h, w): the mean, normalised as the model says."""
+    return from_vae(bundle, posterior(bundle, rgb)[0])
+
+
+def posterior(bundle: ModelBundle, rgb: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the VAE's posterior, (B, 4, h, w) each, in its own scale.
+
+    Args:
+        rgb: (B, 3, H, W), -1..1.
+    """
     (distribution,) = bundle.vae.encode(rgb.to(bundle.device, bundle.vae.dtype), return_dict=False)
-    shift, scale = _normalisation(bundle)
-    return (distribution.mean - shift) * scale
+    return distribution.mean, distribution.std
 
 
 def to_rgb(bundle: ModelBundle, latents: Tensor) -> Tensor:
     """Decode the UNet's latents (B, 4, h, w) to (B, 3, H, W), clipped to -1..1."""
-    shift, scale = _normalisation(bundle)
-    (rgb,) = bundle.vae.decode((latents / scale + shift).to(bundle.vae.dtype), return_dict=False)  # type: ignore[arg-type]
+    (rgb,) = bundle.vae.decode(to_vae(bundle, latents).to(bundle.vae.dtype), return_dict=False)  # type: ignore[arg-type]
     return rgb.clamp(-1, 1)
+
+
+def from_vae(bundle: ModelBundle, latents: Tensor) -> Tensor:
+    """The VAE's latents -> the UNet's, (B, 4, h, w)."""
+    shift, scale = _normalisation(bundle)
+    return (latents - shift) * scale
+
+
+def to_vae(bundle: ModelBundle, latents: Tensor) -> Tensor:
+    """The UNet's latents -> the VAE's, (B, 4, h, w)."""
+    shift, scale = _normalisation(bundle)
+    return latents / scale + shift
 
 
 def _normalisation(bundle: ModelBundle) -> tuple[Tensor | float, Tensor | float]:

@@ -20,6 +20,7 @@ from engine.errors import BrokenModel
 from engine.models.spec import ModelSpec
 from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from engine.transparency.deltas import Deltas, LowRank, deltas_from_state
+from engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 
 T = TypeVar("T")
 
@@ -48,8 +49,8 @@ class ModelBundle:
     scheduler_config: dict[str, Any]
     zeros_for_empty_prompt: bool
     deltas: Deltas
-    encoder: CompactTransparentEncoder
-    decoder: CompactTransparentDecoder
+    encoder: CompactTransparentEncoder | LayerDiffuseEncoder
+    decoder: CompactTransparentDecoder | LayerDiffuseDecoder
     device: torch.device
     dtype: torch.dtype
 

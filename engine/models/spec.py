@@ -35,16 +35,35 @@ class TransparencySpec:
     Attributes:
         deltas: safetensors file with the low-rank deltas of the foreground rows.
         weights: safetensors file with the transparent encoder and decoder.
-        kind: the networks' architecture: "compact" is the embedded model's.
-        decoder_latent: which latents the transparent decoder reads: "scaled" (the UNet's) or "unscaled" (the VAE's).
+        kind: the networks' architecture: "compact" is the embedded model's, "layerdiffuse" the published one.
+        decoder_latent: which latents the transparent decoder reads: "scaled" (the UNet's), "unscaled" (the VAE's; the
+            authors' own way with the published decoder, though some programs scale), or "zero" (none).
         stride: what both sides of the decoder's input must be multiples of, in pixels.
+        offset_factor: what the encoder's offset is multiplied with. The published encoder was trained at 300; programs
+            that leave it out add next to nothing.
+        views: how many turned and mirrored views of a foreground the decoder judges, 1 or 8.
     """
 
     deltas: str
     weights: str
-    kind: Literal["compact"]
-    decoder_latent: Literal["scaled", "unscaled"]
+    kind: Literal["compact", "layerdiffuse"]
+    decoder_latent: Literal["scaled", "unscaled", "zero"]
     stride: int
+    offset_factor: float = 1.0
+    views: Literal[1, 8] = 1
+
+    @staticmethod
+    def published(deltas: str, weights: str) -> TransparencySpec:
+        """LayerDiffuse's SDXL files with the conventions of their authors' own code."""
+        return TransparencySpec(
+            deltas=deltas,
+            weights=weights,
+            kind="layerdiffuse",
+            decoder_latent="unscaled",
+            stride=64,
+            offset_factor=300.0,
+            views=8,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,20 +8,32 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.layers import Pixels
-from engine.models.autoencoder import to_latents, to_rgb
+from engine.models.autoencoder import from_vae, posterior, to_latents, to_rgb, to_vae
 from engine.models.loading import ModelBundle
+from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
+from engine.transparency.padding import pad_colours
+from engine.transparency.views import median_of_views
 
 
-def decode_rgba(bundle: ModelBundle, latents: Tensor) -> Pixels:
-    """Decode one foreground's latents (1, 4, h, w) to uint8 RGBA (H, W, 4), straight alpha."""
+def decode_rgba(bundle: ModelBundle, latents: Tensor, *, views: int | None = None, at_once: int = 8) -> Pixels:
+    """Decode one foreground's latents (1, 4, h, w) to uint8 RGBA (H, W, 4), straight alpha.
+
+    Args:
+        views: how many views the published decoder judges, 1 or 8; None takes the model's own number.
+        at_once: of those, how many a call: what memory allows.
+    """
     rgb = to_rgb(bundle, latents)
-    read = (
-        latents
-        if bundle.spec.transparency.decoder_latent == "scaled"
-        else latents / bundle.vae.config["scaling_factor"]
-    )
-    colours, alpha = bundle.decoder(rgb.to(bundle.dtype), read.to(bundle.dtype))
-    return _bytes(torch.cat([(colours.clamp(-1, 1) + 1) / 2, alpha.sigmoid()], dim=1))
+    read = _decoder_latents(bundle, latents)
+    decoder = bundle.decoder
+    if isinstance(decoder, CompactTransparentDecoder):
+        colours, alpha = decoder(rgb.to(bundle.dtype), read.to(bundle.dtype))
+        return _bytes(torch.cat([(colours.clamp(-1, 1) + 1) / 2, alpha.sigmoid()], dim=1))
+    picture, read = ((rgb + 1) / 2).to(bundle.dtype), read.to(bundle.dtype)
+    if (views or bundle.spec.transparency.views) == 1:
+        alpha_first = decoder(picture, read).float().clamp(0, 1)
+    else:
+        alpha_first = median_of_views(decoder, picture, read, at_once=at_once)
+    return _bytes(alpha_first.roll(-1, dims=1))
 
 
 def decode_rgb(bundle: ModelBundle, latents: Tensor) -> Pixels:
@@ -33,11 +45,18 @@ def decode_rgb(bundle: ModelBundle, latents: Tensor) -> Pixels:
 def encode_rgba(bundle: ModelBundle, pixels: Pixels) -> Tensor:
     """Encode a foreground, uint8 RGBA (H, W, 4), to latents (1, 4, h, w) that carry its transparency.
 
-    Colours are padded with mid-grey where they are transparent, as LayerDiffuse pads them.
+    The VAE sees the colours over mid-grey. The embedded model adds the encoder's offset to the latents; LayerDiffuse
+    puts it where the posterior's Gaussian sample would stand, mean + std x offset.
     """
-    padded, alpha = _over_grey(pixels, bundle)
-    offset = bundle.encoder(torch.cat([padded, alpha * 2 - 1], dim=1))
-    return to_latents(bundle, padded) + offset
+    over_grey, alpha = _over_grey(pixels, bundle)
+    factor = bundle.spec.transparency.offset_factor
+    if isinstance(bundle.encoder, CompactTransparentEncoder):
+        offset = bundle.encoder(torch.cat([over_grey, alpha * 2 - 1], dim=1))
+        return to_latents(bundle, over_grey) + factor * offset
+    padded = pad_colours(_unit(pixels).to(bundle.device)).unsqueeze(0).to(bundle.dtype)
+    offset = bundle.encoder(torch.cat([alpha, padded], dim=1))
+    mean, std = posterior(bundle, over_grey)
+    return from_vae(bundle, mean + std * (factor * offset).to(mean))
 
 
 def encode_over_grey(bundle: ModelBundle, pixels: Pixels) -> tuple[Tensor, Tensor]:
@@ -46,14 +65,28 @@ def encode_over_grey(bundle: ModelBundle, pixels: Pixels) -> tuple[Tensor, Tenso
     Returns:
         latents (1, 4, h, w) of the colours over mid-grey, and alpha (1, 1, H, W), 0-1.
     """
-    padded, alpha = _over_grey(pixels, bundle)
-    return to_latents(bundle, padded), alpha
+    over_grey, alpha = _over_grey(pixels, bundle)
+    return to_latents(bundle, over_grey), alpha
+
+
+def _decoder_latents(bundle: ModelBundle, latents: Tensor) -> Tensor:
+    """What the transparent decoder reads beside the picture."""
+    read = bundle.spec.transparency.decoder_latent
+    if read == "zero":
+        return torch.zeros_like(latents)
+    return latents if read == "scaled" else to_vae(bundle, latents)
 
 
 def _over_grey(pixels: Pixels, bundle: ModelBundle) -> tuple[Tensor, Tensor]:
-    unit = torch.from_numpy(np.array(pixels)).to(bundle.device, bundle.dtype).permute(2, 0, 1).unsqueeze(0) / 255
+    """(1, 3, H, W), -1..1, exactly 0 where alpha is 0; and alpha (1, 1, H, W), 0-1."""
+    unit = _unit(pixels).unsqueeze(0).to(bundle.device, bundle.dtype)
     alpha = unit[:, 3:]
     return (unit[:, :3] * 2 - 1) * alpha, alpha
+
+
+def _unit(pixels: Pixels) -> Tensor:
+    """uint8 (H, W, 4) -> float32 (4, H, W), 0-1."""
+    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1).float() / 255
 
 
 def _bytes(unit: Tensor) -> NDArray[np.uint8]:
