@@ -37,6 +37,7 @@ FLOORS = [
     ("engine.previews", 4),
     ("engine.inspection", 4),
     ("engine.pipeline", 5),
+    ("engine.models.tiny.training", 6),
     # The server: the wire, then processes and files, then the conversation, then sockets, then argv.
     ("server.protocol", 10),
     ("server.errors", 11),

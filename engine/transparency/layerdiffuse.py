@@ -81,7 +81,7 @@ class LayerDiffuseDecoder(nn.Module):
             skips += outputs
         x = self.mid_block(x)
         for block in self.up_blocks:
-            count = len(block.resnets)
+            count = len(block.resnets)  # type: ignore[arg-type]  # a ModuleList, which the container forgets
             x = block(x, tuple(skips[-count:]))
             del skips[-count:]
         return self.conv_out(self.conv_act(self.conv_norm_out(x)))

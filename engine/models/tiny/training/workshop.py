@@ -27,6 +27,7 @@ from engine.models.spec import ModelSpec
 from engine.models.tiny.training import dataset, deltas, export, latents, loop, recogniser, transparency, unet, vae
 from engine.models.tiny.training.sprites import SpriteLibrary
 from engine.models.tiny.training.wordpieces import make_tokenizer, with_pieces_of
+from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
 MINUTES = {"vae": 24.0, "decoder": 6.0, "unet": 66.0, "transparency": 7.0, "deltas": 9.0, "recogniser": 6.0}
 """How long a stage trains on two processor cores, if nothing else is said."""
@@ -122,7 +123,7 @@ class Workshop:
             encoders=bundle.text_encoders,
             tokenizer=bundle.tokenizers[0],
             vae=bundle.vae,
-            transparency=(bundle.encoder, bundle.decoder),
+            transparency=_transparency(bundle),
             deltas=own,
         )
         if size > export.LARGEST:
@@ -170,7 +171,7 @@ class Workshop:
             tokenizer = self._tokenizer()
             encoders = self._encoders(bundle, tokenizer)
             return unet.UNetStage(bundle.unet, encoders, tokenizer, encoded, bundle.vae)
-        pair = (bundle.encoder, bundle.decoder)
+        pair = _transparency(bundle)
         if name == "transparency":
             return transparency.TransparencyStage(*pair, bundle.vae, self._set("train"), encoded)
         words = (bundle.text_encoders, bundle.tokenizers[0])
@@ -203,3 +204,8 @@ class Workshop:
     def _facts(self, stage: str) -> dict[str, str]:
         with safe_open(str(self.folder / stage / "weights.safetensors"), framework="pt") as opened:
             return opened.metadata()
+
+
+def _transparency(bundle: ModelBundle) -> tuple[CompactTransparentEncoder, CompactTransparentDecoder]:
+    """The embedded model's own networks, which are of the compact kind."""
+    return cast(tuple[CompactTransparentEncoder, CompactTransparentDecoder], (bundle.encoder, bundle.decoder))
