@@ -38,6 +38,11 @@ FLOORS = [
     ("engine.inspection", 4),
     ("engine.pipeline", 5),
     ("engine.models.tiny.training", 6),
+    # The numbers: measures on pictures, then what draws the pictures they are taken from.
+    ("engine.evaluation.statistics", 0),
+    ("engine.evaluation.regions", 0),
+    ("engine.evaluation.measures", 0),
+    ("engine.evaluation", 6),
     # The server: the wire, then processes and files, then the conversation, then sockets, then argv.
     ("server.protocol", 10),
     ("server.errors", 11),

@@ -1,0 +1,269 @@
+"""The measures: pictures in, one number out. numpy only, pure functions.
+
+Pictures are uint8 (H, W, 4), sRGB, straight alpha, unless said otherwise. Factors are taken on stored values, as the
+training data of the embedded model makes its light. A measure that does not apply is NaN.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.compositing import flatten
+from engine.evaluation.regions import MARGIN, SEEN, SOLID, Mask, Plane, beside, box_of, core, grown, undisturbed
+from engine.evaluation.statistics import ranks
+from engine.geometry import Size
+from engine.harmony import clean_layers, exact_layers, recompose
+from engine.layers import Layer, LayerStack, Pixels, Role
+
+Colour = NDArray[np.float64]
+"""(3,): a value a channel."""
+
+_LUMA = np.array([0.299, 0.587, 0.114])
+"""Of stored values (ITU-R BT.601): how bright a pixel looks."""
+
+
+def alpha_of(pixels: Pixels) -> Plane:
+    """Float64 (H, W), 0-1."""
+    return pixels[..., 3] / 255.0
+
+
+def luma(pixels: Pixels) -> Plane:
+    """Float64 (H, W), 0-1, of the stored colours; alpha is not looked at."""
+    return pixels[..., :3] @ _LUMA / 255.0
+
+
+def pasted(background: Pixels, foreground: Pixels) -> Pixels:
+    """The foreground alpha-composited over the background: the picture without any harmony."""
+    size = Size(background.shape[1], background.shape[0])
+    layers = (
+        Layer(name="Background", role=Role.BACKGROUND, pixels=background),
+        Layer(name="Foreground", role=Role.FOREGROUND, pixels=foreground),
+    )
+    return flatten(LayerStack(name="", size=size, layers=layers))
+
+
+# ---- equality
+
+
+def differing_bytes(a: Pixels, b: Pixels) -> int:
+    """Bytes that differ; all of the larger picture where the shapes differ."""
+    if a.shape != b.shape:
+        return max(a.size, b.size)
+    return int(np.count_nonzero(a != b))
+
+
+def difference(a: Pixels, b: Pixels, where: Mask) -> float:
+    """Mean absolute difference of colours, 0-1, over a region."""
+    if not where.any():
+        return math.nan
+    return float(np.abs(a[..., :3].astype(np.int16) - b[..., :3])[where].mean() / 255)
+
+
+def psnr(a: Pixels, b: Pixels, where: Mask) -> float:
+    """Peak signal-to-noise ratio of colours over a region, in dB; at most 60, which is less than a byte's rounding."""
+    if not where.any():
+        return math.nan
+    error = np.square((a[..., :3].astype(np.float64) - b[..., :3])[where] / 255).mean()
+    return float(min(60.0, -10 * math.log10(max(error, 1e-12))))
+
+
+# ---- harmony layers
+
+
+def exact_error(blended: Pixels, flat: Pixels) -> int:
+    """Largest difference of the `exact` stack from Blended, in 1/255."""
+    shown = recompose(flat, *exact_layers(blended, flat))
+    return int(np.abs(shown.astype(np.int16) - blended).max())
+
+
+def clean_picture(blended: Pixels, flat: Pixels) -> Pixels:
+    """What the stack shows with clean Shadow and Light on it."""
+    return recompose(flat, *clean_layers(blended, flat))
+
+
+def energy_elsewhere(shown: Pixels, flat: Pixels, alpha: Plane) -> float:
+    """Share of what Shadow and Light change (squared) that lies neither on the object nor where its shadow may fall.
+
+    Args:
+        shown: the stack with Shadow and Light; with exact ones that is Blended itself.
+        flat: the stack without.
+        alpha: the object's.
+
+    Returns:
+        0-1; NaN where nothing is changed.
+    """
+    energy = np.square(shown[..., :3].astype(np.float64) - flat[..., :3]).sum(axis=-1)
+    return float(energy[undisturbed(alpha)].sum() / energy.sum()) if energy.any() else math.nan
+
+
+# ---- layer consistency
+
+
+def between_anchors(value: float, floor: float, ceiling: float) -> float:
+    """How far `value` has come from the floor (0) to the ceiling (1); NaN where the two coincide."""
+    return (value - floor) / (ceiling - floor) if ceiling > floor else math.nan
+
+
+def sharpness(pixels: Pixels) -> float:
+    """Mean gradient magnitude of the luma, 0-1 a pixel: falls when a picture is blurred."""
+    return float(gradient(luma(pixels)).mean())
+
+
+def gradient(plane: Plane) -> Plane:
+    """Gradient magnitude by central differences, (H, W)."""
+    down, across = np.gradient(plane)
+    return np.hypot(down, across)
+
+
+def residue(foreground: Pixels, background: Pixels) -> float:
+    """Correlation, -1 to 1, of foreground's and background's gradient magnitudes where the foreground is.
+
+    An object that shines through into the background leaves its edges there. The region is the object and a narrow band
+    about it, for its outline is its strongest edge; the foreground is looked at over mid-grey.
+    """
+    alpha = alpha_of(foreground)
+    inside = grown(alpha > SOLID, 0.02)
+    over_grey = luma(foreground) * alpha + 0.5 * (1 - alpha)
+    return correlation(gradient(over_grey)[inside], gradient(luma(background))[inside])
+
+
+def correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Pearson's; NaN where either does not vary or there are fewer than 16 values."""
+    if a.size < 16:
+        return math.nan
+    a, b = a - a.mean(), b - b.mean()
+    size = math.sqrt(float((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum() / size) if size > 1e-12 else math.nan
+
+
+# ---- tone
+
+
+def colour_inside(pixels: Pixels, alpha: Plane) -> Colour:
+    """Mean stored colour, 0-1, of an object's inside (`regions.core` of its alpha); NaN where there is none."""
+    inside = core(alpha)
+    if not inside.any():
+        return np.full(3, math.nan)
+    return pixels[..., :3][inside].mean(axis=0) / 255.0
+
+
+def tone_shift(after: Colour, before: Colour) -> Colour:
+    """ln(after / before) a channel: a tint t shifts every colour by ln t."""
+    return np.log(np.maximum(after, 1 / 255)) - np.log(np.maximum(before, 1 / 255))
+
+
+def cosine(a: Colour, b: Colour) -> float:
+    """Of the angle between two shifts; 0 where the first is none, NaN where the second is."""
+    size = float(np.linalg.norm(a) * np.linalg.norm(b))
+    if not np.isfinite(size) or np.linalg.norm(b) == 0:
+        return math.nan
+    return float(a @ b) / size if size > 1e-9 else 0.0
+
+
+# ---- shadow
+
+
+def darkening(blended: Pixels, background: Pixels, weights: Plane) -> float:
+    """Share of the background's light that Blended lacks where `weights` are, 0 (none) to 1; negative if brighter."""
+    before, after = luma(background), luma(blended)
+    light = float((weights * before).sum())
+    return 1 - float((weights * after).sum()) / light if light > 1e-6 else math.nan
+
+
+def shadow(blended: Pixels, background: Pixels, alpha: Plane) -> float:
+    """Darkening below an object minus that beside and above it: what is darker everywhere is no shadow.
+
+    Below is a strip under the object's feet, as wide as the object; what the object itself covers counts nowhere.
+    """
+    below, ring = strip_below(alpha), beside(alpha)
+    if not below.any() or not ring.any():
+        return math.nan
+    return darkening(blended, background, below.astype(float)) - darkening(blended, background, ring.astype(float))
+
+
+def strip_below(alpha: Plane) -> Mask:
+    """Where a contact shadow lies: from a tenth of the object's height above its feet to a tenth below, as wide as the
+    object, without the object and the pixels that touch it."""
+    box = box_of(alpha)
+    strip = np.zeros(alpha.shape, bool)
+    if box is None:
+        return strip
+    top, left, bottom, right = box
+    reach = max(2, round(0.1 * (bottom - top)))
+    strip[bottom - reach : bottom + reach, left:right] = True
+    return strip & ~grown(alpha > SEEN, 0.008)
+
+
+def effect_centre(shadow_layer: Pixels, where: Mask | None = None) -> tuple[float, float] | None:
+    """(x, y) centroid, in pixels, of a Shadow layer's darkening; None where it darkens nothing."""
+    strength = alpha_of(shadow_layer) * (1 - luma(shadow_layer))
+    if where is not None:
+        strength = strength * where
+    total = float(strength.sum())
+    if total < 1e-6:
+        return None
+    rows, columns = np.mgrid[: strength.shape[0], : strength.shape[1]]
+    return float((strength * columns).sum() / total), float((strength * rows).sum() / total)
+
+
+# ---- masks
+
+
+def auc(scores: Plane, truth: Plane) -> float:
+    """Area under the ROC curve of scores against truth > 0.5: the chance that a token of the object scores higher than
+    one of the background. NaN where one of the two is missing."""
+    inside, outside = scores[truth > 0.5].ravel(), scores[truth <= 0.5].ravel()
+    if not len(inside) or not len(outside):
+        return math.nan
+    order = ranks(np.concatenate([inside, outside]).astype(np.float64))
+    return float((order[: len(inside)].mean() - (len(inside) + 1) / 2) / len(outside))
+
+
+def soft_iou(a: Plane, b: Plane) -> float:
+    """Sum of minima over sum of maxima; NaN where both are empty."""
+    union = float(np.maximum(a, b).sum())
+    return float(np.minimum(a, b).sum()) / union if union > 1e-9 else math.nan
+
+
+def pooled(alpha: Plane, grid: tuple[int, int]) -> Plane:
+    """Mean alpha (H, W) of each token's square, (rows, columns)."""
+    rows, columns = alpha.shape[0] // grid[0], alpha.shape[1] // grid[1]
+    return alpha[: grid[0] * rows, : grid[1] * columns].reshape(grid[0], rows, grid[1], columns).mean(axis=(1, 3))
+
+
+def correlation_inside(soft: Plane, alpha: Plane) -> float:
+    """Correlation of a soft mask with the true alpha where there is any: does the mask know how dense a glass is?"""
+    inside = alpha > 0.05
+    return correlation(soft[inside], alpha[inside])
+
+
+def leak(mask: Plane, alpha: Plane) -> float:
+    """Share of a mask outside the object *at matched coverage*: of the tokens with the highest values, as many as the
+    object has, the share that does not lie on it. 0 for a perfect mask, whatever its scale. NaN without an object."""
+    truth = alpha > SOLID
+    count = int(truth.sum())
+    if count == 0 or count == truth.size:
+        return math.nan
+    threshold = np.sort(mask.ravel())[-count]
+    above, at = mask > threshold, mask == threshold
+    share = (count - int(above.sum())) / int(at.sum())  # ties share what is left evenly
+    return 1 - float((truth & above).sum() + share * (truth & at).sum()) / count
+
+
+def spill(blended: Pixels, background: Pixels, alpha: Plane) -> float:
+    """What a mask did outside the object: mean |Blended - Background|, 0-1, beyond the margin about the alpha."""
+    return difference(blended, background, ~grown(alpha > SEEN, MARGIN))
+
+
+def presence(blended: Pixels, background: Pixels, alpha: Plane) -> float:
+    """What a mask did inside: mean |Blended - Background|, 0-1, where the object is solid."""
+    return difference(blended, background, alpha > SOLID)
+
+
+def crispness(alpha: Plane) -> float:
+    """Share of what can be seen that is plainly solid (alpha above 0.9): how precise an opaque object's alpha is."""
+    seen = alpha > SEEN
+    return float((alpha > 0.9).sum() / seen.sum()) if seen.any() else math.nan
