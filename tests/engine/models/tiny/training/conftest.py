@@ -1,0 +1,33 @@
+"""A library of stand-in sprites: the packages' layout with painted shapes, so that no download is needed."""
+
+import json
+
+import pytest
+from PIL import Image, ImageDraw
+
+from engine.models.tiny.training.sprites import NAMES, PICTURES, SpriteLibrary
+from engine.models.tiny.training.vocabulary import THINGS
+
+
+@pytest.fixture(scope="session")
+def sprites_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sprites")
+    assets = folder / PICTURES / "package" / "assets"
+    names = folder / NAMES / "package" / "en"
+    assets.mkdir(parents=True)
+    names.mkdir(parents=True)
+    entries = []
+    for index, label in enumerate(sorted({thing.label for thing in THINGS.values() if thing.label})):
+        code = f"{0x1F300 + index:X}"
+        entries.append({"label": label, "hexcode": code})
+        picture = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
+        box = (8, 10 + index % 20, 56, 58)
+        ImageDraw.Draw(picture).ellipse(box, fill=(220, 30 + index % 40, 40, 255))
+        picture.save(assets / f"{code.lower()}.webp", lossless=True)
+    (names / "data.json").write_text(json.dumps(entries), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sprites(sprites_folder):
+    return SpriteLibrary(sprites_folder)

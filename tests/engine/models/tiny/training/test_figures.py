@@ -1,0 +1,84 @@
+"""The measures, on planted answers."""
+
+import numpy as np
+import pytest
+
+from engine.models.tiny.training.figures import (
+    aligned,
+    auc,
+    border_mean,
+    largest_box,
+    pooled,
+    soft_iou,
+    stray,
+    translucency,
+)
+
+
+def test_auc_is_the_chance_that_an_inside_score_is_higher():
+    rng = np.random.default_rng(0)
+    scores, truth = rng.integers(0, 6, 60) / 5, rng.random(60)
+    inside, outside = scores[truth > 0.5], scores[truth <= 0.5]
+    pairs = [(a > b) + 0.5 * (a == b) for a in inside for b in outside]
+    assert auc(scores, truth) == pytest.approx(np.mean(pairs))
+
+
+def test_auc_without_an_object_is_no_number():
+    assert np.isnan(auc(np.arange(4.0), np.zeros(4)))
+
+
+def test_soft_iou():
+    assert soft_iou(np.asarray([1.0, 0.5, 0]), np.asarray([0.5, 0.5, 0.5])) == pytest.approx(1.0 / 2.0)
+    assert soft_iou(np.zeros(3), np.zeros(3)) == 0
+
+
+def test_pooled_is_the_mean_of_each_square():
+    alpha = np.zeros((8, 8))
+    alpha[:4, :2] = 1
+    np.testing.assert_allclose(pooled(alpha, (2, 2)), [[0.5, 0], [0, 0]])
+
+
+def disc(radius=20, centre=(64, 64), value=1.0):
+    rows, columns = np.mgrid[0:128, 0:128]
+    return np.where(np.hypot(rows - centre[0], columns - centre[1]) < radius, value, 0.0)
+
+
+def test_stray_alpha_is_what_lies_away_from_the_largest_piece():
+    alone = disc()
+    assert stray(alone) == 0
+    speck = np.zeros((128, 128))
+    speck[2:6, 2:6] = 0.1
+    assert stray(alone + speck) == pytest.approx(16 / ((alone > 0).sum() + 16))
+    assert stray(np.zeros((128, 128))) == 1
+
+
+def test_what_is_thin_all_over_has_a_box_too():
+    assert largest_box(disc(value=0.3)) == largest_box(disc(value=1.0))
+    assert largest_box(np.full((8, 8), 0.01)) is None
+
+
+def test_border():
+    plane = np.zeros((20, 20))
+    plane[:3], plane[-3:], plane[:, :3], plane[:, -3:] = 1, 1, 1, 1
+    assert border_mean(plane) == 1
+    assert border_mean(1 - plane) == 0
+
+
+def test_a_true_pattern_correlates_and_a_flat_one_does_not():
+    rows, columns = np.mgrid[0:40, 0:40] / 39
+    truth = 0.4 + 0.3 * rows
+    found = np.zeros((128, 128))
+    found[30:70, 50:90] = truth
+    correlation, error = translucency(truth, found)
+    assert correlation > 0.98
+    assert error < 0.02
+    found[30:70, 50:90] = 0.55 + 0.01 * columns
+    correlation, _ = translucency(truth, found)
+    assert abs(correlation) < 0.1
+    assert translucency(truth, np.zeros((128, 128))) == (0.0, 1.0)
+
+
+def test_an_outline_is_laid_into_the_box_of_what_was_found():
+    placed = aligned(np.ones((10, 10)), disc(20))
+    assert placed is not None
+    assert placed.sum() == 39 * 39

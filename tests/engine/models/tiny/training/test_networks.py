@@ -1,0 +1,147 @@
+"""What the stages do to the networks: targets, word pieces, deltas, the export."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from diffusers import StableDiffusionXLPipeline
+
+from engine.errors import InvalidRequest
+from engine.models.loading import load_model
+from engine.models.registry import EMBEDDED, find_model
+from engine.models.spec import ModelSpec
+from engine.models.tiny.training import deltas as deltas_stage
+from engine.models.tiny.training import export
+from engine.models.tiny.training.latents import load_latents
+from engine.models.tiny.training.prediction import NoiseSchedule, encode_text, predict, sample
+from engine.models.tiny.training.vocabulary import backgrounds, names, with_article
+from engine.models.tiny.training.wordpieces import LENGTH, captions, make_tokenizer, token_ids, with_pieces_of
+from engine.models.tiny.training.workshop import Workshop
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory):
+    return make_tokenizer(tmp_path_factory.mktemp("tokenizer"))
+
+
+def test_the_target_takes_noise_away():
+    schedule, clean = NoiseSchedule(), torch.randn(8, 4, 4, 4)
+    timesteps, noised, v = schedule.noised(clean, torch.Generator().manual_seed(0))
+    kept = schedule._kept[timesteps].view(-1, 1, 1, 1)
+    torch.testing.assert_close(kept.sqrt() * noised - (1 - kept).sqrt() * v, clean, rtol=1e-4, atol=1e-4)
+    assert schedule._kept[-1] == pytest.approx(0, abs=1e-6), "zero terminal SNR"
+    assert len(set((timesteps // 125).tolist())) == 8, "one timestep of every stratum"
+
+
+def test_a_perfect_model_draws_the_picture_it_has_in_mind():
+    target = 3 * torch.randn(2, 4, 16, 16)
+    kept = NoiseSchedule()._kept
+
+    class Perfect:
+        def __call__(self, latents, timesteps, **_conditions):
+            a = kept[timesteps].view(-1, 1, 1, 1)
+            noise = (latents - a.sqrt() * torch.cat([target] * 2)) / (1 - a).sqrt()
+            return (a.sqrt() * noise - (1 - a).sqrt() * torch.cat([target] * 2),)
+
+    nothing = torch.zeros(1, LENGTH, 4), torch.zeros(1, 4)
+    drawn = sample(Perfect(), torch.zeros(2, LENGTH, 4), torch.zeros(2, 4), nothing, rescale=0)
+    torch.testing.assert_close(drawn, target, rtol=1e-2, atol=5e-2)
+
+
+def test_the_same_captions_give_the_same_pieces(tmp_path, pieces):
+    again = make_tokenizer(tmp_path)
+    assert again.get_vocab() == pieces.get_vocab()
+
+
+def test_every_word_that_is_taught_is_one_piece(pieces):
+    for caption in captions():
+        assert len(pieces.tokenize(caption)) == len(caption.split()) < LENGTH - 1
+
+
+def test_unknown_words_are_spelt_and_nothing_is_lost(pieces):
+    assert "".join(pieces.tokenize("xylophone!")).replace("</w>", "") == "xylophone!"
+
+
+def test_other_word_pieces_leave_what_was_learnt(bundle, pieces):
+    old = bundle.tokenizers[0]
+    encoders = tuple(with_pieces_of(encoder, old, pieces) for encoder in bundle.text_encoders)
+    common = [text for text in ("a dog", "a red apple") if len(old.tokenize(text)) == len(text.split())]
+    assert common
+    with torch.inference_mode():
+        for before, after in zip(
+            encode_text(bundle.text_encoders, token_ids(old, common)),
+            encode_text(encoders, token_ids(pieces, common)),
+            strict=True,
+        ):
+            torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_fresh_deltas_change_nothing_and_trained_ones_go_with_their_hooks(bundle):
+    words = encode_text(bundle.text_encoders, token_ids(bundle.tokenizers[0], ["a dog"]))
+    latents, timesteps = torch.randn(1, 4, 16, 16), torch.tensor([500])
+    plain = predict(bundle.unet, latents, timesteps, *words)
+    own = deltas_stage.fresh_deltas(bundle.unet)
+    handles = deltas_stage.hook(bundle.unet, own)
+    assert torch.equal(predict(bundle.unet, latents, timesteps, *words), plain)
+    for delta in own.values():
+        delta.lora_B.weight.fill_(0.01)
+    assert not torch.allclose(predict(bundle.unet, latents, timesteps, *words), plain, atol=1e-3)
+    for handle in handles:
+        handle.remove()
+    assert torch.equal(predict(bundle.unet, latents, timesteps, *words), plain)
+    assert all(".attn1." in key or ".attn2." in key for key in deltas_stage.state_of(own))
+
+
+def test_what_is_exported_is_what_is_loaded(tmp_path, bundle):
+    own = deltas_stage.fresh_deltas(bundle.unet)
+    with torch.no_grad():
+        for delta in own.values():
+            delta.lora_B.weight.normal_(generator=torch.Generator().manual_seed(1))
+    shutil.copy(EMBEDDED, tmp_path / "model.json")
+    # parts of their own: the export halves what it is given
+    mine = load_model(find_model("tiny"))
+    size = export.export(
+        tmp_path / "weights",
+        unet=mine.unet,
+        encoders=mine.text_encoders,
+        tokenizer=mine.tokenizers[0],
+        vae=mine.vae,
+        transparency=(mine.encoder, mine.decoder),
+        deltas=own,
+    )
+    assert size < export.LARGEST
+    read = load_model(ModelSpec.read(tmp_path / "model.json"))
+    for part in ("unet", "vae", "decoder"):
+        before, after = getattr(bundle, part).state_dict(), getattr(read, part).state_dict()
+        assert before.keys() == after.keys()
+        assert all(torch.allclose(before[key], after[key], rtol=2e-3, atol=1e-4) for key in before)
+    stock = StableDiffusionXLPipeline.from_pretrained(tmp_path / "weights", local_files_only=True)
+    assert stock.scheduler.config.prediction_type == "v_prediction"
+    assert "_name_or_path" not in json.loads((tmp_path / "weights" / "unet" / "config.json").read_text())
+
+
+def test_the_cards_vocabulary_is_the_trainings(tmp_path):
+    card = tmp_path / "model.json"
+    shutil.copy(EMBEDDED, card)
+    export.write_vocabulary(card)
+    spec = ModelSpec.read(card)
+    assert spec.vocabulary["objects"] == tuple(with_article(name) for name in names(held_out=True))
+    scenes = {
+        f"{place} {time}" for place in spec.vocabulary["places"] for time in spec.vocabulary["times (after a place)"]
+    }
+    assert scenes | set(spec.vocabulary["other scenes"]) == set(backgrounds())
+    assert spec.related
+
+
+def test_stages_say_which_stage_comes_first(tmp_path):
+    workshop = Workshop(tmp_path, EMBEDDED)
+    with pytest.raises(InvalidRequest, match="deltas"):
+        workshop.export_to(tmp_path / "export")
+    with pytest.raises(InvalidRequest, match="train latents"):
+        load_latents(tmp_path / "latents.safetensors")
+    with pytest.raises(InvalidRequest, match="Stages are: dataset, vae"):
+        workshop.run("unets")
+    with pytest.raises(InvalidRequest, match="--sprites"):
+        workshop.run("dataset")

@@ -1,0 +1,173 @@
+"""What the model is shown: words, scenes, sprites, things one can see through, and the picture of them together."""
+
+import colorsys
+
+import numpy as np
+import pytest
+
+from engine.errors import InvalidRequest
+from engine.models.tiny.training import dataset, translucent
+from engine.models.tiny.training.scenes import draw_scene
+from engine.models.tiny.training.sprites import SpriteLibrary
+from engine.models.tiny.training.triplets import TINTED, make_triplet
+from engine.models.tiny.training.vocabulary import (
+    INDOOR,
+    KINDS,
+    OUTDOOR,
+    TIMES,
+    TRANSLUCENT,
+    backgrounds,
+    is_held_out,
+    names,
+    thing_of,
+    with_article,
+)
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def test_the_vocabulary_is_as_large_as_promised():
+    assert len(names(held_out=False)) >= 64
+    assert len(OUTDOOR) + len(INDOOR) >= 12
+    assert len(set(backgrounds())) == len(backgrounds())
+    assert set(TRANSLUCENT) <= set(names(held_out=False))
+
+
+def test_every_name_leads_back_to_its_thing():
+    for name in names(held_out=True):
+        noun, _thing, hue = thing_of(name)
+        assert name == f"{hue} {noun}".strip()
+
+
+def test_one_pair_in_ten_is_held_out_and_no_object_or_scene_loses_more_than_half():
+    held = np.asarray([[is_held_out(name, kind) for kind in KINDS] for name in names(held_out=True)])
+    assert 0.07 < held.mean() < 0.13
+    assert held.mean(axis=0).max() < 0.5
+    assert held.mean(axis=1).max() <= 0.5
+
+
+@pytest.mark.parametrize(("name", "said"), [("owl", "an owl"), ("dog", "a dog"), ("grapes", "grapes")])
+def test_articles(name, said):
+    assert with_article(name) == said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scenes_are_textured_and_the_same_for_the_same_seed(kind):
+    time = "sunny" if kind in OUTDOOR else ""
+    one, again, other = (draw_scene(rng(seed), kind, time) for seed in (4, 4, 5))
+    np.testing.assert_array_equal(one.pixels, again.pixels)
+    assert np.abs(one.pixels - other.pixels).mean() > 1
+    assert one.caption in backgrounds()
+    assert np.isfinite(one.pixels).all()
+    steps = np.abs(np.diff(one.pixels.astype(np.float64), axis=1)).mean()
+    assert steps > (0.1 if kind == "studio" else 0.3), "smooth pictures flatter every measure"
+
+
+@pytest.mark.parametrize("kind", OUTDOOR)
+def test_night_is_darker_than_day_and_tints_what_stands_in_it(kind):
+    day, night = (draw_scene(rng(1), kind, time) for time in ("sunny", "night"))
+    assert night.pixels.mean() < 0.8 * day.pixels.mean()
+    assert sum(night.light.tint) < sum(day.light.tint)
+
+
+@pytest.mark.parametrize("name", TRANSLUCENT)
+def test_one_can_see_through_the_translucent_things(name):
+    picture = translucent.draw(name)
+    alpha = np.asarray(picture.getchannel("A"), np.float64) / 255
+    height, width = alpha.shape
+    inside = alpha[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3]
+    assert 0.05 < inside.mean() < 0.9
+    assert picture.getbbox() == (0, 0, *picture.size)
+
+
+def test_a_missing_package_is_named_with_what_to_do(tmp_path):
+    with pytest.raises(InvalidRequest, match=r"fluent-emoji-3d.*npm pack"):
+        SpriteLibrary(tmp_path)
+
+
+@pytest.mark.parametrize(("hue", "degrees"), [("red", 352), ("blue", 215), ("green", 130), ("yellow", 48)])
+def test_recolouring_turns_the_paint(sprites, hue, degrees):
+    pixels = np.asarray(sprites.get(f"{hue} car")).astype(np.float64)
+    red, green, blue = pixels[pixels[..., 3] > 250][:, :3].mean(axis=0) / 255
+    found = colorsys.rgb_to_hsv(red, green, blue)[0] * 360
+    assert abs((found - degrees + 180) % 360 - 180) < 15
+
+
+def test_a_composite_is_the_scene_in_shadow_under_the_object_in_the_scenes_light(sprites):
+    one = make_triplet(rng(3), sprites, "dog", kind="beach", time="sunset")
+    alpha = one.foreground[..., 3:] / 255.0
+    shade = 1 - one.light.strength * one.shadow[..., None] / 255.0
+    expected = one.background * shade * (1 - alpha) + one.foreground[..., :3] * np.asarray(one.tint) * alpha
+    assert np.abs(expected - one.composite).mean() < 3
+    assert one.captions[:2] == ("a dog", "a beach at sunset")
+    assert one.captions[2] in ("a dog on a beach at sunset",)
+    assert one.tint == pytest.approx([1 - TINTED + TINTED * channel for channel in one.light.tint])
+    assert one.shadow.max() > 100
+
+
+def test_what_floats_casts_no_shadow(sprites):
+    assert make_triplet(rng(3), sprites, "red balloon", kind="beach", time="sunny").shadow.max() == 0
+
+
+def test_two_objects_are_one_foreground(sprites):
+    one = make_triplet(rng(3), sprites, "dog", kind="room", second="owl")
+    assert one.captions[0] == "a dog and an owl"
+    left, right = one.foreground[:, :64, 3], one.foreground[:, 64:, 3]
+    assert left.max() == right.max() == 255
+
+
+def test_studios_are_no_grey_that_could_be_taken_for_padding(sprites):
+    for seed in range(8):
+        corner = make_triplet(rng(seed), sprites, "dog").studio[:6, :6].reshape(-1, 3).astype(np.float64).mean(axis=0)
+        assert np.abs(corner - 127.5).max() > 30
+
+
+def test_a_set_is_drawn_in_shards_and_goes_on_where_it_stopped(tmp_path, sprites_folder, monkeypatch):
+    monkeypatch.setattr(dataset, "SHARD", 6)
+    where = tmp_path / "set"
+    where.mkdir()
+    jobs = [(where, sprites_folder, 1, shard, "train") for shard in range(2)]
+    for job in jobs:
+        dataset._draw_shard(job)
+    first = dataset.load(where)
+    kept = (where / "shard-0000.npz").stat().st_mtime_ns
+    (where / "shard-0001.npz").unlink()
+    open_ = [job for job in jobs if not dataset._file(where, job[3]).exists()]
+    assert open_ == jobs[1:]
+    dataset._draw_shard(open_[0])
+    again = dataset.load(where)
+    assert (where / "shard-0000.npz").stat().st_mtime_ns == kept
+    np.testing.assert_array_equal(first.composite, again.composite)
+    assert first.facts == again.facts
+
+
+def test_training_never_shows_what_is_held_out():
+    plan, shown = dataset._plan(rng()), []
+    for _ in range(300):
+        shown.append(next(plan)[0])
+    assert set(shown) <= set(names(held_out=False))
+    assert not {"green car", "purple balloon", "yellow backpack"} & set(shown)
+
+
+def test_scenes_drawn_by_lot_are_never_held_out(sprites):
+    for seed in range(20):
+        one = make_triplet(rng(seed), sprites, "fox")
+        assert not is_held_out("fox", one.kind)
+
+
+def test_the_held_out_set_shows_nothing_else():
+    plan, known = dataset._held_out_plan(rng()), set(names(held_out=False))
+    for _ in range(300):
+        name, rest = next(plan)
+        assert name not in known or is_held_out(name, rest["kind"])
+
+
+def test_an_empty_folder_is_no_set(tmp_path):
+    with pytest.raises(InvalidRequest, match="train dataset"):
+        dataset.load(tmp_path)
+
+
+def test_every_time_of_day_has_a_caption():
+    assert all(f"a beach {captions[0]}" in backgrounds() for captions in TIMES.values())
