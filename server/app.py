@@ -22,10 +22,11 @@ from websockets.asyncio.server import serve as listen
 from websockets.http11 import Request, Response
 
 from engine.errors import EngineError
-from server import translate
+from server import handshakes, tls, translate
 from server.config import DEFAULT_PORT, ServerConfig
 from server.connection import Connection
 from server.gate import Gate
+from server.limits import Allowances, Bucket
 from server.protocol import MAJOR, MINOR, location
 from server.protocol.frames import MAX_FRAME
 from server.protocol.messages import Welcome
@@ -81,6 +82,7 @@ class App:
     Raises:
         UnwritableFile: the store's folder cannot be made.
         BrokenModel: a model's card cannot be read.
+        InvalidRequest: the certificate cannot be used.
     """
 
     def __init__(self, config: ServerConfig) -> None:
@@ -102,7 +104,9 @@ class App:
             limits=translate.limits(config),
             codecs=("raw",),
         )
-        self._token = secrets.token_urlsafe(32)
+        self._token = config.token or secrets.token_urlsafe(32)
+        self._tls = None if config.tls_cert is None else tls.server_context(config.tls_cert, config.tls_key)
+        self._uploads = Allowances(config.upload_bytes / 3600, config.upload_bytes)
         self._gate: Gate | None = None
         self._connections: set[Connection] = set()
         self._stopping = asyncio.Event()
@@ -158,28 +162,40 @@ class App:
             process_request=self._admit,
             compression=None,
             server_header=None,
-            open_timeout=10,
+            open_timeout=handshakes.SECONDS,
+            create_connection=handshakes.at_most(5 * self._config.max_connections),
+            logger=handshakes.quiet_logger(),
+            ssl=self._tls,
             ping_interval=20,
             ping_timeout=60,
             close_timeout=5,
             max_size=MAX_FRAME,
-            max_queue=16,
+            max_queue=4,  # a client's unread messages are the server's memory
             write_limit=MAX_FRAME,
             start_serving=False,
         )
-        self._gate = Gate(_address(server)[1], self._token, self._config.origins)
+        self._gate = Gate(
+            _address(server)[1],
+            self._token,
+            self._config.origins,
+            self._config.names,
+            encrypted=self._tls is not None,
+        )
         await server.start_serving()
         return server
 
     def _announce(self, server: Server) -> location.Runtime:
         """Tell clients, by the runtime file, where the server is."""
         host, port = _address(server)
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound to, replaced
+        scheme = "ws" if self._tls is None else "wss"
         runtime = location.Runtime(
-            url=f"ws://{f'[{host}]' if ':' in host else host}:{port}/",
+            url=f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/",
             token=self._token,
             pid=os.getpid(),
             version=self.version,
             protocol=f"{MAJOR}.{MINOR}",
+            certificate="" if self._config.tls_cert is None else tls.certificate(self._config.tls_cert),
         )
         try:
             location.write(runtime)
@@ -209,7 +225,7 @@ class App:
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """Look at a request before the upgrade; None lets it happen."""
         assert self._gate is not None
-        refusal = self._gate.refusal(request.path, request.headers)
+        refusal = self._gate.refusal(request.path, request.headers, socket.local_address[0])
         if refusal is None and "Upgrade" not in request.headers:
             refusal = HTTPStatus.OK, f"layerfusion {self.version}, {len(self._connections)} connected\n"
         elif refusal is None and (self._stopping.is_set() or len(self._connections) >= self._config.max_connections):
@@ -217,7 +233,14 @@ class App:
         return socket.respond(*refusal) if refusal else None
 
     async def _converse(self, socket: ServerConnection) -> None:
-        connection = Connection(socket, welcome=self._welcome, store=self._store, scheduler=self._scheduler)
+        connection = Connection(
+            socket,
+            welcome=self._welcome,
+            store=self._store,
+            scheduler=self._scheduler,
+            messages=Bucket(self._config.message_rate, self._config.message_burst),
+            uploads=self._uploads.of(socket.remote_address[0]),
+        )
         self._connections.add(connection)
         try:
             await connection.run()
@@ -231,7 +254,11 @@ def _check_alone() -> None:
     if other is None:
         return
     parts = urlsplit(other.url)
-    request = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)
+    encryption = other.tls()
+    if encryption is None:
+        request = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)
+    else:
+        request = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=2, context=encryption)
     with contextlib.closing(request), contextlib.suppress(OSError, http.client.HTTPException):
         request.request("GET", "/", headers={"Authorization": f"Bearer {other.token}"})
         if request.getresponse().status == HTTPStatus.OK:

@@ -124,13 +124,25 @@ def _add_serve(commands: Any) -> None:
     parser = commands.add_parser(
         "serve",
         help="run the server for Krita",
-        description="Run the server for Krita on this machine until Ctrl-C. Only programs of this machine can connect.",
+        description="Run the server for Krita until Ctrl-C. Only programs of this user on this machine can connect, "
+        "unless --host says otherwise; see SECURITY.md.",
     )
     parser.set_defaults(run=serve.run)
     add = parser.add_argument
     add("--port", metavar="N", type=int, help="where it listens (default: 8737, or any free port if that is taken)")
     add("--folder", metavar="DIR", help="where finished layers are kept (default: the user's cache)")
     add("--origin", metavar="URL", action="append", default=[], help="a web page that may connect; may be repeated")
+    add("--host", metavar="ADDR", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    add("--name", metavar="HOST", action="append", default=[], help="a host name clients use; may be repeated")
+    add("--tls-cert", metavar="FILE", help="certificate chain in PEM: encrypts the connection")
+    add("--tls-key", metavar="FILE", help="its private key in PEM, without a password")
+    add("--token-file", metavar="FILE", help="what clients must show (default: a fresh token at every start)")
+    add(
+        "--i-know-that-others-can-read-everything",
+        dest="unencrypted",
+        action="store_true",
+        help="let other machines connect without encryption",
+    )
 
 
 def _add_plugin(commands: Any) -> None:

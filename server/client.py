@@ -112,6 +112,7 @@ class Client:
             additional_headers={"Authorization": f"Bearer {runtime.token}"},
             compression=None,
             proxy=None,
+            ssl=runtime.tls(),
             max_size=MAX_FRAME,
         )
         return Client(socket, timeout=timeout)

@@ -15,8 +15,9 @@ from websockets.exceptions import ConnectionClosed
 
 from engine.errors import EngineError
 from server import translate
+from server.limits import Bucket
 from server.outbox import Outbox
-from server.protocol.errors import LayerLost, ProtocolError, ServerStopping
+from server.protocol.errors import LayerLost, ProtocolError, QuotaExceeded, ServerStopping
 from server.protocol.messages import (
     Accepted,
     Cancel,
@@ -49,16 +50,28 @@ class Connection:
         welcome: what it is told first.
         store: where its uploads go and its layers come from.
         scheduler: who takes its jobs.
+        messages: how many it may send.
+        uploads: how many bytes of layers it may send.
 
     Attributes:
         uploaded: SHA-256 of the layers it has sent, which its jobs may name.
     """
 
-    def __init__(self, socket: ServerConnection, *, welcome: Welcome, store: Store, scheduler: Scheduler) -> None:
+    def __init__(
+        self,
+        socket: ServerConnection,
+        *,
+        welcome: Welcome,
+        store: Store,
+        scheduler: Scheduler,
+        messages: Bucket,
+        uploads: Bucket,
+    ) -> None:
         self._socket = socket
         self._store = store
         self._scheduler = scheduler
-        self._session = Session(welcome)
+        self._session = Session(welcome, messages)
+        self._uploads = uploads
         self._outbox = Outbox(store)
         self._wire = Wire(msgpack.packb, msgpack.unpackb)
         self._draft: Draft | None = None
@@ -173,7 +186,7 @@ class Connection:
                     await asyncio.to_thread(self._draft.keep, upload.layer)
                     self._drop_draft()
                     self._outbox.put(Uploaded(transfer=upload.transfer))
-        except EngineError as error:
+        except (EngineError, ProtocolError) as error:
             self._session.end_upload()
             self._drop_draft()
             self._outbox.put(
@@ -185,6 +198,10 @@ class Connection:
         if self._store.has(upload.layer):
             self._session.end_upload()
             self._outbox.put(Uploaded(transfer=upload.transfer))
+        elif not self._uploads.take(upload.bytes):
+            raise QuotaExceeded(
+                f"No room for {upload.bytes} bytes: too much was uploaded from this address.", "Wait some minutes."
+            )
         else:
             self._draft = await asyncio.to_thread(self._store.draft)
             self._outbox.put(UploadReady(transfer=upload.transfer))

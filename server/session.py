@@ -15,17 +15,20 @@ The caller opens files, knows jobs and owns the socket.
 
 from __future__ import annotations
 
+import functools
 import logging
 from dataclasses import dataclass
 
 import msgpack
 
+from server.limits import Bucket
 from server.protocol import MAJOR, MINOR
 from server.protocol.errors import (
     BadFrame,
     BadTransfer,
     InvalidMessage,
     ProtocolError,
+    TooFast,
     TooLarge,
     UnexpectedMessage,
     UnsupportedVersion,
@@ -50,6 +53,15 @@ logger = logging.getLogger(__name__)
 
 CLOSE_TEXT_FRAME = 1003
 CLOSE_REFUSED = 1008
+
+MAX_MESSAGE = 512 * 1024
+"""Longest message of a client, chunks aside: several times that of the longest job there is."""
+
+SMALL_CHUNK = 16 * 1024
+"""Bytes. Shorter chunks count as messages: each costs as much."""
+
+_unpackb = functools.partial(msgpack.unpackb, max_map_len=256, max_array_len=1024, max_ext_len=0)
+"""A few bytes can announce a million keys; no message of ours, or of a later version, has that many."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +98,13 @@ class Session:
 
     Args:
         welcome: the answer to `Hello`.
+        messages: how many the client may send; None for any number.
     """
 
-    def __init__(self, welcome: Welcome) -> None:
+    def __init__(self, welcome: Welcome, messages: Bucket | None = None) -> None:
         self._welcome = welcome
-        self._wire = Wire(msgpack.packb, msgpack.unpackb)
+        self._messages = messages
+        self._wire = Wire(msgpack.packb, _unpackb)
         self._greeted = False
         self._upload: Upload | None = None
         self._arrival = Arrival(0, "")
@@ -100,17 +114,27 @@ class Session:
         try:
             if isinstance(frame, str):
                 raise BadFrame("A text frame.", "All messages are binary.")
+            self._count(frame)
             if Chunk.begins(frame):
                 return self._receive_chunk(Chunk.from_bytes(frame))
             return self._receive_map(self._wire.unpack(frame))
         except ProtocolError as error:
-            logger.info("refused a client: %s", error)
+            logger.info("refused a client: %s", error.code)  # the message may quote a prompt
             refused = Refused(code=error.code, message=error.message, hint=error.hint)
             return [Send(refused), Close(CLOSE_TEXT_FRAME if isinstance(frame, str) else CLOSE_REFUSED)]
 
     def end_upload(self) -> None:
         """There is no upload any more: the layer was there already, or could not be written."""
         self._upload = None
+
+    def _count(self, frame: bytes) -> None:
+        """Count a frame as a message, unless it is a chunk worth its trouble: those are counted by the byte."""
+        if len(frame) >= SMALL_CHUNK and Chunk.begins(frame):
+            return
+        if len(frame) > MAX_MESSAGE:
+            raise TooLarge(f"A message of {len(frame)} bytes; at most {MAX_MESSAGE} are taken.", "Shorten the prompts.")
+        if self._messages is not None and not self._messages.take(1):
+            raise TooFast("Too many messages in a short time.", "Connect again and send fewer.")
 
     def _receive_map(self, values: dict[object, object]) -> list[Effect]:
         if not self._greeted:
@@ -138,7 +162,7 @@ class Session:
                 )
         hello = from_map(values)
         assert isinstance(hello, Hello)
-        logger.info("hello from %s %s", hello.client, hello.version)
+        logger.info("hello from %r %r", hello.client, hello.version)
         self._greeted = True
         return [Send(self._welcome)]
 

@@ -133,6 +133,7 @@ class Link:
                 runtime.url,
                 additional_headers={"Authorization": f"Bearer {runtime.token}"},
                 proxy=None,  # the server is on this machine; a proxy from the environment is never meant for it
+                ssl=runtime.tls(),
                 compression=None,  # pixels on loopback: compressing them only costs time
                 max_size=MAX_FRAME,
                 open_timeout=10,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
+from server.commands.token import read_token
 from server.libraries import keep_offline
 
 
@@ -12,14 +14,28 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until stopped, and return the exit code.
 
     Raises:
-        InvalidRequest: a port that is none.
+        InvalidRequest: a port or an address that is none, other machines without encryption, a weak token.
+        UnreadableFile: the token's file cannot be read, or others can read it too.
     """
     from server.app import serve
     from server.config import ServerConfig
 
-    given = {"port": arguments.port, "origins": tuple(arguments.origin)}
+    given: dict[str, Any] = {
+        "host": arguments.host,
+        "port": arguments.port,
+        "names": tuple(arguments.name),
+        "tls_cert": _path(arguments.tls_cert),
+        "tls_key": _path(arguments.tls_key),
+        "unencrypted": arguments.unencrypted,
+        "token": None if arguments.token_file is None else read_token(Path(arguments.token_file)),
+        "origins": tuple(arguments.origin),
+    }
     if arguments.folder is not None:
         given["folder"] = Path(arguments.folder)
     config = ServerConfig(**given)
     keep_offline()  # the worker process inherits it
     return serve(config)
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)

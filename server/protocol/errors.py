@@ -15,6 +15,8 @@
     ├── StoreFull             the server keeps as much as it may, and nobody has fetched it yet
     ├── NotFinished           an export of a job that has not all its layers
     ├── Interrupted           the server stopped in the middle of the job
+    ├── TooFast               more messages in a short time than the server takes
+    ├── QuotaExceeded         more uploaded in an hour than the server takes
     ├── LayerLost             a finished layer is no longer in the server's store
     ├── WorkerDied            the process that draws ended in the middle of the job
     ├── ServerStopping        the server is being shut down
@@ -101,6 +103,14 @@ class NotFinished(ProtocolError):
 
 class Interrupted(ProtocolError):
     code = "interrupted"
+
+
+class TooFast(ProtocolError):
+    code = "too_fast"
+
+
+class QuotaExceeded(ProtocolError):
+    code = "quota_exceeded"
 
 
 class LayerLost(ProtocolError):

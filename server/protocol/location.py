@@ -2,7 +2,7 @@
 
 The file is JSON, readable by its owner alone, and holds the token that opens the server:
 
-    {"url": "ws://127.0.0.1:8737/", "token": "…", "pid": 4711, "version": "0.1.0", "protocol": "1.0"}
+    {"url": "ws://127.0.0.1:8737/", "token": "…", "pid": 4711, "version": "0.1.0", "protocol": "1.0", "certificate": ""}
 
 It lies in the user's state folder and not in `XDG_RUNTIME_DIR`, because server and painting program may be started from
 different sessions (a terminal over ssh, a desktop), which do not share the latter.
@@ -17,13 +17,19 @@ import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from .errors import InvalidMessage
 from .fields import Count, Name
-from .schema import Record
+from .schema import Length, Record
+
+if TYPE_CHECKING:
+    import ssl
 
 VARIABLE = "LAYERFUSION_RUNTIME"
 """Environment variable that names another file."""
+
+Pem = Annotated[str, Length(0, 65_536)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +42,7 @@ class Runtime(Record):
         pid: the server's process.
         version: of the server.
         protocol: "major.minor" it speaks.
+        certificate: the server's own in PEM, which is what clients trust if the url begins with wss; empty for ws.
     """
 
     url: Name
@@ -43,6 +50,23 @@ class Runtime(Record):
     pid: Count
     version: Name
     protocol: Name
+    certificate: Pem = ""
+
+    def tls(self) -> ssl.SSLContext | None:
+        """How to connect: with this very certificate, whatever name it bears; None without encryption.
+
+        Raises:
+            ssl.SSLError: the certificate is damaged.
+        """
+        if not self.url.startswith("wss:"):
+            return None
+        import ssl  # a painting program without it can still use what is not encrypted
+
+        context = ssl.create_default_context(cadata=self.certificate or None)
+        if self.certificate:
+            context.check_hostname = False  # who has the private key of this one certificate is the server
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
 
     def __repr__(self) -> str:
         return f"Runtime(url={self.url!r}, pid={self.pid}, version={self.version!r}, protocol={self.protocol!r})"
@@ -63,9 +87,13 @@ def path() -> Path:
 
 
 def read() -> Runtime | None:
-    """The running server, or None: no file, one that cannot be read, or one whose process has ended."""
+    """The running server, or None: no file, one that cannot be read, one that other users can, or one whose process has
+    ended."""
     try:
-        runtime = Runtime.from_map(dict(json.loads(path().read_text("utf-8"))))
+        with path().open(encoding="utf-8") as file:
+            if not is_secret(os.fstat(file.fileno())):
+                return None
+            runtime = Runtime.from_map(dict(json.load(file)))
     except (OSError, ValueError, TypeError, InvalidMessage):
         return None
     return runtime if _is_running(runtime.pid) else None
@@ -95,6 +123,13 @@ def remove(runtime: Runtime) -> None:
     with contextlib.suppress(OSError):
         if read() == runtime:
             path().unlink()
+
+
+def is_secret(status: os.stat_result) -> bool:
+    """Whether a file is this user's and nobody else's: who reads it may use the server, who writes it gets prompts."""
+    if sys.platform == "win32":
+        return True  # the folder is the user's own, and the mode says nothing
+    return status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
 def _is_running(pid: int) -> bool:

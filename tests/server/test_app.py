@@ -3,22 +3,20 @@
 import asyncio
 import contextlib
 import hashlib
-import http.client
 import os
 import socket
-import threading
 import time
 from urllib.parse import urlsplit
 
 import msgpack
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
+from running import SECONDS, Running
 from server import app as app_module
 from server import connection as connection_module
 from server.app import App, CannotServe
-from server.client import Client, Refusal, new_job
+from server.client import Refusal, new_job
 from server.config import ServerConfig
 from server.protocol import MAJOR, MINOR, location
 from server.protocol.frames import MAX_FRAME, Chunk
@@ -28,83 +26,6 @@ from server.protocol.wire import Wire
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
 HELLO = Hello(protocol=(1, 0), client="test", version="1")
 PIXELS = bytes(range(256)) * 16
-SECONDS = 30
-
-
-class Running:
-    """An `App` in a thread of its own."""
-
-    def __init__(self, folder, **config):
-        self.config = ServerConfig(**{"port": 0, "folder": folder, "max_connections": 4, **config})
-        self.app = None
-        self._ready = threading.Event()
-        self._error = None
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self):
-        try:
-            asyncio.run(self._serve())
-        except CannotServe as error:
-            self._error = error
-        finally:
-            self._ready.set()
-
-    async def _serve(self):
-        self.app, self._loop = App(self.config), asyncio.get_running_loop()
-        serving = asyncio.create_task(self.app.run())
-        while self.app.runtime is None and not serving.done():  # noqa: ASYNC110 - seen from outside
-            await asyncio.sleep(0.01)
-        if not serving.done():
-            self._ready.set()
-        await serving
-
-    def __enter__(self):
-        self._thread.start()
-        assert self._ready.wait(SECONDS)
-        if self._error:
-            self._thread.join(SECONDS)
-            raise self._error
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-        self._thread.join(SECONDS)
-        assert not self._thread.is_alive()
-
-    def stop(self):
-        with contextlib.suppress(RuntimeError):  # stopped before
-            self._loop.call_soon_threadsafe(self.app.stop)
-
-    @property
-    def runtime(self):
-        return self.app.runtime
-
-    @property
-    def headers(self):
-        return {"Authorization": f"Bearer {self.runtime.token}"}
-
-    def client(self):
-        return Client.connect(self.runtime, timeout=SECONDS)
-
-    def socket(self, *, compression=None, **headers):
-        """A bare websocket, for what no decent client sends."""
-        address = urlsplit(self.runtime.url)
-        host = headers.pop("Host", address.hostname)
-        return connect(
-            f"ws://{host}:{address.port}/",
-            sock=socket.create_connection((address.hostname, address.port), SECONDS),
-            additional_headers={**self.headers, **headers},
-            compression=compression,
-            proxy=None,
-        )
-
-    def get(self, path="/", **headers):
-        """The answer to a plain HTTP request: status and body."""
-        parts = urlsplit(self.runtime.url)
-        with contextlib.closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=SECONDS)) as request:
-            request.request("GET", path, headers={**self.headers, **headers})
-            answer = request.getresponse()
-            return answer.status, answer.read().decode()
 
 
 @pytest.fixture(scope="module", autouse=True)

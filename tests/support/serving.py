@@ -1,0 +1,105 @@
+"""`layerfusion serve` in a process of its own, as people run it."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from server.client import Client
+from server.protocol import location
+
+SECONDS = 100
+
+GUARD = """
+import os, sys
+
+def guard(event, arguments):
+    if event in ("socket.connect", "socket.bind", "socket.sendto"):
+        host = arguments[1][0] if isinstance(arguments[1], tuple) else ""
+    elif event == "socket.getaddrinfo":
+        host = arguments[0] or ""
+    else:
+        return
+    if host not in ("", "127.0.0.1", "::1", "localhost"):
+        with open(os.environ["BLOCKED"], "a") as log:
+            print(event, host, file=log)
+        raise OSError(f"blocked: {event} {host}")
+
+sys.addaudithook(guard)
+"""
+
+
+class Server:
+    """`layerfusion serve` in a process of its own, cut off from every network.
+
+    Args:
+        folder: everything it writes.
+    """
+
+    def __init__(self, folder):
+        self.runtime_file = folder / "runtime" / "server.json"
+        self.blocked = folder / "blocked"
+        (folder / "guard").mkdir()
+        (folder / "guard" / "sitecustomize.py").write_text(GUARD)
+        self.environment = {
+            **os.environ,
+            location.VARIABLE: str(self.runtime_file),
+            "BLOCKED": str(self.blocked),
+            "PYTHONPATH": os.pathsep.join([str(folder / "guard"), os.environ.get("PYTHONPATH", "")]),
+        }
+        self._command = [sys.executable, "-m", "server", "serve", "--port", "0", "--folder", str(folder / "layers")]
+        self.process = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Nothing is left running, whatever the test met."""
+        self.process.kill()
+        self.process.wait(SECONDS)
+
+    def start(self):
+        self.process = subprocess.Popen(self._command, env=self.environment)
+        self.wait_until(self.is_announced)
+
+    def is_announced(self):
+        assert self.process.poll() is None, "the server ended"
+        with contextlib.suppress(OSError):
+            return json.loads(self.runtime_file.read_text())["pid"] == self.process.pid
+        return False
+
+    def stop(self):
+        self.process.terminate()
+        return self.process.wait(SECONDS)
+
+    @staticmethod
+    def wait_until(condition):
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, f"never: {condition.__name__}"
+            time.sleep(0.02)
+
+    def connect(self):
+        runtime = location.Runtime.from_map(json.loads(self.runtime_file.read_text()))
+        return Client.connect(runtime, timeout=SECONDS)
+
+    def worker(self):
+        """Process id of the worker, once there is one."""
+        self.wait_until(self.workers)
+        (worker,) = self.workers()
+        return worker
+
+    def workers(self):
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        children = {int(child) for task in tasks for child in (task / "children").read_text().split()}
+        return {child for child in children if b"spawn_main" in cmdline(child)}
+
+
+def cmdline(pid):
+    """Empty once the process has ended, even if nobody has asked for its exit code."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
