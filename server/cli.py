@@ -174,6 +174,11 @@ def _add_train(commands: Any) -> None:
     add("--folder", metavar="DIR", default="training", help="where everything goes (default: training)")
     add("--sprites", metavar="DIR", help="the unpacked sprite packages; dataset and measure need them")
     add("--minutes", metavar="M", type=float, help="of training in all, earlier runs included (default: the stage's)")
-    add("--from", dest="start", metavar="CARD", help="model.json to start from (default: the embedded model's)")
+    add(
+        "--from",
+        dest="start",
+        metavar="CARD",
+        help="model.json to start from or to measure (default: the embedded one)",
+    )
     add("--device", metavar="D", default="cpu", help="cpu, cuda or mps (default: cpu)")
     add("--pairs", metavar="N", type=int, default=120, help="pairs that measure draws (default: 120)")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from engine.errors import InvalidRequest
-from engine.models.registry import EMBEDDED, find_model
+from engine.models.registry import EMBEDDED
 from server.console import CommandError
 from server.libraries import keep_offline
 
@@ -32,6 +32,6 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.stage == "measure":
         if sprites is None:
             raise InvalidRequest("Measuring needs the sprites.", "Say where they are with --sprites FOLDER.")
-        workshop.measure(find_model("tiny"), sprites, arguments.pairs)
+        workshop.measure(sprites, arguments.pairs)
     else:
         workshop.run(arguments.stage, minutes=arguments.minutes, sprites=sprites)

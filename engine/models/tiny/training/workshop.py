@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -104,7 +105,7 @@ class Workshop:
         return bundle
 
     def export_to(self, folder: Path) -> int:
-        """Write the export, and bring the vocabulary of the card beside it up to date if there is one.
+        """Write a model: `model.json`, the card this training started from with the vocabulary of now, and `weights`.
 
         Returns:
             its size in bytes.
@@ -118,7 +119,7 @@ class Workshop:
         own = deltas.fresh_deltas(bundle.unet)
         own.load_state_dict(state)
         size = export.export(
-            folder,
+            folder / "weights",
             unet=bundle.unet,
             encoders=bundle.text_encoders,
             tokenizer=bundle.tokenizers[0],
@@ -128,10 +129,12 @@ class Workshop:
         )
         if size > export.LARGEST:
             raise InvalidRequest(f"The export takes {size} bytes.", f"It may take {export.LARGEST}.")
+        shutil.copy(self._card, folder / "model.json")
+        export.write_vocabulary(folder / "model.json")
         return size
 
-    def measure(self, spec: ModelSpec, sprites: Path, count: int) -> None:
-        """Measure a model with the recogniser; `measured.json` and `measured.png` are left in the folder.
+    def measure(self, sprites: Path, count: int) -> None:
+        """Measure the model of the card with the recogniser; `measured.json` and `measured.png` are left in the folder.
 
         Raises:
             InvalidRequest: the recogniser is not trained yet.
@@ -142,7 +145,9 @@ class Workshop:
         if not weights.exists():
             raise InvalidRequest("The recogniser is not trained yet.", "Run the stage “recogniser” first.")
         judge = recogniser.load_recogniser(weights)
-        figures, sheet = measure(spec, judge, self._set("held_out"), SpriteLibrary(sprites), count=count)
+        figures, sheet = measure(
+            ModelSpec.read(self._card), judge, self._set("held_out"), SpriteLibrary(sprites), count=count
+        )
         (self.folder / "measured.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         sheet.save(self.folder / "measured.png")
         print(json.dumps(figures, indent=2))
