@@ -26,6 +26,14 @@ _LONGEST = 500
 """Characters of an error: enough for any of ours; a quoted argument may be longer than a screen."""
 
 
+_EXAMPLES = """\
+the embedded model draws these well; `layerfusion models show tiny` lists all it knows:
+  layerfusion generate "a red apple" --background "a beach at sunset" --out apple.psd
+  layerfusion generate "a penguin" --background "snowy mountains at sunrise" --out penguin.ora
+  layerfusion generate "a robot" --background "a room with a blue wall" --out robot/
+"""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, `sys.argv` by default, and return its exit code."""
     be_forgiving((sys.stdout, sys.stderr))
@@ -86,7 +94,8 @@ def _add_generate(commands: Any) -> None:
         "generate",
         help="draw a layered picture",
         description="Draw a layered picture from a prompt for each foreground and one for the background.",
-        epilog='Example: layerfusion generate "a red apple" --background "a beach at sunset" --out apple.psd',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXAMPLES,
     )
     parser.set_defaults(run=generate.run)
     add = parser.add_argument

@@ -1,5 +1,6 @@
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from engine.formats.images import encode
 from engine.geometry import Size
 from engine.layers import BlendMode, Layer, LayerStack, Role
 from engine.models import registry
+from engine.models.vocabulary import unknown_words
 from server import libraries
 from server.cli import main
 from server.commands import generate
@@ -254,6 +256,17 @@ def test_a_terminal_that_cannot_show_a_name_shows_question_marks(folder):
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"??" in done.stdout
+
+
+def test_helps_examples_are_words_the_embedded_model_knows(capsys):
+    with pytest.raises(SystemExit):
+        main(["generate", "--help"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  layerfusion generate")]
+    assert len(lines) == 3
+    spec = registry.find_model("tiny")
+    for line in lines:
+        _command, _generate, foreground, _option, background, _out, _file = shlex.split(line)
+        assert unknown_words(spec.vocabulary, f"{foreground} {background}") == []
 
 
 def test_help_names_every_option(capsys):
