@@ -69,9 +69,25 @@ def to_canvas(pixels: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint8]:
     Returns:
         uint8 (framing.canvas.height, framing.canvas.width, 4 or 3).
     """
+    return resize(pixels, framing.canvas, _window(framing))
+
+
+def smooth_to_canvas(values: Unit, framing: Framing) -> Unit:
+    """Numbers at working size -> the canvas, bilinear: no value leaves the range of its neighbours.
+
+    Args:
+        values: float32 (framing.working.height, framing.working.width, C).
+
+    Returns:
+        float32 (framing.canvas.height, framing.canvas.width, C).
+    """
+    return _resample(values, framing.canvas, _window(framing), Image.Resampling.BILINEAR)
+
+
+def _window(framing: Framing) -> Box:
+    """`framing.window`, kept inside the working picture against rounding."""
     left, top, right, bottom = framing.window
-    width, height = framing.working.width, framing.working.height
-    return resize(pixels, framing.canvas, (max(left, 0), max(top, 0), min(right, width), min(bottom, height)))
+    return max(left, 0), max(top, 0), min(right, framing.working.width), min(bottom, framing.working.height)
 
 
 def to_working(pixels: Pixels, offset: tuple[int, int], framing: Framing) -> Pixels:

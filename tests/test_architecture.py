@@ -24,6 +24,9 @@ FLOORS = [
     ("engine.compositing", 0),
     ("engine.harmony", 0),
     ("engine.resampling", 1),
+    ("engine.upscaling", 1),
+    ("engine.refinement", 5),
+    ("engine.meter", 2),
     ("engine.request", 1),
     ("engine.events", 1),
     ("engine.formats", 1),
@@ -37,7 +40,6 @@ FLOORS = [
     ("engine.previews", 4),
     ("engine.inspection", 4),
     ("engine.pipeline", 5),
-    ("engine.models.tiny.training", 6),
     # The numbers: measures on pictures, then what draws the pictures they are taken from.
     ("engine.evaluation.statistics", 0),
     ("engine.evaluation.regions", 0),

@@ -1,0 +1,236 @@
+"""Moving and the ladder, on small networks that write down where they were sent."""
+
+import pytest
+import torch
+from torch import nn
+
+from engine.errors import OutOfMemory
+from engine.models import devices, memory
+from engine.models.memory import Component, Job, Memory, MemoryPolicy
+from engine.transparency.deltas import LowRank
+
+GPU, CPU = torch.device("cuda"), torch.device("cpu")
+JOB = Job(rows=3, pixels=1024 * 1024)
+
+
+class Network(nn.Module):
+    """Stays where it is, and says where it would be."""
+
+    def __init__(self, numbers: int = 1000) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(numbers, dtype=torch.float16), requires_grad=False)
+        self.place = CPU
+
+    def to(self, device):
+        self.place = device
+        return self
+
+
+class Delta(LowRank):
+    def to(self, device, dtype):
+        return self
+
+
+@pytest.fixture
+def parts():
+    return {component: (Network(),) for component in Component}
+
+
+@pytest.fixture
+def made(parts, monkeypatch):
+    """A model for a graphics card this machine need not have, with 24 GiB free on it."""
+    monkeypatch.setattr(memory, "release", lambda device: None)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 24 << 30)
+    deltas = {"module": {"to_q": Delta(torch.zeros(2, 4), torch.zeros(4, 2))}}
+    return Memory(parts, deltas, device=GPU, native_size=1024, latent_factor=8)
+
+
+def present(parts):
+    return {component for component, (network,) in parts.items() if network.place == GPU}
+
+
+def out_of_memory(times):
+    """Work that needs more memory than there is, a number of times, and then gives 7."""
+    left = [times]
+
+    def work():
+        if left[0]:
+            left[0] -= 1
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return 7
+
+    return work
+
+
+def test_resident_brings_everything_and_leaves_it_there(made, parts):
+    made.begin(JOB, MemoryPolicy.RESIDENT)
+    assert made.run(lambda: present(parts), Component.VAE) == set(Component)
+    assert present(parts) == set(Component)
+
+
+@pytest.mark.parametrize("policy", [MemoryPolicy.OFFLOAD, MemoryPolicy.SEQUENTIAL])
+def test_the_others_bring_what_is_needed_and_send_the_rest_away(made, parts, policy):
+    made.begin(JOB, policy)
+    assert made.run(lambda: present(parts), Component.TEXT) == {Component.TEXT}
+    assert made.run(lambda: present(parts), Component.VAE, Component.DECODER) == {Component.VAE, Component.DECODER}
+    assert made.run(lambda: present(parts), Component.VAE) == {Component.VAE}
+
+
+def test_what_sequential_changes(made, parts):
+    (vae,) = parts[Component.VAE]
+    made.begin(JOB, MemoryPolicy.OFFLOAD)
+    assert (made.halves_apart, made.views_at_once(1024**2), vae.use_tiling) == (False, 8, False)
+    made.begin(JOB, MemoryPolicy.SEQUENTIAL)
+    assert (made.halves_apart, made.views_at_once(1024**2), vae.use_tiling) == (True, 1, True)
+    assert (vae.tile_sample_min_size, vae.tile_latent_min_size) == (512, 64)
+    made.begin(JOB, MemoryPolicy.RESIDENT)
+    assert vae.use_tiling is False
+
+
+@pytest.mark.parametrize(("failures", "policy"), [(0, "RESIDENT"), (1, "OFFLOAD"), (2, "SEQUENTIAL")])
+@pytest.mark.parametrize("component", list(Component))
+def test_each_time_memory_runs_out_it_goes_one_rung_down_and_on(made, parts, failures, policy, component):
+    made.begin(JOB)
+    assert made.run(out_of_memory(failures), component) == 7
+    assert made.policy is MemoryPolicy[policy]
+    assert len(made.notices()) == failures
+    assert made.notices() == []
+    if failures:
+        assert present(parts) == {component}
+
+
+@pytest.mark.parametrize("component", list(Component))
+def test_only_when_the_last_rung_fails_it_gives_up(made, component):
+    made.begin(JOB)
+    with pytest.raises(OutOfMemory, match=f"{component.value}.*smallest pieces.*Close other programs"):
+        made.run(out_of_memory(3), component)
+
+
+def test_running_out_while_weights_are_brought_counts_too(made, parts, monkeypatch):
+    (unet,) = parts[Component.UNET]
+    tries = []
+
+    def to(device):
+        tries.append(device)
+        if device == GPU and len(tries) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        unet.place = device
+        return unet
+
+    monkeypatch.setattr(unet, "to", to)
+    made.begin(JOB)
+    assert made.run(lambda: present(parts), Component.UNET) == {Component.UNET}
+    assert tries == [GPU, CPU, GPU]  # what had been half brought was sent away before the next try
+
+
+def test_the_failed_try_is_let_go_before_the_next(made):
+    """Its tensors must not be held by the error's traceback while the work is done again."""
+    import weakref
+
+    held = []
+
+    def work():
+        large = torch.zeros(10)
+        if held:
+            return held[0]() is None
+        held.append(weakref.ref(large))
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    made.begin(JOB)
+    assert made.run(work, Component.UNET) is True
+
+
+def test_the_next_job_begins_at_the_top_again(made):
+    made.begin(JOB)
+    made.run(out_of_memory(2), Component.UNET)
+    made.begin(JOB)
+    assert made.policy is MemoryPolicy.RESIDENT
+    assert made.notices() == []
+
+
+def test_other_errors_are_none_of_its_business(made):
+    def broken():
+        raise RuntimeError("shapes do not match")
+
+    made.begin(JOB)
+    with pytest.raises(RuntimeError, match="shapes"):
+        made.run(broken, Component.VAE)
+    assert made.policy is MemoryPolicy.RESIDENT
+
+
+@pytest.mark.parametrize(
+    ("free", "policy"), [(24, "RESIDENT"), (10, "RESIDENT"), (7, "OFFLOAD"), (6, "SEQUENTIAL"), (1, "SEQUENTIAL")]
+)
+def test_it_chooses_by_what_is_free(made, parts, monkeypatch, free, policy):
+    """With weights of about SDXL's sizes."""
+    gigabytes = {
+        Component.TEXT: 1.6,
+        Component.UNET: 4.6,
+        Component.VAE: 0.2,
+        Component.ENCODER: 0,
+        Component.DECODER: 0.2,
+    }
+    monkeypatch.setattr(made, "weights", lambda component: int(gigabytes[component] * (1 << 30)))
+    monkeypatch.setattr(memory, "free_bytes", lambda device: free << 30)
+    made.begin(JOB)
+    assert made.policy is MemoryPolicy[policy]
+
+
+def test_what_it_holds_already_counts_as_free(made, monkeypatch):
+    made.begin(JOB, MemoryPolicy.RESIDENT)
+    made.run(lambda: None, Component.UNET)
+    needed = made.needs(MemoryPolicy.RESIDENT, JOB) + memory.RESERVE
+    held = sum(made.weights(component) for component in Component)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: needed - held)
+    made.begin(JOB)
+    assert made.policy is MemoryPolicy.RESIDENT
+    monkeypatch.setattr(memory, "free_bytes", lambda device: needed - held - 1)
+    made.begin(JOB)
+    assert made.policy is not MemoryPolicy.RESIDENT
+
+
+def test_the_processor_keeps_everything_where_it_is(parts, monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1)
+    own = Memory(parts, {}, device=CPU, native_size=128, latent_factor=8)
+    own.begin(JOB)
+    assert own.policy is MemoryPolicy.RESIDENT
+
+
+def test_a_system_that_does_not_tell_is_trusted(made, monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda device: None)
+    made.begin(JOB)
+    assert made.policy is MemoryPolicy.RESIDENT
+    assert made.views_at_once(1024**2) == 8
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("can't allocate memory"), False),
+    ],
+)
+def test_every_backend_says_it_in_its_own_way(error, is_one):
+    assert devices.is_out_of_memory(error) is is_one
+
+
+def test_the_vae_does_not_overflow(monkeypatch):
+    upcast, mended = {"force_upcast": True}, {"force_upcast": False}
+    for bf16, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, bf16=bf16: bf16)
+        assert devices.vae_precision(upcast, GPU, torch.float16) is expected
+    assert devices.vae_precision({}, torch.device("mps"), torch.float16) is torch.float32
+    assert devices.vae_precision(mended, GPU, torch.float16) is torch.float16
+    assert devices.vae_precision(upcast, GPU, torch.bfloat16) is torch.bfloat16
+    assert devices.vae_precision(upcast, CPU, torch.float32) is torch.float32
+
+
+def test_free_main_memory_is_read_where_the_system_has_a_table(tmp_path):
+    table = tmp_path / "meminfo"
+    table.write_text("MemTotal:       16000000 kB\nMemAvailable:    1000 kB\n")
+    assert devices._free_main_memory(table) == 1_024_000
+    assert devices._free_main_memory(tmp_path / "nowhere") is None

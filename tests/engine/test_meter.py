@@ -1,0 +1,62 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from engine.meter import measure
+
+
+@pytest.fixture
+def meta():
+    with torch.device("meta"):
+        yield
+
+
+def test_a_product_costs_a_multiplication_and_an_addition_each(meta):
+    a, b = torch.empty(30, 40), torch.empty(40, 50)
+    cost = measure(lambda: a @ b)
+    assert cost.flops == 2 * 30 * 40 * 50
+    assert cost.peak_bytes == 30 * 50 * 4
+
+
+def test_a_convolution_too(meta):
+    convolution = torch.nn.Conv2d(8, 16, 3, padding=1, stride=2)
+    x = torch.empty(2, 8, 32, 32)
+    assert measure(lambda: convolution(x)).flops == 2 * (2 * 16 * 16 * 16) * (8 * 9)
+
+
+def test_attention_never_holds_its_map(meta):
+    query, key = torch.empty(2, 4, 1000, 64), torch.empty(2, 4, 3000, 64)
+    cost = measure(lambda: F.scaled_dot_product_attention(query, key, key))
+    assert cost.flops == 2 * 2 * 4 * 1000 * 3000 * (64 + 64)
+    assert cost.peak_bytes == query.nbytes
+
+
+def test_what_is_freed_counts_no_longer(meta):
+    x = torch.empty(1000)
+
+    def chain():
+        y = x
+        for _ in range(10):
+            y = y + 1  # the old y goes as soon as the new one is there
+        return y
+
+    assert measure(chain).peak_bytes == 2 * x.nbytes
+
+
+def test_views_and_work_in_place_are_nothing_new(meta):
+    x = torch.empty(100, 10)
+    assert measure(lambda: x.view(10, 100).T.add_(1)[:5]).peak_bytes == 0
+
+
+def test_the_count_is_that_of_the_real_computation():
+    """The same layer on the processor and on the meta device."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    def layer():
+        return torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.GroupNorm(2, 8), torch.nn.Conv2d(8, 4, 1))
+
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        layer()(torch.rand(2, 3, 20, 20))
+    with torch.device("meta"):
+        shadow, picture = layer(), torch.empty(2, 3, 20, 20)
+    assert measure(lambda: shadow(picture)).flops == counter.get_total_flops()
