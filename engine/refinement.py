@@ -1,8 +1,8 @@
 """Details for a canvas larger than what the model draws: the enlarged picture drawn over once more, tile by tile.
 
 Every tile is a small job of its own: all streams start from the enlarged layers with a little noise on them (SDEdit:
-Meng et al., arXiv 2108.01073), coupled by the alpha that is already known, and are drawn from there. Tiles overlap and fade
-into each other; their noise is cut from one sheet a stream, so that neighbours agree.
+Meng et al., arXiv 2108.01073), coupled by the alpha that is already known, and are drawn from there. Tiles overlap and
+fade into each other; their noise is cut from one sheet a stream, so that neighbours agree.
 """
 
 from __future__ import annotations

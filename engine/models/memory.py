@@ -228,7 +228,7 @@ class Memory:
         if component is Component.UNET:
             for parts in self._deltas.values():
                 for name, delta in parts.items():
-                    parts[name] = delta.to(device, next(iter(tensors(delta))).dtype)
+                    parts[name] = delta.to(device, next(iter(tensors(delta))).dtype)  # type: ignore[attr-defined]
 
     def _failure(self, components: tuple[Component, ...]) -> OutOfMemory:
         names = " and ".join(component.value for component in components)
