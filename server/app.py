@@ -88,6 +88,7 @@ class App:
     def __init__(self, config: ServerConfig) -> None:
         self.version = metadata.version("layerfusion")
         self._config = config
+        self._tls = None if config.tls_cert is None else tls.server_context(config.tls_cert, config.tls_key)
         self._store = Store(config.folder)
         self._worker = Worker(config.folder)
         self._scheduler = Scheduler(
@@ -105,7 +106,6 @@ class App:
             codecs=("raw",),
         )
         self._token = config.token or secrets.token_urlsafe(32)
-        self._tls = None if config.tls_cert is None else tls.server_context(config.tls_cert, config.tls_key)
         self._uploads = Allowances(config.upload_bytes / 3600, config.upload_bytes)
         self._gate: Gate | None = None
         self._connections: set[Connection] = set()

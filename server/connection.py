@@ -123,6 +123,12 @@ class Connection:
                 await self._outbox.emptied()
         await self._socket.close(code)
 
+    async def _discard(self) -> None:
+        """Read on without looking, or the client's own goodbye would wait behind what it sent before."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self._socket.recv()
+
     # ---- carrying out what the session says
 
     async def _take(self, frame: bytes | str) -> None:
@@ -134,7 +140,7 @@ class Connection:
             case Send(message):
                 self._outbox.put(message)
             case Close(code):
-                await self._close(code)
+                await asyncio.gather(self._close(code), self._discard())
             case Submit():
                 await self._submit(effect)
             case Cancel() | Resume():
