@@ -8,12 +8,10 @@ import http.client
 import logging
 import os
 import secrets
-import signal
 import socket
 import sys
 from http import HTTPStatus
 from importlib import metadata
-from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,14 +21,20 @@ from websockets.http11 import Request, Response
 
 from engine.errors import EngineError
 from server import handshakes, tls, translate
-from server.config import DEFAULT_PORT, ServerConfig
+from server.config import DEFAULT_PORT, ServerConfig, database, layers
 from server.connection import Connection
+from server.desk import Jobs
+from server.drawing import Load, load_pipeline
 from server.gate import Gate
 from server.limits import Allowances, Bucket
+from server.lock import FolderLock
 from server.protocol import MAJOR, MINOR, location
 from server.protocol.frames import MAX_FRAME
 from server.protocol.messages import Welcome
+from server.records import Records
+from server.retention import prune
 from server.scheduler import Scheduler
+from server.signals import stopping
 from server.store import Store
 from server.worker import Worker
 
@@ -55,18 +59,9 @@ def serve(config: ServerConfig) -> int:
 
 
 async def _serve(config: ServerConfig) -> None:
-    app, loop = App(config), asyncio.get_running_loop()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(app.stop)
-
-    signals = [signal.SIGINT, signal.SIGTERM, *([signal.SIGBREAK] if sys.platform == "win32" else [])]
-    before = {number: signal.signal(number, stop) for number in signals}
-    try:
+    app = App(config)
+    with stopping(app.stop):
         await app.run()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class App:
@@ -74,29 +69,23 @@ class App:
 
     Args:
         config: its settings.
+        load: makes the pipeline of a model's name, in the process that draws.
 
     Attributes:
         version: of the program.
         runtime: how it is reached, None while it is not.
 
     Raises:
-        UnwritableFile: the store's folder cannot be made.
         BrokenModel: a model's card cannot be read.
         InvalidRequest: the certificate cannot be used.
     """
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, load: Load = load_pipeline) -> None:
         self.version = metadata.version("layerfusion")
         self._config = config
-        self._tls = None if config.tls_cert is None else tls.server_context(config.tls_cert, config.tls_key)
-        self._store = Store(config.folder)
-        self._worker = Worker(config.folder)
-        self._scheduler = Scheduler(
-            self._worker,
-            waiting_jobs=config.waiting_jobs,
-            finished_jobs=config.finished_jobs,
-            finished_seconds=config.finished_seconds,
-        )
+        self._load = load
+        self._kept_bytes = 0
+        self._crowded = asyncio.Event()
         self._welcome = Welcome(
             protocol=(MAJOR, MINOR),
             version=self.version,
@@ -106,6 +95,7 @@ class App:
             codecs=("raw",),
         )
         self._token = config.token or secrets.token_urlsafe(32)
+        self._tls = None if config.tls_cert is None else tls.server_context(config.tls_cert, config.tls_key)
         self._uploads = Allowances(config.upload_bytes / 3600, config.upload_bytes)
         self._gate: Gate | None = None
         self._connections: set[Connection] = set()
@@ -121,9 +111,11 @@ class App:
 
         Raises:
             CannotServe: a server of this user is running already, the port is taken, or clients cannot be told.
+            StoreInUse, BrokenStore, UnwritableFile: the folder cannot be used.
         """
         await asyncio.to_thread(_check_alone)
         async with contextlib.AsyncExitStack() as stack:
+            await self._open(stack)
             server = await self._listen()
             stack.push_async_callback(self._part, server)
             await stack.enter_async_context(self._worker)
@@ -132,11 +124,38 @@ class App:
                 for work in (self._stopping.wait(), self._scheduler.run(), self._prune_now_and_then())
             ]
             stack.push_async_callback(_end, tasks)
+            stack.push_async_callback(self._scheduler.drain, self._config.drain_seconds)
             self.runtime = self._announce(server)
             stack.callback(location.remove, self.runtime)
             print(f"Listening on {self.runtime.url}", flush=True)
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            self._stopping.set()
             print("Stopping", flush=True)
+
+    async def _open(self, stack: contextlib.AsyncExitStack) -> None:
+        """Take the folder, find out what the last server left, and get ready to draw."""
+        config = self._config
+        self._store = Store(layers(config.folder))
+        lock = await asyncio.to_thread(FolderLock, config.folder)
+        stack.callback(lock.release)
+        self._records = await asyncio.to_thread(Records, database(config.folder))
+        stack.callback(self._records.close)
+        self._worker = Worker(
+            self._store.folder,
+            silence_seconds=config.silence_seconds,
+            cancel_seconds=config.cancel_seconds,
+            load=self._load,
+        )
+        self._scheduler = Scheduler(
+            self._worker,
+            self._records,
+            waiting_jobs=config.waiting_jobs,
+            all_waiting_jobs=config.all_waiting_jobs,
+            is_full=self._is_full,
+        )
+        stack.callback(self._scheduler.close)
+        await self._scheduler.recover()
+        self._jobs = Jobs(self._scheduler, self._records, self._store, asyncio.Lock())
 
     async def _listen(self) -> Server:
         port = DEFAULT_PORT if self._config.port is None else self._config.port
@@ -213,14 +232,30 @@ class App:
 
     async def _prune_now_and_then(self) -> None:
         while True:
-            needed = self._scheduler.digests().union(*(connection.uploaded for connection in self._connections))
-            await asyncio.to_thread(
-                self._store.prune,
-                needed=needed,
-                max_seconds=self._config.store_seconds,
-                max_bytes=self._config.store_bytes,
-            )
-            await asyncio.sleep(_PRUNE_SECONDS)
+            try:
+                kept = await asyncio.to_thread(
+                    prune,
+                    self._records,
+                    self._store,
+                    max_seconds=self._config.job_seconds,
+                    max_bytes=self._config.store_bytes,
+                    upload_seconds=self._config.upload_seconds,
+                    uploads=frozenset().union(*(connection.uploaded for connection in self._connections)),
+                )
+                self._kept_bytes = kept.bytes - self._scheduler.written_bytes
+            except EngineError as error:
+                logger.error("nothing was pruned: %s", error)
+            self._crowded.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PRUNE_SECONDS):
+                    await self._crowded.wait()
+
+    def _is_full(self) -> bool:
+        """Whether the layers take all the room they may; if so, what can go is looked for at once."""
+        full = self._kept_bytes + self._scheduler.written_bytes >= self._config.store_bytes
+        if full:
+            self._crowded.set()
+        return full
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """Look at a request before the upgrade; None lets it happen."""
@@ -237,7 +272,7 @@ class App:
             socket,
             welcome=self._welcome,
             store=self._store,
-            scheduler=self._scheduler,
+            jobs=self._jobs,
             messages=Bucket(self._config.message_rate, self._config.message_burst),
             uploads=self._uploads.of(socket.remote_address[0]),
         )

@@ -18,7 +18,7 @@ from typing import Any, NoReturn, get_args
 from engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
 from engine.geometry import Size
 from engine.request import MAX_FOREGROUNDS, HarmonyMode
-from server.commands import doctor, export, generate, models, plugin, serve, train
+from server.commands import doctor, export, generate, jobs, models, plugin, serve, train
 from server.console import CommandError, UsageError, be_forgiving, say
 
 _WRONG_INPUT = (InvalidRequest, FileError, UnknownModel)
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("out", metavar="OUT", help="FILE.psd, FILE.ora or a folder (a name ending in /)")
     convert.set_defaults(run=export.run)
     _add_serve(commands)
+    _add_jobs(commands)
     _add_plugin(commands)
     _add_train(commands)
     for name, run, what in (
@@ -139,7 +140,7 @@ def _add_serve(commands: Any) -> None:
     parser.set_defaults(run=serve.run)
     add = parser.add_argument
     add("--port", metavar="N", type=int, help="where it listens (default: 8737, or any free port if that is taken)")
-    add("--folder", metavar="DIR", help="where finished layers are kept (default: the user's cache)")
+    add("--folder", metavar="DIR", help="where jobs and layers are kept (default: with the user's data)")
     add("--origin", metavar="URL", action="append", default=[], help="a web page that may connect; may be repeated")
     add("--host", metavar="ADDR", default="127.0.0.1", help="address to listen on (default: this machine only)")
     add("--name", metavar="HOST", action="append", default=[], help="a host name clients use; may be repeated")
@@ -152,6 +153,46 @@ def _add_serve(commands: Any) -> None:
         action="store_true",
         help="let other machines connect without encryption",
     )
+
+
+def _add_jobs(commands: Any) -> None:
+    what = "look at, export or forget the jobs a server keeps"
+    parser = commands.add_parser("jobs", help=what, description=f"{what.capitalize()}.")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def action(name: str, run: Any, help_text: str) -> Any:
+        added = actions.add_parser(name, help=help_text, description=f"{help_text.capitalize()}.")
+        added.set_defaults(run=run)
+        added.add_argument("--folder", metavar="DIR", help="the server's folder (default: the user's)")
+        return added
+
+    listed = action("list", jobs.run_list, "list the newest jobs")
+    listed.add_argument("--newest", metavar="N", type=_count, default=50, help="how many (default: 50)")
+    action("show", jobs.run_show, "show one job").add_argument("job", metavar="JOB", help="its id, or how it begins")
+    export_job = action("export", jobs.run_export, "write a finished job to a layered file")
+    export_job.add_argument("job", metavar="JOB", help="its id, or how it begins")
+    export_job.add_argument("out", metavar="OUT", help="FILE.psd, FILE.ora or a folder for PNGs (a name ending in /)")
+    pruned = action("prune", jobs.run_prune, "forget old jobs; those nobody fetched stay for a week at least")
+    pruned.add_argument("--days", metavar="N", type=_amount, help="older than this (default: 30)")
+    pruned.add_argument(
+        "--gigabytes", metavar="X", type=_amount, help="the oldest, until so much is left (default: 17)"
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"“{text}” is no number from 1 to 1000000")
+    return int(text)
+
+
+def _amount(text: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount <= 1e9:
+        raise argparse.ArgumentTypeError(f"“{text}” is no number from 0 on")
+    return amount
 
 
 def _add_plugin(commands: Any) -> None:

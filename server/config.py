@@ -16,8 +16,19 @@ TOKEN_CHARACTERS = 32
 """Fewest of a token that a person chose: 32 random letters and digits hold more than 128 bits."""
 
 
-def _default_folder() -> Path:
-    return platformdirs.user_cache_path("layerfusion", appauthor=False) / "layers"
+def default_folder() -> Path:
+    """Where jobs are kept if nobody says otherwise: with the user's data, as a cache may be emptied by anybody."""
+    return platformdirs.user_data_path("layerfusion", appauthor=False) / "jobs"
+
+
+def database(folder: Path) -> Path:
+    """The list of jobs in a server's folder."""
+    return folder / "jobs.sqlite"
+
+
+def layers(folder: Path) -> Path:
+    """The layers in a server's folder."""
+    return folder / "layers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,18 +44,22 @@ class ServerConfig:
         tls_key: PEM file of its private key; None if `tls_cert` holds that too.
         unencrypted: other machines may connect although everybody between can read token, prompts and pictures.
         token: what clients must show; None makes a fresh one at every start.
-        folder: where layers are kept.
+        folder: where jobs and layers are kept.
         origins: web pages that may connect, as in their `Origin` header. None by default.
         max_connections: open at one time. Four times as many may be shaking hands.
-        waiting_jobs: of one connection.
+        waiting_jobs: of one client.
+        all_waiting_jobs: of all clients together.
         layer_bytes: largest upload.
         upload_bytes: of all uploads of one address in an hour.
         message_rate: messages a second of one connection, in the long run.
         message_burst: messages at once.
-        finished_jobs: how many are remembered.
-        finished_seconds: for how long they are.
-        store_bytes: layers beyond this are removed, oldest first, if no job or connection needs them.
-        store_seconds: layers older than this are removed likewise.
+        job_seconds: a job is forgotten so long after its end, once it was fetched or a week has passed.
+        store_bytes: of all layers together; the oldest jobs are forgotten before, if they may be, else no more are
+            taken.
+        upload_seconds: an uploaded layer that no job names is removed after so long.
+        drain_seconds: when the server is stopped, the job that is being drawn has so long to finish.
+        cancel_seconds: a cancelled job has so long to stop before the process that draws is ended.
+        silence_seconds: a job that makes no step for so long hangs, and the process is ended.
 
     Raises:
         InvalidRequest: an address other machines can reach without encryption, no address, no port, a weak token.
@@ -57,18 +72,21 @@ class ServerConfig:
     tls_key: Path | None = None
     unencrypted: bool = False
     token: str | None = field(default=None, repr=False)
-    folder: Path = field(default_factory=_default_folder)
+    folder: Path = field(default_factory=default_folder)
     origins: tuple[str, ...] = ()
     max_connections: int = 16
     waiting_jobs: int = 32
+    all_waiting_jobs: int = 1024
     layer_bytes: int = 4 * 4096 * 4096
     upload_bytes: int = 4 * 1024**3
     message_rate: float = 100
     message_burst: int = 1000
-    finished_jobs: int = 256
-    finished_seconds: float = 3600
-    store_bytes: int = 4 * 1024**3
-    store_seconds: float = 24 * 3600
+    job_seconds: float = 30 * 24 * 3600
+    store_bytes: int = 16 * 1024**3
+    upload_seconds: float = 24 * 3600
+    drain_seconds: float = 3
+    cancel_seconds: float = 30
+    silence_seconds: float = 900
 
     def __post_init__(self) -> None:
         if not self._is_loopback() and self.tls_cert is None and not self.unencrypted:

@@ -1,6 +1,6 @@
 """One client's connection: carries out what its session says, and sends what its outbox gives.
 
-One task listens, one sends. The session decides, the scheduler runs, the store keeps; here they meet the socket.
+One task listens, one sends. The session decides, the desk answers, the store keeps; here they meet the socket.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from engine.errors import EngineError
-from server import translate
+from server.desk import Desk, Jobs
 from server.limits import Bucket
 from server.outbox import Outbox
 from server.protocol.errors import LayerLost, ProtocolError, QuotaExceeded, ServerStopping
 from server.protocol.messages import (
-    Accepted,
+    Ack,
     Cancel,
+    Export,
+    Fetch,
+    ListJobs,
     Refused,
+    Resubmit,
     Resume,
     Submit,
     Upload,
@@ -31,7 +35,6 @@ from server.protocol.messages import (
     Welcome,
 )
 from server.protocol.wire import Wire
-from server.scheduler import Job, Scheduler
 from server.session import CLOSE_REFUSED, Close, Commit, Drop, Effect, Keep, Send, Session
 from server.store import Draft, Store
 
@@ -49,7 +52,7 @@ class Connection:
         socket: after the upgrade.
         welcome: what it is told first.
         store: where its uploads go and its layers come from.
-        scheduler: who takes its jobs.
+        jobs: where it asks about jobs.
         messages: how many it may send.
         uploads: how many bytes of layers it may send.
 
@@ -63,16 +66,16 @@ class Connection:
         *,
         welcome: Welcome,
         store: Store,
-        scheduler: Scheduler,
+        jobs: Jobs,
         messages: Bucket,
         uploads: Bucket,
     ) -> None:
         self._socket = socket
         self._store = store
-        self._scheduler = scheduler
         self._session = Session(welcome, messages)
         self._uploads = uploads
         self._outbox = Outbox(store)
+        self._desk = Desk(jobs, self._outbox, lambda: self._session.identity or str(socket.id))
         self._wire = Wire(msgpack.packb, msgpack.unpackb)
         self._draft: Draft | None = None
         self.uploaded: set[str] = set()
@@ -87,7 +90,7 @@ class Connection:
         except* ConnectionClosed:
             logger.info("client %s has gone", self._socket.id)
         finally:
-            self._scheduler.leave(self._outbox.put)
+            self._desk.close()
             self._drop_draft()
 
     async def part(self) -> None:
@@ -112,22 +115,17 @@ class Connection:
         try:
             while True:
                 await self._socket.send(self._wire.encode(await self._outbox.next()))
-        except LayerLost as error:
-            refused = Refused(code=error.code, message=error.message, hint=error.hint)
+        except OSError as error:  # in the middle of a layer: what was sent of it means nothing
+            lost = LayerLost(f"A layer cannot be read ({error.strerror or error}).", "Connect again and resume.")
+            refused = Refused(code=lost.code, message=lost.message, hint=lost.hint)
             await self._socket.send(self._wire.encode(refused))
-            await self._socket.close(CLOSE_REFUSED, error.code)
+            await self._socket.close(CLOSE_REFUSED, lost.code)
 
     async def _close(self, code: int) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self._outbox.emptied()
         await self._socket.close(code)
-
-    async def _discard(self) -> None:
-        """Read on without looking, or the client's own goodbye would wait behind what it sent before."""
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await self._socket.recv()
 
     # ---- carrying out what the session says
 
@@ -140,42 +138,13 @@ class Connection:
             case Send(message):
                 self._outbox.put(message)
             case Close(code):
-                await asyncio.gather(self._close(code), self._discard())
-            case Submit():
-                await self._submit(effect)
-            case Cancel() | Resume():
-                self._cancel_or_resume(effect)
+                await self._close(code)
+            case Submit() | Resubmit() | Cancel() | Resume() | Ack() | ListJobs() | Fetch() | Export():
+                await self._desk.serve(effect)
             case Upload() | Keep() | Commit():
                 await self._receive(effect)
             case Drop():
                 self._drop_draft()
-
-    async def _submit(self, submit: Submit) -> None:
-        try:
-            job = self._scheduler.known(submit)
-            if job is None:
-                await asyncio.to_thread(translate.to_request, submit, self._store)  # refuses what cannot be drawn
-                job = self._scheduler.submit(str(self._socket.id), submit)
-        except (EngineError, ProtocolError) as error:
-            self._outbox.put(translate.failure(submit.job, error))
-        else:
-            self._follow(job)
-
-    def _cancel_or_resume(self, message: Cancel | Resume) -> None:
-        try:
-            job = self._scheduler.find(message.job)
-        except ProtocolError as error:
-            self._outbox.put(translate.failure(message.job, error))
-            return
-        if isinstance(message, Cancel):
-            self._scheduler.cancel(job)
-        else:
-            self._follow(job, after=message.after)
-
-    def _follow(self, job: Job, *, after: int = 0) -> None:
-        position, notice = self._scheduler.position(job), translate.notice(job.submit)
-        self._outbox.put(Accepted(job=job.id, position=position, notice=notice))
-        self._scheduler.follow(job, self._outbox.put, after=after)
 
     async def _receive(self, step: Upload | Keep | Commit) -> None:
         """One step of an upload. The file is written in a thread: disks may be slow."""

@@ -6,7 +6,7 @@
     4. previews           only the latest of each layer, and only when nothing else waits
 
 Events hold the layers' names, not their pixels; those are read from the store chunk by chunk as the client takes them,
-so a slow client costs no memory.
+so a slow client costs no memory. Files are sent as layers are.
 """
 
 from __future__ import annotations
@@ -16,12 +16,25 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import BinaryIO
 
 from server.protocol.errors import LayerLost
 from server.protocol.frames import CHUNK_BYTES, Chunk
-from server.protocol.messages import Event, LayerBegin, LayerEnd, Message, Preview, Progress, Queued
+from server.protocol.messages import (
+    Event,
+    Failed,
+    FetchFailed,
+    FileBegin,
+    FileEnd,
+    LayerBegin,
+    LayerEnd,
+    Message,
+    Preview,
+    Progress,
+    Queued,
+)
+from server.records import is_last
 from server.store import Store
-from server.worker import LAST
 
 PROGRESS_INTERVAL = 0.1
 """Seconds between two `Progress`."""
@@ -43,7 +56,7 @@ class Outbox:
         self._positions: dict[str, Queued] = {}
         self._progress: dict[str, Progress] = {}
         self._progress_due = 0.0
-        self._events: deque[Event] = deque()
+        self._events: deque[Event | FileBegin] = deque()
         self._layer: AsyncIterator[Message | Chunk] | None = None
         self._previews: dict[tuple[str, str, int], Preview] = {}
         self._transfers = 0
@@ -60,9 +73,9 @@ class Outbox:
             self._progress[message.job] = message
         elif isinstance(message, Preview):
             self._previews[message.job, message.role, message.index] = message
-        elif isinstance(message, Event) and message.seq > 0:
+        elif isinstance(message, FileBegin) or (isinstance(message, Event) and message.seq > 0):
             self._events.append(message)
-            if isinstance(message, LAST):
+            if is_last(message):
                 self._drop_notes(message.job)
         else:
             self._replies.append(message)
@@ -82,7 +95,7 @@ class Outbox:
         """Wait for what is to be sent next, and take it out.
 
         Raises:
-            LayerLost: a layer's pixels are no longer in the store.
+            OSError: a layer's pixels cannot be read to their end.
         """
         while True:
             self._filled.clear()
@@ -110,30 +123,42 @@ class Outbox:
         if not self._events:
             return None
         event = self._events.popleft()
-        if not isinstance(event, LayerBegin):
+        if not isinstance(event, (LayerBegin, FileBegin)):
             return event
+        try:
+            file = await asyncio.to_thread(self._store.path(event.sha256).open, "rb")
+        except OSError as error:
+            return self._lost(event, error)
         begin = replace(event, transfer=self._transfers)
         self._transfers += 1
-        self._layer = self._after(begin)
+        self._layer = self._after(begin, file)
         return begin
+
+    def _lost(self, event: LayerBegin | FileBegin, error: OSError) -> Message:
+        """The answer where pixels should be sent that are gone; the rest of the job is not worth sending then."""
+        lost = LayerLost(
+            f"A layer of the job {event.job} is no longer in the server's store ({error.strerror or error}).",
+            "Draw it again: resubmit the job.",
+        )
+        if isinstance(event, FileBegin):
+            return FetchFailed(job=event.job, format=event.format, code=lost.code, message=lost.message, hint=lost.hint)
+        self._events = deque(other for other in self._events if other.job != event.job)
+        return Failed(job=event.job, seq=0, code=lost.code, message=lost.message, hint=lost.hint)
 
     def _next_preview(self) -> Preview | None:
         return self._previews.pop(next(iter(self._previews))) if self._previews else None
 
-    async def _after(self, begin: LayerBegin) -> AsyncIterator[Message | Chunk]:
-        """The chunks of a layer, then its end."""
-        try:
-            with await asyncio.to_thread(self._store.path(begin.sha256).open, "rb") as file:
-                index = 0
-                while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
-                    yield Chunk(begin.transfer, index, data)
-                    index += 1
-        except OSError as error:
-            raise LayerLost(
-                f"The layer “{begin.name}” is no longer in the server's store ({error.strerror or error}).",
-                "Submit the job again under a fresh id.",
-            ) from None
-        yield LayerEnd(job=begin.job, seq=begin.seq, transfer=begin.transfer)
+    async def _after(self, begin: LayerBegin | FileBegin, file: BinaryIO) -> AsyncIterator[Message | Chunk]:
+        """The chunks of a layer or file, then its end."""
+        with file:
+            index = 0
+            while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield Chunk(begin.transfer, index, data)
+                index += 1
+        if isinstance(begin, FileBegin):
+            yield FileEnd(job=begin.job, transfer=begin.transfer)
+        else:
+            yield LayerEnd(job=begin.job, seq=begin.seq, transfer=begin.transfer)
 
     async def _wait(self) -> None:
         if not self._progress:

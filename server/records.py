@@ -50,6 +50,7 @@ CREATE TABLE jobs (
     started REAL,
     ended REAL,
     last INTEGER NOT NULL DEFAULT 0,
+    layers INTEGER NOT NULL DEFAULT 0,
     acknowledged INTEGER NOT NULL DEFAULT 0,
     fetched REAL
 ) STRICT;
@@ -70,7 +71,7 @@ CREATE TABLE deaths (request TEXT NOT NULL, at REAL NOT NULL, reason TEXT NOT NU
 CREATE INDEX deaths_by_request ON deaths (request, at);
 PRAGMA user_version = {_VERSION};
 """
-_COLUMNS = "id, client, submit, state, submitted, started, ended, last, acknowledged, fetched"
+_COLUMNS = "id, client, submit, state, submitted, started, ended, last, layers, acknowledged, fetched"
 
 _NO_WORK = ("job", "seed", "priority", "replaces", "variants")
 """Fields of `Submit` that do not change what drawing it asks of the machine."""
@@ -89,6 +90,7 @@ class JobRecord:
         state: where it is between being queued and being over.
         submitted, started, ended: when, in seconds since 1970; None if not yet or never.
         last: number of its last event so far.
+        layers: how many are finished.
         acknowledged: number of the last event its client says it has.
         fetched: when the client had acknowledged everything; None if it has not.
     """
@@ -101,6 +103,7 @@ class JobRecord:
     started: float | None
     ended: float | None
     last: int
+    layers: int
     acknowledged: int
     fetched: float | None
 
@@ -163,9 +166,10 @@ class Records:
         before = ("queued",) if isinstance(event, Started) else LIVE
         with self._transaction() as database:
             changed = database.execute(
-                "UPDATE jobs SET state = coalesce(?, state), started = coalesce(?, started), ended = ?, last = ? "  # noqa: S608
+                "UPDATE jobs SET state = coalesce(?, state), started = coalesce(?, started), ended = ?, last = ?, "  # noqa: S608
+                "layers = layers + ? "
                 f"WHERE id = ? AND last = ? - 1 AND state IN ({', '.join('?' * len(before))})",
-                (state, started, ended, event.seq, event.job, event.seq, *before),
+                (state, started, ended, event.seq, isinstance(event, LayerBegin), event.job, event.seq, *before),
             ).rowcount
             if not changed:
                 return False
@@ -264,7 +268,9 @@ class Records:
         if problem != "ok":
             raise sqlite3.DatabaseError(problem)
         database.execute("PRAGMA foreign_keys = ON")
-        if not read_only:
+        if read_only:
+            database.execute("PRAGMA query_only = ON")
+        else:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             if version == 0:
@@ -314,7 +320,7 @@ def _open(path: Path, read_only: bool) -> sqlite3.Connection:
     if not read_only:
         with contextlib.suppress(OSError):  # SQLite says it better; this is for the mode
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    mode = "ro" if read_only else "rwc"
+    mode = "rw" if read_only else "rwc"  # to read along, SQLite may have to make the file that shares its memory
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -331,7 +337,7 @@ def _record(row: tuple[Any, ...]) -> JobRecord | None:
         submit = _wire.decode(values.pop("submit"))
         assert isinstance(submit, Submit)
     except InvalidMessage as error:  # written by a version that took what this one does not
-        logger.warning("ignored the job %s: %s", values["id"], error)
+        logger.warning("ignored the job %s: %s", values["id"], error.code)  # the message may quote a prompt
         return None
     return JobRecord(submit=submit, **values)
 

@@ -1,7 +1,7 @@
 """Which job is drawn next, and what each has said so far.
 
-Clients take turns: of everybody's oldest waiting job the one of the client that has waited longest for its turn. A job
-belongs to no connection; whoever follows it gets its events. Everything is in memory and ends with the server.
+A job belongs to no connection: whoever follows it gets its events. It is on disk before anybody is told that it was
+taken, and so is each event before anybody hears of it. Jobs that are over are on disk only.
 """
 
 from __future__ import annotations
@@ -9,28 +9,53 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from functools import partial
+from typing import ParamSpec, TypeVar
 
-from server.protocol.errors import InternalError, JobExists, QueueFull, ServerStopping, UnknownJob
+from engine.errors import EngineError
+from server.estimates import Estimates
+from server.line import Line
+from server.protocol.errors import (
+    InternalError,
+    JobExists,
+    ProtocolError,
+    Quarantined,
+    QueueFull,
+    ServerStopping,
+    StoreFull,
+    UnknownJob,
+    WorkerDied,
+)
 from server.protocol.messages import (
     Cancelled,
+    Done,
     Event,
-    Kept,
+    Failed,
     LayerBegin,
     Message,
+    Progress,
     Queued,
+    Resubmit,
     Started,
     Submit,
 )
+from server.records import JobRecord, Records, interruption, is_last
 from server.translate import failure
-from server.worker import LAST, Executor
+from server.worker import Executor
 
 logger = logging.getLogger(__name__)
 
 Listener = Callable[[Message], None]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DEADLY = 2
+"""So many times a request may end the process that draws, before it is not drawn any more."""
+
+_QUARANTINE_SECONDS = 24 * 3600.0
 
 
 @dataclass(eq=False)
@@ -40,20 +65,28 @@ class Job:
     Attributes:
         submit: as it came.
         client: whose turn it takes.
-        events: numbered from 1; the last is `Done`, `Failed` or `Cancelled` once the job has ended.
+        events: numbered from 1; the last is `Done`, `Failed` or `Cancelled` once the job is over.
         listeners: who follows it.
-        ended: when it did, by the scheduler's clock; None before.
+        cancelled: somebody wants it stopped.
+        started: when it was, by the scheduler's clock.
+        remaining: seconds left when the worker last said so, and when that was.
     """
 
     submit: Submit
     client: str
     events: list[Event] = field(default_factory=list)
     listeners: set[Listener] = field(default_factory=set)
-    ended: float | None = None
+    cancelled: bool = False
+    started: float = 0.0
+    remaining: tuple[float, float] | None = None
 
     @property
     def id(self) -> str:
         return self.submit.job
+
+    @property
+    def over(self) -> bool:
+        return bool(self.events) and is_last(self.events[-1])
 
     def tell(self, message: Message) -> None:
         for listener in self.listeners:
@@ -65,166 +98,351 @@ class Scheduler:
 
     Args:
         executor: who draws.
+        records: where jobs and events are kept.
         waiting_jobs: of one client.
-        finished_jobs: how many are remembered.
-        finished_seconds: for how long.
+        all_waiting_jobs: of all clients together.
+        is_full: whether no more jobs can be kept.
+
+    Attributes:
+        written_bytes: of all layers drawn so far.
     """
 
     def __init__(
-        self, executor: Executor, *, waiting_jobs: int = 32, finished_jobs: int = 256, finished_seconds: float = 3600
+        self,
+        executor: Executor,
+        records: Records,
+        *,
+        waiting_jobs: int = 32,
+        all_waiting_jobs: int = 1024,
+        is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         self._executor = executor
+        self._records = records
         self._waiting_jobs = waiting_jobs
-        self._finished_jobs = finished_jobs
-        self._finished_seconds = finished_seconds
-        self._jobs: dict[str, Job] = {}
-        self._waiting: dict[str, deque[Job]] = {}  # by client; the first client's turn is next
+        self._all_waiting_jobs = all_waiting_jobs
+        self._is_full = is_full
+        self._disk = ThreadPoolExecutor(1, "layerfusion-records")  # one: in order, and never two at the database
+        self._estimates = Estimates()
+        self._jobs: dict[str, Job] = {}  # those that are not over
+        self._line: Line[Job] = Line()
         self._running: Job | None = None
+        self._admission = asyncio.Lock()
         self._arrived = asyncio.Event()
+        self._draining = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.written_bytes = 0
+
+    async def on_disk(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Ask the records something, in the thread that may wait for the disk."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk, partial(call, *args, **kwargs))
+
+    async def recover(self) -> None:
+        """Take up what the last run of the server left: queue what waited, and end what was being drawn."""
+        for job_id in await self.on_disk(self._records.interrupt):
+            logger.warning("job %s was interrupted by the end of the last server", job_id)
+        for record in reversed(await self.on_disk(self._records.jobs, states=("finished",), newest=100)):
+            if record.started is not None and record.ended is not None:
+                self._estimates.add(record.submit, record.ended - record.started)
+        for record in await self.on_disk(self._records.jobs, states=("queued",)):
+            self._queue(Job(record.submit, record.client))
 
     # ---- what clients ask for
 
-    def submit(self, client: str, submit: Submit) -> Job:
-        """Queue a job, or find it if the very same was submitted before.
+    async def submit(self, client: str, submit: Submit) -> list[Job]:
+        """Queue a job and its variants, or find them if the very same message came before.
 
         Raises:
             JobExists: another job has the id.
-            QueueFull: too many jobs of this client wait.
+            QueueFull: too many jobs wait.
+            StoreFull: too much is kept that nobody has fetched.
+            Quarantined: the request has ended the process that draws too often.
+            ServerStopping: no more jobs are taken.
+            UnwritableFile: the disk is full or read-only. Nothing was queued.
         """
-        if known := self.known(submit):
-            return known
-        queue = self._waiting.get(client, deque())
-        if len(queue) >= self._waiting_jobs:
-            raise QueueFull(f"{len(queue)} of your jobs are waiting.", "Wait for one to finish, or cancel one.")
-        self._forget_old()
-        job = Job(submit, client)
-        queue.append(job)
-        self._waiting[client] = queue
-        self._jobs[job.id] = job
-        self._arrived.set()
-        return job
+        async with self._admission:
+            submits = submit.jobs()
+            known = [await self._known(each) for each in submits]
+            found = [job for job in known if job is not None]
+            if len(found) == len(submits):
+                return found
+            if found:
+                raise _exists(found[0].id)
+            replaced = self._replaced(client, submit)
+            self._check_room(client, len(submits) - len(replaced))
+            await self._check_deaths(submit)
+            await self.on_disk(self._records.add, submits, client)
+            jobs = [Job(each, client) for each in submits]
+            for job in jobs:
+                self._queue(job)
+            for job in replaced:
+                await self.cancel(job, replaced_by=submit.job)
+            return jobs
 
-    def known(self, submit: Submit) -> Job | None:
-        """The job that this message was before, if it was.
+    async def resubmit(self, client: str, message: Resubmit) -> list[Job]:
+        """Queue another job's request once more.
+
+        Raises:
+            UnknownJob: there is no such other job.
+            JobExists, QueueFull, …: as `submit`.
+        """
+        of = await self.find(message.of)
+        return await self.submit(client, replace(of.submit, job=message.job, variants=()))
+
+    async def known(self, submit: Submit) -> list[Job] | None:
+        """The jobs that this message was before, if it was.
 
         Raises:
             JobExists: another job has the id.
         """
-        job = self._jobs.get(submit.job)
-        if job is not None and job.submit != submit:
-            raise JobExists(f"The id {submit.job} belongs to another job.", "Make a fresh id for each job.")
-        return job
+        known = [await self._known(each) for each in submit.jobs()]
+        found = [job for job in known if job is not None]
+        return found if len(found) == len(known) else None
 
-    def find(self, job_id: str) -> Job:
-        """The job of that id.
+    async def find(self, job_id: str) -> Job:
+        """The job of that id, over or not.
 
         Raises:
-            UnknownJob: none that is remembered.
+            UnknownJob: none that is kept.
         """
-        try:
-            return self._jobs[job_id]
-        except KeyError:
+        if (job := self._jobs.get(job_id)) is None:
+            job = await self.on_disk(self._load, job_id)
+            job = self._jobs.get(job_id, job)  # it may have been queued meanwhile
+        if job is None:
             raise UnknownJob(
-                f"There is no job {job_id}.", "The server has been restarted or has forgotten it: submit it again."
-            ) from None
+                f"There is no job {job_id}.", "The server never had it or has forgotten it: submit it again."
+            )
+        return job
 
     def follow(self, job: Job, listener: Listener, *, after: int = 0) -> None:
         """Tell `listener` the job's events from `after` + 1 on: those that happened now, the others once each."""
         for event in job.events[after:]:
             listener(event)
-        job.listeners.add(listener)
+        if not job.over:
+            job.listeners.add(listener)
 
     def leave(self, listener: Listener) -> None:
         """Tell `listener` nothing more. Its jobs go on."""
         for job in self._jobs.values():
             job.listeners.discard(listener)
 
-    def position(self, job: Job) -> int:
-        """How many jobs run before this one: 0 if it is next, running or over."""
-        order = self._order()
-        return order.index(job) + (self._running is not None) if job in order else 0
+    def place(self, job: Job) -> tuple[int, float | None]:
+        """How many jobs run before this one, 0 if it is next, running or over; and in how many seconds it will start,
+        None if that is not known."""
+        for waiting, position, starts_in in self._places():
+            if waiting is job:
+                return position, starts_in
+        return 0, None
 
-    def cancel(self, job: Job) -> None:
+    async def cancel(self, job: Job, *, replaced_by: str | None = None) -> None:
         """Stop a job: at once if it waits, after its step if it runs, not at all if it is over."""
-        if job is self._running:
+        if self._line.remove(job):
+            await self._publish(job, Cancelled(job=job.id, seq=1, replaced_by=replaced_by))
+            self._tell_places()
+        elif job is self._running:
+            job.cancelled = True
             self._executor.cancel(job.id)
-        elif job.ended is None:
-            self._unqueue(job)
-            self._publish(job, Cancelled(job=job.id, seq=1))
-            self._tell_positions()
 
-    def digests(self) -> set[str]:
-        """SHA-256 of every layer that a remembered job needs."""
-        needed = set()
-        for job in self._jobs.values():
-            needed |= {event.sha256 for event in job.events if isinstance(event, LayerBegin)}
-            sources = (job.submit.background, *job.submit.foregrounds)
-            needed |= {source.layer for source in sources if isinstance(source, Kept)}
-        return needed
+    async def acknowledge(self, job_id: str, seq: int) -> None:
+        """A client has the job's events up to `seq`."""
+        await self.on_disk(self._records.acknowledge, job_id, seq)
 
     # ---- running
 
     async def run(self) -> None:
-        """Draw one job after the other, until cancelled. What is left then fails with `server_stopping`."""
+        """Draw one job after the other, until cancelled. What is being drawn then is interrupted; what waits, stays."""
         try:
             while True:
                 await self._arrived.wait()
                 await self._executor.ready()
-                if order := self._order():
-                    await self._draw(order[0])
-                else:
+                job = None if self._draining else self._line.take()
+                if job is None:
                     self._arrived.clear()
+                else:
+                    self._running = job
+                    self._idle.clear()
+                    await self._draw(job)
+                    self._running = None
+                    self._idle.set()
         finally:
-            for job in [job for job in self._jobs.values() if job.ended is None]:
-                self._publish(
-                    job, failure(job.id, ServerStopping("The server is being stopped.", "Start it and try again."))
-                )
+            if self._running is not None:
+                await self._interrupt(self._running)
+
+    def close(self) -> None:
+        """Wait for what is on its way to the disk. Nothing can be asked afterwards."""
+        self._disk.shutdown()
+
+    async def drain(self, seconds: float) -> None:
+        """Take and begin no more jobs, and give the one that is being drawn so long to finish."""
+        self._draining = True
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            logger.warning("the job that is being drawn is interrupted")
 
     async def _draw(self, job: Job) -> None:
-        self._unqueue(job)
-        if job.client in self._waiting:
-            self._waiting[job.client] = self._waiting.pop(job.client)  # to the end: it has had its turn
-        self._running = job
-        self._publish(job, Started(job=job.id, seq=1))
-        self._tell_positions()
+        job.started = time.monotonic()
         try:
+            if not await self._publish(job, Started(job=job.id, seq=1)):
+                return
+            self._tell_places()
+            if job.cancelled:
+                await self._publish(job, Cancelled(job=job.id, seq=1))
+                return
             async for message in self._executor.run(job.submit):
-                self._publish(job, message)
+                await self._take(job, message)
+        except (EngineError, ProtocolError) as error:
+            logger.error("job %s: %s", job.id, error)
+            self._executor.cancel(job.id)
+            await self._publish(job, failure(job.id, error))
         except Exception:
             logger.exception("job %s was lost", job.id)
-        finally:
-            self._running = None
-        if job.ended is None:
-            self._publish(job, failure(job.id, InternalError("The job was lost.", "The server's log has the details.")))
+        if not job.over:
+            await self._publish(
+                job, failure(job.id, InternalError("The job was lost.", "The server's log has the details."))
+            )
 
-    def _publish(self, job: Job, message: Message) -> None:
-        """Number `message` if it is an event, remember it, and tell the listeners."""
+    async def _interrupt(self, job: Job) -> None:
+        """End the job that was being drawn when the server was stopped."""
+        written = await self.on_disk(self._records.events, job.id)  # one may have been on its way to the disk
+        for event in written[len(job.events) :]:
+            job.events.append(event)
+            job.tell(event)
+        if not job.over:
+            await self._publish(job, interruption(job.id, 1))
+
+    async def _take(self, job: Job, message: Message) -> None:
+        """Take what the worker says of a job."""
         if isinstance(message, Event):
-            message = replace(message, seq=len(job.events) + 1)
-            job.events.append(message)
-            if isinstance(message, LAST):
-                job.ended = time.monotonic()
-        job.tell(message)
+            if isinstance(message, Failed) and message.code == WorkerDied.code:
+                message = await self._count_death(job, message)
+            elif isinstance(message, Done):
+                self._estimates.add(job.submit, time.monotonic() - job.started)
+                await self.on_disk(self._records.forgive, job.submit)
+            await self._publish(job, message)
+        else:
+            if isinstance(message, Progress) and message.eta is not None:
+                job.remaining = message.eta, time.monotonic()
+            job.tell(message)
 
-    def _tell_positions(self) -> None:
-        for position, job in enumerate(self._order(), start=int(self._running is not None)):
-            job.tell(Queued(job=job.id, position=position))
+    async def _publish(self, job: Job, event: Event) -> bool:
+        """Number an event, write it down, tell the listeners. Returns False if the records know better.
 
-    def _order(self) -> list[Job]:
-        """The waiting jobs, next first: one of each client, then the second of each, …"""
-        return [job for turn in zip_longest(*self._waiting.values()) for job in turn if job is not None]
+        Raises:
+            UnwritableFile: it could not be written and was not told. A last event is told all the same: the job is
+                over, and the next start of the server finds it unfinished and says so.
+        """
+        event = replace(event, seq=len(job.events) + 1)
+        try:
+            if not await self.on_disk(self._records.append, event):
+                logger.error("job %s is over already", job.id)
+                self._jobs.pop(job.id, None)
+                return False
+        except EngineError as error:
+            if not is_last(event):
+                raise
+            logger.error("the end of job %s could not be written: %s", job.id, error)
+        job.events.append(event)
+        if isinstance(event, LayerBegin):
+            self.written_bytes += event.bytes
+        if is_last(event):
+            self._jobs.pop(job.id, None)
+        job.tell(event)
+        return True
 
-    def _unqueue(self, job: Job) -> None:
-        queue = self._waiting[job.client]
-        queue.remove(job)
-        if not queue:
-            del self._waiting[job.client]
+    # ---- small steps
 
-    def _forget_old(self) -> None:
-        """Forget jobs that ended long ago, and the oldest of too many."""
-        ended = sorted((job.ended, job.id) for job in self._jobs.values() if job.ended is not None)
-        too_many = max(0, len(ended) - self._finished_jobs)
+    def _queue(self, job: Job) -> None:
+        self._jobs[job.id] = job
+        self._line.add(job)
+        self._arrived.set()
+
+    def _replaced(self, client: str, submit: Submit) -> list[Job]:
+        """Waiting jobs that nobody needs any more once this one is there."""
+        if submit.replaces is None:
+            return []
+        return [job for job in self._line.of(client) if job.submit.replaces == submit.replaces]
+
+    def _check_room(self, client: str, more: int) -> None:
+        waiting = len(self._line.of(client))
+        if self._draining:
+            raise ServerStopping("The server is being stopped.", "Start it and submit again.")
+        if waiting + more > self._waiting_jobs:
+            raise QueueFull(
+                f"{waiting} of your jobs are waiting; at most {self._waiting_jobs} may.",
+                "Wait for one to finish, or cancel one.",
+            )
+        if len(self._line) + more > self._all_waiting_jobs:
+            raise QueueFull(f"{len(self._line)} jobs of all clients are waiting.", "Try again later.")
+        if self._is_full():
+            raise StoreFull(
+                "The server keeps as many layers as it may, and nobody has fetched them yet.",
+                "Fetch or delete jobs (“layerfusion jobs”), or give the server more room.",
+            )
+
+    async def _check_deaths(self, submit: Submit) -> None:
+        deaths = await self.on_disk(self._records.deaths, submit, _QUARANTINE_SECONDS)
+        if len(deaths) >= DEADLY:
+            raise _quarantined(deaths[-1])
+
+    async def _count_death(self, job: Job, failed: Failed) -> Failed:
+        """Note that drawing the job ended the process; from the second time on say that it will not be tried again."""
+        await self.on_disk(self._records.note_death, job.submit, failed.message)
+        deaths = await self.on_disk(self._records.deaths, job.submit, _QUARANTINE_SECONDS)
+        return failure(job.id, _quarantined(failed.message), seq=1) if len(deaths) >= DEADLY else failed
+
+    async def _known(self, submit: Submit) -> Job | None:
+        try:
+            job = await self.find(submit.job)
+        except UnknownJob:
+            return None
+        if job.submit != submit:
+            raise _exists(submit.job)
+        return job
+
+    def _load(self, job_id: str) -> Job | None:
+        record = self._records.find(job_id)
+        return None if record is None else _from_record(record, self._records.events(job_id))
+
+    def _places(self) -> list[tuple[Job, int, float | None]]:
+        """Each waiting job, next first, with its position and the seconds until its start."""
+        places: list[tuple[Job, int, float | None]] = []
+        starts_in = self._remaining()
+        for position, job in enumerate(self._line, start=int(self._running is not None)):
+            places.append((job, position, starts_in))
+            takes = self._estimates.seconds(job.submit)
+            starts_in = None if starts_in is None or takes is None else starts_in + takes
+        return places
+
+    def _remaining(self) -> float | None:
+        """Seconds until the running job is done."""
+        job = self._running
+        if job is None:
+            return 0.0
         now = time.monotonic()
-        for place, (when, job_id) in enumerate(ended):
-            if place < too_many or now - when > self._finished_seconds:
-                del self._jobs[job_id]
+        if job.remaining is not None:
+            seconds, when = job.remaining
+            return max(0.0, seconds - (now - when))
+        takes = self._estimates.seconds(job.submit)
+        return None if takes is None else max(0.0, takes - (now - job.started))
+
+    def _tell_places(self) -> None:
+        for job, position, starts_in in self._places():
+            if job.listeners:
+                job.tell(Queued(job=job.id, position=position, starts_in=starts_in))
+
+
+def _from_record(record: JobRecord, events: list[Event]) -> Job:
+    return Job(record.submit, record.client, events)
+
+
+def _exists(job_id: str) -> JobExists:
+    return JobExists(f"The id {job_id} belongs to another job.", "Make a fresh id for each job.")
+
+
+def _quarantined(reason: str) -> Quarantined:
+    return Quarantined(
+        f"Drawing this has ended the process that draws {DEADLY} times: {reason}",
+        "It is not tried again for a day; change its size, model, steps or prompts.",
+    )

@@ -4,7 +4,7 @@
 
     Send(message)       tell the client
     Close(code)         end the connection, after what is to be sent
-    Submit, Cancel, Resume, Upload
+    Upload, or a `Request`
                         carry this out; it is a valid message and it is its time
     Keep(upload, data)  the next bytes of the upload
     Commit(upload)      all bytes are there and are those that were announced
@@ -35,11 +35,16 @@ from server.protocol.errors import (
 )
 from server.protocol.frames import Arrival, Chunk
 from server.protocol.messages import (
+    Ack,
     Cancel,
+    Export,
     Failed,
+    Fetch,
     Hello,
+    ListJobs,
     Message,
     Refused,
+    Resubmit,
     Resume,
     Submit,
     Upload,
@@ -90,7 +95,10 @@ class Drop:
     pass
 
 
-Effect = Send | Close | Submit | Cancel | Resume | Upload | Keep | Commit | Drop
+Request = Submit | Resubmit | Cancel | Resume | Ack | ListJobs | Fetch | Export
+"""What a client asks about jobs. Whether there is such a job, the caller knows."""
+
+Effect = Send | Close | Request | Upload | Keep | Commit | Drop
 
 
 class Session:
@@ -99,12 +107,16 @@ class Session:
     Args:
         welcome: the answer to `Hello`.
         messages: how many the client may send; None for any number.
+
+    Attributes:
+        identity: who the client says it is, None if it does not.
     """
 
     def __init__(self, welcome: Welcome, messages: Bucket | None = None) -> None:
         self._welcome = welcome
         self._messages = messages
         self._wire = Wire(msgpack.packb, _unpackb)
+        self.identity: str | None = None
         self._greeted = False
         self._upload: Upload | None = None
         self._arrival = Arrival(0, "")
@@ -147,7 +159,7 @@ class Session:
             return []
         if isinstance(message, Upload):
             return self._begin_upload(message)
-        if isinstance(message, (Submit, Cancel, Resume)):
+        if isinstance(message, Request):
             return [message]
         raise UnexpectedMessage(f"The message “{message.type}” after the greeting.", "See PROTOCOL.md.")
 
@@ -163,7 +175,7 @@ class Session:
         hello = from_map(values)
         assert isinstance(hello, Hello)
         logger.info("hello from %r %r", hello.client, hello.version)
-        self._greeted = True
+        self._greeted, self.identity = True, hello.identity
         return [Send(self._welcome)]
 
     def _begin_upload(self, upload: Upload) -> list[Effect]:
@@ -201,7 +213,7 @@ class Session:
 
 def _submit_failed(values: dict[object, object], error: InvalidMessage) -> Failed:
     """The answer to an invalid `Submit` whose job can be read; other invalid messages are the caller's to refuse."""
-    if values["type"] != Submit.type:
+    if values["type"] not in (Submit.type, Resubmit.type):
         raise error
     try:
         job = Cancel(job=values.get("job")).job  # type: ignore[arg-type] - checked when it is made

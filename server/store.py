@@ -1,7 +1,8 @@
-"""Layers on disk, named by the SHA-256 of their pixels.
+"""Layers on disk, named by the SHA-256 of their pixels; and files that were made of them, named likewise.
 
 A layer is written beside its place and renamed into it, so a file that is there is whole. Server and worker use the
-same folder at the same time. The bytes are those of the wire: BGRA, straight alpha, rows packed.
+same folder at the same time. A layer's bytes are those of the wire: BGRA, straight alpha, rows packed. Which job needs
+which is in `records`.
 """
 
 from __future__ import annotations
@@ -81,29 +82,19 @@ class Store:
         """
         return Draft(self, self._drafts)
 
-    def prune(self, *, needed: Set[str], max_seconds: float, max_bytes: int) -> None:
-        """Remove what is old, then the oldest of what is too much; never what is needed.
+    def prune(self, *, needed: Set[str], max_seconds: float) -> None:
+        """Remove files that are not needed and old, drafts that were left by a killed process among them.
 
         Args:
-            needed: SHA-256 of layers to leave alone.
-            max_seconds: nothing else stays longer than this after it was last written or asked for.
-            max_bytes: of all layers together.
+            needed: SHA-256 of files to leave alone.
+            max_seconds: others stay for so long after they were last written or asked for. A layer is in the store
+                before the job's event that needs it is written down, so this must not be a matter of seconds.
         """
-        aged = []
-        for path in [*self.folder.glob("??/*"), *self._drafts.glob("*")]:
-            with contextlib.suppress(OSError):  # another server on this folder may have removed it
-                status = path.stat()
-                aged.append((status.st_mtime, status.st_size, path))
-        total = sum(size for _, size, _ in aged)
         oldest_allowed = time.time() - max_seconds
-        for modified, size, path in sorted(aged):
-            if modified >= oldest_allowed and total <= max_bytes:
-                break
-            drafted_now = path.parent == self._drafts and modified >= oldest_allowed
-            if path.parent.name + path.name not in needed and not drafted_now:
-                with contextlib.suppress(OSError):  # held open by a reader on Windows: next time
+        for path in [*self.folder.glob("??/*"), *self._drafts.glob("*")]:
+            with contextlib.suppress(OSError):  # gone already, or held open by a reader on Windows: next time
+                if path.parent.name + path.name not in needed and path.stat().st_mtime < oldest_allowed:
                     path.unlink()
-                    total -= size
 
 
 class Draft:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from engine import events
-from engine.errors import EngineError, InvalidLayer, InvalidRequest
+from engine.errors import EngineError, InvalidLayer
 from engine.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Size
-from engine.layers import Layer, Pixels, Role
+from engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
 from engine.models.registry import available_models, find_model
 from engine.models.spec import ModelSpec
 from engine.request import (
@@ -49,15 +51,8 @@ def to_request(submit: messages.Submit, store: Store) -> GenerationRequest:
         guidance_rescale=submit.guidance_rescale,
         sampler=submit.sampler,
         harmony=HarmonySettings(mode=submit.harmony),
-        model=_check_sampler(submit, find_model(submit.model)),
+        model=find_model(submit.model).name,
     )
-
-
-def _check_sampler(submit: messages.Submit, spec: ModelSpec) -> str:
-    """The model's name, if it knows the sampler: the artist hears of a wrong one now, not after the queue."""
-    if submit.sampler is not None and submit.sampler not in spec.samplers:
-        raise InvalidRequest(f"The sampler is “{submit.sampler}”.", f"Choose one of: {', '.join(spec.samplers)}.")
-    return spec.name
 
 
 def _to_source(source: messages.Source, store: Store) -> Source:
@@ -132,6 +127,45 @@ def _from_layer(job: str, layer: Layer, index: int, store: Store) -> messages.La
 
 def _to_bgra(pixels: Pixels) -> bytes:
     return pixels[..., _SWAPPED].tobytes()
+
+
+def to_stack(submit: messages.Submit, begins: Iterable[messages.LayerBegin], store: Store) -> LayerStack:
+    """The layers of a drawn job as one stack.
+
+    Args:
+        submit: the job as it was asked for.
+        begins: its layers, in any order.
+
+    Raises:
+        OSError: a layer is gone from the store, or shorter than it was.
+    """
+    ordered = sorted(begins, key=lambda begin: begin.index)
+    return LayerStack(
+        name=title(submit),
+        size=Size(submit.width, submit.height),
+        layers=tuple(_to_layer(begin, store) for begin in ordered),
+    )
+
+
+def _to_layer(begin: messages.LayerBegin, store: Store) -> Layer:
+    data = store.read(begin.sha256)
+    if len(data) != begin.bytes:
+        raise OSError(f"{len(data)} bytes where {begin.bytes} were written")
+    return Layer(
+        name=begin.name,
+        role=Role(begin.role),
+        pixels=np.frombuffer(data, np.uint8).reshape(begin.height, begin.width, 4)[..., _SWAPPED],
+        offset=(begin.x, begin.y),
+        blend=BlendMode(begin.blend),
+        opacity=begin.opacity,
+        visible=begin.visible,
+    )
+
+
+def title(submit: messages.Submit) -> str:
+    """A job in a few words: its prompts, shortened."""
+    prompts = [" ".join(source.prompt.split()) for source in (*submit.foregrounds, submit.background)]
+    return " + ".join(prompt if len(prompt) <= 40 else f"{prompt[:39].rstrip()}…" for prompt in prompts)[:255] or "-"
 
 
 def failure(job: str, error: EngineError | ProtocolError, *, seq: int = 0) -> messages.Failed:

@@ -1,5 +1,8 @@
 """The process that draws, and the supervisor that keeps one running. torch is imported in that process only.
 
+Every step of a job is a message, so a process that is silent for too long hangs: it is ended, as is one that does not
+stop a cancelled job in time. Whatever ends it, the job ends with a message of its own and another process is started.
+
 The two talk over a pipe in the frames of the wire, so nothing is pickled: `Submit` and `Cancel` go down, the job's
 messages come up. Finished layers do not travel in the pipe; the worker writes them into the store and sends their
 SHA-256.
@@ -9,35 +12,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import logging
 import multiprocessing
-import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from multiprocessing import connection as pipes
-from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgpack
 
-from engine.errors import EngineError
 from server import translate
-from server.protocol.errors import InternalError, ProtocolError, WorkerDied
-from server.protocol.messages import Cancel, Cancelled, Done, Failed, Message, Submit
+from server.drawing import Load, load_pipeline, main
+from server.protocol.errors import WorkerDied
+from server.protocol.messages import Cancel, Cancelled, Message, Submit
 from server.protocol.wire import Wire
-from server.store import Store
-
-if TYPE_CHECKING:
-    from engine.pipeline import LayerFusionPipeline
+from server.records import is_last
 
 logger = logging.getLogger(__name__)
-
-LAST = (Done, Failed, Cancelled)
-"""A job's messages end with one of these."""
 
 _QUICK_DEATH = 10.0
 """Seconds. A worker that lives shorter than this did not get to work, and the next one is not started at once."""
@@ -69,16 +63,30 @@ class Worker:
 
     Args:
         folder: the store's.
+        silence_seconds: a job that sends nothing for so long hangs.
+        cancel_seconds: a cancelled job has so long to stop.
+        load: makes the pipeline of a model's name, in the process; a function at the top of a module.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        silence_seconds: float = 900,
+        cancel_seconds: float = 30,
+        load: Load = load_pipeline,
+    ) -> None:
+        self._arguments = folder, load
+        self._silence_seconds = silence_seconds
+        self._cancel_seconds = cancel_seconds
         self._process: _Process | None = None
         self._started = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
+        self._stopping_job: str | None = None
 
     async def __aenter__(self) -> Worker:
-        self._supervisor = asyncio.create_task(self._supervise())
+        self._loop = asyncio.get_running_loop()
+        self._supervisor = self._loop.create_task(self._supervise())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -102,23 +110,43 @@ class Worker:
         """See `Executor.run`."""
         process = self._process
         assert process is not None, "ready() was not awaited"
+        self._stopping_job = None
         process.send(submit)
-        while (message := await process.messages.get()) is not None:
-            yield message
-            if isinstance(message, LAST):
-                return
-        yield translate.failure(
-            submit.job,
-            WorkerDied(
-                f"The process that draws ended in the middle of the job ({process.ending}).",
-                "A new one is starting: try again, with a smaller canvas if the machine ran out of memory.",
-            ),
-        )
+        hangs = False
+        while True:
+            try:
+                async with asyncio.timeout(None if hangs else self._silence_seconds):
+                    message = await process.messages.get()
+            except TimeoutError:
+                logger.error("job %s was silent for %g s; its process is ended", submit.job, self._silence_seconds)
+                hangs = True
+                process.kill()
+                continue
+            if message is None:
+                break
+            if getattr(message, "job", None) == submit.job:  # the one before may have been left in the middle
+                yield message
+                if is_last(message):
+                    return
+        if self._stopping_job == submit.job:
+            yield Cancelled(job=submit.job, seq=1)
+        elif hangs:
+            yield translate.failure(submit.job, _hung(self._silence_seconds))
+        else:
+            yield translate.failure(submit.job, _died(process.ending))
 
     def cancel(self, job: str) -> None:
-        """See `Executor.cancel`."""
-        if self._process is not None:
-            self._process.send(Cancel(job=job))
+        """See `Executor.cancel`. The process is ended if the job has not stopped in time."""
+        process = self._process
+        if process is not None:
+            self._stopping_job = job
+            process.send(Cancel(job=job))
+            self._loop.call_later(self._cancel_seconds, self._insist, process, job)
+
+    def _insist(self, process: _Process, job: str) -> None:
+        if process.job == job:
+            logger.error("job %s did not stop within %g s; its process is ended", job, self._cancel_seconds)
+            process.kill()
 
     async def _supervise(self) -> None:
         pause = 0.0
@@ -126,8 +154,7 @@ class Worker:
             await asyncio.sleep(pause)
             born = time.monotonic()
             try:
-                loop = asyncio.get_running_loop()
-                self._process = await asyncio.to_thread(_Process, self._folder, loop, self._started.clear)
+                self._process = await asyncio.to_thread(_Process, self._arguments, self._loop, self._started.clear)
             except Exception as error:
                 logger.exception("a worker could not be started")
                 ending = f"not started: {error}"
@@ -140,28 +167,46 @@ class Worker:
             logger.warning("the worker ended (%s); starting another in %g s", ending, pause)
 
 
+def _died(ending: str) -> WorkerDied:
+    return WorkerDied(
+        f"The process that draws ended in the middle of the job ({ending}).",
+        "A new one is starting: try again, with a smaller canvas if the machine ran out of memory.",
+    )
+
+
+def _hung(seconds: float) -> WorkerDied:
+    return WorkerDied(
+        f"The process that draws made no step for {seconds:g} seconds and was ended.",
+        "A new one is starting: try again, with a smaller canvas or fewer steps.",
+    )
+
+
 class _Process:
     """One worker process from its start to its end.
 
     Args:
-        folder: the store's.
+        arguments: of `main`, after the pipe.
         loop: where messages go.
         on_end: called in the loop once it has ended, before anybody else can notice.
 
     Attributes:
         messages: what it sent, then None once it has ended.
         ended: set on the loop once it has ended.
+        job: what it was given to draw and has not ended.
     """
 
-    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, arguments: tuple[Path, Load], loop: asyncio.AbstractEventLoop, on_end: Callable[[], None]
+    ) -> None:
         self.messages: asyncio.Queue[Message | None] = asyncio.Queue()
         self.ended = asyncio.Event()
+        self.job: str | None = None
         self._loop = loop
         self._on_end = on_end
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process: SpawnProcess = context.Process(
-            target=main, args=(theirs, folder), name="layerfusion-worker", daemon=True
+            target=main, args=(theirs, *arguments), name="layerfusion-worker", daemon=True
         )
         self._process.start()
         theirs.close()  # or the end of the process would not be the end of the pipe
@@ -178,8 +223,14 @@ class _Process:
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
     def send(self, message: Message) -> None:
+        if isinstance(message, Submit):
+            self.job = message.job
         with contextlib.suppress(OSError):  # it has just ended; the listener says so
             self._pipe.send_bytes(_wire.encode(message))
+
+    def kill(self) -> None:
+        """End it at once; `messages` says when it has."""
+        self._process.kill()
 
     def stop(self) -> None:
         """End it, gently if it lets us."""
@@ -195,13 +246,19 @@ class _Process:
             while self._pipe in pipes.wait([self._pipe, self._process.sentinel]):
                 message = _wire.decode(self._pipe.recv_bytes())
                 assert isinstance(message, Message)
-                self._call(self.messages.put_nowait, message)
+                self._call(self._take, message)
         except (EOFError, OSError):
             logger.debug("the worker closed its pipe")
         self._process.join()
         self._call(self._end)
 
+    def _take(self, message: Message) -> None:
+        if is_last(message) and getattr(message, "job", None) == self.job:
+            self.job = None
+        self.messages.put_nowait(message)
+
     def _end(self) -> None:
+        self.job = None
         self._on_end()
         self.ended.set()
         self.messages.put_nowait(None)
@@ -209,84 +266,3 @@ class _Process:
     def _call(self, function: Callable[..., None], *arguments: Message) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the server has stopped
             self._loop.call_soon_threadsafe(function, *arguments)
-
-
-# ---- in the worker process -------------------------------------------------------------------------------------------
-
-
-def main(pipe: Connection, folder: Path) -> None:
-    """Draw jobs until the server closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides what it means
-    logging.basicConfig(format="worker: %(levelname)s %(name)s: %(message)s")
-    _Drawing(pipe, Store(folder)).serve()
-
-
-class _Drawing:
-    """The worker's side of the pipe. The weights of the model that was used last stay in memory."""
-
-    def __init__(self, pipe: Connection, store: Store) -> None:
-        self._pipe = pipe
-        self._store = store
-        self._pipeline: LayerFusionPipeline | None = None
-
-    def serve(self) -> None:
-        try:
-            importlib.import_module("engine.pipeline")  # seconds of torch, better now than in the first job
-        except Exception:
-            logger.exception("the engine cannot be imported")  # the first job meets it again and tells its client
-        while True:
-            message = self._receive()
-            if isinstance(message, Submit):
-                self._send(self._draw(message))
-
-    def _draw(self, submit: Submit) -> Message:
-        """Draw one job and return its last message."""
-        try:
-            request = translate.to_request(submit, self._store)
-            with contextlib.closing(self._ready(request.model).generate(request)) as events:
-                for event in events:
-                    message = translate.from_event(submit.job, event, self._store)
-                    if isinstance(message, Done):
-                        return message
-                    self._send(message)
-                    if self._is_cancelled(submit.job):
-                        return Cancelled(job=submit.job, seq=1)
-            raise InternalError("The engine stopped without finishing.")
-        except (EngineError, ProtocolError) as error:
-            return translate.failure(submit.job, error)
-        except Exception as error:
-            logger.exception("job %s failed", submit.job)
-            return translate.failure(
-                submit.job,
-                InternalError(f"The engine failed: {type(error).__name__}.", "The server's log has the details."),
-            )
-
-    def _ready(self, model: str) -> LayerFusionPipeline:
-        from engine.models.registry import find_model
-        from engine.pipeline import LayerFusionPipeline
-
-        if self._pipeline is None or self._pipeline.spec.name != model:
-            self._pipeline = None  # two sets of weights at once may not fit
-            self._pipeline = LayerFusionPipeline(find_model(model))
-        return self._pipeline
-
-    def _is_cancelled(self, job: str) -> bool:
-        while self._pipe.poll():
-            message = self._receive()
-            if isinstance(message, Cancel) and message.job == job:
-                return True
-        return False
-
-    def _send(self, message: Message) -> None:
-        try:
-            self._pipe.send_bytes(_wire.encode(message))
-        except OSError:
-            raise SystemExit from None  # the server has gone
-
-    def _receive(self) -> Message:
-        try:
-            message = _wire.decode(self._pipe.recv_bytes())
-        except (EOFError, OSError):
-            raise SystemExit from None  # the server has gone
-        assert isinstance(message, Message)
-        return message

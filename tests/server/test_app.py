@@ -229,7 +229,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(server):
         client._send(Upload(transfer=0, layer="0" * 64, bytes=8))
         client._wait_for(UploadReady)
         client._send(Chunk(0, 0, b"half"))
-    drafts = server.config.folder / "drafts"
+    drafts = server.config.folder / "layers" / "drafts"
     deadline = time.monotonic() + SECONDS
     while list(drafts.iterdir()):
         assert time.monotonic() < deadline
@@ -384,7 +384,7 @@ def test_clients_are_told_when_it_stops(alone, tmp_path):
         client.submit(submit(job=job, steps=150))
         running.stop()
         *_, last = client.events(job)
-        assert (last.code, last.seq > 0) == ("server_stopping", True)
+        assert (last.code, last.seq > 0) == ("interrupted", True)
         with pytest.raises(Refusal) as refused:
             client._receive()
         assert refused.value.code == "server_stopping"

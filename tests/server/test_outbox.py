@@ -2,18 +2,20 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 
 import pytest
 
 from server import outbox
 from server.outbox import Outbox
-from server.protocol.errors import LayerLost
 from server.protocol.frames import CHUNK_BYTES, Arrival, Chunk
 from server.protocol.messages import (
     Accepted,
     Cancelled,
     Done,
     Failed,
+    FileBegin,
+    FileEnd,
     LayerBegin,
     LayerEnd,
     Preview,
@@ -204,12 +206,40 @@ def test_nothing_is_said_of_a_job_after_its_end(store):
     asyncio.run(scenario())
 
 
-def test_a_lost_layer_is_said(store):
+def test_a_lost_layer_is_said_and_the_rest_of_its_job_is_not_sent(store):
     async def scenario():
         box = Outbox(store)
-        box.put(layer(2, digest="0" * 64))
-        with pytest.raises(LayerLost, match="Background"):
-            await take(box, 2)
+        for message in (layer(2, digest="0" * 64), progress(1, job=OTHER), replace(DONE, seq=3)):
+            box.put(message)
+        box.put(Started(job=OTHER, seq=1))
+        _, lost, other = await take_all(box)
+        assert (lost.type, lost.job, lost.seq, lost.code) == ("failed", JOB, 0, "layer_lost")
+        assert other == Started(job=OTHER, seq=1)
+
+    asyncio.run(scenario())
+
+
+def test_a_file_is_sent_in_chunks_between_its_begin_and_its_end(store):
+    data = bytes(range(256)) * 2000
+    digest = store.put(data)
+
+    async def scenario():
+        box = Outbox(store)
+        box.put(layer(1))
+        box.put(FileBegin(job=JOB, transfer=0, format="psd", bytes=len(data), sha256=digest))
+        *_, begin, first, second, end = await take_all(box)
+        assert (begin.transfer, end) == (1, FileEnd(job=JOB, transfer=1))
+        assert bytes(first.data) + bytes(second.data) == data
+
+    asyncio.run(scenario())
+
+
+def test_a_lost_file_is_said(store):
+    async def scenario():
+        box = Outbox(store)
+        box.put(FileBegin(job=JOB, transfer=0, format="ora", bytes=4, sha256="0" * 64))
+        (lost,) = await take_all(box)
+        assert (lost.type, lost.format, lost.code) == ("fetch_failed", "ora", "layer_lost")
 
     asyncio.run(scenario())
 

@@ -102,6 +102,7 @@ def test_a_job_and_its_events_are_there_for_the_next_process(records):
     later = reopened(records)
     assert later.find(job).state == "finished"
     assert later.find(job).submit == submit(1)
+    assert later.find(job).layers == 1
     assert later.events(job) == [Started(job=job, seq=1), layer(job, 2), Done(job=job, seq=3, layers=1)]
     assert later.events(job, after=2) == [Done(job=job, seq=3, layers=1)]
 

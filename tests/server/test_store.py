@@ -102,23 +102,15 @@ def test_a_folder_that_has_gone(store):
 def test_prune_removes_what_is_old(store):
     old, new = store.put(b"old!"), store.put(b"new!")
     age(store, old, 1000)
-    store.prune(needed=set(), max_seconds=500, max_bytes=10**9)
+    store.prune(needed=set(), max_seconds=500)
     assert files(store) == [store.path(new)]
-
-
-def test_prune_removes_the_oldest_of_too_much(store):
-    digests = [store.put(bytes([i]) * 100) for i in range(5)]
-    for i, digest in enumerate(digests):
-        age(store, digest, 100 - i)
-    store.prune(needed=set(), max_seconds=10**9, max_bytes=250)
-    assert [store.has(digest) for digest in digests] == [False, False, False, True, True]
 
 
 def test_prune_spares_what_is_needed(store):
     old, older = store.put(b"old!"), store.put(b"older!!!")
     age(store, old, 1000)
     age(store, older, 2000)
-    store.prune(needed={older}, max_seconds=500, max_bytes=0)
+    store.prune(needed={older}, max_seconds=500)
     assert files(store) == [store.path(older)]
 
 
@@ -126,17 +118,17 @@ def test_asking_for_a_layer_makes_it_new(store):
     digest = store.put(PIXELS)
     age(store, digest, 1000)
     store.has(digest)
-    store.prune(needed=set(), max_seconds=500, max_bytes=10**9)
+    store.prune(needed=set(), max_seconds=500)
     assert store.has(digest)
 
 
 def test_prune_spares_drafts_at_work_and_removes_forgotten_ones(store):
     with store.draft() as draft:
         draft.write(PIXELS)
-        store.prune(needed=set(), max_seconds=500, max_bytes=0)
+        store.prune(needed=set(), max_seconds=500)
         draft.keep(DIGEST)
     forgotten = store.folder / "drafts" / "left-by-a-kill"
     forgotten.write_bytes(b"x")
     os.utime(forgotten, (0, 0))
-    store.prune(needed={DIGEST}, max_seconds=500, max_bytes=10**9)
+    store.prune(needed={DIGEST}, max_seconds=500)
     assert files(store) == [store.path(DIGEST)]

@@ -16,8 +16,9 @@ from server.protocol.messages import (
     Progress,
     Submit,
 )
+from server.records import is_last
 from server.store import Store
-from server.worker import LAST, Worker
+from server.worker import Worker
 
 SECONDS = 100
 KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
@@ -77,7 +78,7 @@ def test_draws_into_the_store(drawing):
     messages = wait(draw(worker, submit(1)))
     layers = [message for message in messages if isinstance(message, LayerBegin)]
     assert messages[-1] == Done(job=submit(1).job, seq=1, layers=len(layers))
-    assert sum(isinstance(message, LAST) for message in messages) == 1
+    assert sum(is_last(message) for message in messages) == 1
     assert {layer.role for layer in layers} == {"background", "foreground", "shadow", "light", "blended"}
     assert all(len(store.read(layer.sha256)) == layer.bytes for layer in layers)
     assert [message.step for message in messages if is_drawing(message)] == [0, 1, 2]

@@ -9,17 +9,26 @@ from urllib.parse import urlsplit
 
 from websockets.sync.client import connect
 
+from engine.errors import EngineError
 from server.app import App, CannotServe
 from server.client import Client
 from server.config import ServerConfig
+from server.drawing import load_pipeline
 
 SECONDS = 30
 
 
 class Running:
-    """An `App` in a thread of its own."""
+    """An `App` in a thread of its own.
 
-    def __init__(self, folder, **config):
+    Args:
+        folder: of its jobs.
+        load: another engine than the real one, such as `scripted.load`.
+        config: of the server.
+    """
+
+    def __init__(self, folder, load=load_pipeline, **config):
+        self._load = load
         self.config = ServerConfig(**{"port": 0, "folder": folder, "max_connections": 4, **config})
         self.app = None
         self._ready = threading.Event()
@@ -29,13 +38,13 @@ class Running:
     def _run(self):
         try:
             asyncio.run(self._serve())
-        except CannotServe as error:
+        except (CannotServe, EngineError) as error:
             self._error = error
         finally:
             self._ready.set()
 
     async def _serve(self):
-        self.app, self._loop = App(self.config), asyncio.get_running_loop()
+        self.app, self._loop = App(self.config, self._load), asyncio.get_running_loop()
         serving = asyncio.create_task(self.app.run())
         while self.app.runtime is None and not serving.done():  # noqa: ASYNC110 - seen from outside
             await asyncio.sleep(0.01)

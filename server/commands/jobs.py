@@ -1,0 +1,143 @@
+"""`layerfusion jobs`: what the server keeps, whether it is running or not."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from engine import formats
+from server import translate
+from server.config import ServerConfig, database, default_folder, layers
+from server.console import CommandError, UsageError, list_layers, say
+from server.exporting import load_stack
+from server.lock import FolderLock
+from server.protocol.errors import ProtocolError
+from server.protocol.messages import Cancelled, Event, Failed, Kept, LayerBegin
+from server.records import JobRecord, Records
+from server.retention import prune
+from server.store import Store
+
+_DAY = 24 * 3600.0
+
+
+def run_list(arguments: argparse.Namespace) -> None:
+    """Show the newest jobs, one a line, newest first.
+
+    Raises:
+        BrokenStore: the list is damaged.
+    """
+    records = _open(arguments)
+    if records is None:
+        say("No jobs.")
+        return
+    jobs = records.jobs(newest=arguments.newest)
+    for job in jobs:
+        size = f"{job.submit.width}x{job.submit.height}"
+        say(f"{job.id}  {job.state:<11}  {_when(job.submitted)}  {size:>9}  {job.layers} layers  {_title(job)}")
+    say(f"{len(jobs)} jobs")
+
+
+def run_show(arguments: argparse.Namespace) -> None:
+    """Show everything about one job.
+
+    Raises:
+        UsageError: no such job, or several whose ids begin so.
+        BrokenStore: the list is damaged.
+    """
+    records, job = _find(arguments)
+    submit = job.submit
+    say(f"job        {job.id}")
+    say(f"state      {job.state}{'' if job.fetched is None else ', fetched'}")
+    for name, moment in (("submitted", job.submitted), ("started", job.started), ("ended", job.ended)):
+        if moment is not None:
+            say(f"{name:<10} {_when(moment)}")
+    say(f"canvas     {submit.width}x{submit.height} px, model {submit.model}, seed {submit.seed}")
+    for name, source in (("background", submit.background), *(("foreground", each) for each in submit.foregrounds)):
+        say(f"{name:<10} {source.prompt}{' (kept)' if isinstance(source, Kept) else ''}")
+    for event in records.events(job.id):
+        say(f"{event.seq:>3}  {_in_words(event)}")
+
+
+def run_export(arguments: argparse.Namespace) -> None:
+    """Write a finished job to a layered file.
+
+    Raises:
+        UsageError: no such job, or several whose ids begin so.
+        FileError: see `formats.save`.
+        CommandError: it is not finished, or a layer is gone.
+    """
+    formats.check_writable(arguments.out)
+    records, job = _find(arguments)
+    try:
+        stack = load_stack(records, Store(layers(_folder(arguments))), job.id)
+    except ProtocolError as error:
+        raise CommandError(str(error)) from error
+    formats.save(stack, arguments.out)
+    list_layers(stack, arguments.out)
+
+
+def run_prune(arguments: argparse.Namespace) -> None:
+    """Forget old jobs. A running server does this by itself.
+
+    Raises:
+        StoreInUse: a server is running.
+        BrokenStore, UnwritableFile: the folder cannot be used.
+    """
+    folder = _folder(arguments)
+    if not database(folder).exists():
+        say("No jobs.")
+        return
+    lock = FolderLock(folder)
+    try:
+        defaults = ServerConfig(folder=folder)
+        kept = prune(
+            Records(database(folder)),
+            Store(layers(folder)),
+            max_seconds=defaults.job_seconds if arguments.days is None else arguments.days * _DAY,
+            max_bytes=defaults.store_bytes if arguments.gigabytes is None else int(arguments.gigabytes * 1e9),
+            upload_seconds=defaults.upload_seconds,
+        )
+    finally:
+        lock.release()
+    say(f"{kept.removed} jobs removed, {kept.jobs} kept, {kept.bytes / 1e6:.1f} MB")
+
+
+def _folder(arguments: argparse.Namespace) -> Path:
+    return default_folder() if arguments.folder is None else Path(arguments.folder)
+
+
+def _open(arguments: argparse.Namespace) -> Records | None:
+    """The list of jobs; None if no server ever ran on the folder."""
+    path = database(_folder(arguments))
+    return Records(path, read_only=True) if path.exists() else None
+
+
+def _find(arguments: argparse.Namespace) -> tuple[Records, JobRecord]:
+    records = _open(arguments)
+    found = [] if records is None else [job for job in records.jobs() if job.id.startswith(arguments.job)]
+    if records is None or not found:
+        raise UsageError(f"There is no job “{arguments.job}”. See “layerfusion jobs list”.")
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} jobs begin with “{arguments.job}”. Give more of the id.")
+    return records, found[0]
+
+
+def _in_words(event: Event) -> str:
+    match event:
+        case LayerBegin():
+            return f"layer {event.index}: {event.name}, {event.width}x{event.height}, {event.sha256}"
+        case Failed():
+            return f"failed: {event.code}: {event.message} {event.hint}".strip()
+        case Cancelled():
+            return "cancelled" if event.replaced_by is None else f"cancelled: replaced by {event.replaced_by}"
+        case _:
+            return event.type
+
+
+def _title(job: JobRecord) -> str:
+    return translate.title(job.submit)
+
+
+def _when(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))

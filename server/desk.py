@@ -1,0 +1,212 @@
+"""What one client asks about jobs, and what it is answered: submitting, following, stopping, coming back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from engine.errors import EngineError
+from server import translate
+from server.exporting import export
+from server.outbox import Outbox
+from server.protocol.errors import LayerLost, NotFinished, ProtocolError, UnknownLayer
+from server.protocol.messages import (
+    Accepted,
+    Ack,
+    Cancel,
+    Done,
+    Export,
+    Fetch,
+    FetchFailed,
+    FileBegin,
+    JobList,
+    JobSummary,
+    LayerBegin,
+    ListJobs,
+    Resubmit,
+    Resume,
+    Submit,
+)
+from server.records import JobRecord, Records
+from server.scheduler import Job, Scheduler
+from server.session import Request
+from server.store import Store
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """All that a server knows of jobs; every client's desk has the same.
+
+    Attributes:
+        scheduler: those that are not over, and the way to the records.
+        records: all of them.
+        store: their layers.
+        exporting: held while a file is made: one at a time is enough for a machine that also draws.
+    """
+
+    scheduler: Scheduler
+    records: Records
+    store: Store
+    exporting: asyncio.Lock
+
+
+class Desk:
+    """One client's.
+
+    Args:
+        jobs: the server's.
+        outbox: takes answers and events.
+        client: tells who asks, for turns and limits.
+    """
+
+    def __init__(self, jobs: Jobs, outbox: Outbox, client: Callable[[], str]) -> None:
+        self._jobs = jobs
+        self._scheduler = jobs.scheduler
+        self._outbox = outbox
+        self._client = client
+        self._exports: set[asyncio.Task[None]] = set()
+
+    def close(self) -> None:
+        """The client has gone. Its jobs go on."""
+        self._scheduler.leave(self._outbox.put)
+        for task in self._exports:
+            task.cancel()
+
+    async def serve(self, request: Request) -> None:
+        """Answer one request. Nothing a client asks makes this raise."""
+        match request:
+            case Submit() | Resubmit() | Cancel() | Resume():
+                await self._serve_job(request)
+            case Ack():
+                await self._acknowledge(request)
+            case ListJobs():
+                await self._list(request)
+            case Fetch():
+                await self._fetch(request)
+            case Export():
+                self._begin_export(request)
+
+    # ---- jobs
+
+    async def _serve_job(self, request: Submit | Resubmit | Cancel | Resume) -> None:
+        try:
+            match request:
+                case Submit():
+                    self._follow(*await self._submit(request))
+                case Resubmit():
+                    self._follow(*await self._scheduler.resubmit(self._client(), request))
+                case Cancel():
+                    await self._scheduler.cancel(await self._scheduler.find(request.job))
+                case Resume():
+                    self._follow(await self._scheduler.find(request.job), after=request.after)
+        except (EngineError, ProtocolError) as error:
+            self._outbox.put(translate.failure(request.job, error))
+
+    async def _submit(self, submit: Submit) -> list[Job]:
+        known = await self._scheduler.known(submit)
+        if known is not None:
+            return known
+        await asyncio.to_thread(translate.to_request, submit, self._jobs.store)  # refuses what cannot be drawn
+        return await self._scheduler.submit(self._client(), submit)
+
+    def _follow(self, *jobs: Job, after: int = 0) -> None:
+        for job in jobs:
+            position, starts_in = self._scheduler.place(job)
+            self._outbox.put(Accepted(job=job.id, position=position, notice=_notice(job.submit), starts_in=starts_in))
+            self._scheduler.follow(job, self._outbox.put, after=after)
+
+    async def _acknowledge(self, ack: Ack) -> None:
+        try:
+            await self._scheduler.acknowledge(ack.job, ack.seq)
+        except EngineError as error:
+            logger.error("an acknowledgement was lost: %s", error)  # the job is kept for longer, that is all
+
+    # ---- coming back
+
+    async def _list(self, request: ListJobs) -> None:
+        try:
+            records = await self._scheduler.on_disk(self._jobs.records.jobs, newest=request.newest)
+        except EngineError as error:
+            logger.error("jobs could not be listed: %s", error)
+            records = []
+        self._outbox.put(JobList(jobs=tuple(map(summary, records))))
+
+    async def _fetch(self, request: Fetch) -> None:
+        try:
+            job = await self._scheduler.find(request.job)
+            begin = _layer(job, request.index)
+            if not self._jobs.store.has(begin.sha256):
+                raise LayerLost(f"The layer “{begin.name}” is gone from the server's disk.", "Resubmit the job.")
+        except (EngineError, ProtocolError) as error:
+            self._outbox.put(
+                FetchFailed(
+                    job=request.job,
+                    index=request.index,
+                    code=error.code,
+                    message=error.message[:4000],
+                    hint=error.hint,
+                )
+            )
+        else:
+            self._outbox.put(begin)
+
+    def _begin_export(self, request: Export) -> None:
+        """In a task of its own: it takes seconds, in which the client may ask for other things."""
+        task = asyncio.create_task(self._export(request))
+        self._exports.add(task)
+        task.add_done_callback(self._exports.discard)
+
+    async def _export(self, request: Export) -> None:
+        jobs = self._jobs
+        try:
+            job = await self._scheduler.find(request.job)
+            if not (job.events and isinstance(job.events[-1], Done)):
+                raise NotFinished(f"The job {job.id} is not finished.", "Only a finished one has all its layers.")
+            async with jobs.exporting:
+                digest, size = await export(jobs.records.path, jobs.store.folder, job.id, request.format)
+            await self._scheduler.on_disk(jobs.records.add_file, job.id, digest, size)
+        except (EngineError, ProtocolError) as error:
+            self._outbox.put(
+                FetchFailed(
+                    job=request.job,
+                    format=request.format,
+                    code=error.code,
+                    message=error.message[:4000],
+                    hint=error.hint,
+                )
+            )
+        else:
+            self._outbox.put(FileBegin(job=job.id, transfer=0, format=request.format, bytes=size, sha256=digest))
+
+
+def summary(record: JobRecord) -> JobSummary:
+    """A job as lists show it."""
+    return JobSummary(
+        job=record.id,
+        state=record.state,
+        title=translate.title(record.submit),
+        width=record.submit.width,
+        height=record.submit.height,
+        layers=record.layers,
+        submitted=record.submitted,
+        ended=record.ended,
+        fetched=record.fetched is not None,
+    )
+
+
+def _layer(job: Job, index: int) -> LayerBegin:
+    for event in job.events:
+        if isinstance(event, LayerBegin) and event.index == index:
+            return replace(event, transfer=0)
+    raise UnknownLayer(f"The job {job.id} has no finished layer {index}.", "“job_list” says how many there are.")
+
+
+def _notice(submit: Submit) -> str:
+    try:
+        return translate.notice(submit)
+    except EngineError:  # the job may be older than the models of today
+        return ""

@@ -1,0 +1,125 @@
+"""What happens in the process that draws: jobs come down a pipe, their messages go up, their layers go to the store."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import signal
+from collections.abc import Callable, Generator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Protocol
+
+import msgpack
+
+from engine.errors import EngineError
+from engine.events import Event
+from engine.request import GenerationRequest
+from server import translate
+from server.protocol.errors import InternalError, ProtocolError
+from server.protocol.messages import Cancel, Cancelled, Done, Message, Submit
+from server.protocol.wire import Wire
+from server.store import Store
+
+logger = logging.getLogger(__name__)
+
+_wire = Wire(msgpack.packb, msgpack.unpackb)
+
+
+class Pipeline(Protocol):
+    """What draws inside the process: `engine.pipeline.LayerFusionPipeline`, for one."""
+
+    def generate(self, request: GenerationRequest, /) -> Generator[Event, None, None]: ...
+
+
+Load = Callable[[str], Pipeline]
+
+
+def load_pipeline(model: str) -> Pipeline:
+    """The engine with the weights of a model.
+
+    Raises:
+        UnknownModel, BrokenModel: see `find_model`.
+    """
+    from engine.models.registry import find_model
+    from engine.pipeline import LayerFusionPipeline
+
+    return LayerFusionPipeline(find_model(model))
+
+
+def main(pipe: Connection, folder: Path, load: Load) -> None:
+    """Draw jobs until the server closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides what it means
+    logging.basicConfig(format="worker: %(levelname)s %(name)s: %(message)s")
+    _Drawing(pipe, Store(folder), load).serve()
+
+
+class _Drawing:
+    """The worker's side of the pipe. The weights of the model that was used last stay in memory."""
+
+    def __init__(self, pipe: Connection, store: Store, load: Load) -> None:
+        self._pipe = pipe
+        self._store = store
+        self._load = load
+        self._loaded: tuple[str, Pipeline] | None = None
+
+    def serve(self) -> None:
+        if self._load is load_pipeline:
+            try:
+                importlib.import_module("engine.pipeline")  # seconds of torch, better now than in the first job
+            except Exception:
+                logger.exception("the engine cannot be imported")  # the first job meets it again and tells its client
+        while True:
+            message = self._receive()
+            if isinstance(message, Submit):
+                self._send(self._draw(message))
+
+    def _draw(self, submit: Submit) -> Message:
+        """Draw one job and return its last message."""
+        try:
+            request = translate.to_request(submit, self._store)
+            with contextlib.closing(self._ready(request.model).generate(request)) as events:
+                for event in events:
+                    message = translate.from_event(submit.job, event, self._store)
+                    if isinstance(message, Done):
+                        return message
+                    self._send(message)
+                    if self._is_cancelled(submit.job):
+                        return Cancelled(job=submit.job, seq=1)
+            raise InternalError("The engine stopped without finishing.")
+        except (EngineError, ProtocolError) as error:
+            return translate.failure(submit.job, error)
+        except Exception as error:
+            logger.exception("job %s failed", submit.job)
+            return translate.failure(
+                submit.job,
+                InternalError(f"The engine failed: {type(error).__name__}.", "The server's log has the details."),
+            )
+
+    def _ready(self, model: str) -> Pipeline:
+        if self._loaded is None or self._loaded[0] != model:
+            self._loaded = None  # two sets of weights at once may not fit
+            self._loaded = model, self._load(model)
+        return self._loaded[1]
+
+    def _is_cancelled(self, job: str) -> bool:
+        while self._pipe.poll():
+            message = self._receive()
+            if isinstance(message, Cancel) and message.job == job:
+                return True
+        return False
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._pipe.send_bytes(_wire.encode(message))
+        except OSError:
+            raise SystemExit from None  # the server has gone
+
+    def _receive(self) -> Message:
+        try:
+            message = _wire.decode(self._pipe.recv_bytes())
+        except (EOFError, OSError):
+            raise SystemExit from None  # the server has gone
+        assert isinstance(message, Message)
+        return message

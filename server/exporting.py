@@ -1,0 +1,124 @@
+"""A finished job as one file, made in a process of its own: encoding a layered file takes seconds of Python, which
+neither the sockets nor the process that draws should spend.
+
+    python -m server.exporting DATABASE LAYERS JOB FORMAT
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import cast, get_args
+
+from engine import formats
+from engine.compositing import flatten
+from engine.errors import EngineError
+from engine.formats.images import encode
+from engine.layers import LayerStack
+from server import translate
+from server.protocol.errors import InternalError, LayerLost, NotFinished, ProtocolError, UnknownJob
+from server.protocol.messages import ExportFormat, LayerBegin
+from server.records import Records
+from server.store import Store
+
+_SECONDS = 300.0
+
+
+class ExportFailed(ProtocolError):
+    """What the other process said. `code` is the error's own."""
+
+    def __init__(self, code: str, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.code = code
+
+
+async def export(database: Path, layers: Path, job: str, form: ExportFormat) -> tuple[str, int]:
+    """Make the file and put it into the store.
+
+    Args:
+        database, layers: of the server's folder.
+        job: id of a finished job.
+        form: what to make.
+
+    Returns:
+        Its SHA-256 and its size in bytes.
+
+    Raises:
+        ExportFailed: the job is unknown or not finished, a layer is gone, the disk is full.
+        InternalError: the process ended otherwise, or took too long.
+    """
+    arguments = ["-m", "server.exporting", str(database), str(layers), job, form]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(_SECONDS):
+            said, _ = await process.communicate()
+        answer = json.loads(said)
+    except (TimeoutError, ValueError) as error:
+        raise InternalError("The file could not be made.", "The server's log has the details.") from error
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if "code" in answer:
+        raise ExportFailed(**answer)
+    return answer["sha256"], answer["bytes"]
+
+
+def load_stack(records: Records, store: Store, job: str) -> LayerStack:
+    """The layers of a finished job.
+
+    Raises:
+        UnknownJob: there is no such job.
+        NotFinished: it is not finished.
+        LayerLost: one of its layers is gone from the disk.
+    """
+    record = records.find(job)
+    if record is None:
+        raise UnknownJob(f"There is no job {job}.", "See “layerfusion jobs list”.")
+    if record.state != "finished":
+        raise NotFinished(f"The job {job} is {record.state}.", "Only a finished one has all its layers.")
+    begins = [event for event in records.events(job) if isinstance(event, LayerBegin)]
+    try:
+        return translate.to_stack(record.submit, begins, store)
+    except OSError as error:
+        raise LayerLost(
+            f"A layer of the job {job} is gone ({error.strerror or error}).", "Draw it again: “resubmit”."
+        ) from error
+
+
+def _encode(stack: LayerStack, form: ExportFormat) -> bytes:
+    if form == "png":
+        return encode(flatten(stack))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"stack.{form}"
+        formats.save(stack, path)
+        return path.read_bytes()
+
+
+def main(arguments: list[str]) -> None:
+    """Make one file and print what became of it as JSON."""
+    database, layers, job, form = arguments
+    assert form in get_args(ExportFormat)
+    form = cast(ExportFormat, form)
+    try:
+        store = Store(Path(layers))
+        with contextlib.closing(Records(Path(database), read_only=True)) as records:
+            data = _encode(load_stack(records, store, job), form)
+        answer: dict[str, object] = {"sha256": store.put(data), "bytes": len(data)}
+    except (EngineError, ProtocolError) as error:
+        answer = {"code": error.code, "message": error.message, "hint": error.hint}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(encoding="utf-8")
+    main(sys.argv[1:])

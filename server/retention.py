@@ -1,0 +1,90 @@
+"""What is kept and for how long: jobs go when they are old or take too much room, their layers with them.
+
+A job that is not over is never touched, and one that nobody has fetched not within its first week.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+
+from server.records import LIVE, JobRecord, Records
+from server.store import Store
+
+UNFETCHED_SECONDS = 7 * 24 * 3600.0
+"""A job that nobody has fetched is safe for so long after its end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """What is left after pruning.
+
+    Attributes:
+        jobs: how many.
+        bytes: of their layers and files, each counted once.
+        removed: jobs that were forgotten.
+    """
+
+    jobs: int
+    bytes: int
+    removed: int
+
+
+def prune(
+    records: Records,
+    store: Store,
+    *,
+    max_seconds: float,
+    max_bytes: int,
+    upload_seconds: float,
+    uploads: Set[str] = frozenset(),
+    now: Callable[[], float] = time.time,
+) -> Inventory:
+    """Forget old jobs, then the oldest until the rest fits; remove what no job needs. May take seconds: not for loops.
+
+    Args:
+        records, store: of one folder.
+        max_seconds: nothing stays longer after its end, once the first week is over or it was fetched.
+        max_bytes: for all layers and files together.
+        upload_seconds: an uploaded layer that no job names stays for so long.
+        uploads: SHA-256 of layers that clients are about to name.
+
+    Raises:
+        UnwritableFile, BrokenStore: see `Records`.
+    """
+    jobs = records.jobs()
+    files, sizes, needs = _files(records)
+    total = sum(sizes[digest] for digest in needs)
+    doomed = []
+    for job in sorted((job for job in jobs if _may_go(job, now())), key=lambda job: job.ended or 0.0):
+        if now() - (job.ended or 0.0) < max_seconds and total <= max_bytes:
+            continue
+        doomed.append(job.id)
+        for digest in files.get(job.id, ()):
+            needs[digest] -= 1
+            if needs[digest] == 0:
+                del needs[digest]
+                total -= sizes[digest]
+    records.delete(doomed)
+    store.prune(needed=uploads | {digest for _, digest, _ in records.files()}, max_seconds=upload_seconds)
+    return Inventory(jobs=len(jobs) - len(doomed), bytes=total, removed=len(doomed))
+
+
+def _may_go(job: JobRecord, now: float) -> bool:
+    if job.state in LIVE or job.ended is None:
+        return False
+    return job.fetched is not None or now - job.ended >= UNFETCHED_SECONDS
+
+
+def _files(records: Records) -> tuple[dict[str, list[str]], dict[str, int], Counter[str]]:
+    """Files of each job, bytes of each file, and how many jobs need each."""
+    files: dict[str, list[str]] = {}
+    sizes: dict[str, int] = {}
+    needs: Counter[str] = Counter()
+    for job, digest, size in records.files():
+        files.setdefault(job, []).append(digest)
+        sizes[digest] = size
+        needs[digest] += 1
+    return files, sizes, needs

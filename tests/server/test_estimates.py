@@ -1,0 +1,51 @@
+"""How long a job will take: said from experience, or not at all."""
+
+import pytest
+
+from server.estimates import Estimates
+from server.protocol.messages import Generated, Submit
+
+
+def submit(width=512, height=512, **values):
+    defaults = {
+        "job": "00000000-0000-4000-8000-000000000001",
+        "background": Generated(prompt="a beach"),
+        "foregrounds": (Generated(prompt="an apple"),),
+        "model": "tiny",
+    }
+    return Submit(width=width, height=height, **{**defaults, **values})
+
+
+@pytest.fixture
+def estimates():
+    estimates = Estimates()
+    for seconds in (10.0, 12.0, 50.0):
+        estimates.add(submit(), seconds)
+    return estimates
+
+
+def test_nothing_is_said_without_experience():
+    assert Estimates().seconds(submit()) is None
+
+
+def test_the_median_of_jobs_alike_counts(estimates):
+    assert estimates.seconds(submit()) == 12.0
+    assert estimates.seconds(submit(width=256, height=1024)) == 12.0
+
+
+def test_others_of_the_model_are_scaled_by_pixels_rows_and_steps(estimates):
+    assert estimates.seconds(submit(width=1024)) == pytest.approx(24.0)
+    two = (Generated(prompt="an apple"), Generated(prompt="a pear"))
+    assert estimates.seconds(submit(foregrounds=two)) == pytest.approx(16.0)
+    estimates.add(submit(steps=10), 5.0)
+    assert estimates.seconds(submit(steps=20)) == pytest.approx(10.0)
+
+
+def test_another_model_is_another_matter(estimates):
+    assert estimates.seconds(submit(model="sdxl")) is None
+
+
+def test_only_recent_times_count(estimates):
+    for _ in range(8):
+        estimates.add(submit(), 1.0)
+    assert estimates.seconds(submit()) == 1.0

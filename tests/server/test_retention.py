@@ -1,0 +1,162 @@
+"""What is forgotten and what never is."""
+
+import os
+
+import pytest
+
+from server.protocol.messages import Done, Failed, Generated, Kept, LayerBegin, Started, Submit
+from server.records import Records
+from server.retention import UNFETCHED_SECONDS, prune
+from server.store import Store
+
+DAY = 24 * 3600.0
+NOW = 1000 * DAY
+
+
+class Shelf:
+    """A folder of jobs, and a hand on its clock."""
+
+    def __init__(self, folder):
+        self.time = NOW
+        self.records = Records(folder / "jobs.sqlite", now=lambda: self.time)
+        self.store = Store(folder / "layers")
+
+    def drawn(self, number, *, age, fetched, pixels=None, last=Done):
+        """A job that ended some days ago."""
+        job = f"00000000-0000-4000-8000-{number:012d}"
+        self.time = NOW - age * DAY
+        pixels = pixels or bytes([number]) * 100
+        self.records.add([submit(job)], "a")
+        events = [Started(job=job, seq=1), layer(job, self.store.put(pixels), len(pixels))]
+        end = Done(job=job, seq=3, layers=1) if last is Done else Failed(job=job, seq=3, code="x", message="")
+        for event in (*events, end):
+            assert self.records.append(event)
+        if fetched:
+            self.records.acknowledge(job, 3)
+        self.time = NOW
+        return job
+
+    def prune(self, days=30.0, size=10**9, uploads=frozenset()):
+        for path in self.store.folder.glob("??/*"):
+            os.utime(path, (NOW - 2 * DAY, NOW - 2 * DAY))
+        return prune(
+            self.records,
+            self.store,
+            max_seconds=days * DAY,
+            max_bytes=size,
+            upload_seconds=DAY,
+            uploads=uploads,
+            now=lambda: self.time,
+        )
+
+    def left(self):
+        return {int(job.id[-12:]) for job in self.records.jobs()}
+
+    def files(self):
+        return len(list(self.store.folder.glob("??/*")))
+
+
+def submit(job, **values):
+    defaults = {
+        "width": 64,
+        "height": 64,
+        "background": Generated(prompt="a beach"),
+        "foregrounds": (Generated(prompt="an apple"),),
+        "model": "tiny",
+    }
+    return Submit(job=job, **{**defaults, **values})
+
+
+def layer(job, digest, size):
+    return LayerBegin(
+        job=job,
+        seq=2,
+        transfer=0,
+        index=0,
+        name="Background",
+        role="background",
+        x=0,
+        y=0,
+        width=size // 4,
+        height=1,
+        blend="normal",
+        opacity=1.0,
+        visible=True,
+        bytes=size,
+        sha256=digest,
+    )
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    shelf = Shelf(tmp_path)
+    yield shelf
+    shelf.records.close()
+
+
+def test_the_old_goes_with_its_layers(shelf):
+    shelf.drawn(1, age=31, fetched=True)
+    shelf.drawn(2, age=29, fetched=True)
+    kept = shelf.prune()
+    assert shelf.left() == {2}
+    assert shelf.files() == 1
+    assert (kept.jobs, kept.bytes, kept.removed) == (1, 100, 1)
+
+
+def test_the_oldest_of_too_much_goes(shelf):
+    for number, age in ((1, 1), (2, 3), (3, 2)):
+        shelf.drawn(number, age=age, fetched=True)
+    assert shelf.prune(size=250).bytes == 200
+    assert shelf.left() == {1, 3}
+
+
+def test_what_nobody_fetched_stays_its_first_week_whatever_it_takes(shelf):
+    shelf.drawn(1, age=6.9, fetched=False)
+    shelf.drawn(2, age=7.1, fetched=False)
+    shelf.drawn(3, age=1, fetched=True)
+    kept = shelf.prune(days=0, size=0)
+    assert shelf.left() == {1}
+    assert kept.bytes == 100
+    assert UNFETCHED_SECONDS == 7 * DAY
+
+
+def test_a_failed_job_is_a_job_too(shelf):
+    shelf.drawn(1, age=1, fetched=False, last=Failed)
+    shelf.drawn(2, age=8, fetched=False, last=Failed)
+    shelf.prune(days=0)
+    assert shelf.left() == {1}
+
+
+def test_live_jobs_are_never_touched(shelf):
+    shelf.time = NOW - 100 * DAY
+    for number in (1, 2):
+        shelf.records.add([submit(f"00000000-0000-4000-8000-{number:012d}")], "a")
+    shelf.records.append(Started(job="00000000-0000-4000-8000-000000000001", seq=1))
+    shelf.time = NOW
+    shelf.prune(days=0, size=0)
+    assert shelf.left() == {1, 2}
+
+
+def test_a_layer_that_two_jobs_share_goes_with_the_second(shelf):
+    shelf.drawn(1, age=40, fetched=True, pixels=b"same" * 25)
+    shelf.drawn(2, age=1, fetched=True, pixels=b"same" * 25)
+    assert shelf.prune().bytes == 100
+    assert shelf.files() == 1
+    shelf.time = NOW + 60 * DAY
+    shelf.prune()
+    assert shelf.files() == 0
+
+
+def test_uploads_stay_with_their_connection_or_their_job_and_else_a_day(shelf):
+    named, held, forgotten = (shelf.store.put(name * 4) for name in (b"n", b"h", b"f"))
+    kept = Kept(layer=named, width=1, height=1, name="Apple", prompt="an apple")
+    shelf.records.add([submit("00000000-0000-4000-8000-000000000001", foregrounds=(kept,))], "a")
+    shelf.prune(uploads={held})
+    assert [shelf.store.path(digest).exists() for digest in (named, held, forgotten)] == [True, True, False]
+
+
+def test_exports_go_with_their_job(shelf):
+    job = shelf.drawn(1, age=40, fetched=True)
+    shelf.records.add_file(job, shelf.store.put(b"a psd"), 5)
+    shelf.prune()
+    assert shelf.files() == 0

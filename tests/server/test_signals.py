@@ -1,0 +1,56 @@
+"""How a server is told to stop. Windows' part is driven by a stand-in for its kernel."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+
+import pytest
+
+from server.signals import console_closing, stopping
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="os.kill means something else there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_and_handlers_are_put_back(number):
+    before = signal.getsignal(number)
+
+    async def scenario():
+        stopped = asyncio.Event()
+        with stopping(stopped.set):
+            os.kill(os.getpid(), number)
+            await asyncio.wait_for(stopped.wait(), 10)
+
+    asyncio.run(scenario())
+    assert signal.getsignal(number) is before
+
+
+class Kernel:
+    def __init__(self):
+        self.handlers = []
+
+    def SetConsoleCtrlHandler(self, handler, add):
+        (self.handlers.append if add else self.handlers.remove)(handler)
+
+
+@pytest.mark.parametrize("event", [2, 5, 6])
+def test_closing_the_console_stops_and_waits_for_the_end(event):
+    kernel, stopped, ended = Kernel(), threading.Event(), threading.Event()
+    with console_closing(stopped.set, ended, kernel):
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(kernel.handlers[0](event)))
+        thread.start()
+        assert stopped.wait(10)
+        assert thread.is_alive()
+        ended.set()
+        thread.join(10)
+        assert answers == [1]
+    assert kernel.handlers == []
+
+
+def test_ctrl_c_is_left_to_its_signal():
+    kernel, stopped = Kernel(), threading.Event()
+    with console_closing(stopped.set, threading.Event(), kernel):
+        assert kernel.handlers[0](0) == 0
+    assert not stopped.is_set()

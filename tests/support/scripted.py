@@ -1,0 +1,71 @@
+"""An engine that does as the blended prompt says, for tests of everything around it: it costs no time and no torch.
+
+    "seconds=0.01 layers=3 side=64"    three layers of 64x64 px, 0.01 s a step
+    "die=2"                            the process is killed at step 2
+    "hang=2"                           step 2 never ends
+    "huge"                             raises OutOfMemory
+
+It runs in the real worker process and its layers go into the real store. Pixels depend on seed and index alone.
+"""
+
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.errors import OutOfMemory
+from engine.events import Finished, LayerReady, Progress
+from engine.layers import BlendMode, Layer, LayerStack, Role
+
+
+@dataclass
+class Scripted:
+    def generate(self, request):
+        script = dict(word.partition("=")[::2] for word in (request.blended_prompt or "").split())
+        if "huge" in script:
+            raise OutOfMemory("The picture does not fit.", "Draw a smaller one.")
+        steps, seconds = request.steps or 4, float(script.get("seconds", 0))
+        for step in range(steps + 1):
+            if script.get("die") == str(step):
+                kill()
+            if script.get("hang") == str(step):
+                time.sleep(3600)
+            yield Progress(
+                stage="drawing", step=step, total=steps, eta=float(script.get("seconds", 0)) * (steps - step)
+            )
+            time.sleep(seconds)
+        layers = []
+        for index in range(int(script.get("layers", 2))):
+            layers.append(layer(request, index, int(script.get("side", 8))))
+            yield LayerReady(layer=layers[-1], index=index)
+        yield Finished(stack=LayerStack(name="scripted", size=request.size, layers=tuple(layers)))
+
+
+def layer(request, index, side):
+    role = Role.BACKGROUND if index == 0 else Role.FOREGROUND
+    return Layer(name=f"Layer {index}", role=role, pixels=pixels(request.seed, index, side), blend=BlendMode.NORMAL)
+
+
+def pixels(seed, index, side):
+    """uint8 (side, side, 4), as random as they come, the same every time."""
+    values = np.random.default_rng((seed, index)).integers(0, 256, (side, side, 4), np.uint8)
+    if index == 0:
+        values[..., 3] = 255
+    return values
+
+
+def bgra(seed, index, side):
+    """The same on the wire."""
+    return pixels(seed, index, side)[..., [2, 1, 0, 3]].tobytes()
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+    time.sleep(60)
+
+
+def load(_model):
+    return Scripted()
