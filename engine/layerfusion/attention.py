@@ -11,7 +11,7 @@ from engine.layerfusion.blending import blend_attention, share_background
 from engine.layerfusion.coupling import Coupling, Pass
 from engine.layerfusion.masks import Grid
 from engine.layerfusion.priors import content_confidence, participation, token_grid
-from engine.transparency.deltas import LowRank
+from engine.transparency.deltas import Delta
 
 
 class FusionProcessor:
@@ -19,12 +19,12 @@ class FusionProcessor:
 
     Args:
         block: the transformer block's name.
-        deltas: projection name -> low-rank delta of the foreground rows.
+        deltas: projection name -> delta of the foreground rows.
         structure_layer: whether this self-attention gives the structure prior.
         coupling: the job's state.
     """
 
-    def __init__(self, block: str, deltas: dict[str, LowRank], structure_layer: bool, coupling: Coupling) -> None:
+    def __init__(self, block: str, deltas: dict[str, Delta], structure_layer: bool, coupling: Coupling) -> None:
         self._block = block
         self._deltas = deltas
         self._structure_layer = structure_layer

@@ -1,28 +1,22 @@
-"""Weights from disk: every file checked, every tensor accounted for, nothing fetched, no pickle ever opened."""
+"""A model in memory: the base model's parts, the foreground deltas and the transparent networks together."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
+from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-from transformers.utils import logging as transformers_logging
 
-from engine.errors import BrokenModel
-from engine.models.spec import ModelSpec
+from engine.models.checkpoints import CONFIGS, open_checkpoint, read_vae
+from engine.models.spec import ModelSpec, TransparencySpec, located
+from engine.models.weights import fill, read_state
 from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
-from engine.transparency.deltas import Deltas, LowRank, deltas_from_state
+from engine.transparency.deltas import Deltas, deltas_from_state
 from engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,103 +54,86 @@ class ModelBundle:
         return 2 ** (len(self.vae.config["block_out_channels"]) - 1)
 
 
-def load_model(
-    spec: ModelSpec, *, device: torch.device | None = None, dtype: torch.dtype = torch.float32
-) -> ModelBundle:
-    """Read a model's weights.
+_NETWORKS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
+    "compact": (CompactTransparentEncoder, CompactTransparentDecoder),
+    "layerdiffuse": (LayerDiffuseEncoder, LayerDiffuseDecoder),
+}
+"""The transparent encoder and decoder of each kind."""
+
+
+def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: torch.dtype | None = None) -> ModelBundle:
+    """Read a model's weights. Nothing is fetched.
 
     Args:
         device: None takes the CPU.
-        dtype: of all weights; the embedded model computes in float32.
+        dtype: of all weights; None takes the spec's precision, which may leave it to the device.
 
     Raises:
         BrokenModel: a file is missing, truncated, not safetensors, or its tensors are not this architecture's.
     """
     device = device or torch.device("cpu")
-    folder, place = spec.folder, {"device": device, "dtype": dtype}
-    diffusers_file, transformers_file = "diffusion_pytorch_model.safetensors", "model.safetensors"
-    unet = _component(UNet2DConditionModel, folder / "unet", diffusers_file, dtype).to(device)
-    transparency = _state(folder / spec.transparency.weights, dtype)
-    file = str(folder / spec.transparency.deltas)
-    deltas = deltas_from_state(_state(folder / spec.transparency.deltas, dtype), unet, file)
-    index = _json(folder / "model_index.json")
+    dtype = dtype or precision(spec, device)
+    configs = CONFIGS if spec.configs is None else located(spec.configs, spec.name)
+    checkpoint = open_checkpoint(located(spec.checkpoint, spec.name), configs)
+    unet = checkpoint.unet(dtype)
+    deltas = _deltas(spec, unet, device, dtype)
+    vae = checkpoint.vae(dtype) if spec.vae is None else read_vae(located(spec.vae, spec.name), dtype, configs)
+    first, second = checkpoint.text_encoders(dtype)
+    encoder, decoder = transparent_networks(spec.transparency, spec.name, dtype)
+    scheduler_config = checkpoint.scheduler_config()
+    if spec.few_steps is not None:
+        scheduler_config["timestep_spacing"] = "trailing"  # few-step models are distilled to end at t = 0
     return ModelBundle(
         spec=spec,
-        unet=unet,
-        vae=_component(AutoencoderKL, folder / "vae", diffusers_file, dtype).to(device),
-        tokenizers=(_tokenizer(folder / "tokenizer"), _tokenizer(folder / "tokenizer_2")),
-        text_encoders=(
-            _component(CLIPTextModel, folder / "text_encoder", transformers_file, dtype).to(**place),
-            _component(CLIPTextModelWithProjection, folder / "text_encoder_2", transformers_file, dtype).to(**place),
-        ),
-        scheduler_config=_json(folder / "scheduler" / "scheduler_config.json"),
-        zeros_for_empty_prompt=bool(index.get("force_zeros_for_empty_prompt", True)),
-        deltas={
-            module: {name: LowRank(delta.down.to(device), delta.up.to(device)) for name, delta in parts.items()}
-            for module, parts in deltas.items()
-        },
-        encoder=_part(CompactTransparentEncoder(), "encoder.", transparency, spec).to(**place),
-        decoder=_part(CompactTransparentDecoder(), "decoder.", transparency, spec).to(**place),
+        unet=unet.to(device),  # type: ignore[arg-type]
+        vae=vae.to(device),  # type: ignore[arg-type]
+        tokenizers=checkpoint.tokenizers(),
+        text_encoders=(first.to(device), second.to(device)),  # type: ignore[arg-type]
+        scheduler_config=scheduler_config,
+        zeros_for_empty_prompt=checkpoint.zeros_for_empty_prompt(),
+        deltas=deltas,
+        encoder=encoder.to(device),
+        decoder=decoder.to(device),
         device=device,
         dtype=dtype,
     )
 
 
-def _component(kind: Any, folder: Path, weights: str, dtype: torch.dtype) -> Any:
-    """One diffusers or transformers model, all of its tensors found in the file and no other."""
-    _state(folder / weights, None)
-    transformers_logging.disable_progress_bar()  # a second's work, and the job has a bar of its own
-    extra = {} if kind.__module__.startswith("transformers") else {"low_cpu_mem_usage": False, "dtype": dtype}
-    model, found = _reading(
-        folder,
-        lambda: kind.from_pretrained(
-            str(folder), local_files_only=True, use_safetensors=True, output_loading_info=True, **extra
-        ),
+def precision(spec: ModelSpec, device: torch.device) -> torch.dtype:
+    """The type a model's weights get on a device: bfloat16 on GPUs that have it, else float16, and float32 on a CPU."""
+    if spec.precision != "auto":
+        return getattr(torch, spec.precision)
+    if device.type == "cpu":
+        return torch.float32
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float16
+    return torch.bfloat16
+
+
+def transparent_networks(transparency: TransparencySpec, model: str, dtype: torch.dtype) -> tuple[Any, Any]:
+    """The transparent encoder and decoder, on the CPU.
+
+    Raises:
+        BrokenModel: a file is missing or does not fit.
+    """
+    encoder, decoder = _NETWORKS[transparency.kind]
+    shared = transparency.encoder == transparency.decoder
+    return (
+        _network(encoder, located(transparency.encoder, model), "encoder." if shared else "", dtype),
+        _network(decoder, located(transparency.decoder, model), "decoder." if shared else "", dtype),
     )
-    missing, unknown = list(found["missing_keys"]), list(found["unexpected_keys"])
-    if missing or unknown or found.get("mismatched_keys"):
-        raise BrokenModel(
-            f"{folder / weights} does not fit its configuration: {len(missing)} tensors are missing and "
-            f"{len(unknown)} unknown (first: {next(iter(missing + unknown), 'a shape')}).",
-            "Fetch the model again.",
-        )
-    return model.eval().requires_grad_(False)
 
 
-def _part(module: torch.nn.Module, prefix: str, state: dict[str, Tensor], spec: ModelSpec) -> Any:
-    own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    try:
-        module.load_state_dict(own, strict=True)
-    except RuntimeError as error:
-        raise BrokenModel(
-            f"{spec.folder / spec.transparency.weights} is not a “{spec.transparency.kind}” transparent VAE "
-            f"({str(error).splitlines()[-1].strip()}).",
-            "Fetch the model again.",
-        ) from error
-    return module.eval().requires_grad_(False)
+def _network(kind: type[nn.Module], file: Path, prefix: str, dtype: torch.dtype) -> nn.Module:
+    state = {key.removeprefix(prefix): value for key, value in read_state(file).items() if key.startswith(prefix)}
+    with torch.device("meta"):
+        module = kind()
+    return fill(module, state, file, dtype)
 
 
-def _state(file: Path, dtype: torch.dtype | None) -> dict[str, Tensor]:
-    """All tensors of a safetensors file; with dtype None only its soundness is checked."""
-    state = _reading(file, lambda: load_file(str(file)))
-    for key, tensor in state.items():
-        if not torch.isfinite(tensor).all():
-            raise BrokenModel(f"{file} holds numbers that are not finite in “{key}”.", "Fetch the model again.")
-    return {key: tensor.to(dtype) for key, tensor in state.items()} if dtype else {}
-
-
-def _tokenizer(folder: Path) -> CLIPTokenizer:
-    return _reading(folder, lambda: CLIPTokenizer.from_pretrained(str(folder), local_files_only=True))
-
-
-def _json(file: Path) -> dict[str, Any]:
-    return _reading(file, lambda: json.loads(file.read_text(encoding="utf-8")))
-
-
-def _reading(path: Path, read: Callable[[], T]) -> T:
-    """Whatever goes wrong inside a library while a model file is read becomes one sentence naming the file."""
-    try:
-        return read()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise BrokenModel(f"The model file {path} cannot be read: {reason}", "Fetch the model again.") from error
+def _deltas(spec: ModelSpec, unet: UNet2DConditionModel, device: torch.device, dtype: torch.dtype) -> Deltas:
+    file = located(spec.transparency.deltas, spec.name)
+    deltas = deltas_from_state(read_state(file), unet, str(file))
+    return {
+        module: {name: delta.to(device, dtype) for name, delta in parts.items()} for module, parts in deltas.items()
+    }

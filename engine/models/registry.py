@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.errors import UnknownModel
+from engine.models.cards import read_card
 from engine.models.spec import ModelSpec
 
 EMBEDDED = Path(__file__).parent / "tiny" / "model.json"
@@ -16,7 +17,7 @@ def available_models() -> tuple[ModelSpec, ...]:
     Raises:
         BrokenModel: a card cannot be read.
     """
-    return (ModelSpec.read(EMBEDDED),)
+    return (read_card(EMBEDDED),)
 
 
 def find_model(name: str) -> ModelSpec:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from engine.errors import BrokenModel
 from engine.geometry import Size, working_size
+from engine.models.places import Place
 from engine.models.vocabulary import hint
 from engine.request import FusionSettings
 
 SAMPLERS = ("euler", "ddim", "dpmpp_2m", "unipc")
 """Samplers by the names artists know; `engine.diffusion.sampling` maps them to solvers."""
+
+FewSteps = Literal["lightning", "hyper", "lcm"]
+"""Distilled models and LoRAs that draw in 4 to 8 steps without classifier-free guidance."""
+
+Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +38,10 @@ class TransparencySpec:
     """Where a model's LayerDiffuse-style parts are and which conventions they were trained with.
 
     Attributes:
-        deltas: safetensors file with the low-rank deltas of the foreground rows.
-        weights: safetensors file with the transparent encoder and decoder.
-        kind: the networks' architecture: "compact" is the embedded model's, "layerdiffuse" the published one.
+        kind: the networks' architecture: "layerdiffuse" is the published one, "compact" the embedded model's.
+        deltas: safetensors file with the deltas of the foreground rows, in any published form.
+        encoder, decoder: safetensors files with the transparent encoder and decoder; the embedded model has both in
+            one.
         decoder_latent: which latents the transparent decoder reads: "scaled" (the UNet's), "unscaled" (the VAE's; the
             authors' own way with the published decoder, though some programs scale), or "zero" (none).
         stride: what both sides of the decoder's input must be multiples of, in pixels.
@@ -44,26 +50,27 @@ class TransparencySpec:
         views: how many turned and mirrored views of a foreground the decoder judges, 1 or 8.
     """
 
-    deltas: str
-    weights: str
     kind: Literal["compact", "layerdiffuse"]
+    deltas: Place
+    encoder: Place
+    decoder: Place
     decoder_latent: Literal["scaled", "unscaled", "zero"]
     stride: int
     offset_factor: float = 1.0
     views: Literal[1, 8] = 1
 
-    @staticmethod
-    def published(deltas: str, weights: str) -> TransparencySpec:
-        """LayerDiffuse's SDXL files with the conventions of their authors' own code."""
-        return TransparencySpec(
-            deltas=deltas,
-            weights=weights,
-            kind="layerdiffuse",
-            decoder_latent="unscaled",
-            stride=64,
-            offset_factor=300.0,
-            views=8,
-        )
+
+@dataclass(frozen=True, kw_only=True)
+class LoraSpec:
+    """A LoRA of the artist's, in force for all streams.
+
+    Attributes:
+        file: safetensors, with kohya's or diffusers' keys.
+        weight: -4 to 4; 1 as it was trained.
+    """
+
+    file: Place
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +80,14 @@ class ModelSpec:
     Attributes:
         name: what requests call it.
         title: what people call it.
-        folder: the weights, in diffusers layout.
+        checkpoint: the weights: a folder in diffusers layout, or a single safetensors file as other programs keep it.
+        transparency: the parts that make foregrounds transparent.
+        configs: folder in diffusers layout whose configurations describe the networks of a single-file checkpoint; None
+            is SDXL's.
+        vae: another VAE than the checkpoint's own, as a folder or a single file; None keeps its own.
+        loras: in the order they are added.
+        few_steps: which kind of distillation the checkpoint or one of its LoRAs is; None for an ordinary model.
+        precision: of the weights; "auto" takes what the device is good at.
         native_size: the side it was trained at, in pixels; it draws pictures of about this size squared.
         stride: what both working sides must be multiples of, in pixels.
         demo: True for the embedded demonstration model.
@@ -86,12 +100,17 @@ class ModelSpec:
 
     name: str
     title: str
-    folder: Path
+    checkpoint: Place
+    transparency: TransparencySpec
+    configs: Place | None = None
+    vae: Place | None = None
+    loras: tuple[LoraSpec, ...] = ()
+    few_steps: FewSteps | None = None
+    precision: Precision = "auto"
     native_size: int
     stride: int
     demo: bool
     blended_template: str
-    transparency: TransparencySpec
     defaults: ModelDefaults
     samplers: tuple[str, ...]
     examples: tuple[tuple[str, str], ...]
@@ -101,6 +120,18 @@ class ModelSpec:
     @property
     def native_area(self) -> int:
         return self.native_size**2
+
+    @property
+    def folder(self) -> Path:
+        """The checkpoint's folder in diffusers layout.
+
+        Raises:
+            BrokenModel: it is not there, or the checkpoint is a single file.
+        """
+        folder = located(self.checkpoint, self.name)
+        if not folder.is_dir():
+            raise BrokenModel(f"{folder} is no folder in diffusers layout.", "Name the model's folder.")
+        return folder
 
     def notice(self, size: Size, prompts: Iterable[str] = ()) -> str:
         """What the user must know before they judge the picture; empty if there is nothing to say.
@@ -124,32 +155,17 @@ class ModelSpec:
         joined = foregrounds[0] if len(foregrounds) == 1 else ", ".join(foregrounds[:-1]) + " and " + foregrounds[-1]
         return self.blended_template.format(foregrounds=joined, background=background)
 
-    @staticmethod
-    def read(card: Path) -> ModelSpec:
-        """Read a model card (JSON). The weights lie in the folder `weights` beside it.
 
-        Raises:
-            BrokenModel: the card is missing, no JSON, or lacks a value.
-        """
-        try:
-            values: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
-            defaults = values.pop("defaults")
-            return ModelSpec(
-                name=values["name"],
-                title=values["title"],
-                folder=card.parent / "weights",
-                native_size=values["native_size"],
-                stride=values["stride"],
-                demo=values["demo"],
-                blended_template=values["blended_template"],
-                transparency=TransparencySpec(**values["transparency"]),
-                defaults=ModelDefaults(**{**defaults, "fusion": FusionSettings(**defaults["fusion"])}),
-                samplers=tuple(values["samplers"]),
-                examples=tuple((foreground, background) for foreground, background in values["examples"]),
-                vocabulary={kind: tuple(words) for kind, words in values["vocabulary"].items()},
-                related=dict(values.get("related", {})),
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BrokenModel(
-                f"The model card {card} cannot be read ({error}).", "Install the package again, or mend the card."
-            ) from error
+def located(place: Place, model: str) -> Path:
+    """Where a part of a model is on this machine.
+
+    Raises:
+        BrokenModel: it is not there; the hint says how to get it.
+    """
+    path = place.locate()
+    if path is None:
+        raise BrokenModel(
+            f"The model “{model}” is not complete: {place} is missing.",
+            f"Fetch it with “layerfusion models pull {model}”, or see “layerfusion models show {model}”.",
+        )
+    return path

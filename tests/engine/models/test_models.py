@@ -1,23 +1,23 @@
 import json
 import shutil
-from dataclasses import replace
 
 import pytest
 import torch
 
 from engine.errors import BrokenModel, UnknownModel
 from engine.geometry import Size
+from engine.models.cards import read_card
 from engine.models.loading import load_model
-from engine.models.registry import available_models, find_model
-from engine.models.spec import SAMPLERS, ModelSpec
+from engine.models.registry import EMBEDDED, available_models, find_model
+from engine.models.spec import SAMPLERS
 
 
 @pytest.fixture
 def copied(tmp_path):
     """The embedded model in a folder of its own, to be broken."""
-    folder = tmp_path / "weights"
-    shutil.copytree(find_model("tiny").folder, folder)
-    return replace(find_model("tiny"), folder=folder)
+    shutil.copytree(find_model("tiny").folder, tmp_path / "weights")
+    shutil.copy(EMBEDDED, tmp_path)
+    return read_card(tmp_path / EMBEDDED.name)
 
 
 def test_the_embedded_model_is_the_default_and_says_what_it_is():
@@ -55,7 +55,7 @@ def test_an_unreadable_card_is_named(tmp_path, text):
     card = tmp_path / "model.json"
     card.write_text(text)
     with pytest.raises(BrokenModel, match=r"model\.json"):
-        ModelSpec.read(card)
+        read_card(card)
 
 
 FILES = [

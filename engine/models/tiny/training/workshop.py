@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
 from engine.errors import InvalidRequest
+from engine.models.cards import read_card
 from engine.models.loading import ModelBundle, load_model
-from engine.models.spec import ModelSpec
 from engine.models.tiny.training import dataset, deltas, export, latents, loop, recogniser, transparency, unet, vae
 from engine.models.tiny.training.sprites import SpriteLibrary
 from engine.models.tiny.training.wordpieces import make_tokenizer, with_pieces_of
@@ -86,7 +86,7 @@ class Workshop:
 
     def bundle(self) -> ModelBundle:
         """The model as far as it has come: the export's parts, and in their place what stages have left."""
-        bundle = load_model(ModelSpec.read(self._card), device=self._device)
+        bundle = load_model(read_card(self._card), device=self._device)
         unet_state = self._left("unet")
         if unet_state is not None:
             tokenizer = self._tokenizer()
@@ -146,7 +146,7 @@ class Workshop:
             raise InvalidRequest("The recogniser is not trained yet.", "Run the stage “recogniser” first.")
         judge = recogniser.load_recogniser(weights)
         figures, sheet = measure(
-            ModelSpec.read(self._card), judge, self._set("held_out"), SpriteLibrary(sprites), count=count
+            read_card(self._card), judge, self._set("held_out"), SpriteLibrary(sprites), count=count
         )
         (self.folder / "measured.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         sheet.save(self.folder / "measured.png")

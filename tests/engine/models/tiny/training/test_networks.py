@@ -8,9 +8,9 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 
 from engine.errors import InvalidRequest
+from engine.models.cards import read_card
 from engine.models.loading import load_model
 from engine.models.registry import EMBEDDED, find_model
-from engine.models.spec import ModelSpec
 from engine.models.tiny.training import deltas as deltas_stage
 from engine.models.tiny.training import export
 from engine.models.tiny.training.latents import load_latents
@@ -112,7 +112,7 @@ def test_what_is_exported_is_what_is_loaded(tmp_path, bundle):
         deltas=own,
     )
     assert size < export.LARGEST
-    read = load_model(ModelSpec.read(tmp_path / "model.json"))
+    read = load_model(read_card(tmp_path / "model.json"))
     for part in ("unet", "vae", "decoder"):
         before, after = getattr(bundle, part).state_dict(), getattr(read, part).state_dict()
         assert before.keys() == after.keys()
@@ -126,7 +126,7 @@ def test_the_cards_vocabulary_is_the_trainings(tmp_path):
     card = tmp_path / "model.json"
     shutil.copy(EMBEDDED, card)
     export.write_vocabulary(card)
-    spec = ModelSpec.read(card)
+    spec = read_card(card)
     assert spec.vocabulary["objects"] == tuple(with_article(name) for name in names(held_out=True))
     scenes = {
         f"{place} {time}" for place in spec.vocabulary["places"] for time in spec.vocabulary["times (after a place)"]

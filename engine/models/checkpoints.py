@@ -1,0 +1,264 @@
+"""The base model's parts, from a folder in diffusers layout or from a single file as other programs keep it.
+
+Nothing is fetched: a single file's configuration and word pieces come with this package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_clip_checkpoint,
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+    convert_open_clip_checkpoint,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers.utils import logging as transformers_logging
+
+from engine.errors import BrokenModel
+from engine.models.tokenizers import read_tokenizer, sdxl_tokenizers
+from engine.models.weights import State, fill, read_json, read_state, reading
+
+CONFIGS = Path(__file__).parent / "sdxl" / "configs"
+"""SDXL's configurations in diffusers layout."""
+
+UNET_PREFIX = "model.diffusion_model."
+VAE_PREFIX = "first_stage_model."
+TEXT_PREFIX = "conditioner.embedders.0.transformer."
+TEXT_2_PREFIX = "conditioner.embedders.1.model."
+
+TextEncoders = tuple[CLIPTextModel, CLIPTextModelWithProjection]
+Tokenizers = tuple[CLIPTokenizer, CLIPTokenizer]
+
+
+class Checkpoint(Protocol):
+    """A base model's parts, each read when it is asked for. Networks are on the CPU, in `dtype`, ready to draw.
+
+    All methods raise `BrokenModel` where a file is missing, truncated, no safetensors file or of another architecture.
+    """
+
+    def unet(self, dtype: torch.dtype) -> UNet2DConditionModel: ...
+
+    def vae(self, dtype: torch.dtype) -> AutoencoderKL: ...
+
+    def text_encoders(self, dtype: torch.dtype) -> TextEncoders: ...
+
+    def tokenizers(self) -> Tokenizers: ...
+
+    def scheduler_config(self) -> dict[str, Any]: ...
+
+    def zeros_for_empty_prompt(self) -> bool: ...
+
+
+def open_checkpoint(path: Path, configs: Path = CONFIGS) -> Checkpoint:
+    """A folder in diffusers layout, or a single safetensors file.
+
+    Args:
+        configs: what a single file's networks look like.
+    """
+    return Folder(path) if path.is_dir() else SingleFile(path, configs)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A model in diffusers layout."""
+
+    path: Path
+
+    def unet(self, dtype: torch.dtype) -> UNet2DConditionModel:
+        return _diffusers_part(UNet2DConditionModel, self.path / "unet", dtype)
+
+    def vae(self, dtype: torch.dtype) -> AutoencoderKL:
+        return _diffusers_part(AutoencoderKL, self.path / "vae", dtype)
+
+    def text_encoders(self, dtype: torch.dtype) -> TextEncoders:
+        kinds = (CLIPTextModel, CLIPTextModelWithProjection)
+        folders = (self.path / "text_encoder", self.path / "text_encoder_2")
+        first, second = (
+            _text_encoder(kind, folder, _weights_in(folder, "model", dtype), dtype)
+            for kind, folder in zip(kinds, folders, strict=True)
+        )
+        return first, second
+
+    def tokenizers(self) -> Tokenizers:
+        return read_tokenizer(self.path / "tokenizer"), read_tokenizer(self.path / "tokenizer_2")
+
+    def scheduler_config(self) -> dict[str, Any]:
+        return read_json(self.path / "scheduler" / "scheduler_config.json")
+
+    def zeros_for_empty_prompt(self) -> bool:
+        return bool(read_json(self.path / "model_index.json").get("force_zeros_for_empty_prompt", True))
+
+
+@dataclass(frozen=True)
+class SingleFile:
+    """An SDXL checkpoint with the original program's names.
+
+    Attributes:
+        path: the file.
+        configs: folder with the configurations of its networks.
+    """
+
+    path: Path
+    configs: Path = CONFIGS
+
+    @cached_property
+    def _state(self) -> State:
+        return read_state(self.path)
+
+    def unet(self, dtype: torch.dtype) -> UNet2DConditionModel:
+        config = read_json(self.configs / "unet" / "config.json")
+        state = self._converted("the UNet", convert_ldm_unet_checkpoint, self._under(UNET_PREFIX), config)
+        return fill(_on_meta(UNet2DConditionModel, config), state, self.path, dtype)
+
+    def vae(self, dtype: torch.dtype) -> AutoencoderKL:
+        return single_file_vae(self.path, self._under(VAE_PREFIX), dtype, self.configs)
+
+    def text_encoders(self, dtype: torch.dtype) -> TextEncoders:
+        first = self._converted("the first text encoder", convert_ldm_clip_checkpoint, self._under(TEXT_PREFIX))
+        folder = self.configs / "text_encoder_2"
+        stand_in = _on_meta(CLIPTextModelWithProjection, _clip_config(folder))
+        second = self._converted(
+            "the second text encoder",
+            convert_open_clip_checkpoint,
+            stand_in,
+            self._under(TEXT_2_PREFIX),
+            prefix=TEXT_2_PREFIX,
+        )
+        return (
+            _text_encoder(CLIPTextModel, self.configs / "text_encoder", {self.path: first}, dtype),
+            _text_encoder(CLIPTextModelWithProjection, folder, {self.path: second}, dtype),
+        )
+
+    def tokenizers(self) -> Tokenizers:
+        return sdxl_tokenizers()
+
+    def scheduler_config(self) -> dict[str, Any]:
+        """SDXL's, or what the file's own marks say: “v_pred” and “ztsnr” are how fine-tunes announce these two."""
+        config = read_json(self.configs / "scheduler" / "scheduler_config.json")
+        if "v_pred" in self._state:
+            config["prediction_type"] = "v_prediction"
+        if "ztsnr" in self._state:
+            config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+        return config
+
+    def zeros_for_empty_prompt(self) -> bool:
+        return bool(read_json(self.configs / "model_index.json").get("force_zeros_for_empty_prompt", True))
+
+    def _under(self, prefix: str) -> State:
+        return {key: value for key, value in self._state.items() if key.startswith(prefix)}
+
+    def _converted(self, part: str, convert: Any, *arguments: Any, **options: Any) -> State:
+        """What diffusers' own converter makes of the file's tensors."""
+        state = reading(self.path, lambda: convert(*arguments, **options))
+        if not state:
+            raise BrokenModel(
+                f"{self.path} does not hold {part} of an SDXL model.",
+                f"See what it is with “layerfusion models check {self.path}”.",
+            )
+        return state
+
+
+def read_vae(path: Path, dtype: torch.dtype, configs: Path = CONFIGS) -> AutoencoderKL:
+    """A VAE on its own: a folder in diffusers layout, or a file with diffusers' or the original program's names.
+
+    Raises:
+        BrokenModel: see `Checkpoint`.
+    """
+    if path.is_dir():
+        return _diffusers_part(AutoencoderKL, path / "vae" if (path / "vae").is_dir() else path, dtype)
+    state = read_state(path)
+    whole = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
+    return single_file_vae(path, whole or state, dtype, configs)
+
+
+def single_file_vae(path: Path, state: State, dtype: torch.dtype, configs: Path) -> AutoencoderKL:
+    """Make a VAE of tensors with either kind of names."""
+    config = read_json(configs / "vae" / "config.json")
+    if not any("down_blocks" in key for key in state):
+        state = {key: value for key, value in state.items() if ".loss." not in key and not key.startswith("loss.")}
+        state = reading(path, lambda: convert_ldm_vae_checkpoint(state, config))
+    return fill(_on_meta(AutoencoderKL, config), _modern_attention(state), path, dtype)
+
+
+def _diffusers_part(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
+    config = read_json(folder / "config.json")
+    module = reading(folder, lambda: _on_meta(kind, config))
+    state: State = {}
+    files = _weights_in(folder, "diffusion_pytorch_model", dtype)
+    for part in files.values():
+        state |= part
+    return fill(module, _modern_attention(state), next(iter(files)), dtype)
+
+
+def _on_meta(kind: Any, config: Any) -> Any:
+    """A network without weights, in no time and no memory."""
+    with torch.device("meta"):
+        return kind.from_config(config) if isinstance(config, dict) else kind(config)
+
+
+def _clip_config(folder: Path) -> CLIPTextConfig:
+    return reading(folder, lambda: CLIPTextConfig.from_pretrained(str(folder), local_files_only=True))
+
+
+def _text_encoder(kind: Any, folder: Path, files: dict[Path, State], dtype: torch.dtype) -> Any:
+    """A transformers text encoder; the library knows the names older versions of itself wrote."""
+    state = {key: value for part in files.values() for key, value in part.items() if not key.endswith("position_ids")}
+    file = next(iter(files))
+    transformers_logging.disable_progress_bar()  # the job has a bar of its own
+    model, found = reading(
+        file,
+        lambda: kind.from_pretrained(
+            None, config=_clip_config(folder), state_dict=state, dtype=dtype, output_loading_info=True
+        ),
+    )
+    wrong = [*found["missing_keys"], *found["unexpected_keys"], *(str(key) for key in found["mismatched_keys"])]
+    if wrong:
+        raise BrokenModel(
+            f"{file} does not fit a {kind.__name__}: {len(wrong)} tensors are missing, unknown or of another shape "
+            f"(first: {wrong[0]}).",
+            "It is for another kind of model, or incomplete: fetch it again.",
+        )
+    return model.eval().requires_grad_(False)
+
+
+def _weights_in(folder: Path, stem: str, dtype: torch.dtype) -> dict[Path, State]:
+    """The weights of one part: in one file or several, in full or half precision, whichever suits and is there."""
+    half = dtype in (torch.float16, torch.bfloat16)
+    variants = (".fp16", "") if half else ("", ".fp16")
+    for variant in variants:
+        index = folder / f"{stem}.safetensors.index{variant}.json"
+        if index.is_file():
+            names = sorted(set(read_json(index).get("weight_map", {}).values()))
+            return {folder / name: read_state(folder / Path(name).name) for name in names}
+        file = folder / f"{stem}{variant}.safetensors"
+        if file.is_file():
+            return {file: read_state(file)}
+    file = folder / f"{stem}.safetensors"
+    pickles = sorted(path.name for path in folder.glob("*.bin"))
+    if pickles:
+        raise BrokenModel(
+            f"{file} is missing; {pickles[0]} beside it is a pickle, which is never opened here.",
+            "Get the model's .safetensors files.",
+        )
+    raise BrokenModel(f"The model file {file} is missing.", "Fetch the model again.")
+
+
+_OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+def _modern_attention(state: State) -> State:
+    """Names of the VAE's attention as diffusers wrote them before 0.12 become today's."""
+    renamed = {}
+    for key, value in state.items():
+        parts = key.split(".")
+        if len(parts) > 2 and "attentions" in parts and parts[-2] in _OLD_ATTENTION:
+            parts[-2] = _OLD_ATTENTION[parts[-2]]
+        renamed[".".join(parts)] = value
+    return renamed

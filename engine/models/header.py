@@ -1,0 +1,134 @@
+"""The head of a safetensors file: what is in it, read without its weights, without torch, and without trust."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BrokenModel
+
+MAX_HEADER = 100_000_000
+"""Bytes; what the format's own library allows."""
+
+_BYTES = {
+    **{"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2},
+    **{"F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I8": 1, "U8": 1, "BOOL": 1},
+}
+"""Bytes of one number."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One tensor of a file: its type as safetensors names it (“F16”), and its shape."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        return math.prod(self.shape) * _BYTES[self.dtype]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a safetensors file says of itself.
+
+    Attributes:
+        file: which.
+        tensors: by name, in the file's order.
+        metadata: text the maker wrote beside them; may be empty.
+    """
+
+    file: Path
+    tensors: dict[str, TensorInfo]
+    metadata: dict[str, str]
+
+    @property
+    def parameters(self) -> int:
+        return sum(math.prod(tensor.shape) for tensor in self.tensors.values())
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """Of one tensor, None if the file does not have it."""
+        tensor = self.tensors.get(name)
+        return None if tensor is None else tensor.shape
+
+
+def read_header(file: Path) -> Header:
+    """Read and check the head of a safetensors file; its weights stay on the disk.
+
+    Raises:
+        BrokenModel: the file is missing, a pickle, something else entirely, or truncated; the message says which, and
+            what was expected where a size is wrong.
+    """
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            start = stream.read(8)
+            (length,) = struct.unpack("<Q", start.ljust(8, b"\0"))
+            plausible = len(start) == 8 and 2 <= length <= min(MAX_HEADER, size - 8)
+            text = stream.read(length) if plausible else b""
+            if not text.startswith(b"{"):
+                stream.seek(0)
+                raise _foreign(file, stream.read(512), size)
+    except OSError as error:
+        raise BrokenModel(
+            f"The model file {file} cannot be read ({error.strerror or error}).", "Check the path, or fetch it again."
+        ) from error
+    tensors, metadata = _parse(file, text)
+    _check_extent(file, text, size - 8 - length)
+    return Header(file, tensors, metadata)
+
+
+def _parse(file: Path, text: bytes) -> tuple[dict[str, TensorInfo], dict[str, str]]:
+    try:
+        entries: dict[str, Any] = json.loads(text)
+        metadata = {str(key): str(value) for key, value in entries.pop("__metadata__", {}).items()}
+        tensors = {}
+        for name, entry in entries.items():
+            info = TensorInfo(str(entry["dtype"]), tuple(int(side) for side in entry["shape"]))
+            begin, end = entry["data_offsets"]
+            if info.dtype in _BYTES and end - begin != info.bytes:
+                raise ValueError(f"“{name}” has {end - begin} bytes, its shape needs {info.bytes}")
+            tensors[name] = info
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BrokenModel(f"The head of {file} is damaged ({error}).", "Fetch the file again.") from error
+    return tensors, metadata
+
+
+def _check_extent(file: Path, text: bytes, found: int) -> None:
+    """The weights must be as many bytes as the head says."""
+    entries = json.loads(text)
+    expected = max((entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"), default=0)
+    if found != expected:
+        what = "is truncated" if found < expected else "has something behind its weights"
+        raise BrokenModel(
+            f"{file} {what}: {expected:,} bytes of weights were expected and {found:,} found.", "Fetch the file again."
+        )
+
+
+def _foreign(file: Path, start: bytes, size: int) -> BrokenModel:
+    """What a file that is no safetensors file seems to be, and what to do about it."""
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        return BrokenModel(
+            f"{file} is a Python pickle (.ckpt, .pt or .bin). Opening one can run any program hidden in it, so it is "
+            "never opened here.",
+            "Get the .safetensors version, which nearly every model has; or convert it where you trust it.",
+        )
+    if start.startswith(b"version https://git-lfs"):
+        return BrokenModel(
+            f"{file} is a Git LFS pointer of {size} bytes, not the weights.", "Run “git lfs pull” in its repository."
+        )
+    if start.startswith(b"GGUF"):
+        return BrokenModel(f"{file} is a GGUF file.", "Use the model's .safetensors version.")
+    if start.lstrip()[:1] == b"<":
+        return BrokenModel(
+            f"{file} is a web page, not the weights: the download needed a login or a licence.",
+            "Sign in at the site, accept its terms and fetch it again.",
+        )
+    if size < 8:
+        return BrokenModel(f"{file} has {size} bytes: it is no safetensors file.", "Fetch it again.")
+    return BrokenModel(f"{file} is no safetensors file, or its head is damaged.", "Fetch the .safetensors file again.")
