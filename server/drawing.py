@@ -24,6 +24,9 @@ from server.store import Store
 
 logger = logging.getLogger(__name__)
 
+READY = b"ready"
+"""The first thing the process says: it can take a job. No message looks like this."""
+
 _wire = Wire(msgpack.packb, msgpack.unpackb)
 
 
@@ -70,6 +73,7 @@ class _Drawing:
                 importlib.import_module("engine.pipeline")  # seconds of torch, better now than in the first job
             except Exception:
                 logger.exception("the engine cannot be imported")  # the first job meets it again and tells its client
+        self._send_bytes(READY)
         while True:
             message = self._receive()
             if isinstance(message, Submit):
@@ -79,7 +83,7 @@ class _Drawing:
         """Draw one job and return its last message."""
         try:
             request = translate.to_request(submit, self._store)
-            with contextlib.closing(self._ready(request.model).generate(request)) as events:
+            with contextlib.closing(self._pipeline(request.model).generate(request)) as events:
                 for event in events:
                     message = translate.from_event(submit.job, event, self._store)
                     if isinstance(message, Done):
@@ -97,7 +101,7 @@ class _Drawing:
                 InternalError(f"The engine failed: {type(error).__name__}.", "The server's log has the details."),
             )
 
-    def _ready(self, model: str) -> Pipeline:
+    def _pipeline(self, model: str) -> Pipeline:
         if self._loaded is None or self._loaded[0] != model:
             self._loaded = None  # two sets of weights at once may not fit
             self._loaded = model, self._load(model)
@@ -111,8 +115,11 @@ class _Drawing:
         return False
 
     def _send(self, message: Message) -> None:
+        self._send_bytes(_wire.encode(message))
+
+    def _send_bytes(self, frame: bytes) -> None:
         try:
-            self._pipe.send_bytes(_wire.encode(message))
+            self._pipe.send_bytes(frame)
         except OSError:
             raise SystemExit from None  # the server has gone
 

@@ -25,7 +25,7 @@ from typing import Protocol
 import msgpack
 
 from server import translate
-from server.drawing import Load, load_pipeline, main
+from server.drawing import READY, Load, load_pipeline, main
 from server.protocol.errors import WorkerDied
 from server.protocol.messages import Cancel, Cancelled, Message, Submit
 from server.protocol.wire import Wire
@@ -80,7 +80,7 @@ class Worker:
         self._silence_seconds = silence_seconds
         self._cancel_seconds = cancel_seconds
         self._process: _Process | None = None
-        self._started = asyncio.Event()
+        self._ready = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
         self._stopping_job: str | None = None
 
@@ -99,12 +99,12 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """Of the process that is running, None between two."""
-        return self._process.pid if self._process and self._started.is_set() else None
+        """Of the process that can draw, None between two."""
+        return self._process.pid if self._process and self._ready.is_set() else None
 
     async def ready(self) -> None:
         """See `Executor.ready`."""
-        await self._started.wait()
+        await self._ready.wait()
 
     async def run(self, submit: Submit) -> AsyncIterator[Message]:
         """See `Executor.run`."""
@@ -154,12 +154,12 @@ class Worker:
             await asyncio.sleep(pause)
             born = time.monotonic()
             try:
-                self._process = await asyncio.to_thread(_Process, self._arguments, self._loop, self._started.clear)
+                self._process = await asyncio.to_thread(_Process, self._arguments, self._loop, self._ready)
             except Exception as error:
                 logger.exception("a worker could not be started")
                 ending = f"not started: {error}"
             else:
-                self._started.set()
+                self._process.listen()
                 await self._process.ended.wait()
                 ending = self._process.ending
             quick = time.monotonic() - born < _QUICK_DEATH
@@ -187,7 +187,7 @@ class _Process:
     Args:
         arguments: of `main`, after the pipe.
         loop: where messages go.
-        on_end: called in the loop once it has ended, before anybody else can notice.
+        ready: set in the loop once it can take a job, cleared once it has ended, before anybody else can notice.
 
     Attributes:
         messages: what it sent, then None once it has ended.
@@ -195,14 +195,12 @@ class _Process:
         job: what it was given to draw and has not ended.
     """
 
-    def __init__(
-        self, arguments: tuple[Path, Load], loop: asyncio.AbstractEventLoop, on_end: Callable[[], None]
-    ) -> None:
+    def __init__(self, arguments: tuple[Path, Load], loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
         self.messages: asyncio.Queue[Message | None] = asyncio.Queue()
         self.ended = asyncio.Event()
         self.job: str | None = None
         self._loop = loop
-        self._on_end = on_end
+        self._ready = ready
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process: SpawnProcess = context.Process(
@@ -210,6 +208,9 @@ class _Process:
         )
         self._process.start()
         theirs.close()  # or the end of the process would not be the end of the pipe
+
+    def listen(self) -> None:
+        """Begin to hear it; not before its owner knows it, or it could be ready for somebody else."""
         threading.Thread(target=self._listen, name="layerfusion-worker-pipe", daemon=True).start()
 
     @property
@@ -244,7 +245,11 @@ class _Process:
         """Carry messages to the loop, in a thread of its own: pipes cannot be awaited on Windows."""
         try:
             while self._pipe in pipes.wait([self._pipe, self._process.sentinel]):
-                message = _wire.decode(self._pipe.recv_bytes())
+                frame = self._pipe.recv_bytes()
+                if frame == READY:
+                    self._call(self._ready.set)
+                    continue
+                message = _wire.decode(frame)
                 assert isinstance(message, Message)
                 self._call(self._take, message)
         except (EOFError, OSError):
@@ -259,7 +264,7 @@ class _Process:
 
     def _end(self) -> None:
         self.job = None
-        self._on_end()
+        self._ready.clear()
         self.ended.set()
         self.messages.put_nowait(None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import closing
 from pathlib import Path
 
 from engine import formats
@@ -91,13 +92,14 @@ def run_prune(arguments: argparse.Namespace) -> None:
     lock = FolderLock(folder)
     try:
         defaults = ServerConfig(folder=folder)
-        kept = prune(
-            Records(database(folder)),
-            Store(layers(folder)),
-            max_seconds=defaults.job_seconds if arguments.days is None else arguments.days * _DAY,
-            max_bytes=defaults.store_bytes if arguments.gigabytes is None else int(arguments.gigabytes * 1e9),
-            upload_seconds=defaults.upload_seconds,
-        )
+        with closing(Records(database(folder))) as records:
+            kept = prune(
+                records,
+                Store(layers(folder)),
+                max_seconds=defaults.job_seconds if arguments.days is None else arguments.days * _DAY,
+                max_bytes=defaults.store_bytes if arguments.gigabytes is None else int(arguments.gigabytes * 1e9),
+                upload_seconds=defaults.upload_seconds,
+            )
     finally:
         lock.release()
     say(f"{kept.removed} jobs removed, {kept.jobs} kept, {kept.bytes / 1e6:.1f} MB")

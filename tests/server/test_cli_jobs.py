@@ -1,0 +1,162 @@
+"""`layerfusion jobs`: what is kept, shown, exported and forgotten."""
+
+import time
+
+import numpy as np
+import pytest
+
+import scripted
+from engine import formats
+from server.cli import main
+from server.config import database, layers
+from server.lock import FolderLock
+from server.protocol.messages import Done, Failed, Generated, LayerBegin, Started, Submit
+from server.records import Records
+from server.store import Store
+
+DAY = 24 * 3600.0
+
+
+def job_id(number):
+    return f"{number:08d}-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three jobs: a finished one, one that failed long ago, one that waits."""
+    folder = tmp_path / "jobs"
+    store = Store(layers(folder))
+    clock = [time.time() - 40 * DAY]
+    records = Records(database(folder), now=lambda: clock[0])
+    add(records, 2)
+    records.append(Started(job=job_id(2), seq=1))
+    records.append(Failed(job=job_id(2), seq=2, code="out_of_memory", message="Too large.", hint="Draw less."))
+    clock[0] = time.time() - DAY
+    add(records, 1)
+    records.append(Started(job=job_id(1), seq=1))
+    for index in (0, 1):
+        records.append(layer(job_id(1), index, store.put(scripted.bgra(1, index, 8))))
+    records.append(Done(job=job_id(1), seq=4, layers=2))
+    add(records, 3)
+    records.close()
+    return folder
+
+
+def add(records, number):
+    submit = Submit(
+        job=job_id(number),
+        width=64,
+        height=96,
+        background=Generated(prompt=f"beach {number}\x1b[31m"),
+        foregrounds=(Generated(prompt="an apple"),),
+        model="tiny",
+    )
+    records.add([submit], "a")
+
+
+def layer(job, index, digest):
+    return LayerBegin(
+        job=job,
+        seq=2 + index,
+        transfer=0,
+        index=index,
+        name=f"Layer {index}",
+        role="background" if index == 0 else "foreground",
+        x=0,
+        y=0,
+        width=8,
+        height=8,
+        blend="normal",
+        opacity=1.0,
+        visible=True,
+        bytes=256,
+        sha256=digest,
+    )
+
+
+def run(capsys, *arguments):
+    code = main(["jobs", *map(str, arguments)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_the_newest_are_listed_first(folder, capsys):
+    code, out, _ = run(capsys, "list", "--folder", folder)
+    lines = out.splitlines()
+    assert code == 0
+    assert [line.split()[0] for line in lines[:3]] == [job_id(3), job_id(1), job_id(2)]
+    assert [line.split()[1] for line in lines[:3]] == ["queued", "finished", "failed"]
+    assert "64x96  2 layers  an apple + beach 1" in lines[1]
+    assert lines[3:] == ["3 jobs"]
+    assert "\x1b" not in out
+    assert len(run(capsys, "list", "--folder", folder, "--newest", "1")[1].splitlines()) == 2
+
+
+def test_a_job_is_shown_by_the_beginning_of_its_id(folder, capsys):
+    code, out, _ = run(capsys, "show", "00000002", "--folder", folder)
+    assert code == 0
+    assert "failed: out_of_memory: Too large. Draw less." in out
+    assert "canvas     64x96 px, model tiny, seed 0" in out
+
+
+@pytest.mark.parametrize(("job", "words"), [("ffff", "There is no job “ffff”"), ("0000", "3 jobs begin with “0000”")])
+def test_a_job_that_is_not_one_is_said(folder, capsys, job, words):
+    code, _, err = run(capsys, "show", job, "--folder", folder)
+    assert (code, words in err) == (2, True)
+
+
+def test_a_finished_job_is_exported(folder, capsys, tmp_path):
+    out = tmp_path / "apple.psd"
+    assert run(capsys, "export", job_id(1), out, "--folder", folder)[0] == 0
+    stack = formats.load(out)
+    assert [np.array_equal(each.pixels, scripted.pixels(1, i, 8)) for i, each in enumerate(stack)] == [True, True]
+
+
+@pytest.mark.parametrize(("number", "words"), [(2, "is failed"), (3, "is queued")])
+def test_an_unfinished_job_is_not_exported(folder, capsys, tmp_path, number, words):
+    code, _, err = run(capsys, "export", job_id(number), tmp_path / "apple.psd", "--folder", folder)
+    assert (code, words in err) == (1, True)
+    assert not (tmp_path / "apple.psd").exists()
+
+
+def test_a_lost_layer_is_said(folder, capsys, tmp_path):
+    next(iter(layers(folder).glob("??/*"))).unlink()
+    code, _, err = run(capsys, "export", job_id(1), tmp_path / "apple.psd", "--folder", folder)
+    assert (code, "is gone" in err) == (1, True)
+
+
+def test_the_old_are_pruned_and_the_unfetched_of_this_week_are_not(folder, capsys):
+    code, out, _ = run(capsys, "prune", "--folder", folder)
+    assert (code, out) == (0, "1 jobs removed, 2 kept, 0.0 MB\n")
+    code, out, _ = run(capsys, "prune", "--folder", folder, "--days", "0", "--gigabytes", "0")
+    assert out == "0 jobs removed, 2 kept, 0.0 MB\n"
+    assert run(capsys, "export", job_id(1), folder / "apple.ora", "--folder", folder)[0] == 0
+
+
+def test_nothing_is_pruned_under_a_running_server(folder, capsys):
+    lock = FolderLock(folder)
+    code, _, err = run(capsys, "prune", "--folder", folder)
+    lock.release()
+    assert (code, "used by a running server" in err) == (1, True)
+
+
+def test_a_damaged_list_is_said(folder, capsys):
+    database(folder).write_bytes(b"x" * 5000)
+    for action in ("list", "prune"):
+        code, _, err = run(capsys, action, "--folder", folder)
+        assert (code, "Move that file away" in err) == (1, True)
+
+
+def test_where_no_server_ran_there_are_no_jobs(tmp_path, capsys):
+    for action in ("list", "prune"):
+        assert run(capsys, action, "--folder", tmp_path)[:2] == (0, "No jobs.\n")
+    assert run(capsys, "show", "00", "--folder", tmp_path)[0] == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("list", "--newest", "0"), ("prune", "--days", "-1"), ("prune", "--gigabytes", "many")]
+)
+def test_numbers_that_are_none_are_said(capsys, arguments):
+    code, _, err = run(capsys, *arguments)
+    assert (code, "is no number from" in err) == (2, True)

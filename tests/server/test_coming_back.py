@@ -1,0 +1,302 @@
+"""Jobs over the wire with a scripted engine: variants, replacing, fetching, exporting, and servers that start again."""
+
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine import formats
+from engine.errors import EngineError
+from running import SECONDS, Running
+from scripted import bgra, load, pixels
+from server.client import Layer, Refusal, new_job
+from server.errors import BrokenStore, StoreInUse
+from server.protocol import location
+from server.protocol.frames import Arrival, Chunk
+from server.protocol.messages import (
+    Ack,
+    Cancelled,
+    Done,
+    Export,
+    Failed,
+    Fetch,
+    FetchFailed,
+    FileBegin,
+    FileEnd,
+    Generated,
+    JobList,
+    ListJobs,
+    Progress,
+    Resubmit,
+    Submit,
+    Variant,
+)
+from server.records import Records
+
+
+@pytest.fixture(autouse=True)
+def runtime_file(monkeypatch, tmp_path):
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(location.VARIABLE, str(tmp_path_factory.mktemp("runtime") / "server.json"))
+        with Running(tmp_path_factory.mktemp("jobs"), load, cancel_seconds=0.5, silence_seconds=6) as running:
+            yield running
+
+
+def submit(script="layers=2", **values):
+    defaults = {
+        "job": new_job(),
+        "width": 64,
+        "height": 64,
+        "background": Generated(prompt="a beach"),
+        "foregrounds": (Generated(prompt="an apple"),),
+        "blended_prompt": script,
+        "model": "tiny",
+        "steps": 2,
+    }
+    return Submit(**{**defaults, **values})
+
+
+def draw(client, job):
+    """Submit and wait for the end: every event."""
+    client.submit(job)
+    return list(client.events(job.job))
+
+
+def layers(events):
+    return {event.begin.index: event.pixels for event in events if isinstance(event, Layer)}
+
+
+def receive(client, kind):
+    return client._next(lambda item: isinstance(item, kind))
+
+
+def receive_file(client):
+    """A file with its chunks, checked."""
+    wire, socket = client._wire, client._socket
+    begin = data = arrival = None
+    while True:
+        item = wire.decode(socket.recv(SECONDS))
+        if isinstance(item, FetchFailed):
+            return item, b""
+        if isinstance(item, FileBegin):
+            begin, data, arrival = item, bytearray(), Arrival(item.bytes, item.sha256)
+        elif isinstance(item, Chunk):
+            arrival.add(item)
+            data += item.data
+        elif isinstance(item, FileEnd):
+            arrival.finish()
+            return begin, bytes(data)
+
+
+def test_a_job_is_listed_fetched_and_acknowledged(server):
+    with server.client() as client:
+        job = submit("layers=3", seed=7)
+        *_, done = draw(client, job)
+        client._send(ListJobs(newest=1))
+        (summary,) = receive(client, JobList).jobs
+        assert (summary.job, summary.state, summary.layers, summary.fetched) == (job.job, "finished", 3, False)
+        assert summary.title == "an apple + a beach"
+        client._send(Fetch(job=job.job, index=1))
+        layer = receive(client, Layer)
+        assert (layer.begin.index, layer.pixels) == (1, bgra(7, 1, 8))
+        client._send(Ack(job=job.job, seq=done.seq))
+        client._send(ListJobs(newest=1))
+        assert receive(client, JobList).jobs[0].fetched
+
+
+@pytest.mark.parametrize("job", [new_job(), None], ids=["no such job", "no such layer"])
+def test_what_cannot_be_fetched_is_said(server, job):
+    with server.client() as client:
+        known = submit()
+        draw(client, known)
+        client._send(Fetch(job=job or known.job, index=99))
+        failed = receive(client, FetchFailed)
+        assert (failed.index, failed.code) == (99, "unknown_job" if job else "unknown_layer")
+
+
+def test_a_layer_that_is_gone_is_said_and_the_connection_goes_on(server):
+    with server.client() as client:
+        job = submit(seed=8)
+        draw(client, job)
+        lost = next(iter(layers(draw(client, submit(seed=9))).values()))
+        assert lost
+        for path in server.config.folder.glob("layers/??/*"):
+            if path.read_bytes() == bgra(8, 0, 8):
+                path.unlink()
+        client._send(Fetch(job=job.job, index=0))
+        assert receive(client, FetchFailed).code == "layer_lost"
+        client._send(Fetch(job=job.job, index=1))
+        assert receive(client, Layer).pixels == bgra(8, 1, 8)
+
+
+@pytest.mark.parametrize("form", ["psd", "ora", "png"])
+def test_a_finished_job_comes_as_a_file(server, form, tmp_path):
+    with server.client() as client:
+        job = submit("layers=2 side=16", seed=3)
+        draw(client, job)
+        client._send(Export(job=job.job, format=form))
+        begin, data = receive_file(client)
+    assert (begin.job, begin.format, begin.bytes) == (job.job, form, len(data))
+    if form == "png":
+        assert Image.open(io.BytesIO(data)).size == (64, 64)
+    else:
+        path = tmp_path / f"stack.{form}"
+        path.write_bytes(data)
+        stack = formats.load(path)
+        assert [np.array_equal(layer.pixels, pixels(3, i, 16)) for i, layer in enumerate(stack)] == [True, True]
+
+
+def test_an_unfinished_job_is_no_file(server):
+    with server.client() as client:
+        job = submit("huge")
+        *_, failed = draw(client, job)
+        assert failed.code == "out_of_memory"
+        client._send(Export(job=job.job, format="psd"))
+        refused, _ = receive_file(client)
+    assert (refused.code, refused.format) == ("not_finished", "psd")
+
+
+def test_variants_come_each_with_its_own_seed(server):
+    with server.client() as client:
+        ids = [new_job(), new_job()]
+        job = submit(seed=1, variants=tuple(Variant(job=other, seed=seed) for seed, other in enumerate(ids, 2)))
+        first = draw(client, job)
+        drawn = [layers(first), *(layers(client.events(other)) for other in ids)]
+    assert drawn == [{index: bgra(seed, index, 8) for index in (0, 1)} for seed in (1, 2, 3)]
+
+
+def test_the_newest_sketch_replaces_the_one_that_waits(server):
+    with server.client() as client:
+        jobs = [submit("seconds=0.1", steps=20)] + [submit(seed=seed, replaces="sketch") for seed in (1, 2)]
+        for job in jobs:
+            client.submit(job)
+        *_, replaced = client.events(jobs[1].job)
+        assert (type(replaced), replaced.replaced_by) == (Cancelled, jobs[2].job)
+        client.cancel(jobs[0].job)
+        assert layers(client.events(jobs[2].job)) == {index: bgra(2, index, 8) for index in (0, 1)}
+
+
+def test_a_job_that_does_not_stop_is_stopped(server):
+    with server.client() as client:
+        job = submit("hang=1", steps=3)
+        client.submit(job)
+        for event in client.events(job.job):
+            if isinstance(event, Progress) and event.step == 0:
+                client.cancel(job.job)
+        assert isinstance(event, Cancelled)
+        assert isinstance(draw(client, submit())[-1], Done)
+
+
+def test_a_job_that_hangs_is_ended_and_the_next_one_is_drawn(server):
+    with server.client() as client:
+        *_, failed = draw(client, submit("hang=1", width=96))
+        assert (failed.code, "made no step for 6 seconds" in failed.message) == ("worker_died", True)
+        assert isinstance(draw(client, submit())[-1], Done)
+
+
+def test_a_request_that_kills_twice_is_quarantined(server):
+    with server.client() as client:
+        codes = [draw(client, submit("die=1", seed=seed))[-1].code for seed in (1, 2)]
+        assert codes == ["worker_died", "quarantined"]
+        with pytest.raises(Refusal) as refused:
+            client.submit(submit("die=1", seed=3))
+        assert refused.value.code == "quarantined"
+        assert isinstance(draw(client, submit())[-1], Done)
+
+
+# ---- a server that starts again
+
+
+def test_a_stopped_server_finishes_records_and_goes_on_later(tmp_path):
+    running, waiting, drawn = submit("hang=1", steps=3), submit(seed=5), submit(seed=6)
+    with Running(tmp_path / "jobs", load, drain_seconds=0.1) as server, server.client() as client:
+        before = draw(client, drawn)
+        client.submit(running)
+        client.submit(waiting)
+        for event in client.events(running.job):
+            if isinstance(event, Progress):
+                server.stop()
+                break
+        *_, last = client.events(running.job)
+        assert (last.code, last.seq) == ("interrupted", 2)
+    with Running(tmp_path / "jobs", load) as server, server.client() as client:
+        client.resume(drawn.job)
+        assert layers(client.events(drawn.job)) == layers(before)
+        client.resume(running.job, after=1)
+        assert [(type(event), event.code) for event in client.events(running.job)] == [(Failed, "interrupted")]
+        client.resume(waiting.job)
+        assert layers(client.events(waiting.job)) == {index: bgra(5, index, 8) for index in (0, 1)}
+        again = Resubmit(job=new_job(), of=waiting.job)
+        client._send(again)
+        assert layers(client.events(again.job)) == {index: bgra(5, index, 8) for index in (0, 1)}
+
+
+def test_a_stopping_server_gives_the_running_job_a_moment(tmp_path):
+    job = submit("seconds=0.1", steps=5)
+    with Running(tmp_path / "jobs", load, drain_seconds=20) as server, server.client() as client:
+        client.submit(job)
+        for event in client.events(job.job):
+            if isinstance(event, Progress) and event.step == 1:
+                server.stop()
+        assert isinstance(event, Done)
+
+
+def test_a_disk_that_is_full_refuses_jobs_and_the_server_goes_on(tmp_path):
+    with Running(tmp_path / "jobs", load) as server, server.client() as client:
+        server.app._records._query("PRAGMA query_only = ON")
+        with pytest.raises(Refusal, match="cannot be written") as refused:
+            client.submit(submit())
+        assert refused.value.code == "unwritable_file"
+        server.app._records._query("PRAGMA query_only = OFF")
+        assert isinstance(draw(client, submit())[-1], Done)
+
+
+def test_a_store_that_nobody_empties_refuses_jobs(tmp_path):
+    with Running(tmp_path / "jobs", load, store_bytes=500) as server, server.client() as client:
+        job = submit()
+        *_, done = draw(client, job)
+        with pytest.raises(Refusal) as refused:
+            client.submit(submit())
+        assert refused.value.code == "store_full"
+        client._send(Ack(job=job.job, seq=done.seq))
+        deadline = time.monotonic() + SECONDS
+        while True:  # what was fetched makes room as soon as it is needed
+            try:
+                assert isinstance(draw(client, submit())[-1], Done)
+                break
+            except Refusal:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+
+
+def test_two_servers_do_not_share_a_folder(tmp_path, monkeypatch):
+    with Running(tmp_path / "jobs", load):
+        monkeypatch.setenv(location.VARIABLE, str(tmp_path / "other.json"))
+        with pytest.raises(StoreInUse, match="used by a running server"), Running(tmp_path / "jobs", load):
+            pass
+    Running(tmp_path / "jobs", load).__enter__().__exit__()
+
+
+def test_a_damaged_list_is_said_and_left_alone(tmp_path):
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    (folder / "jobs.sqlite").write_bytes(b"not a database" * 1000)
+    with pytest.raises(BrokenStore, match="Move that file away"), Running(folder, load):
+        pass
+    assert (folder / "jobs.sqlite").read_bytes() == b"not a database" * 1000
+    (folder / "jobs.sqlite").unlink()
+    Running(folder, load).__enter__().__exit__()
+    Records(folder / "jobs.sqlite", read_only=True).close()
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(EngineError, match="cannot write"), Running(tmp_path / "file" / "jobs", load):
+        pass
