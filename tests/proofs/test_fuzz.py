@@ -1,0 +1,55 @@
+"""The short form of `fuzz.py`, and that it would notice."""
+
+import pytest
+
+import fuzz
+from server.protocol.errors import BadFrame
+from server.session import Session
+
+
+@pytest.mark.timeout(400)
+def test_hostile_frames_are_refused_by_name_and_leave_nothing_behind(capsys):
+    outcomes = fuzz.prove(50_000, seed=1).outcomes
+    print(capsys.readouterr().out)
+    reached = {outcome.split(",")[0].split(":")[0] for outcome in outcomes}
+    assert {"bad_frame", "invalid_message", "unexpected_message", "unsupported_version", "bad_transfer"} <= reached
+    assert {"submit", "cancel", "resume", "upload", "keep", "ignored"} <= reached
+
+
+def test_an_error_that_escapes_is_noticed(monkeypatch, tmp_path):
+    def careless(self, chunk):
+        raise KeyError(chunk.transfer)
+
+    monkeypatch.setattr(Session, "_receive_chunk", careless)
+    with pytest.raises(fuzz.Broken, match="KeyError"):
+        fuzz.Attack(tmp_path, seed=1).run(1000)
+
+
+def test_a_wrong_close_code_is_noticed(monkeypatch, tmp_path):
+    monkeypatch.setattr("server.session.CLOSE_REFUSED", 1000)
+    with pytest.raises(fuzz.Broken, match="closed with 1000"):
+        fuzz.Attack(tmp_path, seed=1).run(1000)
+
+
+def test_a_refusal_without_a_reason_is_noticed(monkeypatch, tmp_path):
+    monkeypatch.setattr(BadFrame, "__init__", lambda self, *_: Exception.__init__(self))
+    monkeypatch.setattr(BadFrame, "message", "", raising=False)
+    monkeypatch.setattr(BadFrame, "hint", "", raising=False)
+    with pytest.raises(fuzz.Broken, match="closed without a word"):
+        fuzz.Attack(tmp_path, seed=1).run(1000)
+
+
+def test_memory_that_grows_is_noticed(monkeypatch):
+    if fuzz.resident() is None:
+        pytest.skip("this system does not say how much memory a process has")
+    kept = []
+    receive = Session.receive
+    monkeypatch.setattr(Session, "receive", lambda self, frame: kept.append(b"x" * 200_000) or receive(self, frame))
+    monkeypatch.setattr(fuzz, "WARM_UP", 100)
+    with pytest.raises(fuzz.Broken, match="memory grew"):
+        fuzz.prove(1000, seed=1)
+
+
+def test_the_same_seed_makes_the_same_frames():
+    one, two = (fuzz.random.Random(3) for _ in range(2))
+    assert [fuzz.frame(one) for _ in range(200)] == [fuzz.frame(two) for _ in range(200)]
