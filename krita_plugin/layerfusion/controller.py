@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from .images import Picture
 from .interfaces import Document, Documents, View, Wishes
 from .jobs import ArrivedLayer, PendingJob, Placement, Refusal
 from .link import Link, Offline, Online
-from .protocol.errors import ProtocolError
+from .memory import Memory
+from .protocol.errors import Interrupted, ProtocolError, ServerStopping
 from .protocol.messages import (
     Accepted,
+    Ack,
     Cancel,
     Cancelled,
     Done,
@@ -30,6 +32,7 @@ from .protocol.messages import (
     Preview,
     Progress,
     Queued,
+    Resubmit,
     Resume,
     Started,
     Submit,
@@ -45,15 +48,21 @@ class Controller:
         documents: Krita's.
         link: the connection.
         post: takes values from other threads and hands them to `receive` on this one.
+        memory: where jobs are remembered until their layers are in a document.
     """
 
-    def __init__(self, view: View, documents: Documents, link: Link, post: Callable[[object], None]) -> None:
+    def __init__(
+        self, view: View, documents: Documents, link: Link, post: Callable[[object], None], memory: Memory
+    ) -> None:
         self._view = view
         self._documents = documents
         self._link = link
         self._post = post
+        self._memory = memory
         self._welcome: Welcome | None = None
         self._job: PendingJob | None = None
+        self._left: dict[str, PendingJob] | None = None  # of a Krita that has ended; None before they were looked for
+        self._homeless: list[PendingJob] = []  # whose layers are here and whose document is not open
         self._starting = False
 
     # ---- intents -----------------------------------------------------------------------------------------------------
@@ -108,9 +117,10 @@ class Controller:
 
     def cancel(self) -> None:
         """Stop the job. What arrives of it after this moment is left alone."""
-        if self._job is not None:
-            self._link.send(Cancel(job=self._job.id))
-            self._end_job()
+        job = self._job
+        if job is not None:
+            self._link.send(Cancel(job=job.id))
+            self._finish(job, 0)
             self._view.say("Cancelled.")
 
     def export_psd(self, choose_path: Callable[[str], str]) -> None:
@@ -136,7 +146,6 @@ class Controller:
 
     def receive(self, event: object) -> None:
         """Take one event of the link or the launcher. Messages about a job that is no longer ours are ignored."""
-        job = self._job
         match event:
             case Online(welcome):
                 self._online(welcome)
@@ -144,19 +153,24 @@ class Controller:
                 self._offline(event)
             case launcher.ServerExited():
                 self._exited(event)
-            case _ if job is None or _job_of(event) != job.id:
-                return
+            case _:
+                job = self._find(_job_of(event))
+                if job is not None:
+                    self._receive_about(job, event)
+
+    def _receive_about(self, job: PendingJob, event: object) -> None:
+        match event:
             case Accepted():
                 job.accepted, job.notice = True, event.notice
-                self._show_position(event.position)
+                self._show_position(job, event.position)
             case Queued():
-                self._show_position(event.position)
+                self._show_position(job, event.position)
             case Started():
                 job.after = event.seq
-                self._view.show_job("Starting", 0, 0)
+                self._show(job, "Starting", 0, 0)
             case Progress():
-                self._show_progress(event)
-            case Preview():
+                self._show_progress(job, event)
+            case Preview() if job is self._job:
                 job.shows_whole = job.shows_whole or event.role == "blended"
                 if event.role == "blended" or not job.shows_whole:
                     self._view.show_preview(Picture(0, 0, event.width, event.height, event.pixels))
@@ -164,30 +178,52 @@ class Controller:
                 job.after = event.begin.seq
                 job.layers[event.begin.index] = event
             case Done():
-                self._job = None  # first, as Krita lets other events happen while it takes the layers
+                job.after = event.seq
+                self._let_go(job)  # first, as Krita lets other events happen while it takes the layers
                 try:
                     self._put_into_document(job, event.layers)
                 finally:
-                    self._view.show_idle()
+                    self._show_idle()
             case Failed():
-                self._end_job()
-                self._view.warn(event.message, event.hint)
+                self._failed(job, event)
             case Cancelled():
-                self._end_job()
+                self._finish(job, event.seq)
                 self._view.say("Cancelled.")
+
+    def _failed(self, job: PendingJob, event: Failed) -> None:
+        if event.code == ServerStopping.code:  # it is not taken now; it is sent again to the next server
+            job.accepted = False
+            self._show(job, "Waiting for the server", 0, 0)
+        elif event.code == Interrupted.code and not job.again:
+            self._draw_again(job)
+        else:
+            self._finish(job, event.seq)
+            self._view.warn(event.message, event.hint)
+
+    def _draw_again(self, job: PendingJob) -> None:
+        """The server stopped in the middle of the picture: have the new one draw it once more, from the beginning."""
+        old = job.id
+        self._let_go(job)
+        self._memory.forget(old)
+        job.submit = replace(job.submit, job=str(uuid.uuid4()))
+        job.again, job.accepted, job.after, job.layers = True, False, 0, {}
+        self._job = self._job or job
+        if self._job is not job:
+            self._left = {**(self._left or {}), job.id: job}
+        self._memory.save(job)
+        self._show(job, "The server stopped; drawing it again", 0, 0)
+        self._link.send(Resubmit(job=job.id, of=old))
 
     def _online(self, welcome: Welcome) -> None:
         self._welcome, self._starting = welcome, False
         self._view.show_server(welcome, "Ready")
-        job = self._job
-        if job is None:
-            return
-        if welcome.instance != job.instance:
-            self._lose_job()
-        elif job.accepted:
-            self._link.send(Resume(job=job.id, after=job.after))
-        else:
-            self._link.submit(job.submit, job.kept)
+        if self._left is None:
+            self._left = {job.id: job for job in self._memory.take_left()}
+        for job in [*self._left.values(), *([self._job] if self._job else [])]:
+            if job.accepted:
+                self._link.send(Resume(job=job.id, after=job.after))
+            else:
+                self._link.submit(job.submit, job.kept)
 
     def _offline(self, event: Offline) -> None:
         self._welcome = None
@@ -195,10 +231,7 @@ class Controller:
         if event.message and not self._starting:
             self._view.warn(event.message, event.hint)
         if self._job is not None:
-            if event.resumable:
-                self._view.show_job("Waiting for the server", 0, 0)
-            else:
-                self._lose_job()
+            self._view.show_job("Waiting for the server", 0, 0)
 
     def _exited(self, event: launcher.ServerExited) -> None:
         if self._starting:
@@ -212,10 +245,6 @@ class Controller:
     def _show_no_server(self) -> None:
         words = "Starting the server…" if self._starting else "No server is running"
         self._view.show_server(None, words, startable=not self._starting)
-
-    def _lose_job(self) -> None:
-        self._end_job()
-        self._view.warn("The server stopped while it was drawing.", "Start it and press the button again.")
 
     # ---- jobs --------------------------------------------------------------------------------------------------------
 
@@ -262,40 +291,78 @@ class Controller:
             title=f"{_shortened(foreground.prompt)} + {_shortened(wishes.background)}",
             record={**asdict(wishes), "foreground": foreground.prompt, "model": submit.model},
             kept=kept,
-            instance=welcome.instance,
             warning=warning,
         )
+        self._memory.save(self._job)
         self._view.show_job("Sending", 0, 0)
         self._link.submit(submit, kept)
 
-    def _end_job(self) -> None:
-        self._job = None
-        self._view.show_idle()
+    def _find(self, job_id: str | None) -> PendingJob | None:
+        if self._job is not None and self._job.id == job_id:
+            return self._job
+        return (self._left or {}).get(job_id or "")
+
+    def _let_go(self, job: PendingJob) -> None:
+        """Wait for no more messages about a job."""
+        if job is self._job:
+            self._job = None
+        elif self._left:
+            self._left.pop(job.id, None)
+
+    def _finish(self, job: PendingJob, seq: int) -> None:
+        """A job is over and nothing of it is to be kept, here or for us on the server."""
+        self._let_go(job)
+        self._memory.forget(job.id)
+        if seq:
+            self._link.send(Ack(job=job.id, seq=seq))
+        self._show_idle()
 
     def _put_into_document(self, job: PendingJob, announced: int) -> None:
-        document = self._documents.by_id(job.placement.document)
+        if len(job.layers) != announced or not job.kept_came_back():
+            self._finish(job, job.after)
+            self._view.warn("The server sent other layers than it announced; nothing was changed.", "Generate again.")
+            return
+        document = self._documents.find(job.placement, (job.submit.width, job.submit.height))
         if document is None:
+            self._homeless.append(job)
             self._view.warn(
                 f"“{job.placement.title}” was closed before its layers came.",
-                "Open it and generate again with the same seed: the picture will be the same.",
+                "Open it again and they are put into it; the server keeps them for a week at least.",
             )
-            return
-        if len(job.layers) != announced or not job.kept_came_back():
-            self._view.warn("The server sent other layers than it announced; nothing was changed.", "Generate again.")
             return
         with _Refusals(self._view):
             document.insert(job.placement, job.title, job.stack(), job.record)
             notes = [_sentence(note) for note in (job.warning, job.notice) if note]
             self._view.say(f"Drawn into “{document.name}”.", " ".join(notes))
+            self._finish(job, job.after)
+            return
+        self._finish(job, 0)  # not acknowledged: the server keeps the layers for a week at least
 
-    def _show_position(self, position: int) -> None:
-        self._view.show_job(f"Waiting for {position} before it" if position else "Next in line", 0, 0)
+    def document_shown(self) -> None:
+        """The artist looks at a document: perhaps one that layers wait for."""
+        homeless, self._homeless = self._homeless, []
+        for job in homeless:
+            if self._documents.find(job.placement, (job.submit.width, job.submit.height)) is None:
+                self._homeless.append(job)
+            else:
+                self._put_into_document(job, len(job.layers))
 
-    def _show_progress(self, progress: Progress) -> None:
+    def _show(self, job: PendingJob, words: str, step: int, total: int) -> None:
+        if job is self._job:
+            self._view.show_job(words, step, total)
+
+    def _show_idle(self) -> None:
+        if self._job is None:
+            self._view.show_idle()
+
+    def _show_position(self, job: PendingJob, position: int) -> None:
+        self._show(job, f"Waiting for {position} before it" if position else "Next in line", 0, 0)
+
+    def _show_progress(self, job: PendingJob, progress: Progress) -> None:
         words = f"{progress.stage[:1].upper()}{progress.stage[1:]} {progress.step} of {progress.total}"
         if progress.eta is not None and progress.eta >= 1:
             words += f" · {_duration(progress.eta)} left"
-        self._view.show_job(words, progress.step, progress.total)
+        self._show(job, words, progress.step, progress.total)
 
 
 class _Refusals:

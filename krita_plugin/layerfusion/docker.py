@@ -13,6 +13,7 @@ from .controller import Controller
 from .images import Picture
 from .interfaces import Wishes
 from .link import Link
+from .memory import Memory
 from .protocol.messages import Welcome
 from .qt import Mailbox, QtCore, QtGui, QtWidgets, guarded
 from .widgets import Fold, Notice, PreviewBox, PromptField, StateLine, die_icon
@@ -33,7 +34,7 @@ class Docker(DockWidget):
         mailbox = Mailbox(guarded(lambda event: self._controller.receive(event), self.warn))
         link = Link(mailbox.post)
         self._mailbox = mailbox
-        self._controller = Controller(self, document, link, mailbox.post)
+        self._controller = Controller(self, document, link, mailbox.post, Memory())
         Krita.instance().notifier().setActive(True)
         Krita.instance().notifier().applicationClosing.connect(guarded(lambda _: link.stop(), self.warn))
         self.destroyed.connect(lambda *_: link.stop())
@@ -43,7 +44,9 @@ class Docker(DockWidget):
         link.start()
 
     def canvasChanged(self, canvas: object) -> None:
-        """Krita requires this; the active document is asked for when a button is pressed."""
+        """Another document is shown, or none. While the docker is being made there is no controller yet."""
+        if canvas is not None and hasattr(self, "_controller"):
+            QtCore.QTimer.singleShot(0, guarded(lambda _: self._controller.document_shown(), self.warn))
 
     # ---- the controller's View ---------------------------------------------------------------------------------------
 

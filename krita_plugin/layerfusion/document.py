@@ -34,9 +34,15 @@ def active() -> Document | None:
     return None if document is None else Document(document)
 
 
-def by_id(identity: str) -> Document | None:
-    """The open document of that id, whether it is active or not; None once it was closed."""
-    return next((found for found in map(Document, Krita.instance().documents()) if found.id == identity), None)
+def find(placement: Placement, size: tuple[int, int]) -> Document | None:
+    """The open document a result goes into, whether it is active or not; None while it is closed.
+
+    A file that was closed and opened again has another id: it is known by its name and its size in pixels then.
+    """
+    documents = [Document(found) for found in Krita.instance().documents()]
+    same = [found for found in documents if found.id == placement.document]
+    alike = [found for found in documents if (found.file_name, found.size) == (placement.title, size)]
+    return next(iter((*same, *alike)), None)
 
 
 class Document:
@@ -58,6 +64,11 @@ class Document:
     def name(self) -> str:
         """As the artist knows it: the file's name, else the document's."""
         return Path(self._document.fileName()).name or self._document.name() or "Unnamed"
+
+    @property
+    def file_name(self) -> str | None:
+        """Without its folder; None if it was never saved."""
+        return Path(self._document.fileName()).name or None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .images import Picture
-from .protocol.messages import LayerBegin, Submit
+from .protocol.messages import Kept, LayerBegin, Submit
 
 
 class Refusal(Exception):
@@ -82,8 +82,8 @@ class PendingJob:
         title: the name of its group.
         record: what the document will remember about it: prompts, seed, steps and model.
         kept: the picture that is uploaded first and has to come back unchanged, None if there is none.
-        instance: the server instance it was sent to; jobs do not outlive it.
         warning: what the artist should know about the document.
+        again: it is drawn for the second time, as the server stopped during the first.
         accepted: the server has it.
         after: sequence number of the last event that came whole, for `Resume`.
         notice: what the server wants the artist to know about this job.
@@ -96,8 +96,8 @@ class PendingJob:
     title: str
     record: dict[str, Any]
     kept: Picture | None
-    instance: str
     warning: str
+    again: bool = False
     accepted: bool = False
     after: int = 0
     notice: str = ""
@@ -113,7 +113,6 @@ class PendingJob:
         return [self.layers[index] for index in sorted(self.layers)]
 
     def kept_came_back(self) -> bool:
-        """Whether the artist's own picture is among the layers, byte for byte (or none was sent)."""
-        return self.kept is None or any(
-            layer.begin.role == "foreground" and layer.picture == self.kept for layer in self.layers.values()
-        )
+        """Whether the artist's own pictures are among the layers, byte for byte."""
+        kept = {source.layer for source in self.submit.foregrounds if isinstance(source, Kept)}
+        return kept <= {layer.begin.sha256 for layer in self.layers.values() if layer.begin.role == "foreground"}

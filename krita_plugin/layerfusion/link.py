@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -79,6 +80,7 @@ class Link:
 
     def __init__(self, deliver: Callable[[object], None]) -> None:
         self._deliver = deliver
+        self._identity = str(uuid.uuid4())  # one line of jobs, however often the connection is lost
         self._stopping = threading.Event()
         self._connection: Connection | None = None
         self._told: Offline | None = None
@@ -161,7 +163,11 @@ class Link:
         return Offline(True, "The connection to the server was lost.", "It is tried again every second.")
 
     def _converse(self, connection: Connection) -> None:
-        connection.send(WIRE.encode(Hello(protocol=(MAJOR, MINOR), client="layerfusion-krita", version=VERSION)))
+        connection.send(
+            WIRE.encode(
+                Hello(protocol=(MAJOR, MINOR), client="layerfusion-krita", version=VERSION, identity=self._identity)
+            )
+        )
         welcome = WIRE.decode(connection.recv(timeout=10))
         if isinstance(welcome, Refused):
             raise ProtocolError(welcome.message, welcome.hint)

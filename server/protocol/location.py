@@ -96,7 +96,7 @@ def read() -> Runtime | None:
             runtime = Runtime.from_map(dict(json.load(file)))
     except (OSError, ValueError, TypeError, InvalidMessage):
         return None
-    return runtime if _is_running(runtime.pid) else None
+    return runtime if is_running(runtime.pid) else None
 
 
 def write(runtime: Runtime) -> None:
@@ -132,7 +132,7 @@ def is_secret(status: os.stat_result) -> bool:
     return status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     if sys.platform == "win32":
         return _is_running_on_windows(pid)
     if pid == 0:

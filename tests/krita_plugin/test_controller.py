@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 WIDTH, HEIGHT = 64, 48
+OLD = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d9ff"
 ROLES = [("background", "normal"), ("foreground", "normal"), ("shadow", "multiply")]
 
 
@@ -96,8 +97,24 @@ class FakeDocuments:
     def active(self):
         return self.document if self.open else None
 
-    def by_id(self, identity):
-        return self.document if self.open and identity == self.document.id else None
+    def find(self, placement, size):
+        found = self.open and (placement.document, size) == (self.document.id, self.document.size)
+        return self.document if found else None
+
+
+class FakeMemory:
+    def __init__(self):
+        self.saved, self.left = {}, []
+
+    def save(self, job):
+        self.saved[job.id] = job
+
+    def forget(self, job):
+        self.saved.pop(job, None)
+
+    def take_left(self):
+        left, self.left = self.left, []
+        return left
 
 
 @pytest.fixture
@@ -112,10 +129,16 @@ def desk(plugin):
     """A controller with all that is around it, and no server yet."""
     from layerfusion.controller import Controller
 
-    view, link, documents, posted = FakeView(), FakeLink(), FakeDocuments(FakeDocument()), []
-    controller = Controller(view, documents, link, posted.append)
+    view, link, documents, posted, memory = FakeView(), FakeLink(), FakeDocuments(FakeDocument()), [], FakeMemory()
+    controller = Controller(view, documents, link, posted.append, memory)
     return SimpleNamespace(
-        controller=controller, view=view, link=link, documents=documents, document=documents.document, posted=posted
+        controller=controller,
+        view=view,
+        link=link,
+        documents=documents,
+        document=documents.document,
+        posted=posted,
+        memory=memory,
     )
 
 
@@ -415,11 +438,14 @@ def test_messages_about_other_jobs_are_ignored(online, wire):
 # ---- the server comes and goes ---------------------------------------------------------------------------------------
 
 
-def test_a_server_that_is_gone_ends_the_job_in_words(online):
-    generate(online)
+def test_a_job_waits_for_a_server_that_is_gone(online, wire):
+    submit = generate(online)
+    online.controller.receive(wire.Accepted(job=submit.job, position=0))
     online.controller.receive(offline(resumable=False))
-    assert online.view.told[-1][1] == "The server stopped while it was drawing."
-    assert (online.view.online, online.view.startable, online.view.busy) == (False, True, False)
+    assert (online.view.online, online.view.startable, online.view.busy) == (False, True, True)
+    assert online.view.job == "Waiting for the server"
+    online.controller.receive(greeting(wire, instance="two"))
+    assert online.link.sent == [wire.Resume(job=submit.job, after=0)]
 
 
 def test_a_lost_connection_is_resumed_after_the_last_event(online, wire):
@@ -445,13 +471,112 @@ def test_a_job_the_server_may_not_have_is_sent_again(online, wire):
     assert not online.link.sent
 
 
-def test_a_server_that_was_started_anew_does_not_know_the_job(online, wire):
-    generate(online)
-    online.controller.receive(offline(resumable=True, message="The connection was lost.", hint=""))
+def test_a_server_that_does_not_know_the_job_says_so(online, wire):
+    submit = generate(online)
+    online.controller.receive(wire.Accepted(job=submit.job, position=0))
     online.controller.receive(greeting(wire, instance="two"))
-    assert online.view.told[-1][1] == "The server stopped while it was drawing."
+    online.controller.receive(
+        wire.Failed(job=submit.job, seq=0, code="unknown_job", message="There is no job.", hint="Submit it again.")
+    )
+    assert online.view.told[-1] == ("warn", "There is no job.", "Submit it again.")
     assert not online.view.busy
+    assert not online.memory.saved
+
+
+def interrupted(wire, job, seq):
+    return wire.Failed(job=job, seq=seq, code="interrupted", message="The server stopped.", hint="")
+
+
+def test_an_interrupted_job_is_drawn_again_once(online, wire):
+    old = generate(online)
+    online.controller.receive(wire.Accepted(job=old.job, position=0))
+    online.controller.receive(wire.Started(job=old.job, seq=1))
+    online.controller.receive(arrived(wire, old.job, 0, 2))
+    online.controller.receive(interrupted(wire, old.job, 3))
+    (again,) = online.link.sent
+    assert (type(again).__name__, again.of) == ("Resubmit", old.job)
+    assert online.view.busy
+    assert list(online.memory.saved) == [again.job]
+    online.controller.receive(wire.Accepted(job=again.job, position=0))
+    finish(online, wire, again.job)
+    assert len(online.document.inserted) == 1
+    assert len(online.document.inserted[0][2]) == len(ROLES)
+
+
+def test_a_job_that_is_interrupted_twice_is_not_drawn_a_third_time(online, wire):
+    old = generate(online)
+    online.controller.receive(interrupted(wire, old.job, 2))
+    (again,) = online.link.sent
+    online.controller.receive(interrupted(wire, again.job, 2))
+    assert online.view.told[-1][1] == "The server stopped."
+    assert online.link.sent[1:] == [wire.Ack(job=again.job, seq=2)]
+    assert not online.view.busy
+
+
+def test_a_job_that_a_stopping_server_does_not_take_is_sent_to_the_next(online, wire):
+    submit = generate(online)
+    online.controller.receive(wire.Failed(job=submit.job, seq=0, code="server_stopping", message="Stopping.", hint=""))
+    assert not online.view.told
+    online.controller.receive(offline(resumable=False))
+    online.controller.receive(greeting(wire, instance="two"))
+    assert [sent for sent, _ in online.link.submitted] == [submit, submit]
+
+
+def test_layers_are_acknowledged_once_they_are_in_the_document(online, wire):
+    job = generate(online).job
+    assert list(online.memory.saved) == [job]
+    finish(online, wire, job)
+    assert online.link.sent == [wire.Ack(job=job, seq=len(ROLES) + 2)]
+    assert not online.memory.saved
+
+
+def test_layers_whose_document_was_closed_wait_for_it(online, wire):
+    job = generate(online).job
+    online.documents.open = False
+    finish(online, wire, job)
+    assert "Open it again" in online.view.told[-1][2]
     assert not online.link.sent
+    assert list(online.memory.saved) == [job]
+    online.controller.document_shown()
+    assert not online.document.inserted
+    online.documents.open = True
+    online.controller.document_shown()
+    online.controller.document_shown()
+    assert len(online.document.inserted) == 1
+    assert online.link.sent == [wire.Ack(job=job, seq=len(ROLES) + 2)]
+    assert not online.memory.saved
+
+
+def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(desk, wire):
+    from layerfusion.jobs import PendingJob
+
+    left = PendingJob(
+        submit=wire.Submit(
+            job=OLD,
+            width=WIDTH,
+            height=HEIGHT,
+            background=wire.Generated(prompt="b"),
+            foregrounds=(wire.Generated(prompt="a"),),
+            model="tiny",
+        ),
+        placement=desk.document.placement(),
+        title="a + b",
+        record={},
+        kept=None,
+        warning="",
+        accepted=True,
+    )
+    desk.memory.left.append(left)
+    desk.controller.receive(greeting(wire))
+    assert desk.link.sent == [wire.Resume(job=OLD, after=0)]
+    submit = generate(desk)
+    finish(desk, wire, OLD)
+    assert [title for _, title, _, _ in desk.document.inserted] == ["a + b"]
+    assert desk.link.sent[1:] == [wire.Ack(job=OLD, seq=len(ROLES) + 2)]
+    assert desk.view.busy
+    finish(desk, wire, submit.job)
+    assert len(desk.document.inserted) == 2
+    assert not desk.view.busy
 
 
 def test_start_server_starts_it_once_and_tells_if_it_ends(desk, monkeypatch):

@@ -1,0 +1,96 @@
+"""Jobs under way, on disk: a picture that the server finishes after Krita has ended still finds its document.
+
+One small file a job, beside the file that says where the server is. A Krita that starts takes those of Kritas that have
+ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from .jobs import PendingJob, Placement
+from .protocol import location
+from .protocol.errors import ProtocolError
+from .protocol.messages import Submit
+
+logger = logging.getLogger(__name__)
+
+
+class Memory:
+    """The jobs of this Krita, and those that others left.
+
+    Args:
+        folder: where they are kept; None takes the place beside the server's file.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or location.path().parent / "krita-jobs"
+
+    def save(self, job: PendingJob) -> None:
+        """Remember a job. If the disk does not let us, it is drawn all the same."""
+        text = json.dumps(
+            {
+                "pid": os.getpid(),
+                "submit": job.submit.to_map(),
+                "placement": asdict(job.placement),
+                "title": job.title,
+                "record": job.record,
+                "warning": job.warning,
+                "again": job.again,
+            }
+        )
+        part = self._folder / f"{job.id}.part"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                file.write(text)
+            part.replace(self._file(job.id))
+        except OSError as error:
+            logger.warning("job %s is not remembered: %s", job.id, error)
+
+    def forget(self, job: str) -> None:
+        """The job needs no memory any more."""
+        with contextlib.suppress(OSError):
+            self._file(job).unlink()
+
+    def take_left(self) -> list[PendingJob]:
+        """The jobs of Kritas that have ended; this one's from now on. Files that make no sense are removed."""
+        jobs = []
+        for file in sorted(self._folder.glob("*.json")):
+            try:
+                values = json.loads(file.read_text(encoding="utf-8"))
+                if values["pid"] == os.getpid() or location.is_running(values["pid"]):
+                    continue
+                job = _job(values)
+                file.unlink()  # of two that start at once, one gets it
+            except OSError:
+                continue
+            except (ValueError, KeyError, TypeError, ProtocolError):
+                logger.warning("removed a job that cannot be read: %s", file)
+                self.forget(file.stem)
+                continue
+            self.save(job)
+            jobs.append(job)
+        return jobs
+
+    def _file(self, job: str) -> Path:
+        return self._folder / f"{job}.json"
+
+
+def _job(values: dict) -> PendingJob:
+    submit = Submit.from_map({name: value for name, value in values["submit"].items() if name != "type"})
+    return PendingJob(
+        submit=submit,
+        placement=Placement(**values["placement"]),
+        title=str(values["title"]),
+        record=dict(values["record"]),
+        kept=None,
+        warning=str(values["warning"]),
+        again=bool(values["again"]),
+        accepted=True,
+    )

@@ -1,0 +1,93 @@
+"""Jobs on disk: what one Krita remembers, another takes once the first has ended."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
+
+
+@pytest.fixture
+def memory(plugin, tmp_path):
+    from layerfusion.memory import Memory
+
+    return Memory(tmp_path / "jobs")
+
+
+@pytest.fixture
+def job(plugin):
+    from layerfusion.jobs import PendingJob, Placement
+    from layerfusion.protocol.messages import Generated, Kept, Submit
+
+    return PendingJob(
+        submit=Submit(
+            job=JOB,
+            width=64,
+            height=64,
+            background=Generated(prompt="a beach"),
+            foregrounds=(Kept(layer="ab" * 32, width=1, height=1, name="Apple 😀", prompt="an apple"),),
+            model="tiny",
+        ),
+        placement=Placement("{doc}", "Sketch.kra", "{root}", None),
+        title="an apple + a beach",
+        record={"seed": 5, "steps": None},
+        kept=None,
+        warning="note",
+    )
+
+
+def of_an_ended_krita(tmp_path):
+    """As if the file were by a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    (file,) = (tmp_path / "jobs").glob("*.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "pid": ended.pid}))
+    return file
+
+
+def test_a_job_is_taken_once_its_krita_has_ended(memory, job, tmp_path):
+    memory.save(job)
+    assert memory.take_left() == []
+    file = of_an_ended_krita(tmp_path)
+    (left,) = memory.take_left()
+    assert (left.submit, left.placement, left.title) == (job.submit, job.placement, job.title)
+    assert (left.record, left.warning, left.accepted) == (job.record, "note", True)
+    assert json.loads(file.read_text())["pid"] == os.getpid()
+    assert memory.take_left() == []
+
+
+def test_what_is_forgotten_is_gone(memory, job, tmp_path):
+    memory.save(job)
+    memory.forget(JOB)
+    memory.forget(JOB)
+    assert list((tmp_path / "jobs").iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"pid": 1}', '{"pid": null, "submit": {}}'])
+def test_a_file_that_makes_no_sense_is_removed(memory, job, tmp_path, text):
+    memory.save(job)
+    file = of_an_ended_krita(tmp_path)
+    values = json.loads(file.read_text())
+    file.write_text(json.dumps({**values, "submit": {}}) if "submit" in text else text.replace("1", str(values["pid"])))
+    assert memory.take_left() == []
+    assert not file.exists()
+
+
+def test_a_disk_that_takes_nothing_is_no_reason_to_fail(plugin, job, tmp_path):
+    from layerfusion.memory import Memory
+
+    (tmp_path / "file").touch()
+    memory = Memory(tmp_path / "file" / "jobs")
+    memory.save(job)
+    assert memory.take_left() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes; the folder is the user's own")
+def test_only_the_owner_can_read_the_prompts(memory, job, tmp_path):
+    memory.save(job)
+    (file,) = (tmp_path / "jobs").glob("*.json")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
