@@ -155,7 +155,9 @@ class App:
         )
         stack.callback(self._scheduler.close)
         await self._scheduler.recover()
-        self._jobs = Jobs(self._scheduler, self._records, self._store, asyncio.Lock())
+        self._jobs = Jobs(
+            self._scheduler, self._records, self._store, exporting=asyncio.Lock(), checking=asyncio.Lock()
+        )
 
     async def _listen(self) -> Server:
         port = DEFAULT_PORT if self._config.port is None else self._config.port

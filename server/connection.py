@@ -127,6 +127,12 @@ class Connection:
                 await self._outbox.emptied()
         await self._socket.close(code)
 
+    async def _discard(self) -> None:
+        """Read on without looking, or the client's own goodbye would wait behind what it sent before."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self._socket.recv()
+
     # ---- carrying out what the session says
 
     async def _take(self, frame: bytes | str) -> None:
@@ -138,7 +144,7 @@ class Connection:
             case Send(message):
                 self._outbox.put(message)
             case Close(code):
-                await self._close(code)
+                await asyncio.gather(self._close(code), self._discard())
             case Submit() | Resubmit() | Cancel() | Resume() | Ack() | ListJobs() | Fetch() | Export():
                 await self._desk.serve(effect)
             case Upload() | Keep() | Commit():

@@ -46,12 +46,14 @@ class Jobs:
         records: all of them.
         store: their layers.
         exporting: held while a file is made: one at a time is enough for a machine that also draws.
+        checking: held while a request is looked at, for its kept layers are in memory that long.
     """
 
     scheduler: Scheduler
     records: Records
     store: Store
     exporting: asyncio.Lock
+    checking: asyncio.Lock
 
 
 class Desk:
@@ -110,7 +112,8 @@ class Desk:
         known = await self._scheduler.known(submit)
         if known is not None:
             return known
-        await asyncio.to_thread(translate.to_request, submit, self._jobs.store)  # refuses what cannot be drawn
+        async with self._jobs.checking:
+            await asyncio.to_thread(translate.to_request, submit, self._jobs.store)  # refuses what cannot be drawn
         return await self._scheduler.submit(self._client(), submit)
 
     def _follow(self, *jobs: Job, after: int = 0) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from engine import events
-from engine.errors import EngineError, InvalidLayer
+from engine.errors import EngineError, InvalidLayer, InvalidRequest
 from engine.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Size
 from engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
 from engine.models.registry import available_models, find_model
@@ -51,8 +51,15 @@ def to_request(submit: messages.Submit, store: Store) -> GenerationRequest:
         guidance_rescale=submit.guidance_rescale,
         sampler=submit.sampler,
         harmony=HarmonySettings(mode=submit.harmony),
-        model=find_model(submit.model).name,
+        model=_check_sampler(submit, find_model(submit.model)),
     )
+
+
+def _check_sampler(submit: messages.Submit, spec: ModelSpec) -> str:
+    """The model's name, if it knows the sampler: the artist hears of a wrong one now, not after the queue."""
+    if submit.sampler is not None and submit.sampler not in spec.samplers:
+        raise InvalidRequest(f"The sampler is “{submit.sampler}”.", f"Choose one of: {', '.join(spec.samplers)}.")
+    return spec.name
 
 
 def _to_source(source: messages.Source, store: Store) -> Source:

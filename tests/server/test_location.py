@@ -125,3 +125,18 @@ def test_where_it_lies(monkeypatch, platform, variables, expected):
 
 def test_the_token_is_not_printed():
     assert "secret-token" not in repr(RUNTIME)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes; the folder is the user's own")
+@pytest.mark.parametrize("mode", [0o644, 0o620, 0o602, 0o604])
+def test_a_file_that_others_can_read_or_write_is_not_trusted(file, mode):
+    location.write(RUNTIME)
+    file.chmod(mode)
+    assert location.read() is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no owners in this sense")
+def test_a_file_of_another_user_is_not_trusted(file, monkeypatch):
+    location.write(RUNTIME)
+    monkeypatch.setattr(os, "getuid", lambda: file.stat().st_uid + 1)
+    assert location.read() is None

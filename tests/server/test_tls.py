@@ -1,0 +1,192 @@
+"""Other machines: only encrypted, only by this server's own addresses and names, only with its certificate."""
+
+import contextlib
+import http.client
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+import scripted
+from engine.errors import InvalidRequest
+from running import SECONDS, Running
+from server import tls
+from server.cli import main
+from server.client import Client
+from server.protocol import location
+
+CERT = Path(__file__).parent / "tls" / "cert.pem"
+KEY = Path(__file__).parent / "tls" / "key.pem"
+OTHER = """
+import sys
+from pathlib import Path
+from server.tls import server_context
+server_context(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(location.VARIABLE, str(tmp_path_factory.mktemp("runtime") / "server.json"))
+        encrypted = {"tls_cert": CERT, "tls_key": KEY}
+        folder = tmp_path_factory.mktemp("layers")
+        with Running(folder, scripted.load, host="0.0.0.0", names=("gpu.test",), **encrypted) as running:
+            yield running
+
+
+def status(server, host):
+    """The answer to a plain request over TLS that asks for `host`."""
+    port = urlsplit(server.runtime.url).port
+    with contextlib.closing(
+        http.client.HTTPSConnection("127.0.0.1", port, timeout=SECONDS, context=server.runtime.tls())
+    ) as request:
+        request.request("GET", "/", headers={**server.headers, "Host": host.format(port=port)})
+        return request.getresponse().status
+
+
+def test_clients_of_this_machine_find_it_and_trust_this_very_certificate(server):
+    assert server.runtime.url.startswith("wss://127.0.0.1:")
+    runtime = location.read()
+    assert runtime == server.runtime
+    assert runtime.certificate == tls.certificate(CERT)
+    with Client.connect(runtime, timeout=SECONDS) as client:
+        assert client.welcome.models
+        assert client._socket.socket.version() in ("TLSv1.2", "TLSv1.3")
+
+
+def test_another_certificate_is_not_trusted(server):
+    stranger = replace(server.runtime, certificate="")  # only what the system trusts
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Client.connect(stranger, timeout=SECONDS)
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_old_encryption_is_refused(server):
+    context = server.runtime.tls()
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    address = ("127.0.0.1", urlsplit(server.runtime.url).port)
+    with socket.create_connection(address, SECONDS) as raw, pytest.raises(ssl.SSLError):
+        context.wrap_socket(raw)
+
+
+def test_who_does_not_encrypt_learns_nothing(server):
+    with socket.create_connection(("127.0.0.1", urlsplit(server.runtime.url).port), SECONDS) as raw:
+        raw.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.runtime.token}\r\n\r\n".encode())
+        with contextlib.suppress(ConnectionResetError):
+            assert b"layerfusion" not in raw.recv(1000)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1:{port}", 200),
+        ("localhost:{port}", 200),
+        ("gpu.test:{port}", 200),
+        ("GPU.test:{port}", 200),
+        ("gpu.test", 421),
+        ("gpu.test.evil.example:{port}", 421),
+        ("evil.example:{port}", 421),
+        ("192.0.2.7:{port}", 421),
+        ("0.0.0.0:{port}", 421),
+    ],
+)
+def test_it_answers_to_its_own_addresses_and_names(server, host, expected):
+    assert status(server, host) == expected
+
+
+def test_a_token_is_needed_here_as_well(server):
+    port = urlsplit(server.runtime.url).port
+    with contextlib.closing(
+        http.client.HTTPSConnection("127.0.0.1", port, timeout=SECONDS, context=server.runtime.tls())
+    ) as request:
+        request.request("GET", "/")
+        assert request.getresponse().status == 401
+
+
+@pytest.mark.parametrize("missing", ["cert", "key"])
+def test_files_that_are_not_there_are_named(tmp_path, missing):
+    cert, key = (tmp_path / "none.pem", KEY) if missing == "cert" else (CERT, tmp_path / "none.pem")
+    with pytest.raises(InvalidRequest, match=r"none\.pem.*cannot be used \(No such file"):
+        tls.server_context(cert, key)
+
+
+def test_files_that_do_not_belong_together_are_named(tmp_path):
+    (tmp_path / "text.pem").write_text("hello")
+    for cert, key in ((tmp_path / "text.pem", KEY), (CERT, tmp_path / "text.pem"), (CERT, None)):
+        with pytest.raises(InvalidRequest, match="cannot be used"):
+            tls.server_context(cert, key)
+
+
+def test_a_certificate_and_its_key_may_be_one_file(tmp_path):
+    both = tmp_path / "both.pem"
+    both.write_text(KEY.read_text() + CERT.read_text())
+    tls.server_context(both, None)
+    assert tls.certificate(both) == tls.certificate(CERT)
+    assert "PRIVATE" not in tls.certificate(both)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the locked key")
+def test_a_key_with_a_password_is_refused_and_nobody_is_asked(tmp_path):
+    locked = tmp_path / "locked.pem"
+    lock = ["openssl", "pkey", "-in", KEY, "-aes256", "-passout", "pass:secret", "-out", locked]
+    subprocess.run(lock, check=True, timeout=SECONDS)
+    ended = subprocess.run(
+        [sys.executable, "-c", OTHER, str(CERT), str(locked)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert "the key has a password" in ended.stderr
+
+
+def serve(capsys, folder, *arguments):
+    """Run the command; its exit code, and what it said on both streams."""
+    code = main(["serve", "--port", "0", "--folder", str(folder / "layers"), *arguments])
+    assert not (folder / "layers").exists(), "nothing was begun"
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--host", "0.0.0.0"], 2, "can be reached from other machines, and the connection is not encrypted"),
+        (["--host", "example.com"], 2, "no address to listen on"),
+        (["--tls-cert", "none.pem"], 1, "The certificate none.pem"),
+        (["--tls-key", str(KEY)], 2, "--tls-key without a certificate"),
+    ],
+)
+def test_the_command_refuses_in_one_sentence(tmp_path, monkeypatch, capsys, arguments, code, said):
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
+    ended, out, err = serve(capsys, tmp_path, *arguments)
+    assert (ended, out) == (code, "")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+@pytest.mark.parametrize(
+    ("content", "mode", "said"),
+    [
+        ("x" * 40, 0o644, "can be read by other users"),
+        ("short", 0o600, "The token has 5 characters"),
+        ("", 0o600, "The token has 0 characters"),
+        ("é" * 40, 0o600, "it is not plain text"),
+    ],
+)
+def test_a_token_that_is_no_secret_is_refused(tmp_path, capsys, content, mode, said):
+    token = tmp_path / "token"
+    token.write_text(content, encoding="utf-8")
+    token.chmod(mode)
+    code, out, err = serve(capsys, tmp_path, "--token-file", str(token))
+    assert (code, out) == (2, "")
+    assert said in err
+    assert not content or content not in err
