@@ -30,12 +30,15 @@ from engine.layerfusion.masks import hard_mask, resample, soft_mask
 from engine.layerfusion.priors import minmax, structure_prior
 from engine.layerfusion.streams import Streams
 from engine.layers import BlendMode, Layer, LayerStack, Role
+from engine.models.devices import best_device
 from engine.models.loading import ModelBundle, load_model
+from engine.models.memory import Job, MemoryPolicy
 from engine.models.spec import ModelSpec
 from engine.previews import preview
 from engine.request import FusionSettings, GenerationRequest, Kept
 from engine.resampling import to_canvas, to_working
-from engine.transparency.codec import decode_rgb, decode_rgba, encode_over_grey, encode_rgba
+from engine.transparency.codec import decode_foreground, decode_rgb, encode_over_grey, encode_rgba
+from engine.upscaling import foreground_to_canvas
 
 ANCHOR_UNTIL = 0.6
 """The blended stream is held to a kept foreground's solid inside while t > 0.6 T (our choice): under zero-terminal-SNR
@@ -50,13 +53,23 @@ class LayerFusionPipeline:
 
     Args:
         spec: which model.
-        device: None takes the CPU.
+        device: where it computes; None takes the best there is.
+        memory: how much of the model is on the device at a time; None takes the fastest way that fits, for each job
+            anew.
+        bundle: the model, if it is loaded already.
     """
 
-    def __init__(self, spec: ModelSpec, device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        device: torch.device | None = None,
+        memory: MemoryPolicy | None = None,
+        bundle: ModelBundle | None = None,
+    ) -> None:
         self.spec = spec
         self._device = device
-        self._bundle: ModelBundle | None = None
+        self._memory = memory
+        self._bundle = bundle
 
     @torch.inference_mode()
     def generate(self, request: GenerationRequest, record: MaskRecord | None = None) -> Generator[Event, None, None]:
@@ -73,16 +86,21 @@ class LayerFusionPipeline:
         Raises:
             InvalidRequest: a value this model cannot work with.
             BrokenModel: the weights cannot be read.
-            OutOfMemory: the picture does not fit into memory.
+            OutOfMemory: the picture does not fit into memory, not even with the thriftiest policy.
         """
         try:
             if self._bundle is None:
                 yield Progress(stage="loading the model", step=0, total=1)
-                self._bundle = load_model(self.spec, device=self._device)
-            yield from _Job(self._bundle, request, record).run()
-        except torch.OutOfMemoryError as error:
+                self._bundle = load_model(self.spec, device=self._device or best_device())
+            job = _Job(self._bundle, request, record)
+            self._bundle.memory.begin(job.size, self._memory)
+            for event in job.run():
+                for notice in self._bundle.memory.notices():
+                    yield Progress(stage=notice, step=0, total=1)
+                yield event
+        except (torch.OutOfMemoryError, MemoryError) as error:
             raise OutOfMemory(
-                f"{request.size} with {len(request.foregrounds)} foregrounds does not fit into the GPU's memory.",
+                f"{request.size} with {len(request.foregrounds)} foregrounds does not fit into memory.",
                 "Close other programs that use it, or ask for fewer foregrounds.",
             ) from error
 
@@ -116,6 +134,11 @@ class _Job:
         self._framing = working_size(request.size, stride=spec.stride, native_area=spec.native_area)
         self._sampler = Sampler(bundle, self._choices.sampler, self._choices.steps)
         self._kept = {i: source for i, source in enumerate(request.foregrounds) if isinstance(source, Kept)}
+
+    @property
+    def size(self) -> Job:
+        """What the job asks of memory."""
+        return Job(rows=self._streams.count, pixels=self._framing.working.area)
 
     @property
     def _latent_grid(self) -> tuple[int, int]:
@@ -281,7 +304,8 @@ class _Job:
         """Drawn, with colour bled under its edge; or kept, untouched."""
         if index in self._kept:
             return self._kept[index].layer
-        pixels = bleed(to_canvas(decode_rgba(self._bundle, latents[index : index + 1]), self._framing))
+        drawn, before_grey = decode_foreground(self._bundle, latents[index : index + 1])
+        pixels = bleed(foreground_to_canvas(drawn, before_grey, self._framing))
         name = "Foreground" if self._streams.foregrounds == 1 else f"Foreground {index + 1}"
         return Layer(name=name, role=Role.FOREGROUND, pixels=pixels)
 

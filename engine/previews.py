@@ -27,4 +27,4 @@ def preview(bundle: ModelBundle, latents: Tensor, *, transparent: bool) -> Pixel
         shrink = limit / max(height, width)
         size = tuple(max(1, round(side * shrink / stride)) * stride for side in (height, width))
         latents = F.interpolate(latents, size, mode="area")
-    return decode_rgba(bundle, latents) if transparent else decode_rgb(bundle, latents)
+    return decode_rgba(bundle, latents, views=1) if transparent else decode_rgb(bundle, latents)

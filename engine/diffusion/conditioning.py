@@ -10,6 +10,7 @@ from torch import Tensor
 
 from engine.geometry import Size
 from engine.models.loading import ModelBundle
+from engine.models.memory import Component
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ def encode_prompts(bundle: ModelBundle, prompts: Sequence[str], *, negative: boo
     Args:
         negative: rows of empty prompts become zeros where the model was trained so.
     """
+    return bundle.memory.run(lambda: _encode(bundle, prompts, negative), Component.TEXT)
+
+
+def _encode(bundle: ModelBundle, prompts: Sequence[str], negative: bool) -> Conditioning:
     hidden, pooled, ends = [], None, None
     for tokenizer, encoder in zip(bundle.tokenizers, bundle.text_encoders, strict=True):
         tokens = tokenizer(

@@ -13,6 +13,7 @@ from engine.diffusion.guidance import guide
 from engine.diffusion.sampling import Sampler, coupling_step
 from engine.layerfusion.coupling import Coupling, Pass
 from engine.models.loading import ModelBundle
+from engine.models.memory import Component
 
 
 @dataclass(frozen=True)
@@ -111,13 +112,16 @@ def denoise(
 def _forward(
     bundle: ModelBundle, rows: Tensor, timestep: Tensor, conditioning: Conditioning, time_ids: Tensor
 ) -> Tensor:
-    return bundle.unet(
-        rows.to(bundle.dtype),
-        timestep.to(bundle.device),
-        encoder_hidden_states=conditioning.embeddings,
-        added_cond_kwargs={"text_embeds": conditioning.pooled, "time_ids": time_ids.expand(len(rows), -1)},
-        return_dict=False,
-    )[0].to(rows.dtype)
+    def predict() -> Tensor:
+        return bundle.unet(
+            rows.to(bundle.dtype),
+            timestep.to(bundle.device),
+            encoder_hidden_states=conditioning.embeddings,
+            added_cond_kwargs={"text_embeds": conditioning.pooled, "time_ids": time_ids.expand(len(rows), -1)},
+            return_dict=False,
+        )[0].to(rows.dtype)
+
+    return bundle.memory.run(predict, Component.UNET)
 
 
 def _stack(negative: Conditioning, positive: Conditioning) -> Conditioning:

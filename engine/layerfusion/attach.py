@@ -37,8 +37,14 @@ def attached(unet: UNet2DConditionModel, coupling: Coupling, deltas: Deltas) -> 
         f"{name}.processor": FusionProcessor(name.rsplit(".", 1)[0], deltas.get(name, {}), name in last, coupling)
         for name in attention_modules(unet)
     }
+    hooks = (
+        unet.register_forward_pre_hook(lambda *_: coupling.enter()),
+        unet.register_forward_hook(lambda *_: coupling.leave()),
+    )
     try:
         unet.set_attn_processor(ours)
         yield
     finally:
         unet.set_attn_processor(own)
+        for hook in hooks:
+            hook.remove()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,12 +66,28 @@ class Coupling:
     _measured: list[Tensor] = field(default_factory=list)
     _measured_grid: Grid = (1, 1)
     _backgrounds: dict[Grid, Tensor] = field(default_factory=dict)
+    _before: dict[str, Any] | None = None
 
     def begin(self, running: Pass) -> None:
         """Call before every forward."""
         self.running = running
         self._measured.clear()
         self._backgrounds.clear()
+
+    def enter(self) -> None:
+        """A forward starts. If the last one was cut short, for want of memory, what it wrote down is forgotten."""
+        if self._before is not None:
+            for name, value in self._before.items():
+                setattr(self, name, value)
+        self._before = {
+            name: value.copy() if isinstance(value, (dict, list)) else value
+            for name, value in vars(self).items()
+            if name != "_before"
+        }
+
+    def leave(self) -> None:
+        """A forward is done."""
+        self._before = None
 
     def note_structure(self, participation: Tensor, grid: Grid) -> None:
         """One of the structure layers has measured (K, N) participation ratios; the layers' mean is the prior."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.models.loading import ModelBundle
+from engine.models.memory import Component
 
 
 def to_latents(bundle: ModelBundle, rgb: Tensor) -> Tensor:
@@ -21,14 +22,30 @@ def posterior(bundle: ModelBundle, rgb: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         rgb: (B, 3, H, W), -1..1.
     """
-    (distribution,) = bundle.vae.encode(rgb.to(bundle.device, bundle.vae.dtype), return_dict=False)
-    return distribution.mean, distribution.std
+
+    def encode() -> tuple[Tensor, Tensor]:
+        (distribution,) = bundle.vae.encode(rgb.to(bundle.device, bundle.vae.dtype), return_dict=False)
+        return distribution.mean, distribution.std
+
+    return bundle.memory.run(encode, Component.VAE)
 
 
 def to_rgb(bundle: ModelBundle, latents: Tensor) -> Tensor:
-    """Decode the UNet's latents (B, 4, h, w) to (B, 3, H, W), clipped to -1..1."""
-    (rgb,) = bundle.vae.decode(to_vae(bundle, latents).to(bundle.vae.dtype), return_dict=False)  # type: ignore[arg-type]
-    return rgb.clamp(-1, 1)
+    """Decode the UNet's latents (B, 4, h, w) to (B, 3, H, W), clipped to -1..1.
+
+    A VAE that leaves the range of half precision on the way, as SDXL's does in float16, computes in float32 from then
+    on.
+    """
+
+    def decode() -> Tensor:
+        (rgb,) = bundle.vae.decode(to_vae(bundle, latents).to(bundle.vae.dtype), return_dict=False)  # type: ignore[arg-type]
+        return rgb.clamp(-1, 1)
+
+    rgb = bundle.memory.run(decode, Component.VAE)
+    if bundle.vae.dtype != torch.float32 and not torch.isfinite(rgb).all():
+        bundle.vae.to(torch.float32)
+        rgb = bundle.memory.run(decode, Component.VAE)
+    return rgb
 
 
 def from_vae(bundle: ModelBundle, latents: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from engine.models.checkpoints import CONFIGS, open_checkpoint, read_vae
+from engine.models.devices import vae_precision
+from engine.models.memory import Component, Memory
 from engine.models.spec import ModelSpec, TransparencySpec, located
 from engine.models.weights import fill, read_state
 from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
@@ -32,6 +34,8 @@ class ModelBundle:
         zeros_for_empty_prompt: whether an empty negative prompt means all-zero embeddings.
         deltas: added on the foreground rows.
         encoder, decoder: RGBA <-> latents.
+        memory: where the networks are, and what is done when they do not fit. Whoever computes with one lets it be
+            brought by `memory.run`.
         device, dtype: where the UNet computes, and in what.
     """
 
@@ -45,13 +49,36 @@ class ModelBundle:
     deltas: Deltas
     encoder: CompactTransparentEncoder | LayerDiffuseEncoder
     decoder: CompactTransparentDecoder | LayerDiffuseDecoder
+    memory: Memory
     device: torch.device
     dtype: torch.dtype
 
     @property
     def latent_factor(self) -> int:
         """Pixels per latent, a side."""
-        return 2 ** (len(self.vae.config["block_out_channels"]) - 1)
+        return _latent_factor(self.vae)
+
+
+def assemble(**parts: Any) -> ModelBundle:
+    """A bundle of its parts, all but `memory`; the networks may lie in main memory and are brought when needed."""
+    memory = Memory(
+        {
+            Component.TEXT: parts["text_encoders"],
+            Component.UNET: (parts["unet"],),
+            Component.VAE: (parts["vae"],),
+            Component.ENCODER: (parts["encoder"],),
+            Component.DECODER: (parts["decoder"],),
+        },
+        parts["deltas"],
+        device=parts["device"],
+        native_size=parts["spec"].native_size,
+        latent_factor=_latent_factor(parts["vae"]),
+    )
+    return ModelBundle(memory=memory, **parts)
+
+
+def _latent_factor(vae: AutoencoderKL) -> int:
+    return 2 ** (len(vae.config["block_out_channels"]) - 1)
 
 
 _NETWORKS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
@@ -62,11 +89,12 @@ _NETWORKS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
 
 
 def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: torch.dtype | None = None) -> ModelBundle:
-    """Read a model's weights. Nothing is fetched.
+    """Read a model's weights into main memory. Nothing is fetched.
 
     Args:
-        device: None takes the CPU.
-        dtype: of all weights; None takes the spec's precision, which may leave it to the device.
+        device: where it shall compute; None takes the CPU.
+        dtype: of all weights; None takes the spec's precision, which may leave it to the device. The VAE gets a wider
+            one where it would overflow.
 
     Raises:
         BrokenModel: a file is missing, truncated, not safetensors, or its tensors are not this architecture's.
@@ -76,24 +104,24 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
     configs = CONFIGS if spec.configs is None else located(spec.configs, spec.name)
     checkpoint = open_checkpoint(located(spec.checkpoint, spec.name), configs)
     unet = checkpoint.unet(dtype)
-    deltas = _deltas(spec, unet, device, dtype)
+    deltas = _deltas(spec, unet, dtype)
     vae = checkpoint.vae(dtype) if spec.vae is None else read_vae(located(spec.vae, spec.name), dtype, configs)
     first, second = checkpoint.text_encoders(dtype)
     encoder, decoder = transparent_networks(spec.transparency, spec.name, dtype)
     scheduler_config = checkpoint.scheduler_config()
     if spec.few_steps is not None:
         scheduler_config["timestep_spacing"] = "trailing"  # few-step models are distilled to end at t = 0
-    return ModelBundle(
+    return assemble(
         spec=spec,
-        unet=unet.to(device),  # type: ignore[arg-type]
-        vae=vae.to(device),  # type: ignore[arg-type]
+        unet=unet,
+        vae=vae.to(vae_precision(vae.config, device, dtype)),  # type: ignore[arg-type]
         tokenizers=checkpoint.tokenizers(),
-        text_encoders=(first.to(device), second.to(device)),  # type: ignore[arg-type]
+        text_encoders=(first, second),
         scheduler_config=scheduler_config,
         zeros_for_empty_prompt=checkpoint.zeros_for_empty_prompt(),
         deltas=deltas,
-        encoder=encoder.to(device),
-        decoder=decoder.to(device),
+        encoder=encoder,
+        decoder=decoder,
         device=device,
         dtype=dtype,
     )
@@ -131,9 +159,8 @@ def _network(kind: type[nn.Module], file: Path, prefix: str, dtype: torch.dtype)
     return fill(module, state, file, dtype)
 
 
-def _deltas(spec: ModelSpec, unet: UNet2DConditionModel, device: torch.device, dtype: torch.dtype) -> Deltas:
+def _deltas(spec: ModelSpec, unet: UNet2DConditionModel, dtype: torch.dtype) -> Deltas:
     file = located(spec.transparency.deltas, spec.name)
     deltas = deltas_from_state(read_state(file), unet, str(file))
-    return {
-        module: {name: delta.to(device, dtype) for name, delta in parts.items()} for module, parts in deltas.items()
-    }
+    cpu = torch.device("cpu")
+    return {module: {name: delta.to(cpu, dtype) for name, delta in parts.items()} for module, parts in deltas.items()}

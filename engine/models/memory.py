@@ -200,15 +200,14 @@ class Memory:
     def _follow(self, policy: MemoryPolicy) -> None:
         """From now on; the VAE works in tiles of half the model's favourite side where that is the policy."""
         self.policy = policy
-        for vae in self._parts[Component.VAE]:
+        for vae in self._parts.get(Component.VAE, ()):
             settings: Any = vae
             settings.use_tiling = policy is MemoryPolicy.SEQUENTIAL
             settings.tile_sample_min_size = self._native_size // 2
             settings.tile_latent_min_size = self._native_size // 2 // self._latent_factor
 
     def _bring(self, wanted: set[Component]) -> None:
-        if self.policy is MemoryPolicy.RESIDENT:
-            wanted = set(self._parts)
+        wanted = set(self._parts) if self.policy is MemoryPolicy.RESIDENT else wanted & set(self._parts)
         self._evict(self._present - wanted)
         for component in Component:
             if component in wanted - self._present:
@@ -228,7 +227,7 @@ class Memory:
         if component is Component.UNET:
             for parts in self._deltas.values():
                 for name, delta in parts.items():
-                    parts[name] = delta.to(device, next(iter(tensors(delta))).dtype)  # type: ignore[attr-defined]
+                    parts[name] = delta.to(device, next(iter(tensors(delta))).dtype)
 
     def _failure(self, components: tuple[Component, ...]) -> OutOfMemory:
         names = " and ".join(component.value for component in components)

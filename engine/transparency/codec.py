@@ -10,36 +10,43 @@ from torch import Tensor
 from engine.layers import Pixels
 from engine.models.autoencoder import from_vae, posterior, to_latents, to_rgb, to_vae
 from engine.models.loading import ModelBundle
+from engine.models.memory import Component
 from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from engine.transparency.padding import pad_colours
-from engine.transparency.views import median_of_views
+from engine.transparency.views import Views, median_of_views
 
 
-def decode_rgba(bundle: ModelBundle, latents: Tensor, *, views: int | None = None, at_once: int = 8) -> Pixels:
+def decode_rgba(bundle: ModelBundle, latents: Tensor, *, views: Views | None = None) -> Pixels:
     """Decode one foreground's latents (1, 4, h, w) to uint8 RGBA (H, W, 4), straight alpha.
 
     Args:
-        views: how many views the published decoder judges, 1 or 8; None takes the model's own number.
-        at_once: of those, how many a call: what memory allows.
+        views: how many views the published decoder judges; None takes the model's own number.
     """
+    return decode_foreground(bundle, latents, views=views)[0]
+
+
+def decode_foreground(bundle: ModelBundle, latents: Tensor, *, views: Views | None = None) -> tuple[Pixels, Pixels]:
+    """`decode_rgba`, and beside it the opaque picture the VAE makes of the latents: the object before plain grey."""
     rgb = to_rgb(bundle, latents)
-    read = _decoder_latents(bundle, latents)
-    decoder = bundle.decoder
-    if isinstance(decoder, CompactTransparentDecoder):
-        colours, alpha = decoder(rgb.to(bundle.dtype), read.to(bundle.dtype))
-        return _bytes(torch.cat([(colours.clamp(-1, 1) + 1) / 2, alpha.sigmoid()], dim=1))
-    picture, read = ((rgb + 1) / 2).to(bundle.dtype), read.to(bundle.dtype)
-    if (views or bundle.spec.transparency.views) == 1:
-        alpha_first = decoder(picture, read).float().clamp(0, 1)
-    else:
-        alpha_first = median_of_views(decoder, picture, read, at_once=at_once)
-    return _bytes(alpha_first.roll(-1, dims=1))
+    picture, read = ((rgb + 1) / 2).to(bundle.dtype), _decoder_latents(bundle, latents).to(bundle.dtype)
+    decoder, memory = bundle.decoder, bundle.memory
+
+    def decode() -> Tensor:
+        """(1, 4, H, W), 0-1, alpha last."""
+        if isinstance(decoder, CompactTransparentDecoder):
+            colours, alpha = decoder(rgb.to(bundle.dtype), read)
+            return torch.cat([(colours.clamp(-1, 1) + 1) / 2, alpha.sigmoid()], dim=1)
+        if (views or bundle.spec.transparency.views) == 1:
+            return decoder(picture, read).roll(-1, dims=1)
+        at_once = memory.views_at_once(picture[0, 0].numel())
+        return median_of_views(decoder, picture, read, at_once=at_once).roll(-1, dims=1)
+
+    return _bytes(memory.run(decode, Component.DECODER)), _bytes(_opaque(rgb))
 
 
 def decode_rgb(bundle: ModelBundle, latents: Tensor) -> Pixels:
     """Decode background or blended latents (1, 4, h, w) to uint8 RGBA (H, W, 4), opaque."""
-    rgb = (to_rgb(bundle, latents) + 1) / 2
-    return _bytes(torch.cat([rgb, torch.ones_like(rgb[:, :1])], dim=1))
+    return _bytes(_opaque(to_rgb(bundle, latents)))
 
 
 def encode_rgba(bundle: ModelBundle, pixels: Pixels) -> Tensor:
@@ -50,11 +57,12 @@ def encode_rgba(bundle: ModelBundle, pixels: Pixels) -> Tensor:
     """
     over_grey, alpha = _over_grey(pixels, bundle)
     factor = bundle.spec.transparency.offset_factor
-    if isinstance(bundle.encoder, CompactTransparentEncoder):
-        offset = bundle.encoder(torch.cat([over_grey, alpha * 2 - 1], dim=1))
+    encoder, memory = bundle.encoder, bundle.memory
+    if isinstance(encoder, CompactTransparentEncoder):
+        offset = memory.run(lambda: encoder(torch.cat([over_grey, alpha * 2 - 1], dim=1)), Component.ENCODER)
         return to_latents(bundle, over_grey) + factor * offset
     padded = pad_colours(_unit(pixels).to(bundle.device)).unsqueeze(0).to(bundle.dtype)
-    offset = bundle.encoder(torch.cat([alpha, padded], dim=1))
+    offset = memory.run(lambda: encoder(torch.cat([alpha, padded], dim=1)), Component.ENCODER)
     mean, std = posterior(bundle, over_grey)
     return from_vae(bundle, mean + std * (factor * offset).to(mean))
 
@@ -75,6 +83,11 @@ def _decoder_latents(bundle: ModelBundle, latents: Tensor) -> Tensor:
     if read == "zero":
         return torch.zeros_like(latents)
     return latents if read == "scaled" else to_vae(bundle, latents)
+
+
+def _opaque(rgb: Tensor) -> Tensor:
+    """(1, 3, H, W), -1..1 -> (1, 4, H, W), 0-1."""
+    return torch.cat([(rgb + 1) / 2, torch.ones_like(rgb[:, :1])], dim=1)
 
 
 def _over_grey(pixels: Pixels, bundle: ModelBundle) -> tuple[Tensor, Tensor]:

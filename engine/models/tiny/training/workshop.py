@@ -87,6 +87,7 @@ class Workshop:
     def bundle(self) -> ModelBundle:
         """The model as far as it has come: the export's parts, and in their place what stages have left."""
         bundle = load_model(read_card(self._card), device=self._device)
+        bundle.memory.run(lambda: None)  # brings all of it to the device
         unet_state = self._left("unet")
         if unet_state is not None:
             tokenizer = self._tokenizer()
