@@ -43,7 +43,7 @@ def to_rgb(bundle: ModelBundle, latents: Tensor) -> Tensor:
 
     rgb = bundle.memory.run(decode, Component.VAE)
     if bundle.vae.dtype != torch.float32 and not torch.isfinite(rgb).all():
-        bundle.vae.to(torch.float32)
+        bundle.vae.to(torch.float32)  # type: ignore[arg-type]  # diffusers hides torch's own signature
         rgb = bundle.memory.run(decode, Component.VAE)
     return rgb
 
