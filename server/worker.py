@@ -15,7 +15,6 @@ import contextlib
 import logging
 import multiprocessing
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from multiprocessing import connection as pipes
 from multiprocessing.context import SpawnProcess
@@ -32,9 +31,6 @@ from server.protocol.wire import Wire
 from server.records import is_last
 
 logger = logging.getLogger(__name__)
-
-_QUICK_DEATH = 10.0
-"""Seconds. A worker that lives shorter than this did not get to work, and the next one is not started at once."""
 
 _LONGEST_PAUSE = 30.0
 _STOP_SECONDS = 3.0
@@ -152,18 +148,17 @@ class Worker:
         pause = 0.0
         while True:
             await asyncio.sleep(pause)
-            born = time.monotonic()
             try:
                 self._process = await asyncio.to_thread(_Process, self._arguments, self._loop, self._ready)
             except Exception as error:
                 logger.exception("a worker could not be started")
-                ending = f"not started: {error}"
+                ending, worked = f"not started: {error}", False
             else:
                 self._process.listen()
                 await self._process.ended.wait()
-                ending = self._process.ending
-            quick = time.monotonic() - born < _QUICK_DEATH
-            pause = min(_LONGEST_PAUSE, 2 * pause + 0.5) if quick else 0.0
+                ending, worked = self._process.ending, self._process.worked
+            # One that could not even begin will hardly do better at once; what a job does to it is the job's affair.
+            pause = 0.0 if worked else min(_LONGEST_PAUSE, 2 * pause + 0.5)
             logger.warning("the worker ended (%s); starting another in %g s", ending, pause)
 
 
@@ -193,12 +188,14 @@ class _Process:
         messages: what it sent, then None once it has ended.
         ended: set on the loop once it has ended.
         job: what it was given to draw and has not ended.
+        worked: it got so far that it could take a job.
     """
 
     def __init__(self, arguments: tuple[Path, Load], loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
         self.messages: asyncio.Queue[Message | None] = asyncio.Queue()
         self.ended = asyncio.Event()
         self.job: str | None = None
+        self.worked = False
         self._loop = loop
         self._ready = ready
         context = multiprocessing.get_context("spawn")
@@ -247,6 +244,7 @@ class _Process:
             while self._pipe in pipes.wait([self._pipe, self._process.sentinel]):
                 frame = self._pipe.recv_bytes()
                 if frame == READY:
+                    self.worked = True
                     self._call(self._ready.set)
                     continue
                 message = _wire.decode(frame)

@@ -1,0 +1,110 @@
+"""Kill the server, at random moments of its work.
+
+Promised: after the next start every job that was acknowledged is known, every layer that was finished can be fetched
+and is the same, what was drawn is interrupted, what waited is drawn.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+from websockets.exceptions import ConnectionClosed
+
+from proving import SECONDS, ScriptedServer, check_layer, dice, expect, parser, submit
+from server.client import Layer
+from server.protocol.messages import Accepted, Done, Failed, JobList, ListJobs
+
+SIDE, LAYERS, STEPS, STEP, JOBS = 32, 8, 5, 0.01, 4
+
+
+class Ledger:
+    """What clients were promised.
+
+    Attributes:
+        jobs: acknowledged, by id.
+        layers: finished, as far as a client has heard: (job, index) -> SHA-256.
+        ended: the last event of jobs that are over, as heard.
+    """
+
+    def __init__(self):
+        self.jobs, self.layers, self.ended = {}, {}, {}
+
+    def note(self, event):
+        if isinstance(event, Layer):
+            known = self.layers.setdefault((event.job, event.begin.index), event.begin.sha256)
+            expect(known == event.begin.sha256, f"layer {event.begin.index} of {event.job} has changed")
+            check_layer(event, self.jobs[event.job], SIDE)
+        elif isinstance(event, Done | Failed) and event.seq:
+            known = self.ended.setdefault(event.job, event)
+            expect(known == event, f"job {event.job} ended twice: {known} and {event}")
+
+
+def prove(times, seed=None):
+    """Kill so many times and print the figures."""
+    random, ledger = dice(seed), Ledger()
+    with tempfile.TemporaryDirectory() as folder:
+        server = ScriptedServer(Path(folder))
+        server.start()
+        try:
+            began = time.monotonic()  # a round that is not killed, to know how long one takes
+            work_until_killed(server, ledger, began + SECONDS, 0)
+            longest = time.monotonic() - began
+            for number in range(1, times + 1):
+                server.start()
+                work_until_killed(server, ledger, time.monotonic() + random.uniform(0, longest), number)
+            server.start()
+            check(server, ledger)
+        finally:
+            server.kill()
+    codes = [event.code if isinstance(event, Failed) else "done" for event in ledger.ended.values()]
+    print(f"{times} kills: {len(ledger.jobs)} jobs acknowledged, {len(ledger.jobs)} known afterwards")
+    print(f"{codes.count('done')} drawn, {codes.count('interrupted')} interrupted")
+    print(f"{len(ledger.layers)} finished layers, all fetched and the same")
+    return ledger
+
+
+def work_until_killed(server, ledger, deadline, round_number):
+    """Submit a few jobs, listen to what becomes of them, and kill the server in between."""
+    ended = len(ledger.ended)
+    try:
+        with server.connect() as client:
+            for number in range(JOBS):
+                job = submit(
+                    f"seconds={STEP} layers={LAYERS} side={SIDE}", seed=round_number * JOBS + number, steps=STEPS
+                )
+                client._send(job)
+                if isinstance(client._next(lambda item, job=job: getattr(item, "job", None) == job.job), Accepted):
+                    ledger.jobs[job.job] = job
+                if time.monotonic() > deadline:
+                    break
+            while time.monotonic() < deadline and len(ledger.ended) < ended + JOBS:
+                client._timeout = max(0.001, deadline - time.monotonic())
+                ledger.note(client._receive())
+    except (TimeoutError, ConnectionClosed):
+        pass
+    server.kill()
+
+
+def check(server, ledger):
+    """Everything that was promised, asked of the last start."""
+    with server.connect() as client:
+        client._send(ListJobs(newest=1000))
+        listed = {job.job for job in client._next(lambda item: isinstance(item, JobList)).jobs}
+        expect(len(ledger.jobs) > 1000 or ledger.jobs.keys() <= listed, "an acknowledged job is not listed")
+        for job_id in ledger.jobs:
+            client.resume(job_id)
+            events = list(client.events(job_id))
+            for event in events:
+                ledger.note(event)
+            expect(isinstance(events[-1], Done | Failed), f"job {job_id} ended with {events[-1]}")
+            if isinstance(events[-1], Failed):
+                expect(events[-1].code == "interrupted", f"job {job_id} failed: {events[-1]}")
+            fetched = {event.begin.index for event in events if isinstance(event, Layer)}
+            heard = {index for job, index in ledger.layers if job == job_id}
+            expect(heard <= fetched, f"layers of job {job_id} are gone: {heard - fetched}")
+            expect(isinstance(events[-1], Failed) or len(fetched) == LAYERS, f"job {job_id} is done without its layers")
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__).parse_args()
+    prove(arguments.times, arguments.seed)

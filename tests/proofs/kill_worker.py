@@ -1,0 +1,89 @@
+"""Kill the process that draws, at random moments of running jobs.
+
+Promised: the server answers throughout; each job ends by name within 5 s; no finished layer is lost; jobs that follow
+are drawn.
+"""
+
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import scripted
+from proving import KILL, SECONDS, check_layer, dice, expect, parser, submit
+from running import Running
+from server.client import Layer, Refusal
+from server.protocol import location
+from server.protocol.messages import Done, Failed, Fetch, Started
+
+SIDE, LAYERS, STEPS, STEP = 32, 8, 10, 0.02
+
+
+def prove(times, seed=None):
+    """Kill so many times and print the figures.
+
+    Returns:
+        Seconds from each death to the end of its job.
+    """
+    random = dice(seed)
+    ends, finished, states = [], {}, {"worker_died": 0, "done": 0}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[location.VARIABLE] = str(Path(folder) / "server.json")
+        with Running(Path(folder) / "jobs", scripted.load) as server, server.client() as client:
+            for number in range(times):
+                # Of another size each time, or the request would be quarantined, and rightly so.
+                job = submit(
+                    f"seconds={STEP} layers={LAYERS} side={SIDE}", seed=number, steps=STEPS, width=64 + number % 900
+                )
+                client.submit(job)
+                killed = []
+                for event in client.events(job.job):
+                    if isinstance(event, Started):
+                        moment = random.uniform(0, STEP * STEPS * 1.2)
+                        threading.Timer(moment, kill, (server, killed)).start()
+                    elif isinstance(event, Layer):
+                        check_layer(event, job, SIDE)
+                        finished[job, event.begin.index] = event.begin.sha256
+                ended = time.monotonic()
+                while not killed:  # the job was quicker
+                    time.sleep(0.01)
+                expect(isinstance(event, Done | Failed), f"job {job.job} ended with {event.type}")
+                code = event.code if isinstance(event, Failed) else "done"
+                expect(code in states, f"job {job.job} failed with {code}")
+                states[code] += 1
+                if code != "done":
+                    ends.append(ended - killed[0])
+                    expect(ends[-1] < 5, f"job {job.job} ended {ends[-1]:.1f} s after its process")
+                expect(server.get()[0] == 200, "the server did not answer")
+            for (job, index), digest in finished.items():
+                client._send(Fetch(job=job.job, index=index))
+                layer = client._next(lambda item: isinstance(item, Layer))
+                expect(layer.begin.sha256 == digest, "another layer was fetched")
+                check_layer(layer, job, SIDE)
+            last = submit(seed=1)
+            client.submit(last)
+            expect(isinstance(list(client.events(last.job))[-1], Done), "the next job was not drawn")
+    print(f"{times} kills: {states['worker_died']} in the middle of a job, {states['done']} after it")
+    print(
+        f"{len(finished)} finished layers, 0 lost; longest from a death to its job's end {max(ends, default=0):.2f} s"
+    )
+    return ends
+
+
+def kill(server, killed):
+    """The worker that is there; wait for one if the last has just died."""
+    deadline = time.monotonic() + SECONDS
+    while (pid := server.app._worker.pid) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    killed.append(time.monotonic())
+    os.kill(pid, KILL)
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__).parse_args()
+    try:
+        prove(arguments.times, arguments.seed)
+    except (TimeoutError, Refusal) as error:
+        sys.exit(f"broken: {error}")

@@ -1,0 +1,103 @@
+"""A day's worth of jobs in fast motion: 10,000, one after the other.
+
+Promised: memory stays flat, the store within its limit, and no file, process or descriptor is left behind.
+"""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from proving import ScriptedServer, expect, parser, submit
+from server.client import Refusal
+from server.config import layers
+from server.protocol.messages import Ack, Done
+
+SIDE = 64
+STORE_BYTES = 200 * 4 * SIDE * SIDE
+MOST_GROWTH = 32 * 2**20
+
+
+def prove(jobs, measures=10):
+    """Draw so many jobs and print the figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = ScriptedServer(Path(folder), store_bytes=STORE_BYTES, prune_seconds=0.5, upload_seconds=2)
+        server.start()
+        try:
+            figures = draw(server, jobs, measures)
+            time.sleep(4)  # the last layers nobody needs become old enough to go, at the next look
+            kept = stored(server)
+            server.stop()
+        finally:
+            server.kill()
+        left = sorted(path.name for path in layers(Path(folder) / "jobs").glob("drafts/*"))
+        expect(not left, f"drafts were left: {left}")
+    early, late = figures[1], figures[-1]
+    print(f"{jobs} jobs; kept at the end: {kept / 1e6:.1f} MB of at most {STORE_BYTES / 1e6:.1f} MB")
+    expect(kept <= 2 * STORE_BYTES, "the store is not bounded")
+    for name in ("memory", "descriptors", "processes", "database"):
+        print(f"{name}: {early[name]} after {early['jobs']} jobs, {late[name]} after {late['jobs']}")
+    if early["memory"] is not None:
+        expect(late["memory"] - early["memory"] < MOST_GROWTH, "memory grows")
+        expect(late["descriptors"] <= early["descriptors"] + 3, "descriptors leak")
+        expect(late["processes"] <= early["processes"], "processes leak")
+    expect(late["database"] <= 2 * early["database"] + 8 * 2**20, "the list of jobs grows")
+    return figures
+
+
+def draw(server, jobs, measures):
+    """All jobs, one submitted ahead so that the worker need not wait; a measure now and then."""
+    figures = []
+    with server.connect() as client:
+        ahead = None
+        for number in range(jobs + 1):
+            job = submit(f"layers=1 side={SIDE}", seed=number, steps=1) if number < jobs else None
+            if job is not None:
+                take(client, job)
+            if ahead is not None:
+                *_, done = client.events(ahead.job)
+                expect(isinstance(done, Done), f"job {ahead.job} ended with {done}")
+                client._send(Ack(job=ahead.job, seq=done.seq))
+            ahead = job
+            if number % max(1, jobs // measures) == 0:
+                figures.append({"jobs": number, **measure(server)})
+    return figures
+
+
+def take(client, job):
+    """Submit; a store that is full for the moment makes room."""
+    for _ in range(200):
+        try:
+            client.submit(job)
+            return
+        except Refusal as refusal:
+            expect(refusal.code == "store_full", f"refused: {refusal}")
+            time.sleep(0.1)
+    expect(False, "the store stays full")
+
+
+def measure(server):
+    """Of the server's process; None where the system does not say."""
+    here = {"database": sum(file.stat().st_size for file in (server.folder / "jobs").glob("jobs.sqlite*"))}
+    process = Path(f"/proc/{server.process.pid}")
+    if not process.exists():
+        return {**here, "memory": None, "descriptors": None, "processes": None}
+    pages = int((process / "statm").read_text().split()[1])
+    children = [child for task in (process / "task").iterdir() for child in (task / "children").read_text().split()]
+    return {
+        **here,
+        "memory": pages * os.sysconf("SC_PAGE_SIZE"),
+        "descriptors": len(list((process / "fd").iterdir())),
+        "processes": len(children),
+    }
+
+
+def stored(server):
+    return sum(path.stat().st_size for path in layers(server.folder / "jobs").glob("??/*"))
+
+
+if __name__ == "__main__":
+    made = parser(__doc__)
+    made.set_defaults(times=10_000)
+    arguments = made.parse_args()
+    prove(arguments.times)

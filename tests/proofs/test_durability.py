@@ -1,0 +1,38 @@
+"""The short forms of the proofs; `python tests/proofs/NAME.py --times N` is the long one."""
+
+import pytest
+
+import drop_client
+import kill_server
+import kill_worker
+import many_clients
+import many_jobs
+from server.protocol import location
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(autouse=True)
+def runtime_file(monkeypatch, tmp_path):
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
+
+
+def test_the_worker_may_be_killed_at_any_moment():
+    kill_worker.prove(3)
+
+
+def test_the_server_may_be_killed_at_any_moment():
+    ledger = kill_server.prove(2)
+    assert ledger.jobs
+
+
+def test_the_client_may_be_dropped_at_any_moment():
+    assert drop_client.prove(8) == 8
+
+
+def test_many_clients_are_served_in_turns():
+    many_clients.prove(8, 3)
+
+
+def test_many_jobs_leave_nothing_behind():
+    many_jobs.prove(60, measures=4)

@@ -1,0 +1,74 @@
+"""A server with the scripted engine in a process of its own; the proofs kill it, or load it.
+
+    python scripted_server.py FOLDER [NAME=VALUE ...]
+
+FOLDER gets `server.json`, the runtime file, `jobs`, and `busy.json`: how long the event loop was busy at a stretch.
+NAME is of `ServerConfig`. It runs until it is told to stop or its standard input ends.
+"""
+
+import asyncio
+import json
+import os
+import selectors
+import sys
+import threading
+import time
+from pathlib import Path
+
+import scripted
+from server import app as app_module
+from server.app import App
+from server.config import ServerConfig
+from server.signals import stopping
+
+
+class Watched(selectors.DefaultSelector):
+    """Measures the stretches between two waits: nobody is served during one.
+
+    Attributes:
+        wall: the longest, in seconds; on a busy machine it counts what others did meanwhile.
+        cpu: the longest, in seconds of this thread's own work.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.wall = self.cpu = 0.0
+        self._since = None
+
+    def select(self, timeout=None):
+        now, worked = time.perf_counter(), time.thread_time()
+        if self._since is not None:
+            self.wall = max(self.wall, now - self._since[0])
+            self.cpu = max(self.cpu, worked - self._since[1])
+        try:
+            return super().select(timeout)
+        finally:
+            self._since = time.perf_counter(), time.thread_time()
+
+
+async def serve(folder, config, watched):
+    app = App(config, scripted.load)
+    loop = asyncio.get_running_loop()
+    threading.Thread(target=lambda: (sys.stdin.buffer.read(), loop.call_soon_threadsafe(app.stop)), daemon=True).start()
+    serving = asyncio.create_task(app.run())
+    while app.runtime is None and not serving.done():  # noqa: ASYNC110 - from here on it counts
+        await asyncio.sleep(0.01)
+    watched.wall = watched.cpu = 0.0
+    with stopping(app.stop):
+        await serving
+    (folder / "busy.json").write_text(json.dumps({"wall": watched.wall, "cpu": watched.cpu}))
+
+
+def main():
+    folder = Path(sys.argv[1])
+    os.environ["LAYERFUSION_RUNTIME"] = str(folder / "server.json")
+    values = dict(argument.split("=", 1) for argument in sys.argv[2:])
+    app_module._PRUNE_SECONDS = float(values.pop("prune_seconds", 600))
+    config = ServerConfig(port=0, folder=folder / "jobs", **{name: float(value) for name, value in values.items()})
+    watched = Watched()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watched)) as runner:
+        runner.run(serve(folder, config, watched))
+
+
+if __name__ == "__main__":
+    main()
