@@ -16,6 +16,8 @@ from server.client import Client, Layer, new_job
 from server.protocol import location
 from server.protocol.messages import Generated, Submit
 
+sys.path.append(str(Path(__file__).parents[1] / "support"))  # as pytest does, for a proof that is run by itself
+
 SECONDS = 120
 """Longest wait for anything; a busy machine is slow, a hanging server is forever."""
 
