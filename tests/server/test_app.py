@@ -367,12 +367,13 @@ def test_a_scheduler_that_breaks_stops_the_server_loudly(alone, tmp_path, monkey
 
 
 def test_a_sender_that_breaks_ends_its_connection_and_no_other(server, monkeypatch):
-    async def fail(self):
-        raise RuntimeError("a bug")
+    class Broken(connection_module.Outbox):
+        async def next(self):
+            raise RuntimeError("a bug")
 
     with server.client() as other:
         with monkeypatch.context() as patch:
-            patch.setattr("server.connection.Outbox.next", fail)
+            patch.setattr(connection_module, "Outbox", Broken)
             with server.socket() as raw:
                 assert exchange(raw, WIRE.encode(HELLO)) == ([], 1011)
         other.upload(b"still here")
