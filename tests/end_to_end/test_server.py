@@ -80,12 +80,15 @@ def disc(width, height):
     return pixels
 
 
-def test_the_guard_blocks():
+def test_the_guard_blocks(tmp_path):
     """Or the other tests would show nothing."""
     code = "import socket; socket.create_connection(('192.0.2.1', 80), 5)"
-    script = GUARD + code
+    script, log = GUARD + code, str(tmp_path / "blocked")
     ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, env={**os.environ, "BLOCKED": os.devnull}, timeout=SECONDS
+        [sys.executable, "-c", script],
+        capture_output=True,
+        env={**os.environ, "BLOCKED": log},
+        timeout=SECONDS,
     )
     assert b"blocked: socket.getaddrinfo 192.0.2.1" in ended.stderr
 

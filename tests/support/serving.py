@@ -29,6 +29,8 @@ def guard(event, arguments):
         raise OSError(f"blocked: {event} {host}")
 
 sys.addaudithook(guard)
+with open(os.environ["BLOCKED"] + ".guarded", "a") as log:
+    print(os.getpid(), file=log)
 """
 
 
@@ -60,6 +62,10 @@ class Server:
         """Nothing is left running, whatever the test met."""
         self.process.kill()
         self.process.wait(SECONDS)
+
+    def guarded(self):
+        """Process ids of all that run, or ran, under the guard."""
+        return {int(line) for line in Path(f"{self.blocked}.guarded").read_text().split()}
 
     def start(self):
         self.process = subprocess.Popen(self._command, env=self.environment)

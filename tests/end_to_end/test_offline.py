@@ -1,0 +1,31 @@
+"""Nothing leaves the machine by itself: a server and the process that draws are watched from inside while they work."""
+
+from pathlib import Path
+
+import pytest
+
+from server.client import new_job
+from server.protocol.messages import Done, Generated, Submit
+from serving import Server
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the process that draws is found in /proc")
+def test_serving_and_drawing_open_no_connection_to_anywhere(tmp_path):
+    with Server(tmp_path) as server:
+        server.start()
+        job = Submit(
+            job=new_job(),
+            width=64,
+            height=64,
+            background=Generated(prompt="a beach at sunset"),
+            foregrounds=(Generated(prompt="a red apple"),),
+            model="tiny",
+            steps=1,
+        )
+        with server.connect() as client:
+            client.submit(job)
+            *_, last = client.events(job.job)
+        assert isinstance(last, Done)
+        assert {server.process.pid, server.worker()} <= server.guarded(), "both were watched"
+        assert server.stop() == 0
+        assert not server.blocked.exists(), server.blocked.read_text()
