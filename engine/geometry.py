@@ -10,6 +10,7 @@ from engine.errors import InvalidRequest
 MIN_SIDE = 64
 MAX_SIDE = 4096
 MAX_ASPECT = 4.0
+MIN_BOX_SIDE = 16
 
 
 @dataclass(frozen=True, order=True)
@@ -30,6 +31,32 @@ class Size:
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle on the canvas, in pixels: the place (x, y) of its top left pixel, and its size; not below 0."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("left edge", self.x, 0),
+            ("upper edge", self.y, 0),
+            ("width", self.width, MIN_BOX_SIDE),
+            ("height", self.height, MIN_BOX_SIDE),
+        ):
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InvalidRequest(f"The box's {name} is {value!r}.", f"Boxes are whole pixels; at least {least}.")
+
+    def lies_in(self, canvas: Size) -> bool:
+        return self.x + self.width <= canvas.width and self.y + self.height <= canvas.height
+
+    def __str__(self) -> str:
+        return f"{self.x},{self.y},{self.width}x{self.height}"
 
 
 def check_canvas(size: Size) -> None:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from engine.compositing import bleed, flatten
 from engine.diffusion.conditioning import Conditioning, encode_prompts, time_ids, truncated_prompts
-from engine.diffusion.denoise import Pin, denoise
+from engine.diffusion.denoise import denoise
 from engine.diffusion.noise import initial_noise
 from engine.diffusion.sampling import Sampler
 from engine.errors import OutOfMemory
@@ -24,25 +23,24 @@ from engine.events import Event, Finished, LayerReady, Preview, Progress
 from engine.geometry import working_size
 from engine.harmony import clean_layers, exact_layers
 from engine.inspection import MaskRecord, MaskStep
+from engine.known import needs_filling, open_streams, what_is_known
 from engine.layerfusion.attach import attached, attention_modules
-from engine.layerfusion.coupling import Coupling
-from engine.layerfusion.masks import hard_mask, resample, soft_mask
+from engine.layerfusion.coupling import Coupling, KnownShape
+from engine.layerfusion.masks import resample
 from engine.layerfusion.priors import minmax, structure_prior
 from engine.layerfusion.streams import Streams
-from engine.layers import BlendMode, Layer, LayerStack, Role
+from engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
 from engine.models.devices import best_device
 from engine.models.loading import ModelBundle, load_model
 from engine.models.memory import Job, MemoryPolicy
 from engine.models.spec import ModelSpec
 from engine.previews import preview
-from engine.request import FusionSettings, GenerationRequest, Kept
-from engine.resampling import to_canvas, to_working
-from engine.transparency.codec import decode_foreground, decode_rgb, encode_over_grey, encode_rgba
+from engine.request import GenerationRequest
+from engine.resampling import to_canvas
+from engine.settings import FusionSettings
+from engine.sources import Kept, Relit
+from engine.transparency.codec import decode_foreground, decode_rgb
 from engine.upscaling import foreground_to_canvas
-
-ANCHOR_UNTIL = 0.6
-"""The blended stream is held to a kept foreground's solid inside while t > 0.6 T (our choice): under zero-terminal-SNR
-the first steps know nothing of it, later ones must be free to light it."""
 
 _PREVIEWS = 5
 """Previews per job."""
@@ -133,7 +131,6 @@ class _Job:
         self._streams = Streams(len(request.foregrounds))
         self._framing = working_size(request.size, stride=spec.stride, native_area=spec.native_area)
         self._sampler = Sampler(bundle, self._choices.sampler, self._choices.steps)
-        self._kept = {i: source for i, source in enumerate(request.foregrounds) if isinstance(source, Kept)}
 
     @property
     def size(self) -> Job:
@@ -151,9 +148,9 @@ class _Job:
             yield Progress(stage=f"the model reads only the beginning of “{start}”", step=0, total=1)
         yield Progress(stage="reading the prompts", step=0, total=1)
         negative, positive = self._prompts()
-        coupling = self._coupling(positive)
         noise = self._noise()
-        pins = tuple(pin for index in self._kept for pin in self._pins(index, coupling))
+        known = what_is_known(self._bundle, self._request, self._framing)
+        coupling = self._coupling(positive, known.shapes)
         ids = time_ids(self._bundle, self._framing.working, 1)
 
         total, started = self._choices.steps, time.monotonic()
@@ -170,7 +167,8 @@ class _Job:
                 time_ids=ids,
                 guidance_scale=self._choices.guidance_scale,
                 guidance_rescale=self._choices.guidance_rescale,
-                pins=pins,
+                pins=known.pins,
+                anchors=known.anchors,
             ):
                 latents = step.latents
                 self._inspect(coupling, step.timestep)
@@ -196,17 +194,17 @@ class _Job:
 
     def _negative_prompts(self) -> list[str]:
         """One a stream; the blended stream avoids what any of its parts avoids."""
-        sources = [*self._request.foregrounds, self._request.background]
-        own = ["" if isinstance(source, Kept) else source.negative_prompt.strip() for source in sources]
+        own = ["" if isinstance(source, Kept) else source.negative_prompt.strip() for source in self._request.sources]
         return [*own, ", ".join(dict.fromkeys(text for text in own if text))]
 
-    def _coupling(self, positive: Conditioning) -> Coupling:
+    def _coupling(self, positive: Conditioning, shapes: dict[int, KnownShape]) -> Coupling:
         negatives = self._negative_prompts()
         return Coupling(
             streams=self._streams,
             settings=self._choices.fusion,
             latent_grid=self._latent_grid,
             end_of_text=positive.end_of_text[: self._streams.foregrounds],
+            shapes=shapes,
             share_unconditional=negatives[self._streams.background] == negatives[self._streams.blended],
         )
 
@@ -218,24 +216,6 @@ class _Job:
         noise = initial_noise([*seeds, *[request.background_seed] * 2], channels, *self._latent_grid)
         return noise.to(self._bundle.device)
 
-    def _pins(self, index: int, coupling: Coupling) -> Iterator[Pin]:
-        """A kept foreground walks the path to its own latents, and the blended stream begins with its solid inside."""
-        kept = self._kept[index]
-        pixels = to_working(kept.layer.pixels, kept.layer.offset, self._framing)
-        everywhere = torch.ones((1, 1, 1), device=self._bundle.device)
-        yield Pin(index, encode_rgba(self._bundle, pixels)[0], everywhere)
-
-        solid, alpha = encode_over_grey(self._bundle, pixels)
-        factor = self._bundle.latent_factor
-        coupling.alphas[index] = F.avg_pool2d(alpha, factor).flatten(1).float()
-        inside = (-F.max_pool2d(-alpha, factor) > 0.95).float()[0]
-        for above in range(index + 1, self._streams.foregrounds):
-            if above in self._kept:
-                other = self._kept[above].layer
-                cover = torch.from_numpy(to_working(other.pixels, other.offset, self._framing)[..., 3] > 0)
-                inside = inside * (1 - F.max_pool2d(cover[None].float().to(inside.device), factor))
-        yield Pin(self._streams.blended, solid[0], inside, until=ANCHOR_UNTIL)
-
     def _inspect(self, coupling: Coupling, timestep: float) -> None:
         """Write down what the maps look like now, on the structure prior's grid."""
         if self._record is None or coupling.structure is None or coupling.content is None:
@@ -243,70 +223,89 @@ class _Job:
         self._record.train_timesteps = self._sampler.train_timesteps
         grid = coupling.structure_grid
         block = attention_modules(self._bundle.unet)[-1].rsplit(".", 1)[0]
-        shown, trust = coupling.evidence(block, grid)
-        soft, hard = soft_mask(shown, self._choices.fusion.decision_boundary, trust), hard_mask(shown, trust)
-        content = resample(minmax(coupling.content), coupling.content_grid, grid)
+        _, trust = coupling.evidence(block, grid)
+        masks = coupling.masks(block, grid)
+        content = resample(minmax(coupling.content[0]), coupling.content[1], grid)
         for index in range(self._streams.foregrounds):
-            if index not in self._kept:
+            if index not in coupling.shapes:
                 step = MaskStep(
                     timestep,
                     index,
                     structure=_picture(structure_prior(coupling.structure)[index], grid),
                     content=_picture(content[index], grid),
-                    soft=_picture(soft[index], grid),
-                    hard=_picture(hard[index], grid),
+                    soft=_picture(masks.soft[index], grid),
+                    hard=_picture(masks.hard[index], grid),
                     trust=float(trust[index]),
                 )
                 self._record.steps.append(step)
 
     def _previews(self, estimate: Tensor) -> Iterator[Preview]:
-        streams = self._streams
-        for index in range(streams.foregrounds):
-            if index not in self._kept:
-                pixels = preview(self._bundle, estimate[index : index + 1], transparent=True)
-                yield Preview(role=Role.FOREGROUND, index=index, pixels=pixels)
-        for role, row in ((Role.BACKGROUND, streams.background), (Role.BLENDED, streams.blended)):
-            yield Preview(role=role, index=0, pixels=preview(self._bundle, estimate[row : row + 1], transparent=False))
+        for stream in (*open_streams(self._request), self._streams.blended):
+            pixels = preview(
+                self._bundle, estimate[stream : stream + 1], transparent=stream < self._streams.foregrounds
+            )
+            if stream < self._streams.foregrounds:
+                yield Preview(role=Role.FOREGROUND, index=stream, pixels=pixels)
+            else:
+                role = Role.BACKGROUND if stream == self._streams.background else Role.BLENDED
+                yield Preview(role=role, index=0, pixels=pixels)
 
     def _layers(self, latents: Tensor) -> Iterator[Event]:
         """Decode and announce: what the artist waits for first, first."""
-        streams, stage = self._streams, "decoding the layers"
-        total = streams.count + 2
         layers: dict[int, Layer] = {}
+        pasted = [
+            *self._backgrounds(latents),
+            *(self._foreground(latents, i) for i in range(self._streams.foregrounds)),
+        ]
+        total = len(self._request.foregrounds) + 4 + needs_filling(self._request)
 
         def ready(place: int, layer: Layer) -> Iterator[Event]:
             layers[place] = layer
             yield LayerReady(layer=layer, index=place)
-            yield Progress(stage=stage, step=len(layers), total=total, eta=0.0)
+            yield Progress(stage="decoding the layers", step=len(layers), total=total, eta=0.0)
 
-        background = self._opaque(latents, streams.background)
-        yield from ready(0, Layer(name="Background", role=Role.BACKGROUND, pixels=background))
-        for index in range(streams.foregrounds):
-            yield from ready(1 + index, self._foreground(latents, index))
-        blended = self._opaque(latents, streams.blended)
+        for place, layer in enumerate(pasted):
+            yield from ready(place, layer)
+        blended = self._opaque(latents, self._streams.blended)
         yield from ready(total - 1, Layer(name="Blended", role=Role.BLENDED, pixels=blended, visible=False))
-        below = LayerStack(name="", size=self._request.size, layers=tuple(layers[i] for i in range(streams.count - 1)))
-        make = exact_layers if self._request.harmony.mode == "exact" else clean_layers
-        shadow, light = make(blended, flatten(below))
-        suffix = " (exact, this arrangement)" if self._request.harmony.mode == "exact" else ""
-        for place, name, role, pixels, blend in (
-            (total - 3, "Shadow", Role.SHADOW, shadow, BlendMode.MULTIPLY),
-            (total - 2, "Light", Role.LIGHT, light, BlendMode.ADD),
-        ):
-            yield from ready(place, Layer(name=name + suffix, role=role, pixels=pixels, blend=blend))
+        for place, layer in enumerate(self._harmony(blended, tuple(pasted)), start=total - 3):
+            yield from ready(place, layer)
         stack = tuple(layers[place] for place in range(total))
         yield Finished(stack=LayerStack(name=self._title(), size=self._request.size, layers=stack))
 
-    def _opaque(self, latents: Tensor, row: int) -> np.ndarray:
+    def _harmony(self, blended: Pixels, pasted: tuple[Layer, ...]) -> tuple[Layer, Layer]:
+        """Shadow and Light, from the layers that were really returned."""
+        exact = self._request.harmony.mode == "exact"
+        below = flatten(LayerStack(name="", size=self._request.size, layers=pasted))
+        shadow, light = (exact_layers if exact else clean_layers)(blended, below)
+        suffix = " (exact, this arrangement)" if exact else ""
+        return (
+            Layer(name="Shadow" + suffix, role=Role.SHADOW, pixels=shadow, blend=BlendMode.MULTIPLY),
+            Layer(name="Light" + suffix, role=Role.LIGHT, pixels=light, blend=BlendMode.ADD),
+        )
+
+    def _opaque(self, latents: Tensor, row: int) -> Pixels:
         return to_canvas(decode_rgb(self._bundle, latents[row : row + 1]), self._framing)
+
+    def _backgrounds(self, latents: Tensor) -> Iterator[Layer]:
+        """One layer; or two, if the artist's own leaves something open: what was drawn there, and hers above it."""
+        source = self._request.background
+        if not isinstance(source, Kept) or needs_filling(self._request):
+            name = "Background" if not isinstance(source, Kept) else "Background, filled in"
+            yield Layer(name=name, role=Role.BACKGROUND, pixels=self._opaque(latents, self._streams.background))
+        if isinstance(source, Kept):
+            yield source.layer
 
     def _foreground(self, latents: Tensor, index: int) -> Layer:
         """Drawn, with colour bled under its edge; or kept, untouched."""
-        if index in self._kept:
-            return self._kept[index].layer
+        source = self._request.foregrounds[index]
+        if isinstance(source, Kept):
+            return source.layer
         drawn, before_grey = decode_foreground(self._bundle, latents[index : index + 1])
         pixels = bleed(foreground_to_canvas(drawn, before_grey, self._framing))
         name = "Foreground" if self._streams.foregrounds == 1 else f"Foreground {index + 1}"
+        if isinstance(source, Relit):
+            name = f"{source.layer.name[:245]} (relit)"
         return Layer(name=name, role=Role.FOREGROUND, pixels=pixels)
 
     def _title(self) -> str:

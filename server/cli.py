@@ -17,7 +17,8 @@ from typing import Any, NoReturn, get_args
 
 from engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
 from engine.geometry import Size
-from engine.request import MAX_FOREGROUNDS, HarmonyMode
+from engine.request import MAX_FOREGROUNDS
+from engine.settings import HarmonyMode
 from server.commands import doctor, export, generate, jobs, models, plugin, serve, train
 from server.console import CommandError, UsageError, be_forgiving, say
 

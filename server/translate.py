@@ -12,16 +12,9 @@ from engine.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Size
 from engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
 from engine.models.registry import available_models, find_model
 from engine.models.spec import ModelSpec
-from engine.request import (
-    MAX_FOREGROUNDS,
-    MAX_PROMPT,
-    MAX_STEPS,
-    Generated,
-    GenerationRequest,
-    HarmonySettings,
-    Kept,
-    Source,
-)
+from engine.request import MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
+from engine.settings import HarmonySettings
+from engine.sources import MAX_PROMPT, Generated, Kept, Source
 from server.config import ServerConfig
 from server.protocol import frames, messages
 from server.protocol.errors import ProtocolError, UnknownLayer

@@ -23,7 +23,10 @@ FLOORS = [
     ("engine.layers", 0),
     ("engine.compositing", 0),
     ("engine.harmony", 0),
+    ("engine.checks", 0),
     ("engine.resampling", 1),
+    ("engine.settings", 0),
+    ("engine.sources", 1),
     ("engine.upscaling", 1),
     ("engine.refinement", 5),
     ("engine.meter", 2),
@@ -39,6 +42,7 @@ FLOORS = [
     ("engine.diffusion", 4),
     ("engine.previews", 4),
     ("engine.inspection", 4),
+    ("engine.known", 4),
     ("engine.pipeline", 5),
     # The numbers: measures on pictures, then what draws the pictures they are taken from.
     ("engine.evaluation.statistics", 0),

@@ -37,6 +37,29 @@ class Pin:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """A stream that shows a known picture wherever nothing lies before it, as the masks stand at every step.
+
+    Attributes:
+        stream: which row.
+        clean: z0, (4, h, w).
+        mask: (1, h, w) or (1, 1, 1), 0-1, where z0 is known at all.
+        behind: the foregrounds that may lie before it.
+        in_doubt: how far it is held (0-1) while their masks cannot be trusted.
+        block: the transformer block whose content confidence tells where they are.
+        until: anchored while t > until · T.
+    """
+
+    stream: int
+    clean: Tensor
+    mask: Tensor
+    behind: tuple[int, ...]
+    in_doubt: float
+    block: str
+    until: float
+
+
+@dataclass(frozen=True)
 class Step:
     """One step is done.
 
@@ -65,6 +88,7 @@ def denoise(
     guidance_scale: float,
     guidance_rescale: float,
     pins: tuple[Pin, ...] = (),
+    anchors: tuple[Anchor, ...] = (),
 ) -> Iterator[Step]:
     """Run all streams from noise, yielding after every step. The UNet must be `attached` to `coupling`.
 
@@ -77,36 +101,49 @@ def denoise(
     state = sampler.start(noise)
     for pin in pins:
         state[pin.stream] = torch.lerp(state[pin.stream], sampler.state(pin.clean, noise[pin.stream], 0), pin.mask)
-    guided = guidance_scale != 1.0
-    first_coupled = coupling_step(sampler.timesteps, sampler.train_timesteps, settings.blend_start)
-    both = _stack(negative, positive) if guided else positive
+    first_coupled, last_coupled = _window(sampler, settings.blend_start, settings.blend_end)
+    first_guided, last_guided = _window(sampler, settings.guidance_start, settings.guidance_end)
+    both = _stack(negative, positive)
 
     for index, timestep in enumerate(sampler.timesteps):
         model_input = sampler.model_input(state, index)
-        couple = index >= first_coupled
+        time = float(timestep) / sampler.train_timesteps
+        couple = first_coupled <= index < last_coupled
+        guided = guidance_scale != 1.0 and first_guided <= index < last_guided
 
         if couple and coupling.needs_priors() and (settings.prior == "per_step" or index == first_coupled):
             foregrounds = slice(0, streams.foregrounds)
-            coupling.begin(Pass.PRIOR)
+            coupling.begin(Pass.PRIOR, time)
             _forward(bundle, model_input[foregrounds], timestep, positive[foregrounds], time_ids)
             coupling.end()
 
-        coupling.begin(Pass.COUPLED if couple else Pass.JOINT)
+        coupling.begin(Pass.COUPLED if couple else Pass.JOINT, time)
         rows = torch.cat([model_input] * 2) if guided else model_input
-        output = _forward(bundle, rows, timestep, both, time_ids)
+        output = _forward(bundle, rows, timestep, both if guided else positive, time_ids)
         if settings.prior == "lagged":
             coupling.end()
 
         if guided:
             output = guide(*output.chunk(2), scale=guidance_scale, rescale=guidance_rescale)
         for pin in pins:
-            if float(timestep) > pin.until * sampler.train_timesteps:
+            if time > pin.until:
                 exact = sampler.exact_prediction(pin.clean, noise[pin.stream], index)
                 output[pin.stream] = torch.lerp(output[pin.stream], exact, pin.mask)
+        for anchor in anchors:
+            if time > anchor.until:
+                implied = sampler.implied_prediction(model_input[anchor.stream], anchor.clean, index)
+                where = anchor.mask * coupling.outside(anchor.block, anchor.behind, anchor.in_doubt)
+                output[anchor.stream] = torch.lerp(output[anchor.stream], implied, where)
 
         estimate = sampler.clean_estimate(model_input, output, index)
         state = sampler.step(output, index, state)
         yield Step(index, float(timestep), estimate, state)
+
+
+def _window(sampler: Sampler, start: float, end: float) -> tuple[int, int]:
+    """The steps from t <= start · T until t <= end · T, as (first, one past the last); an end of 0 is the end."""
+    first, last = (coupling_step(sampler.timesteps, sampler.train_timesteps, part) for part in (start, end))
+    return first, last if end > 0 else len(sampler.timesteps)
 
 
 def _forward(

@@ -76,6 +76,11 @@ class Sampler:
         a, b = self.levels(step)
         return a * noise - b * clean if self._v_prediction else noise
 
+    def implied_prediction(self, model_input: Tensor, clean: Tensor, step: int) -> Tensor:
+        """What a model that knew only `clean` would predict of latents that need not lie on one path to it."""
+        a, b = self.levels(step)
+        return (a * model_input - clean) / b if self._v_prediction else (model_input - a * clean) / b
+
     def step(self, prediction: Tensor, step: int, state: Tensor) -> Tensor:
         """Advance all streams by one step."""
         return self._scheduler.step(prediction, self.timesteps[step], state, return_dict=False)[0]

@@ -50,11 +50,20 @@ class FusionProcessor:
         value = _heads(attn, self._project(attn.to_v, "to_v", context))
         self._measure(query, key, attn.scale, is_self, grid)
 
-        coupled = self._coupling.couples(grid)
-        sharing = self._sharing_rows(len(query)) if coupled and is_self else []
-        out = self._attend(query, key, value, attn.scale, sharing, grid)
-        out = self._project(attn.to_out[0], "to_out.0", out.transpose(1, 2).flatten(2))
-        return self._blend(out, grid) if coupled else out
+        settings = self._coupling.settings
+        coupled = self._coupling.couples(self._block, grid)
+        blends = coupled and (settings.blend_self if is_self else settings.blend_cross)
+        shares = coupled and is_self and settings.share_strength > 0
+        pairs = self._sharing_rows(len(query)) if shares and settings.sharing != "copy" else []
+        out = self._attend(query, key, value, attn.scale, pairs, grid).transpose(1, 2).flatten(2)
+        if blends and settings.blend_point == "pre_out":
+            self._blend(out, grid)
+        out = self._project(attn.to_out[0], "to_out.0", out)
+        if blends and settings.blend_point == "post_out":
+            self._blend(out, grid)
+        if shares and settings.sharing == "copy":
+            self._copy_background(out, grid)
+        return out
 
     def _project(self, linear: torch.nn.Module, name: str, x: Tensor) -> Tensor:
         """A base projection of all rows, plus the delta on the foreground rows."""
@@ -75,7 +84,13 @@ class FusionProcessor:
         """Read the priors off the conditional foreground rows, which are the last half's."""
         rows = self._foreground_rows(len(query))[-1]
         if not is_self:
-            content = content_confidence(query[rows], key[rows], self._coupling.end_of_text, scale=scale)
+            content = content_confidence(
+                query[rows],
+                key[rows],
+                self._coupling.end_of_text,
+                scale=scale,
+                counted=self._coupling.settings.end_of_text,
+            )
             self._coupling.note_content(self._block, content, grid)
         elif self._structure_layer:
             heads = self._coupling.settings.heads
@@ -83,21 +98,26 @@ class FusionProcessor:
             self._coupling.note_structure(spread, grid)
 
     def _sharing_rows(self, rows: int) -> list[tuple[int, int]]:
-        """Pairs of (background, blended) rows that attend to each other, one a guidance half."""
-        streams, settings = self._coupling.streams, self._coupling.settings
+        """Pairs of rows, (who attends, to whose background tokens too), in each guidance half."""
+        streams, direction = self._coupling.streams, self._coupling.settings.share_direction
         halves = range(0, rows, streams.count) if self._coupling.share_unconditional else [rows - streams.count]
-        pairs = [(half + streams.background, half + streams.blended) for half in halves]
-        return pairs if settings.share_strength > 0 else []
+        pairs = []
+        for half in halves:
+            background, blended = half + streams.background, half + streams.blended
+            pairs += [(background, blended)] if direction != "to_blended" else []
+            pairs += [(blended, background)] if direction != "to_background" else []
+        return pairs
 
     def _attend(
-        self, query: Tensor, key: Tensor, value: Tensor, scale: float, sharing: list[tuple[int, int]], grid: Grid
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float, pairs: list[tuple[int, int]], grid: Grid
     ) -> Tensor:
         """Attention of every row to itself, and of sharing rows to each other's background tokens too."""
-        if not sharing:
+        if not pairs:
             return F.scaled_dot_product_attention(query, key, value, scale=scale)
-        rows = [row for pair in sharing for row in pair]
-        others = [row for pair in sharing for row in reversed(pair)]
+        rows, others = [row for row, _ in pairs], [other for _, other in pairs]
         alone = [row for row in range(len(query)) if row not in rows]
+        settings = self._coupling.settings
+        tokens = self._coupling.masks(self._block, grid).background
         out = torch.empty_like(query)
         out[alone] = F.scaled_dot_product_attention(query[alone], key[alone], value[alone], scale=scale)
         out[rows] = share_background(
@@ -106,24 +126,39 @@ class FusionProcessor:
             value[rows],
             key[others],
             value[others],
-            self._coupling.masks(self._block, grid).background,
-            strength=self._coupling.settings.share_strength,
+            torch.ones_like(tokens) if settings.sharing == "all" else tokens,
+            strength=settings.share_strength,
             scale=scale,
         )
         return out
 
-    def _blend(self, out: Tensor, grid: Grid) -> Tensor:
-        """Blended stream by the soft mask, foregrounds by the hard mask; each guidance half with its own rows."""
-        coupling, streams = self._coupling, self._coupling.streams
+    def _copy_background(self, out: Tensor, grid: Grid) -> None:
+        """Outside the objects one of the two pictures takes the other's activations, in place."""
+        coupling = self._coupling
+        amount = coupling.settings.share_strength * coupling.masks(self._block, grid).background
+        for taker, giver in self._sharing_rows(len(out)):
+            if coupling.settings.share_direction != "both" or taker < giver:
+                out[taker] = torch.lerp(out[taker], out[giver], amount.to(out.dtype).unsqueeze(-1))
+
+    def _blend(self, out: Tensor, grid: Grid) -> None:
+        """Blended stream by the soft mask, foregrounds by the hard mask, in place; each guidance half with its own
+        rows."""
+        coupling, streams, settings = self._coupling, self._coupling.streams, self._coupling.settings
         masks = coupling.masks(self._block, grid)
-        hard = masks.hard.to(out.dtype) if coupling.settings.foreground_update == "hard" else None
-        for half in streams.halves(out):
+        halves = streams.halves(out)
+        for half in halves if settings.blend_unconditional else halves[-1:]:
             foregrounds, blended = blend_attention(
-                half[: streams.foregrounds], half[streams.blended], masks.soft.to(out.dtype), hard
+                half[: streams.foregrounds],
+                half[streams.blended],
+                masks.soft.to(out.dtype),
+                masks.hard.to(out.dtype),
+                masks.inner.to(out.dtype),
+                update=settings.foreground_update,
+                order=settings.update_order,
+                amodal=settings.amodal,
             )
             half[: streams.foregrounds] = foregrounds
             half[streams.blended] = blended
-        return out
 
 
 def _heads(attn: Attention, x: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.settings import ForegroundUpdate, UpdateOrder
+
 
 def layer_weights(soft: Tensor) -> tuple[Tensor, Tensor]:
     """What the blended stream takes from each foreground, upper layers hiding lower ones, and what it keeps.
@@ -33,26 +35,47 @@ def layer_weights(soft: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(weights[::-1]), visible
 
 
-def blend_attention(foregrounds: Tensor, blended: Tensor, soft: Tensor, hard: Tensor | None) -> tuple[Tensor, Tensor]:
+def blend_attention(
+    foregrounds: Tensor,
+    blended: Tensor,
+    soft: Tensor,
+    hard: Tensor,
+    inner: Tensor | None = None,
+    *,
+    update: ForegroundUpdate = "hard",
+    order: UpdateOrder = "blended_first",
+    amodal: bool = True,
+) -> tuple[Tensor, Tensor]:
     """Couple the foreground and blended streams at one attention module.
 
     Args:
         foregrounds: a_F, (K, N, C), bottom first.
         blended: a_X, (N, C).
         soft: (K, N), 0-1.
-        hard: (K, N) of 0 and 1; None leaves the foregrounds alone. Hidden parts of a foreground follow the picture only
-            where nothing lies above, so that they are drawn whole.
+        hard: (K, N) of 0 and 1.
+        inner: (K, N), 0-1, the soft mask of the foregrounds' own update; None is `soft`.
+        update: what a foreground becomes where its hard mask is set: m a_F + (1 - m) a_X ("hard") or a_X ("hard_raw");
+            the former, but by the soft mask ("soft"); unchanged ("none").
+        order: "blended_first": all from the raw activations. "foreground_first": the foregrounds first, from a_X; then
+            the blended stream from what they have become.
+        amodal: a foreground follows the picture only where nothing lies above it, so that its hidden parts are drawn
+            whole.
 
     Returns:
         a_F' (K, N, C) and a_X' (N, C).
     """
+    updated = foregrounds
+    if update != "none":
+        gate = soft if update == "soft" else hard
+        gate = layer_weights(gate)[0] if amodal else gate
+        target = blended.expand_as(foregrounds)
+        if order == "blended_first" and update != "hard_raw":
+            target = torch.lerp(target, foregrounds, (soft if inner is None else inner).unsqueeze(-1))
+        updated = torch.where(gate.unsqueeze(-1) > 0, torch.lerp(foregrounds, target, gate.unsqueeze(-1)), foregrounds)
+    source = updated if order == "foreground_first" else foregrounds
     weights, rest = layer_weights(soft)
-    mixed = (weights.unsqueeze(-1) * foregrounds).sum(dim=0) + rest.unsqueeze(-1) * blended
-    if hard is None:
-        return foregrounds, mixed
-    on_top, _ = layer_weights(hard)
-    own = torch.lerp(blended.expand_as(foregrounds), foregrounds, soft.unsqueeze(-1))
-    return torch.where(on_top.unsqueeze(-1) > 0, own, foregrounds), mixed
+    mixed = (weights.unsqueeze(-1) * source).sum(dim=0) + rest.unsqueeze(-1) * blended
+    return updated, mixed
 
 
 def share_background(

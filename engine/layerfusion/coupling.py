@@ -15,13 +15,17 @@ from engine.layerfusion.masks import (
     background_tokens,
     evidence,
     hard_mask,
+    otsu_threshold,
     resample,
     soft_mask,
     stretch,
 )
-from engine.layerfusion.priors import contrast, minmax, structure_prior
+from engine.layerfusion.priors import contrast, minmax, normalised, structure_prior
 from engine.layerfusion.streams import Streams
-from engine.request import FusionSettings
+from engine.settings import FusionSettings
+
+Maps = tuple[Tensor, Grid]
+"""(K, N) maps and their token grid."""
 
 
 class Pass(Enum):
@@ -30,6 +34,20 @@ class Pass(Enum):
     PRIOR = "prior"  # the foreground rows alone, conditional, uncoupled: only to read their attention
     JOINT = "joint"  # all rows, both guidance halves
     COUPLED = "coupled"  # the same, with masks applied
+
+
+@dataclass(frozen=True)
+class KnownShape:
+    """A foreground whose place is known before it is drawn.
+
+    Attributes:
+        alpha: (1, N) on the latent grid, 0-1.
+        held_until: it follows the artist's pixels while t > held_until · T. 0 is a kept layer, which never changes;
+            a relit one is let go at its strength, and from there on takes from the blended stream as any other.
+    """
+
+    alpha: Tensor
+    held_until: float = 0.0
 
 
 @dataclass
@@ -41,37 +59,41 @@ class Coupling:
         settings: the switches.
         latent_grid: the latents' (height, width).
         end_of_text: (K,) int64, the token whose attention is the content confidence.
-        alphas: foreground index -> (1, N) true alpha on the latent grid, for kept foregrounds.
+        shapes: foreground index -> where it is, for those that the artist has or that have a box.
         share_unconditional: whether background and blended stream may share attention in the unconditional half too:
             only if that half tells them the same.
         running: which forward is running.
+        time: t / T of the step that is running.
         structure: (K, N) participation ratios on `structure_grid`, as last measured.
-        content: (K, N) content confidence on `content_grid`, as last measured.
-        block_content: transformer block -> the same, as the prior pass measured it.
+        content: content confidence, as last measured.
+        block_content: transformer block -> the same, of the last forward that gave the priors.
     """
 
     streams: Streams
     settings: FusionSettings
     latent_grid: Grid
     end_of_text: Tensor
-    alphas: dict[int, Tensor] = field(default_factory=dict)
+    shapes: dict[int, KnownShape] = field(default_factory=dict)
     share_unconditional: bool = True
 
     running: Pass = Pass.JOINT
+    time: float = 1.0
     structure: Tensor | None = None
     structure_grid: Grid = (1, 1)
-    content: Tensor | None = None
-    content_grid: Grid = (1, 1)
-    block_content: dict[str, tuple[Tensor, Grid]] = field(default_factory=dict)
+    content: Maps | None = None
+    block_content: dict[str, Maps] = field(default_factory=dict)
     _measured: list[Tensor] = field(default_factory=list)
     _measured_grid: Grid = (1, 1)
+    _measured_content: dict[str, Maps] = field(default_factory=dict)
+    _live_content: dict[str, Maps] = field(default_factory=dict)
     _backgrounds: dict[Grid, Tensor] = field(default_factory=dict)
     _before: dict[str, Any] | None = None
 
-    def begin(self, running: Pass) -> None:
-        """Call before every forward."""
-        self.running = running
+    def begin(self, running: Pass, time: float = 1.0) -> None:
+        """Call before every forward; `time` is t / T."""
+        self.running, self.time = running, time
         self._measured.clear()
+        self._measured_content.clear()
         self._backgrounds.clear()
 
     def enter(self) -> None:
@@ -96,64 +118,128 @@ class Coupling:
         self._measured.append(participation)
         self._measured_grid = grid
 
-    def end(self) -> None:
-        """Call after every forward: what was measured becomes the structure prior."""
-        if self._measured:
-            self.structure = torch.stack(self._measured).mean(dim=0)
-            self.structure_grid = self._measured_grid
-
     def note_content(self, block: str, content: Tensor, grid: Grid) -> None:
         """A cross-attention has measured (K, N) content confidence."""
-        if self.running is Pass.PRIOR:
-            self.block_content[block] = (content, grid)
-        if self.running is Pass.PRIOR or self.settings.content_source == "live":
-            self.content, self.content_grid = content, grid
+        self._measured_content[block] = (content, grid)
+        if self.settings.content_source == "live":
+            if self.running is not Pass.PRIOR and block in self._live_content:
+                content = self._smoothed(self._live_content[block][0], content)
+            self._live_content[block] = self.content = (content, grid)
+
+    def end(self) -> None:
+        """Call after every forward that gives the priors: what was measured becomes them."""
+        if self._measured:
+            now = torch.stack(self._measured).mean(dim=0)
+            self.structure = now if self.structure is None else self._smoothed(self.structure, now)
+            self.structure_grid = self._measured_grid
+        for block, (now, grid) in self._measured_content.items():
+            last = self.block_content.get(block)
+            self.block_content[block] = (now if last is None else self._smoothed(last[0], now), grid)
+        if self._measured_content and self.settings.content_source == "prior":
+            self.content = next(reversed(self.block_content.values()))
+
+    def _smoothed(self, last: Tensor, now: Tensor) -> Tensor:
+        keep = self.settings.mask_smoothing
+        return now if keep == 0 else torch.lerp(now, last, keep)
 
     def needs_priors(self) -> bool:
-        """Whether any foreground's masks come from its attention; a kept one's come from its alpha."""
-        return len(self.alphas) < self.streams.foregrounds
+        """Whether any foreground's masks come from its attention; a known one's come from its alpha."""
+        return len(self.shapes) < self.streams.foregrounds
 
-    def couples(self, grid: Grid) -> bool:
-        """Whether streams of this token grid are coupled in the running forward."""
+    def couples(self, block: str, grid: Grid) -> bool:
+        """Whether streams are coupled in a transformer block of this token grid in the running forward."""
+        settings = self.settings
         ready = not self.needs_priors() or (self.structure is not None and self.content is not None)
-        return self.running is Pass.COUPLED and min(grid) >= self.settings.smallest_grid and ready
+        asked = [part.strip() for part in settings.blend_blocks.split(",") if part.strip()]
+        chosen = not asked or any(part in block for part in asked)
+        return self.running is Pass.COUPLED and min(grid) >= settings.smallest_grid and ready and chosen
 
     def masks(self, block: str, grid: Grid) -> Masks:
         """The masks of all foregrounds on a token grid, as the priors stand now.
 
         Args:
-            block: the transformer block that asks; its own content confidence is used where the prior pass gives it.
+            block: the transformer block that asks; its own content confidence is used where the priors have it.
         """
+        settings = self.settings
         shown, trust = self.evidence(block, grid)
-        boundary = self.settings.decision_boundary
-        soft, hard = soft_mask(shown, boundary, trust), hard_mask(shown, trust)
-        if self.streams.foregrounds > 1:
-            soft = stretch(soft, boundary)
-        for index in self.alphas:
-            soft[index], hard[index] = shown[index], 0.0
-        return Masks(soft, hard, self._background(block, grid))
+        threshold = otsu_threshold(shown) if settings.hard_mode == "otsu" else settings.hard_threshold
+        soft, hard = self._soft(shown, trust, settings.decision_boundary), hard_mask(shown, trust, threshold)
+        own = settings.foreground_boundary
+        inner = soft.clone() if own is None else self._soft(shown, trust, own)
+        for index, shape in self.shapes.items():
+            if self.time > shape.held_until or shape.held_until == 0:
+                soft[index], hard[index] = shown[index], 0.0
+        return Masks(soft, hard, inner, self._background(block, grid))
+
+    def _soft(self, shown: Tensor, trust: Tensor, boundary: float) -> Tensor:
+        soft, when = soft_mask(shown, boundary, trust), self.settings.normalise
+        spread = when == "always" or (when == "several" and self.streams.foregrounds > 1)
+        return stretch(soft, boundary) if spread else soft
 
     def evidence(self, block: str, grid: Grid) -> tuple[Tensor, Tensor]:
-        """u (K, N) and its trust κ (K, 1); for kept foregrounds the true alpha, and 1."""
+        """u (K, N) and its trust κ (K, 1); for foregrounds of known shape the true alpha, and 1."""
+        settings = self.settings
         count, device = self.streams.foregrounds, self.end_of_text.device
         shown = torch.zeros((count, grid[0] * grid[1]), device=device)
         trust = torch.ones((count, 1), device=device)
         if self.needs_priors():
             assert self.structure is not None
-            content, content_grid = self._content(block)
-            structure = resample(structure_prior(self.structure), self.structure_grid, grid)
-            shown = evidence(structure, resample(minmax(content), content_grid, grid))
-            gate = self.settings.contrast_gate
-            trust = torch.minimum(contrast(self.structure, gate), contrast(content, gate))
-        for index, alpha in self.alphas.items():
-            shown[index], trust[index] = resample(alpha, self.latent_grid, grid)[0], 1.0
+            content, raw = self._content(block, grid)
+            structure = resample(structure_prior(self.structure), self.structure_grid, grid, settings.resampling)
+            shown = evidence(structure, content, settings.mask_parts)
+            trust = self._trust(raw)
+        for index, shape in self.shapes.items():
+            shown[index] = resample(shape.alpha, self.latent_grid, grid, settings.resampling)[0]
+            trust[index] = 1.0
         return shown, trust
 
-    def _content(self, block: str) -> tuple[Tensor, Grid]:
-        if self.settings.content_source == "prior":
-            return self.block_content[block]
-        assert self.content is not None
-        return self.content, self.content_grid
+    def _trust(self, content: Tensor) -> Tensor:
+        """κ of the maps that are used: the lower of the two."""
+        assert self.structure is not None
+        parts, gate = self.settings.mask_parts, self.settings.contrast_gate
+        by_structure, by_content = contrast(self.structure, gate), contrast(content, gate)
+        if parts == "product":
+            return torch.minimum(by_structure, by_content)
+        return by_structure if parts == "structure" else by_content
+
+    def _content(self, block: str, grid: Grid) -> tuple[Tensor, Tensor]:
+        """(K, N) content confidence on a grid, normalised; and the block's raw map, on its own grid."""
+        settings = self.settings
+
+        def brought(maps: Maps) -> Tensor:
+            return resample(normalised(maps[0], settings.content_norm), maps[1], grid, settings.resampling)
+
+        if settings.content_source == "live":
+            assert self.content is not None
+            return brought(self.content), self.content[0]
+        own = self.block_content[block]
+        if settings.content_layers == "block":
+            return brought(own), own[0]
+        others = [
+            (minmax(maps[0]), maps[1])
+            for maps in self.block_content.values()
+            if settings.content_layers == "all" or maps[1] == own[1]
+        ]
+        return torch.stack([brought(maps) for maps in others]).mean(dim=0), own[0]
+
+    def outside(self, block: str, foregrounds: tuple[int, ...], in_doubt: float) -> Tensor:
+        """(1, h, w), 0-1, on the latent grid: what surely shows none of some foregrounds, as the priors stand now.
+
+        Args:
+            block: the transformer block whose content confidence is asked.
+            in_doubt: what holds everywhere while their masks cannot be trusted.
+        """
+        shape, chosen = (1, *self.latent_grid), list(foregrounds)
+        if not chosen:
+            return torch.ones(shape, device=self.end_of_text.device)
+        if self.needs_priors() and (self.structure is None or self.content is None):
+            return torch.full(shape, in_doubt, device=self.end_of_text.device)
+        grid = self.structure_grid if self.needs_priors() else self.latent_grid
+        shown, trust = self.evidence(block, grid)
+        if bool((trust[chosen] <= 0.5).any()):
+            return torch.full(shape, in_doubt, device=shown.device)
+        tokens = background_tokens(shown[chosen], grid)[None]
+        return resample(tokens, grid, self.latent_grid, "nearest").view(shape)
 
     def _background(self, block: str, grid: Grid) -> Tensor:
         """Shared tokens; once a grid and forward, for they need not be sharp. None where no map can be trusted."""

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.layerfusion.priors import minmax
+from engine.settings import MaskParts, Resampling
 
 Grid = tuple[int, int]
 """(rows, columns) of tokens."""
@@ -25,17 +26,19 @@ class Masks:
     Attributes:
         soft: (K, N), 0-1, what the blended stream takes from each foreground.
         hard: (K, N) of 0 and 1, where each foreground takes from the blended stream.
+        inner: (K, N), 0-1, how much of itself a foreground keeps there; `soft`, unless it has a boundary of its own.
         background: (N,) of 0 and 1, tokens surely outside every object.
     """
 
     soft: Tensor
     hard: Tensor
+    inner: Tensor
     background: Tensor
 
 
-def evidence(structure: Tensor, content: Tensor) -> Tensor:
-    """u = minmax(s c): where both priors see the object. (K, N), (K, N) -> (K, N), 0-1."""
-    return minmax(structure * content)
+def evidence(structure: Tensor, content: Tensor, parts: MaskParts = "product") -> Tensor:
+    """u = minmax(s c): where both priors see the object; or one of them alone. (K, N), (K, N) -> (K, N), 0-1."""
+    return minmax({"product": structure * content, "structure": structure, "content": content}[parts])
 
 
 def soft_mask(evidence: Tensor, boundary: float, trust: Tensor | float = 1.0) -> Tensor:
@@ -53,9 +56,25 @@ def soft_mask(evidence: Tensor, boundary: float, trust: Tensor | float = 1.0) ->
     return trust * torch.sigmoid(boundary * (evidence - 0.5)) + (1 - trust) * floor
 
 
-def hard_mask(evidence: Tensor, trust: Tensor | float = 1.0) -> Tensor:
-    """1 where u > 1/2 (the same tokens as m > 1/2 for any d) and the maps can be trusted (κ > 1/2)."""
-    return ((evidence > 0.5) & (torch.as_tensor(trust, device=evidence.device) > 0.5)).to(evidence.dtype)
+def hard_mask(evidence: Tensor, trust: Tensor | float = 1.0, threshold: Tensor | float = 0.5) -> Tensor:
+    """1 where u > 1/2 (the same tokens as m > 1/2 for any d) and the maps can be trusted (κ > 1/2).
+
+    Args:
+        threshold: another one in the place of 1/2; a number, or (K, 1).
+    """
+    return ((evidence > threshold) & (torch.as_tensor(trust, device=evidence.device) > 0.5)).to(evidence.dtype)
+
+
+def otsu_threshold(evidence: Tensor, bins: int = 64) -> Tensor:
+    """The threshold between the two classes of least variance within (Otsu 1979). (K, N), 0-1 -> (K, 1), 0-1."""
+    edges = torch.arange(1, bins, device=evidence.device, dtype=evidence.dtype) / bins
+    above = (evidence.unsqueeze(-1) > edges).to(evidence.dtype)  # (K, N, bins - 1)
+    share = above.mean(dim=1)
+    mean_above = (above * evidence.unsqueeze(-1)).mean(dim=1) / share.clamp_min(1e-6)
+    mean_below = ((1 - above) * evidence.unsqueeze(-1)).mean(dim=1) / (1 - share).clamp_min(1e-6)
+    between = share * (1 - share) * (mean_above - mean_below).square()
+    best = (between >= between.amax(dim=1, keepdim=True) * (1 - 1e-6)).to(evidence.dtype)  # many across an empty gap
+    return (best * edges).sum(dim=1, keepdim=True) / best.sum(dim=1, keepdim=True)
 
 
 def stretch(soft: Tensor, boundary: float) -> Tensor:
@@ -86,12 +105,14 @@ def dilate(mask: Tensor, radius: int) -> Tensor:
     return F.max_pool2d(mask, 2 * radius + 1, stride=1, padding=radius)
 
 
-def resample(maps: Tensor, source: Grid, target: Grid) -> Tensor:
-    """Bring (K, N) maps from one token grid to another: area means down, bilinear up."""
+def resample(maps: Tensor, source: Grid, target: Grid, how: Resampling = "area") -> Tensor:
+    """Bring (K, N) maps from one token grid to another: area means down and bilinear up, or as `how` says."""
     if source == target:
         return maps
     pictures = maps.unflatten(-1, source).unsqueeze(1)
-    if target[0] <= source[0] and target[1] <= source[1]:
+    if how == "nearest":
+        resized = F.interpolate(pictures, target, mode="nearest-exact")
+    elif how == "area" and target[0] <= source[0] and target[1] <= source[1]:
         resized = F.interpolate(pictures, target, mode="area")
     else:
         resized = F.interpolate(pictures, target, mode="bilinear", align_corners=False)

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from engine.request import Heads
+from engine.settings import ContentNorm, EndOfText, Heads
 
 _CHUNK = 512
 """Query tokens whose attention rows are held at once: 84 MB at SDXL's 64x64 tokens and 10 heads."""
@@ -26,7 +26,8 @@ def participation(query: Tensor, key: Tensor, *, scale: float, heads: Heads = "s
     Args:
         query, key: (B, heads, N, channels).
         scale: of the logits.
-        heads: "stat_mean" takes the mean of the heads' ratios, "map_mean" the ratio of the heads' mean map.
+        heads: "stat_mean" takes the mean of the heads' ratios, "stat_harmonic" their harmonic mean, "map_mean" the
+            ratio of the heads' mean map.
 
     Returns:
         float32 (B, N), 1 … N.
@@ -36,6 +37,8 @@ def participation(query: Tensor, key: Tensor, *, scale: float, heads: Heads = "s
         probabilities = (chunk @ key.float().mT * scale).softmax(dim=-1)
         if heads == "map_mean":
             parts.append(1 / probabilities.mean(dim=1).square().sum(dim=-1))
+        elif heads == "stat_harmonic":
+            parts.append(1 / probabilities.square().sum(dim=-1).mean(dim=1))
         else:
             parts.append((1 / probabilities.square().sum(dim=-1)).mean(dim=1))
     return torch.cat(parts, dim=-1)
@@ -46,21 +49,37 @@ def structure_prior(participation: Tensor) -> Tensor:
     return 1 - minmax(participation)
 
 
-def content_confidence(query: Tensor, key: Tensor, token: Tensor, *, scale: float) -> Tensor:
-    """How much every picture token listens to one prompt token, averaged over heads.
+def content_confidence(
+    query: Tensor, key: Tensor, token: Tensor, *, scale: float, counted: EndOfText = "first"
+) -> Tensor:
+    """How much every picture token listens to the end of the prompt, averaged over heads.
 
     Args:
         query: (B, heads, N, channels).
         key: (B, heads, tokens, channels).
         token: (B,) int64, which prompt token: the first end-of-text.
         scale: of the logits.
+        counted: "first": that token alone; "with_padding": it and all after it; "last_word": the one before it.
 
     Returns:
         float32 (B, N), 0-1.
     """
     logits = query.float() @ key.float().mT * scale
-    column = logits.gather(-1, token.view(-1, 1, 1, 1).expand(*logits.shape[:3], 1)).squeeze(-1)
-    return (column - logits.logsumexp(dim=-1)).exp().mean(dim=1)
+    places = torch.arange(logits.shape[-1], device=token.device).view(1, 1, 1, -1)
+    end = token.view(-1, 1, 1, 1)
+    if counted == "with_padding":
+        columns = places >= end
+    else:
+        columns = places == (end if counted == "first" else (end - 1).clamp_min(0))
+    counted_logits = logits.masked_fill(~columns, -math.inf).logsumexp(dim=-1)
+    return (counted_logits - logits.logsumexp(dim=-1)).exp().mean(dim=1)
+
+
+def normalised(content: Tensor, how: ContentNorm) -> Tensor:
+    """Content confidence as the masks take it: min-max, divided by its maximum, or as it is. (B, N) -> (B, N), 0-1."""
+    if how == "max":
+        return content / content.amax(dim=-1, keepdim=True).clamp_min(torch.finfo(content.dtype).tiny)
+    return minmax(content) if how == "minmax" else content
 
 
 def minmax(values: Tensor) -> Tensor:

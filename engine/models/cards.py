@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 from engine.errors import BrokenModel, EngineError
 from engine.models.places import Place, parse_place
 from engine.models.spec import FewSteps, LoraSpec, ModelDefaults, ModelSpec, Precision, TransparencySpec
-from engine.request import FusionSettings
+from engine.settings import FusionSettings
 
 SDXL = Path(__file__).parent / "sdxl" / "model.json"
 """What cards of SDXL models need not repeat."""

@@ -11,7 +11,7 @@ from engine.errors import BrokenModel
 from engine.geometry import Size, working_size
 from engine.models.places import Place
 from engine.models.vocabulary import hint
-from engine.request import FusionSettings
+from engine.settings import FusionSettings
 
 SAMPLERS = ("euler", "ddim", "dpmpp_2m", "unipc")
 """Samplers by the names artists know; `engine.diffusion.sampling` maps them to solvers."""

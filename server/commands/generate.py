@@ -16,7 +16,9 @@ from engine.formats.files import check_writable, replacing
 from engine.geometry import Size
 from engine.layers import Layer, LayerStack, Role
 from engine.models.registry import find_model
-from engine.request import Generated, GenerationRequest, HarmonySettings, Kept, Source
+from engine.request import GenerationRequest
+from engine.settings import HarmonySettings
+from engine.sources import Generated, Kept, Source
 from server.console import UsageError, list_layers, say
 from server.libraries import keep_offline
 

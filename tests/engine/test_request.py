@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from engine.errors import InvalidRequest
-from engine.geometry import Size
+from engine.errors import InvalidLayer, InvalidRequest
+from engine.geometry import Box, Size
 from engine.layers import Layer, Role
-from engine.request import FusionSettings, Generated, GenerationRequest, HarmonySettings, Kept
+from engine.request import GenerationRequest
+from engine.sources import Generated, Kept, Relit
 
 PIXELS = np.full((8, 8, 4), 255, np.uint8)
 KEPT = Kept(layer=Layer(name="apple", role=Role.FOREGROUND, pixels=PIXELS), prompt="a red apple")
@@ -22,7 +23,10 @@ def make(**values):
         ({"size": Size(5000, 5000)}, "5000"),
         ({"foregrounds": ()}, "0 foregrounds"),
         ({"foregrounds": (Generated(prompt="a"),) * 7}, "7 foregrounds"),
-        ({"background": KEPT}, "background is a kept layer"),
+        ({"background": Generated(prompt="a", box=Box(0, 0, 32, 32))}, "background has the box 0,0,32x32"),
+        ({"foregrounds": (Generated(prompt="a", box=Box(500, 0, 32, 32)),)}, "box 500,0,32x32 of foreground 1"),
+        ({"blended_strength": 1.5}, "strength of the blended picture is 1.5"),
+        ({"blended_strength": 0.5}, "a layer is to be drawn"),
         ({"blended_prompt": "  "}, "empty"),
         ({"seed": -1}, "-1"),
         ({"seed": 2**53}, str(2**53)),
@@ -47,28 +51,15 @@ def test_values_that_cannot_be_drawn_are_named(wrong, named):
 def test_prompts_that_say_nothing_or_too_much_are_refused(prompt, named):
     with pytest.raises(InvalidRequest, match=named):
         Generated(prompt=prompt)
-    with pytest.raises(InvalidRequest, match=named):
-        Kept(layer=KEPT.layer, prompt=prompt)
+    for source in (Kept, Relit):
+        with pytest.raises(InvalidRequest, match=named):
+            source(layer=KEPT.layer, prompt=prompt)
 
 
 def test_only_a_negative_prompt_may_be_empty():
     assert Generated(prompt="an apple", negative_prompt="").negative_prompt == ""
     with pytest.raises(InvalidRequest, match="negative prompt has 2001"):
         Generated(prompt="an apple", negative_prompt="x" * 2001)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("decision_boundary", 0), ("prior", "never"), ("heads", "max"), ("share_strength", 1.1), ("smallest_grid", 0)],
-)
-def test_fusion_settings_are_checked(name, value):
-    with pytest.raises(InvalidRequest, match=name.replace("_", " ")):
-        FusionSettings(**{name: value})
-
-
-def test_harmony_modes_are_listed_in_the_error():
-    with pytest.raises(InvalidRequest, match="clean, exact"):
-        HarmonySettings(mode="vivid")
 
 
 def test_the_first_foreground_shares_the_background_noise_and_the_others_never_do():
@@ -89,3 +80,46 @@ def test_a_layer_with_a_seed_of_its_own_keeps_it_whatever_the_job_has():
 
 def test_derived_seeds_are_the_same_on_every_machine():
     assert make(seed=0).foreground_seed(0, "independent") == 254_425_481_113_040
+
+
+def layer(pixels, name="apple"):
+    return Layer(name=name, role=Role.FOREGROUND, pixels=pixels)
+
+
+@pytest.mark.parametrize("source", [Kept, Relit])
+@pytest.mark.parametrize(
+    ("pixels", "named"),
+    [
+        pytest.param(np.zeros((8, 8, 3), np.uint8), r"\(8, 8, 3\)", id="no alpha"),
+        pytest.param(np.full((8, 8, 4), np.nan, np.float32), "float32", id="not a number"),
+        pytest.param(np.zeros((0, 8, 4), np.uint8), "no pixels", id="empty"),
+        pytest.param(np.zeros((8, 8, 4), np.uint8), "transparent all over", id="all transparent"),
+        pytest.param(np.full((1, 1, 4), 255, np.uint8), "1x1", id="one pixel"),
+        pytest.param(np.full((2, 20_000, 4), 255, np.uint8), "20000x2", id="far too long"),
+    ],
+)
+def test_layers_nothing_can_be_made_of_are_refused(source, pixels, named):
+    with pytest.raises(InvalidLayer, match=named) as refused:
+        source(layer=layer(pixels), prompt="a red apple")
+    assert "apple" in refused.value.message
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan"), "much", True])
+def test_strengths_of_relit_layers_lie_between_0_and_1(strength):
+    with pytest.raises(InvalidRequest, match="strength of the relit layer"):
+        Relit(layer=KEPT.layer, prompt="a red apple", strength=strength)
+
+
+@pytest.mark.parametrize("values", [(-1, 0, 32, 32), (0, 0, 15, 32), (0, 0, 32, 0), (0.5, 0, 32, 32)])
+def test_boxes_are_whole_pixels_and_large_enough_to_draw_in(values):
+    with pytest.raises(InvalidRequest, match="The box's"):
+        Box(*values)
+
+
+def test_every_layer_of_the_artists_makes_a_picture_that_can_be_harmonised_again():
+    relit = Relit(layer=KEPT.layer, prompt="a beach", seed=8)
+    request = make(background=relit, foregrounds=(KEPT,), blended_strength=0.4)
+    assert request.composable
+    assert request.background_seed == 8
+    assert not make(background=relit).composable

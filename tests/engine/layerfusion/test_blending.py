@@ -48,14 +48,53 @@ def test_one_foreground_follows_the_papers_two_updates(rows):
 
 def test_results_lie_between_their_inputs(rows):
     foregrounds, blended = rows
-    _, mixed = blend_attention(foregrounds, blended, torch.rand(3, 16), None)
+    _, mixed = blend_attention(foregrounds, blended, torch.rand(3, 16), torch.zeros(3, 16))
     everything = torch.cat([foregrounds, blended[None]])
     assert bool((mixed <= everything.amax(dim=0) + 1e-6).all())
     assert bool((mixed >= everything.amin(dim=0) - 1e-6).all())
 
 
-def test_without_a_hard_mask_the_foregrounds_are_left_alone(rows):
-    assert blend_attention(*rows, torch.rand(3, 16), None)[0] is rows[0]
+def test_without_an_update_the_foregrounds_are_left_alone(rows):
+    assert blend_attention(*rows, torch.rand(3, 16), torch.ones(3, 16), update="none")[0] is rows[0]
+
+
+def test_raw_update_takes_the_picture_itself_and_the_soft_one_goes_by_the_soft_mask(rows):
+    foreground, blended = rows[0][:1], rows[1]
+    soft, hard = torch.rand(1, 16), (torch.rand(1, 16) > 0.5).float()
+    m, h = soft[0, :, None], hard[0, :, None]
+    raw, _ = blend_attention(foreground, blended, soft, hard, update="hard_raw")
+    torch.testing.assert_close(raw[0], h * blended + (1 - h) * foreground[0])
+    gentle, _ = blend_attention(foreground, blended, soft, hard, update="soft")
+    mixed = m * foreground[0] + (1 - m) * blended
+    torch.testing.assert_close(gentle[0], m * mixed + (1 - m) * foreground[0])
+
+
+def test_a_foregrounds_own_boundary_says_what_it_takes_and_nothing_else(rows):
+    foreground, blended = rows[0][:1], rows[1]
+    soft, inner, hard = torch.rand(1, 16), torch.rand(1, 16), torch.ones(1, 16)
+    updated, mixed = blend_attention(foreground, blended, soft, hard, inner)
+    n = inner[0, :, None]
+    torch.testing.assert_close(updated[0], n * foreground[0] + (1 - n) * blended)
+    assert torch.equal(mixed, blend_attention(foreground, blended, soft, hard)[1])
+
+
+def test_foregrounds_first_hand_on_what_they_have_become(rows):
+    foreground, blended = rows[0][:1], rows[1]
+    soft, hard = torch.rand(1, 16), (torch.rand(1, 16) > 0.5).float()
+    m, h = soft[0, :, None], hard[0, :, None]
+    updated, mixed = blend_attention(foreground, blended, soft, hard, order="foreground_first")
+    torch.testing.assert_close(updated[0], h * blended + (1 - h) * foreground[0])
+    torch.testing.assert_close(mixed, m * updated[0] + (1 - m) * blended)
+
+
+def test_hidden_parts_follow_the_picture_only_if_they_are_not_to_be_whole(rows):
+    foregrounds, blended = rows[0][:2], rows[1]
+    soft, hard = torch.full((2, 16), 0.5), torch.ones(2, 16)
+    whole, _ = blend_attention(foregrounds, blended, soft, hard)
+    assert torch.equal(whole[0], foregrounds[0])
+    torch.testing.assert_close(whole[1], (foregrounds[1] + blended) / 2)
+    seen, _ = blend_attention(foregrounds, blended, soft, hard, amodal=False)
+    torch.testing.assert_close(seen[0], (foregrounds[0] + blended) / 2)
 
 
 def test_weights_sum_to_one_and_an_opaque_top_hides_the_rest():

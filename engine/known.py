@@ -1,0 +1,170 @@
+"""What is known before anything is drawn: the artist's layers as courses the streams are held to.
+
+| source | its own stream | the blended stream |
+|---|---|---|
+| kept foreground | held to the end; its mask is its alpha | begins with its solid inside, until `SOLID_UNTIL` |
+| relit foreground | held until its strength, then free | the same, at least as long |
+| kept background | held where it covers the canvas | shows it outside all objects until `BACKDROP_UNTIL` |
+| relit background | held until its strength, then free | the same until its strength |
+| all of them the artist's | as above | begins as their composite, held until its own strength |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.compositing import bleed, composite
+from engine.diffusion.denoise import Anchor, Pin
+from engine.geometry import Framing
+from engine.layerfusion.attach import attention_modules
+from engine.layerfusion.coupling import KnownShape
+from engine.layerfusion.streams import Streams
+from engine.layers import Layer, Pixels
+from engine.models.autoencoder import to_latents
+from engine.models.loading import ModelBundle
+from engine.request import HARMONISE_STRENGTH, GenerationRequest
+from engine.resampling import to_working
+from engine.sources import Generated, Kept, Relit
+from engine.transparency.codec import encode_over_grey, encode_rgba
+
+SOLID_UNTIL = 0.6
+"""The blended stream is held to a known foreground's solid inside while t > 0.6 T (our choice): under zero-terminal-SNR
+the first steps know nothing of it, later ones must be free to light it."""
+
+BACKDROP_UNTIL = 0.4
+"""And to a kept background outside all objects while t > 0.4 T (our choice): later steps must be free to shade it."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Courses and shapes of one job.
+
+    Attributes:
+        pins, anchors: for `denoise`.
+        shapes: for `Coupling`, by foreground.
+    """
+
+    pins: tuple[Pin, ...]
+    anchors: tuple[Anchor, ...]
+    shapes: dict[int, KnownShape]
+
+
+def what_is_known(bundle: ModelBundle, request: GenerationRequest, framing: Framing) -> Known:
+    """Read the artist's layers into the model's terms."""
+    return _Reader(bundle, request, framing).read()
+
+
+class _Reader:
+    def __init__(self, bundle: ModelBundle, request: GenerationRequest, framing: Framing) -> None:
+        self._bundle, self._request, self._framing = bundle, request, framing
+        self._streams = Streams(len(request.foregrounds))
+        self._pictures = {
+            stream: to_working(source.layer.pixels, source.layer.offset, framing)
+            for stream, source in enumerate(request.sources)
+            if not isinstance(source, Generated)
+        }
+
+    def read(self) -> Known:
+        pins: list[Pin] = []
+        anchors: list[Anchor] = []
+        shapes: dict[int, KnownShape] = {}
+        strength = self._blended_strength()
+        if strength < 1:
+            flat = self._composite()
+            pins.append(Pin(self._streams.blended, *self._opaque(flat), until=strength))
+        for index, source in enumerate(self._request.foregrounds):
+            if isinstance(source, Generated):
+                continue
+            held_until = source.strength if isinstance(source, Relit) else 0.0
+            pins.append(Pin(index, encode_rgba(self._bundle, self._pictures[index])[0], self._everywhere(), held_until))
+            solid, inside, shapes[index] = self._solid(index, held_until)
+            if strength == 1:
+                anchors.append(self._anchor(solid, inside, self._drawn_above(index), 1.0, max(SOLID_UNTIL, held_until)))
+        background = self._request.background
+        if not isinstance(background, Generated):
+            clean, mask = self._opaque(self._pictures[self._streams.background])
+            held_until = background.strength if isinstance(background, Relit) else 0.0
+            pins.append(Pin(self._streams.background, clean, mask, held_until))
+            until = held_until if isinstance(background, Relit) else BACKDROP_UNTIL
+            anchors.append(self._anchor(clean, mask, tuple(range(self._streams.foregrounds)), 0.0, until))
+        return Known(tuple(pins), tuple(anchors), shapes)
+
+    def _anchor(self, clean: Tensor, mask: Tensor, behind: tuple[int, ...], in_doubt: float, until: float) -> Anchor:
+        """The blended stream shows `clean` where nothing lies before it."""
+        block = attention_modules(self._bundle.unet)[-1].rsplit(".", 1)[0]
+        return Anchor(self._streams.blended, clean, mask, behind, in_doubt, block, until)
+
+    def _drawn_above(self, index: int) -> tuple[int, ...]:
+        """The foregrounds above one that the artist does not have; `_solid` knows the others."""
+        return tuple(above for above in range(index + 1, self._streams.foregrounds) if above not in self._pictures)
+
+    def _blended_strength(self) -> float:
+        asked = self._request.blended_strength
+        if asked is not None:
+            return asked
+        return HARMONISE_STRENGTH if self._request.composable else 1.0
+
+    def _composite(self) -> Pixels:
+        """All layers over each other, at working size."""
+        flat = self._pictures[self._streams.background]
+        for index in range(self._streams.foregrounds):
+            flat = composite(flat, self._pictures[index])
+        return flat
+
+    def _opaque(self, pixels: Pixels) -> tuple[Tensor, Tensor]:
+        """Latents (4, h, w) of an opaque picture, and (1, h, w), 1 where it covers them.
+
+        Holes are filled with the colours around them, so that what is encoded beside a hole is not mixed with grey.
+        """
+        bundle = self._bundle
+        filled = np.where(pixels[..., 3:] > 0, pixels, bleed(pixels))[..., :3]
+        unit = torch.from_numpy(np.ascontiguousarray(filled)).to(bundle.device, bundle.dtype)
+        clean = to_latents(bundle, unit.permute(2, 0, 1).unsqueeze(0) / 127.5 - 1)[0]
+        alpha = torch.from_numpy(np.array(pixels[..., 3])).to(bundle.device).float()[None, None] / 255
+        return clean, self._covered(alpha)
+
+    def _solid(self, index: int, held_until: float) -> tuple[Tensor, Tensor, KnownShape]:
+        """What is seen where a foreground is solid: latents (4, h, w) and (1, h, w) of 0 and 1; and its shape."""
+        solid, alpha = encode_over_grey(self._bundle, self._pictures[index])
+        factor = self._bundle.latent_factor
+        shape = KnownShape(F.avg_pool2d(alpha, factor).flatten(1).float(), held_until)
+        inside = self._covered(alpha)
+        for above in range(index + 1, self._streams.foregrounds):
+            if above in self._pictures:
+                cover = torch.from_numpy(self._pictures[above][..., 3] > 0)
+                inside = inside * (1 - F.max_pool2d(cover[None].float().to(inside.device), factor))
+        return solid[0], inside, shape
+
+    def _covered(self, alpha: Tensor) -> Tensor:
+        """(1, 1, H, W), 0-1 -> (1, h, w) of 0 and 1: latents all of whose pixels are solid."""
+        return (-F.max_pool2d(-alpha.float(), self._bundle.latent_factor) > 0.95).float()[0]
+
+    def _everywhere(self) -> Tensor:
+        return torch.ones((1, 1, 1), device=self._bundle.device)
+
+
+def needs_filling(request: GenerationRequest) -> bool:
+    """Whether a kept background leaves parts of the canvas open."""
+    background = request.background
+    return isinstance(background, Kept) and not covers(background.layer, request)
+
+
+def covers(layer: Layer, request: GenerationRequest) -> bool:
+    """Whether a layer hides all of the canvas."""
+    (x, y), size = layer.offset, request.size
+    if x > 0 or y > 0 or x + layer.size.width < size.width or y + layer.size.height < size.height:
+        return False
+    return bool(layer.pixels[-y : size.height - y, -x : size.width - x, 3].min() == 255) and layer.opacity == 1
+
+
+def open_streams(request: GenerationRequest) -> Iterator[int]:
+    """The streams of which something is drawn, so that there is something to preview."""
+    for stream, source in enumerate(request.sources):
+        if not isinstance(source, Kept):
+            yield stream

@@ -1,0 +1,71 @@
+import pytest
+
+from engine.errors import InvalidRequest
+from engine.settings import PRESETS, FusionSettings, HarmonySettings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("decision_boundary", 0),
+        ("foreground_boundary", -1),
+        ("prior", "never"),
+        ("heads", "max"),
+        ("share_strength", 1.1),
+        ("share_strength", float("nan")),
+        ("smallest_grid", 0),
+        ("structure_layers", 9),
+        ("amodal", "yes"),
+        ("blend_blocks", 5),
+        ("mask_smoothing", 1.0),
+    ],
+)
+def test_values_are_checked(name, value):
+    with pytest.raises(InvalidRequest, match=name.replace("_", " ")) as refused:
+        FusionSettings(**{name: value})
+    assert repr(value) in refused.value.message
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"blend_start": 0.5, "blend_end": 0.5}, "blend start is 0.5 and the blend end 0.5"),
+        ({"guidance_start": 0.2, "guidance_end": 0.6}, "guidance start is 0.2"),
+        ({"content_layers": "all", "content_source": "live"}, "content layers is 'all'.*content source 'live'"),
+        ({"hard_threshold": 0.3, "hard_mode": "otsu"}, "hard threshold is 0.3.*hard mode 'otsu'"),
+        ({"foreground_boundary": 3.0, "foreground_update": "none"}, "foreground boundary is 3.0"),
+        ({"mask_smoothing": 0.5, "prior": "once", "content_source": "prior"}, "mask smoothing is 0.5"),
+    ],
+)
+def test_switches_that_contradict_each_other_are_refused(values, named):
+    with pytest.raises(InvalidRequest, match=named):
+        FusionSettings(**values)
+
+
+def test_changes_are_named_and_checked():
+    changed = FusionSettings().changed({"decision_boundary": 3, "prior": "once"})
+    assert changed == FusionSettings(decision_boundary=3, prior="once")
+    with pytest.raises(InvalidRequest, match="no switch 'boundary'") as refused:
+        FusionSettings().changed({"boundary": 3})
+    assert "decision_boundary" in refused.value.hint
+
+
+def test_every_preset_keeps_what_a_model_was_tuned_to():
+    tuned = FusionSettings(decision_boundary=5, content_source="prior", heads="map_mean")
+    for name, changes in PRESETS.items():
+        preset = tuned.preset(name)
+        assert preset == tuned.changed(changes)
+        assert (preset.decision_boundary, preset.content_source, preset.heads) == (5, "prior", "map_mean")
+    with pytest.raises(InvalidRequest, match=r"'quick'.*paper, exact, balanced, fast"):
+        tuned.preset("quick")
+
+
+def test_every_switch_says_what_it_does():
+    for switch in FusionSettings.switches():
+        assert switch.metadata["artist"].endswith(".") and switch.metadata["researcher"].endswith(".")
+
+
+def test_harmony_modes_are_listed_in_the_error():
+    with pytest.raises(InvalidRequest, match="clean, exact"):
+        HarmonySettings(mode="vivid")

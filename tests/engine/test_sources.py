@@ -1,0 +1,179 @@
+"""Drawn, kept and relit layers in one picture, on the embedded model."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from engine.compositing import flatten
+from engine.events import Finished
+from engine.geometry import Size
+from engine.layers import Layer, LayerStack, Role
+from engine.settings import FusionSettings, HarmonySettings
+from engine.sources import Generated, Kept, Relit
+
+CANVAS = Size(128, 128)
+BEACH, APPLE = "a beach at sunset", "a red apple"
+
+
+def finished(events) -> LayerStack:
+    *_, last = events
+    assert isinstance(last, Finished)
+    return last.stack
+
+
+def psnr(one, other, where=None) -> float:
+    difference = one[..., :3].astype(float) - other[..., :3]
+    return float(10 * np.log10(255**2 / np.square(difference if where is None else difference[where]).mean()))
+
+
+def blended(stack):
+    return stack.by_role(Role.BLENDED)[0].pixels
+
+
+@pytest.fixture(scope="module")
+def drawn(pipeline):
+    from engine.request import GenerationRequest
+
+    request = GenerationRequest(
+        size=CANVAS, background=Generated(prompt=BEACH), foregrounds=(Generated(prompt=APPLE),), seed=3, steps=12
+    )
+    return finished(pipeline.generate(request))
+
+
+@pytest.fixture(scope="module")
+def beach(drawn):
+    return drawn.layers[0]
+
+
+@pytest.fixture(scope="module")
+def apple(drawn):
+    return drawn.layers[1]
+
+
+def sources(layer, prompt):
+    return Generated(prompt=prompt), Kept(layer=layer, prompt=prompt), Relit(layer=layer, prompt=prompt)
+
+
+@pytest.mark.parametrize("kinds", [(a, b, (a + b) % 3) for a, b in itertools.product(range(3), repeat=2)])
+def test_sources_go_together_in_every_combination(pipeline, request_for, beach, apple, kinds):
+    """One background and two foregrounds, each drawn, kept or relit, every pair of kinds at every pair of places: a
+    whole stack, kept layers untouched."""
+    aside = Layer(name="second", role=Role.FOREGROUND, pixels=apple.pixels[40:], offset=(50, 60))
+    chosen = [
+        sources(layer, prompt)[kind]
+        for layer, prompt, kind in zip((beach, apple, aside), (BEACH, APPLE, APPLE), kinds, strict=True)
+    ]
+    stack = finished(pipeline.generate(request_for(background=chosen[0], foregrounds=tuple(chosen[1:]), steps=1)))
+    assert [layer.role.value for layer in stack] == [
+        "background",
+        "foreground",
+        "foreground",
+        "shadow",
+        "light",
+        "blended",
+    ]
+    for source, layer in zip(chosen, stack, strict=False):
+        assert (layer is source.layer) if isinstance(source, Kept) else layer.size == CANVAS
+        assert not isinstance(source, Relit) or "relit" in layer.name or layer.role is Role.BACKGROUND
+    assert flatten(stack)[..., 3].min() == 255
+
+
+def test_a_new_foreground_stands_on_the_kept_background(pipeline, request_for, beach):
+    request = request_for(
+        background=Kept(layer=beach, prompt=BEACH), foregrounds=(Generated(prompt="a dog"),), steps=16
+    )
+    stack = finished(pipeline.generate(request))
+    assert stack.layers[0] is beach
+    alpha = stack.layers[1].pixels[..., 3]
+    assert 0.03 < (alpha > 127).mean() < 0.6
+    outside = np.ones((128, 128), bool)
+    for row, column in np.argwhere(alpha > 24):
+        outside[max(row - 8, 0) : row + 9, max(column - 8, 0) : column + 9] = False
+    assert outside.mean() > 0.15
+    assert psnr(blended(stack), beach.pixels, outside) > 23
+    inside = alpha > 200
+    assert psnr(blended(stack), stack.layers[1].pixels, inside) > psnr(blended(stack), beach.pixels, inside)
+
+
+def test_holes_of_a_kept_background_are_drawn_below_it(pipeline, request_for, beach):
+    pixels = beach.pixels.copy()
+    pixels[40:90, 60:100] = 0
+    mine = Layer(name="mine", role=Role.BACKGROUND, pixels=pixels[:, :110], offset=(-6, 0))
+    request = request_for(background=Kept(layer=mine, prompt=BEACH), harmony=HarmonySettings(mode="exact"), steps=10)
+    stack = finished(pipeline.generate(request))
+    filled, kept = stack.by_role(Role.BACKGROUND)
+    assert kept is mine
+    assert (filled.name, filled.pixels[..., 3].min()) == ("Background, filled in", 255)
+    hole = filled.pixels[45:85, 60:88, :3].astype(float)
+    around = filled.pixels[45:85, 40:52, :3].astype(float)
+    assert np.abs(hole.mean(axis=(0, 1)) - around.mean(axis=(0, 1))).max() < 60
+    known = (slice(10, 35), slice(4, 90))
+    assert psnr(filled.pixels[known], pixels[10:35, 10:96]) > 20
+    assert np.abs(flatten(stack).astype(int) - blended(stack)).max() <= 1
+
+
+@pytest.mark.parametrize("offset", [(-300, -200), (40, 70), (5000, 0)])
+def test_kept_backgrounds_may_be_of_any_size_and_anywhere(pipeline, request_for, offset):
+    pixels = np.full((400, 500, 4), (90, 160, 220, 255), np.uint8)
+    mine = Layer(name="mine", role=Role.BACKGROUND, pixels=pixels, offset=offset)
+    stack = finished(pipeline.generate(request_for(background=Kept(layer=mine, prompt=BEACH), steps=1)))
+    covered = offset == (-300, -200)
+    assert (len(stack), stack.by_role(Role.BACKGROUND)[-1]) == (5 + (not covered), mine)
+    assert flatten(stack)[..., 3].min() == 255
+
+
+def test_layers_the_artist_has_are_harmonised_as_strongly_as_asked(pipeline, request_for, beach, apple):
+    both = {"background": Kept(layer=beach, prompt=BEACH), "foregrounds": (Kept(layer=apple, prompt=APPLE),)}
+    flat = flatten(LayerStack(name="", size=CANVAS, layers=(beach, apple)))
+    likeness = [
+        psnr(blended(finished(pipeline.generate(request_for(**both, blended_strength=strength, steps=10)))), flat)
+        for strength in (0.0, 0.5, 1.0)
+    ]
+    assert likeness[0] > likeness[1] > likeness[2]
+    assert likeness[0] > 26
+    default = finished(pipeline.generate(request_for(**both, steps=10)))
+    explicit = finished(pipeline.generate(request_for(**both, blended_strength=0.6, steps=10)))
+    assert np.array_equal(blended(default), blended(explicit))
+    assert default.layers[:2] == (beach, apple)
+
+
+def test_a_relit_layer_keeps_its_place_and_changes_with_its_strength(pipeline, request_for, apple):
+    night = Generated(prompt="a room with a blue wall")
+    visible = apple.pixels[..., 3] > 200
+    likeness = []
+    for strength in (0.0, 0.4, 0.9):
+        relit = Relit(layer=apple, prompt=APPLE, strength=strength)
+        layer = finished(pipeline.generate(request_for(background=night, foregrounds=(relit,), steps=12))).layers[1]
+        likeness.append(psnr(layer.pixels, apple.pixels, visible))
+        overlap = ((layer.pixels[..., 3] > 127) & visible).sum() / ((layer.pixels[..., 3] > 127) | visible).sum()
+        assert overlap > (0.8 if strength < 0.9 else 0.2)
+    assert likeness[0] > likeness[1] > likeness[2]
+
+
+def test_six_foregrounds_are_six_layers(pipeline, request_for):
+    six = tuple(Generated(prompt="a red apple", seed=seed) for seed in range(6))
+    stack = finished(pipeline.generate(request_for(foregrounds=six, steps=2)))
+    drawn = stack.by_role(Role.FOREGROUND)
+    assert [layer.name for layer in drawn] == [f"Foreground {place}" for place in range(1, 7)]
+    assert len({layer.pixels.tobytes() for layer in drawn}) == 6
+
+
+def test_one_layers_seed_leaves_the_noise_of_the_others(pipeline, request_for):
+    """Uncoupled and unshared, the other layers are the same to the byte or its neighbour."""
+    alone = FusionSettings(blend_start=0.0)
+    stacks = [
+        finished(
+            pipeline.generate(
+                request_for(
+                    foregrounds=(Generated(prompt=APPLE, seed=1), Generated(prompt="a blue car", seed=seed)),
+                    fusion=alone,
+                    steps=2,
+                )
+            )
+        )
+        for seed in (2, 3)
+    ]
+    for place in (0, 1, 5):
+        assert np.abs(stacks[0].layers[place].pixels.astype(int) - stacks[1].layers[place].pixels).max() <= 1
+    assert not np.array_equal(stacks[0].layers[2].pixels, stacks[1].layers[2].pixels)
