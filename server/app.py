@@ -135,9 +135,9 @@ class App:
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         """Take the folder, find out what the last server left, and get ready to draw."""
         config = self._config
-        self._store = Store(layers(config.folder))
         lock = await asyncio.to_thread(FolderLock, config.folder)
         stack.callback(lock.release)
+        self._store = Store(layers(config.folder))
         self._records = await asyncio.to_thread(Records, database(config.folder))
         stack.callback(self._records.close)
         self._worker = Worker(

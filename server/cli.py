@@ -142,6 +142,8 @@ def _add_serve(commands: Any) -> None:
     add = parser.add_argument
     add("--port", metavar="N", type=int, help="where it listens (default: 8737, or any free port if that is taken)")
     add("--folder", metavar="DIR", help="where jobs and layers are kept (default: with the user's data)")
+    add("--keep-days", metavar="N", type=_amount, help="forget jobs that are older (default: 30; a week if unfetched)")
+    add("--keep-gigabytes", metavar="X", type=_amount, help="forget the oldest jobs beyond this (default: 17)")
     add("--origin", metavar="URL", action="append", default=[], help="a web page that may connect; may be repeated")
     add("--host", metavar="ADDR", default="127.0.0.1", help="address to listen on (default: this machine only)")
     add("--name", metavar="HOST", action="append", default=[], help="a host name clients use; may be repeated")

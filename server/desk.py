@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from engine.errors import EngineError
 from server import translate
 from server.exporting import export
+from server.job import Job
 from server.outbox import Outbox
 from server.protocol.errors import LayerLost, NotFinished, ProtocolError, UnknownLayer
 from server.protocol.messages import (
@@ -30,7 +31,7 @@ from server.protocol.messages import (
     Submit,
 )
 from server.records import JobRecord, Records
-from server.scheduler import Job, Scheduler
+from server.scheduler import Scheduler
 from server.session import Request
 from server.store import Store
 

@@ -17,7 +17,7 @@ class FolderLock:
     """Holds a folder until `release`, or until the process ends.
 
     Args:
-        folder: which; must be there.
+        folder: which; made if it is missing, readable by its owner alone.
 
     Raises:
         StoreInUse: another process holds it.
@@ -27,6 +27,7 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         path = folder / NAME
         try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
             raise UnwritableFile(

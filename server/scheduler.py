@@ -11,18 +11,18 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 
 from engine.errors import EngineError
 from server.estimates import Estimates
+from server.job import Job, Listener, load
 from server.line import Line
 from server.protocol.errors import (
     InternalError,
     JobExists,
     ProtocolError,
-    Quarantined,
     QueueFull,
     ServerStopping,
     StoreFull,
@@ -42,55 +42,15 @@ from server.protocol.messages import (
     Started,
     Submit,
 )
-from server.records import JobRecord, Records, interruption, is_last
+from server.quarantine import Quarantine
+from server.records import Records, interruption, is_last
 from server.translate import failure
 from server.worker import Executor
 
 logger = logging.getLogger(__name__)
 
-Listener = Callable[[Message], None]
 P = ParamSpec("P")
 R = TypeVar("R")
-
-DEADLY = 2
-"""So many times a request may end the process that draws, before it is not drawn any more."""
-
-_QUARANTINE_SECONDS = 24 * 3600.0
-
-
-@dataclass(eq=False)
-class Job:
-    """One submitted job.
-
-    Attributes:
-        submit: as it came.
-        client: whose turn it takes.
-        events: numbered from 1; the last is `Done`, `Failed` or `Cancelled` once the job is over.
-        listeners: who follows it.
-        cancelled: somebody wants it stopped.
-        started: when it was, by the scheduler's clock.
-        remaining: seconds left when the worker last said so, and when that was.
-    """
-
-    submit: Submit
-    client: str
-    events: list[Event] = field(default_factory=list)
-    listeners: set[Listener] = field(default_factory=set)
-    cancelled: bool = False
-    started: float = 0.0
-    remaining: tuple[float, float] | None = None
-
-    @property
-    def id(self) -> str:
-        return self.submit.job
-
-    @property
-    def over(self) -> bool:
-        return bool(self.events) and is_last(self.events[-1])
-
-    def tell(self, message: Message) -> None:
-        for listener in self.listeners:
-            listener(message)
 
 
 class Scheduler:
@@ -122,6 +82,7 @@ class Scheduler:
         self._all_waiting_jobs = all_waiting_jobs
         self._is_full = is_full
         self._disk = ThreadPoolExecutor(1, "layerfusion-records")  # one: in order, and never two at the database
+        self._quarantine = Quarantine(records)
         self._estimates = Estimates()
         self._jobs: dict[str, Job] = {}  # those that are not over
         self._line: Line[Job] = Line()
@@ -170,7 +131,7 @@ class Scheduler:
                 raise _exists(found[0].id)
             replaced = self._replaced(client, submit)
             self._check_room(client, len(submits) - len(replaced))
-            await self._check_deaths(submit)
+            await self.on_disk(self._quarantine.check, submit)
             await self.on_disk(self._records.add, submits, client)
             jobs = [Job(each, client) for each in submits]
             for job in jobs:
@@ -206,7 +167,7 @@ class Scheduler:
             UnknownJob: none that is kept.
         """
         if (job := self._jobs.get(job_id)) is None:
-            job = await self.on_disk(self._load, job_id)
+            job = await self.on_disk(load, self._records, job_id)
             job = self._jobs.get(job_id, job)  # it may have been queued meanwhile
         if job is None:
             raise UnknownJob(
@@ -316,10 +277,10 @@ class Scheduler:
         """Take what the worker says of a job."""
         if isinstance(message, Event):
             if isinstance(message, Failed) and message.code == WorkerDied.code:
-                message = await self._count_death(job, message)
+                message = await self.on_disk(self._quarantine.count, job.submit, message)
             elif isinstance(message, Done):
                 self._estimates.add(job.submit, time.monotonic() - job.started)
-                await self.on_disk(self._records.forgive, job.submit)
+                await self.on_disk(self._quarantine.forgive, job.submit)
             await self._publish(job, message)
         else:
             if isinstance(message, Progress) and message.eta is not None:
@@ -381,17 +342,6 @@ class Scheduler:
                 "Fetch or delete jobs (“layerfusion jobs”), or give the server more room.",
             )
 
-    async def _check_deaths(self, submit: Submit) -> None:
-        deaths = await self.on_disk(self._records.deaths, submit, _QUARANTINE_SECONDS)
-        if len(deaths) >= DEADLY:
-            raise _quarantined(deaths[-1])
-
-    async def _count_death(self, job: Job, failed: Failed) -> Failed:
-        """Note that drawing the job ended the process; from the second time on say that it will not be tried again."""
-        await self.on_disk(self._records.note_death, job.submit, failed.message)
-        deaths = await self.on_disk(self._records.deaths, job.submit, _QUARANTINE_SECONDS)
-        return failure(job.id, _quarantined(failed.message), seq=1) if len(deaths) >= DEADLY else failed
-
     async def _known(self, submit: Submit) -> Job | None:
         try:
             job = await self.find(submit.job)
@@ -400,10 +350,6 @@ class Scheduler:
         if job.submit != submit:
             raise _exists(submit.job)
         return job
-
-    def _load(self, job_id: str) -> Job | None:
-        record = self._records.find(job_id)
-        return None if record is None else _from_record(record, self._records.events(job_id))
 
     def _places(self) -> list[tuple[Job, int, float | None]]:
         """Each waiting job, next first, with its position and the seconds until its start."""
@@ -433,16 +379,5 @@ class Scheduler:
                 job.tell(Queued(job=job.id, position=position, starts_in=starts_in))
 
 
-def _from_record(record: JobRecord, events: list[Event]) -> Job:
-    return Job(record.submit, record.client, events)
-
-
 def _exists(job_id: str) -> JobExists:
     return JobExists(f"The id {job_id} belongs to another job.", "Make a fresh id for each job.")
-
-
-def _quarantined(reason: str) -> Quarantined:
-    return Quarantined(
-        f"Drawing this has ended the process that draws {DEADLY} times: {reason}",
-        "It is not tried again for a day; change its size, model, steps or prompts.",
-    )

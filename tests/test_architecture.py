@@ -65,6 +65,8 @@ FLOORS = [
     ("server.outbox", 12),
     ("server.session", 12),
     ("server.line", 12),
+    ("server.job", 12),
+    ("server.quarantine", 12),
     ("server.estimates", 12),
     ("server.retention", 12),
     ("server.exporting", 12),

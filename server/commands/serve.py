@@ -32,6 +32,10 @@ def run(arguments: argparse.Namespace) -> int:
     }
     if arguments.folder is not None:
         given["folder"] = Path(arguments.folder)
+    if arguments.keep_days is not None:
+        given["job_seconds"] = arguments.keep_days * 24 * 3600
+    if arguments.keep_gigabytes is not None:
+        given["store_bytes"] = int(arguments.keep_gigabytes * 1e9)
     config = ServerConfig(**given)
     keep_offline()  # the worker process inherits it
     return serve(config)

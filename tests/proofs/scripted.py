@@ -1,6 +1,6 @@
 """An engine that does as the blended prompt says, for tests of everything around it: it costs no time and no torch.
 
-    "seconds=0.01 layers=3 side=64"    three layers of 64x64 px, 0.01 s a step
+    "seconds=0.01 layers=3 side=64"    three layers of 64x64 px, 0.01 s a step and a layer
     "die=2"                            the process is killed at step 2
     "hang=2"                           step 2 never ends
     "huge"                             raises OutOfMemory
@@ -41,6 +41,7 @@ class Scripted:
         for index in range(int(script.get("layers", 2))):
             layers.append(layer(request, index, int(script.get("side", 8))))
             yield LayerReady(layer=layers[-1], index=index)
+            time.sleep(seconds)
         yield Finished(stack=LayerStack(name="scripted", size=request.size, layers=tuple(layers)))
 
 

@@ -298,5 +298,5 @@ def test_a_damaged_list_is_said_and_left_alone(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(EngineError, match="cannot write"), Running(tmp_path / "file" / "jobs", load):
+    with pytest.raises(EngineError, match="cannot be written"), Running(tmp_path / "file" / "jobs", load):
         pass

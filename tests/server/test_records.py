@@ -336,6 +336,12 @@ def test_a_folder_has_one_server(tmp_path):
     FolderLock(tmp_path).release()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes; the folder is the user's own")
+def test_a_folder_is_made_for_its_owner_alone(tmp_path):
+    FolderLock(tmp_path / "data" / "jobs").release()
+    assert stat.S_IMODE((tmp_path / "data" / "jobs").stat().st_mode) == 0o700
+
+
 def test_the_lock_of_a_dead_process_is_free(tmp_path):
     holder = (
         "import pathlib, sys, time; from server.lock import FolderLock; "
@@ -351,5 +357,6 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path):
 
 
 def test_a_folder_that_cannot_take_a_lock_is_said(tmp_path):
+    (tmp_path / "file").touch()
     with pytest.raises(UnwritableFile, match="cannot be written"):
-        FolderLock(tmp_path / "missing")
+        FolderLock(tmp_path / "file")

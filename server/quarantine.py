@@ -1,0 +1,55 @@
+"""Requests that end the process that draws: tried twice, then refused for a day.
+
+A request is known by what it asks of the machine, whoever asks, under whatever id and with whatever seed.
+"""
+
+from __future__ import annotations
+
+from server import translate
+from server.protocol.errors import Quarantined
+from server.protocol.messages import Failed, Submit
+from server.records import Records
+
+DEADLY = 2
+"""So many times a request may end the process, before it is not drawn any more."""
+
+_SECONDS = 24 * 3600.0
+
+
+class Quarantine:
+    """Remembers deaths, on disk: each call may wait for it.
+
+    Args:
+        records: where they are written down.
+    """
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def check(self, submit: Submit) -> None:
+        """Let a request pass.
+
+        Raises:
+            Quarantined: it has ended the process too often.
+        """
+        deaths = self._records.deaths(submit, _SECONDS)
+        if len(deaths) >= DEADLY:
+            raise _quarantined(deaths[-1])
+
+    def count(self, submit: Submit, failed: Failed) -> Failed:
+        """Note a death, and return the job's last event: from the second on it says that there will be no third."""
+        self._records.note_death(submit, failed.message)
+        if len(self._records.deaths(submit, _SECONDS)) < DEADLY:
+            return failed
+        return translate.failure(submit.job, _quarantined(failed.message), seq=1)
+
+    def forgive(self, submit: Submit) -> None:
+        """It went well after all."""
+        self._records.forgive(submit)
+
+
+def _quarantined(reason: str) -> Quarantined:
+    return Quarantined(
+        f"Drawing this has ended the process that draws {DEADLY} times: {reason}",
+        "It is not tried again for a day; change its size, model, steps or prompts.",
+    )
