@@ -91,6 +91,7 @@ FLOORS = [
     ("krita_plugin.layerfusion.jobs", 21),
     ("krita_plugin.layerfusion.interfaces", 21),
     ("krita_plugin.layerfusion.memory", 21),
+    ("krita_plugin.layerfusion.words", 21),
     ("krita_plugin.layerfusion.widgets", 21),
     ("krita_plugin.layerfusion.launcher", 21),
     ("krita_plugin.layerfusion.controller", 22),

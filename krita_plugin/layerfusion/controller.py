@@ -6,7 +6,6 @@ sees goes out through `View`. Nothing here waits, and everything runs on the GUI
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -38,6 +37,7 @@ from .protocol.messages import (
     Submit,
     Welcome,
 )
+from .words import duration, file_name, listed, sentence, shortened
 
 
 class Controller:
@@ -98,7 +98,7 @@ class Controller:
             prompt = layer.prompt or wishes.foreground
             _need_prompt("foreground", prompt)
             if layer.losses and not self._view.ask(
-                f"The copy of “{layer.name}” in the new group will not have {_listed(layer.losses)}. "
+                f"The copy of “{layer.name}” in the new group will not have {listed(layer.losses)}. "
                 "The layer itself stays as it is.",
                 "Draw the background",
             ):
@@ -133,7 +133,7 @@ class Controller:
             document = self._open_document()
             document.check_colours()
             name = document.name_to_export()
-            chosen = choose_path(f"{_file_name(name)}.psd")
+            chosen = choose_path(f"{file_name(name)}.psd")
             if not chosen:
                 return
             path = Path(chosen)
@@ -288,7 +288,7 @@ class Controller:
         self._job = PendingJob(
             submit=submit,
             placement=placement,
-            title=f"{_shortened(foreground.prompt)} + {_shortened(wishes.background)}",
+            title=f"{shortened(foreground.prompt)} + {shortened(wishes.background)}",
             record={**asdict(wishes), "foreground": foreground.prompt, "model": submit.model},
             kept=kept,
             warning=warning,
@@ -332,7 +332,7 @@ class Controller:
             return
         with _Refusals(self._view):
             document.insert(job.placement, job.title, job.stack(), job.record)
-            notes = [_sentence(note) for note in (job.warning, job.notice) if note]
+            notes = [sentence(note) for note in (job.warning, job.notice) if note]
             self._view.say(f"Drawn into “{document.name}”.", " ".join(notes))
             self._finish(job, job.after)
             return
@@ -361,7 +361,7 @@ class Controller:
     def _show_progress(self, job: PendingJob, progress: Progress) -> None:
         words = f"{progress.stage[:1].upper()}{progress.stage[1:]} {progress.step} of {progress.total}"
         if progress.eta is not None and progress.eta >= 1:
-            words += f" · {_duration(progress.eta)} left"
+            words += f" · {duration(progress.eta)} left"
         self._show(job, words, progress.step, progress.total)
 
 
@@ -388,26 +388,3 @@ def _need_prompt(which: str, prompt: str) -> None:
 
 def _job_of(event: object) -> str | None:
     return event.begin.job if isinstance(event, ArrivedLayer) else getattr(event, "job", None)
-
-
-def _listed(items: tuple[str, ...]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
-
-
-def _shortened(prompt: str) -> str:
-    line = " ".join(prompt.split())
-    return line if len(line) <= 40 else f"{line[:39].rstrip()}…"
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
-
-
-def _file_name(text: str) -> str:
-    """Without the characters that Windows, macOS or Linux do not take in the name of a file."""
-    return re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", text).strip(" .") or "layers"
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02} s"

@@ -7,6 +7,7 @@ do; without it the loop's own work counts.
 
 import contextlib
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from proving import ScriptedServer, dice, expect, parser, submit
@@ -47,19 +48,34 @@ def load(server, clients, jobs, random):
     """Everybody submits while one job runs; then that one is cancelled and all are drawn."""
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(server.connect())
-        blocker = submit("seconds=0.05", steps=140)
+        blocker = submit("seconds=2", steps=100)
         first.submit(blocker)
         everybody = [stack.enter_context(server.connect()) for _ in range(clients)]
         mine = [[submit("layers=1", seed=random.randrange(10**6), steps=1) for _ in range(jobs)] for _ in everybody]
         for turn in range(jobs):
             for client, submits in zip(everybody, mine, strict=True):
                 client.submit(submits[turn])
+            drain(first)
         steps = [cancel_after(first, blocker)]
-        for client, submits in zip(everybody, mine, strict=True):
-            for each in submits:
-                expect(isinstance(list(client.events(each.job))[-1], Done), f"job {each.job} was not drawn")
+        with ThreadPoolExecutor(clients) as pool:  # a client that does not read is taken for dead after a while
+            list(pool.map(read, everybody, mine))
         steps += [cancel_running(first) for _ in range(5)]
         return {each.job for submits in mine for each in submits}, steps
+
+
+def read(client, submits):
+    """Wait until all of one client's jobs are drawn."""
+    for each in submits:
+        expect(isinstance(list(client.events(each.job))[-1], Done), f"job {each.job} was not drawn")
+
+
+def drain(client):
+    """Take what has come, for later."""
+    before, client._timeout = client._timeout, 0.01
+    with contextlib.suppress(TimeoutError):
+        while True:
+            client._waiting.append(client._receive())
+    client._timeout = before
 
 
 def cancel_running(client):

@@ -4,10 +4,12 @@
     "die=2"                            the process is killed at step 2
     "hang=2"                           step 2 never ends
     "huge"                             raises OutOfMemory
+    "stamp"                            layers are named for the moment in which they leave the engine
 
 It runs in the real worker process and its layers go into the real store. Pixels depend on seed and index alone.
 """
 
+import functools
 import os
 import signal
 import sys
@@ -27,6 +29,9 @@ class Scripted:
         script = dict(word.partition("=")[::2] for word in (request.blended_prompt or "").split())
         if "huge" in script:
             raise OutOfMemory("The picture does not fit.", "Draw a smaller one.")
+        if "stamp" in script:  # so that drawing them is over by then
+            for index in range(int(script["layers"])):
+                pixels(request.seed, index, int(script["side"]))
         steps, seconds = request.steps or 4, float(script.get("seconds", 0))
         for step in range(steps + 1):
             if script.get("die") == str(step):
@@ -39,22 +44,25 @@ class Scripted:
             time.sleep(seconds)
         layers = []
         for index in range(int(script.get("layers", 2))):
-            layers.append(layer(request, index, int(script.get("side", 8))))
+            name = repr(time.monotonic()) if "stamp" in script else f"Layer {index}"
+            layers.append(layer(request, index, int(script.get("side", 8)), name))
             yield LayerReady(layer=layers[-1], index=index)
             time.sleep(seconds)
         yield Finished(stack=LayerStack(name="scripted", size=request.size, layers=tuple(layers)))
 
 
-def layer(request, index, side):
+def layer(request, index, side, name):
     role = Role.BACKGROUND if index == 0 else Role.FOREGROUND
-    return Layer(name=f"Layer {index}", role=role, pixels=pixels(request.seed, index, side), blend=BlendMode.NORMAL)
+    return Layer(name=name, role=role, pixels=pixels(request.seed, index, side), blend=BlendMode.NORMAL)
 
 
+@functools.lru_cache(maxsize=8)
 def pixels(seed, index, side):
     """uint8 (side, side, 4), as random as they come, the same every time."""
     values = np.random.default_rng((seed, index)).integers(0, 256, (side, side, 4), np.uint8)
     if index == 0:
         values[..., 3] = 255
+    values.setflags(write=False)
     return values
 
 

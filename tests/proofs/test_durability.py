@@ -2,6 +2,7 @@
 
 import pytest
 
+import deliver_layers
 import drop_client
 import kill_server
 import kill_worker
@@ -36,3 +37,7 @@ def test_many_clients_are_served_in_turns():
 
 def test_many_jobs_leave_nothing_behind():
     many_jobs.prove(60, measures=4)
+
+
+def test_layers_are_delivered_whole_and_their_way_is_measured():
+    assert all(seconds > 0 for seconds in deliver_layers.prove(2))
