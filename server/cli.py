@@ -129,6 +129,9 @@ def _add_generate(commands: Any) -> None:
     add("--model", metavar="NAME", default="tiny", help="see `layerfusion models` (default: tiny)")
     add("--masks", action="store_true", help="also write a sheet of the attention masks over the steps")
     add("--out", metavar="OUT", required=True, help="FILE.psd, FILE.ora or a folder for PNGs (a name ending in /)")
+    add("--server", metavar="URL", help="have a server draw it: ws://HOST:PORT/, wss://HOST:PORT/, or local")
+    add("--token-file", metavar="FILE", help="that server's token (default: the variable LAYERFUSION_TOKEN)")
+    add("--tls-ca", metavar="FILE", help="its certificate in PEM, if the system does not trust it by itself")
 
 
 def _add_serve(commands: Any) -> None:

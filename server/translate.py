@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -77,6 +78,47 @@ def _read_pixels(source: messages.Kept, store: Store) -> Pixels:
     return np.frombuffer(data, np.uint8).reshape(source.height, source.width, 4)[..., _SWAPPED]
 
 
+def to_submit(request: GenerationRequest, job: str) -> messages.Submit:
+    """What a client asks for; the way back from `to_request`. Kept layers are to be uploaded first, see `uploads`."""
+    return messages.Submit(
+        job=job,
+        width=request.size.width,
+        height=request.size.height,
+        background=_from_source(request.background),
+        foregrounds=tuple(_from_source(source) for source in request.foregrounds),
+        blended_prompt=request.blended_prompt,
+        seed=request.seed,
+        steps=request.steps,
+        guidance_scale=request.guidance_scale,
+        guidance_rescale=request.guidance_rescale,
+        sampler=request.sampler,
+        harmony=request.harmony.mode,
+        model=request.model,
+    )
+
+
+def _from_source(source: Source) -> messages.Source:
+    if isinstance(source, Generated):
+        return messages.Generated(prompt=source.prompt, negative_prompt=source.negative_prompt, seed=source.seed)
+    layer = source.layer
+    return messages.Kept(
+        layer=hashlib.sha256(_to_bgra(layer.pixels)).hexdigest(),
+        width=layer.size.width,
+        height=layer.size.height,
+        x=layer.offset[0],
+        y=layer.offset[1],
+        name=layer.name,
+        prompt=source.prompt,
+    )
+
+
+def uploads(request: GenerationRequest) -> Iterator[bytes]:
+    """The BGRA pixels of each layer the request keeps."""
+    for source in (request.background, *request.foregrounds):
+        if not isinstance(source, Generated):
+            yield _to_bgra(source.layer.pixels)
+
+
 def from_event(job: str, event: events.Event, store: Store) -> messages.Message:
     """What the client is told of an event. A finished layer goes into the store first.
 
@@ -143,12 +185,16 @@ def to_stack(submit: messages.Submit, begins: Iterable[messages.LayerBegin], sto
     return LayerStack(
         name=title(submit),
         size=Size(submit.width, submit.height),
-        layers=tuple(_to_layer(begin, store) for begin in ordered),
+        layers=tuple(to_layer(begin, store.read(begin.sha256)) for begin in ordered),
     )
 
 
-def _to_layer(begin: messages.LayerBegin, store: Store) -> Layer:
-    data = store.read(begin.sha256)
+def to_layer(begin: messages.LayerBegin, data: bytes) -> Layer:
+    """A finished layer, of what is said of it and its BGRA pixels.
+
+    Raises:
+        OSError: the pixels are more or fewer than were written.
+    """
     if len(data) != begin.bytes:
         raise OSError(f"{len(data)} bytes where {begin.bytes} were written")
     return Layer(

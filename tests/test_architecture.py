@@ -78,6 +78,7 @@ FLOORS = [
     ("server.signals", 13),
     ("server.app", 13),
     ("server.client", 13),
+    ("server.remote", 13),
     ("server.console", 14),
     ("server.commands", 14),
     ("server.cli", 14),

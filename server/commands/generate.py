@@ -33,6 +33,11 @@ def run(arguments: argparse.Namespace) -> None:
         UsageError: masks of a foreground that has none.
     """
     request = to_request(arguments)
+    if arguments.server is not None:
+        from server.commands import remote
+
+        remote.run(arguments, request, watch)
+        return
     if arguments.masks and all(isinstance(source, Kept) for source in request.foregrounds):
         raise UsageError("--masks shows how drawn foregrounds are found; the mask of a kept one is its own alpha.")
     spec = find_model(request.model)

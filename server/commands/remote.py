@@ -1,0 +1,109 @@
+"""`layerfusion generate --server`: the same picture, drawn by a server on this machine or another."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import ssl
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from engine import formats
+from engine.errors import UnreadableFile
+from engine.events import Event
+from engine.layers import LayerStack
+from engine.request import GenerationRequest
+from server.client import Client, Refusal
+from server.commands.token import read_token
+from server.config import LOOPBACK
+from server.console import CommandError, UsageError, list_layers, say
+from server.remote import Stopped, draw
+
+TOKEN_VARIABLE = "LAYERFUSION_TOKEN"  # noqa: S105 - the name of a variable
+_WRONG_REQUEST = {"invalid_request", "invalid_layer", "invalid_message", "unknown_model", "too_large"}
+
+
+def run(
+    arguments: argparse.Namespace, request: GenerationRequest, watch: Callable[[Iterable[Event]], LayerStack]
+) -> None:
+    """Have it drawn, and save.
+
+    Args:
+        arguments: of the command line.
+        request: what they ask for.
+        watch: shows progress until the stack is finished.
+
+    Raises:
+        UsageError: no server's address, no token, or a request the server does not take.
+        CommandError: no connection, or the server failed.
+        UnreadableFile: the token or the certificate cannot be read.
+    """
+    if arguments.masks:
+        raise UsageError("--masks looks into the network and does not come over the wire; leave out --server.")
+    formats.check_writable(arguments.out)
+    connect = _connection(arguments)
+    try:
+        with contextlib.closing(draw(connect, request)) as events:
+            stack = watch(events)
+    except Refusal as refusal:
+        kind = UsageError if refusal.code in _WRONG_REQUEST else CommandError
+        raise kind(str(refusal)) from refusal
+    except Stopped as stopped:
+        raise CommandError(str(stopped)) from stopped
+    except InvalidStatus as error:
+        raise CommandError(f"{arguments.server} refused the connection: {_reason(error)}") from error
+    except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
+        raise CommandError(f"No connection to {arguments.server}: {error}") from error
+    formats.save(stack, arguments.out)
+    list_layers(stack, arguments.out)
+
+
+def _connection(arguments: argparse.Namespace) -> Callable[[], Client]:
+    """How to reach the server: by the runtime file, or by what the command line says."""
+    if arguments.server == "local":
+        return lambda: Client.connect(timeout=None)
+    scheme, host = _split(arguments.server)
+    tls = _trust(arguments.tls_ca) if scheme == "wss" else None
+    if tls is None and host not in LOOPBACK:
+        say(f"The connection to {host} is not encrypted: the network can read along.", sys.stderr)
+    token = _token(arguments.token_file)
+    return lambda: Client.open(arguments.server, token, tls, timeout=None)
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Scheme and host of a server's address."""
+    with contextlib.suppress(ValueError):  # a port or an address that is none
+        parts = urlsplit(url)
+        if parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0:
+            return parts.scheme, parts.hostname
+    raise UsageError(f"“{url}” is no server; write ws://HOST:PORT/, wss://HOST:PORT/ or local.")
+
+
+def _token(file: str | None) -> str:
+    token = os.environ.get(TOKEN_VARIABLE, "") if file is None else read_token(Path(file))
+    if not token:
+        raise UsageError(f"The server wants its token: give --token-file, or set {TOKEN_VARIABLE}.")
+    return token
+
+
+def _trust(file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if file is not None:
+        try:
+            context.load_verify_locations(file)
+        except OSError as error:  # ssl.SSLError is one
+            raise UnreadableFile(
+                f"The certificate “{file}” cannot be read ({error.strerror or error}).", "Give a PEM file."
+            ) from error
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the server's own, which nobody else has signed
+    return context
+
+
+def _reason(error: InvalidStatus) -> str:
+    body = (error.response.body or b"").decode("utf-8", "replace").strip()
+    return f"{error.response.status_code} {body}"[:300]

@@ -1,0 +1,276 @@
+"""`generate --server`: the same request in, the same layers out, whatever happens to the connection."""
+
+import hashlib
+import threading
+
+import numpy as np
+import pytest
+
+import scripted
+from engine import formats
+from engine.events import Finished, LayerReady, Progress
+from engine.geometry import Size
+from engine.layers import Layer, Role
+from engine.request import Generated, GenerationRequest, HarmonySettings, Kept
+from running import SECONDS, Running
+from server import remote, translate
+from server.cli import main
+from server.client import Client, Refusal, new_job
+from server.protocol import location
+from server.protocol.messages import Submit
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(location.VARIABLE, str(tmp_path_factory.mktemp("runtime") / "server.json"))
+        with Running(tmp_path_factory.mktemp("layers"), scripted.load, max_connections=8) as running:
+            yield running
+
+
+def request(script="layers=2 side=8", **values):
+    defaults = {
+        "size": Size(64, 64),
+        "background": Generated(prompt="a beach"),
+        "foregrounds": (Generated(prompt="an apple"),),
+        "blended_prompt": script,
+        "seed": 5,
+        "steps": 3,
+    }
+    return GenerationRequest(**{**defaults, **values})
+
+
+def kept():
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 5, 4), np.uint8)
+    return Kept(layer=Layer(name="mine", role=Role.FOREGROUND, pixels=pixels, offset=(3, -2)), prompt="a pear")
+
+
+def test_a_request_survives_the_way_over_the_wire(tmp_path):
+    from server.store import Store
+
+    store = Store(tmp_path)
+    made = request(
+        foregrounds=(Generated(prompt="an apple", negative_prompt="a leaf", seed=9), kept()),
+        guidance_scale=2.5,
+        guidance_rescale=0.5,
+        sampler="ddim",
+        harmony=HarmonySettings(mode="exact"),
+    )
+    submit = translate.to_submit(made, new_job())
+    for pixels in translate.uploads(made):
+        store.put(pixels)
+    back = translate.to_request(Submit.from_map(submit.to_map()), store)
+    for name in (
+        "size",
+        "background",
+        "blended_prompt",
+        "seed",
+        "steps",
+        "guidance_scale",
+        "sampler",
+        "harmony",
+        "model",
+    ):
+        assert getattr(back, name) == getattr(made, name), name
+    assert back.foregrounds[0] == made.foregrounds[0]
+    mine, ours = back.foregrounds[1], made.foregrounds[1]
+    assert (mine.prompt, mine.layer.name, mine.layer.offset) == (ours.prompt, ours.layer.name, ours.layer.offset)
+    assert np.array_equal(mine.layer.pixels, ours.layer.pixels)
+
+
+def test_the_events_are_those_of_the_pipeline(server):
+    events = list(remote.draw(server.client, request(foregrounds=(kept(),))))
+    assert isinstance(events[-1], Finished)
+    assert [event.stage for event in events if isinstance(event, Progress)][-1:] == ["drawing"]
+    stack = events[-1].stack
+    assert [event.layer for event in events if isinstance(event, LayerReady)] == list(stack.layers)
+    for index, layer in enumerate(stack):
+        assert np.array_equal(layer.pixels, scripted.pixels(5, index, 8))
+    with server.client() as client:
+        assert client.jobs(newest=1)[0].fetched, "the server may forget it sooner"
+
+
+def test_a_refusal_has_its_code(server):
+    with pytest.raises(Refusal) as refused:
+        list(remote.draw(server.client, request(model="none")))
+    assert refused.value.code == "unknown_model"
+    with pytest.raises(Refusal) as refused:
+        list(remote.draw(server.client, request("huge")))
+    assert refused.value.code == "out_of_memory"
+
+
+def test_closing_cancels(server):
+    drawing = remote.draw(server.client, request("seconds=0.05", steps=150))
+    next(drawing)
+    drawing.close()
+    with server.client() as client:
+        job = client.jobs(newest=1)[0].job
+        client.resume(job)
+        *_, last = client.events(job)
+        assert last.type == "cancelled"
+
+
+def test_a_job_cancelled_elsewhere_is_said(server):
+    drawing = remote.draw(server.client, request("seconds=0.05", steps=150))
+    next(drawing)
+    with server.client() as client:
+        client.cancel(client.jobs(newest=1)[0].job)
+        with pytest.raises(remote.Stopped):
+            list(drawing)
+
+
+def test_a_lost_connection_is_made_again_and_nothing_is_missing_or_twice(server, monkeypatch):
+    monkeypatch.setattr(remote, "_PAUSE", 0.0)
+    made = []
+
+    def connect():
+        if len(made) == 1:  # the first try to come back fails
+            made.append(None)
+            raise ConnectionRefusedError("not yet")
+        made.append(server.client())
+        return made[-1]
+
+    layers = []
+    for event in remote.draw(connect, request("layers=4 side=300")):
+        if isinstance(event, LayerReady):
+            layers.append(event.index)
+            if len(layers) == 2 and len(made) == 1:
+                made[0].close()
+    assert layers == [0, 1, 2, 3]
+    assert len(made) >= 3
+    assert all(np.array_equal(layer.pixels, scripted.pixels(5, i, 300)) for i, layer in enumerate(event.stack))
+
+
+def test_a_server_that_does_not_come_back_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(remote, "_PAUSE", 0.0)
+    monkeypatch.setattr(remote, "_TRIES", 3)
+    clients = [server.client()]
+
+    def connect():
+        if not clients:
+            raise ConnectionRefusedError("gone for good")
+        return clients.pop()
+
+    drawing = remote.draw(connect, request("seconds=0.05", steps=150))
+    client = clients[0]
+    next(drawing)
+    client.close()
+    with pytest.raises(ConnectionRefusedError, match="gone for good"):
+        list(drawing)
+    with server.client() as again:
+        again.cancel(again.jobs(newest=1)[0].job)
+
+
+# ---- the client by itself
+
+
+def finished(client):
+    job = new_job()
+    client.submit(translate.to_submit(request(), job))
+    *_, done = client.events(job)
+    assert done.type == "done"
+    return job
+
+
+def test_layers_and_files_can_be_had_again(server, tmp_path):
+    with server.client() as client:
+        job = finished(client)
+        assert client.fetch(job, 1).pixels == scripted.bgra(5, 1, 8)
+        (tmp_path / "a.psd").write_bytes(client.export(job, "psd"))
+        with pytest.raises(Refusal) as refused:
+            client.fetch(job, 9)
+        assert refused.value.code == "unknown_layer"
+        with pytest.raises(Refusal) as refused:
+            client.export(new_job(), "png")
+        assert refused.value.code == "unknown_job"
+    assert len(formats.load(tmp_path / "a.psd")) == 2
+
+
+def test_a_picture_can_be_drawn_again(server):
+    with server.client() as client:
+        job, again = finished(client), new_job()
+        client.resubmit(again, of=job)
+        layers = [event for event in client.events(again) if hasattr(event, "pixels")]
+        assert [hashlib.sha256(layer.pixels).digest() for layer in layers] == [
+            hashlib.sha256(scripted.bgra(5, index, 8)).digest() for index in range(2)
+        ]
+        with pytest.raises(Refusal):
+            client.resubmit(new_job(), of=new_job())
+
+
+# ---- the command
+
+
+def command(folder, *arguments):
+    return [
+        *("generate", "an apple", "--background", "a beach", "--blended", "layers=2 side=8", "--steps", "2"),
+        *("--size", "64x64", "--out", str(folder / "a.ora"), *arguments),
+    ]
+
+
+@pytest.mark.parametrize("how", ["local", "url", "token in a file"])
+def test_the_command_draws_and_saves(server, tmp_path, monkeypatch, capsys, how):
+    arguments = ["--server", "local" if how == "local" else server.runtime.url]
+    if how == "url":
+        monkeypatch.setenv("LAYERFUSION_TOKEN", server.runtime.token)
+    elif how != "local":
+        (tmp_path / "token").write_text(server.runtime.token + "\n")
+        (tmp_path / "token").chmod(0o600)
+        arguments += ["--token-file", str(tmp_path / "token")]
+    assert main(command(tmp_path, *arguments)) == 0
+    out, err = capsys.readouterr()
+    assert "a.ora  64x64 px, 2 layers" in out
+    assert "drawing" in err
+    assert server.runtime.token not in out + err
+    assert np.array_equal(formats.load(tmp_path / "a.ora").layers[1].pixels, scripted.pixels(0, 1, 8))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--server", "http://127.0.0.1/"], 2, "is no server"),
+        (["--server", "ws://[::1"], 2, "is no server"),
+        (["--server", "127.0.0.1:8737"], 2, "is no server"),
+        (["--server", "ws://127.0.0.1:1/"], 2, "wants its token"),
+        (["--server", "ws://127.0.0.1:1/", "--token-file", "{token}"], 1, "No connection to ws://127.0.0.1:1/"),
+        (["--server", "{url}", "--token-file", "{token}"], 1, "refused the connection: 401"),
+        (["--server", "wss://127.0.0.1:1/", "--token-file", "{token}", "--tls-ca", "{token}"], 2, "certificate"),
+        (["--server", "local", "--model", "none"], 2, "none"),
+        (["--server", "local", "--masks"], 2, "--masks"),
+    ],
+)
+def test_the_command_says_why_not(server, tmp_path, monkeypatch, capsys, arguments, code, said):
+    monkeypatch.delenv("LAYERFUSION_TOKEN", raising=False)
+    token = tmp_path / "token"
+    token.write_text("x" * 40)
+    token.chmod(0o600)
+    filled = [argument.format(token=token, url=server.runtime.url) for argument in arguments]
+    assert main(command(tmp_path, *filled)) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "a.ora").exists()
+
+
+def test_no_server_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
+    assert main(command(tmp_path, "--server", "local")) == 1
+    assert "No server is running" in capsys.readouterr().err
+
+
+def test_several_clients_draw_at_the_same_time(server):
+    results = {}
+
+    def work(seed):
+        *_, last = remote.draw(lambda: Client.connect(server.runtime, timeout=SECONDS), request(seed=seed))
+        results[seed] = last.stack
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert sorted(results) == [0, 1, 2, 3]
+    for seed, stack in results.items():
+        assert np.array_equal(stack.layers[1].pixels, scripted.pixels(seed, 1, 8))
