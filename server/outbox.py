@@ -32,8 +32,8 @@ from server.protocol.messages import (
     Preview,
     Progress,
     Queued,
+    is_last,
 )
-from server.records import is_last
 from server.store import Store
 
 PROGRESS_INTERVAL = 0.1

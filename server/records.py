@@ -30,7 +30,7 @@ import msgpack
 from engine.errors import UnwritableFile
 from server.errors import BrokenStore
 from server.protocol.errors import Interrupted, InvalidMessage
-from server.protocol.messages import Cancelled, Done, Event, Failed, Kept, LayerBegin, Message, Started, State, Submit
+from server.protocol.messages import Cancelled, Done, Event, Failed, Kept, LayerBegin, Started, State, Submit
 from server.protocol.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -179,11 +179,20 @@ class Records:
         return True
 
     def interrupt(self) -> list[str]:
-        """End every job that is still called running: its server died. Returns their ids."""
-        running = self.jobs(states=("running",))
-        for record in running:
-            self.append(interruption(record.id, record.last + 1))
-        return [record.id for record in running]
+        """End every job that is still called running, as its server died, and every waiting one that a version wrote
+        which took what this one does not. Returns their ids."""
+        rows = self._query("SELECT id, last, state, submit FROM jobs WHERE state IN ('queued', 'running')")
+        ended = []
+        for job, last, state, submit in rows:
+            if state == "running":
+                ended.append(interruption(job, last + 1))
+            elif (problem := _problem(submit)) is not None:
+                ended.append(
+                    Failed(job=job, seq=last + 1, code=problem.code, message=problem.message, hint="Submit it anew.")
+                )
+        for event in ended:
+            self.append(event)
+        return [event.job for event in ended]
 
     def acknowledge(self, job: str, seq: int) -> None:
         """The client has all of the job's events up to `seq`."""
@@ -223,6 +232,11 @@ class Records:
             f"SELECT {_COLUMNS} FROM jobs WHERE state IN ({', '.join('?' * len(states))}) ORDER BY {order}",  # noqa: S608
             (*states, *([] if newest is None else [newest])),
         )
+
+    def outlines(self) -> list[tuple[str, State, float | None, float | None]]:
+        """(id, state, when it ended, when it was fetched) of every job, also of those whose request this version does
+        not understand."""
+        return self._query("SELECT id, state, ended, fetched FROM jobs")
 
     def events(self, job: str, *, after: int = 0) -> list[Event]:
         """The job's events from `after` + 1 on."""
@@ -333,13 +347,22 @@ def _open(path: Path, read_only: bool) -> sqlite3.Connection:
 def _record(row: tuple[Any, ...]) -> JobRecord | None:
     names = _COLUMNS.split(", ")
     values = dict(zip(names, row, strict=True))
-    try:
-        submit = _wire.decode(values.pop("submit"))
-        assert isinstance(submit, Submit)
-    except InvalidMessage as error:  # written by a version that took what this one does not
-        logger.warning("ignored the job %s: %s", values["id"], error.code)  # the message may quote a prompt
+    packed = values.pop("submit")
+    if (problem := _problem(packed)) is not None:
+        logger.warning("ignored the job %s: %s", values["id"], problem.code)  # the message may quote a prompt
         return None
+    submit = _wire.decode(packed)
+    assert isinstance(submit, Submit)
     return JobRecord(submit=submit, **values)
+
+
+def _problem(packed: bytes) -> InvalidMessage | None:
+    """Why a request on disk is none for this version: another one wrote it, which took more or needed less."""
+    try:
+        _wire.decode(packed)
+    except InvalidMessage as error:
+        return error
+    return None
 
 
 def _consequence(event: Event, now: float) -> tuple[State | None, float | None, float | None]:
@@ -372,8 +395,3 @@ def request_digest(submit: Submit) -> str:
     """The same for requests that ask the same work of the machine: ids and seeds do not count."""
     plain = {name: value for name, value in submit.to_map().items() if name not in _NO_WORK}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
-
-
-def is_last(message: Message) -> bool:
-    """Whether a job is over with this event."""
-    return isinstance(message, (Done, Failed, Cancelled))

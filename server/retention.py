@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 
-from server.records import LIVE, JobRecord, Records
+from server.protocol.messages import State
+from server.records import LIVE, Records
 from server.store import Store
 
 UNFETCHED_SECONDS = 7 * 24 * 3600.0
@@ -54,15 +55,16 @@ def prune(
     Raises:
         UnwritableFile, BrokenStore: see `Records`.
     """
-    jobs = records.jobs()
+    jobs = records.outlines()
     files, sizes, needs = _files(records)
     total = sum(sizes[digest] for digest in needs)
     doomed = []
-    for job in sorted((job for job in jobs if _may_go(job, now())), key=lambda job: job.ended or 0.0):
-        if now() - (job.ended or 0.0) < max_seconds and total <= max_bytes:
+    candidates = [(ended or 0.0, job) for job, state, ended, fetched in jobs if _may_go(state, ended, fetched, now())]
+    for ended, job in sorted(candidates):
+        if now() - ended < max_seconds and total <= max_bytes:
             continue
-        doomed.append(job.id)
-        for digest in files.get(job.id, ()):
+        doomed.append(job)
+        for digest in files.get(job, ()):
             needs[digest] -= 1
             if needs[digest] == 0:
                 del needs[digest]
@@ -72,10 +74,10 @@ def prune(
     return Inventory(jobs=len(jobs) - len(doomed), bytes=total, removed=len(doomed))
 
 
-def _may_go(job: JobRecord, now: float) -> bool:
-    if job.state in LIVE or job.ended is None:
+def _may_go(state: State, ended: float | None, fetched: float | None, now: float) -> bool:
+    if state in LIVE or ended is None:
         return False
-    return job.fetched is not None or now - job.ended >= UNFETCHED_SECONDS
+    return fetched is not None or now - ended >= UNFETCHED_SECONDS
 
 
 def _files(records: Records) -> tuple[dict[str, list[str]], dict[str, int], Counter[str]]:

@@ -41,9 +41,10 @@ from server.protocol.messages import (
     Resubmit,
     Started,
     Submit,
+    is_last,
 )
 from server.quarantine import Quarantine
-from server.records import Records, interruption, is_last
+from server.records import Records, interruption
 from server.translate import failure
 from server.worker import Executor
 

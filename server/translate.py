@@ -168,7 +168,7 @@ def _from_layer(job: str, layer: Layer, index: int, store: Store) -> messages.La
 
 
 def _to_bgra(pixels: Pixels) -> bytes:
-    return pixels[..., _SWAPPED].tobytes()
+    return np.take(pixels, _SWAPPED, axis=-1).tobytes()  # twice as fast as an index
 
 
 def to_stack(submit: messages.Submit, begins: Iterable[messages.LayerBegin], store: Store) -> LayerStack:

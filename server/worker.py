@@ -26,9 +26,8 @@ import msgpack
 from server import translate
 from server.drawing import READY, Load, load_pipeline, main
 from server.protocol.errors import WorkerDied
-from server.protocol.messages import Cancel, Cancelled, Message, Submit
+from server.protocol.messages import Cancel, Cancelled, Message, Submit, is_last
 from server.protocol.wire import Wire
-from server.records import is_last
 
 logger = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ from .jobs import (
     Submit,
     Variant,
 )
-from .results import Cancelled, Done, Event, Failed, LayerBegin, LayerEnd, Preview, Progress, Started
+from .results import Cancelled, Done, Event, Failed, LayerBegin, LayerEnd, Preview, Progress, Started, is_last
 from .uploads import Upload, Uploaded, UploadReady, UploadRefused
 
 logger = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ __all__ = [
     "Variant",
     "Welcome",
     "from_map",
+    "is_last",
 ]
 
 FROM_CLIENT = (Hello, Upload, Submit, Resubmit, Cancel, Resume, Ack, ListJobs, Fetch, Export)

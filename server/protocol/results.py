@@ -181,3 +181,8 @@ class Cancelled(Message):
 
 Event = Started | LayerBegin | Done | Failed | Cancelled
 """What is numbered. A layer is one event: its begin, its chunks and its end."""
+
+
+def is_last(message: Message) -> bool:
+    """Whether a job is over with this event."""
+    return isinstance(message, (Done, Failed, Cancelled))

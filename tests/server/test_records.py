@@ -287,6 +287,16 @@ def test_a_job_of_a_version_that_took_more_is_skipped(records, caplog):
     assert "ignored the job" in caplog.text
 
 
+def test_what_no_version_of_today_can_draw_ends_at_the_next_start(records):
+    records.add([submit(1), submit(2)], "a")
+    records.append(Started(job=job_id(2), seq=1))
+    with sqlite3.connect(records.path) as database:
+        database.execute("UPDATE jobs SET submit = ?", (b"\x81\xa4type\xa6submit",))
+    assert records.interrupt() == [job_id(1), job_id(2)]
+    assert [records.events(job_id(number))[-1].code for number in (1, 2)] == ["invalid_message", "interrupted"]
+    assert [state for _, state, _, _ in records.outlines()] == ["failed", "interrupted"]
+
+
 def test_a_full_disk_refuses_the_job_and_nothing_else(records):
     drawn(records, 1)
     pages = records._query("PRAGMA page_count")[0][0]

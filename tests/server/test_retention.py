@@ -1,6 +1,7 @@
 """What is forgotten and what never is."""
 
 import os
+import sqlite3
 
 import pytest
 
@@ -153,6 +154,14 @@ def test_uploads_stay_with_their_connection_or_their_job_and_else_a_day(shelf):
     shelf.records.add([submit("00000000-0000-4000-8000-000000000001", foregrounds=(kept,))], "a")
     shelf.prune(uploads={held})
     assert [shelf.store.path(digest).exists() for digest in (named, held, forgotten)] == [True, True, False]
+
+
+def test_a_job_that_this_version_cannot_read_grows_old_too(shelf):
+    shelf.drawn(1, age=40, fetched=True)
+    with sqlite3.connect(shelf.records.path) as database:
+        database.execute("UPDATE jobs SET submit = ?", (b"\x81\xa4type\xa6submit",))
+    assert shelf.prune().removed == 1
+    assert shelf.files() == 0
 
 
 def test_exports_go_with_their_job(shelf):

@@ -15,8 +15,8 @@ from server.protocol.messages import (
     LayerBegin,
     Progress,
     Submit,
+    is_last,
 )
-from server.records import is_last
 from server.store import Store
 from server.worker import Worker
 
