@@ -1,5 +1,6 @@
-"""Nothing leaves the machine by itself: a server and the process that draws are watched from inside while they work."""
+"""Nothing leaves the machine by itself: server and drawing process are watched from inside while they work."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from serving import Server
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the process that draws is found in /proc")
-def test_serving_and_drawing_open_no_connection_to_anywhere(tmp_path):
+def test_serving_and_drawing_open_no_connection_and_log_no_prompt(tmp_path):
+    secret = "my unannounced character"
     with Server(tmp_path) as server:
         server.start()
         job = Submit(
@@ -18,7 +20,7 @@ def test_serving_and_drawing_open_no_connection_to_anywhere(tmp_path):
             width=64,
             height=64,
             background=Generated(prompt="a beach at sunset"),
-            foregrounds=(Generated(prompt="a red apple"),),
+            foregrounds=(Generated(prompt=secret),),
             model="tiny",
             steps=1,
         )
@@ -26,6 +28,11 @@ def test_serving_and_drawing_open_no_connection_to_anywhere(tmp_path):
             client.submit(job)
             *_, last = client.events(job.job)
         assert isinstance(last, Done)
+        token = json.loads(server.runtime_file.read_text())["token"]
         assert {server.process.pid, server.worker()} <= server.guarded(), "both were watched"
         assert server.stop() == 0
         assert not server.blocked.exists(), server.blocked.read_text()
+        log = server.log.read_text()
+        assert "Listening on ws://127.0.0.1:" in log
+        assert secret not in log
+        assert token not in log

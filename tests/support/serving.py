@@ -44,6 +44,7 @@ class Server:
     def __init__(self, folder):
         self.runtime_file = folder / "runtime" / "server.json"
         self.blocked = folder / "blocked"
+        self.log = folder / "log"
         (folder / "guard").mkdir()
         (folder / "guard" / "sitecustomize.py").write_text(GUARD)
         self.environment = {
@@ -68,11 +69,12 @@ class Server:
         return {int(line) for line in Path(f"{self.blocked}.guarded").read_text().split()}
 
     def start(self):
-        self.process = subprocess.Popen(self._command, env=self.environment)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, env=self.environment, stdout=log, stderr=log)
         self.wait_until(self.is_announced)
 
     def is_announced(self):
-        assert self.process.poll() is None, "the server ended"
+        assert self.process.poll() is None, f"the server ended: {self.log.read_text()}"
         with contextlib.suppress(OSError):
             return json.loads(self.runtime_file.read_text())["pid"] == self.process.pid
         return False

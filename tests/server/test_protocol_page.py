@@ -1,0 +1,66 @@
+"""PROTOCOL.md says what the code does: its examples are decoded, its numbers compared."""
+
+import json
+import re
+from pathlib import Path
+
+import msgpack
+import pytest
+
+from server import handshakes, session
+from server.config import ServerConfig
+from server.protocol import MAJOR, MINOR, frames
+from server.protocol.frames import Chunk
+from server.protocol.location import Runtime
+from server.protocol.messages import Hello
+from server.protocol.wire import Wire
+
+PAGE = (Path(session.__file__).parent / "protocol" / "PROTOCOL.md").read_text(encoding="utf-8")
+WIRE = Wire(msgpack.packb, msgpack.unpackb)
+
+
+def test_it_is_about_this_version():
+    assert PAGE.startswith(f"# The layerfusion protocol, version {MAJOR}.{MINOR}\n")
+    assert f"\n| {MAJOR}.{MINOR} |" in PAGE
+
+
+def test_the_runtime_file_is_as_shown():
+    (example,) = re.findall(r"```json\n(.+?)\n```", PAGE, re.DOTALL)
+    runtime = Runtime.from_map(json.loads(example))
+    assert runtime.to_map().keys() == json.loads(example).keys()
+    assert runtime.protocol == f"{MAJOR}.{MINOR}"
+
+
+def test_the_bytes_are_as_shown():
+    hello, chunk = (
+        bytes.fromhex(line) for line in re.findall(r"^(?:[0-9a-f]{2} ){11,}[0-9a-f]{2}$", PAGE, re.MULTILINE)
+    )
+    assert WIRE.decode(hello) == Hello(protocol=(1, 1), client="mine", version="1")
+    assert WIRE.decode(chunk) == Chunk(3, 0, bytes([0, 0, 255, 255]))
+    assert WIRE.encode(WIRE.decode(chunk)) == chunk
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (frames.MAX_FRAME, "longer than {}"),
+        (frames.MAX_FRAME, "messages of {} bytes"),
+        (frames.CHUNK_BYTES, "1 to {} bytes"),
+        (session.MAX_MESSAGE, "at most {} bytes long"),
+        (session.SMALL_CHUNK, "shorter than {} bytes"),
+        (ServerConfig().message_burst, "{} of them"),
+        (int(ServerConfig().message_rate), "{} a second in the long run"),
+        (int(handshakes.SECONDS), "not whole after {} seconds"),
+        (ServerConfig().max_connections, "({} by default)"),
+        (session._unpackb.keywords["max_map_len"], "{} keys in a map"),
+        (session._unpackb.keywords["max_array_len"], "{} items in a list"),
+    ],
+)
+def test_the_limits_are_as_said(number, words):
+    text = re.sub(r"\s+", " ", PAGE)
+    assert words.format(number) in text or words.format(f"{number:,}") in text
+
+
+def test_every_line_fits_a_reader():
+    drawn = [line for line in PAGE.splitlines() if not line.startswith("|") and not re.match(r"[0-9a-f]{2} ", line)]
+    assert max(map(len, drawn)) <= 130
