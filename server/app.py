@@ -85,7 +85,7 @@ class App:
         self._config = config
         self._load = load
         self._kept_bytes = 0
-        self._crowded = asyncio.Event()
+        self._pruning = asyncio.Lock()
         self._welcome = Welcome(
             protocol=(MAJOR, MINOR),
             version=self.version,
@@ -151,7 +151,7 @@ class App:
             self._records,
             waiting_jobs=config.waiting_jobs,
             all_waiting_jobs=config.all_waiting_jobs,
-            is_full=self._is_full,
+            make_room=self._make_room,
         )
         stack.callback(self._scheduler.close)
         await self._scheduler.recover()
@@ -234,30 +234,36 @@ class App:
 
     async def _prune_now_and_then(self) -> None:
         while True:
-            try:
+            await self._prune()
+            await asyncio.sleep(_PRUNE_SECONDS)
+
+    async def _prune(self) -> None:
+        """Forget what is old, and what is too much with some to spare, so that this is not needed for each job."""
+        config, written = self._config, self._scheduler.written_bytes
+        try:
+            async with self._pruning:
                 kept = await asyncio.to_thread(
                     prune,
                     self._records,
                     self._store,
-                    max_seconds=self._config.job_seconds,
-                    max_bytes=self._config.store_bytes,
-                    upload_seconds=self._config.upload_seconds,
+                    max_seconds=config.job_seconds,
+                    max_bytes=config.store_bytes * 9 // 10,
+                    upload_seconds=config.upload_seconds,
                     uploads=frozenset().union(*(connection.uploaded for connection in self._connections)),
                 )
-                self._kept_bytes = kept.bytes - self._scheduler.written_bytes
-            except EngineError as error:
-                logger.error("nothing was pruned: %s", error)
-            self._crowded.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_PRUNE_SECONDS):
-                    await self._crowded.wait()
+        except EngineError as error:
+            logger.error("nothing was pruned: %s", error)
+        else:
+            self._kept_bytes = kept.bytes - written
+
+    async def _make_room(self) -> bool:
+        """Whether there is room for another job, after forgetting what may be forgotten."""
+        if self._is_full():
+            await self._prune()
+        return not self._is_full()
 
     def _is_full(self) -> bool:
-        """Whether the layers take all the room they may; if so, what can go is looked for at once."""
-        full = self._kept_bytes + self._scheduler.written_bytes >= self._config.store_bytes
-        if full:
-            self._crowded.set()
-        return full
+        return self._kept_bytes + self._scheduler.written_bytes >= self._config.store_bytes
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """Look at a request before the upgrade; None lets it happen."""

@@ -54,9 +54,9 @@ class ServerConfig:
         message_rate: messages a second of one connection, in the long run.
         message_burst: messages at once.
         job_seconds: a job is forgotten so long after its end, once it was fetched or a week has passed.
-        store_bytes: of all layers together; the oldest jobs are forgotten before, if they may be, else no more are
-            taken.
-        upload_seconds: an uploaded layer that no job names is removed after so long.
+        store_bytes: of all layers together. From nine tenths on the oldest jobs are forgotten, if they may be; if not,
+            no more are taken once it is full.
+        upload_seconds: a layer that no job and no connection needs any more is removed after so long.
         drain_seconds: when the server is stopped, the job that is being drawn has so long to finish.
         cancel_seconds: a cancelled job has so long to stop before the process that draws is ended.
         silence_seconds: a job that makes no step for so long hangs, and the process is ended.
@@ -83,7 +83,7 @@ class ServerConfig:
     message_burst: int = 1000
     job_seconds: float = 30 * 24 * 3600
     store_bytes: int = 16 * 1024**3
-    upload_seconds: float = 24 * 3600
+    upload_seconds: float = 600
     drain_seconds: float = 3
     cancel_seconds: float = 30
     silence_seconds: float = 900

@@ -49,7 +49,7 @@ def prune(
         records, store: of one folder.
         max_seconds: nothing stays longer after its end, once the first week is over or it was fetched.
         max_bytes: for all layers and files together.
-        upload_seconds: an uploaded layer that no job names stays for so long.
+        upload_seconds: a file that no job needs stays for so long after it was last written or asked for.
         uploads: SHA-256 of layers that clients are about to name.
 
     Raises:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -62,7 +62,7 @@ class Scheduler:
         records: where jobs and events are kept.
         waiting_jobs: of one client.
         all_waiting_jobs: of all clients together.
-        is_full: whether no more jobs can be kept.
+        make_room: whether another job can be kept, after forgetting others if need be.
 
     Attributes:
         written_bytes: of all layers drawn so far.
@@ -75,13 +75,13 @@ class Scheduler:
         *,
         waiting_jobs: int = 32,
         all_waiting_jobs: int = 1024,
-        is_full: Callable[[], bool] = lambda: False,
+        make_room: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self._executor = executor
         self._records = records
         self._waiting_jobs = waiting_jobs
         self._all_waiting_jobs = all_waiting_jobs
-        self._is_full = is_full
+        self._make_room = make_room
         self._disk = ThreadPoolExecutor(1, "layerfusion-records")  # one: in order, and never two at the database
         self._quarantine = Quarantine(records)
         self._estimates = Estimates()
@@ -132,6 +132,7 @@ class Scheduler:
                 raise _exists(found[0].id)
             replaced = self._replaced(client, submit)
             self._check_room(client, len(submits) - len(replaced))
+            await self._check_store()
             await self.on_disk(self._quarantine.check, submit)
             await self.on_disk(self._records.add, submits, client)
             jobs = [Job(each, client) for each in submits]
@@ -337,7 +338,9 @@ class Scheduler:
             )
         if len(self._line) + more > self._all_waiting_jobs:
             raise QueueFull(f"{len(self._line)} jobs of all clients are waiting.", "Try again later.")
-        if self._is_full():
+
+    async def _check_store(self) -> None:
+        if self._make_room is not None and not await self._make_room():
             raise StoreFull(
                 "The server keeps as many layers as it may, and nobody has fetched them yet.",
                 "Fetch or delete jobs (“layerfusion jobs”), or give the server more room.",

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 from proving import ScriptedServer, expect, parser, submit
-from server.client import Refusal
 from server.config import layers
 from server.protocol.messages import Ack, Done
 
@@ -53,7 +52,7 @@ def draw(server, jobs, measures):
         for number in range(jobs + 1):
             job = submit(f"layers=1 side={SIDE}", seed=number, steps=1) if number < jobs else None
             if job is not None:
-                take(client, job)
+                client.submit(job)
             if ahead is not None:
                 *_, done = client.events(ahead.job)
                 expect(isinstance(done, Done), f"job {ahead.job} ended with {done}")
@@ -62,18 +61,6 @@ def draw(server, jobs, measures):
             if number % max(1, jobs // measures) == 0:
                 figures.append({"jobs": number, **measure(server)})
     return figures
-
-
-def take(client, job):
-    """Submit; a store that is full for the moment makes room."""
-    for _ in range(200):
-        try:
-            client.submit(job)
-            return
-        except Refusal as refusal:
-            expect(refusal.code == "store_full", f"refused: {refusal}")
-            time.sleep(0.1)
-    expect(False, "the store stays full")
 
 
 def measure(server):

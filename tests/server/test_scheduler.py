@@ -559,7 +559,10 @@ async def test_a_request_that_went_well_is_forgiven():
 
 @scenario
 async def test_a_full_store_takes_no_more_jobs():
-    async with running(is_full=lambda: True) as (scheduler, _):
+    async def make_room():
+        return False
+
+    async with running(make_room=make_room) as (scheduler, _):
         with pytest.raises(StoreFull):
             await scheduler.submit("a", submit(1))
 
