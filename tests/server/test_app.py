@@ -12,6 +12,7 @@ import msgpack
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+import scripted
 from running import SECONDS, Running
 from server import app as app_module
 from server import connection as connection_module
@@ -20,7 +21,18 @@ from server.client import Refusal, new_job
 from server.config import ServerConfig
 from server.protocol import MAJOR, MINOR, location
 from server.protocol.frames import MAX_FRAME, Chunk
-from server.protocol.messages import Failed, Generated, Hello, Kept, Refused, Submit, Upload, UploadReady, UploadRefused
+from server.protocol.messages import (
+    Failed,
+    Generated,
+    Hello,
+    Kept,
+    Refused,
+    Started,
+    Submit,
+    Upload,
+    UploadReady,
+    UploadRefused,
+)
 from server.protocol.wire import Wire
 
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
@@ -380,11 +392,12 @@ def test_a_sender_that_breaks_ends_its_connection_and_no_other(server, monkeypat
 
 
 def test_clients_are_told_when_it_stops(alone, tmp_path):
-    with Running(tmp_path) as running, running.client() as client:
-        job = submit(steps=150).job
-        client.submit(submit(job=job, steps=150))
-        events = client.events(job)
-        next(events)  # it is being drawn; one that waits would simply go on waiting
+    with Running(tmp_path, scripted.load, drain_seconds=0.1) as running, running.client() as client:
+        job = submit(steps=150, blended_prompt="seconds=0.1")
+        client.submit(job)
+        events = client.events(job.job)
+        while not isinstance(next(events), Started):
+            pass  # one that waits would simply go on waiting
         running.stop()
         *_, last = events
         assert (last.code, last.seq > 0) == ("interrupted", True)
