@@ -327,7 +327,7 @@ class Controller:
             self._homeless.append(job)
             self._view.warn(
                 f"“{job.placement.title}” was closed before its layers came.",
-                "Open it again and they are put into it; the server keeps them for a week at least.",
+                "They are put into it when its file is opened again; “layerfusion jobs export” writes them to another.",
             )
             return
         with _Refusals(self._view):

@@ -228,9 +228,9 @@ def test_a_place_deleted_meanwhile_is_the_top(facts):
     assert facts("lose_the_anchor")["tree"] == ["Background", SECOND]
 
 
-def test_a_killed_server_is_a_message_and_krita_goes_on(facts):
+def test_a_killed_server_is_waited_for_krita_goes_on_and_the_next_one_draws_the_picture(facts):
     found = facts("kill_the_server")
-    assert said(found, "The server stopped while it was drawing.")
+    assert said(found, "Waiting for the server")
     assert "No server is running" in found["texts"]
     assert found["noticed after"] < 10
     assert found["tree"] == ["Background"]

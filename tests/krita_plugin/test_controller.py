@@ -534,7 +534,7 @@ def test_layers_whose_document_was_closed_wait_for_it(online, wire):
     job = generate(online).job
     online.documents.open = False
     finish(online, wire, job)
-    assert "Open it again" in online.view.told[-1][2]
+    assert "when its file is opened again" in online.view.told[-1][2]
     assert not online.link.sent
     assert list(online.memory.saved) == [job]
     online.controller.document_shown()

@@ -22,7 +22,7 @@ def prove(clients, jobs, strict=False, seed=None):
     """Let so many clients draw so many jobs and print the figures."""
     random = dice(seed)
     with tempfile.TemporaryDirectory() as folder:
-        server = ScriptedServer(Path(folder), max_connections=clients + 4)
+        server = ScriptedServer(Path(folder), max_connections=clients + 4, cancel_seconds=5)
         server.start()
         try:
             everybodys, steps = load(server, clients, jobs, random)
@@ -48,18 +48,17 @@ def load(server, clients, jobs, random):
     """Everybody submits while one job runs; then that one is cancelled and all are drawn."""
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(server.connect())
-        blocker = submit("seconds=2", steps=100)
+        blocker = submit("hang=1")
         first.submit(blocker)
         everybody = [stack.enter_context(server.connect()) for _ in range(clients)]
         mine = [[submit("layers=1", seed=random.randrange(10**6), steps=1) for _ in range(jobs)] for _ in everybody]
         for turn in range(jobs):
             for client, submits in zip(everybody, mine, strict=True):
                 client.submit(submits[turn])
-            drain(first)
-        steps = [cancel_after(first, blocker)]
+        first.cancel(blocker.job)
         with ThreadPoolExecutor(clients) as pool:  # a client that does not read is taken for dead after a while
             list(pool.map(read, everybody, mine))
-        steps += [cancel_running(first) for _ in range(5)]
+        steps = [cancel_running(first) for _ in range(5)]
         return {each.job for submits in mine for each in submits}, steps
 
 
@@ -67,15 +66,6 @@ def read(client, submits):
     """Wait until all of one client's jobs are drawn."""
     for each in submits:
         expect(isinstance(list(client.events(each.job))[-1], Done), f"job {each.job} was not drawn")
-
-
-def drain(client):
-    """Take what has come, for later."""
-    before, client._timeout = client._timeout, 0.01
-    with contextlib.suppress(TimeoutError):
-        while True:
-            client._waiting.append(client._receive())
-    client._timeout = before
 
 
 def cancel_running(client):

@@ -344,12 +344,13 @@ def lose_the_anchor(folder):
 
 
 def kill_the_server(folder):
+    """Its next start draws the picture that was interrupted, and the layers come into the document."""
     document = yield from new_document("Orphan")
-    set_steps(150)
+    set_steps(60)
     press("Generate")
     yield from wait_until(lambda: progress() is not None and progress()[0] >= 1)
     kill(server_pid())
-    seconds = yield from wait_until(lambda: not busy(), 20)
+    seconds = yield from wait_until(lambda: says("Waiting for the server"), 20)
     yield from pause(0.5)
     facts = {"texts": docker_texts(), "noticed after": seconds, "tree": tree(document)}
     yield from photograph(folder / "killed.png")
@@ -358,7 +359,7 @@ def kill_the_server(folder):
     facts["tree after"] = tree(document)
     press("Start server")
     yield from wait_until(lambda: says("Ready"))
-    yield from generate(document, steps=2)
+    yield from wait_until(lambda: not busy(), 180)
     facts["tree with the new server"] = tree(document)
     facts["pid"] = server_pid()
     yield from close(document)
