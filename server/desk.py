@@ -12,7 +12,7 @@ from server import translate
 from server.exporting import export
 from server.job import Job
 from server.outbox import Outbox
-from server.protocol.errors import LayerLost, NotFinished, ProtocolError, UnknownLayer
+from server.protocol.errors import LayerLost, NotFinished, ProtocolError, QueueFull, UnknownLayer
 from server.protocol.messages import (
     Accepted,
     Ack,
@@ -36,6 +36,9 @@ from server.session import Request
 from server.store import Store
 
 logger = logging.getLogger(__name__)
+
+_MOST_EXPORTS = 8
+"""Of one client at a time."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,14 @@ class Desk:
 
     def _begin_export(self, request: Export) -> None:
         """In a task of its own: it takes seconds, in which the client may ask for other things."""
+        if len(self._exports) >= _MOST_EXPORTS:
+            full = QueueFull(f"{len(self._exports)} of your files are being made.", "Wait for one of them.")
+            self._outbox.put(
+                FetchFailed(
+                    job=request.job, format=request.format, code=full.code, message=full.message, hint=full.hint
+                )
+            )
+            return
         task = asyncio.create_task(self._export(request))
         self._exports.add(task)
         task.add_done_callback(self._exports.discard)

@@ -26,6 +26,7 @@ from server.protocol.messages import (
     FetchFailed,
     FileBegin,
     FileEnd,
+    JobList,
     LayerBegin,
     LayerEnd,
     Message,
@@ -41,6 +42,9 @@ PROGRESS_INTERVAL = 0.1
 
 _MANY = 512
 """Replies and events; a client that lets more pile up is not listened to until it has read some."""
+
+_LONG = 64
+"""A list of jobs weighs as much as so many: it may have a thousand of them in it."""
 
 
 class Outbox:
@@ -178,7 +182,8 @@ class Outbox:
             del self._previews[key]
 
     def _measure(self) -> None:
-        if len(self._replies) + len(self._events) > _MANY:
+        long = sum(isinstance(reply, JobList) for reply in self._replies)
+        if len(self._replies) + len(self._events) + _LONG * long > _MANY:
             self._has_room.clear()
         else:
             self._has_room.set()

@@ -1,5 +1,6 @@
 """What an attacker would try on a running server, and the refusal each attempt meets. SECURITY.md lists them."""
 
+import asyncio
 import contextlib
 import http.client
 import logging
@@ -21,6 +22,7 @@ from server.protocol import location
 from server.protocol.frames import MAX_FRAME, Chunk
 from server.protocol.messages import (
     Cancel,
+    Export,
     Generated,
     Hello,
     Kept,
@@ -297,6 +299,22 @@ def test_a_job_beyond_the_limits_is_refused(server, values, code):
         raw.send(raw_submit(**values))
         answer = WIRE.decode(raw.recv(SECONDS))
     assert (answer.type, answer.seq, answer.code) == ("failed", 0, code)
+
+
+def test_files_are_made_a_few_at_a_time(server):
+    exporting = server.app._jobs.exporting
+    asyncio.run_coroutine_threadsafe(exporting.acquire(), server._loop).result(SECONDS)  # one takes long
+    try:
+        with server.client() as client:
+            job = new_job()
+            client.submit(submit(job=job))
+            assert list(client.events(job))[-1].type == "done"
+            for _ in range(20):
+                client._send(Export(job=job, format="psd"))
+            answers = [client._receive() for _ in range(12)]
+        assert {(answer.type, answer.code) for answer in answers} == {("fetch_failed", "queue_full")}
+    finally:
+        server._loop.call_soon_threadsafe(exporting.release)
 
 
 def test_connections_are_counted(server):

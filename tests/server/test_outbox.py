@@ -16,6 +16,7 @@ from server.protocol.messages import (
     Failed,
     FileBegin,
     FileEnd,
+    JobList,
     LayerBegin,
     LayerEnd,
     Preview,
@@ -253,5 +254,22 @@ def test_a_client_that_does_not_read_is_not_listened_to(store):
             await asyncio.wait_for(box.has_room(), 0.05)
         await take(box, 600)
         await asyncio.wait_for(box.has_room(), 20)
+
+    asyncio.run(scenario())
+
+
+def test_long_lists_weigh_more(store):
+    """A client that asks for the list of jobs again and again and reads nothing fills no memory."""
+
+    async def scenario():
+        box = Outbox(store)
+        for _ in range(8):
+            box.put(JobList(jobs=()))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await box.emptied()
+        assert not box._has_room.is_set()
+        await box.next()
+        assert box._has_room.is_set()
 
     asyncio.run(scenario())
