@@ -162,9 +162,9 @@ class Controller:
         match event:
             case Accepted():
                 job.accepted, job.notice = True, event.notice
-                self._show_position(job, event.position)
+                self._show_place(job, event)
             case Queued():
-                self._show_position(job, event.position)
+                self._show_place(job, event)
             case Started():
                 job.after = event.seq
                 self._show(job, "Starting", 0, 0)
@@ -355,8 +355,11 @@ class Controller:
         if self._job is None:
             self._view.show_idle()
 
-    def _show_position(self, job: PendingJob, position: int) -> None:
-        self._show(job, f"Waiting for {position} before it" if position else "Next in line", 0, 0)
+    def _show_place(self, job: PendingJob, place: Accepted | Queued) -> None:
+        words = f"Waiting for {place.position} before it" if place.position else "Next in line"
+        if place.starts_in is not None and place.starts_in >= 1:
+            words += f" · starts in about {duration(place.starts_in)}"
+        self._show(job, words, 0, 0)
 
     def _show_progress(self, job: PendingJob, progress: Progress) -> None:
         words = f"{progress.stage[:1].upper()}{progress.stage[1:]} {progress.step} of {progress.total}"

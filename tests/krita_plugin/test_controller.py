@@ -388,7 +388,9 @@ def test_the_place_in_the_queue_is_told(online, wire):
     job = generate(online).job
     online.controller.receive(wire.Accepted(job=job, position=2))
     assert online.view.job == "Waiting for 2 before it"
-    online.controller.receive(wire.Queued(job=job, position=0))
+    online.controller.receive(wire.Queued(job=job, position=1, starts_in=75.2))
+    assert online.view.job == "Waiting for 1 before it · starts in about 1 min 15 s"
+    online.controller.receive(wire.Queued(job=job, position=0, starts_in=0.3))
     assert online.view.job == "Next in line"
 
 
