@@ -19,6 +19,7 @@ from engine.errors import EngineError
 from server.estimates import Estimates
 from server.job import Job, Listener, load
 from server.line import Line
+from server.places import Places
 from server.protocol.errors import (
     InternalError,
     JobExists,
@@ -37,7 +38,6 @@ from server.protocol.messages import (
     LayerBegin,
     Message,
     Progress,
-    Queued,
     Resubmit,
     Started,
     Submit,
@@ -63,6 +63,7 @@ class Scheduler:
         waiting_jobs: of one client.
         all_waiting_jobs: of all clients together.
         make_room: whether another job can be kept, after forgetting others if need be.
+        places_seconds: waiting jobs are told their places at most so often: of many, each start moves all.
 
     Attributes:
         written_bytes: of all layers drawn so far.
@@ -76,6 +77,7 @@ class Scheduler:
         waiting_jobs: int = 32,
         all_waiting_jobs: int = 1024,
         make_room: Callable[[], Awaitable[bool]] | None = None,
+        places_seconds: float = 0.25,
     ) -> None:
         self._executor = executor
         self._records = records
@@ -88,6 +90,7 @@ class Scheduler:
         self._jobs: dict[str, Job] = {}  # those that are not over
         self._line: Line[Job] = Line()
         self._running: Job | None = None
+        self._places = Places(self._line, self._estimates, lambda: self._running, places_seconds)
         self._admission = asyncio.Lock()
         self._arrived = asyncio.Event()
         self._draining = False
@@ -190,18 +193,14 @@ class Scheduler:
             job.listeners.discard(listener)
 
     def place(self, job: Job) -> tuple[int, float | None]:
-        """How many jobs run before this one, 0 if it is next, running or over; and in how many seconds it will start,
-        None if that is not known."""
-        for waiting, position, starts_in in self._places():
-            if waiting is job:
-                return position, starts_in
-        return 0, None
+        """How many jobs run before this one, and in how many seconds it starts; see `Places.of`."""
+        return self._places.of(job)
 
     async def cancel(self, job: Job, *, replaced_by: str | None = None) -> None:
         """Stop a job: at once if it waits, after its step if it runs, not at all if it is over."""
         if self._line.remove(job):
             await self._publish(job, Cancelled(job=job.id, seq=1, replaced_by=replaced_by))
-            self._tell_places()
+            self._places.tell()
         elif job is self._running:
             job.cancelled = True
             self._executor.cancel(job.id)
@@ -249,7 +248,7 @@ class Scheduler:
         try:
             if not await self._publish(job, Started(job=job.id, seq=1)):
                 return
-            self._tell_places()
+            self._places.tell()
             if job.cancelled:
                 await self._publish(job, Cancelled(job=job.id, seq=1))
                 return
@@ -354,33 +353,6 @@ class Scheduler:
         if job.submit != submit:
             raise _exists(submit.job)
         return job
-
-    def _places(self) -> list[tuple[Job, int, float | None]]:
-        """Each waiting job, next first, with its position and the seconds until its start."""
-        places: list[tuple[Job, int, float | None]] = []
-        starts_in = self._remaining()
-        for position, job in enumerate(self._line, start=int(self._running is not None)):
-            places.append((job, position, starts_in))
-            takes = self._estimates.seconds(job.submit)
-            starts_in = None if starts_in is None or takes is None else starts_in + takes
-        return places
-
-    def _remaining(self) -> float | None:
-        """Seconds until the running job is done."""
-        job = self._running
-        if job is None:
-            return 0.0
-        now = time.monotonic()
-        if job.remaining is not None:
-            seconds, when = job.remaining
-            return max(0.0, seconds - (now - when))
-        takes = self._estimates.seconds(job.submit)
-        return None if takes is None else max(0.0, takes - (now - job.started))
-
-    def _tell_places(self) -> None:
-        for job, position, starts_in in self._places():
-            if job.listeners:
-                job.tell(Queued(job=job.id, position=position, starts_in=starts_in))
 
 
 def _exists(job_id: str) -> JobExists:

@@ -67,6 +67,7 @@ FLOORS = [
     ("server.line", 12),
     ("server.job", 12),
     ("server.quarantine", 12),
+    ("server.places", 12),
     ("server.estimates", 12),
     ("server.retention", 12),
     ("server.exporting", 12),

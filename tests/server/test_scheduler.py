@@ -114,7 +114,7 @@ async def running(folder=None, **limits):
         records = Records(folder / "jobs.sqlite")
         stack.callback(records.close)
         script = Script()
-        scheduler = Scheduler(script, records, **limits)
+        scheduler = Scheduler(script, records, **{"places_seconds": 0, **limits})
         await scheduler.recover()
         task = asyncio.create_task(scheduler.run())
         try:
@@ -521,6 +521,24 @@ async def test_how_long_it_takes_is_said_once_it_is_known():
         position, starts_in = scheduler.place(await scheduler.find(job_id(3)))
         assert position == 1
         assert 0 < starts_in < 20
+
+
+@scenario
+async def test_places_are_told_not_too_often_and_the_last_is_right():
+    async with running(places_seconds=1000) as (scheduler, script):
+        script.available.clear()
+        heard = await follow(scheduler, "a", *range(1, 21))
+        script.available.set()
+        script.let(36)
+        await heard.wait_for(Done, 18)
+        assert sum(isinstance(message, Queued) for message in heard) == 19
+    async with running(places_seconds=0.05) as (scheduler, script):
+        script.available.clear()
+        heard = await follow(scheduler, "a", *range(1, 4))
+        script.available.set()
+        script.let(2)
+        await heard.wait_for(Queued, 3)  # of the two that wait, and of the last once the second is begun
+        assert (heard[-1].job, heard[-1].position) == (job_id(3), 1)
 
 
 # ---- what can go wrong

@@ -1,0 +1,77 @@
+"""Where waiting jobs stand, and when each will be begun, as far as that is known."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+
+from server.estimates import Estimates
+from server.job import Job
+from server.line import Line
+from server.protocol.messages import Queued
+
+
+class Places:
+    """The line as those who stand in it see it.
+
+    Args:
+        line: of waiting jobs.
+        estimates: how long each will take.
+        running: the job that is being drawn, if one is.
+        seconds: waiting jobs are told their places at most so often: of many, each start moves all.
+    """
+
+    def __init__(
+        self, line: Line[Job], estimates: Estimates, running: Callable[[], Job | None], seconds: float
+    ) -> None:
+        self._line = line
+        self._estimates = estimates
+        self._running = running
+        self._seconds = seconds
+        self._told = float("-inf")
+        self._due: asyncio.TimerHandle | None = None
+
+    def of(self, job: Job) -> tuple[int, float | None]:
+        """How many jobs run before this one, 0 if it is next, running or over; and in how many seconds it will start,
+        None if that is not known."""
+        for waiting, position, starts_in in self._all():
+            if waiting is job:
+                return position, starts_in
+        return 0, None
+
+    def tell(self) -> None:
+        """Tell everybody; soon, if that was done a moment ago."""
+        if self._due is None:
+            loop = asyncio.get_running_loop()
+            wait = self._told + self._seconds - loop.time()
+            if wait <= 0:
+                self._tell_now()
+            else:
+                self._due = loop.call_later(wait, self._tell_now)
+
+    def _tell_now(self) -> None:
+        self._told, self._due = asyncio.get_running_loop().time(), None
+        for job, position, starts_in in self._all():
+            if job.listeners:
+                job.tell(Queued(job=job.id, position=position, starts_in=starts_in))
+
+    def _all(self) -> Iterator[tuple[Job, int, float | None]]:
+        """Each waiting job, next first, with its position and the seconds until its start."""
+        starts_in = self._remaining()
+        for position, job in enumerate(self._line, start=int(self._running() is not None)):
+            yield job, position, starts_in
+            takes = self._estimates.seconds(job.submit)
+            starts_in = None if starts_in is None or takes is None else starts_in + takes
+
+    def _remaining(self) -> float | None:
+        """Seconds until the running job is done."""
+        job = self._running()
+        if job is None:
+            return 0.0
+        now = time.monotonic()
+        if job.remaining is not None:
+            seconds, when = job.remaining
+            return max(0.0, seconds - (now - when))
+        takes = self._estimates.seconds(job.submit)
+        return None if takes is None else max(0.0, takes - (now - job.started))
