@@ -18,7 +18,7 @@ from .interfaces import Document, Documents, View, Wishes
 from .jobs import ArrivedLayer, PendingJob, Placement, Refusal
 from .link import Link, Offline, Online
 from .memory import Memory
-from .protocol.errors import Interrupted, ProtocolError, ServerStopping
+from .protocol.errors import Interrupted, ProtocolError, ServerStopping, UnknownJob
 from .protocol.messages import (
     Accepted,
     Ack,
@@ -197,8 +197,10 @@ class Controller:
         elif event.code == Interrupted.code and not job.again:
             self._draw_again(job)
         else:
+            current = job is self._job
             self._finish(job, event.seq)
-            self._view.warn(event.message, event.hint)
+            if current or event.code != UnknownJob.code:  # what an earlier Krita left may have been forgotten long ago
+                self._view.warn(event.message, event.hint)
 
     def _draw_again(self, job: PendingJob) -> None:
         """The server stopped in the middle of the picture: have the new one draw it once more, from the beginning."""
@@ -324,11 +326,13 @@ class Controller:
             return
         document = self._documents.find(job.placement, (job.submit.width, job.submit.height))
         if document is None:
-            self._homeless.append(job)
-            self._view.warn(
-                f"“{job.placement.title}” was closed before its layers came.",
-                "They are put into it when its file is opened again; “layerfusion jobs export” writes them to another.",
-            )
+            if job.placement.saved:
+                self._homeless.append(job)
+                hint = "They are put into it when you open it again."
+            else:
+                self._finish(job, 0)
+                hint = "“layerfusion jobs export” writes them to a file; the server keeps them for a week at least."
+            self._view.warn(f"“{job.placement.title}” was closed before its layers came.", hint)
             return
         with _Refusals(self._view):
             document.insert(job.placement, job.title, job.stack(), job.record)

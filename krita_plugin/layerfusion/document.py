@@ -249,12 +249,12 @@ class Document:
     def _above(self, node: Any | None) -> Placement:
         """The place above a layer and all groups of ours that follow it directly: they would hide what is between."""
         if node is None or node.parentNode() is None:
-            return Placement(self.id, self.name, self.id, None)
+            return Placement(self.id, self.name, self.id, None, self.file_name is not None)
         siblings = node.parentNode().childNodes()
         index = [_id(sibling) for sibling in siblings].index(_id(node))
         while index + 1 < len(siblings) and self._record(siblings[index + 1]) is not None:
             index += 1
-        return Placement(self.id, self.name, _id(node.parentNode()), _id(siblings[index]))
+        return Placement(self.id, self.name, _id(node.parentNode()), _id(siblings[index]), self.file_name is not None)
 
     def _record(self, group: Any) -> dict[str, Any] | None:
         """What `insert` remembered about a group; None for a group that is not ours."""

@@ -32,12 +32,14 @@ class Placement:
         title: its name then, for messages.
         parent: unique id of the group layer the result goes into.
         above: unique id of the layer it goes directly above, None for the top of `parent`.
+        saved: the document is a file of that title, so that it may be closed and opened again.
     """
 
     document: str
     title: str
     parent: str
     above: str | None
+    saved: bool = False
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ class FakeDocument:
     name: str = "Sketch"
     size: tuple = (WIDTH, HEIGHT)
     warning: str = ""
+    saved: bool = False
     keep: object = None
     refusal: Exception | None = None
     inserted: list = field(default_factory=list)
@@ -74,7 +75,7 @@ class FakeDocument:
     def placement(self):
         from layerfusion.jobs import Placement
 
-        return Placement(self.id, self.name, "{root}", "{paper}")
+        return Placement(self.id, self.name, "{root}", "{paper}", self.saved)
 
     def layer_to_keep(self):
         return self.keep
@@ -532,11 +533,22 @@ def test_layers_are_acknowledged_once_they_are_in_the_document(online, wire):
     assert not online.memory.saved
 
 
-def test_layers_whose_document_was_closed_wait_for_it(online, wire):
+def test_layers_whose_document_was_never_saved_stay_with_the_server(online, wire):
     job = generate(online).job
     online.documents.open = False
     finish(online, wire, job)
-    assert "when its file is opened again" in online.view.told[-1][2]
+    assert online.view.told[-1][1] == "“Sketch” was closed before its layers came."
+    assert "jobs export" in online.view.told[-1][2]
+    assert not online.link.sent
+    assert not online.memory.saved
+
+
+def test_layers_whose_document_was_closed_wait_for_it(online, wire):
+    online.document.saved = True
+    job = generate(online).job
+    online.documents.open = False
+    finish(online, wire, job)
+    assert "when you open it again" in online.view.told[-1][2]
     assert not online.link.sent
     assert list(online.memory.saved) == [job]
     online.controller.document_shown()
@@ -571,6 +583,7 @@ def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(desk, wire):
     desk.memory.left.append(left)
     desk.controller.receive(greeting(wire))
     assert desk.link.sent == [wire.Resume(job=OLD, after=0)]
+    assert not desk.view.busy
     submit = generate(desk)
     finish(desk, wire, OLD)
     assert [title for _, title, _, _ in desk.document.inserted] == ["a + b"]
@@ -579,6 +592,26 @@ def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(desk, wire):
     finish(desk, wire, submit.job)
     assert len(desk.document.inserted) == 2
     assert not desk.view.busy
+
+
+def test_what_an_earlier_krita_left_and_the_server_forgot_is_forgotten(desk, wire):
+    from layerfusion.jobs import PendingJob
+
+    submit = wire.Submit(
+        job=OLD,
+        width=WIDTH,
+        height=HEIGHT,
+        background=wire.Generated(prompt="b"),
+        foregrounds=(wire.Generated(prompt="a"),),
+        model="tiny",
+    )
+    left = PendingJob(submit, desk.document.placement(), "a + b", {}, None, "", accepted=True)
+    desk.memory.left.append(left)
+    desk.memory.save(left)
+    desk.controller.receive(greeting(wire))
+    desk.controller.receive(wire.Failed(job=OLD, seq=0, code="unknown_job", message="There is no job.", hint=""))
+    assert not desk.view.told
+    assert not desk.memory.saved
 
 
 def test_start_server_starts_it_once_and_tells_if_it_ends(desk, monkeypatch):
