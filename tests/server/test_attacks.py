@@ -6,6 +6,7 @@ import http.client
 import logging
 import socket
 import struct
+import threading
 import time
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from running import SECONDS, Running
 from server import handshakes
 from server.client import Refusal, new_job
 from server.protocol import location
-from server.protocol.frames import MAX_FRAME, Chunk
+from server.protocol.frames import CHUNK_BYTES, MAX_FRAME, Chunk
 from server.protocol.messages import (
     Cancel,
     Export,
@@ -315,6 +316,33 @@ def test_files_are_made_a_few_at_a_time(server):
         assert {(answer.type, answer.code) for answer in answers} == {("fetch_failed", "queue_full")}
     finally:
         server._loop.call_soon_threadsafe(exporting.release)
+
+
+def test_what_is_not_read_yet_waits_at_the_client(server):
+    """While the server is busy with one message, 100 MB behind it stay in the client and in the system's buffers."""
+    checking, sent = server.app._jobs.checking, []
+    asyncio.run_coroutine_threadsafe(checking.acquire(), server._loop).result(SECONDS)  # one request takes long
+
+    def flood(raw):
+        with contextlib.suppress(ConnectionClosed):
+            raw.send(WIRE.encode(submit()))
+            for _ in range(400):
+                raw.send(WIRE.encode(Chunk(0, 0, bytes(CHUNK_BYTES))))
+                sent.append(CHUNK_BYTES)
+
+    with greeted(server) as raw:
+        flooding = threading.Thread(target=flood, args=(raw,))
+        flooding.start()
+        try:
+            before = -1
+            while len(sent) != before:  # until nothing more is taken
+                before = len(sent)
+                flooding.join(1)
+            assert sum(sent) < 32 * 2**20
+        finally:
+            server._loop.call_soon_threadsafe(checking.release)
+        flooding.join(SECONDS)
+        assert len(sent) == 400, "and once it is read, all of it goes through"
 
 
 def test_connections_are_counted(server):
