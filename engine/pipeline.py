@@ -130,7 +130,7 @@ class _Job:
         self._choices = _Choices.of(request, spec)
         self._streams = Streams(len(request.foregrounds))
         self._framing = working_size(request.size, stride=spec.stride, native_area=spec.native_area)
-        self._sampler = Sampler(bundle, self._choices.sampler, self._choices.steps)
+        self._sampler = Sampler(bundle, self._choices.sampler, self._choices.steps, self._seeds())
 
     @property
     def size(self) -> Job:
@@ -146,6 +146,8 @@ class _Job:
         for cut in truncated_prompts(self._bundle, self._positive_prompts()):
             start = cut if len(cut) <= 40 else cut[:39] + "…"
             yield Progress(stage=f"the model reads only the beginning of “{start}”", step=0, total=1)
+        if self._sampler.notice:
+            yield Progress(stage=self._sampler.notice, step=0, total=1)
         yield Progress(stage="reading the prompts", step=0, total=1)
         negative, positive = self._prompts()
         noise = self._noise()
@@ -208,13 +210,16 @@ class _Job:
             share_unconditional=negatives[self._streams.background] == negatives[self._streams.blended],
         )
 
-    def _noise(self) -> Tensor:
-        """Every stream's initial noise; the blended one always starts from the background's."""
+    def _seeds(self) -> list[int]:
+        """One a stream; the blended one's noise is always the background's."""
         request, fusion = self._request, self._choices.fusion
         seeds = [request.foreground_seed(index, fusion.init_noise) for index in range(self._streams.foregrounds)]
+        return [*seeds, *[request.background_seed] * 2]
+
+    def _noise(self) -> Tensor:
+        """Every stream's initial noise; the blended one always starts from the background's."""
         channels = self._bundle.unet.config["in_channels"]
-        noise = initial_noise([*seeds, *[request.background_seed] * 2], channels, *self._latent_grid)
-        return noise.to(self._bundle.device)
+        return initial_noise(self._seeds(), channels, *self._latent_grid).to(self._bundle.device)
 
     def _inspect(self, coupling: Coupling, timestep: float) -> None:
         """Write down what the maps look like now, on the structure prior's grid."""

@@ -125,10 +125,10 @@ def denoise(
 
         if guided:
             output = guide(*output.chunk(2), scale=guidance_scale, rescale=guidance_rescale)
-        for pin in pins:
-            if time > pin.until:
-                exact = sampler.exact_prediction(pin.clean, noise[pin.stream], index)
-                output[pin.stream] = torch.lerp(output[pin.stream], exact, pin.mask)
+        held = [pin for pin in pins if time > pin.until]
+        for pin in held:
+            exact = sampler.exact_prediction(pin.clean, noise[pin.stream], index)
+            output[pin.stream] = torch.lerp(output[pin.stream], exact, pin.mask)
         for anchor in anchors:
             if time > anchor.until:
                 implied = sampler.implied_prediction(model_input[anchor.stream], anchor.clean, index)
@@ -137,6 +137,10 @@ def denoise(
 
         estimate = sampler.clean_estimate(model_input, output, index)
         state = sampler.step(output, index, state)
+        if sampler.stochastic:  # the noise it added has left the one path
+            for pin in held:
+                exact = sampler.state(pin.clean, noise[pin.stream], index + 1)
+                state[pin.stream] = torch.lerp(state[pin.stream], exact, pin.mask)
         yield Step(index, float(timestep), estimate, state)
 
 

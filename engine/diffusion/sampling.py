@@ -2,21 +2,62 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, UniPCMultistepScheduler
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    DPMSolverSinglestepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    LCMScheduler,
+    UniPCMultistepScheduler,
+)
 from torch import Tensor
 
 from engine.errors import InvalidRequest
 from engine.models.loading import ModelBundle
+from engine.models.spec import SAMPLERS
 
-_SOLVERS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "euler": (EulerDiscreteScheduler, {}),
-    "ddim": (DDIMScheduler, {"clip_sample": False}),
-    "dpmpp_2m": (DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
-    "unipc": (UniPCMultistepScheduler, {}),
+
+@dataclass(frozen=True)
+class _Solver:
+    """A diffusers scheduler, and whether it adds noise at every step."""
+
+    scheduler: Any
+    options: dict[str, Any] = field(default_factory=dict)
+    stochastic: bool = False
+
+
+_SDE = {"algorithm_type": "sde-dpmsolver++"}
+_KARRAS = {"use_karras_sigmas": True}
+_SOLVERS: dict[str, _Solver] = {
+    "euler": _Solver(EulerDiscreteScheduler),
+    "euler_a": _Solver(EulerAncestralDiscreteScheduler, stochastic=True),
+    "dpmpp_2m": _Solver(DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
+    "dpmpp_2m_karras": _Solver(DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++", **_KARRAS}),
+    "dpmpp_2m_sde_karras": _Solver(DPMSolverMultistepScheduler, {**_SDE, **_KARRAS}, stochastic=True),
+    "dpmpp_sde_karras": _Solver(DPMSolverSinglestepScheduler, {**_SDE, **_KARRAS}, stochastic=True),
+    "unipc": _Solver(UniPCMultistepScheduler),
+    "ddim": _Solver(DDIMScheduler, {"clip_sample": False}),
+    "lcm": _Solver(LCMScheduler, stochastic=True),
 }
+
+_ZERO_SNR_STAND_INS = {
+    "dpmpp_2m_karras": _SOLVERS["dpmpp_2m"],
+    "dpmpp_2m_sde_karras": _Solver(DPMSolverMultistepScheduler, _SDE, stochastic=True),
+    # The single-step scheduler does not know the rescaled schedule at all.
+    "dpmpp_sde_karras": _Solver(DPMSolverMultistepScheduler, _SDE, stochastic=True),
+}
+"""On a model that begins at pure noise (zero terminal SNR) Karras' spacing puts most steps where there is nothing to see
+yet; there its names run the same solver with trailing spacing."""
+
+MAX_LCM_STEPS = 50
+"""As many as the model was distilled from."""
 
 
 class Sampler:
@@ -25,27 +66,51 @@ class Sampler:
     The solvers are elementwise, so stacked streams advance as if each had a scheduler of its own. A model's latents at
     step i are x = a z0 + b ε with a² + b² = 1, whatever scaling the scheduler itself keeps them in.
 
+    Args:
+        bundle: the model; its schedule, and the samplers that suit it.
+        name: a key of `SAMPLERS`, or the artists' name for it in any case.
+        steps: how many.
+        seeds: one a stream, for the noise that stochastic solvers add at every step. Streams with the same seed share
+            it: the blended stream adds what the background adds.
+
     Attributes:
         timesteps: (steps,) the training timesteps, descending.
         train_timesteps: T.
+        stochastic: whether noise is added at every step.
+        notice: what the artist must know of the choice; empty if nothing.
+
+    Raises:
+        InvalidRequest: a sampler this model does not have, or more steps than it can take.
     """
 
-    def __init__(self, bundle: ModelBundle, name: str, steps: int) -> None:
-        if name not in _SOLVERS or name not in bundle.spec.samplers:
+    def __init__(self, bundle: ModelBundle, name: str, steps: int, seeds: Sequence[int] = ()) -> None:
+        key = sampler_key(name)
+        if key is None or key not in bundle.spec.samplers:
             raise InvalidRequest(f"The sampler is “{name}”.", f"Choose one of: {', '.join(bundle.spec.samplers)}.")
-        solver, options = _SOLVERS[name]
-        self._scheduler = solver.from_config({**bundle.scheduler_config, **options})
+        if key == "lcm" and steps > MAX_LCM_STEPS:
+            raise InvalidRequest(f"LCM cannot take {steps} steps.", f"Use 4 to 8, at most {MAX_LCM_STEPS}.")
+        config = dict(bundle.scheduler_config)
+        solver, self.notice = _SOLVERS[key], ""
+        if config.get("rescale_betas_zero_snr") and key in _ZERO_SNR_STAND_INS:
+            solver = _ZERO_SNR_STAND_INS[key]
+            config["timestep_spacing"] = "trailing"
+            self.notice = f"{SAMPLERS[key]} runs without Karras' spacing: this model begins at pure noise"
+        self._scheduler = solver.scheduler.from_config({**config, **solver.options})
         self._scheduler.set_timesteps(steps)
         self.timesteps: Tensor = self._scheduler.timesteps
         self.train_timesteps: int = self._scheduler.config.num_train_timesteps
+        self.stochastic = solver.stochastic
         self._v_prediction = self._scheduler.config.prediction_type == "v_prediction"
+        self._generators = [torch.Generator("cpu").manual_seed(_step_seed(seed)) for seed in seeds]
 
     def levels(self, step: int) -> tuple[float, float]:
-        """(a, b): how much signal and how much noise the latents hold before `step`; a² + b² = 1.
+        """(a, b): how much signal and how much noise the latents hold before `step`; a² + b² = 1. (1, 0) at the end.
 
         DDIM rounds timesteps where T is no multiple of the steps; its latents are off by as much, 0.3 % at 12 steps.
         """
-        if isinstance(self._scheduler, DDIMScheduler):
+        if step == len(self.timesteps):
+            return 1.0, 0.0
+        if isinstance(self._scheduler, DDIMScheduler | LCMScheduler):
             kept = float(self._scheduler.alphas_cumprod[int(self.timesteps[step])])
             return kept**0.5, (1 - kept) ** 0.5
         sigma = float(self._scheduler.sigmas[step])
@@ -82,13 +147,31 @@ class Sampler:
         return (a * model_input - clean) / b if self._v_prediction else (model_input - a * clean) / b
 
     def step(self, prediction: Tensor, step: int, state: Tensor) -> Tensor:
-        """Advance all streams by one step."""
-        return self._scheduler.step(prediction, self.timesteps[step], state, return_dict=False)[0]
+        """Advance all streams by one step.
+
+        A stochastic solver needs one seed a stream.
+        """
+        options: dict[str, Any] = {}
+        if self.stochastic:
+            assert len(self._generators) == len(state), "one seed a stream"
+            options["generator"] = self._generators
+        return self._scheduler.step(prediction, self.timesteps[step], state, return_dict=False, **options)[0]
 
     def _input_scale(self, step: int) -> float:
-        if isinstance(self._scheduler, EulerDiscreteScheduler):
+        if isinstance(self._scheduler, EulerDiscreteScheduler | EulerAncestralDiscreteScheduler):
             return float(self._scheduler.sigmas[step].pow(2).add(1).rsqrt())
         return 1.0
+
+
+def sampler_key(name: str) -> str | None:
+    """What requests call a sampler, from that or from the artists' name for it; None if there is none."""
+    plain = " ".join(name.casefold().split())
+    return next((key for key, title in SAMPLERS.items() if plain in (key, title.casefold())), None)
+
+
+def _step_seed(seed: int) -> int:
+    """A stream's noise at the steps is not the noise it started from."""
+    return int.from_bytes(hashlib.sha256(f"layerfusion:steps:{seed}".encode()).digest()[:6], "big")
 
 
 def coupling_step(timesteps: Tensor, train_timesteps: int, fraction: float) -> int:

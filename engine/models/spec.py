@@ -13,8 +13,18 @@ from engine.models.places import Place
 from engine.models.vocabulary import hint
 from engine.settings import FusionSettings
 
-SAMPLERS = ("euler", "ddim", "dpmpp_2m", "unipc")
-"""Samplers by the names artists know; `engine.diffusion.sampling` maps them to solvers."""
+SAMPLERS = {
+    "euler": "Euler",
+    "euler_a": "Euler a",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_karras": "DPM++ 2M Karras",
+    "dpmpp_2m_sde_karras": "DPM++ 2M SDE Karras",
+    "dpmpp_sde_karras": "DPM++ SDE Karras",
+    "unipc": "UniPC",
+    "ddim": "DDIM",
+    "lcm": "LCM",
+}
+"""Samplers: what requests call them, and the names artists know; `engine.diffusion.sampling` maps them to solvers."""
 
 FewSteps = Literal["lightning", "hyper", "lcm"]
 """Distilled models and LoRAs that draw in 4 to 8 steps without classifier-free guidance."""

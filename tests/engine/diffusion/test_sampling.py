@@ -1,15 +1,30 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from engine.diffusion.sampling import Sampler, coupling_step
+from engine.diffusion.sampling import Sampler, coupling_step, sampler_key
 from engine.errors import InvalidRequest
 from engine.models.spec import SAMPLERS
+
+
+ZERO_SNR = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+SDXL = {"prediction_type": "epsilon", "rescale_betas_zero_snr": False, "timestep_spacing": "leading", "steps_offset": 1}
+BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
+
+
+@pytest.fixture(params=[ZERO_SNR, SDXL], ids=["v, zero terminal SNR", "epsilon, SDXL"])
+def bundle(request, bundle):
+    """A model of either kind that all samplers suit."""
+    return replace(
+        bundle, spec=replace(bundle.spec, samplers=tuple(SAMPLERS)), scheduler_config=BETAS | request.param
+    )
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_exact_predictions_lead_from_noise_to_the_clean_latents(bundle, name):
     """The pin of a kept layer: knowing z0 and ε, every solver must arrive at z0 by itself."""
-    sampler = Sampler(bundle, name, 10)
+    sampler = Sampler(bundle, name, 10, seeds=[1])
     clean, noise = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
     state = sampler.state(clean, noise, 0)
     for index in range(10):
@@ -20,7 +35,69 @@ def test_exact_predictions_lead_from_noise_to_the_clean_latents(bundle, name):
         prediction = sampler.exact_prediction(clean, noise, index)
         torch.testing.assert_close(sampler.clean_estimate(model_input, prediction, index), clean, atol=1e-3, rtol=1e-3)
         state = sampler.step(prediction, index, state)
+        if sampler.stochastic:
+            state = sampler.state(clean, noise, index + 1)
     torch.testing.assert_close(state, clean, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_model_that_knows_the_picture_is_led_to_it(bundle, name):
+    """Whatever noise the steps add: the prediction is made of what the latents hold now."""
+    sampler = Sampler(bundle, name, 12, seeds=[1])
+    clean = torch.randn(1, 4, 8, 8)
+    state = sampler.start(torch.randn(1, 4, 8, 8))
+    for index in range(12):
+        a, b = sampler.levels(index)
+        model_input = sampler.model_input(state, index)
+        noise = (model_input - a * clean) / b
+        state = sampler.step(sampler.exact_prediction(clean, noise, index), index, state)
+    torch.testing.assert_close(state, clean, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLERS if name.startswith(("euler_a", "dpmpp_2m_sde", "dpmpp_sde", "lcm"))])
+def test_each_stream_adds_its_own_noise_at_the_steps_and_shares_it_where_the_seed_is_shared(bundle, name):
+    def run(seeds: list[int]) -> torch.Tensor:
+        sampler = Sampler(bundle, name, 4, seeds)
+        assert sampler.stochastic
+        state = sampler.start(torch.ones(3, 4, 4, 4))
+        for index in range(3):
+            sampler.model_input(state, index)
+            state = sampler.step(torch.zeros(3, 4, 4, 4), index, state)
+        return state
+
+    first, again, changed = run([1, 2, 2]), run([1, 2, 2]), run([7, 2, 2])
+    assert torch.equal(first, again)
+    assert torch.equal(first[1], first[2])
+    assert not torch.equal(first[0], first[1])
+    assert torch.equal(first[1:], changed[1:])
+    assert not torch.equal(first[0], changed[0])
+
+
+def test_karras_gives_way_where_the_model_begins_at_pure_noise(bundle):
+    plain, karras = Sampler(bundle, "dpmpp_2m", 20), Sampler(bundle, "DPM++ 2M Karras", 20)
+    if bundle.scheduler_config["rescale_betas_zero_snr"]:
+        assert torch.equal(plain.timesteps, karras.timesteps)
+        assert "DPM++ 2M Karras runs without" in karras.notice
+    else:
+        assert karras.notice == ""
+        assert karras.timesteps[-1] < plain.timesteps[-1], "Karras spends its steps near the picture"
+    assert plain.notice == ""
+
+
+def test_samplers_are_known_by_the_artists_names_too():
+    assert all(sampler_key(key) == sampler_key(title) == key for key, title in SAMPLERS.items())
+    assert sampler_key("  dpm++ 2m  KARRAS ") == "dpmpp_2m_karras"
+    assert sampler_key("heun") is None
+
+
+def test_lcm_says_how_many_steps_it_can_take(bundle):
+    with pytest.raises(InvalidRequest, match=r"LCM cannot take 51 steps.*4 to 8"):
+        Sampler(bundle, "lcm", 51, seeds=[1])
+
+
+def test_few_step_samplers_end_where_they_were_distilled_to_end(bundle):
+    few = replace(bundle, scheduler_config={**bundle.scheduler_config, "timestep_spacing": "trailing"})
+    assert [int(Sampler(few, name, 4).timesteps[0]) for name in ("euler", "ddim")] == [999, 999]
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -29,7 +106,7 @@ def test_stacked_streams_advance_as_if_each_had_its_own_scheduler(bundle, name):
     predictions = torch.randn(5, 3, 4, 8, 8)
 
     def run(rows: slice) -> torch.Tensor:
-        sampler = Sampler(bundle, name, 5)
+        sampler = Sampler(bundle, name, 5, [11, 12, 13][rows])
         state = sampler.start(noise[rows])
         for index in range(5):
             sampler.model_input(state, index)
@@ -42,7 +119,7 @@ def test_stacked_streams_advance_as_if_each_had_its_own_scheduler(bundle, name):
 
 
 def test_unknown_sampler_names_those_that_suit_the_model(bundle):
-    with pytest.raises(InvalidRequest, match=r"“heun”.*euler, ddim"):
+    with pytest.raises(InvalidRequest, match=r"“heun”.*euler, euler_a"):
         Sampler(bundle, "heun", 5)
 
 
