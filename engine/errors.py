@@ -9,7 +9,8 @@
     │   └── UnknownFormat       a suffix no writer or reader exists for
     ├── ModelError
     │   ├── UnknownModel        no model of that name
-    │   └── BrokenModel         files missing, truncated or of another architecture
+    │   ├── BrokenModel         files missing, truncated or of another architecture
+    │   └── DownloadFailed      a model could not be fetched: offline, no such file, no permission, disk full
     └── OutOfMemory             even the smallest way of running does not fit
 
 Each carries a `message` that names the offending value and a `hint` that says what to do; `str(error)` is both, as one
@@ -74,6 +75,10 @@ class UnknownModel(ModelError):
 
 class BrokenModel(ModelError):
     code = "broken_model"
+
+
+class DownloadFailed(ModelError):
+    code = "download_failed"
 
 
 class OutOfMemory(EngineError):

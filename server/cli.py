@@ -83,11 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_jobs(commands)
     _add_plugin(commands)
     _add_train(commands)
-    for name, run, what in (
-        ("models", models.run, "list the models this machine has"),
-        ("doctor", doctor.run, "check the installation and say what would make it faster"),
-    ):
-        commands.add_parser(name, help=what, description=f"{what.capitalize()}.").set_defaults(run=run)
+    models.add_parser(commands)
+    what = "check the installation and say what is missing"
+    commands.add_parser("doctor", help=what, description=f"{what.capitalize()}.").set_defaults(run=doctor.run)
     return parser
 
 

@@ -1,7 +1,11 @@
 """For every test, in every process a test starts."""
 
 import os
+import tempfile
 
 # The embedded model is too small to gain from a second thread, and threads that wait for each other by spinning make a
 # busy machine crawl. Read when torch is imported, so set before any test is.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Models that whoever runs the tests has added must not change them.
+os.environ["LAYERFUSION_MODELS"] = tempfile.mkdtemp(prefix="layerfusion-no-models-")

@@ -113,6 +113,7 @@ SIBLINGS = {
     "server": {"server", "engine"},
     "server.protocol": {"server"},
     "server.commands.plugin": {"server", "engine", "krita_plugin"},
+    "server.commands.doctor": {"server", "engine", "krita_plugin"},
     "krita_plugin": {"krita_plugin"},
 }
 """Which of our packages a module may import; the longest prefix decides."""

@@ -53,8 +53,8 @@ _ZERO_SNR_STAND_INS = {
     # The single-step scheduler does not know the rescaled schedule at all.
     "dpmpp_sde_karras": _Solver(DPMSolverMultistepScheduler, _SDE, stochastic=True),
 }
-"""On a model that begins at pure noise (zero terminal SNR) Karras' spacing puts most steps where there is nothing to see
-yet; there its names run the same solver with trailing spacing."""
+"""On a model that begins at pure noise (zero terminal SNR) Karras' spacing puts most steps where there is nothing to
+see yet; there its names run the same solver with trailing spacing."""
 
 MAX_LCM_STEPS = 50
 """As many as the model was distilled from."""

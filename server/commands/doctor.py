@@ -1,16 +1,25 @@
-"""`layerfusion doctor`: what is installed, what it can use, and what would help."""
+"""`layerfusion doctor`: what is installed, what it can use, what is missing and how to get it."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import shutil
+import socket
+import sys
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 
 from engine.errors import BrokenModel
-from engine.models.registry import available_models
+from engine.models.readiness import missing, parts
+from engine.models.registry import cards_folder, known_models
+from engine.models.spec import ModelSpec
+from krita_plugin.package import krita_folders
+from server.config import DEFAULT_PORT
 from server.console import CommandError, say
+from server.protocol import location
 
 _PACKAGES = ("layerfusion", "torch", "diffusers", "transformers", "safetensors", "psd-tools", "pillow", "websockets")
 _TORCH_GUIDE = "https://pytorch.org/get-started/locally/"
@@ -26,22 +35,21 @@ def run(_arguments: argparse.Namespace) -> None:
     for package in _PACKAGES:
         say(f"{package} {metadata.version(package)}")
     try:
-        for line in _devices():
-            say(line)
-        for spec in available_models():
-            size = sum(file.stat().st_size for file in spec.folder.rglob("*") if file.is_file())
-            if size == 0:
-                raise BrokenModel(f"The weights of “{spec.name}” are missing ({spec.folder}).", "Install it again.")
-            say(f"model {spec.name}: {spec.title}, {size / 1e6:.0f} MB in {spec.folder}")
+        for lines in (_devices(), _models()):
+            for line in lines:
+                say(line)
     except (ImportError, OSError, BrokenModel) as error:
         raise CommandError(f"Nothing can be drawn: {error}") from error
-    krita = shutil.which("krita")
-    say(f"Krita: {krita}" if krita else "Krita: not on the PATH (no matter if it is installed as an app)")
+    for lines in (_server(), _krita()):
+        for line in lines:
+            say(line)
 
 
 def _devices() -> Iterator[str]:
     """The devices torch sees, and advice where the machine has one it cannot use."""
     import torch
+
+    from engine.models.devices import best_device, free_bytes
 
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
@@ -53,3 +61,101 @@ def _devices() -> Iterator[str]:
         yield f"GPU: none that torch {torch.__version__} can use; the CPU draws, with {torch.get_num_threads()} threads"
         if shutil.which("nvidia-smi"):
             yield f"This machine has an NVIDIA driver: install the CUDA build of torch ({_TORCH_GUIDE})"
+    free = free_bytes(torch.device("cpu"))
+    if free is not None:
+        yield f"Main memory: {free / 2**30:.1f} GiB free"
+    yield f"Drawing happens on: {best_device()}"
+
+
+def _models() -> Iterator[str]:
+    """What each model has and lacks, and the command that fetches it."""
+    specs, broken = known_models()
+    for spec in specs:
+        lost = missing(spec)
+        if lost:
+            yield f"model {spec.name}: {spec.title}, NOT complete"
+            for part in lost:
+                yield f"  missing {part.role}: {part.place}{f', {part.size}' if part.size else ''}"
+            yield f"  get it: layerfusion models pull {spec.name}"
+        else:
+            yield f"model {spec.name}: {spec.title}, ready, {_size(spec) / 1e6:,.0f} MB"
+    for error in broken:
+        yield f"model card not read: {error}"
+    if all(spec.demo for spec in specs):
+        yield "No SDXL model yet. Get one: layerfusion models pull sdxl (7.9 GB), or use yours: layerfusion models scan"
+    yield f"Your models' cards: {cards_folder()}"
+
+
+def _size(spec: ModelSpec) -> int:
+    """Bytes of all parts of a complete model.
+
+    Raises:
+        BrokenModel: a part is an empty folder.
+    """
+    total = 0
+    for part in parts(spec):
+        path = part.path or Path()
+        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+        size = sum(file.stat().st_size for file in files)
+        if size == 0:
+            raise BrokenModel(f"The {part.role} of “{spec.name}” is empty ({path}).", "Install or fetch it again.")
+        total += size
+    return total
+
+
+def _server() -> Iterator[str]:
+    """Whether it runs, where, and where clients learn of it."""
+    runtime = location.read()
+    if runtime is not None:
+        yield f"Server: running at {runtime.url} (process {runtime.pid}, version {runtime.version})"
+    else:
+        free = _is_free(DEFAULT_PORT)
+        state = "free" if free else "taken by another program; the server would take any free one"
+        yield f"Server: not running (layerfusion serve); its port {DEFAULT_PORT} is {state}"
+    where, note = location.path(), ""
+    if where.exists() and not location.is_secret(where.stat()):
+        note = ": other users can read it; delete it and start the server again"
+    elif not where.exists():
+        note = ", written when the server runs"
+    yield f"Token file: {where}{note}"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _krita() -> Iterator[str]:
+    """The program, and whether the plugin is in it."""
+    program = next((path for path in _krita_programs() if path.exists()), None)
+    yield (
+        f"Krita: {program}"
+        if program
+        else "Krita: not found where programs usually are (no matter if you can start it)"
+    )
+    plugin = krita_folders().resources / "pykrita" / "layerfusion"
+    yield (
+        f"Krita plugin: in {plugin}" if plugin.is_dir() else "Krita plugin: not installed (layerfusion plugin install)"
+    )
+
+
+def _krita_programs() -> Iterator[Path]:
+    on_path = shutil.which("krita")
+    if on_path:
+        yield Path(on_path)
+    if sys.platform == "win32":
+        for variable in ("ProgramFiles", "ProgramW6432", "LOCALAPPDATA"):
+            root = os.environ.get(variable)
+            if root:
+                yield Path(root) / "Krita (x64)" / "bin" / "krita.exe"
+    elif sys.platform == "darwin":
+        yield Path("/Applications/krita.app")
+        yield Path.home() / "Applications" / "krita.app"
+    else:
+        yield Path("/var/lib/flatpak/app/org.kde.krita")
+        yield Path.home() / ".local/share/flatpak/app/org.kde.krita"
+        yield Path("/snap/bin/krita")

@@ -1,26 +1,274 @@
-"""`layerfusion models`: what there is to draw with."""
+"""`layerfusion models`: what there is to draw with, and how a model of one's own is added."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
 
-from engine.models.registry import available_models
-from server.console import say
+from engine.errors import UnknownModel
+from engine.models import library
+from engine.models.identify import Use, precision
+from engine.models.places import parse_place
+from engine.models.readiness import missing, parts
+from engine.models.registry import cards_folder, known_models
+from engine.models.scan import Found, look_at, scan, usual_folders
+from engine.models.spec import SAMPLERS, FewSteps, ModelSpec, Precision
+from server.console import CommandError, UsageError, say
 
 
-def run(_arguments: argparse.Namespace) -> None:
-    """List every model, the default first.
+def add_parser(commands: Any) -> None:
+    """Declare `models` and its actions. Without an action it lists."""
+    parser = commands.add_parser(
+        "models",
+        help="list the models this machine has, add your own",
+        description="List the models this machine has; add, fetch, find and check others.",
+    )
+    parser.set_defaults(run=list_models)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+
+    def action(name: str, run: Any, what: str) -> Any:
+        added = actions.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        added.set_defaults(run=run)
+        return added
+
+    action("list", list_models, "list every model, the default first")
+    show = action("show", show_model, "show one model: its parts, where they are, what suits it")
+    show.add_argument("name", metavar="NAME", help="as `layerfusion models list` has it")
+    _declare_add(action("add", add_model, "add an SDXL model you have, as a file or a folder in diffusers layout"))
+    pull = action("pull", pull_model, "fetch a model, or what one lacks, from Hugging Face")
+    pull.add_argument("name", metavar="NAME", help=f"a listed model, {', '.join(library.RECIPES)}, or OWNER/NAME")
+    pull.add_argument("--as", dest="called", metavar="NAME", help="what to call it (default: made of its name)")
+    found = action("scan", scan_folders, "find models that ComfyUI, A1111, Forge or InvokeAI have downloaded")
+    found.add_argument("folders", metavar="DIR", nargs="*", help="a program's folder (default: the usual ones)")
+    _models_dir(found)
+    found.add_argument("--add", action="store_true", help="add every SDXL model that is found")
+    check = action("check", check_files, "say what a file is, whether it fits and what is missing")
+    check.add_argument("files", metavar="FILE", nargs="+", help="a safetensors file, or a folder in diffusers layout")
+
+
+def _declare_add(parser: Any) -> None:
+    add = parser.add_argument
+    add("name", metavar="NAME", help="what to call it: small letters, digits, dots and dashes")
+    add("checkpoint", metavar="CHECKPOINT", help="a .safetensors file, a folder, or hf:OWNER/NAME")
+    add("--title", metavar="T", help="what people call it")
+    add("--vae", metavar="FILE", help="another VAE than its own")
+    add("--lora", metavar="FILE[=WEIGHT]", action="append", default=[], help="a LoRA, weight 1 by default; repeatable")
+    add("--few-steps", choices=get_args(FewSteps), help="the checkpoint or a LoRA is distilled: few steps, no guidance")
+    add("--steps", metavar="N", type=int, help="denoising steps by default")
+    add("--sampler", metavar="S", help="by default; one of: " + ", ".join(SAMPLERS))
+    add("--precision", choices=get_args(Precision), help="of the weights (default: what the device is good at)")
+    add("--deltas", metavar="FILE", help="LayerDiffuse's foreground deltas, in any published form")
+    add("--encoder", metavar="FILE", help="LayerDiffuse's transparent encoder")
+    add("--decoder", metavar="FILE", help="LayerDiffuse's transparent decoder")
+    _models_dir(parser)
+
+
+def _models_dir(parser: Any) -> None:
+    parser.add_argument(
+        "--models-dir",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="another program's folder to look in for LayerDiffuse's files; repeatable",
+    )
+
+
+def list_models(_arguments: argparse.Namespace) -> None:
+    """List every model, those that can draw first, and say what the others lack.
 
     Raises:
-        BrokenModel: a model card cannot be read.
+        BrokenModel: the embedded model's own card cannot be read.
     """
-    for spec in available_models():
+    specs, broken = known_models()
+    for spec in sorted(specs, key=lambda spec: bool(missing(spec))):
+        lost = missing(spec)
+        say(f"{spec.name}: {spec.title}" + (f" (not complete: {len(lost)} parts missing)" if lost else ""))
         defaults = spec.defaults
-        say(f"{spec.name}: {spec.title}")
         say(f"  draws at about {spec.native_size}x{spec.native_size} px")
-        say(f"  {defaults.steps} steps, guidance {defaults.guidance_scale:g}, sampler {defaults.sampler}")
-        say(f"  samplers: {', '.join(spec.samplers)}")
-        for kind, words in spec.vocabulary.items():
-            say(f"  knows these {kind}: {', '.join(words)}")
-        for foreground, background in spec.examples:
+        say(f"  {defaults.steps} steps, guidance {defaults.guidance_scale:g}, sampler {SAMPLERS[defaults.sampler]}")
+        if lost:
+            say(f"  fetch the rest: layerfusion models pull {spec.name}")
+        for foreground, background in spec.examples[:1]:
             say(f'  try: layerfusion generate "{foreground}" --background "{background}" --out picture.psd')
+    for error in broken:
+        say(f"not read: {error}")
+
+
+def show_model(arguments: argparse.Namespace) -> None:
+    """Show one model.
+
+    Raises:
+        UnknownModel: there is none of that name.
+    """
+    specs, _ = known_models()
+    spec = next((spec for spec in specs if spec.name == arguments.name), None)
+    if spec is None:
+        raise UnknownModel(
+            f"There is no model “{arguments.name}”.", f"Known models: {', '.join(spec.name for spec in specs)}."
+        )
+    for line in describe(spec):
+        say(line)
+
+
+def describe(spec: ModelSpec) -> Iterator[str]:
+    """A model in words, one line each."""
+    defaults = spec.defaults
+    yield f"{spec.name}: {spec.title}"
+    yield f"  draws at about {spec.native_size}x{spec.native_size} px, sides in multiples of {spec.stride}"
+    yield f"  {defaults.steps} steps, guidance {defaults.guidance_scale:g}, sampler {SAMPLERS[defaults.sampler]}"
+    yield f"  samplers: {', '.join(f'{name} ({SAMPLERS[name]})' for name in spec.samplers)}"
+    if spec.few_steps:
+        yield f"  distilled ({spec.few_steps}): few steps, no guidance"
+    for part in parts(spec):
+        size = f", {part.size}" if part.size else ""
+        yield f"  {part.role}: {part.path if part.path else f'MISSING, {part.place}{size}'}"
+    if missing(spec):
+        yield f"  fetch what is missing: layerfusion models pull {spec.name}"
+    for kind, words in spec.vocabulary.items():
+        yield f"  knows these {kind}: {', '.join(words)}"
+    for foreground, background in spec.examples:
+        yield f'  try: layerfusion generate "{foreground}" --background "{background}" --out picture.psd'
+
+
+def add_model(arguments: argparse.Namespace) -> None:
+    """Write a card for a model of the user's.
+
+    Raises:
+        EngineError: see `library.add_model`.
+    """
+    found = library.find_parts(Path(folder).expanduser() for folder in arguments.models_dir)
+    named = {part: _absolute(getattr(arguments, part)) for part in ("deltas", "encoder", "decoder")}
+    transparency = {**found, **{part: text for part, text in named.items() if text}}
+    defaults = {"steps": arguments.steps, "sampler": arguments.sampler}
+    values = {
+        "title": arguments.title,
+        "checkpoint": _absolute(arguments.checkpoint),
+        "vae": _absolute(arguments.vae),
+        "loras": [_lora(text) for text in arguments.lora],
+        "few_steps": arguments.few_steps,
+        "precision": arguments.precision,
+        "transparency": transparency,
+        "defaults": {key: value for key, value in defaults.items() if value is not None},
+    }
+    spec = library.add_model(arguments.name, {key: value for key, value in values.items() if value})
+    _report(spec)
+
+
+def _report(spec: ModelSpec) -> None:
+    """What was added, and what it still lacks."""
+    say(f"Added “{spec.name}” ({cards_folder() / spec.name}.json).")
+    for part in missing(spec):
+        say(f"  missing: {part.role}, {part.place}{f', {part.size}' if part.size else ''}")
+    if missing(spec):
+        say(f"Fetch the rest with: layerfusion models pull {spec.name}")
+    else:
+        say(f'Draw with it: layerfusion generate "a cat" --background "a park" --model {spec.name} --out picture.psd')
+
+
+def _absolute(text: str | None) -> str | None:
+    """A card stays right wherever the command is run from."""
+    return None if text is None else str(parse_place(text))
+
+
+def _lora(text: str) -> dict[str, Any]:
+    path, equals, weight = text.rpartition("=")
+    if not equals:
+        return {"file": _absolute(text), "weight": 1.0}
+    try:
+        value = float(weight)
+    except ValueError:
+        raise UsageError(f"“{weight}” is no weight of a LoRA; write FILE=0.8.") from None
+    return {"file": _absolute(path), "weight": value}
+
+
+def pull_model(arguments: argparse.Namespace) -> None:
+    """Fetch what a model lacks.
+
+    Raises:
+        EngineError: see `library.pull`.
+    """
+    from engine.models.hub import fetch
+
+    spec = library.pull(arguments.name, fetch, say, called=arguments.called)
+    if not spec.demo:
+        _report(spec)
+
+
+def scan_folders(arguments: argparse.Namespace) -> None:
+    """List what other programs have, and add it if asked.
+
+    Raises:
+        CommandError: no such program is where programs usually are.
+        BrokenModel: a folder that is not there.
+    """
+    named = [*arguments.folders, *arguments.models_dir]
+    folders = [Path(folder).expanduser() for folder in named] or list(usual_folders())
+    if not folders:
+        raise CommandError(
+            "No ComfyUI, A1111, Forge or InvokeAI is where they usually are. Name a folder: layerfusion models scan DIR"
+        )
+    found: list[Found] = []
+    for folder in folders:
+        say(f"{folder}")
+        for item in scan(folder):
+            found.append(item)
+            what = item.identity.what if item.identity else "not read: " + item.problem
+            say(f"  {item.path.relative_to(folder)}  {item.bytes / 1e6:,.0f} MB  {what}")
+    models = library.checkpoints(found)
+    transparency = library.find_parts(folders)
+    for item in models:
+        name = library.own_name(item.path.stem if item.path.is_file() else item.path.name)
+        if arguments.add:
+            _report(library.add_model(name, {"checkpoint": str(item.path.resolve()), "transparency": transparency}))
+        else:
+            say(f'Add it: layerfusion models add {name} "{item.path}" --models-dir "{folders[0]}"')
+    if not models:
+        say("No SDXL model was found.")
+
+
+def check_files(arguments: argparse.Namespace) -> None:
+    """Say what files are.
+
+    Raises:
+        CommandError: one of them cannot be used.
+    """
+    useless = 0
+    for name in arguments.files:
+        useless += 0 if _check(Path(name)) else 1
+    if useless:
+        raise CommandError(f"{useless} of {len(arguments.files)} cannot be used as they are.")
+
+
+def _check(path: Path) -> bool:
+    """Report on one file; whether it can be used."""
+    found = look_at(path)
+    if found.identity is None:
+        say(found.problem)
+        return False
+    identity = found.identity
+    say(f"{path}: {identity.what}, {found.bytes / 1e6:,.1f} MB{_precision(path)}")
+    faults = _faults(path, identity.use)
+    for line in (*faults, identity.remedy, identity.warning):
+        if line:
+            say(f"  {line}")
+    if identity.use is None or faults:
+        return False
+    say(f"  fits: it can be used as the {identity.use.value} of an SDXL model here")
+    return True
+
+
+def _precision(path: Path) -> str:
+    from engine.models.header import read_header
+
+    return f", {precision(read_header(path))}" if path.is_file() else ""
+
+
+def _faults(path: Path, use: Use | None) -> list[str]:
+    if use is None or path.is_dir():
+        return []
+    from engine.models.fit import misfits
+    from engine.models.header import read_header
+
+    return misfits(read_header(path), use)

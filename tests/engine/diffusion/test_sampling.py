@@ -7,7 +7,6 @@ from engine.diffusion.sampling import Sampler, coupling_step, sampler_key
 from engine.errors import InvalidRequest
 from engine.models.spec import SAMPLERS
 
-
 ZERO_SNR = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
 SDXL = {"prediction_type": "epsilon", "rescale_betas_zero_snr": False, "timestep_spacing": "leading", "steps_offset": 1}
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
@@ -16,9 +15,7 @@ BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 @pytest.fixture(params=[ZERO_SNR, SDXL], ids=["v, zero terminal SNR", "epsilon, SDXL"])
 def bundle(request, bundle):
     """A model of either kind that all samplers suit."""
-    return replace(
-        bundle, spec=replace(bundle.spec, samplers=tuple(SAMPLERS)), scheduler_config=BETAS | request.param
-    )
+    return replace(bundle, spec=replace(bundle.spec, samplers=tuple(SAMPLERS)), scheduler_config=BETAS | request.param)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -54,7 +51,9 @@ def test_a_model_that_knows_the_picture_is_led_to_it(bundle, name):
     torch.testing.assert_close(state, clean, atol=0.05, rtol=0.05)
 
 
-@pytest.mark.parametrize("name", [name for name in SAMPLERS if name.startswith(("euler_a", "dpmpp_2m_sde", "dpmpp_sde", "lcm"))])
+@pytest.mark.parametrize(
+    "name", [name for name in SAMPLERS if name.startswith(("euler_a", "dpmpp_2m_sde", "dpmpp_sde", "lcm"))]
+)
 def test_each_stream_adds_its_own_noise_at_the_steps_and_shares_it_where_the_seed_is_shared(bundle, name):
     def run(seeds: list[int]) -> torch.Tensor:
         sampler = Sampler(bundle, name, 4, seeds)

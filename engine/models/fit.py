@@ -1,0 +1,117 @@
+"""Whether a file's tensors are exactly those SDXL needs: names and shapes against the networks on the meta device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from engine.errors import BrokenModel
+from engine.models.adapters import read_changes
+from engine.models.checkpoints import CONFIGS, UNET_PREFIX
+from engine.models.header import Header
+from engine.models.identify import Use
+from engine.models.names import ldm_name
+from engine.models.weights import read_json
+from engine.transparency.deltas import PROJECTIONS, parts_by_target
+from engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def misfits(header: Header, use: Use) -> list[str]:
+    """What is wrong with a file as this part of an SDXL model, one sentence a kind of fault; empty if it fits."""
+    found = {name: tensor.shape for name, tensor in header.tensors.items()}
+    if use is Use.CHECKPOINT:
+        unet = {name.removeprefix(UNET_PREFIX): shape for name, shape in found.items() if name.startswith(UNET_PREFIX)}
+        return _differences("the UNet", _unet_under_ldm_names(), unet)
+    if use in (Use.ENCODER, Use.DECODER):
+        with torch.device("meta"):
+            network = LayerDiffuseEncoder() if use is Use.ENCODER else LayerDiffuseDecoder()
+        return _differences(f"the {use.value}", _shapes(network), found)
+    if use is Use.DELTAS:
+        return _delta_misfits(header)
+    if use is Use.LORA:
+        return _lora_misfits(header)
+    if use is Use.VAE and "encoder.down_blocks.0.resnets.0.conv1.weight" in found:
+        with torch.device("meta"):
+            vae = AutoencoderKL.from_config(read_json(CONFIGS / "vae" / "config.json"))
+        return _differences("the VAE", _shapes(vae), found)
+    return []
+
+
+def sdxl_unet() -> UNet2DConditionModel:
+    """SDXL's UNet without weights."""
+    with torch.device("meta"):
+        return UNet2DConditionModel.from_config(read_json(CONFIGS / "unet" / "config.json"))
+
+
+def _delta_misfits(header: Header) -> list[str]:
+    sizes = {
+        name.removesuffix(".weight"): shape
+        for name, shape in _shapes(sdxl_unet()).items()
+        if name.endswith(tuple(f".{projection}.weight" for projection in PROJECTIONS)) and ".attn" in name
+    }
+    try:
+        found = parts_by_target(header.tensors, sizes, str(header.file))
+    except BrokenModel as error:
+        return [str(error)]
+    faults = []
+    for target, halves in found.items():
+        shapes = {half: header.tensors[key].shape for half, key in halves.items()}
+        if "dense" in shapes:
+            size: tuple[int, ...] | None = shapes["dense"]
+        else:
+            size = (shapes["up"][0], shapes["down"][1]) if {"up", "down"} <= set(shapes) else None
+        if size != sizes[target]:
+            faults.append(f"“{target}” has shape {size}, expected was {sizes[target]}.")
+    lacking = sorted(sizes.keys() - found.keys())
+    if lacking:
+        faults.append(f"{len(lacking)} of {len(sizes)} projections are missing (first: {lacking[0]}).")
+    return faults[:3]
+
+
+def _lora_misfits(header: Header) -> list[str]:
+    with torch.device("meta"):
+        state = {name: torch.empty(tensor.shape) for name, tensor in header.tensors.items()}
+        configs = [
+            CLIPTextConfig.from_pretrained(str(CONFIGS / part), local_files_only=True)
+            for part in ("text_encoder", "text_encoder_2")
+        ]
+        components = {
+            "unet": sdxl_unet(),
+            "text_encoder": CLIPTextModel(configs[0]),
+            "text_encoder_2": CLIPTextModelWithProjection(configs[1]),
+        }
+    try:
+        read_changes(header.file, state, components)
+    except BrokenModel as error:
+        return [str(error)]
+    return []
+
+
+def _unet_under_ldm_names() -> Shapes:
+    return {ldm_name(name) or name: shape for name, shape in _shapes(sdxl_unet()).items()}
+
+
+def _shapes(network: torch.nn.Module) -> Shapes:
+    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
+
+
+def _differences(what: str, expected: Shapes, found: Mapping[str, tuple[int, ...]]) -> list[str]:
+    faults = []
+    missing, unknown = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+    if missing:
+        faults.append(f"{what} lacks {len(missing)} of {len(expected)} tensors (first: {missing[0]}).")
+    if unknown:
+        faults.append(f"{what} has {len(unknown)} tensors too many (first: {unknown[0]}).")
+    other = [name for name in expected if name in found and tuple(found[name]) != expected[name]]
+    if other:
+        name = other[0]
+        faults.append(
+            f"{what} has {len(other)} tensors of another shape: “{name}” is {tuple(found[name])}, "
+            f"expected was {expected[name]}."
+        )
+    return faults

@@ -1,0 +1,268 @@
+"""What a safetensors file is, told from its head: the names, shapes and types of its tensors, never its file name."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+
+from engine.models.header import Header
+from engine.models.names import diffusers_name
+
+ATTN_FILE = "layer_xl_transparent_attn.safetensors"
+REPOSITORY = "LayerDiffusion/layerdiffusion-v1"
+
+
+class Use(Enum):
+    """What a file can be here."""
+
+    CHECKPOINT = "checkpoint"
+    VAE = "VAE"
+    LORA = "LoRA"
+    DELTAS = "foreground deltas"
+    ENCODER = "transparent encoder"
+    DECODER = "transparent decoder"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a file is.
+
+    Attributes:
+        what: in words, for example “SDXL checkpoint, a single file”.
+        use: what it can be to a model here; None if nothing.
+        remedy: what to use instead, or what is to be added; empty if all is well.
+        warning: what may go wrong with it; empty if nothing is known.
+    """
+
+    what: str
+    use: Use | None = None
+    remedy: str = ""
+    warning: str = ""
+
+
+def identify(header: Header) -> Identity:
+    """Tell what a file is."""
+    names = header.tensors.keys()
+    for recognise in (_layerdiffuse_networks, _transparent_weights, _checkpoint, _adapter, _vae, _diffusers_unet):
+        found = recognise(header)
+        if found is not None:
+            return found
+    prefixes = Counter(name.split(".")[0] for name in names).most_common(3)
+    inside = ", ".join(f"{prefix} ({count})" for prefix, count in prefixes) or "nothing"
+    return Identity(
+        f"a safetensors file of {len(names)} tensors that means nothing here; it holds {inside}",
+        remedy="Use an SDXL checkpoint, VAE or LoRA, or one of LayerDiffuse's SDXL files.",
+    )
+
+
+def precision(header: Header) -> str:
+    """The types of its numbers, the most used first."""
+    words = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8", "F8_E5M2": "float8"}
+    types: Counter[str] = Counter()
+    for tensor in header.tensors.values():
+        types[words.get(tensor.dtype, tensor.dtype)] += 1
+    return " and ".join(name for name, _ in types.most_common(2))
+
+
+# ---- LayerDiffuse ----------------------------------------------------------------------------------------------------
+
+
+def _layerdiffuse_networks(header: Header) -> Identity | None:
+    shape = header.shape
+    if shape("latent_conv_in.weight") is not None and shape("conv_in.weight") is not None:
+        return Identity("LayerDiffuse's transparent decoder", Use.DECODER)
+    if shape("blocks.0.weight") == (32, 4, 3, 3) and shape("blocks.16.weight") == (4, 256, 3, 3):
+        return Identity("LayerDiffuse's transparent encoder", Use.ENCODER)
+    if any(name.startswith("hookers.") for name in header.tensors):
+        return Identity("a LayerDiffuse model for Stable Diffusion 1.5", remedy=_instead())
+    return None
+
+
+_ATTENTION = re.compile(r".+\.transformer_blocks\.\d+\.attn[12]\.(to_q|to_k|to_v|to_out\.0)\.weight")
+
+
+def _transparent_weights(header: Header) -> Identity | None:
+    """LayerDiffuse's changes of the UNet: Forge's keys, kohya's, or dense offsets under diffusers' names."""
+    names = list(header.tensors)
+    if any("::" in name for name in names):
+        return _forge_weights(header)
+    if _is_whole_attention(names):
+        return Identity("LayerDiffuse's transparent foreground deltas, as a kohya LoRA", Use.DELTAS)
+    dense = [name for name in names if not name.startswith(("model.", "first_stage_model.", "lora_"))]
+    if len(dense) != len(names) or not any("transformer_blocks" in name or "resnets" in name for name in names):
+        return None
+    if all(_ATTENTION.fullmatch(name) for name in names):
+        return Identity("LayerDiffuse's transparent foreground deltas, as dense offsets", Use.DELTAS)
+    return _partial_unet(header)
+
+
+def _is_whole_attention(names: list[str]) -> bool:
+    """Whether these are kohya's keys of every projection of every attention, without alphas and nothing else.
+
+    Trainers write alphas, and hardly ever exactly this selection; the published file is exactly this.
+    """
+    modules: dict[str, set[str]] = {}
+    for name in names:
+        match = re.fullmatch(r"lora_unet_(.+_attn[12])_(to_q|to_k|to_v|to_out_0)\.lora_(up|down)\.weight", name)
+        if match is None:
+            return False
+        modules.setdefault(match[1], set()).add(f"{match[2]} {match[3]}")
+    return bool(modules) and all(len(parts) == 8 for parts in modules.values())
+
+
+def _forge_weights(header: Header) -> Identity:
+    targets, kinds = set(), set()
+    for name in header.tensors:
+        path, kind = name.split("::")[:2]
+        bare = path.removeprefix("model.").removeprefix("diffusion_model.")
+        targets.add(diffusers_name(bare) or path)
+        kinds.add(kind)
+    if kinds == {"lora"} and all(_ATTENTION.fullmatch(target) for target in targets):
+        if not any(re.search(r"blocks\.\d+\.attentions\.\d+\.transformer_blocks\.[1-9]", name) for name in targets):
+            return Identity("LayerDiffuse's transparent foreground deltas for another model", remedy=_instead())
+        return Identity("LayerDiffuse's transparent foreground deltas, with Forge's keys", Use.DELTAS)
+    first = next((t.shape for name, t in header.tensors.items() if "input_blocks.0.0.weight" in name), None)
+    return _other_layerdiffuse(len(targets), first)
+
+
+def _partial_unet(header: Header) -> Identity | None:
+    """Dense offsets of more than the attention: the `conv` variant and the conditional models."""
+    names = set(header.tensors)
+    if {"time_embedding.linear_1.weight", "encoder.conv_in.weight"} & names or "conv_in.weight" not in names:
+        return None
+    return _other_layerdiffuse(len(names), header.shape("conv_in.weight"))
+
+
+def _other_layerdiffuse(count: int, conv_in: tuple[int, ...] | None) -> Identity:
+    channels = conv_in[1] if conv_in is not None and len(conv_in) == 4 else 4
+    if channels > 4:
+        given = "the background or foreground" if channels == 8 else "one layer and the blended picture"
+        return Identity(
+            f"a LayerDiffuse model that is given {given} ({count} dense offsets, {channels} input channels)",
+            remedy="LayerFusion needs no such model: it draws all layers together, or around the one you keep. "
+            + _instead(),
+        )
+    return Identity(
+        f"the “conv” variant of LayerDiffuse's transparent foregrounds ({count} dense offsets)",
+        remedy="It changes convolutions, which act on a whole picture and cannot be changed for the foreground alone. "
+        + _instead(),
+    )
+
+
+def _instead() -> str:
+    return f"Use {ATTN_FILE} from {REPOSITORY}."
+
+
+# ---- what other programs keep ----------------------------------------------------------------------------------------
+
+_UNET = "model.diffusion_model."
+
+
+def _checkpoint(header: Header) -> Identity | None:
+    shape = header.shape
+    if not any(name.startswith(_UNET) for name in header.tensors):
+        return None
+    if any(f"{_UNET}{part}" in name for name in header.tensors for part in ("double_blocks", "joint_blocks")):
+        return Identity("a Flux or Stable Diffusion 3 checkpoint", remedy="Use an SDXL checkpoint.")
+    label = shape(f"{_UNET}label_emb.0.0.weight")
+    if label is None or shape(f"{_UNET}input_blocks.0.0.weight") is None:
+        return Identity("a checkpoint of Stable Diffusion 1 or 2, or of another family", remedy="Use an SDXL one.")
+    channels = (shape(f"{_UNET}input_blocks.0.0.weight") or (0, 0))[1]
+    if channels != 4:
+        return Identity(
+            f"an SDXL checkpoint for inpainting ({channels} input channels)", remedy="Use a plain SDXL one."
+        )
+    if label[1] == 2560:
+        return Identity("the SDXL refiner", remedy="Use an SDXL base checkpoint; the refiner is not needed.")
+    lacking = [
+        part
+        for part, name in {
+            "VAE": "first_stage_model.decoder.conv_in.weight",
+            "first text encoder": "conditioner.embedders.0.transformer.text_model.final_layer_norm.weight",
+            "second text encoder": "conditioner.embedders.1.model.ln_final.weight",
+        }.items()
+        if name not in header.tensors
+    ]
+    what = "SDXL checkpoint, a single file"
+    if lacking == ["VAE"]:
+        return Identity(f"{what} without a VAE", Use.CHECKPOINT, "Add one with --vae FILE.", lineage(header))
+    if lacking:
+        return Identity(f"{what} without {', '.join(lacking)}", remedy="Use a complete checkpoint.")
+    return Identity(what, Use.CHECKPOINT, warning=lineage(header))
+
+
+_LINEAGES = ("illustrious", "noobai", "noob ai", "animagine xl 4", "animagine-xl-4", "pony")
+
+
+def lineage(header: Header) -> str:
+    """A warning if a checkpoint says that it descends from models on which LayerDiffuse is known to fail, else empty.
+
+    Heavily retrained SDXL models have drifted too far from the one LayerDiffuse was trained on (sd-forge-layerdiffuse
+    #145, ComfyUI-layerdiffuse #124).
+    """
+    told = " ".join(value for key, value in header.metadata.items() if len(value) < 2000).casefold()
+    named = next((name for name in _LINEAGES if name in told), None)
+    if "v_pred" in header.tensors:
+        reason = "It predicts v, which LayerDiffuse's weights were not trained for"
+    elif named is not None:
+        reason = f"It names “{named}” as what it descends from, and such models have drifted far from SDXL"
+    else:
+        return ""
+    return (
+        f"{reason}: foregrounds may come out opaque or tinted. If they do, use an SDXL model closer to the base one, or "
+        "add “plain grey background” to the foreground's prompt."
+    )
+
+
+def _adapter(header: Header) -> Identity | None:
+    names = list(header.tensors)
+    marks = {"lokr_": "LoKr", "hada_": "LoHa", "dora_scale": "DoRA", "oft_": "OFT"}
+    kind = next((title for mark, title in marks.items() if any(mark in name for name in names)), None)
+    if kind is not None:
+        return Identity(f"a {kind} adapter", remedy="Use a plain LoRA; this kind is not supported.")
+    if not any("lora" in name for name in names):
+        return None
+    if any(name.startswith("lora_transformer_") or ".single_transformer_blocks." in name for name in names):
+        return Identity("a LoRA for Flux or another family", remedy="Use one made for SDXL.")
+    context = {
+        tensor.shape[1]
+        for name, tensor in header.tensors.items()
+        if len(tensor.shape) == 2 and re.search(r"attn2[._](to_k|processor)", name) and re.search("down|lora_A", name)
+    }
+    if context & {768, 1024} or any(name.startswith("lora_te_") for name in names):
+        return Identity("a LoRA for Stable Diffusion 1 or 2", remedy="Use one made for SDXL.")
+    encoders = ", with text encoders" if any(name.startswith(("lora_te", "text_encoder")) for name in names) else ""
+    ranks = Counter(
+        min(tensor.shape[:2])
+        for name, tensor in header.tensors.items()
+        if len(tensor.shape) > 1 and re.search("down|lora_A", name)
+    ).most_common(1)
+    rank = f" of rank {ranks[0][0]}" if ranks else ""
+    return Identity(f"SDXL LoRA{rank}{encoders}", Use.LORA)
+
+
+def _vae(header: Header) -> Identity | None:
+    for prefix in ("", "first_stage_model."):
+        shape = header.shape(f"{prefix}decoder.conv_in.weight")
+        if shape is not None and header.shape(f"{prefix}encoder.conv_in.weight") is not None:
+            if shape[1] != 4:
+                return Identity(f"a VAE of {shape[1]} channels, for another family", remedy="Use an SDXL VAE.")
+            return Identity(
+                "VAE with 4 channels",
+                Use.VAE,
+                warning="SDXL's and Stable Diffusion 1's look alike: be sure it is SDXL's.",
+            )
+        if shape is not None:
+            return Identity("half a VAE, the decoder alone", remedy="Use a whole VAE.")
+    return None
+
+
+def _diffusers_unet(header: Header) -> Identity | None:
+    if header.shape("add_embedding.linear_1.weight") is None or header.shape("conv_in.weight") is None:
+        return None
+    return Identity(
+        "the UNet of an SDXL model in diffusers layout, one file of several",
+        remedy="Name the model's folder, the one with model_index.json in it.",
+    )

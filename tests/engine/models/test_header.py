@@ -1,0 +1,80 @@
+import json
+import struct
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from engine.errors import BrokenModel
+from engine.models.header import read_header
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "some.safetensors"
+    save_file({"a": torch.zeros(2, 3, dtype=torch.float16), "b": torch.zeros(4)}, path, metadata={"made": "by me"})
+    return path
+
+
+def test_names_shapes_types_and_metadata_are_read(file):
+    header = read_header(file)
+    assert header.shape("a") == (2, 3)
+    assert header.shape("c") is None
+    assert header.tensors["a"].dtype == "F16"
+    assert header.metadata == {"made": "by me"}
+    assert header.parameters == 10
+
+
+FOREIGN = {
+    "a zip pickle": (b"PK\x03\x04" + b"\0" * 200, "pickle.*never opened here.*safetensors version"),
+    "an old pickle": (b"\x80\x02}q\x00." + b"\0" * 200, "pickle"),
+    "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
+    "a web page": (b"<!DOCTYPE html><html>login</html>", "web page.*Sign in"),
+    "GGUF": (b"GGUF" + b"\x03" * 60, "GGUF"),
+    "nothing": (b"", "0 bytes"),
+    "noise": (bytes(range(256)), "no safetensors file"),
+    "a huge head": (struct.pack("<Q", 2**40) + b"{", "no safetensors file"),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_what_is_no_safetensors_file_is_told_apart(tmp_path, case):
+    content, complaint = FOREIGN[case]
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(BrokenModel, match=complaint) as caught:
+        read_header(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_truncated_file_says_what_was_expected_and_found(file):
+    content = file.read_bytes()
+    file.write_bytes(content[:-5])
+    with pytest.raises(BrokenModel, match=r"truncated: 28 bytes of weights were expected and 23 found"):
+        read_header(file)
+    file.write_bytes(content + b"x")
+    with pytest.raises(BrokenModel, match=r"something behind its weights: 28 .* 29 found"):
+        read_header(file)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}},
+        {"a": {"dtype": "F32", "shape": "x", "data_offsets": [0, 8]}},
+        {"a": {"dtype": "F32"}},
+        {"a": 7},
+        {"__metadata__": 3},
+    ],
+)
+def test_a_damaged_head_is_refused(tmp_path, entries):
+    text = json.dumps(entries).encode()
+    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 8)
+    with pytest.raises(BrokenModel, match=r"head of .*x\.safetensors is damaged"):
+        read_header(tmp_path / "x.safetensors")
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    for path in (tmp_path / "no.safetensors", tmp_path):
+        with pytest.raises(BrokenModel, match="cannot be read"):
+            read_header(path)

@@ -1,0 +1,201 @@
+"""What a file is, told from its head. Heads are written at SDXL's full shape, without weights behind them."""
+
+import json
+import math
+import struct
+
+import pytest
+import torch
+
+from engine.models.fit import misfits
+from engine.models.header import Header, TensorInfo, read_header
+from engine.models.identify import Use, identify, precision
+from engine.models.names import ldm_name
+
+PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
+
+
+def head(shapes, dtype="F16", **metadata):
+    tensors = {name: TensorInfo(dtype, tuple(shape)) for name, shape in shapes.items()}
+    return Header(file="file.safetensors", tensors=tensors, metadata=metadata)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def unet(full_unet):
+    return {name: tuple(value.shape) for name, value in full_unet.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(unet):
+    shapes = {f"model.diffusion_model.{ldm_name(name)}": shape for name, shape in unet.items()}
+    return shapes | {
+        "first_stage_model.decoder.conv_in.weight": (512, 4, 3, 3),
+        "first_stage_model.encoder.conv_in.weight": (128, 3, 3, 3),
+        "conditioner.embedders.0.transformer.text_model.final_layer_norm.weight": (768,),
+        "conditioner.embedders.1.model.ln_final.weight": (1280,),
+    }
+
+
+def attention(unet):
+    return {
+        name.removesuffix(".weight"): shape
+        for name, shape in unet.items()
+        if ".attn" in name and name.removesuffix(".weight").endswith(PROJECTIONS)
+    }
+
+
+def low_rank(unet, key, rank=256):
+    shapes = {}
+    for name, (rows, columns) in attention(unet).items():
+        shapes |= {key(name, 0): (rows, rank), key(name, 1): (rank, columns)}
+    return shapes
+
+
+def forge(name, half):
+    return f"diffusion_model.{ldm_name(name)}.weight::lora::{half}"
+
+
+def kohya(name, half):
+    return f"lora_unet_{ldm_name(name)}".replace(".", "_") + f".lora_{('up', 'down')[half]}.weight"
+
+
+def beyond_attention(unet, channels):
+    return {
+        name: (320, channels, 3, 3) if name == "conv_in.weight" else shape
+        for name, shape in unet.items()
+        if not name.endswith((".to_q.weight", ".to_k.weight", ".to_v.weight"))
+        and not name.startswith(("time_embedding", "add_embedding"))
+    }
+
+
+class TestWhatFits:
+    def test_a_checkpoint(self, checkpoint):
+        found = identify(head(checkpoint))
+        assert (found.use, found.what) == (Use.CHECKPOINT, "SDXL checkpoint, a single file")
+        assert (found.remedy, found.warning) == ("", "")
+        assert misfits(head(checkpoint), Use.CHECKPOINT) == []
+
+    def test_a_checkpoint_without_a_vae_says_how_to_add_one(self, checkpoint):
+        shapes = {name: shape for name, shape in checkpoint.items() if "first_stage" not in name}
+        found = identify(head(shapes))
+        assert found.use is Use.CHECKPOINT
+        assert "--vae" in found.remedy
+
+    @pytest.mark.parametrize(("key", "form"), [(forge, "Forge"), (kohya, "kohya")])
+    def test_the_low_rank_deltas(self, unet, key, form):
+        shapes = low_rank(unet, key)
+        found = identify(head(shapes))
+        assert found.use is Use.DELTAS
+        assert form in found.what
+        assert misfits(head(shapes), Use.DELTAS) == []
+
+    def test_the_dense_deltas(self, unet):
+        shapes = {f"{name}.weight": shape for name, shape in attention(unet).items()}
+        assert identify(head(shapes)).use is Use.DELTAS
+        assert misfits(head(shapes), Use.DELTAS) == []
+
+    def test_the_transparent_networks(self):
+        from engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
+
+        for network, use in ((LayerDiffuseEncoder, Use.ENCODER), (LayerDiffuseDecoder, Use.DECODER)):
+            with torch.device("meta"):
+                shapes = {name: tuple(value.shape) for name, value in network().state_dict().items()}
+            assert identify(head(shapes)).use is use
+            assert misfits(head(shapes), use) == []
+
+    def test_an_artists_lora(self, unet):
+        shapes = low_rank(unet, kohya, rank=16)
+        shapes |= {name.replace("lora_up.weight", "alpha"): () for name in list(shapes) if "lora_up" in name}
+        found = identify(head(shapes))
+        assert (found.use, found.what) == (Use.LORA, "SDXL LoRA of rank 16")
+        assert misfits(head(shapes), Use.LORA) == []
+
+    def test_a_vae(self):
+        shapes = {"encoder.conv_in.weight": (128, 3, 3, 3), "decoder.conv_in.weight": (512, 4, 3, 3)}
+        assert identify(head(shapes)).use is Use.VAE
+
+
+class TestWhatDoesNot:
+    def test_the_conv_variant_names_the_file_to_use(self, unet):
+        shapes = beyond_attention(unet, 4)
+        assert len(shapes) == 1252
+        found = identify(head(shapes))
+        assert found.use is None
+        assert "“conv” variant" in found.what
+        assert "layer_xl_transparent_attn.safetensors from LayerDiffusion/layerdiffusion-v1" in found.remedy
+
+    @pytest.mark.parametrize("channels", [8, 12])
+    def test_the_conditional_models_are_not_needed(self, unet, channels):
+        shapes = {name: s for name, s in beyond_attention(unet, channels).items() if "attentions" not in name}
+        assert len(shapes) == 206
+        for written in (shapes, {f"diffusion_model.{ldm_name(n)}::diff::0": s for n, s in shapes.items()}):
+            found = identify(head(written))
+            assert found.use is None
+            assert f"{channels} input channels" in found.what
+            assert "needs no such model" in found.remedy
+
+    @pytest.mark.parametrize(
+        ("shapes", "words"),
+        [
+            ({"hookers.layers.0.x": (1,)}, "Stable Diffusion 1.5"),
+            ({"model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, "Stable Diffusion 1 or 2"),
+            ({"model.diffusion_model.double_blocks.0.x": (1,)}, "Flux"),
+            ({"lora_unet_a.lokr_w1": (1, 1)}, "LoKr"),
+            ({"lora_unet_x_attn2_to_k.lora_down.weight": (8, 768)}, "LoRA for Stable Diffusion 1"),
+            ({"decoder.conv_in.weight": (512, 16, 3, 3), "encoder.conv_in.weight": (1,)}, "16 channels"),
+            ({"clip_l": (8, 768)}, "means nothing here"),
+            ({}, "holds nothing"),
+        ],
+    )
+    def test_others_are_told_apart(self, shapes, words):
+        found = identify(head(shapes))
+        assert found.use is None
+        assert words in found.what
+        assert found.remedy
+
+    def test_the_refiner_and_inpainting(self, checkpoint):
+        label, conv = "model.diffusion_model.label_emb.0.0.weight", "model.diffusion_model.input_blocks.0.0.weight"
+        assert "refiner" in identify(head(checkpoint | {label: (1280, 2560)})).what
+        assert "inpainting (9 input" in identify(head(checkpoint | {conv: (320, 9, 3, 3)})).what
+
+    def test_a_checkpoint_of_another_size_names_expected_and_found(self, checkpoint):
+        name = "model.diffusion_model.middle_block.0.in_layers.2.weight"
+        shapes = checkpoint | {name: (640, 640, 3, 3)}
+        (fault,) = misfits(head(shapes), Use.CHECKPOINT)
+        assert "(640, 640, 3, 3), expected was (1280, 1280, 3, 3)" in fault
+        del shapes[name]
+        (fault,) = misfits(head(shapes), Use.CHECKPOINT)
+        assert "lacks 1 of 1680 tensors (first: middle_block.0.in_layers.2.weight)" in fault
+
+    def test_deltas_that_are_incomplete_say_what_is_missing(self, unet):
+        shapes = low_rank(unet, forge)
+        name = next(iter(attention(unet)))
+        del shapes[forge(name, 0)], shapes[forge(name, 1)]
+        (fault,) = misfits(head(shapes), Use.DELTAS)
+        assert "1 of 560 projections are missing" in fault
+
+
+class TestLineage:
+    @pytest.mark.parametrize("told", ["Illustrious XL v2", "based on NoobAI", "Pony Diffusion V6"])
+    def test_models_that_have_drifted_are_warned_of(self, checkpoint, told):
+        found = identify(head(checkpoint, **{"modelspec.title": told}))
+        assert found.use is Use.CHECKPOINT
+        assert "opaque or tinted" in found.warning
+
+    def test_v_prediction_is_warned_of(self, checkpoint):
+        assert "predicts v" in identify(head(checkpoint | {"v_pred": ()})).warning
+
+    def test_others_are_not(self, checkpoint):
+        assert identify(head(checkpoint, **{"modelspec.title": "Juggernaut XL"})).warning == ""
+
+
+def test_the_name_of_a_file_means_nothing(tmp_path):
+    path = tmp_path / "layer_xl_transparent_attn.safetensors"
+    text = json.dumps({"x": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
+    assert identify(read_header(path)).use is None
+
+
+def test_precision_is_in_words():
+    assert precision(head({"a": (1,)}, "BF16")) == "bfloat16"
+    assert math.prod(TensorInfo("F32", ()).shape) == 1

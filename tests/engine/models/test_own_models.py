@@ -1,0 +1,311 @@
+"""A model of one's own through the public commands, from files as they are published to a layered picture."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import constants
+from safetensors.torch import save_file
+
+from engine import formats
+from engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
+from engine.layers import Role
+from engine.models import library
+from engine.models.names import ldm_name
+from engine.models.places import HubPlace, LocalPlace, parse_place
+from engine.models.registry import FOLDER_VARIABLE, available_models, find_model
+from engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
+from server import libraries
+from server.cli import main
+
+PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
+
+
+@pytest.fixture(autouse=True)
+def cards(tmp_path, monkeypatch):
+    folder = tmp_path / "cards"
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    for name in libraries.ENVIRONMENT:
+        monkeypatch.setenv(name, "1" if name == "HF_HUB_OFFLINE" else "")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # no test reaches for the network
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory, shrunken):
+    """A ComfyUI folder with a shrunken SDXL and LayerDiffuse's files under their published names, in float16."""
+    root = tmp_path_factory.mktemp("ComfyUI")
+    for inside in ("checkpoints", "vae", "loras", "layer_model"):
+        (root / "models" / inside).mkdir(parents=True)
+    shutil.copy(shrunken.file, root / "models" / "checkpoints" / "My Model XL.safetensors")
+    (root / "models" / "checkpoints" / "old.ckpt").write_bytes(b"PK\x03\x04" + bytes(64))
+    torch.manual_seed(0)
+    deltas = {}
+    for name, value in shrunken.unet.state_dict().items():
+        target = name.removesuffix(".weight")
+        if ".attn" in name and target.endswith(PROJECTIONS):
+            rows, columns = value.shape
+            key = f"diffusion_model.{ldm_name(target)}.weight::lora::"
+            deltas |= {f"{key}0": torch.randn(rows, 4) / 20, f"{key}1": torch.randn(4, columns) / 20}
+    networks = {
+        "vae_transparent_encoder": LayerDiffuseEncoder().state_dict(),
+        "vae_transparent_decoder": LayerDiffuseDecoder().state_dict(),
+        "layer_xl_transparent_attn": deltas,
+    }
+    for name, state in networks.items():
+        save_file(
+            {key: value.half().contiguous() for key, value in state.items()},
+            root / "models" / "layer_model" / f"{name}.safetensors",
+        )
+    return root
+
+
+def run(capsys, *arguments):
+    code = main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_from_another_programs_folder_to_a_layered_picture(capsys, program, shrunken, cards, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run(capsys, "models", "scan", program)
+    assert code == 0
+    assert "My Model XL.safetensors" in out
+    assert "old.ckpt" in out
+    assert "pickle" in out
+    assert "transparent decoder" in out
+    assert "layerfusion models add my-model-xl" in out
+
+    code, out, err = run(capsys, "models", "scan", program, "--add")
+    assert code == 0, err
+    assert "missing" not in out
+    card = cards / "my-model-xl.json"
+    values = json.loads(card.read_text())
+    # What a shrunken model needs to be told, which a real one is not.
+    card.write_text(json.dumps(values | {"configs": str(shrunken.configs), "native_size": 64}))
+
+    code, out, err = run(
+        capsys,
+        *("generate", "a glass bottle", "--background", "a wooden table", "--model", "my-model-xl"),
+        *("--size", "64x64", "--steps", "2", "--out", "bottle.psd"),
+    )
+    assert code == 0, err
+    stack = formats.load("bottle.psd")
+    assert [layer.role for layer in stack][:2] == [Role.BACKGROUND, Role.FOREGROUND]
+    assert len(np.unique(stack.layers[0].pixels)) > 10
+
+    code, out, _ = run(capsys, "models")
+    assert code == 0
+    assert out.startswith("my-model-xl: my-model-xl\n")
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0
+    assert "model my-model-xl: my-model-xl, ready" in out
+
+
+class TestCheck:
+    def test_a_good_file_says_what_it_is_and_exits_with_0(self, capsys, program):
+        file = program / "models" / "layer_model" / "vae_transparent_decoder.safetensors"
+        code, out, _ = run(capsys, "models", "check", file)
+        assert code == 0
+        assert "LayerDiffuse's transparent decoder, 208.3 MB, float16" in out
+        assert "fits: it can be used as the transparent decoder" in out
+
+    def test_a_model_of_another_size_is_not_sdxl(self, capsys, shrunken):
+        code, out, err = run(capsys, "models", "check", shrunken.file)
+        assert code == 1
+        assert "SDXL checkpoint" in out
+        assert "lacks" in out
+        assert "1 of 1 cannot be used" in err
+
+    def test_a_pickle_is_refused_with_reason_and_remedy(self, capsys, program):
+        code, out, _ = run(capsys, "models", "check", program / "models" / "checkpoints" / "old.ckpt")
+        assert code == 1
+        assert "never opened here" in out
+        assert ".safetensors version" in out
+
+    def test_a_folder_in_diffusers_layout(self, capsys, shrunken, tmp_path):
+        shutil.copytree(shrunken.folder, tmp_path / "folder")
+        (tmp_path / "folder" / "model_index.json").write_text('{"_class_name": "StableDiffusionXLPipeline"}')
+        code, out, _ = run(capsys, "models", "check", tmp_path / "folder")
+        assert code == 0
+        assert "SDXL model, a folder in diffusers layout" in out
+
+
+class TestAdd:
+    def test_the_parts_that_are_not_there_are_named_with_size_and_command(self, capsys, shrunken):
+        code, out, _ = run(capsys, "models", "add", "mine", shrunken.file, "--title", "Mine")
+        assert code == 0
+        assert "hf:LayerDiffusion/layerdiffusion-v1@main/layer_xl_transparent_attn.safetensors, 743 MB" in out
+        assert "layerfusion models pull mine" in out
+        code, out, _ = run(capsys, "models", "show", "mine")
+        assert code == 0
+        assert "foreground deltas: MISSING" in out
+        code, _, err = run(capsys, "generate", "a", "--background", "b", "--model", "mine", "--out", "x.psd")
+        assert code == 1
+        assert "not complete" in err
+        assert [spec.name for spec in available_models()] == ["tiny"]
+        code, out, _ = run(capsys, "doctor")
+        assert code == 0
+        assert "missing transparent decoder" in out
+        assert "208 MB" in out
+
+    def test_few_step_models_draw_in_few_steps_without_guidance(self, capsys, shrunken, program, cards):
+        lora = program / "models" / "loras" / "lightning.safetensors"
+        name = "lora_unet_mid_block_attentions_0_proj_in"
+        save_file({f"{name}.lora_up.weight": torch.zeros(64, 2), f"{name}.lora_down.weight": torch.zeros(2, 64)}, lora)
+        code, _, err = run(
+            capsys,
+            *("models", "add", "fast", shrunken.file, "--lora", f"{lora}=0.8", "--few-steps", "lightning"),
+            *("--models-dir", program),
+        )
+        assert code == 0, err
+        spec = find_model("fast")
+        assert (spec.defaults.steps, spec.defaults.guidance_scale, spec.defaults.sampler) == (8, 1.0, "euler")
+        assert spec.loras[0].weight == 0.8
+        from engine.models.loading import load_model
+
+        card = cards / "fast.json"
+        card.write_text(json.dumps(json.loads(card.read_text()) | {"configs": str(shrunken.configs)}))
+        bundle = load_model(find_model("fast"))
+        assert bundle.scheduler_config["timestep_spacing"] == "trailing"
+        assert bundle.spec.transparency.offset_factor == 300.0
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["tiny", "x"], "cannot be called “tiny”"),
+            (["Big Name", "x"], "cannot be called"),
+            (["m", "nowhere.safetensors"], "no file"),
+            (["m", "{deltas}"], "given as the checkpoint, but it is LayerDiffuse's"),
+            (["m", "{file}", "--decoder", "{deltas}"], "given as the transparent decoder"),
+            (["m", "{file}", "--lora", "{file}"], "given as the LoRA"),
+            (["m", "{file}", "--lora", "{deltas}=much"], "no weight of a LoRA"),
+            (["m", "hf:nonsense"], "no address"),
+        ],
+    )
+    def test_what_cannot_be_added_is_refused_and_nothing_is_written(
+        self, capsys, shrunken, program, cards, arguments, words
+    ):
+        deltas = program / "models" / "layer_model" / "layer_xl_transparent_attn.safetensors"
+        code, _, err = run(capsys, "models", "add", *(a.format(file=shrunken.file, deltas=deltas) for a in arguments))
+        assert code in (1, 2)
+        assert words in err
+        assert not list(cards.glob("*.json"))
+
+
+class TestPull:
+    def test_what_is_fetched_is_pinned_to_its_commit(self, program, shrunken, tmp_path):
+        """The network is the one hostile outside: a fake stands for it."""
+        commit, asked = "0123456789abcdef0123456789abcdef01234567", []
+
+        def fetch(place):
+            asked.append(str(place))
+            path = tmp_path / "hub" / "snapshots" / commit / place.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if place.file:
+                shutil.copy(program / "models" / "layer_model" / place.file, path)
+            return HubPlace(place.repo, commit, place.file), path
+
+        said = []
+        spec = library.pull("sdxl", fetch, said.append)
+        assert len(asked) == 4
+        assert spec.checkpoint == HubPlace("stabilityai/stable-diffusion-xl-base-1.0", commit)
+        assert all(place.revision == commit for place in (spec.transparency.deltas, spec.transparency.decoder))
+        assert any("transparent encoder: hf:" in line for line in said)
+
+    def test_a_fetched_file_that_is_something_else_is_refused(self, program, tmp_path):
+        def fetch(place):
+            return place, program / "models" / "layer_model" / "vae_transparent_encoder.safetensors"
+
+        with pytest.raises(BrokenModel, match=r"given as the checkpoint, but it is LayerDiffuse's"):
+            library.pull("sdxl", fetch, lambda line: None)
+
+    def test_offline_is_honoured_and_said(self, capsys):
+        code, _, err = run(capsys, "models", "pull", "sdxl")
+        assert code == 1
+        assert "offline mode is on (HF_HUB_OFFLINE)" in err
+
+    def test_the_embedded_model_needs_no_fetching(self, capsys):
+        code, out, _ = run(capsys, "models", "pull", "tiny")
+        assert code == 0
+        assert "nothing to fetch" in out
+
+    def test_an_unknown_name_lists_what_there_is(self):
+        with pytest.raises(UnknownModel, match="sdxl-lightning"):
+            library.pull("nonsense", lambda place: (place, Path()), print)
+
+
+class TestPlaces:
+    def test_addresses_come_back(self, tmp_path):
+        for text in ("hf:a/b@main", "hf:a/b@1234/c/d.safetensors"):
+            assert str(parse_place(text)) == text
+        assert parse_place("hf:a/b/c.safetensors") == HubPlace("a/b", "main", "c.safetensors")
+        assert parse_place("x/y", tmp_path) == LocalPlace(tmp_path / "x" / "y")
+
+    @pytest.mark.parametrize("text", ["hf:", "hf:a", "hf:a/b/../../etc/passwd", "hf:a/b@", "hf:a b/c", "", " "])
+    def test_what_is_no_address_is_refused(self, text):
+        with pytest.raises(InvalidRequest, match="no address|no file"):
+            parse_place(text)
+
+    def test_what_was_not_fetched_is_nowhere(self):
+        assert HubPlace("a/b", file="c.safetensors").locate() is None
+        assert HubPlace("a/b").locate() is None
+
+    def test_a_cached_file_is_found_offline(self, tmp_path):
+        commit = "0" * 40
+        folder = tmp_path / "hub" / "models--a--b"
+        (folder / "refs").mkdir(parents=True)
+        (folder / "refs" / "main").write_text(commit)
+        file = folder / "snapshots" / commit / "c.safetensors"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"")
+        assert HubPlace("a/b", file="c.safetensors").locate() == file
+
+
+def test_a_card_that_cannot_be_read_is_told_and_harms_nothing(capsys, cards):
+    cards.mkdir()
+    (cards / "bad.json").write_text("{")
+    code, out, _ = run(capsys, "models", "list")
+    assert code == 0
+    assert "not read:" in out
+    assert "bad.json" in out
+    assert [spec.name for spec in available_models()] == ["tiny"]
+
+
+def test_of_a_repository_only_one_models_files_are_fetched():
+    from engine.models.hub import wanted_files
+
+    names = [
+        "model_index.json",
+        "sd_xl_base_1.0.safetensors",
+        "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "unet/model.onnx",
+        "vae/diffusion_pytorch_model.safetensors",
+        "vae_1_0/diffusion_pytorch_model.safetensors",
+        "text_encoder/model.bin",
+        "text_encoder/model.fp16.safetensors",
+    ]
+    wanted = wanted_files(names)
+    assert [name for name in wanted if name in names and name.endswith(".safetensors")] == [
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+        "text_encoder/model.fp16.safetensors",
+    ]
+    assert not [name for name in wanted if name.endswith((".bin", ".onnx"))]
+
+
+def test_a_download_that_fails_says_why(monkeypatch):
+    from engine.models import hub
+
+    def broken(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(hub, "hf_hub_download", broken)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with pytest.raises(DownloadFailed, match="No space left on device"):
+        hub.fetch(HubPlace("a/b", file="c"))
