@@ -18,8 +18,6 @@ from engine.errors import BrokenModel
 from engine.models.names import ldm_name
 from engine.models.weights import State, read_state
 
-COMPONENTS = ("unet", "text_encoder", "text_encoder_2")
-
 _KOHYA = {"lora_unet_": "unet", "lora_te1_": "text_encoder", "lora_te2_": "text_encoder_2"}
 _HALVES = {
     "lora_up.weight": "up",
@@ -70,7 +68,7 @@ def add_lora(file: Path, weight: float, components: Mapping[str, nn.Module]) -> 
 
     Args:
         file: safetensors with kohya's names (either program's module names) or diffusers' and PEFT's.
-        components: by the names of `COMPONENTS`.
+        components: “unet”, “text_encoder” and “text_encoder_2”.
 
     Raises:
         BrokenModel: the file cannot be read, is no plain LoRA, or changes something these networks do not have.

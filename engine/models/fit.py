@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -37,7 +38,7 @@ def misfits(header: Header, use: Use) -> list[str]:
         return _lora_misfits(header)
     if use is Use.VAE and "encoder.down_blocks.0.resnets.0.conv1.weight" in found:
         with torch.device("meta"):
-            vae = AutoencoderKL.from_config(read_json(CONFIGS / "vae" / "config.json"))
+            vae = cast(AutoencoderKL, AutoencoderKL.from_config(read_json(CONFIGS / "vae" / "config.json")))
         return _differences("the VAE", _shapes(vae), found)
     return []
 
@@ -45,7 +46,7 @@ def misfits(header: Header, use: Use) -> list[str]:
 def sdxl_unet() -> UNet2DConditionModel:
     """SDXL's UNet without weights."""
     with torch.device("meta"):
-        return UNet2DConditionModel.from_config(read_json(CONFIGS / "unet" / "config.json"))
+        return cast(UNet2DConditionModel, UNet2DConditionModel.from_config(read_json(CONFIGS / "unet" / "config.json")))
 
 
 def _delta_misfits(header: Header) -> list[str]:

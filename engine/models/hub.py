@@ -62,7 +62,7 @@ def wanted_files(names: list[str]) -> list[str]:
 
     Pickles, other formats and other variants are left where they are.
     """
-    wanted = list(_SMALL)
+    wanted: list[str] = list(_SMALL)
     for folder, stem in _WEIGHTS.items():
         wanted.append(f"{folder}/config.json")
         own = [name for name in names if name.startswith(f"{folder}/{stem}") and name.endswith(".safetensors")]
@@ -105,8 +105,9 @@ def _downloading(place: HubPlace, download: Callable[[], T]) -> T:
         ) from error
     except EntryNotFoundError as error:
         raise DownloadFailed(f"{place.repo} has no file “{place.file}”.", f"Look at {page}/tree/main.") from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except Exception as error:  # the library's network errors are those of whichever HTTP client its version uses
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise DownloadFailed(
-            f"{place} could not be fetched: {reason}", "Try again: it goes on where it stopped."
+            f"{place} could not be fetched: {reason}",
+            "Check the connection and the free space, and try again: it goes on where it stopped.",
         ) from error

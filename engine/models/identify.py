@@ -211,8 +211,8 @@ def lineage(header: Header) -> str:
     else:
         return ""
     return (
-        f"{reason}: foregrounds may come out opaque or tinted. If they do, use an SDXL model closer to the base one, or "
-        "add “plain grey background” to the foreground's prompt."
+        f"{reason}: foregrounds may come out opaque or tinted. If they do, use an SDXL model closer to the base one, "
+        "or add “plain grey background” to the foreground's prompt."
     )
 
 

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from engine.models.adapters import COMPONENTS, add_lora
+from engine.models.adapters import add_lora
 from engine.models.checkpoints import CONFIGS, open_checkpoint, read_vae
 from engine.models.devices import vae_precision
 from engine.models.memory import Component, Memory
@@ -108,7 +108,7 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
     deltas = _deltas(spec, unet, dtype)
     vae = checkpoint.vae(dtype) if spec.vae is None else read_vae(located(spec.vae, spec.name), dtype, configs)
     first, second = checkpoint.text_encoders(dtype)
-    components = dict(zip(COMPONENTS, (unet, first, second), strict=True))
+    components: dict[str, nn.Module] = {"unet": unet, "text_encoder": first, "text_encoder_2": second}
     for lora in spec.loras:
         add_lora(located(lora.file, spec.name), lora.weight, components)
     encoder, decoder = transparent_networks(spec.transparency, spec.name, dtype)

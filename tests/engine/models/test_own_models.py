@@ -248,7 +248,7 @@ class TestPlaces:
 
     @pytest.mark.parametrize("text", ["hf:", "hf:a", "hf:a/b/../../etc/passwd", "hf:a/b@", "hf:a b/c", "", " "])
     def test_what_is_no_address_is_refused(self, text):
-        with pytest.raises(InvalidRequest, match="no address|no file"):
+        with pytest.raises(InvalidRequest, match=r"no address|no file"):
             parse_place(text)
 
     def test_what_was_not_fetched_is_nowhere(self):
