@@ -31,6 +31,7 @@ from engine.layerfusion.priors import minmax, structure_prior
 from engine.layerfusion.streams import Streams
 from engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
 from engine.models.devices import best_device
+from engine.models.health import foreground_warning
 from engine.models.loading import ModelBundle, load_model
 from engine.models.memory import Job, MemoryPolicy
 from engine.models.spec import ModelSpec
@@ -131,6 +132,7 @@ class _Job:
         self._streams = Streams(len(request.foregrounds))
         self._framing = working_size(request.size, stride=spec.stride, native_area=spec.native_area)
         self._sampler = Sampler(bundle, self._choices.sampler, self._choices.steps, self._seeds())
+        self._warnings: list[str] = []
 
     @property
     def size(self) -> Job:
@@ -263,6 +265,8 @@ class _Job:
             *(self._foreground(latents, i) for i in range(self._streams.foregrounds)),
         ]
         total = len(self._request.foregrounds) + 4 + needs_filling(self._request)
+        for warning in filter(None, dict.fromkeys(self._warnings)):
+            yield Progress(stage=warning, step=0, total=1)
 
         def ready(place: int, layer: Layer) -> Iterator[Event]:
             layers[place] = layer
@@ -307,6 +311,8 @@ class _Job:
         if isinstance(source, Kept):
             return source.layer
         drawn, before_grey = decode_foreground(self._bundle, latents[index : index + 1])
+        if self._bundle.spec.transparency.kind == "layerdiffuse":
+            self._warnings.append(foreground_warning(drawn, before_grey))
         pixels = bleed(foreground_to_canvas(drawn, before_grey, self._framing))
         name = "Foreground" if self._streams.foregrounds == 1 else f"Foreground {index + 1}"
         if isinstance(source, Relit):

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from engine.models.health import foreground_warning
+
+
+def drawn(box, *, backdrop=128, alpha=255):
+    """A red box before a backdrop: what the transparent decoder and what the VAE show."""
+    foreground, before = np.zeros((64, 96, 4), np.uint8), np.full((64, 96, 4), 255, np.uint8)
+    before[..., :3] = backdrop
+    top, left, bottom, right = box
+    foreground[top:bottom, left:right] = (200, 20, 20, alpha)
+    before[top:bottom, left:right, :3] = (200, 20, 20)
+    return foreground, before
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        (drawn((16, 20, 50, 70)), ""),
+        (drawn((16, 20, 64, 70)), ""),  # it may stand on the lower border
+        (drawn((0, 0, 64, 96)), "fills the whole picture"),
+        (drawn((0, 0, 60, 80)), "covers the picture's border"),
+        (drawn((16, 20, 50, 70), backdrop=250), "not stand before plain grey"),
+        (drawn((16, 20, 50, 70), backdrop=40), "not stand before plain grey"),
+        (drawn((16, 20, 50, 70), backdrop=140), ""),
+        (drawn((0, 0, 0, 0)), ""),
+    ],
+)
+def test_a_foreground_that_is_none_is_noticed(picture, words):
+    warning = foreground_warning(*picture)
+    assert words in warning
+    assert bool(warning) == bool(words)
+    if words:
+        assert "checkpoint" in warning
