@@ -124,7 +124,7 @@ def _add_generate(commands: Any) -> None:
         default="clean",
         help="how Shadow and Light are made (default: clean)",
     )
-    add("--model", metavar="NAME", default="tiny", help="see `layerfusion models` (default: tiny)")
+    add("--model", metavar="NAME", help="see `layerfusion models` (default: the first it lists)")
     add("--masks", action="store_true", help="also write a sheet of the attention masks over the steps")
     add("--out", metavar="OUT", required=True, help="FILE.psd, FILE.ora or a folder for PNGs (a name ending in /)")
     add("--server", metavar="URL", help="have a server draw it: ws://HOST:PORT/, wss://HOST:PORT/, or local")

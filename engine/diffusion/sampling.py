@@ -21,7 +21,7 @@ from torch import Tensor
 
 from engine.errors import InvalidRequest
 from engine.models.loading import ModelBundle
-from engine.models.spec import SAMPLERS
+from engine.models.spec import SAMPLERS, sampler_key
 
 
 @dataclass(frozen=True)
@@ -161,12 +161,6 @@ class Sampler:
         if isinstance(self._scheduler, EulerDiscreteScheduler | EulerAncestralDiscreteScheduler):
             return float(self._scheduler.sigmas[step].pow(2).add(1).rsqrt())
         return 1.0
-
-
-def sampler_key(name: str) -> str | None:
-    """What requests call a sampler, from that or from the artists' name for it; None if there is none."""
-    plain = " ".join(name.casefold().split())
-    return next((key for key, title in SAMPLERS.items() if plain in (key, title.casefold())), None)
 
 
 def _step_seed(seed: int) -> int:

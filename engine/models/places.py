@@ -15,6 +15,8 @@ _HUB = re.compile(
     r"hf:(?P<repo>[\w.-]{1,96}/[\w.-]{1,96})(?:@(?P<revision>[\w.-]{1,64}))?(?:/(?P<file>[^\\\x00-\x1f]{1,255}))?"
 )
 PREFIX = "hf:"
+_WEIGHTED = ("unet", "vae", "text_encoder", "text_encoder_2")
+"""The folders of a model in diffusers layout that hold weights."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,12 @@ class HubPlace:
             found = try_to_load_from_cache(self.repo, self.file, revision=self.revision)
             return Path(found) if isinstance(found, str) else None
         try:
-            return Path(snapshot_download(self.repo, revision=self.revision, local_files_only=True))
+            folder = Path(snapshot_download(self.repo, revision=self.revision, local_files_only=True))
         except (LocalEntryNotFoundError, OSError, ValueError):
             return None
+        # An interrupted download leaves the files that were finished.
+        whole = all(any((folder / part).glob("*.safetensors")) for part in _WEIGHTED)
+        return folder if whole and (folder / "model_index.json").is_file() else None
 
 
 Place = LocalPlace | HubPlace

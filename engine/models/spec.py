@@ -26,6 +26,13 @@ SAMPLERS = {
 }
 """Samplers: what requests call them, and the names artists know; `engine.diffusion.sampling` maps them to solvers."""
 
+
+def sampler_key(name: str) -> str | None:
+    """What requests call a sampler, from that or from the artists' name for it; None if there is none."""
+    plain = " ".join(name.casefold().split())
+    return next((key for key, title in SAMPLERS.items() if plain in (key, title.casefold())), None)
+
+
 FewSteps = Literal["lightning", "hyper", "lcm"]
 """Distilled models and LoRAs that draw in 4 to 8 steps without classifier-free guidance."""
 
@@ -34,13 +41,23 @@ Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDefaults:
-    """What a request gets when it leaves a value out. They live with the model, tuned on it."""
+    """What a request gets when it leaves a value out. They live with the model, tuned on it.
+
+    Raises:
+        ValueError: a number of steps or a sampler that cannot be.
+    """
 
     steps: int
     guidance_scale: float
     guidance_rescale: float
     sampler: str
     fusion: FusionSettings = field(default_factory=FusionSettings)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= MAX_STEPS:
+            raise ValueError(f"{self.steps} steps; 1 to {MAX_STEPS} are possible")
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"the sampler “{self.sampler}”; there are {', '.join(SAMPLERS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +94,17 @@ class LoraSpec:
     Attributes:
         file: safetensors, with kohya's or diffusers' keys.
         weight: -4 to 4; 1 as it was trained.
+
+    Raises:
+        ValueError: another weight.
     """
 
     file: Place
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not -4 <= self.weight <= 4:
+            raise ValueError(f"the weight {self.weight} of the LoRA {self.file}; -4 to 4 are possible")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from engine.events import Event, Finished, Progress
 from engine.formats.files import check_writable, replacing
 from engine.geometry import Size
 from engine.layers import Layer, LayerStack, Role
-from engine.models.registry import find_model
+from engine.models.registry import available_models, find_model
 from engine.request import GenerationRequest
 from engine.settings import HarmonySettings
 from engine.sources import Generated, Kept, Source
@@ -90,8 +90,13 @@ def to_request(arguments: argparse.Namespace) -> GenerationRequest:
         steps=arguments.steps,
         guidance_scale=arguments.guidance,
         harmony=HarmonySettings(mode=arguments.harmony),
-        model=arguments.model,
+        model=arguments.model or _default_model(arguments),
     )
+
+
+def _default_model(arguments: argparse.Namespace) -> str:
+    """The first of this machine's; of a server elsewhere only the embedded one is certain."""
+    return "tiny" if arguments.server is not None else available_models()[0].name
 
 
 def _keep(path: Path, prompt: str, size: Size | None) -> Kept:

@@ -14,7 +14,7 @@ from engine.models.places import parse_place
 from engine.models.readiness import missing, parts
 from engine.models.registry import cards_folder, known_models
 from engine.models.scan import Found, look_at, scan, usual_folders
-from engine.models.spec import SAMPLERS, FewSteps, ModelSpec, Precision
+from engine.models.spec import SAMPLERS, FewSteps, ModelSpec, Precision, sampler_key
 from server.console import CommandError, UsageError, say
 
 
@@ -141,7 +141,7 @@ def add_model(arguments: argparse.Namespace) -> None:
     found = library.find_parts(Path(folder).expanduser() for folder in arguments.models_dir)
     named = {part: _absolute(getattr(arguments, part)) for part in ("deltas", "encoder", "decoder")}
     transparency = {**found, **{part: text for part, text in named.items() if text}}
-    defaults = {"steps": arguments.steps, "sampler": arguments.sampler}
+    defaults = {"steps": arguments.steps, "sampler": _sampler(arguments.sampler)}
     values = {
         "title": arguments.title,
         "checkpoint": _absolute(arguments.checkpoint),
@@ -154,6 +154,13 @@ def add_model(arguments: argparse.Namespace) -> None:
     }
     spec = library.add_model(arguments.name, {key: value for key, value in values.items() if value})
     _report(spec)
+
+
+def _sampler(name: str | None) -> str | None:
+    key = None if name is None else sampler_key(name)
+    if name is not None and key is None:
+        raise UsageError(f"There is no sampler “{name}”; there are {', '.join(SAMPLERS.values())}.")
+    return key
 
 
 def _report(spec: ModelSpec) -> None:

@@ -90,7 +90,7 @@ def test_from_another_programs_folder_to_a_layered_picture(capsys, program, shru
 
     code, out, err = run(
         capsys,
-        *("generate", "a glass bottle", "--background", "a wooden table", "--model", "my-model-xl"),
+        *("generate", "a glass bottle", "--background", "a wooden table"),
         *("--size", "64x64", "--steps", "2", "--out", "bottle.psd"),
     )
     assert code == 0, err
@@ -185,6 +185,9 @@ class TestAdd:
             (["m", "{file}", "--lora", "{file}"], "given as the LoRA"),
             (["m", "{file}", "--lora", "{deltas}=much"], "no weight of a LoRA"),
             (["m", "hf:nonsense"], "no address"),
+            (["m", "{file}", "--steps", "0"], "0 steps"),
+            (["m", "{file}", "--sampler", "Heun"], "DPM++ 2M Karras"),
+            (["m", "{file}", "--lora", "{deltas}=9"], "the weight 9.0"),
         ],
     )
     def test_what_cannot_be_added_is_refused_and_nothing_is_written(
@@ -254,6 +257,20 @@ class TestPlaces:
     def test_what_was_not_fetched_is_nowhere(self):
         assert HubPlace("a/b", file="c.safetensors").locate() is None
         assert HubPlace("a/b").locate() is None
+
+    def test_half_a_download_is_not_a_model(self, tmp_path):
+        commit = "0" * 40
+        folder = tmp_path / "hub" / "models--a--b"
+        (folder / "refs").mkdir(parents=True)
+        (folder / "refs" / "main").write_text(commit)
+        snapshot = folder / "snapshots" / commit
+        for name in ("model_index.json", "unet/a.safetensors", "vae/a.safetensors", "text_encoder/a.safetensors"):
+            (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
+            (snapshot / name).write_bytes(b"")
+            assert HubPlace("a/b").locate() is None
+        (snapshot / "text_encoder_2").mkdir()
+        (snapshot / "text_encoder_2" / "a.safetensors").write_bytes(b"")
+        assert HubPlace("a/b").locate() == snapshot
 
     def test_a_cached_file_is_found_offline(self, tmp_path):
         commit = "0" * 40
