@@ -11,6 +11,7 @@ from engine.errors import BrokenModel
 from engine.geometry import Size, working_size
 from engine.models.places import Place
 from engine.models.vocabulary import hint
+from engine.request import MAX_STEPS
 from engine.settings import FusionSettings
 
 SAMPLERS = {
