@@ -88,8 +88,12 @@ class ScriptedServer:
         expect(self.process.wait(SECONDS) == 0, "the server did not stop in good order")
         return json.loads((self.folder / "busy.json").read_text())
 
+    def runtime(self):
+        """How it is reached."""
+        return location.Runtime.from_map(json.loads(self._runtime.read_text()))
+
     def connect(self):
-        return Client.connect(location.Runtime.from_map(json.loads(self._runtime.read_text())), timeout=SECONDS)
+        return Client.connect(self.runtime(), timeout=SECONDS)
 
 
 def submit(script="layers=2", **values):
