@@ -8,6 +8,7 @@ import os
 import ssl
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,6 +49,8 @@ def run(
     formats.check_writable(arguments.out)
     connect = _connection(arguments)
     try:
+        if arguments.model is None:
+            request = replace(request, model=_first_model(connect))
         with contextlib.closing(draw(connect, request)) as events:
             stack = watch(events)
     except Refusal as refusal:
@@ -61,6 +64,12 @@ def run(
         raise CommandError(f"No connection to {arguments.server}: {error}") from error
     formats.save(stack, arguments.out)
     list_layers(stack, arguments.out)
+
+
+def _first_model(connect: Callable[[], Client]) -> str:
+    """The one the server offers, whatever this machine has."""
+    with connect() as client:
+        return client.welcome.models[0].name
 
 
 def _connection(arguments: argparse.Namespace) -> Callable[[], Client]:

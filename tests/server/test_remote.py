@@ -16,8 +16,10 @@ from running import SECONDS, Running
 from server import remote, translate
 from server.cli import main
 from server.client import Client, Refusal, new_job
+from server.commands import remote as remote_command
 from server.protocol import location
 from server.protocol.messages import Submit
+from server.remote import draw
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +225,17 @@ def test_the_command_draws_and_saves(server, tmp_path, monkeypatch, capsys, how)
     assert "drawing" in err
     assert server.runtime.token not in out + err
     assert np.array_equal(formats.load(tmp_path / "a.ora").layers[1].pixels, scripted.pixels(0, 1, 8))
+
+
+def test_without_a_name_the_servers_own_first_model_draws(server, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(remote_command, "draw", lambda connect, made: asked.append(made.model) or draw(connect, made))
+    monkeypatch.setattr(remote_command, "_first_model", lambda connect: "a model of its own")
+    assert main(command(tmp_path, "--server", "local")) == 2
+    assert asked == ["a model of its own"]
+    monkeypatch.undo()
+    with server.client() as client:
+        assert remote_command._first_model(server.client) == client.welcome.models[0].name
 
 
 @pytest.mark.parametrize(
