@@ -19,6 +19,7 @@ from running import SECONDS, Running
 from server import tls
 from server.cli import main
 from server.client import Client
+from server.commands.remote import _trust
 from server.protocol import location
 
 CERT = Path(__file__).parent / "tls" / "cert.pem"
@@ -65,6 +66,16 @@ def test_another_certificate_is_not_trusted(server):
     stranger = replace(server.runtime, certificate="")  # only what the system trusts
     with pytest.raises(ssl.SSLCertVerificationError):
         Client.connect(stranger, timeout=SECONDS)
+
+
+def test_from_another_machine_its_certificate_is_trusted_under_its_own_name_only(server):
+    """What `generate --tls-ca` makes of a certificate that nobody but the server has signed."""
+    context = _trust(str(CERT))
+    address = ("127.0.0.1", urlsplit(server.runtime.url).port)
+    with socket.create_connection(address, SECONDS) as raw, context.wrap_socket(raw, server_hostname="gpu.test") as own:
+        assert own.version() in ("TLSv1.2", "TLSv1.3")
+    with socket.create_connection(address, SECONDS) as raw, pytest.raises(ssl.SSLCertVerificationError, match="name"):
+        context.wrap_socket(raw, server_hostname="evil.example")
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
