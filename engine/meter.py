@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
 
 @dataclass(frozen=True)
@@ -36,37 +35,49 @@ class Cost:
 
 def measure(work: Callable[[], object]) -> Cost:
     """Run `work`, which must compute on the meta device only, and say what it would cost."""
-    flops, memory, attention = FlopCounterMode(display=False), _Memory(), _FusedAttention()
-    with torch.inference_mode(), flops, memory, attention:
+    operations, attention = _Operations(), _FusedAttention()
+    with torch.inference_mode(), operations, attention:
         result = work()
         del result
-    return Cost(flops.get_total_flops() + attention.flops, memory.peak)
+    return Cost(operations.flops + attention.flops, operations.peak)
 
 
-class _Memory(TorchDispatchMode):
-    """Adds up the storages that are alive."""
+class _Operations(TorchDispatchMode):
+    """Counts operations, and the storages that are alive."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.flops = 0
         self.peak = 0
         self._alive = 0
-        self._known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
+        self._known: dict[int, tuple[weakref.ref[torch.UntypedStorage], int]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        given = {id(leaf.untyped_storage()) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor):
-                storage = leaf.untyped_storage()
-                if id(storage) not in given and storage not in self._known:
-                    self._known.add(storage)
-                    self._alive += storage.nbytes()
-                    weakref.finalize(storage, self._freed, storage.nbytes())
-        self.peak = max(self.peak, self._alive)
+        kwargs = kwargs or {}
+        count = flop_registry.get(func._overloadpacket)
+        if count is None:
+            with self:  # an operation made of others is counted in its parts
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        result = func(*args, **kwargs)
+        if count is not None:
+            self.flops += count(*args, **kwargs, out_val=result)
+        given = {id(tensor.untyped_storage()) for tensor in _tensors((*args, *kwargs.values()))}
+        for tensor in _tensors(result if isinstance(result, (tuple, list)) else (result,)):
+            storage = tensor.untyped_storage()
+            if id(storage) not in given and id(storage) not in self._known:
+                self._born(storage)
         return result
 
-    def _freed(self, size: int) -> None:
-        self._alive -= size
+    def _born(self, storage: torch.UntypedStorage) -> None:
+        key, size = id(storage), storage.nbytes()
+        self._known[key] = (weakref.ref(storage, lambda _: self._gone(key)), size)
+        self._alive += size
+        self.peak = max(self.peak, self._alive)
+
+    def _gone(self, key: int) -> None:
+        self._alive -= self._known.pop(key)[1]
 
 
 class _FusedAttention(TorchFunctionMode):
@@ -83,3 +94,14 @@ class _FusedAttention(TorchFunctionMode):
         batch_and_heads = query.shape[:-2].numel()
         self.flops += 2 * batch_and_heads * query.shape[-2] * key.shape[-2] * (query.shape[-1] + value.shape[-1])
         return query.new_empty((*query.shape[:-1], value.shape[-1]))
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    """Those among an operation's arguments or results, lists of them included."""
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (tuple, list)):
+            found += [one for one in value if isinstance(one, Tensor)]
+    return found

@@ -35,16 +35,13 @@ from engine.models.health import foreground_warning
 from engine.models.loading import ModelBundle, load_model
 from engine.models.memory import Job, MemoryPolicy
 from engine.models.spec import ModelSpec
-from engine.previews import preview
+from engine.previews import is_due, preview
 from engine.request import GenerationRequest
 from engine.resampling import to_canvas
 from engine.settings import FusionSettings
 from engine.sources import Kept, Relit
 from engine.transparency.codec import decode_foreground, decode_rgb
 from engine.upscaling import foreground_to_canvas
-
-_PREVIEWS = 5
-"""Previews per job."""
 
 
 class LayerFusionPipeline:
@@ -179,7 +176,7 @@ class _Job:
                 done = step.index + 1
                 eta = (time.monotonic() - started) / done * (total - done)
                 yield Progress(stage="drawing", step=done, total=total, eta=eta)
-                if done < total and done % max(1, total // _PREVIEWS) == 0:
+                if is_due(done, total):
                     yield from self._previews(step.estimate)
         yield from self._layers(latents)
 

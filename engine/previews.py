@@ -9,8 +9,20 @@ from engine.layers import Pixels
 from engine.models.loading import ModelBundle
 from engine.transparency.codec import decode_rgb, decode_rgba
 
+PREVIEWS = 5
+"""A job, about."""
+
 LONGEST_SIDE = 256
 """Pixels; wire and docker count on it."""
+
+
+def is_due(done: int, steps: int) -> bool:
+    """Whether a preview follows a step; after the last one the layers themselves do.
+
+    Args:
+        done: steps done, 1 … steps.
+    """
+    return done < steps and done % max(1, steps // PREVIEWS) == 0
 
 
 def preview(bundle: ModelBundle, latents: Tensor, *, transparent: bool) -> Pixels:

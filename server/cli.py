@@ -19,10 +19,13 @@ from engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
 from engine.geometry import Size
 from engine.request import MAX_FOREGROUNDS
 from engine.settings import HarmonyMode
-from server.commands import doctor, export, generate, jobs, models, plugin, serve, train
+from server.commands import benchmark, doctor, export, generate, jobs, models, plugin, serve, train
 from server.console import CommandError, UsageError, be_forgiving, say
 
 _WRONG_INPUT = (InvalidRequest, FileError, UnknownModel)
+MEMORY_POLICIES = ("auto", "resident", "offload", "sequential")
+"""Of `engine.models.memory`, which is not imported here."""
+
 _LONGEST = 500
 """Characters of an error: enough for any of ours; a quoted argument may be longer than a screen."""
 
@@ -84,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_plugin(commands)
     _add_train(commands)
     models.add_parser(commands)
+    _add_benchmark(commands)
     what = "check the installation and say what is missing"
     commands.add_parser("doctor", help=what, description=f"{what.capitalize()}.").set_defaults(run=doctor.run)
     return parser
@@ -125,6 +129,7 @@ def _add_generate(commands: Any) -> None:
         help="how Shadow and Light are made (default: clean)",
     )
     add("--model", metavar="NAME", help="see `layerfusion models` (default: the first it lists)")
+    _add_memory(add)
     add("--masks", action="store_true", help="also write a sheet of the attention masks over the steps")
     add("--out", metavar="OUT", required=True, help="FILE.psd, FILE.ora or a folder for PNGs (a name ending in /)")
     add("--server", metavar="URL", help="have a server draw it: ws://HOST:PORT/, wss://HOST:PORT/, or local")
@@ -146,6 +151,7 @@ def _add_serve(commands: Any) -> None:
     add("--keep-days", metavar="N", type=_amount, help="forget jobs that are older (default: 30; a week if unfetched)")
     add("--keep-gigabytes", metavar="X", type=_amount, help="forget the oldest jobs beyond this (default: 17)")
     add("--origin", metavar="URL", action="append", default=[], help="a web page that may connect; may be repeated")
+    _add_memory(add)
     add("--host", metavar="ADDR", default="127.0.0.1", help="address to listen on (default: this machine only)")
     add("--name", metavar="HOST", action="append", default=[], help="a host name clients use; may be repeated")
     add("--tls-cert", metavar="FILE", help="certificate chain in PEM: encrypts the connection")
@@ -206,6 +212,30 @@ def _add_plugin(commands: Any) -> None:
     build = actions.add_parser("build", help="make the zip Krita imports", description="Make the zip Krita imports.")
     build.add_argument("--out", metavar="DIR", default=".", help="folder to write it to (default: this one)")
     actions.add_parser("install", help="put it into your Krita", description="Put the plugin into your Krita.")
+
+
+def _add_memory(add: Any) -> None:
+    add(
+        "--memory",
+        choices=MEMORY_POLICIES,
+        default=MEMORY_POLICIES[0],
+        help="how much of the model is on the graphics card at a time (default: auto, by what is free)",
+    )
+
+
+def _add_benchmark(commands: Any) -> None:
+    parser = commands.add_parser(
+        "benchmark",
+        help="count what drawing with SDXL costs",
+        description="Count the operations of every preset beside the stock SDXL pipeline, and the memory every policy "
+        "needs. Needs neither weights nor a graphics card.",
+    )
+    parser.set_defaults(run=benchmark.run)
+    add = parser.add_argument
+    add("--size", metavar="WxH", type=_size, default=Size(1024, 1024), help="canvas in pixels (default: 1024x1024)")
+    add("--steps", metavar="N", type=int, choices=range(1, 151), help="denoising steps, 1-150 (default: SDXL's, 30)")
+    foregrounds = range(1, MAX_FOREGROUNDS + 1)
+    add("--foregrounds", metavar="K", type=int, choices=foregrounds, default=1, help="how many (default: 1)")
 
 
 def _size(text: str) -> Size:

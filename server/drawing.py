@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import os
 import signal
 from collections.abc import Callable, Generator
 from multiprocessing.connection import Connection
@@ -17,6 +18,7 @@ from engine.errors import EngineError
 from engine.events import Event
 from engine.request import GenerationRequest
 from server import translate
+from server.libraries import MEMORY
 from server.protocol.errors import InternalError, ProtocolError
 from server.protocol.messages import Cancel, Cancelled, Done, Message, Submit
 from server.protocol.wire import Wire
@@ -45,10 +47,11 @@ def load_pipeline(model: str) -> Pipeline:
     Raises:
         UnknownModel, BrokenModel: see `find_model`.
     """
+    from engine.models.memory import memory_policy
     from engine.models.registry import find_model
     from engine.pipeline import LayerFusionPipeline
 
-    return LayerFusionPipeline(find_model(model))
+    return LayerFusionPipeline(find_model(model), memory=memory_policy(os.environ.get(MEMORY, "auto")))
 
 
 def main(pipe: Connection, folder: Path, load: Load) -> None:

@@ -44,6 +44,7 @@ FLOORS = [
     ("engine.inspection", 4),
     ("engine.known", 4),
     ("engine.pipeline", 5),
+    ("engine.cost", 5),
     # The numbers: measures on pictures, then what draws the pictures they are taken from.
     ("engine.evaluation.statistics", 0),
     ("engine.evaluation.regions", 0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from engine.diffusion.conditioning import Conditioning
 from engine.diffusion.guidance import guide
 from engine.diffusion.sampling import Sampler, coupling_step
-from engine.layerfusion.coupling import Coupling, Pass
+from engine.layerfusion.coupling import Coupling, Half, Pass
 from engine.models.loading import ModelBundle
 from engine.models.memory import Component
 
@@ -104,6 +105,19 @@ def denoise(
     first_coupled, last_coupled = _window(sampler, settings.blend_start, settings.blend_end)
     first_guided, last_guided = _window(sampler, settings.guidance_start, settings.guidance_end)
     both = _stack(negative, positive)
+    forward = partial(_forward, bundle, time_ids)
+
+    def predict(rows: Tensor, timestep: Tensor, running: Pass, time: float, guided: bool) -> Tensor:
+        """All streams' predictions, (streams or 2 x streams, 4, h, w): the unconditional half first, if it is asked."""
+        if guided and bundle.memory.halves_apart:
+            coupling.begin(running, time, Half.CONDITIONAL)
+            conditional = forward(rows, positive, timestep)
+            coupling.begin(running, time, Half.UNCONDITIONAL)
+            return torch.cat([forward(rows, negative, timestep), conditional])
+        coupling.begin(running, time)
+        if guided:
+            return forward(torch.cat([rows] * 2), both, timestep)
+        return forward(rows, positive, timestep)
 
     for index, timestep in enumerate(sampler.timesteps):
         model_input = sampler.model_input(state, index)
@@ -114,12 +128,12 @@ def denoise(
         if couple and coupling.needs_priors() and (settings.prior == "per_step" or index == first_coupled):
             foregrounds = slice(0, streams.foregrounds)
             coupling.begin(Pass.PRIOR, time)
-            _forward(bundle, model_input[foregrounds], timestep, positive[foregrounds], time_ids)
+            alone = partial(forward, model_input[foregrounds], positive[foregrounds], timestep)
+            bundle.memory.run(alone, Component.UNET)
             coupling.end()
 
-        coupling.begin(Pass.COUPLED if couple else Pass.JOINT, time)
-        rows = torch.cat([model_input] * 2) if guided else model_input
-        output = _forward(bundle, rows, timestep, both if guided else positive, time_ids)
+        running = Pass.COUPLED if couple else Pass.JOINT
+        output = bundle.memory.run(partial(predict, model_input, timestep, running, time, guided), Component.UNET)
         if settings.prior == "lagged":
             coupling.end()
 
@@ -151,18 +165,15 @@ def _window(sampler: Sampler, start: float, end: float) -> tuple[int, int]:
 
 
 def _forward(
-    bundle: ModelBundle, rows: Tensor, timestep: Tensor, conditioning: Conditioning, time_ids: Tensor
+    bundle: ModelBundle, time_ids: Tensor, rows: Tensor, conditioning: Conditioning, timestep: Tensor
 ) -> Tensor:
-    def predict() -> Tensor:
-        return bundle.unet(
-            rows.to(bundle.dtype),
-            timestep.to(bundle.device),
-            encoder_hidden_states=conditioning.embeddings,
-            added_cond_kwargs={"text_embeds": conditioning.pooled, "time_ids": time_ids.expand(len(rows), -1)},
-            return_dict=False,
-        )[0].to(rows.dtype)
-
-    return bundle.memory.run(predict, Component.UNET)
+    return bundle.unet(
+        rows.to(bundle.dtype),
+        timestep.to(bundle.device),
+        encoder_hidden_states=conditioning.embeddings,
+        added_cond_kwargs={"text_embeds": conditioning.pooled, "time_ids": time_ids.expand(len(rows), -1)},
+        return_dict=False,
+    )[0].to(rows.dtype)
 
 
 def _stack(negative: Conditioning, positive: Conditioning) -> Conditioning:

@@ -100,7 +100,7 @@ class FusionProcessor:
     def _sharing_rows(self, rows: int) -> list[tuple[int, int]]:
         """Pairs of rows, (who attends, to whose background tokens too), in each guidance half."""
         streams, direction = self._coupling.streams, self._coupling.settings.share_direction
-        halves = range(0, rows, streams.count) if self._coupling.share_unconditional else [rows - streams.count]
+        halves = self._coupling.halves(rows, self._coupling.share_unconditional)
         pairs = []
         for half in halves:
             background, blended = half + streams.background, half + streams.blended
@@ -145,8 +145,8 @@ class FusionProcessor:
         rows."""
         coupling, streams, settings = self._coupling, self._coupling.streams, self._coupling.settings
         masks = coupling.masks(self._block, grid)
-        halves = streams.halves(out)
-        for half in halves if settings.blend_unconditional else halves[-1:]:
+        for start in coupling.halves(len(out), settings.blend_unconditional):
+            half = out[start : start + streams.count]
             foregrounds, blended = blend_attention(
                 half[: streams.foregrounds],
                 half[streams.blended],

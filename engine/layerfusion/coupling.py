@@ -36,6 +36,14 @@ class Pass(Enum):
     COUPLED = "coupled"  # the same, with masks applied
 
 
+class Half(Enum):
+    """Which guidance halves the running forward holds."""
+
+    BOTH = "both"
+    CONDITIONAL = "conditional"  # alone; the masks it makes are written down
+    UNCONDITIONAL = "unconditional"  # alone, after the other one, by whose masks it is coupled
+
+
 @dataclass(frozen=True)
 class KnownShape:
     """A foreground whose place is known before it is drawn.
@@ -63,6 +71,7 @@ class Coupling:
         share_unconditional: whether background and blended stream may share attention in the unconditional half too:
             only if that half tells them the same.
         running: which forward is running.
+        half: which guidance halves it holds.
         time: t / T of the step that is running.
         structure: (K, N) participation ratios on `structure_grid`, as last measured.
         content: content confidence, as last measured.
@@ -77,6 +86,7 @@ class Coupling:
     share_unconditional: bool = True
 
     running: Pass = Pass.JOINT
+    half: Half = Half.BOTH
     time: float = 1.0
     structure: Tensor | None = None
     structure_grid: Grid = (1, 1)
@@ -87,14 +97,26 @@ class Coupling:
     _measured_content: dict[str, Maps] = field(default_factory=dict)
     _live_content: dict[str, Maps] = field(default_factory=dict)
     _backgrounds: dict[Grid, Tensor] = field(default_factory=dict)
+    _noted: set[str] = field(default_factory=set)
+    _made: dict[tuple[str, bool, Grid], Masks] = field(default_factory=dict)
     _before: dict[str, Any] | None = None
 
-    def begin(self, running: Pass, time: float = 1.0) -> None:
-        """Call before every forward; `time` is t / T."""
-        self.running, self.time = running, time
-        self._measured.clear()
-        self._measured_content.clear()
-        self._backgrounds.clear()
+    def begin(self, running: Pass, time: float = 1.0, half: Half = Half.BOTH) -> None:
+        """Call before every forward; `time` is t / T. The unconditional half alone comes after the conditional one."""
+        self.running, self.time, self.half = running, time, half
+        self._noted.clear()
+        if half is not Half.UNCONDITIONAL:
+            self._measured.clear()
+            self._measured_content.clear()
+            self._backgrounds.clear()
+            self._made.clear()
+
+    def halves(self, rows: int, unconditional: bool) -> list[int]:
+        """The first rows of those guidance halves in a batch that take part: all, or the conditional one only."""
+        if self.half is Half.UNCONDITIONAL:
+            return [0] if unconditional else []
+        starts = list(range(0, rows, self.streams.count))
+        return starts if unconditional else starts[-1:]
 
     def enter(self) -> None:
         """A forward starts. If the last one was cut short, for want of memory, what it wrote down is forgotten."""
@@ -102,7 +124,7 @@ class Coupling:
             for name, value in self._before.items():
                 setattr(self, name, value)
         self._before = {
-            name: value.copy() if isinstance(value, (dict, list)) else value
+            name: value.copy() if isinstance(value, (dict, list, set)) else value
             for name, value in vars(self).items()
             if name != "_before"
         }
@@ -113,6 +135,8 @@ class Coupling:
 
     def note_structure(self, participation: Tensor, grid: Grid) -> None:
         """One of the structure layers has measured (K, N) participation ratios; the layers' mean is the prior."""
+        if self.half is Half.UNCONDITIONAL:
+            return
         if self._measured and self._measured[0].shape != participation.shape:
             self._measured.clear()  # only the finest layers, which come last, count
         self._measured.append(participation)
@@ -120,6 +144,9 @@ class Coupling:
 
     def note_content(self, block: str, content: Tensor, grid: Grid) -> None:
         """A cross-attention has measured (K, N) content confidence."""
+        self._noted.add(block)
+        if self.half is Half.UNCONDITIONAL:
+            return
         self._measured_content[block] = (content, grid)
         if self.settings.content_source == "live":
             if self.running is not Pass.PRIOR and block in self._live_content:
@@ -160,6 +187,15 @@ class Coupling:
         Args:
             block: the transformer block that asks; its own content confidence is used where the priors have it.
         """
+        moment = (block, block in self._noted, grid)
+        if self.half is Half.UNCONDITIONAL:
+            return self._made[moment]
+        made = self._masks(block, grid)
+        if self.half is Half.CONDITIONAL:
+            self._made[moment] = made
+        return made
+
+    def _masks(self, block: str, grid: Grid) -> Masks:
         settings = self.settings
         shown, trust = self.evidence(block, grid)
         threshold = otsu_threshold(shown) if settings.hard_mode == "otsu" else settings.hard_threshold

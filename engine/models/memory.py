@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from engine.errors import OutOfMemory
+from engine.errors import InvalidRequest, OutOfMemory
 from engine.models.devices import free_bytes, is_out_of_memory, release
 from engine.transparency.deltas import Deltas
 
@@ -40,6 +40,21 @@ class MemoryPolicy(Enum):
         ladder = list(MemoryPolicy)
         place = ladder.index(self) + 1
         return ladder[place] if place < len(ladder) else None
+
+
+def memory_policy(name: str) -> MemoryPolicy | None:
+    """The policy of that name; None for "auto", which chooses by what is free.
+
+    Raises:
+        InvalidRequest: there is none of that name.
+    """
+    if name == "auto":
+        return None
+    try:
+        return MemoryPolicy(name)
+    except ValueError:
+        names = ", ".join(policy.value for policy in MemoryPolicy)
+        raise InvalidRequest(f"There is no memory policy {name!r:.40}.", f"Choose one of: auto, {names}.") from None
 
 
 class Component(Enum):

@@ -51,10 +51,12 @@ def run(arguments: argparse.Namespace) -> None:
 
     keep_offline()
     from engine.inspection import MaskRecord
+    from engine.models.memory import memory_policy
     from engine.pipeline import LayerFusionPipeline
 
     record = MaskRecord() if sheet is not None else None
-    with closing(LayerFusionPipeline(spec).generate(request, record=record)) as events:
+    pipeline = LayerFusionPipeline(spec, memory=memory_policy(arguments.memory))
+    with closing(pipeline.generate(request, record=record)) as events:
         stack = watch(events)
     formats.save(stack, arguments.out)
     list_layers(stack, arguments.out)

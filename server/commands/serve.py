@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
 from server.commands.token import read_token
-from server.libraries import keep_offline
+from server.libraries import MEMORY, keep_offline
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         given["store_bytes"] = int(arguments.keep_gigabytes * 1e9)
     config = ServerConfig(**given)
     keep_offline()  # the worker process inherits it
+    os.environ[MEMORY] = arguments.memory  # and this
     return serve(config)
 
 

@@ -1,0 +1,45 @@
+"""`layerfusion benchmark`: what a job costs on SDXL, counted without weights and without a graphics card."""
+
+from __future__ import annotations
+
+import argparse
+
+from engine.geometry import Size, check_canvas, working_size
+from engine.models.cards import SDXL, spec_from_values
+from engine.models.weights import read_json
+from server.console import say
+from server.libraries import keep_offline
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print operations of every preset beside the stock pipeline, and the memory every policy needs.
+
+    Raises:
+        InvalidRequest: a canvas outside the limits.
+    """
+    check_canvas(arguments.size)
+    keep_offline()
+    from engine.cost import Price
+
+    card = {**read_json(SDXL), "few_steps": None, "name": "sdxl", "checkpoint": "counted/without/weights"}
+    spec = spec_from_values(card, SDXL.parent)
+    working = working_size(arguments.size, stride=spec.stride, native_area=spec.native_area).working
+    price = Price(spec, working, arguments.foregrounds)
+    defaults = spec.defaults
+    steps = arguments.steps or defaults.steps
+    say(_what(working, steps, arguments.foregrounds))
+    say(f"{'':<28}{'TFLOP':>8}{'UNet rows':>11}{'to stock':>10}{'to three':>10}{'same trick':>12}")
+    stock, *others = price.jobs(steps, defaults.guidance_scale, defaults.fusion)
+    for job in (stock, *others):
+        ratios = (job.flops / stock.flops, job.flops / (3 * stock.flops), job.flops / job.same_trick)
+        one, three, same = (f"{ratio:.2f}" for ratio in ratios)
+        say(f"{job.name:<28}{job.flops / 1e12:>8.0f}{job.sample_forwards:>11}{one:>10}{three:>10}{same:>12}")
+    say("to stock: beside one stock picture; same trick: beside one that leaves out guidance in the same steps")
+    for policy in price.policies():
+        card_size = "no card there is" if policy.card is None else f"{policy.card} GB card"
+        say(f"memory {policy.policy.value:<12}{policy.peak / 2**30:>6.1f} GiB at its peak, half precision: {card_size}")
+
+
+def _what(working: Size, steps: int, foregrounds: int) -> str:
+    layers = "1 foreground" if foregrounds == 1 else f"{foregrounds} foregrounds"
+    return f"SDXL at {working} px, {steps} steps, {layers}; operations and memory are counted, nothing is drawn"

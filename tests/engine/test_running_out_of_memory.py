@@ -1,0 +1,171 @@
+"""Whole jobs on the embedded model while memory runs out: the picture is the same, and the artist is told."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import torch
+from diffusers.models.autoencoders.vae import DecoderOutput
+
+from engine.errors import OutOfMemory
+from engine.events import Finished, Progress
+from engine.layers import Layer, Role
+from engine.models.memory import Component, MemoryPolicy, memory_policy
+from engine.pipeline import LayerFusionPipeline
+from engine.request import GenerationRequest
+from engine.settings import FusionSettings
+from engine.sources import Kept
+
+TOLD = ["memory is full: going on with one part", "memory is still full: going on in small pieces"]
+
+
+def network(bundle, component):
+    return {
+        Component.TEXT: bundle.text_encoders[1],
+        Component.UNET: bundle.unet.up_blocks[-1],
+        Component.VAE: bundle.vae.decoder,
+        Component.ENCODER: bundle.encoder,
+        Component.DECODER: bundle.decoder,
+    }[component]
+
+
+@contextmanager
+def running_out(module, times):
+    """The module's first calls end in the middle for want of memory."""
+    left = [times]
+
+    def fail(*_):
+        if left[0]:
+            left[0] -= 1
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    handle = module.register_forward_hook(fail)
+    try:
+        yield
+    finally:
+        handle.remove()
+    assert left == [0], "the network was not used"
+
+
+def draw(bundle, request, policy=None):
+    events = list(LayerFusionPipeline(bundle.spec, memory=policy, bundle=bundle).generate(request))
+    assert isinstance(events[-1], Finished)
+    return events[-1].stack, [event.stage for event in events if isinstance(event, Progress)]
+
+
+@pytest.fixture(scope="module")
+def kept():
+    pixels = np.zeros((128, 128, 4), np.uint8)
+    pixels[60:110, 40:90] = (200, 30, 20, 255)
+    return (Kept(layer=Layer(name="block", role=Role.FOREGROUND, pixels=pixels), prompt="a red apple"),)
+
+
+@pytest.mark.parametrize("component", list(Component))
+def test_a_job_that_runs_out_once_gives_the_same_picture(bundle, request_for, kept, component):
+    changes = {"foregrounds": kept} if component is Component.ENCODER else {}
+    request = request_for(steps=2, **changes)
+    expected, quiet = draw(bundle, request)
+    with running_out(network(bundle, component), 1):
+        stack, stages = draw(bundle, request)
+    assert [stage for stage in stages if "memory" in stage] == [f"{TOLD[0]} of the model at a time"]
+    assert not [stage for stage in quiet if "memory" in stage]
+    for ours, theirs in zip(stack, expected, strict=True):
+        assert abs(ours.pixels.astype(int) - theirs.pixels).max() <= 1
+
+
+def test_a_job_that_runs_out_twice_is_drawn_in_small_pieces(bundle, request_for):
+    with running_out(bundle.unet.up_blocks[-1], 2):
+        _, stages = draw(bundle, request_for(steps=2))
+    told = [stage for stage in stages if "memory" in stage]
+    assert len(told) == 2
+    assert all(stage.startswith(start) for stage, start in zip(told, TOLD, strict=True))
+
+
+def test_a_job_that_never_fits_ends_with_what_to_do_and_the_next_is_unharmed(bundle, request_for):
+    request = request_for(steps=2)
+    with (
+        running_out(bundle.unet.up_blocks[-1], 3),
+        pytest.raises(OutOfMemory, match=r"UNet.*smallest pieces.*Close other"),
+    ):
+        draw(bundle, request)
+    _, stages = draw(bundle, request)
+    assert not [stage for stage in stages if "memory" in stage]
+
+
+@pytest.mark.parametrize(
+    "fusion",
+    [
+        FusionSettings(),
+        FusionSettings(content_source="prior", prior="lagged"),
+        FusionSettings(blend_unconditional=False, mask_smoothing=0.5),
+    ],
+)
+def test_guidance_halves_one_after_the_other_draw_what_they_draw_together(bundle, request_for, fusion):
+    """In float32 the two ways differ by rounding; the VAE's tiles of the thrifty way are not looked at here."""
+    request: GenerationRequest = request_for(steps=3, fusion=fusion)
+    latents = []
+    for policy in (MemoryPolicy.RESIDENT, MemoryPolicy.SEQUENTIAL):
+        seen = []
+        handle = bundle.vae.post_quant_conv.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs))
+        try:
+            with untiled(bundle):
+                draw(bundle, request, policy)
+        finally:
+            handle.remove()
+        latents.append(torch.cat([inputs[0] for inputs in seen[-3:]]))
+    torch.testing.assert_close(*latents, atol=2e-4, rtol=1e-3)
+
+
+@contextmanager
+def untiled(bundle):
+    """Keep the VAE whole."""
+    own = bundle.vae.tiled_decode
+    bundle.vae.tiled_decode = lambda z, return_dict: DecoderOutput(bundle.vae.decoder(bundle.vae.post_quant_conv(z)))
+    try:
+        yield
+    finally:
+        bundle.vae.tiled_decode = own
+
+
+def test_the_unconditional_half_follows_the_other_ones_masks(bundle, request_for):
+    """The rows of each half are the same in one forward or in two: 3 rows at a time instead of 6."""
+    rows = []
+    handle = bundle.unet.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
+    try:
+        draw(bundle, request_for(steps=1), MemoryPolicy.SEQUENTIAL)
+    finally:
+        handle.remove()
+    assert rows == [1, 3, 3]
+
+
+def test_tiles_change_the_picture_little(bundle, request_for):
+    request = request_for(steps=3)
+    whole, tiled = (draw(bundle, request, policy)[0] for policy in (MemoryPolicy.RESIDENT, MemoryPolicy.SEQUENTIAL))
+    difference = abs(whole.layers[0].pixels.astype(int) - tiled.layers[0].pixels)
+    assert difference.mean() < 8
+
+
+def test_a_vae_that_overflows_goes_on_in_a_wider_type(bundle):
+    from copy import deepcopy
+    from dataclasses import replace
+
+    from engine.models.autoencoder import to_rgb
+
+    narrow = replace(bundle, vae=deepcopy(bundle.vae).to(torch.float16))
+    for name in ("conv_in", "conv_out"):
+        scale = 3e3 if name == "conv_in" else 1 / 3e3
+        getattr(narrow.vae.decoder, name).weight.mul_(scale)
+    latents = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)) * 300
+    with torch.inference_mode():
+        rgb = to_rgb(narrow, latents)
+    assert torch.isfinite(rgb).all()
+    assert narrow.vae.dtype is torch.float32
+
+
+def test_policies_by_name():
+    from engine.errors import InvalidRequest
+    from server.cli import MEMORY_POLICIES
+
+    assert [memory_policy(name) for name in MEMORY_POLICIES] == [None, *MemoryPolicy]
+    with pytest.raises(InvalidRequest, match=r"frugal.*auto, resident, offload, sequential"):
+        memory_policy("frugal")

@@ -1,0 +1,80 @@
+"""The cost of a job on SDXL's own shapes: counted once for all of these, which takes half a minute."""
+
+import re
+
+import pytest
+
+from engine.cost import Price
+from engine.geometry import Size
+from engine.models.cards import SDXL, spec_from_values
+from engine.models.memory import Job, MemoryPolicy
+from engine.models.weights import read_json
+from server.cli import main
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def price():
+    card = {**read_json(SDXL), "few_steps": None, "name": "sdxl", "checkpoint": "nowhere"}
+    return Price(spec_from_values(card, SDXL.parent), Size(1024, 1024))
+
+
+@pytest.fixture(scope="module")
+def jobs(price):
+    defaults = price._bundle.spec.defaults
+    return {job.name: job for job in price.jobs(30, 7.0, defaults.fusion)}
+
+
+@pytest.fixture(scope="module")
+def policies(price):
+    return {cost.policy: cost for cost in price.policies()}
+
+
+def test_the_stock_pipeline_costs_what_it_is_known_to_cost(jobs):
+    """60 rows of 6.76 TFLOP and one decoding of 10.5."""
+    stock = jobs["stock SDXL, one picture"]
+    assert stock.sample_forwards == 60
+    assert stock.flops == pytest.approx(416e12, rel=0.005)
+
+
+@pytest.mark.parametrize(("preset", "rows"), [("paper", 7 * 30), ("exact", 6 * 30 + 1)])
+def test_the_rows_of_a_preset(jobs, preset, rows):
+    """Three streams in two guidance halves, and the prior pass at every step or only at the first."""
+    assert jobs[preset].sample_forwards == rows
+
+
+def test_presets_get_cheaper_and_each_is_compared_fairly(jobs):
+    stock = jobs["stock SDXL, one picture"].flops
+    ratios = [jobs[name].flops / stock for name in ("paper", "exact", "balanced", "fast")]
+    assert ratios == sorted(ratios, reverse=True)
+    assert 3.5 < ratios[0] < 4.2
+    assert 3.0 < ratios[1] < 3.6
+    assert all(2.9 < jobs[name].flops / jobs[name].same_trick < 4.2 for name in ("paper", "exact", "balanced", "fast"))
+
+
+def test_thriftier_policies_need_less_and_name_a_card(policies):
+    peaks = [policies[policy].peak for policy in MemoryPolicy]
+    assert peaks == sorted(peaks, reverse=True)
+    assert [policies[policy].card for policy in MemoryPolicy] == [12, 8, 8]
+
+
+@pytest.mark.parametrize("policy", list(MemoryPolicy))
+def test_the_estimate_by_which_a_policy_is_chosen_is_near_the_count(price, policies, policy):
+    estimate = price._bundle.memory.needs(policy, Job(rows=3, pixels=1024 * 1024))
+    assert estimate == pytest.approx(policies[policy].peak, rel=0.1)
+
+
+def test_the_command_prints_a_table(capsys, monkeypatch, price):
+    monkeypatch.setattr("engine.cost.Price", lambda *_: price)
+    assert main(["benchmark"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("SDXL at 1024x1024 px, 30 steps, 1 foreground")
+    assert re.search(r"exact +\d+ +181 +3\.\d\d +1\.\d\d +3\.\d\d", out)
+    assert out.count("GB card") == 3
+
+
+@pytest.mark.parametrize("given", [["--size", "10x10"], ["--foregrounds", "7"], ["--steps", "0"]])
+def test_impossible_jobs_are_refused(capsys, given):
+    assert main(["benchmark", *given]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
