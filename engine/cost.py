@@ -12,7 +12,7 @@ from typing import Any, cast, get_args
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from engine.diffusion.conditioning import Conditioning
@@ -291,23 +291,25 @@ def meta_sdxl(spec: ModelSpec, dtype: torch.dtype = torch.float16) -> ModelBundl
     """
     kinds = (CLIPTextModel, CLIPTextModelWithProjection)
     with torch.device("meta"):
-        unet = UNet2DConditionModel.from_config(read_json(CONFIGS / "unet" / "config.json")).to(dtype)
-        vae = AutoencoderKL.from_config(read_json(CONFIGS / "vae" / "config.json"))
+        unet: Any = UNet2DConditionModel.from_config(read_json(CONFIGS / "unet" / "config.json"))
+        vae: Any = AutoencoderKL.from_config(read_json(CONFIGS / "vae" / "config.json"))
+        for network in (unet, vae):
+            nn.Module.to(network, torch.bfloat16 if network is vae and dtype is torch.float16 else dtype)
         first, second = (
             kind(CLIPTextConfig.from_pretrained(str(CONFIGS / folder), local_files_only=True)).to(dtype)  # type: ignore[arg-type]
             for kind, folder in zip(kinds, ("text_encoder", "text_encoder_2"), strict=True)
         )
         encoder, decoder = LayerDiffuseEncoder().to(dtype), LayerDiffuseDecoder().to(dtype)
         deltas: Deltas = {}
-        for module in attention_modules(cast(UNet2DConditionModel, unet)):
+        for module in attention_modules(unet):
             for projection in ("to_q", "to_k", "to_v", "to_out.0"):
                 outputs, inputs = unet.get_parameter(f"{module}.{projection}.weight").shape
                 down, up = torch.empty((_RANK, inputs), dtype=dtype), torch.empty((outputs, _RANK), dtype=dtype)
                 deltas.setdefault(module, {})[projection] = LowRank(down=down, up=up)
     return assemble(
         spec=spec,
-        unet=cast(UNet2DConditionModel, unet.eval()),
-        vae=cast(AutoencoderKL, vae.to(torch.bfloat16 if dtype is torch.float16 else dtype).eval()),
+        unet=unet.eval(),
+        vae=vae.eval(),
         tokenizers=cast(Any, ()),
         text_encoders=(first.eval(), second.eval()),
         scheduler_config=read_json(CONFIGS / "scheduler" / "scheduler_config.json"),
