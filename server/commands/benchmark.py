@@ -6,7 +6,6 @@ import argparse
 
 from engine.geometry import Size, check_canvas, working_size
 from engine.models.cards import SDXL, spec_from_values
-from engine.models.weights import read_json
 from server.console import say
 from server.libraries import keep_offline
 
@@ -20,6 +19,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_canvas(arguments.size)
     keep_offline()
     from engine.cost import Price
+    from engine.models.weights import read_json
 
     card = {**read_json(SDXL), "few_steps": None, "name": "sdxl", "checkpoint": "counted/without/weights"}
     spec = spec_from_values(card, SDXL.parent)

@@ -6,8 +6,8 @@
 
 On the processor it checks that every stream is drawn, that all 140 attention modules run the method's processor on the
 expected token grids, that foreground rows equal a UNet with the deltas merged in and all other rows the plain UNet. The
-UNet's weights are kept in bfloat16 and computed with in float32, so that it fits into 16 GB. The form for graphics cards
-has been written without one at hand.
+UNet's weights are kept in bfloat16 and computed with in float32, so that it fits into 16 GB. The form for graphics
+cards has been written without one at hand.
 """
 
 from __future__ import annotations
