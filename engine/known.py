@@ -4,14 +4,16 @@
 |---|---|---|
 | kept foreground | held to the end; its mask is its alpha | begins with its solid inside, until `SOLID_UNTIL` |
 | relit foreground | held until its strength, then free | the same, at least as long |
+| foreground with a box | its draft in the box, as a relit one; nothing outside | as for a relit one |
 | kept background | held where it covers the canvas | shows it outside all objects until `BACKDROP_UNTIL` |
 | relit background | held until its strength, then free | the same until its strength |
+| drawn background, every foreground known | free | shows it outside them until `SOLID_UNTIL` |
 | all of them the artist's | as above | begins as their composite, held until its own strength |
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +23,14 @@ from torch import Tensor
 
 from engine.compositing import bleed, composite
 from engine.diffusion.denoise import Anchor, Pin
-from engine.geometry import Framing
+from engine.geometry import Box, Framing
 from engine.layerfusion.attach import attention_modules
 from engine.layerfusion.coupling import KnownShape
 from engine.layerfusion.streams import Streams
-from engine.layers import Layer, Pixels
+from engine.layers import Pixels, covers
 from engine.models.autoencoder import to_latents
 from engine.models.loading import ModelBundle
+from engine.placement import fitted, in_box
 from engine.request import HARMONISE_STRENGTH, GenerationRequest
 from engine.resampling import to_working
 from engine.sources import Generated, Kept, Relit
@@ -36,6 +39,10 @@ from engine.transparency.codec import encode_over_grey, encode_rgba
 SOLID_UNTIL = 0.6
 """The blended stream is held to a known foreground's solid inside while t > 0.6 T (our choice): under zero-terminal-SNR
 the first steps know nothing of it, later ones must be free to light it."""
+
+BOX_STRENGTH = 0.6
+"""How much of a draft is drawn anew once it lies in its box (our choice): enough for its new size and the light of the
+scene, little enough to stay where it is."""
 
 BACKDROP_UNTIL = 0.4
 """And to a kept background outside all objects while t > 0.4 T (our choice): later steps must be free to shade it."""
@@ -55,13 +62,21 @@ class Known:
     shapes: dict[int, KnownShape]
 
 
-def what_is_known(bundle: ModelBundle, request: GenerationRequest, framing: Framing) -> Known:
-    """Read the artist's layers into the model's terms."""
-    return _Reader(bundle, request, framing).read()
+def what_is_known(
+    bundle: ModelBundle, request: GenerationRequest, framing: Framing, drafts: Mapping[int, Pixels]
+) -> Known:
+    """Read the artist's layers into the model's terms.
+
+    Args:
+        drafts: foregrounds with a box, drawn alone: uint8 RGBA (H, W, 4), any size, by foreground.
+    """
+    return _Reader(bundle, request, framing, drafts).read()
 
 
 class _Reader:
-    def __init__(self, bundle: ModelBundle, request: GenerationRequest, framing: Framing) -> None:
+    def __init__(
+        self, bundle: ModelBundle, request: GenerationRequest, framing: Framing, drafts: Mapping[int, Pixels]
+    ) -> None:
         self._bundle, self._request, self._framing = bundle, request, framing
         self._streams = Streams(len(request.foregrounds))
         self._pictures = {
@@ -69,6 +84,10 @@ class _Reader:
             for stream, source in enumerate(request.sources)
             if not isinstance(source, Generated)
         }
+        for index, pixels in drafts.items():
+            placed = fitted(pixels, self._box(index))
+            if placed is not None:
+                self._pictures[index] = to_working(*placed, framing)
 
     def read(self) -> Known:
         pins: list[Pin] = []
@@ -79,10 +98,13 @@ class _Reader:
             flat = self._composite()
             pins.append(Pin(self._streams.blended, *self._opaque(flat), until=strength))
         for index, source in enumerate(self._request.foregrounds):
-            if isinstance(source, Generated):
+            if index not in self._pictures:
                 continue
-            held_until = source.strength if isinstance(source, Relit) else 0.0
-            pins.append(Pin(index, encode_rgba(self._bundle, self._pictures[index])[0], self._everywhere(), held_until))
+            held_until = {Kept: 0.0, Generated: BOX_STRENGTH}.get(type(source), getattr(source, "strength", 0.0))
+            clean = encode_rgba(self._bundle, self._pictures[index])[0]
+            pins.append(Pin(index, clean, torch.ones((1, 1, 1), device=clean.device), held_until))
+            if isinstance(source, Generated):
+                pins.append(Pin(index, clean, 1 - self._touched(self._box(index))))
             solid, inside, shapes[index] = self._solid(index, held_until)
             if strength == 1:
                 anchors.append(self._anchor(solid, inside, self._drawn_above(index), 1.0, max(SOLID_UNTIL, held_until)))
@@ -93,9 +115,14 @@ class _Reader:
             pins.append(Pin(self._streams.background, clean, mask, held_until))
             until = held_until if isinstance(background, Relit) else BACKDROP_UNTIL
             anchors.append(self._anchor(clean, mask, tuple(range(self._streams.foregrounds)), 0.0, until))
+        elif len(shapes) == self._streams.foregrounds:
+            everywhere = torch.ones((1, 1, 1), device=self._bundle.device)
+            anchors.append(self._anchor(None, everywhere, tuple(shapes), 0.0, SOLID_UNTIL))
         return Known(tuple(pins), tuple(anchors), shapes)
 
-    def _anchor(self, clean: Tensor, mask: Tensor, behind: tuple[int, ...], in_doubt: float, until: float) -> Anchor:
+    def _anchor(
+        self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], in_doubt: float, until: float
+    ) -> Anchor:
         """The blended stream shows `clean` where nothing lies before it."""
         block = attention_modules(self._bundle.unet)[-1].rsplit(".", 1)[0]
         return Anchor(self._streams.blended, clean, mask, behind, in_doubt, block, until)
@@ -145,22 +172,22 @@ class _Reader:
         """(1, 1, H, W), 0-1 -> (1, h, w) of 0 and 1: latents all of whose pixels are solid."""
         return (-F.max_pool2d(-alpha.float(), self._bundle.latent_factor) > 0.95).float()[0]
 
-    def _everywhere(self) -> Tensor:
-        return torch.ones((1, 1, 1), device=self._bundle.device)
+    def _box(self, index: int) -> Box:
+        source = self._request.foregrounds[index]
+        assert isinstance(source, Generated) and source.box is not None
+        return source.box
+
+    def _touched(self, box: Box) -> Tensor:
+        """(1, h, w) of 0 and 1: latents any pixel of which lies in a box on the canvas."""
+        sheet = to_working(in_box(box, self._request.size), (0, 0), self._framing)
+        alpha = torch.from_numpy(sheet[..., 3] > 0)[None].float().to(self._bundle.device)
+        return F.max_pool2d(alpha, self._bundle.latent_factor)
 
 
 def needs_filling(request: GenerationRequest) -> bool:
     """Whether a kept background leaves parts of the canvas open."""
     background = request.background
-    return isinstance(background, Kept) and not covers(background.layer, request)
-
-
-def covers(layer: Layer, request: GenerationRequest) -> bool:
-    """Whether a layer hides all of the canvas."""
-    (x, y), size = layer.offset, request.size
-    if x > 0 or y > 0 or x + layer.size.width < size.width or y + layer.size.height < size.height:
-        return False
-    return bool(layer.pixels[-y : size.height - y, -x : size.width - x, 3].min() == 255) and layer.opacity == 1
+    return isinstance(background, Kept) and not covers(background.layer, request.size)
 
 
 def open_streams(request: GenerationRequest) -> Iterator[int]:

@@ -85,6 +85,15 @@ class Layer:
         return replace(self, name=name)
 
 
+def covers(layer: Layer, canvas: Size) -> bool:
+    """Whether a layer hides all of a canvas."""
+    x, y = layer.offset
+    if x > 0 or y > 0 or x + layer.size.width < canvas.width or y + layer.size.height < canvas.height:
+        return False
+    seen = layer.pixels[-y : canvas.height - y, -x : canvas.width - x, 3]
+    return layer.visible and layer.opacity == 1 and bool(seen.min() == 255)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerStack:
     """Layers of one picture, bottom first.

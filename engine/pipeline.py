@@ -39,8 +39,8 @@ from engine.previews import is_due, preview
 from engine.request import GenerationRequest
 from engine.resampling import to_canvas
 from engine.settings import FusionSettings
-from engine.sources import Kept, Relit
-from engine.transparency.codec import decode_foreground, decode_rgb
+from engine.sources import Generated, Kept, Relit
+from engine.transparency.codec import decode_foreground, decode_rgb, decode_rgba
 from engine.upscaling import foreground_to_canvas
 
 
@@ -150,7 +150,8 @@ class _Job:
         yield Progress(stage="reading the prompts", step=0, total=1)
         negative, positive = self._prompts()
         noise = self._noise()
-        known = what_is_known(self._bundle, self._request, self._framing)
+        drafts = yield from self._drafts(noise, negative, positive)
+        known = what_is_known(self._bundle, self._request, self._framing, drafts)
         coupling = self._coupling(positive, known.shapes)
         ids = time_ids(self._bundle, self._framing.working, 1)
 
@@ -179,6 +180,34 @@ class _Job:
                 if is_due(done, total):
                     yield from self._previews(step.estimate)
         yield from self._layers(latents)
+
+    def _drafts(
+        self, noise: Tensor, negative: Conditioning, positive: Conditioning
+    ) -> Generator[Event, None, dict[int, Pixels]]:
+        """Foregrounds that are to stand in a box, drawn alone: at the size the model likes, to be moved there."""
+        placed = [
+            i for i, source in enumerate(self._request.foregrounds) if isinstance(source, Generated) and source.box
+        ]
+        if not placed:
+            return {}
+        streams, total = Streams(len(placed), alone=True), self._choices.steps
+        coupling = Coupling(streams, FusionSettings(blend_start=0.0), self._latent_grid, positive.end_of_text[placed])
+        latents = noise[placed]
+        with attached(self._bundle.unet, coupling, self._bundle.deltas):
+            for step in denoise(
+                self._bundle,
+                Sampler(self._bundle, self._choices.sampler, total),
+                coupling,
+                noise=latents,
+                negative=negative[placed],
+                positive=positive[placed],
+                time_ids=time_ids(self._bundle, self._framing.working, 1),
+                guidance_scale=self._choices.guidance_scale,
+                guidance_rescale=self._choices.guidance_rescale,
+            ):
+                latents = step.latents
+                yield Progress(stage="drafting what has a place", step=step.index + 1, total=total)
+        return {index: decode_rgba(self._bundle, latents[row : row + 1]) for row, index in enumerate(placed)}
 
     def _prompts(self) -> tuple[Conditioning, Conditioning]:
         """What each stream is told to avoid, and to draw."""

@@ -350,14 +350,31 @@ class FusionSettings:
                 )
         return replace(self, **changes)
 
-    def preset(self, name: Preset) -> FusionSettings:
+    def adjusted(self, preset: str | None, switches: Mapping[str, str]) -> FusionSettings:
+        """The same settings with a preset, and then single switches, as people and other programs write them.
+
+        Args:
+            preset: a name of `PRESETS`; None is none.
+            switches: name -> value in words: a number, `true`, `false`, `none`, or one of the names a switch takes.
+
+        Raises:
+            InvalidRequest: a preset or switch there is not, or a value it cannot take.
+        """
+        settings = self if preset is None else self.preset(preset)
+        return settings.changed({name: _read(name, text) for name, text in switches.items()})
+
+    def words(self) -> dict[str, str]:
+        """Every switch and its value in words, as `adjusted` reads them."""
+        return {switch.name: in_words(getattr(self, switch.name)) for switch in fields(self)}
+
+    def preset(self, name: str) -> FusionSettings:
         """The same settings, run in one of four ways; see `PRESETS`.
 
         Raises:
             InvalidRequest: no preset of that name.
         """
         check_choice("preset", name, get_args(Preset))
-        return self.changed(PRESETS[name])
+        return self.changed(next(changes for preset, changes in PRESETS.items() if preset == name))
 
 
 PRESETS: dict[Preset, dict[str, Any]] = {
@@ -390,6 +407,29 @@ class HarmonySettings:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+def in_words(value: object) -> str:
+    """A switch's value as people and other programs write it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None else str(value)
+
+
+def _read(name: str, text: str) -> object:
+    """A switch's value from its words; what cannot be read is left as it is, for the check to name."""
+    limits = next((switch.metadata["limits"] for switch in fields(FusionSettings) if switch.name == name), {})
+    word = text.strip()
+    if word.lower() == "none" and "choices" not in limits:
+        return None
+    if "switch" in limits:
+        return {"true": True, "false": False}.get(word.lower(), text)
+    try:
+        if "whole" in limits:
+            return int(word)
+        return float(word) if "number" in limits else word
+    except ValueError:
+        return text
 
 
 def _check(switch: Field[Any], value: object) -> None:

@@ -13,13 +13,15 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
 from engine.geometry import Size
-from engine.request import MAX_FOREGROUNDS
-from engine.settings import HarmonyMode
+from engine.request import HARMONISE_STRENGTH, MAX_FOREGROUNDS
+from engine.settings import HarmonyMode, Preset
 from server.commands import benchmark, doctor, export, generate, jobs, models, plugin, serve, train
+from server.commands.sources import numbered, read_box, read_place, read_switch
 from server.console import CommandError, UsageError, be_forgiving, say
 
 _WRONG_INPUT = (InvalidRequest, FileError, UnknownModel)
@@ -119,8 +121,71 @@ def _add_generate(commands: Any) -> None:
     add(
         "--keep-foreground",
         metavar="FILE.png",
-        help="keep this cut-out as the first foreground, byte for byte, and draw the rest around it; FG then says what "
-        "it shows; it keeps its size, is centred on the canvas, and may be larger",
+        help="short for --keep 1=FILE.png",
+    )
+    foreground = "N is a foreground's number, 1 the first; may be repeated"
+    add(
+        "--keep",
+        metavar="N=FILE.png",
+        type=numbered(Path),
+        action="append",
+        default=[],
+        help="keep this cut-out as foreground N, or this picture as the background (bg=FILE), byte for byte, and draw "
+        "the rest around it; its prompt then says what it shows; it keeps its size, is centred on the canvas, and may "
+        "be larger; may be repeated",
+    )
+    add(
+        "--relight",
+        metavar="N=X",
+        type=numbered(float),
+        action="append",
+        default=[],
+        help="draw the kept foreground N (or bg) anew over its own pixels, to fit the picture: 0 hardly, 1 wholly",
+    )
+    add(
+        "--at",
+        metavar="N=X,Y",
+        type=numbered(read_place),
+        action="append",
+        default=[],
+        help=f"where the kept picture's top left corner is on the canvas; {foreground}",
+    )
+    add(
+        "--box",
+        metavar="N=X,Y,WxH",
+        type=numbered(read_box),
+        action="append",
+        default=[],
+        help=f"draw the foreground in this box on the canvas, or fit the kept one into it; {foreground}",
+    )
+    add(
+        "--layer-seed",
+        metavar="N=SEED",
+        type=numbered(int),
+        action="append",
+        default=[],
+        help="a seed of its own for foreground N, or for bg",
+    )
+    add(
+        "--harmonise",
+        metavar="X",
+        type=float,
+        help="how much of the blended picture is drawn anew if every layer is kept, 0 to 1 "
+        f"(default: {HARMONISE_STRENGTH})",
+    )
+    add(
+        "--preset",
+        choices=get_args(Preset),
+        help="how close to the paper, how fast (default: the model's own way)",
+    )
+    add(
+        "--set",
+        dest="switches",
+        metavar="NAME=VALUE",
+        type=read_switch,
+        action="append",
+        default=[],
+        help="one switch of the method, as docs/fusion-settings.md lists them, after the preset; may be repeated",
     )
     add(
         "--harmony",

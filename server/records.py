@@ -30,7 +30,7 @@ import msgpack
 from engine.errors import UnwritableFile
 from server.errors import BrokenStore
 from server.protocol.errors import Interrupted, InvalidMessage
-from server.protocol.messages import Cancelled, Done, Event, Failed, Kept, LayerBegin, Started, State, Submit
+from server.protocol.messages import Cancelled, Done, Event, Failed, Kept, LayerBegin, Relit, Started, State, Submit
 from server.protocol.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Records:
                 kept = {
                     (submit.job, source.layer, 4 * source.width * source.height)
                     for source in (submit.background, *submit.foregrounds)
-                    if isinstance(source, Kept)
+                    if isinstance(source, (Kept, Relit))
                 }
                 database.executemany("INSERT OR IGNORE INTO files VALUES (?, ?, ?)", sorted(kept))
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from engine import events
 from engine.errors import EngineError, InvalidLayer, InvalidRequest
-from engine.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Size
+from engine.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Box, Size
 from engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
 from engine.models.registry import available_models, find_model
 from engine.models.spec import ModelSpec
 from engine.request import MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
-from engine.settings import HarmonySettings
-from engine.sources import MAX_PROMPT, Generated, Kept, Source
+from engine.settings import FusionSettings, HarmonySettings
+from engine.sources import MAX_PROMPT, Generated, Kept, Relit, Source
 from server.config import ServerConfig
 from server.protocol import frames, messages
 from server.protocol.errors import ProtocolError, UnknownLayer
@@ -36,14 +37,16 @@ def to_request(submit: messages.Submit, store: Store) -> GenerationRequest:
     """
     return GenerationRequest(
         size=Size(submit.width, submit.height),
-        background=_to_source(submit.background, store),
-        foregrounds=tuple(_to_source(source, store) for source in submit.foregrounds),
+        background=_to_source(submit.background, Role.BACKGROUND, store),
+        foregrounds=tuple(_to_source(source, Role.FOREGROUND, store) for source in submit.foregrounds),
         blended_prompt=submit.blended_prompt,
+        blended_strength=submit.blended_strength,
         seed=submit.seed,
         steps=submit.steps,
         guidance_scale=submit.guidance_scale,
         guidance_rescale=submit.guidance_rescale,
         sampler=submit.sampler,
+        fusion=_to_fusion(submit),
         harmony=HarmonySettings(mode=submit.harmony),
         model=_check_sampler(submit, find_model(submit.model)),
     )
@@ -56,16 +59,31 @@ def _check_sampler(submit: messages.Submit, spec: ModelSpec) -> str:
     return spec.name
 
 
-def _to_source(source: messages.Source, store: Store) -> Source:
+def _to_fusion(submit: messages.Submit) -> FusionSettings | None:
+    """The model's own switches with the job's changes; None if it has none."""
+    if submit.preset is None and not submit.switches:
+        return None
+    own = find_model(submit.model).defaults.fusion
+    return own.adjusted(submit.preset, {switch.name: switch.value for switch in submit.switches})
+
+
+def _to_source(source: messages.Source, role: Role, store: Store) -> Source:
     if isinstance(source, messages.Generated):
-        return Generated(prompt=source.prompt, negative_prompt=source.negative_prompt, seed=source.seed)
-    layer = Layer(
-        name=source.name, role=Role.FOREGROUND, pixels=_read_pixels(source, store), offset=(source.x, source.y)
+        box = source.box and Box(source.box.x, source.box.y, source.box.width, source.box.height)
+        return Generated(prompt=source.prompt, negative_prompt=source.negative_prompt, seed=source.seed, box=box)
+    layer = Layer(name=source.name, role=role, pixels=_read_pixels(source, store), offset=(source.x, source.y))
+    if isinstance(source, messages.Kept):
+        return Kept(layer=layer, prompt=source.prompt)
+    return Relit(
+        layer=layer,
+        prompt=source.prompt,
+        negative_prompt=source.negative_prompt,
+        seed=source.seed,
+        strength=source.strength,
     )
-    return Kept(layer=layer, prompt=source.prompt)
 
 
-def _read_pixels(source: messages.Kept, store: Store) -> Pixels:
+def _read_pixels(source: messages.Kept | messages.Relit, store: Store) -> Pixels:
     try:
         data = store.read(source.layer)
     except FileNotFoundError:
@@ -87,29 +105,44 @@ def to_submit(request: GenerationRequest, job: str) -> messages.Submit:
         background=_from_source(request.background),
         foregrounds=tuple(_from_source(source) for source in request.foregrounds),
         blended_prompt=request.blended_prompt,
+        blended_strength=request.blended_strength,
         seed=request.seed,
         steps=request.steps,
         guidance_scale=request.guidance_scale,
         guidance_rescale=request.guidance_rescale,
         sampler=request.sampler,
+        switches=_from_fusion(request.fusion),
         harmony=request.harmony.mode,
         model=request.model,
     )
 
 
+def _from_fusion(fusion: FusionSettings | None) -> tuple[messages.Switch, ...]:
+    words = {} if fusion is None else fusion.words()
+    return tuple(messages.Switch(name=name, value=value) for name, value in words.items())
+
+
 def _from_source(source: Source) -> messages.Source:
     if isinstance(source, Generated):
-        return messages.Generated(prompt=source.prompt, negative_prompt=source.negative_prompt, seed=source.seed)
+        box = source.box and messages.Box(
+            x=source.box.x, y=source.box.y, width=source.box.width, height=source.box.height
+        )
+        return messages.Generated(
+            prompt=source.prompt, negative_prompt=source.negative_prompt, seed=source.seed, box=box
+        )
     layer = source.layer
-    return messages.Kept(
-        layer=hashlib.sha256(_to_bgra(layer.pixels)).hexdigest(),
-        width=layer.size.width,
-        height=layer.size.height,
-        x=layer.offset[0],
-        y=layer.offset[1],
-        name=layer.name,
-        prompt=source.prompt,
-    )
+    pixels: dict[str, Any] = {
+        "layer": hashlib.sha256(_to_bgra(layer.pixels)).hexdigest(),
+        "width": layer.size.width,
+        "height": layer.size.height,
+        "x": layer.offset[0],
+        "y": layer.offset[1],
+        "name": layer.name,
+        "prompt": source.prompt,
+    }
+    if isinstance(source, Kept):
+        return messages.Kept(**pixels)
+    return messages.Relit(**pixels, negative_prompt=source.negative_prompt, seed=source.seed, strength=source.strength)
 
 
 def uploads(request: GenerationRequest) -> Iterator[bytes]:

@@ -27,7 +27,7 @@ class Conditioning:
     pooled: Tensor
     end_of_text: Tensor
 
-    def __getitem__(self, rows: slice) -> Conditioning:
+    def __getitem__(self, rows: slice | list[int]) -> Conditioning:
         return Conditioning(self.embeddings[rows], self.pooled[rows], self.end_of_text[rows])
 
 

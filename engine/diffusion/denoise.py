@@ -43,7 +43,7 @@ class Anchor:
 
     Attributes:
         stream: which row.
-        clean: z0, (4, h, w).
+        clean: z0, (4, h, w); None is the background's, as it is being drawn.
         mask: (1, h, w) or (1, 1, 1), 0-1, where z0 is known at all.
         behind: the foregrounds that may lie before it.
         in_doubt: how far it is held (0-1) while their masks cannot be trusted.
@@ -52,7 +52,7 @@ class Anchor:
     """
 
     stream: int
-    clean: Tensor
+    clean: Tensor | None
     mask: Tensor
     behind: tuple[int, ...]
     in_doubt: float
@@ -145,7 +145,10 @@ def denoise(
             output[pin.stream] = torch.lerp(output[pin.stream], exact, pin.mask)
         for anchor in anchors:
             if time > anchor.until:
-                implied = sampler.implied_prediction(model_input[anchor.stream], anchor.clean, index)
+                clean = anchor.clean
+                if clean is None:
+                    clean = sampler.clean_estimate(model_input, output, index)[streams.background]
+                implied = sampler.implied_prediction(model_input[anchor.stream], clean, index)
                 where = anchor.mask * coupling.outside(anchor.block, anchor.behind, anchor.in_doubt)
                 output[anchor.stream] = torch.lerp(output[anchor.stream], implied, where)
 
@@ -159,9 +162,16 @@ def denoise(
 
 
 def _window(sampler: Sampler, start: float, end: float) -> tuple[int, int]:
-    """The steps from t <= start · T until t <= end · T, as (first, one past the last); an end of 0 is the end."""
-    first, last = (coupling_step(sampler.timesteps, sampler.train_timesteps, part) for part in (start, end))
-    return first, last if end > 0 else len(sampler.timesteps)
+    """The steps from t <= start · T until t <= end · T, as (first, one past the last).
+
+    A start of 0 is never, an end of 0 is the end, also where the last timestep is 0.
+    """
+
+    def step_at(part: float) -> int:
+        reached = coupling_step(sampler.timesteps, sampler.train_timesteps, part)
+        return reached if part > 0 else len(sampler.timesteps)
+
+    return step_at(start), step_at(end)
 
 
 def _forward(

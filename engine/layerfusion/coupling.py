@@ -205,7 +205,15 @@ class Coupling:
         for index, shape in self.shapes.items():
             if self.time > shape.held_until or shape.held_until == 0:
                 soft[index], hard[index] = shown[index], 0.0
+            soft[index] *= self._uncovered(index, shown, trust, grid)
         return Masks(soft, hard, inner, self._background(block, grid))
+
+    def _uncovered(self, index: int, shown: Tensor, trust: Tensor, grid: Grid) -> Tensor | float:
+        """Where a known foreground is not hidden by drawn ones, whose evidence is hollow: its holes are filled."""
+        above = [i for i in range(index + 1, self.streams.foregrounds) if i not in self.shapes]
+        if not above or bool((trust[above] <= 0.5).any()):
+            return 1.0
+        return background_tokens(shown[above], grid)
 
     def _soft(self, shown: Tensor, trust: Tensor, boundary: float) -> Tensor:
         soft, when = soft_mask(shown, boundary, trust), self.settings.normalise

@@ -18,13 +18,15 @@ class Streams:
 
     Attributes:
         foregrounds: K, at least 1.
+        alone: the foregrounds are all there is; `background` and `blended` do not exist.
     """
 
     foregrounds: int
+    alone: bool = False
 
     @property
     def count(self) -> int:
-        return self.foregrounds + 2
+        return self.foregrounds + (0 if self.alone else 2)
 
     @property
     def background(self) -> int:

@@ -10,15 +10,15 @@ from contextlib import closing
 from pathlib import Path
 
 from engine import formats
-from engine.errors import InvalidLayer
 from engine.events import Event, Finished, Progress
 from engine.formats.files import check_writable, replacing
 from engine.geometry import Size
-from engine.layers import Layer, LayerStack, Role
+from engine.layers import LayerStack
 from engine.models.registry import available_models, find_model
 from engine.request import GenerationRequest
 from engine.settings import HarmonySettings
-from engine.sources import Generated, Kept, Source
+from engine.sources import Kept
+from server.commands.sources import layer_sources
 from server.console import UsageError, list_layers, say
 from server.libraries import keep_offline
 
@@ -73,45 +73,33 @@ def to_request(arguments: argparse.Namespace) -> GenerationRequest:
 
     Raises:
         InvalidRequest: a value outside its range.
-        UnreadableFile: the kept foreground cannot be read.
+        UnreadableFile: a kept picture cannot be read.
+        UsageError: see `layer_sources`.
     """
-    size: Size | None = arguments.size
-    foregrounds: list[Source] = [
-        Generated(prompt=prompt, negative_prompt=arguments.negative) for prompt in arguments.foregrounds
-    ]
-    if arguments.keep_foreground is not None:
-        kept = _keep(Path(arguments.keep_foreground), arguments.foregrounds[0], size)
-        foregrounds[0] = kept
-        size = size or kept.layer.size
+    foregrounds, background, size = layer_sources(arguments)
+    model = arguments.model or _default_model(arguments)
+    switches = dict(arguments.switches)
+    fusion = None
+    if arguments.preset is not None or switches:
+        fusion = find_model(model).defaults.fusion.adjusted(arguments.preset, switches)
     return GenerationRequest(
         size=size or DEFAULT_SIZE,
-        background=Generated(prompt=arguments.background, negative_prompt=arguments.negative),
-        foregrounds=tuple(foregrounds),
+        background=background,
+        foregrounds=foregrounds,
         blended_prompt=arguments.blended,
+        blended_strength=arguments.harmonise,
         seed=arguments.seed,
         steps=arguments.steps,
         guidance_scale=arguments.guidance,
+        fusion=fusion,
         harmony=HarmonySettings(mode=arguments.harmony),
-        model=arguments.model or _default_model(arguments),
+        model=model,
     )
 
 
 def _default_model(arguments: argparse.Namespace) -> str:
     """The first of this machine's; of a server elsewhere only the embedded one is certain."""
     return "tiny" if arguments.server is not None else available_models()[0].name
-
-
-def _keep(path: Path, prompt: str, size: Size | None) -> Kept:
-    """The picture as a foreground at its own size, in the middle of the canvas."""
-    pixels = formats.load_image(path)
-    height, width = pixels.shape[:2]
-    if not pixels[..., 3].any():
-        raise InvalidLayer(f"“{path}” is transparent all over.", "Keep a picture that shows something.")
-    if pixels[..., 3].min() == 255 and (size is None or (width >= size.width and height >= size.height)):
-        raise InvalidLayer(f"“{path}” hides the whole background.", "Keep a cut-out: the rest is drawn around it.")
-    offset = (0, 0) if size is None else ((size.width - width) // 2, (size.height - height) // 2)
-    name = path.stem[:255]
-    return Kept(layer=Layer(name=name, role=Role.FOREGROUND, pixels=pixels, offset=offset), prompt=prompt)
 
 
 def _sheet_path(out: str) -> Path:

@@ -14,7 +14,7 @@ from server.console import CommandError, UsageError, list_layers, say
 from server.exporting import load_stack
 from server.lock import FolderLock
 from server.protocol.errors import ProtocolError
-from server.protocol.messages import Cancelled, Event, Failed, Kept, LayerBegin
+from server.protocol.messages import Cancelled, Event, Failed, Generated, LayerBegin
 from server.records import JobRecord, Records
 from server.retention import prune
 from server.store import Store
@@ -55,7 +55,8 @@ def run_show(arguments: argparse.Namespace) -> None:
             say(f"{name:<10} {_when(moment)}")
     say(f"canvas     {submit.width}x{submit.height} px, model {submit.model}, seed {submit.seed}")
     for name, source in (("background", submit.background), *(("foreground", each) for each in submit.foregrounds)):
-        say(f"{name:<10} {source.prompt}{' (kept)' if isinstance(source, Kept) else ''}")
+        how = "" if isinstance(source, Generated) else f" ({source.kind})"
+        say(f"{name:<10} {source.prompt}{how}")
     for event in records.events(job.id):
         say(f"{event.seq:>3}  {_in_words(event)}")
 

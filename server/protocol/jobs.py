@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from .errors import InvalidMessage
 from .fields import (
     Count,
+    Fraction,
     Harmony,
     JobId,
     LayerId,
@@ -31,6 +32,16 @@ MAX_VARIANTS = 15
 
 
 @dataclass(frozen=True, kw_only=True)
+class Box(Record):
+    """A rectangle on the canvas: the place of its top left pixel, and its size."""
+
+    x: Offset
+    y: Offset
+    width: Side
+    height: Side
+
+
+@dataclass(frozen=True, kw_only=True)
 class Generated(Record):
     """A layer to be drawn.
 
@@ -38,11 +49,13 @@ class Generated(Record):
         prompt: what it shows.
         negative_prompt: what it does not.
         seed: of its noise; None derives it from the job's.
+        box: where on the canvas a foreground is drawn; None leaves it to the model.
     """
 
     prompt: Prompt
     negative_prompt: Prompt = ""
     seed: Seed | None = None
+    box: Box | None = None
     kind: Literal["generated"] = "generated"
 
 
@@ -69,7 +82,46 @@ class Kept(Record):
     kind: Literal["kept"] = "kept"
 
 
-Source = Generated | Kept
+@dataclass(frozen=True, kw_only=True)
+class Relit(Record):
+    """A layer the artist has, drawn anew over her own pixels so that it fits the picture.
+
+    Attributes:
+        layer, width, height, x, y, name: as of a kept layer.
+        prompt: what it shows.
+        negative_prompt: what it does not.
+        seed: of the noise put on it; None derives it from the job's.
+        strength: how much is drawn anew.
+    """
+
+    layer: LayerId
+    width: Side
+    height: Side
+    x: Offset = 0
+    y: Offset = 0
+    name: Name
+    prompt: Prompt
+    negative_prompt: Prompt = ""
+    seed: Seed | None = None
+    strength: Fraction = 0.5
+    format: PixelFormat = "bgra8"
+    kind: Literal["relit"] = "relit"
+
+
+Source = Generated | Kept | Relit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch(Record):
+    """One switch of the method in another position.
+
+    Attributes:
+        name: as the server's documentation lists them.
+        value: in words: a number, `true`, `false`, `none`, or one of the names the switch takes.
+    """
+
+    name: Name
+    value: Annotated[str, Length(0, 255)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +147,11 @@ class Submit(Message):
         background: what lies behind.
         foregrounds: what lies before it, bottom first.
         blended_prompt: what the whole shows; None makes it from the other prompts.
+        blended_strength: how much of the blended picture is drawn anew over the artist's layers, if she has them all.
         seed: of the job.
         steps, guidance_scale, guidance_rescale, sampler: None takes the model's own.
+        preset: how fast or how close to the paper, by name; None is the model's own way.
+        switches: single switches of the method, after the preset.
         harmony: "clean" shadow and light, which go with the picture when it is moved, or "exact" ones, with which the
             layers give the blended picture.
         model: a name from `Welcome.models`.
@@ -113,11 +168,14 @@ class Submit(Message):
     background: Source
     foregrounds: Annotated[tuple[Source, ...], Length(1, 64)]
     blended_prompt: Prompt | None = None
+    blended_strength: Fraction | None = None
     seed: Seed = 0
     steps: Count | None = None
     guidance_scale: Real | None = None
     guidance_rescale: Real | None = None
     sampler: Name | None = None
+    preset: Name | None = None
+    switches: Annotated[tuple[Switch, ...], Length(0, 64)] = ()
     harmony: Harmony = "clean"
     model: Name
     priority: Priority = "interactive"

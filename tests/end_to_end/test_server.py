@@ -18,9 +18,9 @@ from engine.geometry import Size
 from engine.layers import Layer as EngineLayer
 from engine.layers import Role
 from engine.models.registry import find_model
-from engine.request import Generated as EngineGenerated
 from engine.request import GenerationRequest
-from engine.request import Kept as EngineKept
+from engine.sources import Generated as EngineGenerated
+from engine.sources import Kept as EngineKept
 from server.client import Layer, Refusal, new_job
 from server.protocol.messages import Cancelled, Done, Failed, Generated, Kept, Progress, Started, Submit
 from serving import GUARD, SECONDS, Server, cmdline

@@ -7,7 +7,8 @@ from engine.events import Finished, LayerReady, Preview, Progress
 from engine.geometry import Size
 from engine.inspection import MaskRecord
 from engine.layers import BlendMode, Layer, LayerStack, Role
-from engine.request import FusionSettings, Generated, HarmonySettings, Kept
+from engine.settings import FusionSettings, HarmonySettings
+from engine.sources import Generated, Kept
 
 
 def finished(events) -> LayerStack:

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from engine.errors import InvalidRequest
 from engine.settings import PRESETS, FusionSettings, HarmonySettings
+from engine.settings_page import page
 
 
 @pytest.mark.parametrize(
@@ -69,3 +72,41 @@ def test_every_switch_says_what_it_does():
 def test_harmony_modes_are_listed_in_the_error():
     with pytest.raises(InvalidRequest, match="clean, exact"):
         HarmonySettings(mode="vivid")
+
+
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        ({"decision_boundary": "3"}, FusionSettings(decision_boundary=3)),
+        ({"foreground_boundary": " 2.5 "}, FusionSettings(foreground_boundary=2.5)),
+        ({"foreground_boundary": "none"}, FusionSettings()),
+        ({"amodal": "False", "structure_layers": "2"}, FusionSettings(amodal=False, structure_layers=2)),
+        ({"content_norm": "none"}, FusionSettings(content_norm="none")),
+        ({"blend_blocks": "up_blocks"}, FusionSettings(blend_blocks="up_blocks")),
+    ],
+)
+def test_switches_are_read_from_words(words, settings):
+    assert FusionSettings().adjusted(None, words) == settings
+
+
+def test_single_switches_come_after_the_preset():
+    assert FusionSettings().adjusted("exact", {}).prior == "lagged"
+    assert FusionSettings().adjusted("exact", {"prior": "once"}).prior == "once"
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("decision_boundary", "much"), ("amodal", "1"), ("structure_layers", "1.5"), ("prior", "none"), ("d", "5")],
+)
+def test_words_no_switch_takes_are_named(name, word):
+    with pytest.raises(InvalidRequest, match="|".join((name.replace("_", " "), name))) as refused:
+        FusionSettings().adjusted(None, {name: word})
+    assert name == "d" or word in refused.value.message
+
+
+def test_the_page_is_made_of_the_switches_as_they_are():
+    """If it fails: python -m engine.settings_page > docs/fusion-settings.md"""
+    shipped = Path(__file__).parents[2] / "docs" / "fusion-settings.md"
+    assert shipped.read_text(encoding="utf-8") == page()
+    for switch in FusionSettings.switches():
+        assert f"### `{switch.name}`" in page()

@@ -7,7 +7,7 @@ import pytest
 
 from engine.compositing import flatten
 from engine.events import Finished
-from engine.geometry import Size
+from engine.geometry import Box, Size
 from engine.layers import Layer, LayerStack, Role
 from engine.settings import FusionSettings, HarmonySettings
 from engine.sources import Generated, Kept, Relit
@@ -151,6 +151,33 @@ def test_a_relit_layer_keeps_its_place_and_changes_with_its_strength(pipeline, r
     assert likeness[0] > likeness[1] > likeness[2]
 
 
+@pytest.mark.parametrize("box", [Box(8, 60, 56, 60), Box(60, 20, 64, 40)])
+def test_a_foreground_is_drawn_in_its_box_and_seen_there(pipeline, request_for, box):
+    placed = Generated(prompt=APPLE, box=box)
+    stack = finished(pipeline.generate(request_for(foregrounds=(placed,), steps=10)))
+    alpha = stack.layers[1].pixels[..., 3] * (stack.layers[1].pixels[..., 3] > 24.0)
+    inside = (slice(box.y, box.y + box.height), slice(box.x, box.x + box.width))
+    assert alpha[inside].sum() > 0.97 * alpha.sum()
+    assert alpha[inside].mean() > 80
+    seen = alpha > 200
+    assert psnr(blended(stack), stack.layers[1].pixels, seen) > psnr(blended(stack), stack.layers[0].pixels, seen)
+    far = np.ones((128, 128), bool)
+    far[max(box.y - 12, 0) : box.y + box.height + 12, max(box.x - 12, 0) : box.x + box.width + 12] = False
+    assert psnr(blended(stack), stack.layers[0].pixels, far) > 18
+
+
+def test_only_what_has_a_place_is_drafted(pipeline, request_for):
+    events = list(
+        pipeline.generate(
+            request_for(
+                foregrounds=(Generated(prompt=APPLE), Generated(prompt="a car", box=Box(64, 64, 48, 48))), steps=2
+            )
+        )
+    )
+    drafts = [event for event in events if getattr(event, "stage", "").startswith("drafting")]
+    assert [(event.step, event.total) for event in drafts] == [(1, 2), (2, 2)]
+
+
 def test_six_foregrounds_are_six_layers(pipeline, request_for):
     six = tuple(Generated(prompt="a red apple", seed=seed) for seed in range(6))
     stack = finished(pipeline.generate(request_for(foregrounds=six, steps=2)))
@@ -177,3 +204,18 @@ def test_one_layers_seed_leaves_the_noise_of_the_others(pipeline, request_for):
     for place in (0, 1, 5):
         assert np.abs(stacks[0].layers[place].pixels.astype(int) - stacks[1].layers[place].pixels).max() <= 1
     assert not np.array_equal(stacks[0].layers[2].pixels, stacks[1].layers[2].pixels)
+
+
+def test_a_drawn_foreground_above_a_kept_one_hides_it_in_the_picture(pipeline, request_for, beach, apple):
+    below = Layer(name="apple", role=Role.FOREGROUND, pixels=apple.pixels, offset=(-20, 15))
+    request = request_for(
+        background=Kept(layer=beach, prompt=BEACH),
+        foregrounds=(Kept(layer=below, prompt=APPLE), Generated(prompt="a blue car")),
+        steps=16,
+    )
+    stack = finished(pipeline.generate(request))
+    car = stack.layers[2].pixels
+    shifted = flatten(LayerStack(name="", size=CANVAS, layers=(below,)))
+    both = (car[..., 3] > 200) & (shifted[..., 3] > 200)
+    assert both.sum() > 150
+    assert psnr(blended(stack), car, both) > psnr(blended(stack), shifted, both)

@@ -11,10 +11,12 @@ import pytest
 from engine import formats
 from engine.events import Finished, Progress
 from engine.formats.images import encode
-from engine.geometry import Size
+from engine.geometry import Box, Size
 from engine.layers import BlendMode, Layer, LayerStack, Role
 from engine.models import registry
+from engine.models.registry import find_model
 from engine.models.vocabulary import unknown_words
+from engine.sources import Generated, Kept, Relit
 from server import libraries
 from server.cli import main
 from server.commands import generate
@@ -76,6 +78,19 @@ BAD = {
     "unknown suffix": (drawing(**{"--out": "a.jpg"}), ".jpg"),
     "missing folder": (drawing(**{"--out": "nowhere/a.psd"}), "nowhere"),
     "missing picture": (drawing(**{"--keep-foreground": "none.png"}), "none.png"),
+    "a foreground that is not there": ([*drawing(), "--keep", "3=none.png"], "3"),
+    "a file for no foreground": ([*drawing(), "--keep", "none.png"], "none.png"),
+    "a place for nothing kept": ([*drawing(), "--at", "1=5,5"], "--keep 1=FILE.png"),
+    "a strength for nothing kept": ([*drawing(), "--relight", "bg=0.5"], "--keep bg=FILE.png"),
+    "a box in words": ([*drawing(), "--box", "1=left"], "left"),
+    "a box outside": ([*drawing(), "--box", "1=500,0,64x64"], "500,0,64x64"),
+    "a box for the background": ([*drawing(), "--box", "bg=0,0,64x64"], "background"),
+    "two boxes for one": ([*drawing(), "--box", "1=0,0,64x64", "--box", "1=9,9,64x64"], "twice"),
+    "harmonise what is drawn": ([*drawing(), "--harmonise", "0.5"], "0.5"),
+    "unknown preset": ([*drawing(), "--preset", "quick"], "quick"),
+    "unknown switch": ([*drawing(), "--set", "d=5"], "'d'"),
+    "a switch without a value": ([*drawing(), "--set", "prior"], "prior"),
+    "a switch in a position it has not": ([*drawing(), "--set", "prior=never"], "never"),
     "missing source": (["export", "none.psd", "b.ora"], "none.psd"),
     "unknown source": (["export", "a.xcf", "b.ora"], "a.xcf"),
     "unknown target": (["export", "a.psd", "b.gif"], "b.gif"),
@@ -128,6 +143,36 @@ def request_of(monkeypatch, *arguments):
         main(arguments)
     assert asked == [made[0].model]
     return made[0]
+
+
+def asked_for(monkeypatch, *arguments):
+    """The request a command line makes, its presets and switches read."""
+    made = []
+    monkeypatch.setattr(generate, "run", lambda values: made.append(generate.to_request(values)))
+    assert main(arguments) == 0
+    return made[0]
+
+
+def test_layers_are_kept_relit_placed_and_seeded_by_their_numbers(monkeypatch, folder):
+    for name in ("dog.png", "beach.png", "car.png"):
+        (folder / name).write_bytes(encode(CUT_OUT))
+    request = asked_for(
+        monkeypatch,
+        *("generate", "a dog", "an apple", "a car", "--background", "a beach", "--size", "200x160", "--out", "a.ora"),
+        *("--keep", "1=dog.png", "--at", "1=-5,7", "--keep", "bg=beach.png", "--relight", "bg=0.25"),
+        *("--box", "2=10,20,64x32", "--layer-seed", "2=9", "--keep", "3=car.png", "--box", "3=100,40,64x64"),
+        *("--preset", "exact", "--set", "decision_boundary=3"),
+    )
+    dog, apple, car = request.foregrounds
+    assert isinstance(dog, Kept) and isinstance(car, Kept)
+    assert (dog.layer.name, dog.layer.offset) == ("dog", (-5, 7))
+    np.testing.assert_array_equal(dog.layer.pixels, CUT_OUT)
+    assert apple == Generated(prompt="an apple", seed=9, box=Box(10, 20, 64, 32))
+    assert car.layer.offset[1] + car.layer.size.height == 104
+    assert max(car.layer.size.width, car.layer.size.height) == 64
+    assert isinstance(request.background, Relit)
+    assert (request.background.strength, request.background.layer.role) == (0.25, Role.BACKGROUND)
+    assert request.fusion == find_model("tiny").defaults.fusion.preset("exact").changed({"decision_boundary": 3})
 
 
 def test_every_option_reaches_the_request(monkeypatch):

@@ -5,15 +5,26 @@ import hashlib
 import numpy as np
 import pytest
 
-from engine import events, request
+from engine import events, geometry, request, sources
 from engine.errors import InvalidLayer, InvalidRequest, UnknownModel
 from engine.geometry import Size
 from engine.layers import BlendMode, Layer, LayerStack, Role
-from engine.models.registry import available_models
+from engine.models.registry import available_models, find_model
 from server import translate
 from server.config import ServerConfig
 from server.protocol.errors import UnknownLayer
-from server.protocol.messages import Done, Generated, Kept, LayerBegin, Preview, Progress, Submit
+from server.protocol.messages import (
+    Box,
+    Done,
+    Generated,
+    Kept,
+    LayerBegin,
+    Preview,
+    Progress,
+    Relit,
+    Submit,
+    Switch,
+)
 from server.store import Store
 
 JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
@@ -162,3 +173,75 @@ def test_limits_are_the_engines():
     assert (limits.waiting_jobs, limits.layer_bytes) == (3, 77)
     with pytest.raises(InvalidRequest):
         request.Generated(prompt="x" * (limits.prompt_characters + 1))
+
+
+RELIT = {"width": 3, "height": 2, "x": 4, "y": -1, "name": "Apple", "prompt": "an apple"}
+
+
+def test_relit_layers_boxes_and_kept_backgrounds_reach_the_engine(store):
+    digest = store.put(RED_BGRA)
+    made = translate.to_request(
+        submit(
+            background=Kept(layer=digest, width=3, height=2, name="Sky", prompt="a sky"),
+            foregrounds=(
+                Relit(layer=digest, negative_prompt="pears", seed=9, strength=0.25, **RELIT),
+                Generated(prompt="a car", box=Box(x=10, y=20, width=32, height=16)),
+            ),
+        ),
+        store,
+    )
+    assert made.background.layer.role is Role.BACKGROUND
+    relit, drawn = made.foregrounds
+    assert isinstance(relit, sources.Relit)
+    assert (relit.strength, relit.seed, relit.negative_prompt, relit.layer.offset) == (0.25, 9, "pears", (4, -1))
+    assert relit.layer.role is Role.FOREGROUND
+    np.testing.assert_array_equal(relit.layer.pixels, RED_RGBA)
+    assert drawn.box == geometry.Box(10, 20, 32, 16)
+
+
+def test_the_strength_of_the_blended_picture_is_handed_on(store):
+    kept = Kept(layer=store.put(RED_BGRA), width=3, height=2, name="Sky", prompt="a sky")
+    made = translate.to_request(submit(background=kept, foregrounds=(kept,), blended_strength=0.3), store)
+    assert made.blended_strength == 0.3
+
+
+def test_presets_and_switches_change_the_models_own_settings(store):
+    own = find_model("tiny").defaults.fusion
+    assert translate.to_request(submit(), store).fusion is None
+    made = translate.to_request(submit(preset="fast", switches=(Switch(name="decision_boundary", value="3"),)), store)
+    assert made.fusion == own.preset("fast").changed({"decision_boundary": 3})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"preset": "quick"},
+        {"switches": (Switch(name="d", value="5"),)},
+        {"switches": (Switch(name="prior", value="never"),)},
+        {"blended_strength": 0.5},
+        {"foregrounds": (Generated(prompt="a car", box=Box(x=90, y=0, width=32, height=16)),)},
+        {"foregrounds": (Generated(prompt="a car", box=Box(x=-1, y=0, width=32, height=16)),)},
+    ],
+)
+def test_what_contradicts_the_canvas_or_the_method_is_refused_before_the_queue(store, values):
+    with pytest.raises(InvalidRequest):
+        translate.to_request(submit(**values), store)
+
+
+def test_what_a_client_asks_for_is_what_the_engine_is_told(store):
+    """The way there and back, with everything a request can say."""
+    layer = Layer(name="sky", role=Role.BACKGROUND, pixels=RED_RGBA, offset=(-1, 2))
+    asked = request.GenerationRequest(
+        size=Size(96, 64),
+        background=sources.Relit(layer=layer, prompt="a sky", seed=4, strength=0.75),
+        foregrounds=(sources.Generated(prompt="a car", box=geometry.Box(1, 2, 30, 20)),),
+        fusion=find_model("tiny").defaults.fusion.changed({"amodal": False, "foreground_boundary": 2.0}),
+    )
+    for pixels in translate.uploads(asked):
+        store.put(pixels)
+    back = translate.to_request(translate.to_submit(asked, JOB), store)
+    assert back.fusion == asked.fusion
+    assert back.foregrounds == asked.foregrounds
+    assert (back.background.strength, back.background.seed) == (0.75, 4)
+    assert back.background.layer.offset == (-1, 2)
+    np.testing.assert_array_equal(back.background.layer.pixels, RED_RGBA)

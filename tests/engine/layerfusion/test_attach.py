@@ -10,7 +10,7 @@ from engine.geometry import Size
 from engine.layerfusion.attach import attached, attention_modules, structure_layers
 from engine.layerfusion.coupling import Coupling, Pass
 from engine.layerfusion.streams import Streams
-from engine.request import FusionSettings
+from engine.settings import FusionSettings
 
 LATENTS = torch.randn((3, 4, 16, 16), generator=torch.Generator().manual_seed(0))
 TIMESTEP = torch.tensor(400)

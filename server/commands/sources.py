@@ -1,0 +1,141 @@
+"""Where the layers of `layerfusion generate` come from: prompts, files to keep or relight, boxes and places."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from engine import formats
+from engine.errors import InvalidLayer
+from engine.geometry import Box, Size
+from engine.layers import Layer, Pixels, Role, covers
+from engine.placement import fitted
+from engine.sources import Generated, Kept, Relit, Source
+from server.console import UsageError
+
+T = TypeVar("T")
+
+BACKGROUND = 0
+"""The background's number among the layers; foregrounds count from 1, bottom first."""
+
+
+def numbered(read: Callable[[str], T]) -> Callable[[str], tuple[int, T]]:
+    """An argparse type for `N=VALUE`: a foreground's number, or `bg`, and something about it."""
+
+    def parse(text: str) -> tuple[int, T]:
+        number, equals, value = text.partition("=")
+        if not equals or not re.fullmatch(r"bg|[1-9]\d?", number.strip()):
+            raise argparse.ArgumentTypeError(f"“{text}” does not begin with a foreground's number or bg, and =")
+        return BACKGROUND if number.strip() == "bg" else int(number), read(value)
+
+    return parse
+
+
+def read_box(text: str) -> Box:
+    """`X,Y,WxH` in pixels."""
+    match = re.fullmatch(r"(\d{1,6}),(\d{1,6}),(\d{1,6})x(\d{1,6})", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"“{text}” is no box; write x,y,WxH, for example 40,200,256x256")
+    return Box(*(int(part) for part in match.groups()))
+
+
+def read_place(text: str) -> tuple[int, int]:
+    """`X,Y` in pixels; may be negative."""
+    match = re.fullmatch(r"(-?\d{1,6}),(-?\d{1,6})", text.strip())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"“{text}” is no place; write x,y, for example 40,-20")
+    return int(match[1]), int(match[2])
+
+
+def read_switch(text: str) -> tuple[str, str]:
+    """`NAME=VALUE`."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"“{text}” is no switch; write name=value, for example prior=lagged")
+    return name.strip(), value.strip()
+
+
+def layer_sources(arguments: argparse.Namespace) -> tuple[tuple[Source, ...], Source, Size | None]:
+    """Foregrounds, background, and the canvas's size as far as the command line or the kept pictures say it.
+
+    Raises:
+        UsageError: something is said of a foreground there is not, or twice, or of a layer it does not fit.
+        InvalidRequest: a value outside its range, or a picture nothing can be made of.
+        UnreadableFile: a file to keep cannot be read.
+    """
+    prompts = {BACKGROUND: arguments.background, **dict(enumerate(arguments.foregrounds, start=1))}
+    keep = _table("--keep", [*_first(arguments.keep_foreground), *arguments.keep], prompts)
+    about = {
+        name: _table(f"--{name}", getattr(arguments, name), prompts) for name in ("at", "box", "relight", "layer_seed")
+    }
+    for name in ("at", "relight"):
+        for number in about[name].keys() - keep.keys():
+            raise UsageError(f"--{name} {_name(number)}=… is for a kept picture; add --keep {_name(number)}=FILE.png.")
+    pictures = {number: (path, formats.load_image(path)) for number, path in keep.items()}
+    size: Size | None = arguments.size
+    if size is None and pictures:
+        first = min(pictures, key=lambda number: (number != BACKGROUND, number))
+        height, width = pictures[first][1].shape[:2]
+        size = Size(width, height) if first not in about["box"] else None
+
+    def source(number: int) -> Source:
+        box, seed, strength = (about[name].get(number) for name in ("box", "layer_seed", "relight"))
+        if number not in pictures:
+            return Generated(prompt=prompts[number], negative_prompt=arguments.negative, seed=seed, box=box)
+        layer = _placed(number, *pictures[number], size, about["at"].get(number), box)
+        if strength is not None:
+            return Relit(
+                layer=layer, prompt=prompts[number], negative_prompt=arguments.negative, seed=seed, strength=strength
+            )
+        if seed is not None:
+            raise UsageError(f"--layer-seed {_name(number)}=… is for a drawn layer; this one is kept as it is.")
+        return Kept(layer=layer, prompt=prompts[number])
+
+    return tuple(source(number) for number in range(1, len(prompts))), source(BACKGROUND), size
+
+
+def _first(path: str | None) -> list[tuple[int, Path]]:
+    return [] if path is None else [(1, Path(path))]
+
+
+def _table(option: str, pairs: list[tuple[int, T]], prompts: dict[int, str]) -> dict[int, T]:
+    table: dict[int, T] = {}
+    for number, value in pairs:
+        if number not in prompts:
+            raise UsageError(f"{option} names foreground {number}; there are {len(prompts) - 1}.")
+        if number in table:
+            raise UsageError(f"{option} is given twice for {_name(number)}.")
+        table[number] = value
+    return table
+
+
+def _name(number: int) -> str:
+    return "bg" if number == BACKGROUND else str(number)
+
+
+def _placed(
+    number: int, path: Path, pixels: Pixels, size: Size | None, at: tuple[int, int] | None, box: Box | None
+) -> Layer:
+    """A picture as a layer: in its box, at its place, or in the middle of the canvas at its own size."""
+    height, width = pixels.shape[:2]
+    offset = at or ((0, 0) if size is None else ((size.width - width) // 2, (size.height - height) // 2))
+    if box is not None:
+        if at is not None:
+            raise UsageError(f"--at and --box both say where {_name(number)} is; give one.")
+        if number == BACKGROUND:
+            raise UsageError("--box is for foregrounds; a background fills the canvas.")
+        placed = fitted(pixels, box)
+        pixels, offset = placed if placed is not None else (pixels, offset)
+    if not pixels[..., 3].any():
+        raise InvalidLayer(f"“{path}” is transparent all over.", "Keep a picture that shows something.")
+    role = Role.BACKGROUND if number == BACKGROUND else Role.FOREGROUND
+    layer = Layer(name=path.stem[:255] or "layer", role=role, pixels=pixels, offset=offset)
+    if number != BACKGROUND and covers(layer, size or layer.size):
+        raise InvalidLayer(
+            f"“{path}” hides the whole background.",
+            f"Keep a cut-out: the rest is drawn around it. For a background, write --keep bg={path.name}.",
+        )
+    return layer

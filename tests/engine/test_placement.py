@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from engine.geometry import Box, Size
+from engine.placement import fitted, in_box, visible_box
+
+
+@pytest.fixture
+def picture():
+    """A red bar of 40x20 px, with a haze far from it that no eye sees."""
+    pixels = np.zeros((100, 100, 4), np.uint8)
+    pixels[30:50, 10:50] = (200, 0, 0, 255)
+    pixels[90, 90] = (0, 0, 255, 5)
+    return pixels
+
+
+def test_only_what_can_be_seen_counts(picture):
+    assert visible_box(picture) == (10, 30, 50, 50)
+    assert visible_box(np.zeros((5, 5, 4), np.uint8)) is None
+    assert fitted(np.zeros((5, 5, 4), np.uint8), Box(0, 0, 16, 16)) is None
+
+
+@pytest.mark.parametrize(
+    ("box", "size", "place"),
+    [
+        (Box(100, 200, 40, 20), (40, 20), (100, 200)),
+        (Box(100, 200, 80, 200), (80, 40), (100, 360)),
+        (Box(100, 200, 80, 20), (40, 20), (120, 200)),
+    ],
+)
+def test_it_touches_the_box_from_within_standing_in_the_middle(picture, box, size, place):
+    pixels, offset = fitted(picture, box)
+    assert (pixels.shape[1], pixels.shape[0]) == size
+    assert offset == place
+    assert (pixels[2:-2, 2:-2] == (200, 0, 0, 255)).all()
+
+
+def test_a_box_as_a_sheet():
+    sheet = in_box(Box(3, 4, 20, 16), Size(64, 70))
+    assert sheet.shape == (70, 64, 4)
+    assert sheet[..., 3].sum() == 255 * 20 * 16
+    assert sheet[4, 3, 3] == sheet[19, 22, 3] == 255
