@@ -55,6 +55,12 @@ class Box:
     def lies_in(self, canvas: Size) -> bool:
         return self.x + self.width <= canvas.width and self.y + self.height <= canvas.height
 
+    def inset(self, part: float) -> Box:
+        """The box without a margin that is `part` (0-0.1) of its sides, on each side."""
+        across, down = round(part * self.width), round(part * self.height)
+        width, height = max(MIN_BOX_SIDE, self.width - 2 * across), max(MIN_BOX_SIDE, self.height - 2 * down)
+        return Box(self.x + (self.width - width) // 2, self.y + (self.height - height) // 2, width, height)
+
     def __str__(self) -> str:
         return f"{self.x},{self.y},{self.width}x{self.height}"
 

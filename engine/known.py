@@ -7,14 +7,14 @@
 | foreground with a box | its draft in the box, as a relit one; nothing outside | as for a relit one |
 | kept background | held where it covers the canvas | shows it outside all objects until `BACKDROP_UNTIL` |
 | relit background | held until its strength, then free | the same until its strength |
-| drawn background, every foreground known | free | shows it outside them until `SOLID_UNTIL` |
+| drawn background, every foreground known | free | shows it outside them until `BACKDROP_UNTIL` |
 | all of them the artist's | as above | begins as their composite, held until its own strength |
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from engine.diffusion.denoise import Anchor, Pin
 from engine.geometry import Box, Framing
 from engine.layerfusion.attach import attention_modules
 from engine.layerfusion.coupling import KnownShape
+from engine.layerfusion.masks import SHARING_MARGIN
 from engine.layerfusion.streams import Streams
 from engine.layers import Pixels, covers
 from engine.models.autoencoder import to_latents
@@ -40,12 +41,19 @@ SOLID_UNTIL = 0.6
 """The blended stream is held to a known foreground's solid inside while t > 0.6 T (our choice): under zero-terminal-SNR
 the first steps know nothing of it, later ones must be free to light it."""
 
-BOX_STRENGTH = 0.6
+BOX_STRENGTH = 0.4
 """How much of a draft is drawn anew once it lies in its box (our choice): enough for its new size and the light of the
 scene, little enough to stay where it is."""
 
+BOX_MARGIN = 0.08
+"""Of the box's sides, left free around the draft: what is drawn anew grows a little (our choice)."""
+
 BACKDROP_UNTIL = 0.4
-"""And to a kept background outside all objects while t > 0.4 T (our choice): later steps must be free to shade it."""
+"""And to a known background outside all objects while t > 0.4 T (our choice): later steps must be free to shade it."""
+
+FAR, FAR_UNTIL = 0.2, 0.1
+"""Farther from every object than 20 % of the frame it is held longer, while t > 0.1 T (our choice): no shadow reaches
+there, but a second object might be drawn."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ class _Reader:
             if not isinstance(source, Generated)
         }
         for index, pixels in drafts.items():
-            placed = fitted(pixels, self._box(index))
+            placed = fitted(pixels, self._box(index).inset(BOX_MARGIN))
             if placed is not None:
                 self._pictures[index] = to_working(*placed, framing)
 
@@ -104,7 +112,7 @@ class _Reader:
             clean = encode_rgba(self._bundle, self._pictures[index])[0]
             pins.append(Pin(index, clean, torch.ones((1, 1, 1), device=clean.device), held_until))
             if isinstance(source, Generated):
-                pins.append(Pin(index, clean, 1 - self._touched(self._box(index))))
+                pins.append(Pin(index, clean, 1 - self._within(self._box(index))))
             solid, inside, shapes[index] = self._solid(index, held_until)
             if strength == 1:
                 anchors.append(self._anchor(solid, inside, self._drawn_above(index), 1.0, max(SOLID_UNTIL, held_until)))
@@ -113,19 +121,27 @@ class _Reader:
             clean, mask = self._opaque(self._pictures[self._streams.background])
             held_until = background.strength if isinstance(background, Relit) else 0.0
             pins.append(Pin(self._streams.background, clean, mask, held_until))
-            until = held_until if isinstance(background, Relit) else BACKDROP_UNTIL
-            anchors.append(self._anchor(clean, mask, tuple(range(self._streams.foregrounds)), 0.0, until))
+            everyone = tuple(range(self._streams.foregrounds))
+            anchors += self._backdrop(clean, mask, everyone, held_until if isinstance(background, Relit) else None)
         elif len(shapes) == self._streams.foregrounds:
             everywhere = torch.ones((1, 1, 1), device=self._bundle.device)
-            anchors.append(self._anchor(None, everywhere, tuple(shapes), 0.0, SOLID_UNTIL))
+            anchors += self._backdrop(None, everywhere, tuple(shapes), None)
         return Known(tuple(pins), tuple(anchors), shapes)
+
+    def _backdrop(
+        self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], until: float | None
+    ) -> Iterator[Anchor]:
+        """The blended stream shows the background outside all objects; far from them longer, if no time is given."""
+        yield self._anchor(clean, mask, behind, 0.0, BACKDROP_UNTIL if until is None else until)
+        if until is None:
+            yield replace(self._anchor(clean, mask, behind, 0.0, FAR_UNTIL), margin=FAR)
 
     def _anchor(
         self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], in_doubt: float, until: float
     ) -> Anchor:
         """The blended stream shows `clean` where nothing lies before it."""
         block = attention_modules(self._bundle.unet)[-1].rsplit(".", 1)[0]
-        return Anchor(self._streams.blended, clean, mask, behind, in_doubt, block, until)
+        return Anchor(self._streams.blended, clean, mask, behind, SHARING_MARGIN, in_doubt, block, until)
 
     def _drawn_above(self, index: int) -> tuple[int, ...]:
         """The foregrounds above one that the artist does not have; `_solid` knows the others."""
@@ -177,11 +193,10 @@ class _Reader:
         assert isinstance(source, Generated) and source.box is not None
         return source.box
 
-    def _touched(self, box: Box) -> Tensor:
-        """(1, h, w) of 0 and 1: latents any pixel of which lies in a box on the canvas."""
+    def _within(self, box: Box) -> Tensor:
+        """(1, h, w) of 0 and 1: latents all of whose pixels lie in a box on the canvas."""
         sheet = to_working(in_box(box, self._request.size), (0, 0), self._framing)
-        alpha = torch.from_numpy(sheet[..., 3] > 0)[None].float().to(self._bundle.device)
-        return F.max_pool2d(alpha, self._bundle.latent_factor)
+        return self._covered(torch.from_numpy(sheet[..., 3] > 0)[None, None].float().to(self._bundle.device))
 
 
 def needs_filling(request: GenerationRequest) -> bool:

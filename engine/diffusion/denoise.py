@@ -46,6 +46,7 @@ class Anchor:
         clean: z0, (4, h, w); None is the background's, as it is being drawn.
         mask: (1, h, w) or (1, 1, 1), 0-1, where z0 is known at all.
         behind: the foregrounds that may lie before it.
+        margin: left free around them, as a part of the picture's longer side.
         in_doubt: how far it is held (0-1) while their masks cannot be trusted.
         block: the transformer block whose content confidence tells where they are.
         until: anchored while t > until · T.
@@ -55,6 +56,7 @@ class Anchor:
     clean: Tensor | None
     mask: Tensor
     behind: tuple[int, ...]
+    margin: float
     in_doubt: float
     block: str
     until: float
@@ -149,7 +151,7 @@ def denoise(
                 if clean is None:
                     clean = sampler.clean_estimate(model_input, output, index)[streams.background]
                 implied = sampler.implied_prediction(model_input[anchor.stream], clean, index)
-                where = anchor.mask * coupling.outside(anchor.block, anchor.behind, anchor.in_doubt)
+                where = anchor.mask * coupling.outside(anchor.block, anchor.behind, anchor.in_doubt, anchor.margin)
                 output[anchor.stream] = torch.lerp(output[anchor.stream], implied, where)
 
         estimate = sampler.clean_estimate(model_input, output, index)

@@ -266,12 +266,13 @@ class Coupling:
         ]
         return torch.stack([brought(maps) for maps in others]).mean(dim=0), own[0]
 
-    def outside(self, block: str, foregrounds: tuple[int, ...], in_doubt: float) -> Tensor:
+    def outside(self, block: str, foregrounds: tuple[int, ...], in_doubt: float, margin: float) -> Tensor:
         """(1, h, w), 0-1, on the latent grid: what surely shows none of some foregrounds, as the priors stand now.
 
         Args:
             block: the transformer block whose content confidence is asked.
             in_doubt: what holds everywhere while their masks cannot be trusted.
+            margin: left free around them, as a part of the grid's longer side.
         """
         shape, chosen = (1, *self.latent_grid), list(foregrounds)
         if not chosen:
@@ -282,7 +283,7 @@ class Coupling:
         shown, trust = self.evidence(block, grid)
         if bool((trust[chosen] <= 0.5).any()):
             return torch.full(shape, in_doubt, device=shown.device)
-        tokens = background_tokens(shown[chosen], grid)[None]
+        tokens = background_tokens(shown[chosen], grid, margin)[None]
         return resample(tokens, grid, self.latent_grid, "nearest").view(shape)
 
     def _background(self, block: str, grid: Grid) -> Tensor:

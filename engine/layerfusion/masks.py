@@ -16,7 +16,7 @@ Grid = tuple[int, int]
 """(rows, columns) of tokens."""
 
 _SHARING_THRESHOLD = 0.25
-_SHARING_MARGIN = 0.06
+SHARING_MARGIN = 0.06
 
 
 @dataclass(frozen=True)
@@ -83,21 +83,21 @@ def stretch(soft: Tensor, boundary: float) -> Tensor:
     return ((soft - low) / (high - low)).clamp(0, 1)
 
 
-def background_tokens(evidence: Tensor, grid: Grid, threshold: float = _SHARING_THRESHOLD) -> Tensor:
+def background_tokens(evidence: Tensor, grid: Grid, margin: float = SHARING_MARGIN) -> Tensor:
     """Tokens surely outside every object (our choice): holes of the evidence filled, then a margin of 6 % of the grid.
 
     The content map is hollow, so u > 1/2 is not the object; anything the picture's border cannot reach is.
 
     Args:
         evidence: (K, N), 0-1.
+        margin: another one, as a part of the grid's longer side.
 
     Returns:
         (N,) of 0 and 1.
     """
-    objects = (evidence.amax(dim=0).view(1, 1, *grid) > threshold).float()
+    objects = (evidence.amax(dim=0).view(1, 1, *grid) > _SHARING_THRESHOLD).float()
     outside = _reachable_from_border(1 - objects)
-    margin = max(1, round(_SHARING_MARGIN * max(grid)))
-    return 1 - dilate(1 - outside, margin).flatten()
+    return 1 - dilate(1 - outside, max(1, round(margin * max(grid)))).flatten()
 
 
 def dilate(mask: Tensor, radius: int) -> Tensor:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import InvalidRequest
-from engine.geometry import Framing, Size, check_canvas, working_size
+from engine.geometry import Box, Framing, Size, check_canvas, working_size
 
 MODELS = [(32, 128), (64, 1024), (8, 64)]
 
@@ -63,3 +63,8 @@ def test_canvases_that_cannot_be_drawn_are_named(sides, named):
 @pytest.mark.parametrize("sides", [(64, 64), (4096, 1024), (64, 256), (4096, 4096)])
 def test_the_limits_themselves_are_drawn(sides):
     check_canvas(Size(*sides))
+
+
+def test_a_box_without_its_margin_is_never_too_small_to_draw_in():
+    assert Box(10, 20, 100, 50).inset(0.1) == Box(20, 25, 80, 40)
+    assert Box(10, 20, 18, 16).inset(0.1) == Box(11, 20, 16, 16)

@@ -157,8 +157,8 @@ def test_a_foreground_is_drawn_in_its_box_and_seen_there(pipeline, request_for, 
     stack = finished(pipeline.generate(request_for(foregrounds=(placed,), steps=10)))
     alpha = stack.layers[1].pixels[..., 3] * (stack.layers[1].pixels[..., 3] > 24.0)
     inside = (slice(box.y, box.y + box.height), slice(box.x, box.x + box.width))
-    assert alpha[inside].sum() > 0.97 * alpha.sum()
-    assert alpha[inside].mean() > 80
+    assert alpha[inside].sum() > 0.95 * alpha.sum()
+    assert alpha[inside].mean() > 60
     seen = alpha > 200
     assert psnr(blended(stack), stack.layers[1].pixels, seen) > psnr(blended(stack), stack.layers[0].pixels, seen)
     far = np.ones((128, 128), bool)
