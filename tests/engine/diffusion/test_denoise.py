@@ -1,0 +1,48 @@
+"""The loop itself, watched from outside."""
+
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from engine import pipeline as job
+from engine.geometry import Size
+from engine.layers import Layer, Role
+from engine.models.registry import find_model
+from engine.models.spec import SAMPLERS
+from engine.pipeline import LayerFusionPipeline
+from engine.request import Generated, GenerationRequest, Kept
+
+
+@pytest.mark.parametrize("sampler", ["euler", "euler_a", "dpmpp_2m_sde_karras", "lcm"])
+def test_a_kept_foregrounds_row_ends_at_its_own_latents(monkeypatch, sampler):
+    """With noise added at every step as well as without."""
+    pixels = np.zeros((128, 128, 4), np.uint8)
+    pixels[40:90, 40:90] = (200, 30, 20, 255)
+    kept = Kept(layer=Layer(name="mine", role=Role.FOREGROUND, pixels=pixels), prompt="a red apple")
+    spec = replace(find_model("tiny"), samplers=tuple(SAMPLERS))
+    request = GenerationRequest(
+        size=Size(128, 128),
+        background=Generated(prompt="a beach at sunset"),
+        foregrounds=(kept,),
+        steps=3,
+        sampler=sampler,
+    )
+    seen = []
+    original = job.denoise
+
+    def watched(*arguments, **options):
+        for step in original(*arguments, **options):
+            seen.append((options["pins"], step))
+            yield step
+
+    monkeypatch.setattr(job, "denoise", watched)
+    with closing(LayerFusionPipeline(spec, device=torch.device("cpu")).generate(request)) as events:
+        stack = list(events)[-1].stack
+    assert np.array_equal(next(layer for layer in stack if layer.name == "mine").pixels, pixels)
+    pins, last = seen[-1]
+    assert len(seen) == 3
+    (pin,) = [pin for pin in pins if pin.stream == 0]
+    torch.testing.assert_close(last.latents[0], pin.clean, atol=2e-3, rtol=2e-3)
