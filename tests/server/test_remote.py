@@ -1,5 +1,6 @@
 """`generate --server`: the same request in, the same layers out, whatever happens to the connection."""
 
+import dataclasses
 import hashlib
 import threading
 
@@ -9,9 +10,11 @@ import pytest
 import scripted
 from engine import formats
 from engine.events import Finished, LayerReady, Progress
-from engine.geometry import Size
+from engine.geometry import Box, Size
 from engine.layers import Layer, Role
-from engine.request import Generated, GenerationRequest, HarmonySettings, Kept
+from engine.request import GenerationRequest
+from engine.settings import FusionSettings, HarmonySettings
+from engine.sources import Generated, Kept, Relit
 from running import SECONDS, Running
 from server import remote, translate
 from server.cli import main
@@ -20,6 +23,7 @@ from server.commands import remote as remote_command
 from server.protocol import location
 from server.protocol.messages import Submit
 from server.remote import draw
+from server.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +46,22 @@ def request(script="layers=2 side=8", **values):
     return GenerationRequest(**{**defaults, **values})
 
 
+def layer(role=Role.BACKGROUND, offset=(0, 0), side=64):
+    pixels = np.random.default_rng(1).integers(0, 256, (side, side + 1, 4), np.uint8)
+    return Layer(name="mine", role=role, pixels=pixels, offset=offset)
+
+
 def kept():
-    pixels = np.random.default_rng(1).integers(0, 256, (6, 5, 4), np.uint8)
-    return Kept(layer=Layer(name="mine", role=Role.FOREGROUND, pixels=pixels, offset=(3, -2)), prompt="a pear")
+    return Kept(layer=layer(Role.FOREGROUND, (3, -2), 6), prompt="a pear")
 
 
 def test_a_request_survives_the_way_over_the_wire(tmp_path):
-    from server.store import Store
-
     store = Store(tmp_path)
+    apple = Generated(prompt="an apple", negative_prompt="a leaf", seed=9, box=Box(0, 8, 48, 40))
     made = request(
-        foregrounds=(Generated(prompt="an apple", negative_prompt="a leaf", seed=9), kept()),
+        background=Relit(layer=layer(), prompt="a beach", negative_prompt="people", seed=3, strength=0.25),
+        foregrounds=(apple, kept()),
+        fusion=FusionSettings().adjusted("fast", {"share_strength": "0.25", "amodal": "true"}),
         guidance_scale=2.5,
         guidance_rescale=0.5,
         sampler="ddim",
@@ -62,22 +71,27 @@ def test_a_request_survives_the_way_over_the_wire(tmp_path):
     for pixels in translate.uploads(made):
         store.put(pixels)
     back = translate.to_request(Submit.from_map(submit.to_map()), store)
-    for name in (
-        "size",
-        "background",
-        "blended_prompt",
-        "seed",
-        "steps",
-        "guidance_scale",
-        "sampler",
-        "harmony",
-        "model",
-    ):
-        assert getattr(back, name) == getattr(made, name), name
-    assert back.foregrounds[0] == made.foregrounds[0]
-    mine, ours = back.foregrounds[1], made.foregrounds[1]
-    assert (mine.prompt, mine.layer.name, mine.layer.offset) == (ours.prompt, ours.layer.name, ours.layer.offset)
-    assert np.array_equal(mine.layer.pixels, ours.layer.pixels)
+    for field in dataclasses.fields(GenerationRequest):
+        mine, ours = getattr(back, field.name), getattr(made, field.name)
+        if field.name == "foregrounds":
+            assert [same(*pair) for pair in zip(mine, ours, strict=True)] == [True, True]
+        else:
+            assert same(mine, ours), field.name
+
+
+def test_how_much_of_the_blended_picture_is_drawn_anew_survives_too():
+    made = request(background=Relit(layer=layer(), prompt="a beach"), foregrounds=(kept(),), blended_strength=0.25)
+    assert translate.to_submit(made, new_job()).blended_strength == 0.25
+
+
+def same(one, other):
+    """Equal field by field, pixels included."""
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
+    if not dataclasses.is_dataclass(one):
+        return one == other
+    values = [(getattr(one, field.name), getattr(other, field.name)) for field in dataclasses.fields(one)]
+    return type(one) is type(other) and all(same(*pair) for pair in values)
 
 
 def test_the_events_are_those_of_the_pipeline(server):
