@@ -19,6 +19,7 @@ _TILE = 96
 _LABELS = 150
 _GAP = 4
 _HEADER = 34
+_COLOURS = ("#1f5fa8", "#c4561b", "#2b8a3e", "#8a2b80", "#7a6a00", "#006d75")
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,55 @@ class MaskRecord:
         if not own:
             raise LookupError(f"No masks were recorded for foreground {foreground}.")
         return late[0] if late else own[-1]
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Everything as arrays, for `numpy.savez`; empty if nothing was recorded.
+
+        Returns:
+            for every foreground k, counted from 1: `timesteps_k` (steps,), `trust_k` (steps,), and `structure_k`,
+            `content_k`, `soft_k`, `hard_k`, (steps, rows, columns); all float32.
+        """
+        result: dict[str, NDArray[np.float32]] = {}
+        for foreground in sorted({step.foreground for step in self.steps}):
+            own = [step for step in self.steps if step.foreground == foreground]
+            names = ("timesteps", "trust", "structure", "content", "soft", "hard")
+            columns = zip(*((step.timestep, step.trust, *step.maps) for step in own), strict=True)
+            for name, values in zip(names, columns, strict=True):
+                result[f"{name}_{foreground + 1}"] = np.stack([np.asarray(value, np.float32) for value in values])
+        return result
+
+    def trust_plot(self, width: int = 640, height: int = 240) -> Image.Image:
+        """κ over the steps, one line a foreground, from t = T on the left to 0; t = 0.8 T marked. RGB.
+
+        Raises:
+            LookupError: nothing was recorded.
+        """
+        foregrounds = sorted({step.foreground for step in self.steps})
+        if not foregrounds:
+            raise LookupError("No masks were recorded.")
+        left, top, right, bottom = 48, 14, width - 14, height - 34
+        picture = Image.new("RGB", (width, height), "white")
+        draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
+
+        def at(time: float, trust: float) -> tuple[float, float]:
+            return right - time * (right - left), bottom - trust * (bottom - top)
+
+        draw.rectangle((left, top, right, bottom), outline="dimgray")
+        for value in (0.0, 0.5, 1.0):
+            draw.text((left - 26, at(0, value)[1] - 7), f"{value:g}", fill="black", font=font)
+        marked = at(FIGURE_TIME, 0)[0]
+        draw.line((marked, top, marked, bottom), fill="darkred")
+        draw.text((marked + 3, top + 2), "0.8 T", fill="darkred", font=font)
+        draw.text((left, bottom + 8), "trust κ of the masks; t from T on the left to 0", fill="black", font=font)
+        for foreground in foregrounds:
+            own = [step for step in self.steps if step.foreground == foreground]
+            points = [at(step.timestep / self.train_timesteps, step.trust) for step in own]
+            colour = _COLOURS[foreground % len(_COLOURS)]
+            draw.line(points, fill=colour, width=2)
+            for x, y in points:
+                draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=colour)
+            draw.text((right - 90, top + 4 + 14 * foreground), f"foreground {foreground + 1}", fill=colour, font=font)
+        return picture
 
     def contact_sheet(self, columns: int = 9) -> Image.Image:
         """All four maps over the steps, one block of rows a foreground, the t = 0.8 T column marked.

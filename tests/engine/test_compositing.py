@@ -163,3 +163,24 @@ def test_bleeding_takes_the_nearest_colour():
 
 def test_bleeding_nothing_gives_nothing():
     assert not bleed(np.zeros((5, 7, 4), np.uint8)).any()
+
+
+@pytest.mark.parametrize("backdrop", [(0, 255, 0), (255, 255, 255), (0, 0, 0), (255, 0, 255)])
+def test_no_fringe_over_any_backdrop_when_a_viewer_scales_straight_alpha(backdrop):
+    """A strong red disc, its edge bled, halved as naive viewers do it (colour and alpha apart) and put over a strong
+    colour: every pixel lies on the line between red and the backdrop. Without the bleeding it does not."""
+    rows, columns = np.mgrid[:96, :96]
+    alpha = np.clip(36.5 - np.hypot(rows - 47.5, columns - 47.5), 0, 1)
+    disc = np.zeros((96, 96, 4), np.uint8)
+    disc[..., 3] = np.rint(alpha * 255)
+    disc[disc[..., 3] > 0, :3] = (255, 0, 0)
+
+    def fringe(pixels):
+        halved = pixels.reshape(48, 2, 48, 2, 4).mean(axis=(1, 3))
+        cover = halved[..., 3:] / 255
+        shown = halved[..., :3] * cover + np.array(backdrop) * (1 - cover)
+        expected = np.array((255, 0, 0)) * cover + np.array(backdrop) * (1 - cover)
+        return np.abs(shown - expected).max()
+
+    assert fringe(bleed(disc)) < 1
+    assert fringe(disc) > 20
