@@ -20,7 +20,7 @@ from engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
 from engine.geometry import Size
 from engine.request import HARMONISE_STRENGTH, MAX_FOREGROUNDS
 from engine.settings import HarmonyMode, Preset
-from server.commands import benchmark, doctor, export, generate, jobs, models, plugin, serve, train
+from server.commands import benchmark, doctor, evaluate, export, generate, jobs, models, plugin, serve, train
 from server.commands.sources import numbered, read_box, read_place, read_switch
 from server.console import CommandError, UsageError, be_forgiving, say
 
@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_jobs(commands)
     _add_plugin(commands)
     _add_train(commands)
+    evaluate.register(commands)
     models.add_parser(commands)
     _add_benchmark(commands)
     what = "check the installation and say what is missing"

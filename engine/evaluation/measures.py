@@ -21,6 +21,9 @@ from engine.layers import Layer, LayerStack, Pixels, Role
 Colour = NDArray[np.float64]
 """(3,): a value a channel."""
 
+NO_SHIFT = 0.01
+"""A colour shift of less than one percent is rounding and has no direction."""
+
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Of stored values (ITU-R BT.601): how bright a pixel looks."""
 
@@ -155,12 +158,12 @@ def tone_shift(after: Colour, before: Colour) -> Colour:
     return np.log(np.maximum(after, 1 / 255)) - np.log(np.maximum(before, 1 / 255))
 
 
-def cosine(a: Colour, b: Colour) -> float:
-    """Of the angle between two shifts; 0 where the first is none, NaN where the second is."""
-    size = float(np.linalg.norm(a) * np.linalg.norm(b))
-    if not np.isfinite(size) or np.linalg.norm(b) == 0:
+def cosine(shift: Colour, wanted: Colour) -> float:
+    """Of the angle between two shifts; 0 where `shift` is none (`NO_SHIFT`), NaN where `wanted` is."""
+    size, asked = float(np.linalg.norm(shift)), float(np.linalg.norm(wanted))
+    if not math.isfinite(size * asked) or asked == 0:
         return math.nan
-    return float(a @ b) / size if size > 1e-9 else 0.0
+    return float(shift @ wanted) / (size * asked) if size > NO_SHIFT else 0.0
 
 
 # ---- shadow

@@ -162,6 +162,7 @@ def test_a_planted_tint_is_measured():
 def test_no_shift_has_no_direction_and_no_tint_asks_for_none():
     tint = np.log([1.0, 0.9, 0.8])
     assert measures.cosine(np.zeros(3), tint) == 0
+    assert measures.cosine(0.02 * tint, tint) == 0  # less than one percent
     assert measures.cosine(-tint, tint) == pytest.approx(-1)
     assert math.isnan(measures.cosine(tint, np.zeros(3)))
 

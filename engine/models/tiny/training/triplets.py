@@ -140,6 +140,22 @@ def _placed(
     return layer, shade
 
 
+def shade_of(outline: Image.Image, light: Light) -> NDArray[np.floating]:
+    """The shadow an object of this outline casts where it stands: what generated pictures are measured against.
+
+    Args:
+        outline: mode L, the object's alpha on a square picture of any size.
+        light: of the scene.
+
+    Returns:
+        (H, W) of the outline's size, 0-1: 1 where the ground is darkened by the light's full strength.
+    """
+    layer = Image.new("RGBA", (SIDE, SIDE))
+    layer.putalpha(outline.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    shade = Image.fromarray((_shadow(layer, light).clip(0, 1) * 255).astype(np.uint8))
+    return np.asarray(shade.resize(outline.size, Image.Resampling.BOX), np.float32) / 255
+
+
 def _shadow(layer: Image.Image, light: Light) -> NDArray[np.floating]:
     """A soft contact shadow, and the outline laid on the ground away from the light."""
     shade = _contact(layer)

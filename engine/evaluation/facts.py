@@ -1,0 +1,226 @@
+"""Every figure of one item, from its drawings: what the table and the claims are means of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.evaluation import measures
+from engine.evaluation.items import Item
+from engine.evaluation.light import floats, light_of, shaded, tint_of
+from engine.evaluation.measures import alpha_of, pasted
+from engine.evaluation.regions import SOLID, core, undisturbed
+from engine.evaluation.statistics import Estimate, estimate
+from engine.evaluation.systems import Drawing, Maps
+from engine.layers import Pixels
+from engine.models.tiny.training.scenes import Light
+
+Facts = dict[str, float]
+"""Name -> value; missing, or NaN, where it does not apply."""
+
+LEAST_TINT = 0.05
+"""Scenes whose light is white (|ln tint| below this) say nothing about tone."""
+
+LEAST_SHADOW = 0.02
+"""Objects whose shadow the data hardly draws say nothing about shadows."""
+
+
+class Namer(Protocol):
+    """Says what a picture shows; (N, H, W, 3), -1..1."""
+
+    def name_objects(self, pictures: NDArray[np.float32]) -> list[str]: ...
+
+    def name_scenes(self, pictures: NDArray[np.float32]) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Truth:
+    """How the model's training data would light an item; None where it is not known."""
+
+    light: Light | None
+    casts: bool
+
+    @staticmethod
+    def of(item: Item, *, known: bool, scene: str = "") -> Truth:
+        """
+        Args:
+            known: whether the model was trained on the data whose light `engine.evaluation.light` knows.
+            scene: the background's prompt, if not the item's own.
+        """
+        return Truth(light_of(scene or item.scene) if known else None, not floats(item.thing))
+
+
+def system_facts(drawing: Drawing, alone: Drawing, truth: Truth) -> Facts:
+    """What one system did with one item.
+
+    Args:
+        drawing: what it drew.
+        alone: the same item drawn uncoupled: its foreground is the object in its own light.
+        truth: the data's light.
+    """
+    alpha, flat = alpha_of(drawing.foreground), pasted(drawing.background, drawing.foreground)
+    clean = measures.clean_picture(drawing.blended, flat)
+    everywhere = np.ones(alpha.shape, bool)
+    return {
+        "exact_error": float(measures.exact_error(drawing.blended, flat)),
+        "gap": measures.difference(drawing.blended, flat, everywhere),
+        "gap_clean": measures.difference(drawing.blended, clean, everywhere),
+        "elsewhere_exact": measures.energy_elsewhere(drawing.blended, flat, alpha),
+        "elsewhere_clean": measures.energy_elsewhere(clean, flat, alpha),
+        "psnr": measures.psnr(drawing.blended, drawing.background, undisturbed(alpha)),
+        "sharpness": measures.sharpness(drawing.background),
+        "under_object": measures.difference(drawing.blended, flat, alpha > SOLID),
+        "spill": measures.spill(drawing.blended, drawing.background, alpha),
+        "presence": measures.presence(drawing.blended, drawing.background, alpha),
+        "crispness": measures.crispness(alpha),
+        "coverage": float(alpha.mean()),
+        **tone_facts(drawing.blended, alpha, alone, truth),
+        **shadow_facts(drawing.blended, drawing.background, alpha, truth),
+    }
+
+
+def tone_facts(blended: Pixels, alpha: NDArray[np.floating], alone: Drawing, truth: Truth) -> Facts:
+    """The object's colours in the blended picture against those it has alone, beside the data's tint."""
+    if truth.light is None:
+        return {}
+    wanted = np.log(tint_of(truth.light))
+    if np.linalg.norm(wanted) < LEAST_TINT:
+        return {}
+    own = measures.colour_inside(alone.foreground, alpha_of(alone.foreground))
+    shift = measures.tone_shift(measures.colour_inside(blended, alpha), own)
+    return {
+        "tone_cosine": measures.cosine(shift, wanted),
+        "tone_along": float(shift @ wanted),
+        "tone_data": float(wanted @ wanted),
+        "tone_error": float(np.linalg.norm(shift - wanted)),
+    }
+
+
+def shadow_facts(blended: Pixels, background: Pixels, alpha: NDArray[np.floating], truth: Truth) -> Facts:
+    """The darkening below the object, against that of the data's shadow on the same ground under the same object."""
+    if truth.light is None or not truth.casts:
+        return {}
+    found = measures.shadow(blended, background, alpha)
+    wanted = measures.shadow(shaded(background, alpha, truth.light), background, alpha)
+    if not wanted > LEAST_SHADOW:
+        return {}
+    return {
+        "shadow": found,
+        "shadow_data": wanted,
+        "shadow_along": found * wanted,
+        "shadow_square": wanted * wanted,
+        "shadow_error": abs(found - wanted),
+    }
+
+
+def anchor_facts(drawing: Drawing, other_seed: Drawing, round_trip: Drawing) -> Facts:
+    """The two anchors of layer consistency: how far apart backgrounds are that share only their prompt, and how near
+    two pictures can be that are the same but for the VAE."""
+    where = undisturbed(alpha_of(drawing.foreground))
+    return {
+        "floor": measures.psnr(drawing.background, other_seed.background, where),
+        "ceiling": measures.psnr(drawing.background, round_trip.background, where),
+    }
+
+
+def mask_facts(maps: Maps, foreground: Pixels, *, translucent: bool) -> Facts:
+    """The masks as they were used, against the alpha that came out, at 0.8 T, 0.5 T, and over the run."""
+    alpha = measures.pooled(alpha_of(foreground), (maps.soft.shape[1], maps.soft.shape[2]))
+    found: Facts = {}
+    for name in ("structure", "content", "soft"):
+        curve = [measures.auc(step, alpha) for step in getattr(maps, name)]
+        leaks = [measures.leak(step, alpha) for step in getattr(maps, name)]
+        found |= _moments(f"auc_{name}", curve, maps) | _moments(f"leak_{name}", leaks, maps)
+    for name in ("soft", "hard"):
+        overlap = [measures.soft_iou(step, alpha) for step in getattr(maps, name)]
+        found |= _moments(f"iou_{name}", overlap, maps)
+    inside = [measures.correlation_inside(step, alpha) if translucent else math.nan for step in maps.soft]
+    return found | _moments("translucency", inside, maps) | {"trust": float(maps.trust.mean())}
+
+
+def _moments(name: str, curve: Sequence[float], maps: Maps) -> Facts:
+    values = np.asarray(curve, np.float64)
+    mean = float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
+    return {f"{name}@0.8T": curve[maps.at(0.8)], f"{name}@0.5T": curve[maps.at(0.5)], name: mean}
+
+
+def change_facts(before: Drawing, after: Drawing) -> Facts:
+    """How a foreground changed between two drawings of one object: colours inside both, outline, bytes."""
+    a, b = alpha_of(before.foreground), alpha_of(after.foreground)
+    return {
+        "colour": measures.difference(before.foreground, after.foreground, core(a) & core(b)),
+        "outline": measures.soft_iou(a, b),
+        "bytes": float(measures.differing_bytes(before.foreground, after.foreground)),
+    }
+
+
+def residue_facts(pairs: Sequence[tuple[Pixels, Pixels]], others: int = 8) -> tuple[list[float], Estimate]:
+    """Object residue in the background, an item, in standard deviations of chance.
+
+    Chance is what a background shares with the foregrounds of other items: r(F_j, B_i) for the `others` items that
+    follow i.
+
+    Args:
+        pairs: (foreground, background) of every item, by one system.
+
+    Returns:
+        one value an item, (r(F_i, B_i) - mean_j r(F_j, B_i)) / SD of all r(F_j, B_i); and their mean.
+    """
+    count = len(pairs)
+    own = np.array([measures.residue(foreground, background) for foreground, background in pairs])
+    chance = np.full((count, min(others, count - 1)), math.nan)
+    for i, (_, background) in enumerate(pairs):
+        for j in range(chance.shape[1]):
+            chance[i, j] = measures.residue(pairs[(i + 1 + j) % count][0], background)
+    spread = float(np.nanstd(chance)) if np.isfinite(chance).sum() > 1 else math.nan
+    if not spread > 0:
+        return [math.nan] * count, estimate([])
+    values = [(r - _mean(row)) / spread for r, row in zip(own, chance, strict=True)]
+    return values, estimate(values)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
+
+
+def name_facts(items: Sequence[Item], drawings: Sequence[Drawing], namer: Namer | None) -> list[Facts]:
+    """Whether foreground, background and the object in Blended are called what was asked for, an item: 1 or 0; nothing
+    without a recogniser."""
+    if namer is None or not items:
+        return [{} for _ in items]
+    objects = namer.name_objects(np.stack([_over_grey(one.foreground) for one in drawings]))
+    whole = namer.name_objects(np.stack([_unit(one.blended) for one in drawings]))
+    scenes = namer.name_scenes(np.stack([_unit(one.background) for one in drawings]))
+    return [
+        {
+            "object_named": float(objects[i] == item.thing),
+            "scene_named": float(scenes[i] == canonical(item.scene)),
+            "blended_named": float(whole[i] == item.thing),
+        }
+        for i, item in enumerate(items)
+    ]
+
+
+def canonical(scene: str) -> str:
+    """The recogniser's name of a scene: captions that mean the same picture share one."""
+    from engine.models.tiny.training.recogniser import scene_of
+
+    return scene_of(scene)
+
+
+def _unit(pixels: Pixels) -> NDArray[np.float32]:
+    return pixels[..., :3].astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def _over_grey(pixels: Pixels) -> NDArray[np.float32]:
+    return (_unit(pixels) * alpha_of(pixels)[..., None]).astype(np.float32)
+
+
+def column(rows: Sequence[Mapping[str, float]], name: str) -> list[float]:
+    """One value an item; NaN where an item has none."""
+    return [row.get(name, math.nan) for row in rows]

@@ -1,0 +1,56 @@
+"""One stream of the base model alone, drawn around what is known: what the sequential baseline is made of.
+
+Known latents are held the way kept layers are (their exact prediction is handed to the solver at every step), which is
+blended latent diffusion (Avrahami et al. 2023, arXiv 2206.02779) without its drift.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.conditioning import encode_prompts, time_ids
+from engine.diffusion.guidance import guide
+from engine.diffusion.noise import initial_noise
+from engine.diffusion.sampling import Sampler
+from engine.geometry import Size
+from engine.models.loading import ModelBundle
+
+
+@torch.inference_mode()
+def inpaint(bundle: ModelBundle, prompt: str, seed: int, clean: Tensor, known: Tensor) -> Tensor:
+    """Draw a picture of which a part is given, with the model's default steps, guidance and sampler.
+
+    Args:
+        prompt: what the whole picture shows.
+        seed: of the noise.
+        clean: (4, h, w), the latents of what is given.
+        known: (1, h, w), 1 where they hold, 0 where the model draws.
+
+    Returns:
+        (1, 4, h, w), latents.
+    """
+    defaults = bundle.spec.defaults
+    sampler = Sampler(bundle, defaults.sampler, defaults.steps)
+    height, width = clean.shape[-2:]
+    noise = initial_noise([seed], clean.shape[0], height, width).to(bundle.device)
+    negative, positive = encode_prompts(bundle, [""], negative=True), encode_prompts(bundle, [prompt])
+    words = torch.cat([negative.embeddings, positive.embeddings])
+    ids = time_ids(bundle, Size(width * bundle.latent_factor, height * bundle.latent_factor), 2)
+    pooled = {"text_embeds": torch.cat([negative.pooled, positive.pooled]), "time_ids": ids}
+
+    state = sampler.start(noise)
+    state[0] = torch.lerp(state[0], sampler.state(clean, noise[0], 0), known)
+    for index, timestep in enumerate(sampler.timesteps):
+        rows = torch.cat([sampler.model_input(state, index)] * 2).to(bundle.dtype)
+        output = bundle.unet(
+            rows,
+            timestep.to(bundle.device),
+            encoder_hidden_states=words,
+            added_cond_kwargs=pooled,
+            return_dict=False,
+        )[0].to(state.dtype)
+        output = guide(*output.chunk(2), scale=defaults.guidance_scale, rescale=defaults.guidance_rescale)
+        output[0] = torch.lerp(output[0], sampler.exact_prediction(clean, noise[0], index), known)
+        state = sampler.step(output, index, state)
+    return state

@@ -1,0 +1,43 @@
+"""What was compared, to look at: one row an item, one column a system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from engine.evaluation.items import Item
+from engine.evaluation.study import Study
+from engine.evaluation.systems import FROZEN, LAYERFUSION, PASTED, SEQUENTIAL
+from engine.layers import Pixels
+
+_TILE, _GAP, _TOP, _BELOW = 128, 4, 20, 18
+_CHECK = 8
+
+
+def picture_sheet(study: Study, items: Sequence[Item]) -> Image.Image:
+    """Foreground, Background and Blended of LayerFusion beside Blended of the baselines, RGB."""
+    titles = ("Foreground", "Background", "(4) LayerFusion", "(1) pasted", "(2) sequential", "(3) frozen")
+    width = len(titles) * (_TILE + _GAP) + _GAP
+    sheet = Image.new("RGB", (width, _TOP + len(items) * (_TILE + _BELOW)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    for column, title in enumerate(titles):
+        draw.text((_GAP + column * (_TILE + _GAP), 4), title, fill="black", font=font)
+    for row, item in enumerate(items):
+        ours = study.drawing(item, LAYERFUSION)
+        others = [study.drawing(item, system).blended for system in (PASTED, SEQUENTIAL, FROZEN)]
+        top = _TOP + row * (_TILE + _BELOW)
+        for column, pixels in enumerate((over_checks(ours.foreground), ours.background, ours.blended, *others)):
+            tile = Image.fromarray(pixels[..., :3]).resize((_TILE, _TILE), Image.Resampling.LANCZOS)
+            sheet.paste(tile, (_GAP + column * (_TILE + _GAP), top))
+        draw.text((_GAP, top + _TILE + 2), f"{item.object}, {item.scene}, seed {item.seed}", fill="black", font=font)
+    return sheet
+
+
+def over_checks(pixels: Pixels) -> Pixels:
+    """A layer over a light chequerboard, uint8 (H, W, 3)."""
+    rows, columns = np.mgrid[: pixels.shape[0], : pixels.shape[1]] // _CHECK
+    board = np.where((rows + columns) % 2, 184.0, 230.0)[..., None]
+    alpha = pixels[..., 3:] / 255
+    return np.rint(pixels[..., :3] * alpha + board * (1 - alpha)).astype(np.uint8)

@@ -1,0 +1,285 @@
+"""Draw a set of items in many ways, and go on where one was stopped.
+
+A study is a folder:
+
+    study.json        which model, by the digest of its card and weights: another model's drawings are not mixed in
+    drawings.jsonl    one line a drawing, written when it is finished: item, variant, seconds, digest of the picture
+    drawings/         ITEM-VARIANT.png: foreground, background and blended side by side; ITEM-VARIANT.npz: the masks
+
+A drawing counts as done if its line and its file are there. Everything else is computed from these files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass, fields
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from engine.errors import InvalidRequest
+from engine.evaluation.items import Item
+from engine.evaluation.systems import Artist, Drawing, Maps, Variant
+from engine.formats.files import replacing, writing
+from engine.formats.images import encode
+from engine.models.spec import ModelSpec, located
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Task:
+    """One item, and the ways it is still to be drawn, each after those it starts from."""
+
+    item: Item
+    variants: tuple[Variant, ...]
+
+
+@dataclass(frozen=True)
+class Done:
+    """One drawing is finished.
+
+    Attributes:
+        item, variant: their names.
+        seconds: it took.
+        left: drawings still to be made.
+    """
+
+    item: str
+    variant: str
+    seconds: float
+    left: int
+
+
+class Study:
+    """A folder of drawings by one model.
+
+    Args:
+        folder: made if it is not there.
+        spec: which model.
+
+    Raises:
+        InvalidRequest: the folder holds the drawings of another model.
+        UnwritableFile: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, spec: ModelSpec) -> None:
+        self.folder = folder
+        self.spec = spec
+        with writing(folder):
+            (folder / "drawings").mkdir(parents=True, exist_ok=True)
+        self._claim()
+        self._done = self._finished()
+
+    @property
+    def seconds(self) -> float:
+        """What all drawings took together."""
+        return sum(self._done.values())
+
+    @property
+    def count(self) -> int:
+        """Drawings that are there."""
+        return len(self._done)
+
+    def draw(self, items: Sequence[Item], variants: Sequence[Variant], workers: int = 1) -> Generator[Done]:
+        """Draw every item in every way; see `draw_all`."""
+        yield from self.draw_all([(item, variants) for item in items], workers)
+
+    def draw_all(self, wanted: Sequence[tuple[Item, Sequence[Variant]]], workers: int = 1) -> Generator[Done]:
+        """Draw whatever is missing, yielding after every drawing. Closing the iterator stops after the running items.
+
+        Args:
+            wanted: items, each with the ways it is to be drawn.
+            workers: processes that draw at the same time, each with a model of its own.
+        """
+        tasks = [task for item, variants in wanted if (task := self._task(item, variants)).variants]
+        left = sum(len(task.variants) for task in tasks)
+        for item, variant, seconds, digest in _in_processes(self, tasks, workers) if workers > 1 else self._here(tasks):
+            left -= 1
+            self._note(item, variant, seconds, digest)
+            yield Done(item, variant, seconds, left)
+
+    def missing(self, items: Sequence[Item], variants: Sequence[Variant]) -> int:
+        """Drawings still to be made."""
+        return sum(len(self._task(item, variants).variants) for item in items)
+
+    def has(self, item: Item, variant: Variant) -> bool:
+        return (item.name, variant.name) in self._done and self._picture(item.name, variant.name).exists()
+
+    def drawing(self, item: Item, variant: Variant) -> Drawing:
+        """Read a drawing. `has` must be true."""
+        return read_drawing(self._picture(item.name, variant.name))
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Put a result beside the drawings, whole or not at all."""
+        path = self.folder / name
+        with replacing(path) as file:
+            file.write(content)
+        return path
+
+    def _task(self, item: Item, variants: Sequence[Variant]) -> Task:
+        return Task(item, tuple(variant for variant in variants if not self.has(item, variant)))
+
+    def _here(self, tasks: Sequence[Task]) -> Iterator[tuple[str, str, float, str]]:
+        artist = Artist(self.spec)
+        for task in tasks:
+            yield from draw_task(artist, task, self.folder)
+
+    def _picture(self, item: str, variant: str) -> Path:
+        return picture_path(self.folder, item, variant)
+
+    def _claim(self) -> None:
+        """Write down whose drawings these are, or see that they are this model's."""
+        path, own = self.folder / "study.json", {"model": self.spec.name, "digest": fingerprint(self.spec)}
+        if path.exists():
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                found = {}
+            if found != own:
+                raise InvalidRequest(
+                    f"“{self.folder}” holds the drawings of another model, or of other weights.",
+                    "Choose an empty folder.",
+                )
+        else:
+            self.write("study.json", json.dumps(own, indent=2).encode())
+
+    def _finished(self) -> dict[tuple[str, str], float]:
+        path = self.folder / "drawings.jsonl"
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        if text and not text.endswith("\n"):  # the line a killed run was writing: the next must not join it
+            with writing(path), path.open("a", encoding="utf-8") as file:
+                file.write("\n")
+        found: dict[tuple[str, str], float] = {}
+        for line in text.splitlines():
+            try:
+                entry: dict[str, Any] = json.loads(line)
+                found[entry["item"], entry["variant"]] = float(entry["seconds"])
+            except (ValueError, KeyError, TypeError):
+                continue
+        return found
+
+    def _note(self, item: str, variant: str, seconds: float, digest: str) -> None:
+        entry = {"item": item, "variant": variant, "seconds": round(seconds, 3), "sha256": digest}
+        path = self.folder / "drawings.jsonl"
+        with writing(path), path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        self._done[item, variant] = seconds
+
+
+def draw_task(artist: Artist, task: Task, folder: Path) -> Iterator[tuple[str, str, float, str]]:
+    """Draw one item's missing variants and write them: (item, variant, seconds, digest)."""
+    earlier: dict[str, Drawing] = {}
+    for variant in task.variants:
+        if variant.after and variant.after not in earlier:
+            earlier[variant.after] = read_drawing(picture_path(folder, task.item.name, variant.after))
+        started = time.monotonic()
+        drawing = artist.draw(task.item, variant, earlier)
+        seconds = time.monotonic() - started
+        earlier[variant.name] = drawing
+        yield (
+            task.item.name,
+            variant.name,
+            seconds,
+            write_drawing(picture_path(folder, task.item.name, variant.name), drawing),
+        )
+
+
+_artist: Artist | None = None
+"""One a worker process: its model is read once."""
+
+
+def _start_worker(spec: ModelSpec) -> None:
+    import torch
+
+    torch.set_num_threads(1)  # as many workers as wanted share the machine
+    global _artist
+    _artist = Artist(spec)
+
+
+def _work(task: Task, folder: Path) -> list[tuple[str, str, float, str]]:
+    assert _artist is not None
+    return list(draw_task(_artist, task, folder))
+
+
+def _in_processes(study: Study, tasks: Sequence[Task], workers: int) -> Iterator[tuple[str, str, float, str]]:
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (study.spec,))
+    try:
+        running: set[Future[list[tuple[str, str, float, str]]]] = {
+            pool.submit(_work, task, study.folder) for task in tasks
+        }
+        while running:
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield from future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def picture_path(folder: Path, item: str, variant: str) -> Path:
+    return folder / "drawings" / f"{item}-{variant}.png"
+
+
+def write_drawing(path: Path, drawing: Drawing) -> str:
+    """Write a drawing, whole or not at all, and return the SHA-256 of its pixels."""
+    strip = np.concatenate([drawing.foreground, drawing.background, drawing.blended], axis=1)
+    if drawing.maps is not None:
+        buffer = io.BytesIO()
+        maps = {each.name: getattr(drawing.maps, each.name) for each in fields(drawing.maps)}
+        np.savez_compressed(buffer, **maps)
+        with replacing(path.with_suffix(".npz")) as file:
+            file.write(buffer.getvalue())
+    with replacing(path) as file:
+        file.write(encode(strip))
+    return hashlib.sha256(strip.tobytes()).hexdigest()
+
+
+def read_drawing(path: Path) -> Drawing:
+    """Read what `write_drawing` wrote."""
+    with Image.open(path) as image:
+        strip = np.asarray(image.convert("RGBA"))
+    foreground, background, blended = (np.ascontiguousarray(part) for part in np.split(strip, 3, axis=1))
+    masks, maps = path.with_suffix(".npz"), None
+    if masks.exists():
+        with np.load(masks, allow_pickle=False) as values:
+            maps = Maps(**{each.name: values[each.name] for each in fields(Maps)})
+    return Drawing(foreground, background, blended, maps)
+
+
+def fingerprint(spec: ModelSpec) -> str:
+    """A digest of a model and how it draws: its defaults; name, size, first and last MiB of every file of weights."""
+    drawn = {"defaults": asdict(spec.defaults), "size": spec.native_size, "template": spec.blended_template}
+    digest = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode())
+    parts = spec.transparency
+    places = [
+        spec.checkpoint,
+        spec.vae,
+        parts.deltas,
+        parts.encoder,
+        parts.decoder,
+        *(lora.file for lora in spec.loras),
+    ]
+    for place in places:
+        if place is not None:
+            path = located(place, spec.name)
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                _digest_file(file, path, digest)
+    return digest.hexdigest()
+
+
+def _digest_file(file: Path, root: Path, digest: hashlib._Hash) -> None:
+    if file.is_file():
+        size = file.stat().st_size
+        digest.update(f"{file.relative_to(root).as_posix()} {size}".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(_MIB))
+            stream.seek(max(0, size - _MIB))
+            digest.update(stream.read())

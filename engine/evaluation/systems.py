@@ -1,0 +1,200 @@
+"""What is compared: LayerFusion, its switches one at a time, and what one would do without it. All drawn by one code.
+
+1. *pasted*: foreground and background drawn each for itself (no coupling), the one laid over the other;
+2. *sequential*: the foreground alone, then the picture inpainted around it, then the background inpainted where the
+   object was, as LayerDiffuse's chain of models does it, here without their special weights;
+3. *frozen*: LayerFusion with `foreground_update` "none": the foreground sees nothing of the scene;
+4. *layerfusion*: the model's defaults.
+
+All share an item's noise, so that what differs between them is what they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from engine.evaluation.inpainting import inpaint
+from engine.evaluation.items import Item
+from engine.evaluation.measures import alpha_of, pasted
+from engine.evaluation.regions import undisturbed
+from engine.events import Finished
+from engine.geometry import Size
+from engine.inspection import MaskRecord
+from engine.layers import Layer, Pixels, Role
+from engine.models.autoencoder import to_latents
+from engine.models.loading import ModelBundle, load_model
+from engine.models.spec import ModelSpec
+from engine.pipeline import LayerFusionPipeline
+from engine.request import Generated, GenerationRequest, Kept, Source
+from engine.transparency.codec import decode_rgb, encode_over_grey
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to draw an item.
+
+    Attributes:
+        name: unique, also as part of a file's name.
+        settings: switches of `FusionSettings` that differ from the model's defaults.
+        other_scene, other_seed: whether the background's prompt, or its seed, is the item's other one.
+        masks: whether the maps of every step are kept.
+        after: the variant whose drawing this one starts from; empty if none.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    other_scene: bool = False
+    other_seed: bool = False
+    masks: bool = False
+    after: str = ""
+
+
+BOUNDARIES = (1, 2, 5, 10, 20, 50)
+"""Decision boundaries d of the paper's Fig. 5d."""
+
+PASTED = Variant("pasted", {"blend_start": 0.0})
+SEQUENTIAL = Variant("sequential", after="pasted")
+FROZEN = Variant("frozen", {"foreground_update": "none"})
+LAYERFUSION = Variant("layerfusion", masks=True)
+SYSTEMS = (PASTED, SEQUENTIAL, FROZEN, LAYERFUSION)
+"""The table's columns."""
+
+ROUND_TRIP = Variant("round_trip", after="layerfusion")
+OTHER_SEED = Variant("other_seed", other_seed=True)
+OTHER_SCENE = Variant("other_scene", other_scene=True)
+FROZEN_OTHER_SCENE = Variant("frozen_other_scene", FROZEN.settings, other_scene=True)
+KEPT = Variant("kept", other_scene=True, after="layerfusion")
+STRUCTURE = Variant("structure", {"mask_parts": "structure"}, masks=True)
+CONTENT = Variant("content", {"mask_parts": "content"}, masks=True)
+SWEEP = tuple(Variant(f"boundary{d}", {"decision_boundary": float(d)}) for d in BOUNDARIES)
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """What the coupling saw and used, step by step, on the structure prior's grid.
+
+    Attributes:
+        times: (S,), t / T of each step, falling.
+        structure, content, soft, hard: (S, rows, columns), 0-1.
+        trust: (S,), 0-1.
+    """
+
+    times: NDArray[np.float32]
+    structure: NDArray[np.float32]
+    content: NDArray[np.float32]
+    soft: NDArray[np.float32]
+    hard: NDArray[np.float32]
+    trust: NDArray[np.float32]
+
+    def at(self, time: float) -> int:
+        """The first step with t <= `time` · T; the last one if there is none."""
+        late = np.flatnonzero(self.times <= time + 1e-6)
+        return int(late[0]) if len(late) else len(self.times) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """What came of it: uint8 (H, W, 4), straight alpha; background and blended are opaque."""
+
+    foreground: Pixels
+    background: Pixels
+    blended: Pixels
+    maps: Maps | None = None
+
+
+class Artist:
+    """Draws items on one model, at its native size and with its defaults.
+
+    Args:
+        spec: which model.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+        self._pipeline = LayerFusionPipeline(spec)
+        self._bundle: ModelBundle | None = None
+
+    def draw(self, item: Item, variant: Variant, earlier: Mapping[str, Drawing]) -> Drawing:
+        """Draw an item one way.
+
+        Args:
+            earlier: drawings of this item by the names of their variants; `variant.after` must be among them.
+        """
+        if variant.name == SEQUENTIAL.name:
+            return self._in_sequence(item, earlier[variant.after].foreground)
+        if variant.name == ROUND_TRIP.name:
+            return self._round_trip(earlier[variant.after])
+        kept = earlier[variant.after].foreground if variant.after else None
+        drawing = self._coupled(item, variant, kept)
+        if variant.name == PASTED.name:
+            return replace(drawing, blended=pasted(drawing.background, drawing.foreground))
+        return drawing
+
+    def _coupled(self, item: Item, variant: Variant, kept: Pixels | None) -> Drawing:
+        foreground: Source = Generated(prompt=item.object, seed=item.seed)
+        if kept is not None:
+            layer = Layer(name="Foreground", role=Role.FOREGROUND, pixels=kept)
+            foreground = Kept(layer=layer, prompt=item.object)
+        scene = item.other_scene if variant.other_scene else item.scene
+        request = GenerationRequest(
+            size=Size(self.spec.native_size, self.spec.native_size),
+            background=Generated(prompt=scene, seed=item.other_seed if variant.other_seed else item.seed),
+            foregrounds=(foreground,),
+            seed=item.seed,
+            fusion=replace(self.spec.defaults.fusion, **variant.settings),
+            model=self.spec.name,
+        )
+        record = MaskRecord() if variant.masks else None
+        *_, last = self._pipeline.generate(request, record=record)
+        assert isinstance(last, Finished)
+        pictures = [last.stack.by_role(role)[0].pixels for role in (Role.FOREGROUND, Role.BACKGROUND, Role.BLENDED)]
+        return Drawing(*pictures, maps=_maps(record) if record is not None else None)
+
+    def _in_sequence(self, item: Item, foreground: Pixels) -> Drawing:
+        """Around the given foreground, then without it."""
+        with torch.inference_mode():
+            bundle = self._loaded()
+            solid, alpha = encode_over_grey(bundle, foreground)
+            inside = (-F.max_pool2d(-alpha, bundle.latent_factor) > 0.95).float()[0]
+            whole = self.spec.blended_prompt([item.object], item.scene)
+            blended = decode_rgb(bundle, inpaint(bundle, whole, item.seed, solid[0], inside))
+            outside = torch.from_numpy(undisturbed(alpha_of(foreground))).float()[None, None].to(bundle.device)
+            around = -F.max_pool2d(-outside, bundle.latent_factor)[0]
+            given = self._encoded(bundle, blended)[0]
+            background = decode_rgb(bundle, inpaint(bundle, item.scene, item.seed, given, around))
+        return Drawing(foreground, background, blended)
+
+    def _round_trip(self, drawing: Drawing) -> Drawing:
+        """The same layers, the background once through the VAE: no two decoded pictures agree better than that."""
+        with torch.inference_mode():
+            bundle = self._loaded()
+            background = decode_rgb(bundle, self._encoded(bundle, drawing.background))
+        return replace(drawing, background=background, maps=None)
+
+    def _encoded(self, bundle: ModelBundle, pixels: Pixels) -> torch.Tensor:
+        rgb = torch.from_numpy(np.array(pixels[..., :3])).to(bundle.device, bundle.dtype).permute(2, 0, 1)
+        return to_latents(bundle, rgb[None] / 127.5 - 1)
+
+    def _loaded(self) -> ModelBundle:
+        if self._bundle is None:
+            self._bundle = load_model(self.spec)
+        return self._bundle
+
+
+def _maps(record: MaskRecord) -> Maps:
+    steps = [step for step in record.steps if step.foreground == 0]
+    return Maps(
+        times=np.array([step.timestep / record.train_timesteps for step in steps], np.float32),
+        structure=np.stack([step.structure for step in steps]),
+        content=np.stack([step.content for step in steps]),
+        soft=np.stack([step.soft for step in steps]),
+        hard=np.stack([step.hard for step in steps]),
+        trust=np.array([step.trust for step in steps], np.float32),
+    )

@@ -1,0 +1,178 @@
+"""`layerfusion evaluate`: draw a fixed set of pairs and say in numbers what LayerFusion does."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import UnreadableFile
+from engine.formats.files import check_writable, reading, replacing
+from engine.models.cards import read_card
+from engine.models.registry import EMBEDDED, find_model
+from engine.models.spec import ModelSpec
+from server.console import CommandError, UsageError, say
+from server.libraries import keep_offline
+
+if TYPE_CHECKING:
+    from engine.evaluation.evaluation import Evaluation, Report
+    from engine.evaluation.facts import Namer
+
+BEGIN = "<!-- figures: written by `layerfusion evaluate --write-table`, not by hand -->"
+END = "<!-- end of figures -->"
+_SAY_EVERY = 10
+
+
+def register(commands: Any) -> None:
+    """Add the command's options to argparse's subcommands."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure what LayerFusion does on a model",
+        description="Draw a fixed set of object and scene pairs with LayerFusion, its switches and three baselines, "
+        "and measure consistency, residue, tone, shadow and masks, with 95 %% intervals. Goes on where it was stopped. "
+        "120 pairs with all claims are about 1,200 drawings: some 45 minutes on one idle processor core.",
+    )
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add("--out", metavar="DIR", default="evaluation", help="where drawings and results go (default: evaluation)")
+    add("--model", metavar="NAME", default="tiny", help="see `layerfusion models` (default: tiny)")
+    add("--pairs", metavar="N", type=int, default=120, help="pairs of the table (default: 120)")
+    add("--claim-pairs", metavar="N", type=int, default=40, help="of them, for claims (a), (c), (d) (default: 40)")
+    add("--stress-pairs", metavar="N", type=int, default=24, help="before textured backdrops (default: 24)")
+    add("--parts", metavar="P,P", help="some of table, background, blending, masks, boundary (default: all)")
+    add("--recogniser", metavar="FILE", help="weights of the training's recogniser; without it nothing is named")
+    add("--workers", metavar="N", type=int, default=1, help="processes that draw at the same time (default: 1)")
+    add("--report", action="store_true", help="draw nothing; measure what is drawn already")
+    add("--quick", action="store_true", help="two small pairs in three steps, to see that it runs; no figures")
+    add("--write-table", metavar="FILE.md", help="also put the figures into this page, between its two marks")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Draw what is missing, measure, and write `results.json`, `results.md` and the pictures into the folder.
+
+    Raises:
+        InvalidRequest: numbers out of range, or another model's folder.
+        FileError: the folder or the page cannot be written, the page has no place for the table, no recogniser there.
+        CommandError: the recogniser needs packages that are not installed.
+    """
+    page = None if arguments.write_table is None else Path(arguments.write_table)
+    if page is not None:
+        check_writable(page)
+        split_page(page)
+    spec = find_model(arguments.model)
+    keep_offline()
+    evaluation = _evaluation(arguments, spec)
+    if not arguments.report:
+        _draw(evaluation, arguments.workers)
+    report = evaluation.report()
+    _write(evaluation, report)
+    say(str(report.figures["summary"]))
+    for section in report.sections:
+        for row in section.rows:
+            if row.bar:
+                say(f"  {row.verdict.strip('*'):<12}  {section.title}: {row.measure} ({row.bar})")
+    if page is not None:
+        _write_page(page, report)
+        say(str(page))
+    say(str(evaluation.study.folder / "results.md"))
+
+
+def _evaluation(arguments: argparse.Namespace, spec: ModelSpec) -> Evaluation:
+    from engine.evaluation.evaluation import PARTS, Evaluation, Plan, quick
+
+    parts = PARTS if arguments.parts is None else tuple(part.strip() for part in arguments.parts.split(","))
+    plan = Plan(
+        parts=parts,  # type: ignore[arg-type] - the plan itself refuses unknown ones
+        pairs=2 if arguments.quick else arguments.pairs,
+        claim_pairs=2 if arguments.quick else arguments.claim_pairs,
+        stress_pairs=1 if arguments.quick else arguments.stress_pairs,
+    )
+    if not 1 <= arguments.workers <= 64:
+        raise UsageError(f"--workers is {arguments.workers}; choose 1 to 64.")
+    return Evaluation(
+        Path(arguments.out),
+        quick(spec) if arguments.quick else spec,
+        plan,
+        spec.vocabulary or read_card(EMBEDDED).vocabulary,
+        None if arguments.recogniser is None else _namer(Path(arguments.recogniser)),
+        known_light=spec.demo,
+    )
+
+
+def _namer(file: Path) -> Namer:
+    """The recogniser that the training leaves.
+
+    Raises:
+        UnreadableFile: the file is not there, or holds something else.
+        CommandError: packages are missing.
+    """
+    try:
+        from engine.models.tiny.training.recogniser import load_recogniser
+    except ImportError as error:
+        raise CommandError(f"Naming needs more packages ({error}). Run: pip install 'layerfusion[train]'") from error
+    if not file.is_file():
+        raise UnreadableFile(f"“{file}” is not a file.", "Give the weights that `layerfusion train recogniser` left.")
+    with reading(file, "recogniser"):
+        return load_recogniser(file)
+
+
+def _draw(evaluation: Evaluation, workers: int) -> None:
+    missing = evaluation.missing()
+    if missing:
+        say(f"{missing} drawings to make, {evaluation.study.count} are there. Stop and go on as you like.", sys.stderr)
+    seconds: list[float] = []
+    with closing(evaluation.draw(workers)) as drawn:
+        for done in drawn:
+            seconds.append(done.seconds)
+            if len(seconds) % _SAY_EVERY == 0:
+                minutes = done.left * sum(seconds) / len(seconds) / workers / 60
+                say(f"{done.item} {done.variant}: {done.left} left, about {minutes:.0f} minutes", sys.stderr)
+
+
+def _write(evaluation: Evaluation, report: Report) -> None:
+    study = evaluation.study
+    study.write("results.json", json.dumps(report.figures, indent=1).encode())
+    study.write("results.md", report.as_markdown().encode())
+    for name, picture in (("charts.png", report.charts), ("pictures.png", report.pictures)):
+        if picture is not None:
+            buffer = io.BytesIO()
+            picture.save(buffer, "PNG", optimize=True)
+            study.write(name, buffer.getvalue())
+
+
+def split_page(page: Path) -> tuple[str, str]:
+    """What stands before and after the figures, both lines that mark them included.
+
+    Raises:
+        UnreadableFile: the page is not there, or has no place for them.
+    """
+    if not page.is_file():
+        raise UnreadableFile(f"“{page}” is not a file.", f"Make it, with the lines {BEGIN} and {END} in it.")
+    with reading(page, "text"):
+        text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UnreadableFile(f"“{page}” has no place for the figures.", f"Put the lines {BEGIN} and {END} into it.")
+    return before + begin, end + after
+
+
+def _write_page(page: Path, report: Report) -> None:
+    """Put the figures into a page and its pictures beside it."""
+    before, after = split_page(page)
+    parts = [report.as_markdown()]
+    for kind, picture in (("charts", report.charts), ("pictures", report.pictures)):
+        if picture is None:
+            continue
+        beside = page.with_name(f"{page.stem}-{kind}.{'png' if kind == 'charts' else 'jpg'}")
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG" if kind == "charts" else "JPEG", quality=90, optimize=True)
+        with replacing(beside) as file:
+            file.write(buffer.getvalue())
+        parts.append(f"![The {kind}]({beside.name})\n")
+    with replacing(page) as file:
+        file.write(f"{before}\n\n{chr(10).join(parts)}\n{after}".encode())

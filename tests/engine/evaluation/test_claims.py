@@ -1,0 +1,219 @@
+"""The claims on drawings whose answers are planted: what holds is confirmed, what does not is not."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.evaluation import claims, systems
+from engine.evaluation.facts import residue_facts
+from engine.evaluation.items import prompt_set
+from engine.evaluation.measures import pasted
+from engine.evaluation.study import Study, write_drawing
+from engine.evaluation.systems import Drawing, Maps
+from engine.models.registry import find_model
+
+SIDE = 128
+SPEC = find_model("tiny")
+ITEMS = prompt_set(SPEC.vocabulary, 6)
+
+
+def ground(seed: int, contrast: int = 8) -> np.ndarray:
+    picture = np.full((SIDE, SIDE, 4), 255, np.uint8)
+    picture[..., :3] = 130 + np.random.default_rng(seed).integers(-contrast, contrast + 1, (SIDE, SIDE, 1))
+    return picture
+
+
+def figure(colour=(200, 60, 40), alpha=255) -> np.ndarray:
+    picture = np.zeros((SIDE, SIDE, 4), np.uint8)
+    picture[40:100, 40:90] = (*colour, alpha)
+    return picture
+
+
+def drawing(number: int, colour=(200, 60, 40), *, alpha=255, spilt=0, maps=None) -> Drawing:
+    """An object over a backdrop; `spilt` is added everywhere in Blended."""
+    background, foreground = ground(number), figure(colour, alpha)
+    blended = pasted(background, foreground)
+    blended[..., :3] += np.uint8(spilt)
+    return Drawing(foreground, background, blended, maps)
+
+
+def maps_of(soft: np.ndarray) -> Maps:
+    steps = np.stack([soft] * 3).astype(np.float32)
+    return Maps(np.array([1.0, 0.8, 0.4], np.float32), steps, steps, steps, steps, np.ones(3, np.float32))
+
+
+def study_of(folder, drawn) -> Study:
+    """A study whose drawings are those of `drawn`: (item, variant, drawing)."""
+    (folder / "drawings").mkdir()
+    lines = []
+    for item, variant, one in drawn:
+        digest = write_drawing(folder / "drawings" / f"{item.name}-{variant.name}.png", one)
+        lines.append(json.dumps({"item": item.name, "variant": variant.name, "seconds": 1.0, "sha256": digest}))
+    (folder / "drawings.jsonl").write_text("\n".join(lines))
+    return Study(folder, SPEC)
+
+
+def row(claim, beginning):
+    return next(row for row in claim.rows if row.measure.startswith(beginning))
+
+
+# ---- (a)
+
+
+def background_study(folder, scene_shift: int, seed_shift: int, frozen_shift: int = 0) -> Study:
+    shifts = {
+        systems.LAYERFUSION: 0,
+        systems.OTHER_SCENE: scene_shift,
+        systems.OTHER_SEED: seed_shift,
+        systems.FROZEN: 0,
+        systems.FROZEN_OTHER_SCENE: frozen_shift,
+    }
+    drawn = [
+        (item, variant, drawing(number, (200, 60, 40 + shift + number * (shift > 0))))
+        for number, item in enumerate(ITEMS)
+        for variant, shift in shifts.items()
+    ]
+    return study_of(folder, drawn)
+
+
+class Namer:
+    """Calls every object what the first item asks for."""
+
+    def name_objects(self, pictures):
+        return [ITEMS[0].thing] * len(pictures)
+
+    def name_scenes(self, pictures):
+        return [ITEMS[0].scene] * len(pictures)
+
+
+def test_an_object_that_follows_the_prompt_and_not_the_seed(tmp_path):
+    claim = claims.background_claim(background_study(tmp_path, 51, 3), ITEMS, None)
+    assert "**Confirmed on this model**, as far as measured (without a recogniser)" in claim.result
+    shift = row(claim, "colour shift inside the object, another prompt").figures[""].value
+    assert shift == pytest.approx((51 + 2.5) / 255 / 3)  # one channel of three; 0 … 5 more an item
+    assert row(claim, "overlap").figures[""].value == 1
+
+
+def test_an_object_that_follows_neither_is_not_confirmed(tmp_path):
+    claim = claims.background_claim(background_study(tmp_path, 3, 3), ITEMS, None)
+    assert "**Not confirmed on this model**: another prompt minus another seed." in claim.result
+
+
+def test_one_byte_of_a_frozen_foreground_is_a_failure(tmp_path):
+    claim = claims.background_claim(background_study(tmp_path, 51, 3, frozen_shift=1), ITEMS, None)
+    assert row(claim, "`foreground_update` none").holds is False
+
+
+def test_an_object_that_is_another_thing_is_not_confirmed(tmp_path):
+    claim = claims.background_claim(background_study(tmp_path, 51, 3), ITEMS, Namer())
+    assert row(claim, "object still named").figures[""].value == pytest.approx(1 / 6)
+    assert "object still named" in claim.result
+
+
+# ---- (b)
+
+
+def test_pasted_layers_have_no_gap_and_blended_ones_do(tmp_path):
+    drawn = [
+        (item, variant, drawing(number, spilt=20 if variant is systems.LAYERFUSION else 0))
+        for number, item in enumerate(ITEMS)
+        for variant in (systems.PASTED, systems.LAYERFUSION)
+    ]
+    claim = claims.blending_claim(study_of(tmp_path, drawn), ITEMS, known_light=False)
+    gaps = row(claim, "gap").figures
+    assert gaps["alpha blending"].value == 0
+    assert gaps["generative blending"].value == pytest.approx(20 / 255)
+    assert "as far as measured (the light of this model's training data is not known)" in claim.result
+
+
+# ---- (c)
+
+
+TRUE_MASK = np.zeros((16, 16))
+TRUE_MASK[5:12, 5:11] = 1
+LEAKY_MASK = TRUE_MASK.copy()
+LEAKY_MASK[5:9] = 0
+LEAKY_MASK[0:3, 0:8] = 1
+FLAT_MASK = np.full((16, 16), 0.5)
+
+
+def mask_study(folder, kinds) -> Study:
+    """`kinds`: variant -> (soft mask, what it spills)."""
+    drawn = [
+        (item, variant, drawing(number, spilt=spilt, maps=maps_of(soft)))
+        for number, item in enumerate(ITEMS)
+        for variant, (soft, spilt) in kinds.items()
+    ]
+    return study_of(folder, drawn)
+
+
+def test_a_product_that_leaks_less_than_either_factor(tmp_path):
+    kinds = {
+        systems.LAYERFUSION: (TRUE_MASK, 0),
+        systems.STRUCTURE: (LEAKY_MASK, 30),
+        systems.CONTENT: (FLAT_MASK, 15),
+    }
+    claim = claims.mask_claim(mask_study(tmp_path, kinds), ITEMS, ())
+    assert "**Confirmed on this model**." in claim.result
+    spills = row(claim, "spill beside").figures
+    assert [spills[name].value for name in ("structure", "content", "product")] == pytest.approx(
+        [30 / 255, 15 / 255, 0]
+    )
+
+
+def test_a_product_that_leaks_more_is_not_confirmed(tmp_path):
+    kinds = {
+        systems.LAYERFUSION: (LEAKY_MASK, 30),
+        systems.STRUCTURE: (TRUE_MASK, 0),
+        systems.CONTENT: (FLAT_MASK, 15),
+    }
+    claim = claims.mask_claim(mask_study(tmp_path, kinds), ITEMS, ITEMS[:3])
+    assert "**Not confirmed on this model**" in claim.result
+    assert row(claim, "mask: leak at matched coverage, textured backdrops").figures["structure"].value == 0
+
+
+# ---- (d)
+
+
+def boundary_drawings(falling: bool):
+    for number, item in enumerate(ITEMS):
+        for place, variant in enumerate(systems.SWEEP):
+            strength = len(systems.SWEEP) - place if falling else place + 1
+            # the crisper the alpha, the larger the part of it that is solid
+            one = drawing(number, spilt=4 * strength)
+            veiled = one.foreground.copy()
+            veiled[40 : 40 + 8 * strength, 40:90, 3] = 200
+            yield item, variant, replace(one, foreground=veiled)
+
+
+def test_a_boundary_that_stops_leaks_and_sharpens_the_alpha(tmp_path):
+    claim = claims.boundary_claim(study_of(tmp_path, boundary_drawings(falling=True)), ITEMS)
+    assert row(claim, "rank correlation of d with spill").figures["d = 50"].value == pytest.approx(-1)
+    assert row(claim, "rank correlation of d with alpha precision").figures["d = 50"].value == pytest.approx(1)
+    assert "**Confirmed on this model**." in claim.result
+
+
+def test_a_boundary_that_does_the_opposite_is_not_confirmed(tmp_path):
+    claim = claims.boundary_claim(study_of(tmp_path, boundary_drawings(falling=False)), ITEMS)
+    assert "**Not confirmed on this model**: rank correlation of d with spill" in claim.result
+
+
+# ---- residue
+
+
+def test_residue_is_told_from_chance():
+    objects = [figure() for _ in range(12)]
+    for number, one in enumerate(objects):
+        one[40:100, 40:90, :3] = np.random.default_rng(100 + number).integers(0, 255, (60, 50, 1))
+    clear = [ground(number, 60) for number in range(12)]
+    haunted = [
+        np.dstack([(0.6 * back[..., :3] + 0.4 * pasted(back, front)[..., :3]).astype(np.uint8), back[..., 3]])
+        for front, back in zip(objects, clear, strict=True)
+    ]
+    _, none = residue_facts(list(zip(objects, clear, strict=True)))
+    _, ghosts = residue_facts(list(zip(objects, haunted, strict=True)))
+    assert none.low < 0.2
+    assert abs(none.value) < 0.8
+    assert ghosts.low > 2

@@ -1,0 +1,125 @@
+"""The whole road on real weights, at half size in three steps: what the figures are does not matter here."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.errors import InvalidRequest
+from engine.evaluation import systems
+from engine.evaluation.evaluation import Evaluation, Plan, quick
+from engine.evaluation.items import prompt_set
+from engine.evaluation.measures import pasted
+from engine.evaluation.study import Study, read_drawing, write_drawing
+from engine.models.registry import find_model
+
+SPEC = quick(find_model("tiny"))
+PLAN = Plan(parts=("table", "background", "blending", "masks"), pairs=2, claim_pairs=1, stress_pairs=1)
+
+
+def evaluation(folder) -> Evaluation:
+    return Evaluation(folder, SPEC, PLAN, SPEC.vocabulary, known_light=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A study that was stopped after five drawings, and then finished."""
+    folder = tmp_path_factory.mktemp("study")
+    stopped = evaluation(folder).draw()
+    first = [next(stopped) for _ in range(5)]
+    stopped.close()
+    with (folder / "drawings.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"item": "item001", "vari')  # as a killed run leaves it
+    rest = list(evaluation(folder).draw())
+    assert [done.left for done in (*first, *rest)] == list(range(len(first) + len(rest) - 1, -1, -1))
+    assert not {(done.item, done.variant) for done in first} & {(done.item, done.variant) for done in rest}
+    return folder
+
+
+def test_nothing_is_drawn_twice(folder):
+    assert evaluation(folder).missing() == 0
+    assert list(evaluation(folder).draw()) == []
+
+
+def test_the_report_says_everything_that_was_asked(folder):
+    report = evaluation(folder).report()
+    assert [section.key for section in report.sections] == [
+        *("exactness", "consistency", "residue", "tone", "shadow", "masks"),
+        *("background", "blending", "masks"),
+    ]
+    figures = json.loads(json.dumps(report.figures, allow_nan=False))
+    assert figures["pairs"] == {"table": 2, "background": 1, "blending": 2, "masks": 1}
+    exact = next(row for row in figures["table"]["exactness"]["rows"] if row["measure"].startswith("exact mode"))
+    assert exact["figures"]["(4) LayerFusion"]["value"] <= 1
+    kept = next(row for row in figures["table"]["exactness"]["rows"] if row["measure"].startswith("kept"))
+    assert kept["holds"] is True
+    assert report.charts is not None and report.pictures is not None
+    lines = (folder / "items.jsonl").read_text().splitlines()
+    assert len(lines) == 2 * 4
+    assert {json.loads(line)["system"] for line in lines} == {system.name for system in systems.SYSTEMS}
+
+
+def test_without_a_recogniser_names_are_not_measured(folder):
+    markdown = evaluation(folder).report().as_markdown()
+    assert "| scene named | not measured | not measured | not measured | not measured |" in markdown
+
+
+def test_the_baselines_are_what_they_are_called(folder):
+    study, (item, *_) = Study(folder, SPEC), prompt_set(SPEC.vocabulary, 2)
+    alone, sequential = study.drawing(item, systems.PASTED), study.drawing(item, systems.SEQUENTIAL)
+    frozen, ours = study.drawing(item, systems.FROZEN), study.drawing(item, systems.LAYERFUSION)
+    assert np.array_equal(alone.blended, pasted(alone.background, alone.foreground))
+    assert np.array_equal(sequential.foreground, alone.foreground)
+    assert not np.array_equal(sequential.background, alone.background)
+    assert np.array_equal(frozen.foreground, alone.foreground)  # it saw nothing of the scene
+    assert not np.array_equal(ours.blended, alone.blended)
+    other = study.drawing(item, systems.OTHER_SEED)
+    assert not np.array_equal(other.background, ours.background)
+    assert ours.maps is not None
+    assert ours.maps.soft.shape[0] == SPEC.defaults.steps
+
+
+def test_another_models_drawings_are_not_mixed_in(folder):
+    other = replace(SPEC, defaults=replace(SPEC.defaults, steps=4))
+    with pytest.raises(InvalidRequest, match="another model"):
+        Study(folder, other)
+
+
+def test_nothing_drawn_is_nothing_to_report(tmp_path):
+    with pytest.raises(InvalidRequest, match="Nothing is drawn"):
+        evaluation(tmp_path).report()
+
+
+@pytest.mark.timeout(300)  # two interpreters read the model anew
+def test_two_processes_draw_what_one_does(folder, tmp_path):
+    items = prompt_set(SPEC.vocabulary, 2)
+    study = Study(tmp_path, SPEC)
+    assert len(list(study.draw(items, (systems.FROZEN,), workers=2))) == 2
+    for item in items:
+        assert np.array_equal(
+            study.drawing(item, systems.FROZEN).blended, Study(folder, SPEC).drawing(item, systems.FROZEN).blended
+        )
+
+
+@pytest.mark.parametrize(
+    ("values", "named"), [({"parts": ()}, "nothing"), ({"parts": ("x",)}, "x"), ({"pairs": 0}, "0 pairs")]
+)
+def test_a_plan_that_cannot_be_carried_out_is_refused(values, named):
+    with pytest.raises(InvalidRequest, match=named):
+        Plan(**values)
+
+
+def test_a_drawing_is_read_as_it_was_written(tmp_path):
+    rng = np.random.default_rng(1)
+    pictures = [rng.integers(0, 256, (32, 32, 4), np.uint8) for _ in range(3)]
+    maps = systems.Maps(*(rng.random((2, 4, 4), np.float32) for _ in range(6)))
+    write_drawing(tmp_path / "a.png", systems.Drawing(*pictures, maps=maps))
+    found = read_drawing(tmp_path / "a.png")
+    assert np.array_equal(found.foreground, pictures[0])
+    assert np.array_equal(found.blended, pictures[2])
+    assert found.maps is not None
+    assert np.array_equal(found.maps.soft, maps.soft)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.size == (96, 32)

@@ -1,0 +1,72 @@
+import pytest
+
+from engine.evaluation.charts import Chart, draw_charts, ticks
+from engine.evaluation.rows import Claim, Row, Section, above, below, certain, every
+from engine.evaluation.statistics import Estimate, estimate
+
+HIGH = Estimate(0.4, 0.3, 0.5, 20)
+LOW = Estimate(-0.4, -0.5, -0.3, 20)
+UNSURE = Estimate(0.1, -0.1, 0.3, 20)
+NOTHING = estimate([])
+
+
+def test_only_the_whole_interval_decides():
+    assert (above(HIGH), above(UNSURE), above(LOW)) == (True, False, False)
+    assert (below(LOW), below(UNSURE), below(HIGH, 0.6)) == (True, False, True)
+    assert above(NOTHING) is None
+
+
+def test_one_failure_outweighs_what_was_not_measured():
+    assert every(True, None) is None
+    assert every(True, None, False) is False
+    assert every(True, True) is True
+
+
+def test_a_section_as_markdown():
+    rows = [Row("shadow", {"ours": HIGH, "theirs": NOTHING}, "above 0", True), Row("bytes", {"ours": certain(0, 3)})]
+    assert Section("s", "Shadow", ("ours", "theirs"), rows).as_markdown().splitlines() == [
+        "### Shadow",
+        "",
+        "| measure | ours | theirs | asked | holds |",
+        "| --- | --- | --- | --- | --- |",
+        "| shadow | 0.400 [0.300, 0.500] | not measured | above 0 | yes |",
+        "| bytes | 0 |  |  |  |",
+    ]
+
+
+def test_what_could_not_be_measured_is_null_in_json():
+    row = Row("shadow", {"ours": NOTHING}, "above 0")
+    assert row.as_json()["figures"] == {"ours": {"value": None, "count": 0}}
+    assert row.verdict == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ((True, True), "**Confirmed on this model**."),
+        ((True, False), "**Not confirmed on this model**: second."),
+        ((True, None), "**Confirmed on this model**, as far as measured (no names)."),
+        ((None, None), "Not measured."),
+    ],
+)
+def test_a_claim_is_judged_by_what_is_asked(answers, said):
+    rows = [Row(name, {}, "above 0", answer) for name, answer in zip(("first", "second"), answers, strict=True)]
+    missing = "no names" if None in answers else ""
+    claim = Claim.judged("c", "Claim", "It holds.", (), [*rows, Row("reported", {})], missing=missing)
+    assert claim.result == f"It holds. {said}"
+
+
+def test_ticks_are_round_numbers_inside():
+    assert ticks(0, 1) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    assert ticks(-3, 37) == pytest.approx([0, 10, 20, 30])
+
+
+def test_charts_show_each_figure_in_its_place():
+    """Two dots at heights 0.4 and -0.4 of one ink; nothing where a figure is unknown."""
+    picture = draw_charts([Chart("t", ("a", "b", "c"), {"": [HIGH, LOW, NOTHING]})], columns=1)
+    ink = [
+        (x, y) for x in range(picture.width) for y in range(picture.height) if picture.getpixel((x, y)) == (31, 87, 158)
+    ]
+    columns = [[y for x, y in ink if left <= x < left + 128] for left in (62, 190, 318)]
+    assert max(columns[0]) < min(columns[1])
+    assert columns[2] == []
