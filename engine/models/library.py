@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BrokenModel, InvalidRequest, UnknownModel
+from engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
 from engine.formats.files import replacing, writing
 from engine.models.cards import read_card
 from engine.models.identify import Use
@@ -129,7 +129,12 @@ def pull(
         assert isinstance(place, HubPlace)
         if text not in fetched:
             say(f"{role}: {place}")
-            pinned, path = fetch(place)
+            try:
+                pinned, path = fetch(place)
+            except DownloadFailed:
+                if target not in known and not fetched:
+                    card.unlink()  # nothing came of it: leave no model that cannot be had
+                raise
             fetched[text] = str(pinned)
             if path.is_file():
                 check_use(path, role, _role_use(role))

@@ -29,8 +29,9 @@ def read_state(file: Path) -> State:
     read_header(file)
     state = reading(file, lambda: load_file(str(file)))
     for key, tensor in state.items():
-        # One pass at the memory's speed: a sum is finite only if all of it is.
-        if tensor.is_floating_point() and not torch.isfinite(tensor.sum(dtype=torch.float32)):
+        # One pass at the memory's speed: a sum is finite only if all of it is. Eight-bit floats cannot be summed.
+        numbers = tensor.float() if tensor.element_size() == 1 else tensor
+        if tensor.is_floating_point() and not torch.isfinite(numbers.sum(dtype=torch.float32)):
             raise BrokenModel(f"{file} holds numbers that are not finite in “{key}”.", "Fetch the file again.")
     return state
 

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.errors import BrokenModel
 from engine.models.checkpoints import CONFIGS, open_checkpoint, read_vae
+from engine.models.weights import read_state
 
 
 @pytest.fixture(params=["folder", "file"])
@@ -134,3 +135,13 @@ def test_a_checkpoint_of_another_size_names_the_first_difference(shrunken):
         BrokenModel, match=r"checkpoint\.safetensors does not fit: 4 of 248 tensors are missing .*decoder"
     ):
         open_checkpoint(shrunken.file).vae(torch.float32)
+
+
+@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.bfloat16])
+def test_small_floats_are_read_and_checked(tmp_path, kind):
+    good, bad = torch.ones(3), torch.tensor([1.0, float("nan")])
+    for name, value in {"good": good, "bad": bad}.items():
+        save_file({"a": value.to(kind)}, tmp_path / f"{name}.safetensors")
+    assert read_state(tmp_path / "good.safetensors")["a"].float().tolist() == [1, 1, 1]
+    with pytest.raises(BrokenModel, match="not finite in “a”"):
+        read_state(tmp_path / "bad.safetensors")

@@ -227,10 +227,21 @@ class TestPull:
         with pytest.raises(BrokenModel, match=r"given as the checkpoint, but it is LayerDiffuse's"):
             library.pull("sdxl", fetch, lambda line: None)
 
-    def test_offline_is_honoured_and_said(self, capsys):
+    def test_offline_is_honoured_and_said(self, capsys, cards):
         code, _, err = run(capsys, "models", "pull", "sdxl")
         assert code == 1
         assert "offline mode is on (HF_HUB_OFFLINE)" in err
+        assert not list(cards.glob("*.json"))
+
+    def test_what_was_interrupted_can_be_gone_on_with(self, cards):
+        def fetch(place):
+            if place.file:
+                raise DownloadFailed("The line is cut.")
+            return HubPlace(place.repo, "1" * 40), cards
+
+        with pytest.raises(DownloadFailed):
+            library.pull("sdxl", fetch, print)
+        assert (cards / "sdxl.json").is_file()
 
     def test_the_embedded_model_needs_no_fetching(self, capsys):
         code, out, _ = run(capsys, "models", "pull", "tiny")
