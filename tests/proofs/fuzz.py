@@ -85,18 +85,25 @@ def _hints(cls: type[Record]) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
-_PIXEL = bytes(4)
+_LAYER = b"\1\2\3\4" * 64 * 64
 _SENSIBLE = {
     "model": ["tiny"],
     "sampler": [None],
-    "layer": [hashlib.sha256(_PIXEL).hexdigest()],
-    "width": [1, 64, 128, 4096],
-    "height": [1, 64, 128, 4096],
+    "layer": [hashlib.sha256(_LAYER).hexdigest()],
+    "width": [64, 64, 64, 64, 128, 4096],
+    "height": [64, 64, 64, 64, 128, 4096],
     "prompt": ["a red apple"],
     "steps": [None, 1, 50],
     "guidance_rescale": [None, 0.5],
     "guidance_scale": [None, 5.0],
     "transfer": [0],
+    "blended_strength": [None, 0.5],
+    "box": [None],
+    "preset": [None, "paper", "fast"],
+    "name": ["prior", "amodal", "share_strength", "blend_blocks", "smallest_grid"],
+    "value": ["lagged", "true", "0.5", "none", "8", "nan"],
+    "negative_prompt": [""],
+    "blended_prompt": [None],
 }
 """Values with which a message gets further than to the first check."""
 
@@ -255,7 +262,7 @@ class Attack:
         self.outcomes: collections.Counter[str] = collections.Counter()
         self.slowest = 0.0
         self._store = Store(folder)
-        self._store.put(_PIXEL)
+        self._store.put(_LAYER)
         self._welcome = Welcome(
             protocol=(MAJOR, MINOR),
             version="0",
