@@ -1,0 +1,138 @@
+"""What the switches choose between, as pure functions: each changes what it says and leaves the rest."""
+
+import pytest
+import torch
+
+from engine.layerfusion.coupling import Coupling, KnownShape, Pass
+from engine.layerfusion.masks import evidence, hard_mask, otsu_threshold, resample
+from engine.layerfusion.priors import content_confidence, minmax, normalised, participation
+from engine.layerfusion.streams import Streams
+from engine.settings import FusionSettings
+
+GRID = (8, 8)
+
+
+@pytest.fixture
+def heads():
+    generator = torch.Generator().manual_seed(5)
+    return [torch.randn((2, 3, count, 8), generator=generator) for count in (64, 64, 7)]
+
+
+def test_heads_are_counted_together_in_three_ways(heads):
+    query, key, _ = heads
+    ratios = {
+        how: participation(query, key, scale=0.4, heads=how) for how in ("stat_mean", "stat_harmonic", "map_mean")
+    }
+    single = torch.stack([participation(query[:, [h]], key[:, [h]], scale=0.4) for h in range(3)])
+    torch.testing.assert_close(ratios["stat_mean"], single.mean(dim=0))
+    torch.testing.assert_close(ratios["stat_harmonic"], 3 / (1 / single).sum(dim=0))
+    assert bool((ratios["map_mean"] >= ratios["stat_harmonic"] - 1e-3).all())
+
+
+def test_the_end_of_the_prompt_is_one_token_or_more(heads):
+    query, _, key = heads
+    token = torch.tensor([3, 5])
+    columns = (query @ key.mT * 0.4).softmax(dim=-1).mean(dim=1)
+    for counted, expected in (
+        ("first", [columns[0, :, 3], columns[1, :, 5]]),
+        ("with_padding", [columns[0, :, 3:].sum(-1), columns[1, :, 5:].sum(-1)]),
+        ("last_word", [columns[0, :, 2], columns[1, :, 4]]),
+    ):
+        found = content_confidence(query, key, token, scale=0.4, counted=counted)
+        torch.testing.assert_close(found, torch.stack(expected))
+
+
+def test_content_is_normalised_as_asked():
+    content = torch.tensor([[0.1, 0.2, 0.4]])
+    assert torch.equal(normalised(content, "none"), content)
+    torch.testing.assert_close(normalised(content, "max"), content / 0.4)
+    assert torch.equal(normalised(content, "minmax"), minmax(content))
+
+
+def test_masks_are_made_of_both_priors_or_one():
+    structure, content = torch.rand(2, 64), torch.rand(2, 64)
+    assert torch.equal(evidence(structure, content, "structure"), minmax(structure))
+    assert torch.equal(evidence(structure, content, "content"), minmax(content))
+    assert torch.equal(evidence(structure, content), minmax(structure * content))
+
+
+def test_otsu_finds_the_gap_between_object_and_backdrop():
+    shown = torch.cat([torch.linspace(0.0, 0.15, 50), torch.linspace(0.28, 0.4, 14)])[None]
+    threshold = otsu_threshold(shown)
+    assert 0.15 <= threshold.item() < 0.29
+    assert hard_mask(shown, 1.0, threshold).sum() == 14
+    assert hard_mask(shown).sum() == 0
+
+
+def test_resampling_follows_its_kernel():
+    corner = torch.zeros(1, 16)
+    corner[0, 0] = 1
+    assert resample(corner, (4, 4), (2, 2)).tolist() == [[0.25, 0, 0, 0]]
+    assert resample(corner, (4, 4), (8, 8), "nearest").sum() == 4
+    assert set(resample(corner, (4, 4), (2, 2), "nearest").unique().tolist()) <= {0.0, 1.0}
+    assert resample(corner, (4, 4), (8, 8), "bilinear").max() == 1
+
+
+def coupling(settings=None, count=1, **values):
+    made = Coupling(Streams(count), settings or FusionSettings(), GRID, torch.zeros(count, dtype=torch.long), **values)
+    generator = torch.Generator().manual_seed(1)
+    made.begin(Pass.PRIOR)
+    made.note_structure(1 + 63 * torch.rand((count, 64), generator=generator), GRID)
+    for block in ("down_blocks.0", "up_blocks.1"):
+        made.note_content(block, torch.rand((count, 64), generator=generator), GRID)
+    made.end()
+    made.begin(Pass.COUPLED, 0.5)
+    return made
+
+
+def test_only_named_blocks_and_grids_large_enough_are_coupled():
+    made = coupling(FusionSettings(blend_blocks="up_blocks, mid_block"))
+    assert made.couples("up_blocks.1", GRID)
+    assert not made.couples("down_blocks.0", GRID)
+    assert not made.couples("up_blocks.1", (4, 4))
+
+
+def test_each_block_has_its_own_content_or_the_mean():
+    own, mean = (FusionSettings(content_source="prior", content_layers=layers) for layers in ("block", "all"))
+    for settings, alike in ((own, False), (mean, True)):
+        made = coupling(settings)
+        same = torch.allclose(made.masks("down_blocks.0", GRID).soft, made.masks("up_blocks.1", GRID).soft)
+        assert same is alike
+
+
+def test_smoothing_draws_the_maps_to_the_last_ones():
+    sharp, smooth = coupling(), coupling(FusionSettings(mask_smoothing=0.75))
+    for made in (sharp, smooth):
+        before = made.structure.clone()
+        made.begin(Pass.PRIOR)
+        made.note_structure(torch.full((1, 64), 20.0), GRID)
+        made.end()
+    torch.testing.assert_close(sharp.structure, torch.full((1, 64), 20.0))
+    torch.testing.assert_close(smooth.structure, 0.75 * before + 5.0)
+
+
+def test_a_foregrounds_own_boundary_leaves_the_pictures_mask():
+    plain, gentle = coupling(), coupling(FusionSettings(foreground_boundary=1.0))
+    assert torch.equal(plain.masks("up_blocks.1", GRID).soft, gentle.masks("up_blocks.1", GRID).soft)
+    assert torch.equal(plain.masks("up_blocks.1", GRID).soft, plain.masks("up_blocks.1", GRID).inner)
+    spread = [made.masks("up_blocks.1", GRID).inner.std() for made in (plain, gentle)]
+    assert spread[1] < 0.5 * spread[0]
+
+
+@pytest.mark.parametrize(
+    ("when", "count", "spread"), [("several", 1, False), ("several", 2, True), ("always", 1, True)]
+)
+def test_masks_are_spread_over_their_whole_range_when_asked(when, count, spread):
+    soft = coupling(FusionSettings(normalise=when, decision_boundary=2.0), count).masks("up_blocks.1", GRID).soft
+    assert bool(soft.min() < 0.01) is spread
+
+
+def test_a_kept_shape_is_its_alpha_and_a_relit_one_takes_part_once_it_is_free():
+    alpha = torch.zeros(1, 64)
+    alpha[0, :20] = 1
+    held = coupling(shapes={0: KnownShape(alpha)}).masks("up_blocks.1", GRID)
+    assert torch.equal(held.soft, alpha) and held.hard.sum() == 0
+    free = coupling(shapes={0: KnownShape(alpha, held_until=0.6)}).masks("up_blocks.1", GRID)
+    assert free.hard.sum() == 20
+    still_held = coupling(shapes={0: KnownShape(alpha, held_until=0.4)}).masks("up_blocks.1", GRID)
+    assert torch.equal(still_held.soft, alpha) and still_held.hard.sum() == 0
