@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,12 +15,12 @@ from torch import Tensor
 
 from engine.compositing import bleed, flatten
 from engine.diffusion.conditioning import Conditioning, encode_prompts, time_ids, truncated_prompts
-from engine.diffusion.denoise import denoise
+from engine.diffusion.denoise import Pin, denoise
 from engine.diffusion.noise import initial_noise
 from engine.diffusion.sampling import Sampler
 from engine.errors import OutOfMemory
 from engine.events import Event, Finished, LayerReady, Preview, Progress
-from engine.geometry import working_size
+from engine.geometry import Framing, Size, working_size
 from engine.harmony import clean_layers, exact_layers
 from engine.inspection import MaskRecord, MaskStep
 from engine.known import needs_filling, open_streams, what_is_known
@@ -36,8 +36,9 @@ from engine.models.loading import ModelBundle, load_model
 from engine.models.memory import Job, MemoryPolicy
 from engine.models.spec import ModelSpec
 from engine.previews import is_due, preview
+from engine.refinement import Refinement
 from engine.request import GenerationRequest
-from engine.resampling import to_canvas
+from engine.resampling import to_canvas, to_working
 from engine.settings import FusionSettings
 from engine.sources import Generated, Kept, Relit
 from engine.transparency.codec import decode_foreground, decode_rgb, decode_rgba
@@ -128,8 +129,12 @@ class _Job:
         self._choices = _Choices.of(request, spec)
         self._streams = Streams(len(request.foregrounds))
         self._framing = working_size(request.size, stride=spec.stride, native_area=spec.native_area)
-        self._sampler = Sampler(bundle, self._choices.sampler, self._choices.steps, self._seeds())
+        self._sampler = self._new_sampler()
+        self._refinement: Refinement | None = None
         self._warnings: list[str] = []
+
+    def _new_sampler(self) -> Sampler:
+        return Sampler(self._bundle, self._choices.sampler, self._choices.steps, self._seeds())
 
     @property
     def size(self) -> Job:
@@ -179,7 +184,51 @@ class _Job:
                 yield Progress(stage="drawing", step=done, total=total, eta=eta)
                 if is_due(done, total):
                     yield from self._previews(step.estimate)
+        if self._request.refine > 0 and self._framing.scale > 1:
+            yield from self._refine(latents)
         yield from self._layers(latents)
+
+    def _refine(self, latents: Tensor) -> Iterator[Event]:
+        """Draw the enlarged layers over once more in tiles; what comes of it takes their place.
+
+        Without words and guidance: told of a penguin, every tile would grow one of its own.
+        """
+        streams, request = self._streams, self._request
+        wordless = encode_prompts(self._bundle, [""] * streams.count, negative=True)
+        pictures = {k: self._foreground(latents, k).pixels for k in range(streams.foregrounds)}
+        for index, source in enumerate(request.foregrounds):
+            if isinstance(source, Kept):
+                whole = Framing(request.size, request.size)
+                pictures[index] = to_working(source.layer.pixels, source.layer.offset, whole)
+        pictures |= {row: self._opaque(latents, row) for row in (streams.background, streams.blended)}
+        held = {stream for stream, source in enumerate(request.sources) if isinstance(source, Kept)}
+        work = Refinement(self._bundle, streams, pictures, self._seeds(), held, request.refine)
+
+        def draw(size: Size, noise: Tensor, pins: tuple[Pin, ...], shapes: dict[int, KnownShape]) -> Tensor:
+            factor = self._bundle.latent_factor
+            coupling = replace(
+                self._coupling(wordless, shapes), latent_grid=(size.height // factor, size.width // factor)
+            )
+            with attached(self._bundle.unet, coupling, self._bundle.deltas):
+                *_, last = denoise(
+                    self._bundle,
+                    self._new_sampler(),  # a solver remembers its steps
+                    coupling,
+                    noise=noise,
+                    negative=wordless,
+                    positive=wordless,
+                    time_ids=time_ids(self._bundle, size, 1),
+                    guidance_scale=1.0,
+                    guidance_rescale=0.0,
+                    pins=pins,
+                )
+            return last.latents
+
+        total = len(work.tiles)
+        yield Progress(stage="refining", step=0, total=total)
+        for done in work.run(draw):
+            yield Progress(stage="refining", step=done, total=total)
+        self._refinement = work
 
     def _drafts(
         self, noise: Tensor, negative: Conditioning, positive: Conditioning
@@ -320,6 +369,8 @@ class _Job:
         )
 
     def _opaque(self, latents: Tensor, row: int) -> Pixels:
+        if self._refinement is not None:
+            return self._refinement.refined[row]
         return to_canvas(decode_rgb(self._bundle, latents[row : row + 1]), self._framing)
 
     def _backgrounds(self, latents: Tensor) -> Iterator[Layer]:
@@ -339,7 +390,12 @@ class _Job:
         drawn, before_grey = decode_foreground(self._bundle, latents[index : index + 1])
         if self._bundle.spec.transparency.kind == "layerdiffuse":
             self._warnings.append(foreground_warning(drawn, before_grey))
-        pixels = bleed(foreground_to_canvas(drawn, before_grey, self._framing))
+        finer = self._refinement
+        guide = None if finer is None else finer.guides[index]
+        pixels = foreground_to_canvas(drawn, before_grey, self._framing, guide)
+        if finer is not None:
+            pixels[..., :3] = finer.refined[index][..., :3]
+        pixels = bleed(pixels)
         name = "Foreground" if self._streams.foregrounds == 1 else f"Foreground {index + 1}"
         if isinstance(source, Relit):
             name = f"{source.layer.name[:245]} (relit)"

@@ -8,12 +8,24 @@ fade into each other; their noise is cut from one sheet a stream, so that neighb
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
+from engine.diffusion.denoise import Pin
+from engine.diffusion.noise import initial_noise
 from engine.geometry import Size
+from engine.layerfusion.coupling import KnownShape
+from engine.layerfusion.streams import Streams
+from engine.layers import Pixels
+from engine.models.autoencoder import to_latents
+from engine.models.loading import ModelBundle
+from engine.transparency.codec import decode_foreground, decode_rgb, encode_rgba
 
 OVERLAP = 0.25
 """Of a tile's side, at least this much is shared with its neighbour (our choice)."""
@@ -101,3 +113,89 @@ def padded(pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """A picture with its right and lower edge repeated until it has this size."""
     height, width = pixels.shape[:2]
     return np.pad(pixels, ((0, size.height - height), (0, size.width - width), (0, 0)), mode="edge")
+
+
+DrawTile = Callable[[Size, Tensor, tuple[Pin, ...], dict[int, KnownShape]], Tensor]
+"""(size in pixels, noise, pins, shapes) -> latents (streams, 4, h, w): one coupled job from noise to picture."""
+
+
+class Refinement:
+    """One pass over all layers of a picture.
+
+    Args:
+        bundle: the model.
+        streams: the rows.
+        pictures: stream -> uint8 (H, W, 4) at canvas size: the enlarged layers, foregrounds with their alpha.
+        seeds: one a stream.
+        held: streams that are not to change.
+        strength: how much is drawn anew, above 0, up to 1.
+
+    Attributes:
+        refined: stream -> uint8 (H, W, 4) at canvas size, when all tiles are done. A foreground's alpha is what the
+            decoder sees in the tiles by themselves.
+        guides: foreground -> uint8 (H, W, 4): the object before plain grey, drawn finer.
+    """
+
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        streams: Streams,
+        pictures: dict[int, Pixels],
+        seeds: list[int],
+        held: set[int],
+        strength: float,
+    ) -> None:
+        self._bundle, self._streams, self._held, self._strength = bundle, streams, held, strength
+        height, width = pictures[0].shape[:2]
+        self._canvas = Size(width, height)
+        self._size = padded_size(self._canvas, bundle.spec.stride)
+        self._pictures = {stream: padded(picture, self._size) for stream, picture in pictures.items()}
+        side = bundle.spec.native_size
+        self.tiles = tiles_over(self._size, Size(side, side), bundle.spec.stride)
+        factor = bundle.latent_factor
+        channels = bundle.unet.config["in_channels"]
+        self._noise = initial_noise(seeds, channels, self._size.height // factor, self._size.width // factor)
+        self.refined: dict[int, Pixels] = {}
+        self.guides: dict[int, Pixels] = {}
+
+    def run(self, draw: DrawTile) -> Iterator[int]:
+        """Refine tile by tile, yielding how many are done."""
+        drawn = {stream: Mosaic(self._size, 4) for stream in range(self._streams.count)}
+        grey = {stream: Mosaic(self._size, 4) for stream in range(self._streams.foregrounds)}
+        for done, tile in enumerate(self.tiles, start=1):
+            latents = draw(tile.size, self._noise_of(tile), *self._known(tile))
+            for stream, mosaic in drawn.items():
+                row = latents[stream : stream + 1]
+                if stream in grey:
+                    pixels, before_grey = decode_foreground(self._bundle, row)
+                    grey[stream].add(tile, before_grey)
+                else:
+                    pixels = decode_rgb(self._bundle, row)
+                mosaic.add(tile, pixels)
+            yield done
+        rows, columns = slice(0, self._canvas.height), slice(0, self._canvas.width)
+        self.refined = {stream: mosaic.picture()[rows, columns] for stream, mosaic in drawn.items()}
+        self.guides = {stream: mosaic.picture()[rows, columns] for stream, mosaic in grey.items()}
+
+    def _noise_of(self, tile: Tile) -> Tensor:
+        factor = self._bundle.latent_factor
+        top, left = tile.top // factor, tile.left // factor
+        rows = slice(top, top + tile.size.height // factor)
+        columns = slice(left, left + tile.size.width // factor)
+        return self._noise[:, :, rows, columns].to(self._bundle.device)
+
+    def _known(self, tile: Tile) -> tuple[tuple[Pin, ...], dict[int, KnownShape]]:
+        """Every stream is held to its enlarged picture until the strength's time; every object's place is known."""
+        pins, shapes = [], {}
+        everywhere = torch.ones((1, 1, 1), device=self._bundle.device)
+        for stream, picture in self._pictures.items():
+            pixels = np.ascontiguousarray(picture[tile.rows, tile.columns])
+            unit = torch.from_numpy(pixels).permute(2, 0, 1).float().to(self._bundle.device) / 255
+            if stream < self._streams.foregrounds:
+                clean = encode_rgba(self._bundle, pixels)
+                alpha = F.avg_pool2d(unit[None, 3:], self._bundle.latent_factor).flatten(1)
+                shapes[stream] = KnownShape(alpha)
+            else:
+                clean = to_latents(self._bundle, unit[None, :3] * 2 - 1)
+            pins.append(Pin(stream, clean[0], everywhere, 0.0 if stream in self._held else self._strength))
+        return tuple(pins), shapes

@@ -36,6 +36,8 @@ class GenerationRequest:
         sampler: a name `layerfusion models` lists.
         fusion: how the streams are coupled.
         harmony: how Shadow and Light are made.
+        refine: on a canvas larger than what the model draws, how much of the enlarged layers is drawn anew, tile by
+            tile, for finer edges: 0 (off) to 1; 0.1 to 0.2 keeps what there is. It takes a small job a tile.
         model: a name `layerfusion models` lists.
 
     Raises:
@@ -54,6 +56,7 @@ class GenerationRequest:
     sampler: str | None = None
     fusion: FusionSettings | None = None
     harmony: HarmonySettings = field(default_factory=HarmonySettings)
+    refine: float = 0.0
     model: str = "tiny"
 
     def __post_init__(self) -> None:
@@ -72,6 +75,7 @@ class GenerationRequest:
             check_number("guidance scale", self.guidance_scale, low=1, high=30)
         if self.guidance_rescale is not None:
             check_number("guidance rescale", self.guidance_rescale, low=0, high=1)
+        check_number("strength of the refinement", self.refine, low=0, high=1)
         if self.blended_strength is not None:
             check_number("strength of the blended picture", self.blended_strength, low=0, high=1)
             if self.blended_strength < 1 and not self.composable:

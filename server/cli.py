@@ -194,6 +194,14 @@ def _add_generate(commands: Any) -> None:
         default="clean",
         help="how Shadow and Light are made (default: clean)",
     )
+    add(
+        "--refine",
+        metavar="X",
+        type=float,
+        default=0.0,
+        help="on a canvas larger than the model draws: draw the layers over once more in tiles, for crisper edges; 0.1 "
+        "to 0.2 keeps what there is (default: 0, off)",
+    )
     add("--model", metavar="NAME", help="see `layerfusion models` (default: the first it lists)")
     _add_memory(add)
     add("--masks", action="store_true", help="also write a sheet of the attention masks over the steps")

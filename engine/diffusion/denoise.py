@@ -124,8 +124,9 @@ def denoise(
     for index, timestep in enumerate(sampler.timesteps):
         model_input = sampler.model_input(state, index)
         time = float(timestep) / sampler.train_timesteps
-        couple = first_coupled <= index < last_coupled
-        guided = guidance_scale != 1.0 and first_guided <= index < last_guided
+        idle = _all_known(pins, time, streams.count) and not coupling.needs_priors()
+        couple = not idle and first_coupled <= index < last_coupled
+        guided = not idle and guidance_scale != 1.0 and first_guided <= index < last_guided
 
         if couple and coupling.needs_priors() and (settings.prior == "per_step" or index == first_coupled):
             foregrounds = slice(0, streams.foregrounds)
@@ -135,7 +136,10 @@ def denoise(
             coupling.end()
 
         running = Pass.COUPLED if couple else Pass.JOINT
-        output = bundle.memory.run(partial(predict, model_input, timestep, running, time, guided), Component.UNET)
+        if idle:
+            output = torch.zeros_like(model_input)  # nothing of it is used: every row's course is known
+        else:
+            output = bundle.memory.run(partial(predict, model_input, timestep, running, time, guided), Component.UNET)
         if settings.prior == "lagged":
             coupling.end()
 
@@ -161,6 +165,11 @@ def denoise(
                 exact = sampler.state(pin.clean, noise[pin.stream], index + 1)
                 state[pin.stream] = torch.lerp(state[pin.stream], exact, pin.mask)
         yield Step(index, float(timestep), estimate, state)
+
+
+def _all_known(pins: tuple[Pin, ...], time: float, streams: int) -> bool:
+    """Whether every stream is held everywhere at t = time · T."""
+    return len({pin.stream for pin in pins if time > pin.until and pin.mask.shape == (1, 1, 1)}) == streams
 
 
 def _window(sampler: Sampler, start: float, end: float) -> tuple[int, int]:

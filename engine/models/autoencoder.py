@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.models.loading import ModelBundle
 from engine.models.memory import Component
@@ -43,7 +43,7 @@ def to_rgb(bundle: ModelBundle, latents: Tensor) -> Tensor:
 
     rgb = bundle.memory.run(decode, Component.VAE)
     if bundle.vae.dtype != torch.float32 and not torch.isfinite(rgb).all():
-        bundle.vae.to(torch.float32)  # type: ignore[arg-type]  # diffusers hides torch's own signature
+        nn.Module.to(bundle.vae, torch.float32)  # diffusers' own `to` warns of what is meant here
         rgb = bundle.memory.run(decode, Component.VAE)
     return rgb
 

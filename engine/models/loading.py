@@ -118,7 +118,7 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
     return assemble(
         spec=spec,
         unet=unet,
-        vae=vae.to(vae_precision(vae.config, device, dtype)),  # type: ignore[arg-type]
+        vae=nn.Module.to(vae, vae_precision(vae.config, device, dtype)),
         tokenizers=checkpoint.tokenizers(),
         text_encoders=(first, second),
         scheduler_config=scheduler_config,

@@ -93,6 +93,7 @@ def to_request(arguments: argparse.Namespace) -> GenerationRequest:
         guidance_scale=arguments.guidance,
         fusion=fusion,
         harmony=HarmonySettings(mode=arguments.harmony),
+        refine=arguments.refine,
         model=model,
     )
 

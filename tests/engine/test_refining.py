@@ -1,0 +1,66 @@
+"""The refinement pass on whole jobs of the embedded model."""
+
+import numpy as np
+import pytest
+
+from engine.errors import InvalidRequest
+from engine.events import Finished, Progress
+from engine.geometry import Size
+from engine.layers import Layer, Role
+from engine.sources import Kept
+
+
+def draw(pipeline, request):
+    events = list(pipeline.generate(request))
+    assert isinstance(events[-1], Finished)
+    return events[-1].stack, [e for e in events if isinstance(e, Progress) and e.stage == "refining"]
+
+
+@pytest.fixture(scope="module")
+def base(pipeline):
+    from engine.request import GenerationRequest
+    from engine.sources import Generated
+
+    def make(**changes):
+        values = {
+            "size": Size(200, 200),
+            "background": Generated(prompt="a beach at sunset"),
+            "foregrounds": (Generated(prompt="a red apple"),),
+            "steps": 8,
+            "seed": 3,
+        }
+        return GenerationRequest(**{**values, **changes})
+
+    return make
+
+
+def test_layers_are_drawn_over_and_keep_what_they_show(pipeline, base):
+    plain, none = draw(pipeline, base())
+    refined, steps = draw(pipeline, base(refine=0.15))
+    assert not none
+    assert [step.step for step in steps] == list(range(len(steps)))
+    assert steps[-1].total == 4
+    assert [layer.size for layer in refined] == [Size(200, 200)] * 5
+    background, before = refined.layers[0].pixels, plain.layers[0].pixels
+    assert 0.5 < abs(background.astype(int) - before).mean() < 16
+    alpha, alpha_before = (stack.layers[1].pixels[..., 3] > 127 for stack in (refined, plain))
+    assert (alpha & alpha_before).sum() > 0.9 * (alpha | alpha_before).sum()
+
+
+def test_a_kept_layer_is_not_touched(pipeline, base):
+    pixels = np.zeros((200, 200, 4), np.uint8)
+    pixels[90:170, 60:140] = (200, 30, 20, 255)
+    kept = Kept(layer=Layer(name="block", role=Role.FOREGROUND, pixels=pixels), prompt="a red apple")
+    stack, _ = draw(pipeline, base(foregrounds=(kept,), refine=0.15, steps=4))
+    assert stack.by_role(Role.FOREGROUND)[0] is kept.layer
+
+
+def test_a_canvas_no_larger_than_the_model_draws_has_nothing_to_refine(pipeline, base):
+    _, steps = draw(pipeline, base(size=Size(128, 128), refine=0.5, steps=2))
+    assert not steps
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
+def test_a_strength_outside_its_range_is_refused(base, strength):
+    with pytest.raises(InvalidRequest, match="refinement"):
+        base(refine=strength)
