@@ -33,6 +33,7 @@ FLOORS = [
     ("engine.refinement", 5),
     ("engine.meter", 2),
     ("engine.request", 1),
+    ("engine.editing", 1),
     ("engine.events", 1),
     ("engine.formats", 1),
     ("engine.layerfusion.attention", 3),

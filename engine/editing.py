@@ -1,0 +1,56 @@
+"""Spatial editing (the paper's Fig. 1): put a foreground of a finished stack elsewhere, and harmonise again."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from engine.errors import InvalidRequest
+from engine.geometry import Size
+from engine.layers import Layer, LayerStack, Role
+from engine.request import GenerationRequest
+from engine.resampling import resize
+from engine.sources import Kept
+
+
+def moved(layer: Layer, by: tuple[int, int], scale: float = 1.0) -> Layer:
+    """The layer `by` (x, y) pixels further, scaled about its own middle.
+
+    With scale 1 its pixels are untouched; otherwise they are resampled premultiplied, so that no fringe appears.
+
+    Raises:
+        InvalidRequest: a scale outside 0.05 to 20.
+    """
+    if not (math.isfinite(scale) and 0.05 <= scale <= 20):
+        raise InvalidRequest(f"The scale is {scale!r}.", "Choose 0.05 to 20.")
+    x, y = layer.offset
+    if scale == 1.0:
+        return replace(layer, offset=(x + by[0], y + by[1]))
+    width, height = layer.size.width, layer.size.height
+    size = Size(max(2, round(width * scale)), max(2, round(height * scale)))
+    place = (x + by[0] + round((width - size.width) / 2), y + by[1] + round((height - size.height) / 2))
+    return replace(layer, pixels=resize(layer.pixels, size), offset=place)
+
+
+def harmonise(stack: LayerStack, foreground: Layer, prompts: tuple[str, str], *, seed: int = 0) -> GenerationRequest:
+    """The request that harmonises a stack's background with a foreground: both come back byte for byte, Shadow, Light
+    and Blended are drawn anew, starting from their composite.
+
+    Args:
+        stack: a finished stack of one background; its Shadow, Light and Blended are not looked at.
+        foreground: where it stands now.
+        prompts: what foreground and background show.
+        seed: of the noise put on the composite.
+
+    Raises:
+        InvalidRequest: the stack has no background, or more than one.
+    """
+    backgrounds = stack.by_role(Role.BACKGROUND)
+    if len(backgrounds) != 1:
+        raise InvalidRequest(f"The stack has {len(backgrounds)} backgrounds.", "Give one with a single background.")
+    return GenerationRequest(
+        size=stack.size,
+        background=Kept(layer=backgrounds[0], prompt=prompts[1]),
+        foregrounds=(Kept(layer=foreground, prompt=prompts[0]),),
+        seed=seed,
+    )
