@@ -74,7 +74,8 @@ def _panel(chart: Chart) -> Image.Image:
         points = [(across(place + shift), figure) for place, figure in enumerate(figures) if figure.known]
         if several:
             draw.line([(x, up(figure.value)) for x, figure in points], fill=ink, width=2)
-            draw.text((_LEFT + 110 * number, _HEIGHT - 18), f"■ {name}", fill=ink, font=small)
+            draw.rectangle((_LEFT + 98 * number, _HEIGHT - 14, _LEFT + 98 * number + 7, _HEIGHT - 7), fill=ink)
+            draw.text((_LEFT + 98 * number + 12, _HEIGHT - 17), name, fill=ink, font=small)
         for x, figure in points:
             draw.line((x, up(figure.low), x, up(figure.high)), fill=ink, width=2)
             for end in (figure.low, figure.high):
