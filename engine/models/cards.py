@@ -63,6 +63,7 @@ def spec_from_values(values: dict[str, Any], folder: Path) -> ModelSpec:
         examples=tuple((foreground, background) for foreground, background in values["examples"]),
         vocabulary={kind: tuple(words) for kind, words in values["vocabulary"].items()},
         related=dict(values.get("related", {})),
+        about=tuple(values.get("about", ())),
     )
 
 

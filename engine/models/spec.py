@@ -131,6 +131,7 @@ class ModelSpec:
         examples: (foreground, background) prompts it draws well.
         vocabulary: what a model of few words knows; empty for a model that knows the world.
         related: a phrase of the vocabulary -> words it does not know but that phrase can stand for, parted by spaces.
+        about: what one should know of it, a sentence or two a line: its data, its licence, what it can and cannot do.
     """
 
     name: str
@@ -151,6 +152,7 @@ class ModelSpec:
     examples: tuple[tuple[str, str], ...]
     vocabulary: dict[str, tuple[str, ...]]
     related: dict[str, str] = field(default_factory=dict)
+    about: tuple[str, ...] = ()
 
     @property
     def native_area(self) -> int:

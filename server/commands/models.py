@@ -116,6 +116,7 @@ def describe(spec: ModelSpec) -> Iterator[str]:
     """A model in words, one line each."""
     defaults = spec.defaults
     yield f"{spec.name}: {spec.title}"
+    yield from (f"  {line}" for line in spec.about)
     yield f"  draws at about {spec.native_size}x{spec.native_size} px, sides in multiples of {spec.stride}"
     yield f"  {defaults.steps} steps, guidance {defaults.guidance_scale:g}, sampler {SAMPLERS[defaults.sampler]}"
     yield f"  samplers: {', '.join(f'{name} ({SAMPLERS[name]})' for name in spec.samplers)}"
