@@ -40,7 +40,7 @@ def test_a_refusal_without_a_reason_is_noticed(monkeypatch, tmp_path):
 
 
 def test_memory_that_grows_is_noticed(monkeypatch):
-    """What is kept is counted rather than asked of the system: a process with free memory of its own grows by nothing."""
+    """What is kept is counted rather than asked of the system: a process with memory to spare grows by nothing."""
     kept = []
     receive = Session.receive
     monkeypatch.setattr(Session, "receive", lambda self, frame: kept.append(200_000) or receive(self, frame))
