@@ -20,7 +20,10 @@ MOST_GROWTH = 32 * 2**20
 def prove(jobs, measures=10):
     """Draw so many jobs and print the figures."""
     with tempfile.TemporaryDirectory() as folder:
-        server = ScriptedServer(Path(folder), store_bytes=STORE_BYTES, prune_seconds=0.5, upload_seconds=2)
+        # A day's messages in minutes: more a second than one client may send otherwise.
+        server = ScriptedServer(
+            Path(folder), store_bytes=STORE_BYTES, prune_seconds=0.5, upload_seconds=2, message_rate=10_000
+        )
         server.start()
         try:
             figures = draw(server, jobs, measures)
