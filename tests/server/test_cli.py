@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 import shlex
@@ -412,7 +413,11 @@ def test_ctrl_c_while_drawing_leaves_nothing_behind(folder):
     for line in process.stderr:
         if line == "drawing …\n":
             break
-    process.send_signal(signal.SIGINT)
-    rest = process.stderr.read()
+    rest = ""
+    for _press in range(3):  # seldom one is lost in a library's callback, where Python cannot raise: one presses again
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            rest = process.communicate(timeout=3)[1]
+            break
     assert (process.wait(60), rest) == (130, "layerfusion: Stopped.\n")
     assert not list(folder.iterdir())
