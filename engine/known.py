@@ -8,6 +8,7 @@
 | kept background | held where it covers the canvas | shows it outside all objects until `BACKDROP_UNTIL` |
 | relit background | held until its strength, then free | the same until its strength |
 | drawn background, every foreground known | free | shows it outside them until `BACKDROP_UNTIL` |
+| drawn background, foregrounds drawn too | free | the same until the settings' `backdrop_until`; 1 is never |
 | all of them the artist's | as above | begins as their composite, held until its own strength |
 """
 
@@ -34,6 +35,7 @@ from engine.models.loading import ModelBundle
 from engine.placement import fitted, in_box
 from engine.request import HARMONISE_STRENGTH, GenerationRequest
 from engine.resampling import to_working
+from engine.settings import FusionSettings
 from engine.sources import Generated, Kept, Relit
 from engine.transparency.codec import encode_over_grey, encode_rgba
 
@@ -71,21 +73,32 @@ class Known:
 
 
 def what_is_known(
-    bundle: ModelBundle, request: GenerationRequest, framing: Framing, drafts: Mapping[int, Pixels]
+    bundle: ModelBundle,
+    request: GenerationRequest,
+    fusion: FusionSettings,
+    framing: Framing,
+    drafts: Mapping[int, Pixels],
 ) -> Known:
     """Read the artist's layers into the model's terms.
 
     Args:
+        fusion: the switches; how long a drawn background is held in the blended stream is one of them.
         drafts: foregrounds with a box, drawn alone: uint8 RGBA (H, W, 4), any size, by foreground.
     """
-    return _Reader(bundle, request, framing, drafts).read()
+    return _Reader(bundle, request, fusion, framing, drafts).read()
 
 
 class _Reader:
     def __init__(
-        self, bundle: ModelBundle, request: GenerationRequest, framing: Framing, drafts: Mapping[int, Pixels]
+        self,
+        bundle: ModelBundle,
+        request: GenerationRequest,
+        fusion: FusionSettings,
+        framing: Framing,
+        drafts: Mapping[int, Pixels],
     ) -> None:
         self._bundle, self._request, self._framing = bundle, request, framing
+        self._drawn_until = fusion.backdrop_until
         self._streams = Streams(len(request.foregrounds))
         self._pictures = {
             stream: to_working(source.layer.pixels, source.layer.offset, framing)
@@ -116,25 +129,26 @@ class _Reader:
             solid, inside, shapes[index] = self._solid(index, held_until)
             if strength == 1:
                 anchors.append(self._anchor(solid, inside, self._drawn_above(index), 1.0, max(SOLID_UNTIL, held_until)))
-        background = self._request.background
+        background, everyone = self._request.background, tuple(range(self._streams.foregrounds))
         if not isinstance(background, Generated):
             clean, mask = self._opaque(self._pictures[self._streams.background])
             held_until = background.strength if isinstance(background, Relit) else 0.0
             pins.append(Pin(self._streams.background, clean, mask, held_until))
-            everyone = tuple(range(self._streams.foregrounds))
-            anchors += self._backdrop(clean, mask, everyone, held_until if isinstance(background, Relit) else None)
-        elif len(shapes) == self._streams.foregrounds:
+            if isinstance(background, Relit):
+                anchors.append(self._anchor(clean, mask, everyone, 0.0, held_until))
+            else:
+                anchors += self._backdrop(clean, mask, everyone, BACKDROP_UNTIL)
+        else:
             everywhere = torch.ones((1, 1, 1), device=self._bundle.device)
-            anchors += self._backdrop(None, everywhere, tuple(shapes), None)
+            shown = BACKDROP_UNTIL if len(shapes) == len(everyone) else self._drawn_until
+            anchors += self._backdrop(None, everywhere, everyone, shown)
         return Known(tuple(pins), tuple(anchors), shapes)
 
-    def _backdrop(
-        self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], until: float | None
-    ) -> Iterator[Anchor]:
-        """The blended stream shows the background outside all objects; far from them longer, if no time is given."""
-        yield self._anchor(clean, mask, behind, 0.0, BACKDROP_UNTIL if until is None else until)
-        if until is None:
-            yield replace(self._anchor(clean, mask, behind, 0.0, FAR_UNTIL), margin=FAR)
+    def _backdrop(self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], until: float) -> Iterator[Anchor]:
+        """The blended stream shows the background outside all objects; far from them longer. From 1 on, never."""
+        if until < 1:
+            yield self._anchor(clean, mask, behind, 0.0, until)
+            yield replace(self._anchor(clean, mask, behind, 0.0, min(FAR_UNTIL, until)), margin=FAR)
 
     def _anchor(
         self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], in_doubt: float, until: float

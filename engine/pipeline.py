@@ -156,7 +156,7 @@ class _Job:
         negative, positive = self._prompts()
         noise = self._noise()
         drafts = yield from self._drafts(noise, negative, positive)
-        known = what_is_known(self._bundle, self._request, self._framing, drafts)
+        known = what_is_known(self._bundle, self._request, self._choices.fusion, self._framing, drafts)
         coupling = self._coupling(positive, known.shapes)
         ids = time_ids(self._bundle, self._framing.working, 1)
 

@@ -248,6 +248,16 @@ class FusionSettings:
         "Who attends to the other's tokens. A kept background's row is pinned, so its direction has no effect.",
         choices=get_args(ShareDirection),
     )
+    backdrop_until: float = _switch(
+        _SHARING,
+        1.0,
+        "Below 1 the blended picture keeps the very backdrop of the background layer, and only shade and light around "
+        "the object are its own; at 1 it draws a backdrop of its own that is much like it.",
+        "While t > this · T, X's estimate of z0 is B's outside the objects (as `masked` has it), and beyond 20 % of the "
+        "frame while t > 0.1 T, after blended latent diffusion (Avrahami et al. 2206.02779). 1 never: the paper. "
+        "Layers the artist gave are held whatever this is. Our choice.",
+        number=(0, 1),
+    )
 
     blend_start: float = _switch(
         _COURSE,

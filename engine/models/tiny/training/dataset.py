@@ -19,13 +19,16 @@ from tqdm import tqdm
 from engine.errors import InvalidRequest
 from engine.models.tiny.training.sprites import SpriteLibrary
 from engine.models.tiny.training.triplets import Triplet, make_triplet
-from engine.models.tiny.training.vocabulary import KINDS, is_held_out, names
+from engine.models.tiny.training.vocabulary import KINDS, TRANSLUCENT, is_held_out, names
 
 SHARD = 500
 FIELDS = ("foreground", "studio", "background", "composite", "shadow")
 
-PAIRS = 0.08
+PAIRS = 0.14
 """Share of examples with two objects, so that the blended stream knows pictures with more than one."""
+
+SEEN_THROUGH = 3
+"""How often translucent things come, compared with solid ones: few of them must teach all there is to transparency."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +121,11 @@ def _draw_shard(job: _Job) -> None:
 
 
 def _plan(rng: np.random.Generator) -> Iterator[tuple[str, dict[str, str]]]:
-    """Every object equally often, in random order; now and then two."""
+    """Every solid object equally often and what can be seen through more often, in random order; now and then two."""
     known = names(held_out=False)
+    often = [name for name in known for _ in range(SEEN_THROUGH if name in TRANSLUCENT else 1)]
     while True:
-        for name in rng.permutation(known):
+        for name in rng.permutation(often):
             other = str(rng.choice(known)) if rng.random() < PAIRS else ""
             yield str(name), {"second": other} if other and other != name else {}
 

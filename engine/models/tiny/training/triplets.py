@@ -43,7 +43,7 @@ class Triplet:
         shadow: uint8 (NATIVE, NATIVE), 255 where the ground is darkened by the full strength.
         names: the objects, bottom first.
         kind: the scene's kind.
-        captions: of foreground, background and composite.
+        captions: of foreground, background and composite; of two objects the upper one is named first.
         light: the scene's.
     """
 
@@ -79,7 +79,7 @@ def make_triplet(
     Args:
         name: the object.
         kind, time: of the scene; drawn by lot where empty, never a pair that is held out.
-        second: another object beside it; the pair is then one foreground.
+        second: another object, beside it or half before it; the pair is then one foreground.
     """
     kind = kind or _kind_for(rng, name)
     time = time or str(rng.choice(list(TIMES), p=(0.26, 0.2, 0.13, 0.17, 0.12, 0.12)))
@@ -93,7 +93,7 @@ def make_triplet(
     composite = (ground * (1 - alpha) + colour * tint * alpha).clip(0, 255)
     plain = backdrop(rng, _any_colour(rng)) * (1 - 0.4 * _contact(layer)[..., None] * (rng.random() < 0.7))
     studio = (plain * (1 - alpha) + colour * alpha).clip(0, 255)
-    things = " and ".join(with_article(one) for one in names)
+    things = " and ".join(with_article(one) for one in reversed(names))
     joint = preposition(scene.caption) if rng.random() < 0.6 else "on"
     return Triplet(
         foreground=_reduced_rgba(layer),
@@ -122,22 +122,32 @@ def _placed(
     """The objects on an empty canvas (SIDE, SIDE), and the shadow they cast (SIDE, SIDE), 0-1."""
     layer = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
     shade = np.zeros((SIDE, SIDE), np.float32)
-    for index, name in enumerate(names):
+    sizes, places = _arrangement(rng, len(names))
+    for name, side, across in zip(names, sizes, places, strict=True):
         alone = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
         sprite = sprites.get(name)
-        side = rng.uniform(0.5, 0.74) if len(names) == 1 else rng.uniform(0.36, 0.44)
         scale = side * SIDE / max(sprite.size)
         sprite = sprite.resize(
             (max(1, int(sprite.width * scale)), max(1, int(sprite.height * scale))), Image.Resampling.LANCZOS
         )
         free_x, free_y = SIDE - sprite.width - 8, SIDE - sprite.height - 8
-        across = rng.uniform(0.2, 0.8) if len(names) == 1 else (rng.uniform(0.0, 0.12), rng.uniform(0.88, 1.0))[index]
         down = rng.uniform(0.3, 0.75) if thing_of(name)[1].floats else rng.uniform(0.74, 1.0)
         alone.paste(sprite, (4 + int(across * free_x), 4 + int(down * free_y)))
         if not thing_of(name)[1].floats:
             shade = np.maximum(shade, _shadow(alone, scene.light))
         layer = Image.alpha_composite(layer, alone)
     return layer, shade
+
+
+def _arrangement(rng: np.random.Generator, count: int) -> tuple[list[float], list[float]]:
+    """Sizes, as a part of the frame, and places across it, 0-1: one object, or two side by side or overlapping."""
+    if count == 1:
+        return [rng.uniform(0.5, 0.74)], [rng.uniform(0.2, 0.8)]
+    if rng.random() < 0.5:
+        return list(rng.uniform(0.36, 0.44, 2)), [rng.uniform(0.0, 0.12), rng.uniform(0.88, 1.0)]
+    left = rng.uniform(0.0, 0.35)
+    places = [left, left + rng.uniform(0.3, 0.6)]
+    return list(rng.uniform(0.42, 0.58, 2)), places if rng.random() < 0.5 else places[::-1]
 
 
 def shade_of(outline: Image.Image, light: Light) -> NDArray[np.floating]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from engine.models.tiny.training.dataset import Examples
 from engine.models.tiny.training.loop import Stage
 from engine.models.tiny.training.optimisers import optimisers_for
+from engine.models.tiny.training.precision import mixed
 from engine.models.tiny.training.sheets import contact_sheet
 
 CROP = 64
@@ -39,7 +40,7 @@ class AutoencoderStage(Stage):
 
     def __init__(self, vae: AutoencoderKL, data: Examples, test: Examples, *, decoder_only: bool) -> None:
         self.name = "decoder" if decoder_only else "vae"
-        self.network = self.vae = vae
+        self.network = self.vae = vae.to(memory_format=torch.channels_last)
         self.device = vae.device
         self._data, self._test, self._decoder_only = data, test, decoder_only
         vae.requires_grad_(not decoder_only)
@@ -49,22 +50,23 @@ class AutoencoderStage(Stage):
         self.optimisers = optimisers_for(vae, lr=1.0e-3 if decoder_only else 1.6e-3)
 
     def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
-        pictures = torch.from_numpy(self._crops(rng)).permute(0, 3, 1, 2).contiguous().to(self.device)
+        pictures = torch.from_numpy(self._crops(rng)).permute(0, 3, 1, 2).to(self.device)
+        with mixed(self.device), torch.set_grad_enabled(not self._decoder_only):
+            posterior = self.vae.encode(pictures).latent_dist  # type: ignore[union-attr]
+        latents = posterior.mean.float()
         if self._decoder_only:
-            with torch.no_grad():
-                latents = self.vae.encode(pictures).latent_dist.mean  # type: ignore[union-attr]
             strength = 0.2 * torch.rand((len(pictures), 1, 1, 1), generator=generator)
             regular = torch.zeros(())
         else:
-            posterior = self.vae.encode(pictures).latent_dist  # type: ignore[union-attr]
-            latents, strength = posterior.mean, torch.tensor(LATENT_NOISE)
-            regular = latents.square().mean() + 0.01 * (posterior.logvar + 9).square().mean()
-        noise = torch.randn(latents.shape, generator=generator)
-        found = self.vae.decode(latents + (strength * noise).to(self.device)).sample  # type: ignore[union-attr]
-        error = found - pictures
+            strength = torch.tensor(LATENT_NOISE)
+            regular = latents.square().mean() + 0.01 * (posterior.logvar.float() + 9).square().mean()
+        noise = (strength * torch.randn(latents.shape, generator=generator)).to(self.device)
+        with mixed(self.device):
+            found = self.vae.decode(latents + noise).sample  # type: ignore[union-attr]
+        error = found.float() - pictures
         across, down = error.diff(dim=-1).abs().mean(), error.diff(dim=-2).abs().mean()
         square = error.square().mean()
-        loss = error.abs().mean() + 0.3 * square + 0.5 * (across + down) + 3e-4 * regular
+        loss = error.abs().mean() + 2.0 * square + 0.5 * (across + down) + 3e-4 * regular
         return loss, {"psnr": _decibels(float(square.detach()))}, len(pictures)
 
     def _crops(self, rng: np.random.Generator) -> NDArray[np.floating]:

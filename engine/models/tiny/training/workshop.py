@@ -33,7 +33,7 @@ from engine.transparency.compact import CompactTransparentDecoder, CompactTransp
 MINUTES = {"vae": 24.0, "decoder": 6.0, "unet": 66.0, "transparency": 7.0, "deltas": 9.0, "recogniser": 6.0}
 """How long a stage trains on two processor cores, if nothing else is said."""
 
-EXAMPLES = {"train": (12000, 1), "held_out": (1000, 900), "everything": (5000, 2)}
+EXAMPLES = {"train": (16000, 3), "held_out": (1000, 901), "everything": (5000, 2)}
 """Set -> (examples, seed)."""
 
 STAGES = ("dataset", "vae", "latents", "unet", "transparency", "deltas", "decoder", "export", "recogniser", "measure")

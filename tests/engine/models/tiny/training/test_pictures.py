@@ -113,7 +113,7 @@ def test_what_floats_casts_no_shadow(sprites):
 
 def test_two_objects_are_one_foreground(sprites):
     one = make_triplet(rng(3), sprites, "dog", kind="room", second="owl")
-    assert one.captions[0] == "a dog and an owl"
+    assert one.captions[0] == "an owl and a dog"
     left, right = one.foreground[:, :64, 3], one.foreground[:, 64:, 3]
     assert left.max() == right.max() == 255
 

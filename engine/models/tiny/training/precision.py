@@ -1,0 +1,18 @@
+"""Half the bits where that is faster: convolutions in bfloat16, if the device has matrix units for it."""
+
+from __future__ import annotations
+
+import torch
+
+
+def has_matrix_units(device: torch.device) -> bool:
+    """Whether bfloat16 matrices are multiplied in hardware: a recent GPU, or a processor with AMX."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    known = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and bool(known.get("amx_bf16", False))
+
+
+def mixed(device: torch.device) -> torch.autocast:
+    """Autocast to bfloat16 within the context where that is faster, nothing elsewhere; weights stay float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_matrix_units(device))
