@@ -20,6 +20,7 @@ from engine.models.tiny.training.dataset import Examples
 from engine.models.tiny.training.latents import Latents
 from engine.models.tiny.training.loop import Stage
 from engine.models.tiny.training.optimisers import optimisers_for
+from engine.models.tiny.training.precision import mixed, prepare
 from engine.models.tiny.training.prediction import NoiseSchedule, encode_text, predict, sample
 from engine.models.tiny.training.sheets import contact_sheet, over_checks
 from engine.models.tiny.training.unet import UNPROMPTED
@@ -99,6 +100,7 @@ class DeltasStage(Stage):
     ) -> None:
         self.network = self.deltas = fresh_deltas(unet)
         self.device = unet.device
+        prepare(unet)
         self._unet, self._vae, self._decoder = unet.requires_grad_(False).eval(), vae, transparency[1]
         hook(unet, self.deltas)
         self.optimisers = optimisers_for(self.deltas, lr=2e-3, matrices=False)
@@ -129,8 +131,9 @@ class DeltasStage(Stage):
         hidden = torch.where(left_out[:, None, None], self._empty[0], hidden)
         pooled = torch.where(left_out[:, None], self._empty[1], pooled)
         timesteps, noised, v = self._noise.noised(self._latents[places].to(self.device), generator)
-        loss = (predict(self._unet, noised, timesteps, hidden, pooled) - v).square().mean()
-        return loss, {}, BATCH
+        with mixed(self.device):
+            found = predict(self._unet, noised, timesteps, hidden, pooled)
+        return (found.float() - v).square().mean(), {}, BATCH
 
     def sheet(self) -> Image.Image:
         """Foregrounds over a chequerboard, and their alpha."""

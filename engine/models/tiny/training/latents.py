@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from engine.errors import InvalidRequest
 from engine.models.tiny.training.dataset import Examples
+from engine.models.tiny.training.precision import mixed
 
 SHARES = {"composite": 0.9, "studio": 0.5, "foreground": 0.4, "background": 0.2}
 """How much of the training set is encoded, a kind; backgrounds repeat themselves soonest."""
@@ -53,7 +54,9 @@ def encode_all(vae: AutoencoderKL, data: Examples, file: Path, shares: dict[str,
         parts = []
         for batch in tqdm(np.array_split(rows, -(-len(rows) // 8)), desc=kind, mininterval=10):
             pictures = torch.from_numpy(pictures_of(data, kind, batch)).permute(0, 3, 1, 2).contiguous()
-            parts.append(vae.encode(pictures.to(vae.device)).latent_dist.mean.cpu() * scale)  # type: ignore[union-attr]
+            with mixed(vae.device):
+                found = vae.encode(pictures.to(vae.device)).latent_dist.mean  # type: ignore[union-attr]
+            parts.append(found.float().cpu() * scale)
         tensors[kind] = torch.cat(parts).half().contiguous()
         tensors[f"{kind}.rows"] = torch.from_numpy(rows)
         captions[kind] = [data.facts[int(row)]["captions"][_CAPTION[kind]] for row in rows]

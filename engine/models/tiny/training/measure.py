@@ -265,12 +265,12 @@ def _deltas(bundle: ModelBundle, sprites: SpriteLibrary, seed: int, count: int =
     chroma_on, chroma_off = ([border_mean(np.abs(rgb).max(axis=-1)) for rgb, _ in part] for part in (on, off))
     matters = [a > 0.3 or c >= 5 * d for a, c, d in zip(border_off, chroma_off, chroma_on, strict=True)]
 
+    # the sprite where the deltas put the object: without them alpha is the whole frame, and so would be its box
+    truths = [aligned(_true_alpha(sprites, name), alpha) for name, (_, alpha) in zip(chosen, on, strict=True)]
+
     def overlap(part: list[tuple[NDArray[np.floating], NDArray[np.floating]]]) -> float:
-        found = []
-        for name, (_, alpha) in zip(chosen, part, strict=True):
-            truth = aligned(_true_alpha(sprites, name), alpha)
-            found.append(soft_iou(alpha, truth) if truth is not None else 0.0)
-        return float(np.mean(found))
+        pairs = zip(part, truths, strict=True)
+        return float(np.mean([soft_iou(alpha, truth) if truth is not None else 0.0 for (_, alpha), truth in pairs]))
 
     return {
         "deltas_on_border_alpha": float(np.mean(border_on)),

@@ -14,6 +14,7 @@ from transformers import CLIPTokenizer
 from engine.models.tiny.training.latents import Latents
 from engine.models.tiny.training.loop import Stage
 from engine.models.tiny.training.optimisers import optimisers_for
+from engine.models.tiny.training.precision import mixed, prepare
 from engine.models.tiny.training.prediction import NoiseSchedule, encode_text, predict, sample
 from engine.models.tiny.training.sheets import contact_sheet
 from engine.models.tiny.training.wordpieces import token_ids
@@ -75,6 +76,7 @@ class UNetStage(Stage):
         self.network = nn.ModuleDict({"unet": unet, "text_encoder": encoders[0], "text_encoder_2": encoders[1]})
         self.network.requires_grad_(True)
         self.device = unet.device
+        prepare(unet)
         self.optimisers = optimisers_for(self.network, lr=lr)
         self._unet, self._encoders, self._tokenizer, self._vae = unet, encoders, tokenizer, vae
         self._latents = latents.latents
@@ -93,8 +95,9 @@ class UNetStage(Stage):
         words[torch.from_numpy(rng.random(len(words)) < UNPROMPTED)] = self._empty
         hidden, pooled = encode_text(self._encoders, words.to(self.device))
         timesteps, noised, v = self._noise.noised(batch, generator)
-        loss = (predict(self._unet, noised, timesteps, hidden, pooled) - v).square().mean()
-        return loss, {}, len(batch)
+        with mixed(self.device):
+            found = predict(self._unet, noised, timesteps, hidden, pooled)
+        return (found.float() - v).square().mean(), {}, len(batch)
 
     def sheet(self) -> Image.Image:
         """Objects, scenes, and objects in scenes."""
