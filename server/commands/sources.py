@@ -69,7 +69,8 @@ def layer_sources(arguments: argparse.Namespace) -> tuple[tuple[Source, ...], So
     prompts = {BACKGROUND: arguments.background, **dict(enumerate(arguments.foregrounds, start=1))}
     keep = _table("--keep", [*_first(arguments.keep_foreground), *arguments.keep], prompts)
     about = {
-        name: _table(f"--{name}", getattr(arguments, name), prompts) for name in ("at", "box", "relight", "layer_seed")
+        name: _table(f"--{name}", getattr(arguments, name.replace("-", "_")), prompts)
+        for name in ("at", "box", "relight", "layer-seed")
     }
     for name in ("at", "relight"):
         for number in about[name].keys() - keep.keys():
@@ -82,7 +83,7 @@ def layer_sources(arguments: argparse.Namespace) -> tuple[tuple[Source, ...], So
         size = Size(width, height) if first not in about["box"] else None
 
     def source(number: int) -> Source:
-        box, seed, strength = (about[name].get(number) for name in ("box", "layer_seed", "relight"))
+        box, seed, strength = (about[name].get(number) for name in ("box", "layer-seed", "relight"))
         if number not in pictures:
             return Generated(prompt=prompts[number], negative_prompt=arguments.negative, seed=seed, box=box)
         layer = _placed(number, *pictures[number], size, about["at"].get(number), box)

@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -85,7 +86,10 @@ BAD = {
     "a box in words": ([*drawing(), "--box", "1=left"], "left"),
     "a box outside": ([*drawing(), "--box", "1=500,0,64x64"], "500,0,64x64"),
     "a box for the background": ([*drawing(), "--box", "bg=0,0,64x64"], "background"),
-    "two boxes for one": ([*drawing(), "--box", "1=0,0,64x64", "--box", "1=9,9,64x64"], "twice"),
+    "two boxes for one": ([*drawing(), "--box", "1=0,0,64x64", "--box", "1=9,9,64x64"], "--box is given twice for 1"),
+    "two seeds for one": ([*drawing(), "--layer-seed", "1=4", "--layer-seed", "1=5"], "--layer-seed is given twice"),
+    "a seed for no foreground": ([*drawing(), "--layer-seed", "2=5"], "--layer-seed names foreground 2; there are 1"),
+    "a layer's seed in words": ([*drawing(), "--layer-seed", "1=lucky"], "--layer-seed"),
     "harmonise what is drawn": ([*drawing(), "--harmonise", "0.5"], "0.5"),
     "unknown preset": ([*drawing(), "--preset", "quick"], "quick"),
     "unknown switch": ([*drawing(), "--set", "d=5"], "'d'"),
@@ -108,6 +112,7 @@ def test_wrong_input_is_one_line_that_names_it(capsys, folder, arguments, named)
     assert err.count("\n") == 1
     assert err.startswith("layerfusion: ")
     assert named in err
+    assert not re.search(r"--[\w-]*_", err), "an option's name as it is typed, not as the code spells it"
     assert "usage" not in err
     assert len(err) < 600
     assert not list(folder.iterdir())
