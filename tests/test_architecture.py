@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -137,14 +138,19 @@ def modules():
 MODULES = modules()
 
 
-def imports(name):
-    """The absolute names a module imports, at its top or inside functions, but not for type checkers only."""
+@cache
+def imports(name, at_once=False):
+    """The absolute names a module imports, at its top or inside functions, but not for type checkers only.
+
+    With `at_once`, only those it imports when it is itself imported.
+    """
     path = MODULES[name]
     tree = ast.parse(path.read_text(encoding="utf-8"))
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     skipped = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        later = at_once and isinstance(node, ast.FunctionDef)
+        if later or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
             skipped.update(id(inner) for statement in node.body for inner in ast.walk(statement))
     found = set()
     for node in ast.walk(tree):
@@ -159,7 +165,7 @@ def imports(name):
             for alias in node.names:
                 whole = f"{base}.{alias.name}"
                 found.add(whole if whole in MODULES or whole in BUNDLED else base)
-    return found - {name}
+    return frozenset(found - {name})
 
 
 def ours(name):
@@ -194,6 +200,19 @@ def test_packages_import_no_siblings(name):
 def test_no_module_imports_itself_by_a_detour():
     graph = {name: {other for other in imports(name) if other in MODULES} for name in MODULES}
     graphlib.TopologicalSorter(graph).prepare()
+
+
+def test_the_extra_for_training_is_needed_only_by_training():
+    """Whoever installs the package without `[train]` can draw, serve and evaluate."""
+    train, training = "server.commands.train", "engine.models.tiny.training"
+    reached, waiting = {train}, [name for name in MODULES if not name.startswith((train, training))]
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        waiting += (imports(name) & set(MODULES)) - reached
+    assert f"{training}.recogniser" in reached  # it names what the evaluation draws
+    wanting = {name: {other.split(".")[0] for other in imports(name, at_once=True)} for name in reached}
+    assert not {name for name, packages in wanting.items() if packages & {"scipy", "matplotlib"}}
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("server.protocol")])

@@ -15,7 +15,7 @@ from engine.formats.files import check_writable, reading, replacing
 from engine.models.cards import read_card
 from engine.models.registry import EMBEDDED, find_model
 from engine.models.spec import ModelSpec
-from server.console import CommandError, UsageError, say
+from server.console import UsageError, say
 from server.libraries import keep_offline
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InvalidRequest: numbers out of range, or another model's folder.
         FileError: the folder or the page cannot be written, the page has no place for the table, no recogniser there.
-        CommandError: the recogniser needs packages that are not installed.
     """
     page = None if arguments.write_table is None else Path(arguments.write_table)
     if page is not None:
@@ -108,12 +107,9 @@ def _namer(file: Path) -> Namer:
 
     Raises:
         UnreadableFile: the file is not there, or holds something else.
-        CommandError: packages are missing.
     """
-    try:
-        from engine.models.tiny.training.recogniser import load_recogniser
-    except ImportError as error:
-        raise CommandError(f"Naming needs more packages ({error}). Run: pip install 'layerfusion[train]'") from error
+    from engine.models.tiny.training.recogniser import load_recogniser
+
     if not file.is_file():
         raise UnreadableFile(f"“{file}” is not a file.", "Give the weights that `layerfusion train recogniser` left.")
     with reading(file, "recogniser"):

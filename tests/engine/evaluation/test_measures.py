@@ -211,10 +211,20 @@ def test_auc_of_perfect_useless_and_inverted_scores():
     assert measures.auc(np.array([[0.1, 0.2], [0.9, 0.8]]), truth) == 0
     assert measures.auc(np.full((2, 2), 0.4), truth) == 0.5
     assert math.isnan(measures.auc(truth, np.ones((2, 2))))
+    assert math.isnan(measures.auc(truth, np.zeros((2, 2))))
+
+
+def test_auc_is_the_chance_that_an_inside_score_is_higher():
+    rng = np.random.default_rng(0)
+    scores, truth = rng.integers(0, 6, 60) / 5, rng.random(60)
+    inside, outside = scores[truth > 0.5], scores[truth <= 0.5]
+    pairs = [(a > b) + 0.5 * (a == b) for a in inside for b in outside]
+    assert measures.auc(scores, truth) == pytest.approx(np.mean(pairs))
 
 
 def test_soft_overlap():
     assert measures.soft_iou(np.array([0.5, 0.0]), np.array([1.0, 0.0])) == 0.5
+    assert measures.soft_iou(np.array([1.0, 0.5, 0.0]), np.array([0.5, 0.5, 0.5])) == pytest.approx(1 / 2)
     assert measures.soft_iou(ALPHA, ALPHA) == 1
     assert math.isnan(measures.soft_iou(np.zeros(4), np.zeros(4)))
 
@@ -222,6 +232,9 @@ def test_soft_overlap():
 def test_pooling_takes_the_mean_of_each_tokens_square():
     assert measures.pooled(np.array([[1.0, 0.0], [1.0, 1.0]]), (1, 1)).tolist() == [[0.75]]
     assert measures.pooled(ALPHA, (10, 10)).shape == (10, 10)
+    quarter = np.zeros((8, 8))
+    quarter[:4, :2] = 1
+    assert measures.pooled(quarter, (2, 2)).tolist() == [[0.5, 0], [0, 0]]
 
 
 def test_leak_is_measured_at_the_objects_own_coverage_whatever_the_masks_scale():

@@ -1,52 +1,18 @@
-"""The measures themselves: arrays in, numbers out."""
+"""The alpha a model draws, against the sprite it was asked for: arrays in, numbers out."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-Plane = NDArray[np.floating]
-
-FAINT = 0.02
-"""Alpha above this can be seen."""
-
-
-def auc(scores: Plane, truth: Plane) -> float:
-    """Area under the ROC curve of scores against truth > 0.5: the chance that a token of the object scores higher than
-    one of the background. NaN where one of the two is missing."""
-    inside, outside = scores[truth > 0.5].ravel(), scores[truth <= 0.5].ravel()
-    if not len(inside) or not len(outside):
-        return float("nan")
-    ranks = _ranks(np.concatenate([inside, outside]))
-    return float((ranks[: len(inside)].mean() - (len(inside) + 1) / 2) / len(outside))
-
-
-def _ranks(values: Plane) -> Plane:
-    """1-based ranks; equal values share their mean rank."""
-    order = np.argsort(values, kind="stable")
-    _, first, counts = np.unique(values[order], return_index=True, return_counts=True)
-    ranks = np.empty(len(values))
-    ranks[order] = np.repeat(first + (counts + 1) / 2, counts)
-    return ranks
-
-
-def soft_iou(a: Plane, b: Plane) -> float:
-    """Sum of minima over sum of maxima."""
-    return float(np.minimum(a, b).sum() / max(np.maximum(a, b).sum(), 1e-9))
-
-
-def pooled(alpha: Plane, grid: tuple[int, int]) -> Plane:
-    """Mean alpha (H, W) of each token's square."""
-    rows, columns = alpha.shape[0] // grid[0], alpha.shape[1] // grid[1]
-    return alpha[: grid[0] * rows, : grid[1] * columns].reshape(grid[0], rows, grid[1], columns).mean(axis=(1, 3))
+from engine.evaluation.regions import SEEN, Plane
 
 
 def largest_box(alpha: Plane) -> tuple[int, int, int, int] | None:
     """Box (top, left, bottom, right) of the largest connected piece above half the highest alpha; None if empty."""
     labels, count = ndimage.label(alpha > 0.5 * alpha.max())  # type: ignore[misc]
-    if count == 0 or alpha.max() <= FAINT:
+    if count == 0 or alpha.max() <= SEEN:
         return None
     sizes = ndimage.sum_labels(np.ones_like(alpha), labels, np.arange(1, count + 1))
     rows, columns = ndimage.find_objects(labels)[int(np.argmax(sizes))]
@@ -54,12 +20,12 @@ def largest_box(alpha: Plane) -> tuple[int, int, int, int] | None:
 
 
 def stray(alpha: Plane) -> float:
-    """Share of pixels above `FAINT` that lie outside the largest piece's box grown by 5 % of the frame."""
+    """Share of pixels above `SEEN` that lie outside the largest piece's box grown by 5 % of the frame."""
     box = largest_box(alpha)
     if box is None:
         return 1.0
     margin_y, margin_x = (round(0.05 * side) for side in alpha.shape)
-    seen = alpha > FAINT
+    seen = alpha > SEEN
     outside = seen.copy()
     top, left, bottom, right = box
     outside[max(0, top - margin_y) : bottom + margin_y, max(0, left - margin_x) : right + margin_x] = False

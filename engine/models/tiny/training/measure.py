@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from engine.diffusion.conditioning import encode_prompts
+from engine.evaluation.measures import auc, pooled, soft_iou
 from engine.events import Finished
 from engine.geometry import Size
 from engine.inspection import MaskRecord
@@ -27,15 +28,7 @@ from engine.layers import LayerStack, Role
 from engine.models.loading import ModelBundle, load_model
 from engine.models.spec import ModelSpec
 from engine.models.tiny.training.dataset import Examples
-from engine.models.tiny.training.figures import (
-    aligned,
-    auc,
-    border_mean,
-    pooled,
-    soft_iou,
-    stray,
-    translucency,
-)
+from engine.models.tiny.training.figures import aligned, border_mean, stray, translucency
 from engine.models.tiny.training.latents import pictures_of
 from engine.models.tiny.training.prediction import sample
 from engine.models.tiny.training.recogniser import Recogniser, scene_of

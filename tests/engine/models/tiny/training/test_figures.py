@@ -1,41 +1,9 @@
-"""The measures, on planted answers."""
+"""The figures of alpha, on planted answers."""
 
 import numpy as np
 import pytest
 
-from engine.models.tiny.training.figures import (
-    aligned,
-    auc,
-    border_mean,
-    largest_box,
-    pooled,
-    soft_iou,
-    stray,
-    translucency,
-)
-
-
-def test_auc_is_the_chance_that_an_inside_score_is_higher():
-    rng = np.random.default_rng(0)
-    scores, truth = rng.integers(0, 6, 60) / 5, rng.random(60)
-    inside, outside = scores[truth > 0.5], scores[truth <= 0.5]
-    pairs = [(a > b) + 0.5 * (a == b) for a in inside for b in outside]
-    assert auc(scores, truth) == pytest.approx(np.mean(pairs))
-
-
-def test_auc_without_an_object_is_no_number():
-    assert np.isnan(auc(np.arange(4.0), np.zeros(4)))
-
-
-def test_soft_iou():
-    assert soft_iou(np.asarray([1.0, 0.5, 0]), np.asarray([0.5, 0.5, 0.5])) == pytest.approx(1.0 / 2.0)
-    assert soft_iou(np.zeros(3), np.zeros(3)) == 0
-
-
-def test_pooled_is_the_mean_of_each_square():
-    alpha = np.zeros((8, 8))
-    alpha[:4, :2] = 1
-    np.testing.assert_allclose(pooled(alpha, (2, 2)), [[0.5, 0], [0, 0]])
+from engine.models.tiny.training.figures import aligned, border_mean, largest_box, stray, translucency
 
 
 def disc(radius=20, centre=(64, 64), value=1.0):
