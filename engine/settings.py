@@ -7,11 +7,12 @@ is made of them. Where the paper (Dalva et al., arXiv 2412.04460) is silent, bot
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from engine.checks import check_choice, check_number, check_switch, check_whole
+from engine.checks import check_choice
 from engine.errors import InvalidRequest
+from engine.switches import check_value, contradiction, from_words, in_words, switch_field
 
 Prior = Literal["per_step", "lagged", "once"]
 ContentSource = Literal["prior", "live"]
@@ -31,14 +32,6 @@ ShareDirection = Literal["both", "to_blended", "to_background"]
 InitNoise = Literal["shared", "independent"]
 HarmonyMode = Literal["clean", "exact"]
 Preset = Literal["paper", "exact", "balanced", "fast"]
-
-
-def _switch(group: str, default: Any, artist: str, researcher: str, **limits: Any) -> Any:
-    """A field whose metadata says what it may be and what it does; see `FusionSettings.switches`."""
-    return field(
-        default=default, metadata={"group": group, "artist": artist, "researcher": researcher, "limits": limits}
-    )
-
 
 _PRIORS, _MASKS, _BLENDING, _SHARING, _COURSE = (
     "Where the masks come from",
@@ -61,7 +54,7 @@ class FusionSettings:
         InvalidRequest: a value outside its range, or two that contradict each other.
     """
 
-    prior: Prior = _switch(
+    prior: Prior = switch_field(
         _PRIORS,
         "per_step",
         "How often the program looks where the object is. Once per step is the most faithful and the slowest.",
@@ -69,14 +62,14 @@ class FusionSettings:
         "previous joint pass, a pass of their own only before the first coupled step. `once`: that first pass only.",
         choices=get_args(Prior),
     )
-    structure_layers: int = _switch(
+    structure_layers: int = switch_field(
         _PRIORS,
         1,
         "Leave it: how many of the model's layers are asked for the object's outline.",
         "s is the mean over this many of the last executed self-attentions; the paper says the final layers.",
         whole=(1, 8),
     )
-    heads: Heads = _switch(
+    heads: Heads = switch_field(
         _PRIORS,
         "stat_mean",
         "Leave it: how the model's opinions on the outline are counted together.",
@@ -84,7 +77,7 @@ class FusionSettings:
         "of the head-averaged map (`map_mean`), which is the paper's single M x M map read literally.",
         choices=get_args(Heads),
     )
-    content_source: ContentSource = _switch(
+    content_source: ContentSource = switch_field(
         _PRIORS,
         "live",
         "Leave it: whether the object's place is read while drawing or just before.",
@@ -92,7 +85,7 @@ class FusionSettings:
         "that gives the priors recorded it.",
         choices=get_args(ContentSource),
     )
-    content_layers: ContentLayers = _switch(
+    content_layers: ContentLayers = switch_field(
         _PRIORS,
         "block",
         "Leave it: whether every layer of the model trusts its own eyes or all of them together.",
@@ -100,14 +93,14 @@ class FusionSettings:
         "or over all, each min-max normalised. The latter two need `content_source` = `prior`.",
         choices=get_args(ContentLayers),
     )
-    content_norm: ContentNorm = _switch(
+    content_norm: ContentNorm = switch_field(
         _PRIORS,
         "minmax",
         "Leave it: how the object's place is scaled.",
         "What is done to c before s c: min-max, division by its maximum, or nothing.",
         choices=get_args(ContentNorm),
     )
-    end_of_text: EndOfText = _switch(
+    end_of_text: EndOfText = switch_field(
         _PRIORS,
         "first",
         "Leave it: which word of the prompt is looked for in the picture.",
@@ -115,14 +108,14 @@ class FusionSettings:
         "the last word before it.",
         choices=get_args(EndOfText),
     )
-    resampling: Resampling = _switch(
+    resampling: Resampling = switch_field(
         _PRIORS,
         "area",
         "Leave it: how a mask is made smaller and larger.",
         "Between token grids: area means down and bilinear up (`area`), bilinear both ways, or nearest neighbour.",
         choices=get_args(Resampling),
     )
-    contrast_gate: float = _switch(
+    contrast_gate: float = switch_field(
         _PRIORS,
         0.5,
         "How clearly the object must show before the program believes its mask. 0 believes anything.",
@@ -130,7 +123,7 @@ class FusionSettings:
         "σ(-d/2) by 1 - κ, h is 0 where κ <= 1/2, nothing is shared. Our choice.",
         number=(0, 100),
     )
-    mask_smoothing: float = _switch(
+    mask_smoothing: float = switch_field(
         _PRIORS,
         0.0,
         "Steadies masks that flicker from step to step. 0 is off.",
@@ -138,42 +131,42 @@ class FusionSettings:
         number=(0, 0.99),
     )
 
-    mask_parts: MaskParts = _switch(
+    mask_parts: MaskParts = switch_field(
         _MASKS,
         "product",
         "Leave it: which of the two clues to the object are used.",
         "u = minmax(s c), or of s or c alone: the comparison of Fig. 5c.",
         choices=get_args(MaskParts),
     )
-    decision_boundary: float = _switch(
+    decision_boundary: float = switch_field(
         _MASKS,
         10.0,
         "Low: object and backdrop grow into each other, the edge is soft and colours leak. High: crisp alpha.",
         "d of m = σ(d (u - 1/2)), Fig. 5d.",
         number=(0.01, 1000),
     )
-    foreground_boundary: float | None = _switch(
+    foreground_boundary: float | None = switch_field(
         _MASKS,
         None,
         "The same for what the object takes from the scene. Lower it to let weather and light reach into the object.",
         "d of the m in a_F' = h (m a_F + (1 - m) a_X) + (1 - h) a_F; none takes `decision_boundary`.",
         number=(0.01, 1000),
     )
-    hard_mode: HardMode = _switch(
+    hard_mode: HardMode = switch_field(
         _MASKS,
         "fixed",
         "Leave it: how the object's inside is told from its outside.",
         "h = 1 where u > `hard_threshold`, or > Otsu's threshold of u.",
         choices=get_args(HardMode),
     )
-    hard_threshold: float = _switch(
+    hard_threshold: float = switch_field(
         _MASKS,
         0.5,
         "Higher: only the object's core takes light from the scene. Lower: its rim too.",
         "Of u; at 1/2 the tokens are those of m > 1/2, whatever d.",
         number=(0, 1),
     )
-    normalise: Normalise = _switch(
+    normalise: Normalise = switch_field(
         _MASKS,
         "several",
         "Leave it: keeps the backdrop of many objects from washing out.",
@@ -182,7 +175,7 @@ class FusionSettings:
         choices=get_args(Normalise),
     )
 
-    foreground_update: ForegroundUpdate = _switch(
+    foreground_update: ForegroundUpdate = switch_field(
         _BLENDING,
         "hard",
         "“none” draws every object as if it stood alone: no light from the scene, the same object before any backdrop.",
@@ -190,34 +183,34 @@ class FusionSettings:
         "nothing (`none`, the frozen-foreground baseline).",
         choices=get_args(ForegroundUpdate),
     )
-    update_order: UpdateOrder = _switch(
+    update_order: UpdateOrder = switch_field(
         _BLENDING,
         "blended_first",
         "Leave it: who looks at whom first.",
         "`blended_first`: X from the raw a_F. `foreground_first`: a_F' = h a_X + (1 - h) a_F, then X from a_F'.",
         choices=get_args(UpdateOrder),
     )
-    amodal: bool = _switch(
+    amodal: bool = switch_field(
         _BLENDING,
         True,
         "On: the parts of an object behind another one are drawn whole, so that the upper one can be moved away.",
         "h̃_k = h_k Π (1 - h_j) over the foregrounds j above k; off: h̃_k = h_k.",
         switch=True,
     )
-    blend_self: bool = _switch(
+    blend_self: bool = switch_field(
         _BLENDING, True, "Leave it on.", "Whether self-attention outputs are blended.", switch=True
     )
-    blend_cross: bool = _switch(
+    blend_cross: bool = switch_field(
         _BLENDING, True, "Leave it on.", "Whether cross-attention outputs are blended.", switch=True
     )
-    blend_unconditional: bool = _switch(
+    blend_unconditional: bool = switch_field(
         _BLENDING,
         True,
         "Leave it on.",
         "Whether the unconditional half is blended too, with its own a_F and the conditional half's masks.",
         switch=True,
     )
-    blend_point: BlendPoint = _switch(
+    blend_point: BlendPoint = switch_field(
         _BLENDING,
         "post_out",
         "Leave it.",
@@ -225,7 +218,7 @@ class FusionSettings:
         choices=get_args(BlendPoint),
     )
 
-    share_strength: float = _switch(
+    share_strength: float = switch_field(
         _SHARING,
         1.0,
         "How much background and blended picture agree outside the object. 0 lets them differ.",
@@ -233,7 +226,7 @@ class FusionSettings:
         "plain concatenation starves the object of attention.",
         number=(0, 1),
     )
-    sharing: Sharing = _switch(
+    sharing: Sharing = switch_field(
         _SHARING,
         "masked",
         "Leave it: what the two pictures show each other.",
@@ -241,14 +234,14 @@ class FusionSettings:
         "`all`: every token. `copy`: a_B' = (1 - λ) a_B + λ a_X outside the objects, no attention.",
         choices=get_args(Sharing),
     )
-    share_direction: ShareDirection = _switch(
+    share_direction: ShareDirection = switch_field(
         _SHARING,
         "both",
         "Leave it: a kept background never listens anyhow.",
         "Who attends to the other's tokens. A kept background's row is pinned, so its direction has no effect.",
         choices=get_args(ShareDirection),
     )
-    backdrop_until: float = _switch(
+    backdrop_until: float = switch_field(
         _SHARING,
         1.0,
         "Below 1 the blended picture keeps the very backdrop of the background layer, and only shade and light around "
@@ -259,42 +252,38 @@ class FusionSettings:
         number=(0, 1),
     )
 
-    blend_start: float = _switch(
+    blend_start: float = switch_field(
         _COURSE,
         1.0,
         "When the layers begin to see each other: 1 from the start, 0.8 once the rough shapes stand, 0 never.",
         "Coupling begins at the first step with t <= this · T.",
         number=(0, 1),
     )
-    blend_end: float = _switch(
+    blend_end: float = switch_field(
         _COURSE,
         0.0,
         "When they stop. Above 0 the last details are drawn by each layer for itself, which is a little faster.",
         "Coupling ends before the first step with t <= this · T; 0 never.",
         number=(0, 1),
     )
-    blend_blocks: str = _switch(
+    blend_blocks: str = switch_field(
         _COURSE,
         "",
         "Leave it empty.",
         "Parts of transformer blocks' names, separated by commas, for example `up_blocks, mid_block`; empty is all.",
         text=200,
     )
-    smallest_grid: int = _switch(
-        _COURSE,
-        8,
-        "Leave it.",
-        "Token grids with a side below this are not coupled.",
-        whole=(1, 512),
+    smallest_grid: int = switch_field(
+        _COURSE, 8, "Leave it.", "Token grids with a side below this are not coupled.", whole=(1, 512)
     )
-    init_noise: InitNoise = _switch(
+    init_noise: InitNoise = switch_field(
         _COURSE,
         "shared",
         "“shared” starts the first object from the scene's noise, which helps them to agree.",
         "The first foreground's initial noise: the background's, or its own. X always starts from B's.",
         choices=get_args(InitNoise),
     )
-    guidance_start: float = _switch(
+    guidance_start: float = switch_field(
         _COURSE,
         1.0,
         "Leave it: below 1 the first steps follow the prompts less and cost half.",
@@ -302,7 +291,7 @@ class FusionSettings:
         "interval the conditional half runs alone.",
         number=(0, 1),
     )
-    guidance_end: float = _switch(
+    guidance_end: float = switch_field(
         _COURSE,
         0.0,
         "Leave it: above 0 the last steps follow the prompts less and cost half.",
@@ -312,7 +301,7 @@ class FusionSettings:
 
     def __post_init__(self) -> None:
         for switch in fields(self):
-            _check(switch, getattr(self, switch.name))
+            check_value(switch, getattr(self, switch.name))
         for stage in ("blend", "guidance"):
             start, end = getattr(self, f"{stage}_start"), getattr(self, f"{stage}_end")
             if 0 < start <= end:
@@ -320,30 +309,19 @@ class FusionSettings:
                     f"The {stage} start is {start:g} and the {stage} end {end:g}.",
                     "Time runs from 1 down to 0: the start must be above the end.",
                 )
-        self._refuse("content_layers", self.content_layers != "block", "content_source", self.content_source == "live")
-        self._refuse("hard_threshold", self.hard_threshold != 0.5, "hard_mode", self.hard_mode == "otsu")
-        self._refuse(
-            "foreground_boundary",
-            self.foreground_boundary is not None,
-            "foreground_update",
-            self.foreground_update in ("none", "hard_raw") or self.update_order == "foreground_first",
-        )
-        self._refuse(
-            "mask_smoothing", self.mask_smoothing > 0, "prior", self.prior == "once" and self.content_source == "prior"
-        )
-
-    def _refuse(self, first: str, is_set: bool, second: str, rules_it_out: bool) -> None:
-        if is_set and rules_it_out:
-            one, other = getattr(self, first), getattr(self, second)
-            raise InvalidRequest(
-                f"The {_words(first)} is {one!r}, which does nothing with the {_words(second)} {other!r} and the other "
-                "switches as they are.",
-                f"Leave the {_words(first)} out, or change the {_words(second)}.",
-            )
+        if self.content_layers != "block" and self.content_source == "live":
+            raise contradiction(self, "content_layers", "content_source")
+        if self.hard_threshold != 0.5 and self.hard_mode == "otsu":
+            raise contradiction(self, "hard_threshold", "hard_mode")
+        soft_inside = self.foreground_update in ("hard", "soft") and self.update_order == "blended_first"
+        if self.foreground_boundary is not None and not soft_inside:
+            raise contradiction(self, "foreground_boundary", "foreground_update")
+        if self.mask_smoothing > 0 and self.prior == "once" and self.content_source == "prior":
+            raise contradiction(self, "mask_smoothing", "prior")
 
     @classmethod
     def switches(cls) -> tuple[Field[Any], ...]:
-        """Every switch: its name, its default and, in `metadata`, its group, its limits and two explanations."""
+        """Every switch: its name, its default and, in `metadata`, what `engine.switches` says."""
         return fields(cls)
 
     def changed(self, changes: Mapping[str, Any]) -> FusionSettings:
@@ -371,7 +349,9 @@ class FusionSettings:
             InvalidRequest: a preset or switch there is not, or a value it cannot take.
         """
         settings = self if preset is None else self.preset(preset)
-        return settings.changed({name: _read(name, text) for name, text in switches.items()})
+        known = {switch.name: switch for switch in fields(self)}
+        read = {name: from_words(known[name], text) if name in known else text for name, text in switches.items()}
+        return settings.changed(read)
 
     def words(self) -> dict[str, str]:
         """Every switch and its value in words, as `adjusted` reads them."""
@@ -413,47 +393,3 @@ class HarmonySettings:
 
     def __post_init__(self) -> None:
         check_choice("harmony mode", self.mode, get_args(HarmonyMode))
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def in_words(value: object) -> str:
-    """A switch's value as people and other programs write it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "none" if value is None else str(value)
-
-
-def _read(name: str, text: str) -> object:
-    """A switch's value from its words; what cannot be read is left as it is, for the check to name."""
-    limits = next((switch.metadata["limits"] for switch in fields(FusionSettings) if switch.name == name), {})
-    word = text.strip()
-    if word.lower() == "none" and "choices" not in limits:
-        return None
-    if "switch" in limits:
-        return {"true": True, "false": False}.get(word.lower(), text)
-    try:
-        if "whole" in limits:
-            return int(word)
-        return float(word) if "number" in limits else word
-    except ValueError:
-        return text
-
-
-def _check(switch: Field[Any], value: object) -> None:
-    """Raise `InvalidRequest` unless a switch can have this value."""
-    name, limits = _words(switch.name), switch.metadata["limits"]
-    if value is None and switch.default is None:
-        return
-    if "choices" in limits:
-        check_choice(name, value, limits["choices"])
-    elif "whole" in limits:
-        check_whole(name, value, low=limits["whole"][0], high=limits["whole"][1])
-    elif "number" in limits:
-        check_number(name, value, low=limits["number"][0], high=limits["number"][1])
-    elif "switch" in limits:
-        check_switch(name, value)
-    elif not isinstance(value, str) or len(value) > limits["text"]:
-        raise InvalidRequest(f"The {name} are {value!r:.60}.", f"Write at most {limits['text']} characters.")

@@ -7,7 +7,8 @@ from dataclasses import Field
 from itertools import groupby
 from typing import Any
 
-from engine.settings import PRESETS, FusionSettings, in_words
+from engine.settings import PRESETS, FusionSettings
+from engine.switches import in_words
 
 _HEAD = """\
 # The switches of LayerFusion

@@ -27,6 +27,7 @@ FLOORS = [
     ("engine.checks", 0),
     ("engine.resampling", 1),
     ("engine.placement", 1),
+    ("engine.switches", 0),
     ("engine.settings", 0),
     ("engine.settings_page", 1),
     ("engine.sources", 1),

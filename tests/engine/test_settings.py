@@ -89,6 +89,14 @@ def test_switches_are_read_from_words(words, settings):
     assert FusionSettings().adjusted(None, words) == settings
 
 
+def test_settings_in_words_are_read_back():
+    settings = FusionSettings(
+        foreground_boundary=2.5, amodal=False, structure_layers=2, content_norm="none", blend_blocks="up_blocks"
+    )
+    assert FusionSettings().adjusted(None, settings.words()) == settings
+    assert FusionSettings(decision_boundary=3).adjusted(None, FusionSettings().words()) == FusionSettings()
+
+
 def test_single_switches_come_after_the_preset():
     assert FusionSettings().adjusted("exact", {}).prior == "lagged"
     assert FusionSettings().adjusted("exact", {"prior": "once"}).prior == "once"
