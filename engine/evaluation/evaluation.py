@@ -99,7 +99,7 @@ class Evaluation:
 
     Raises:
         InvalidRequest: the folder holds another model's drawings, or the vocabulary is none.
-        UnwritableFile: the folder cannot be made.
+        FileError: the folder is a file, or its list of drawings cannot be read.
     """
 
     def __init__(
@@ -142,19 +142,22 @@ class Evaluation:
         return sum(self.study.missing([item], ways) for item, ways in self._wanted())
 
     def draw(self, workers: int = 1) -> Generator[Done]:
-        """Make the missing drawings, yielding after each."""
-        yield from self.study.draw_all(self._wanted(), workers)
+        """Make the missing drawings, yielding after each; see `Study.draw_all`."""
+        return self.study.draw_all(self._wanted(), workers)
 
     def report(self) -> Report:
         """Measure every item that is completely drawn.
 
         Raises:
             InvalidRequest: no item is.
+            UnreadableFile: a drawing is damaged.
         """
         plan, sections = self.plan, []
         drawn = {part: self._drawn(part) for part in plan.parts}
         if not any(drawn.values()):
-            raise InvalidRequest("Nothing is drawn completely yet.", "Let the evaluation draw first.")
+            raise InvalidRequest(
+                f"Nothing is drawn completely yet in “{self.study.folder}”.", "Let the evaluation draw first."
+            )
         kept = drawn.get("background", ())
         rows: table.BySystem = {}
         if drawn.get("table"):

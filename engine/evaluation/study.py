@@ -25,14 +25,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from engine.errors import InvalidRequest
+from engine.errors import InvalidRequest, UnreadableFile, UnwritableFile
 from engine.evaluation.items import Item
 from engine.evaluation.systems import Artist, Drawing, Maps, Variant
-from engine.formats.files import replacing, writing
+from engine.formats.files import reading, replacing, writing
 from engine.formats.images import encode
 from engine.models.spec import ModelSpec, located
 
 _MIB = 1 << 20
+_OWNER = "study.json"
 
 
 @dataclass(frozen=True)
@@ -63,20 +64,22 @@ class Study:
     """A folder of drawings by one model.
 
     Args:
-        folder: made if it is not there.
+        folder: made when drawing begins, if it is not there.
         spec: which model.
 
     Raises:
         InvalidRequest: the folder holds the drawings of another model.
-        UnwritableFile: the folder cannot be made.
+        UnreadableFile: its list of drawings cannot be read.
+        UnwritableFile: it is a file.
     """
 
     def __init__(self, folder: Path, spec: ModelSpec) -> None:
         self.folder = folder
         self.spec = spec
-        with writing(folder):
-            (folder / "drawings").mkdir(parents=True, exist_ok=True)
-        self._claim()
+        self._owner = {"model": spec.name, "digest": fingerprint(spec)}
+        if folder.exists() and not folder.is_dir():
+            raise UnwritableFile(f"“{folder}” is a file.", "Choose another name for the folder.")
+        self._check_owner()
         self._done = self._finished()
 
     @property
@@ -91,7 +94,7 @@ class Study:
 
     def draw(self, items: Sequence[Item], variants: Sequence[Variant], workers: int = 1) -> Generator[Done]:
         """Draw every item in every way; see `draw_all`."""
-        yield from self.draw_all([(item, variants) for item in items], workers)
+        return self.draw_all([(item, variants) for item in items], workers)
 
     def draw_all(self, wanted: Sequence[tuple[Item, Sequence[Variant]]], workers: int = 1) -> Generator[Done]:
         """Draw whatever is missing, yielding after every drawing. Closing the iterator stops after the running items.
@@ -99,7 +102,14 @@ class Study:
         Args:
             wanted: items, each with the ways it is to be drawn.
             workers: processes that draw at the same time, each with a model of its own.
+
+        Raises:
+            UnwritableFile: at once if the folder cannot be made, later if the disk is full.
         """
+        self._begin()
+        return self._draw_missing(wanted, workers)
+
+    def _draw_missing(self, wanted: Sequence[tuple[Item, Sequence[Variant]]], workers: int) -> Generator[Done]:
         tasks = [task for item, variants in wanted if (task := self._task(item, variants)).variants]
         left = sum(len(task.variants) for task in tasks)
         for item, variant, seconds, digest in _in_processes(self, tasks, workers) if workers > 1 else self._here(tasks):
@@ -136,25 +146,36 @@ class Study:
     def _picture(self, item: str, variant: str) -> Path:
         return picture_path(self.folder, item, variant)
 
-    def _claim(self) -> None:
-        """Write down whose drawings these are, or see that they are this model's."""
-        path, own = self.folder / "study.json", {"model": self.spec.name, "digest": fingerprint(self.spec)}
-        if path.exists():
-            try:
-                found = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                found = {}
-            if found != own:
-                raise InvalidRequest(
-                    f"“{self.folder}” holds the drawings of another model, or of other weights.",
-                    "Choose an empty folder.",
-                )
-        else:
-            self.write("study.json", json.dumps(own, indent=2).encode())
+    def _begin(self) -> None:
+        """Make the folder, and write down whose drawings it holds."""
+        drawings = self.folder / "drawings"
+        with writing(drawings):
+            drawings.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / _OWNER).exists():
+            self.write(_OWNER, json.dumps(self._owner, indent=2).encode())
+
+    def _check_owner(self) -> None:
+        path = self.folder / _OWNER
+        if not path.exists():
+            return
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            found = None
+        if found != self._owner:
+            model = found.get("model") if isinstance(found, dict) else None
+            whose = f"“{model:.60}”" if isinstance(model, str) and model != self.spec.name else "another model"
+            raise InvalidRequest(
+                f"“{self.folder}” holds the drawings of {whose}, not of “{self.spec.name}” as it is now.",
+                "Choose an empty folder.",
+            )
 
     def _finished(self) -> dict[tuple[str, str], float]:
         path = self.folder / "drawings.jsonl"
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = ""
+        if path.exists():
+            with reading(path, "list of drawings"):
+                text = path.read_text(encoding="utf-8")
         if text and not text.endswith("\n"):  # the line a killed run was writing: the next must not join it
             with writing(path), path.open("a", encoding="utf-8") as file:
                 file.write("\n")
@@ -243,14 +264,21 @@ def write_drawing(path: Path, drawing: Drawing) -> str:
 
 
 def read_drawing(path: Path) -> Drawing:
-    """Read what `write_drawing` wrote."""
-    with Image.open(path) as image:
-        strip = np.asarray(image.convert("RGBA"))
-    foreground, background, blended = (np.ascontiguousarray(part) for part in np.split(strip, 3, axis=1))
-    masks, maps = path.with_suffix(".npz"), None
-    if masks.exists():
-        with np.load(masks, allow_pickle=False) as values:
-            maps = Maps(**{each.name: values[each.name] for each in fields(Maps)})
+    """Read what `write_drawing` wrote.
+
+    Raises:
+        UnreadableFile: one of its files is damaged.
+    """
+    try:
+        with reading(path, "drawing"), Image.open(path) as image:
+            strip = np.asarray(image.convert("RGBA"))
+            foreground, background, blended = (np.ascontiguousarray(part) for part in np.split(strip, 3, axis=1))
+        masks, maps = path.with_suffix(".npz"), None
+        if masks.exists():
+            with reading(masks, "drawing's masks"), np.load(masks, allow_pickle=False) as values:
+                maps = Maps(**{each.name: values[each.name] for each in fields(Maps)})
+    except UnreadableFile as error:
+        raise UnreadableFile(error.message, "Delete it, and let the evaluation draw it again.") from error
     return Drawing(foreground, background, blended, maps)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -45,7 +46,7 @@ def register(commands: Any) -> None:
     add("--stress-pairs", metavar="N", type=int, default=24, help="before textured backdrops (default: 24)")
     add("--parts", metavar="P,P", help="some of table, background, blending, masks, boundary (default: all)")
     add("--recogniser", metavar="FILE", help="weights of the training's recogniser; without it nothing is named")
-    add("--workers", metavar="N", type=int, default=1, help="processes that draw at the same time (default: 1)")
+    add("--workers", metavar="N", type=int, default=1, help="processes that draw, up to one a core (default: 1)")
     add("--report", action="store_true", help="draw nothing; measure what is drawn already")
     add("--quick", action="store_true", help="two small pairs in three steps, to see that it runs; no figures")
     add("--write-table", metavar="FILE.md", help="also put the figures into this page, between its two marks")
@@ -55,7 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Draw what is missing, measure, and write `results.json`, `results.md` and the pictures into the folder.
 
     Raises:
-        InvalidRequest: numbers out of range, or another model's folder.
+        InvalidRequest: numbers out of range, another model's folder, or nothing to report.
+        UsageError: more processes than there are processor cores.
         FileError: the folder or the page cannot be written, the page has no place for the table, no recogniser there.
     """
     page = None if arguments.write_table is None else Path(arguments.write_table)
@@ -83,15 +85,17 @@ def run(arguments: argparse.Namespace) -> None:
 def _evaluation(arguments: argparse.Namespace, spec: ModelSpec) -> Evaluation:
     from engine.evaluation.evaluation import PARTS, Evaluation, Plan, quick
 
-    parts = PARTS if arguments.parts is None else tuple(part.strip() for part in arguments.parts.split(","))
+    named = None if arguments.parts is None else [part.strip() for part in arguments.parts.split(",")]
+    parts = PARTS if named is None else tuple(part for part in named if part)
     plan = Plan(
         parts=parts,  # type: ignore[arg-type] - the plan itself refuses unknown ones
         pairs=2 if arguments.quick else arguments.pairs,
         claim_pairs=2 if arguments.quick else arguments.claim_pairs,
         stress_pairs=1 if arguments.quick else arguments.stress_pairs,
     )
-    if not 1 <= arguments.workers <= 64:
-        raise UsageError(f"--workers is {arguments.workers}; choose 1 to 64.")
+    cores = os.cpu_count() or 1
+    if not 1 <= arguments.workers <= cores:
+        raise UsageError(f"--workers is {arguments.workers}; choose 1 to {cores}, one for each processor core.")
     return Evaluation(
         Path(arguments.out),
         quick(spec) if arguments.quick else spec,
@@ -108,20 +112,24 @@ def _namer(file: Path) -> Namer:
     Raises:
         UnreadableFile: the file is not there, or holds something else.
     """
+    remedy = "Give the weights that `layerfusion train recogniser` left."
+    if not file.is_file():
+        raise UnreadableFile(f"“{file}” is not a file.", remedy)
     from engine.models.tiny.training.recogniser import load_recogniser
 
-    if not file.is_file():
-        raise UnreadableFile(f"“{file}” is not a file.", "Give the weights that `layerfusion train recogniser` left.")
-    with reading(file, "recogniser"):
-        return load_recogniser(file)
+    try:
+        with reading(file, "recogniser of this version"):
+            return load_recogniser(file)
+    except UnreadableFile as error:
+        raise UnreadableFile(error.message, remedy) from error
 
 
 def _draw(evaluation: Evaluation, workers: int) -> None:
-    missing = evaluation.missing()
-    if missing:
-        say(f"{missing} drawings to make, {evaluation.study.count} are there. Stop and go on as you like.", sys.stderr)
     seconds: list[float] = []
     with closing(evaluation.draw(workers)) as drawn:
+        missing, there = evaluation.missing(), evaluation.study.count
+        if missing:
+            say(f"{missing} drawings to make, {there} are there. Stop and go on as you like.", sys.stderr)
         for done in drawn:
             seconds.append(done.seconds)
             if len(seconds) % _SAY_EVERY == 0:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.errors import InvalidRequest
+from engine.errors import InvalidRequest, UnreadableFile
 from engine.evaluation import systems
 from engine.evaluation.evaluation import Evaluation, Plan, quick
 from engine.evaluation.items import prompt_set
@@ -89,7 +89,14 @@ def test_another_models_drawings_are_not_mixed_in(folder):
 
 def test_nothing_drawn_is_nothing_to_report(tmp_path):
     with pytest.raises(InvalidRequest, match="Nothing is drawn"):
-        evaluation(tmp_path).report()
+        evaluation(tmp_path / "new").report()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_drawing_is_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"hello")
+    with pytest.raises(UnreadableFile, match=r"a\.png.*Delete it"):
+        read_drawing(tmp_path / "a.png")
 
 
 @pytest.mark.timeout(300)  # two interpreters read the model anew

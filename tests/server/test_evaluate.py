@@ -1,0 +1,101 @@
+"""`layerfusion evaluate`: what it refuses, before anything is drawn or written."""
+
+import json
+import os
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from server import libraries
+from server.cli import main
+
+OPTIONS = {
+    "unknown part": (["--parts", "table,poetry"], "poetry. Choose among: table, background"),
+    "no part": (["--parts", " , "], "nothing. Choose among: table"),
+    "no pairs": (["--pairs", "0"], "0 pairs. Choose 1 to 10000"),
+    "negative pairs": (["--pairs", "-3"], "-3 pairs"),
+    "too many pairs": (["--stress-pairs", "10001"], "10001 stress pairs"),
+    "no claim pairs": (["--claim-pairs", "0"], "0 claim pairs"),
+    "pairs in words": (["--pairs", "many"], "many"),
+    "no workers": (["--workers", "0"], "--workers is 0; choose 1 to"),
+    "more workers than cores": (["--workers", str((os.cpu_count() or 1) + 1)], f"choose 1 to {os.cpu_count() or 1},"),
+    "unknown model": (["--model", "nope"], "nope"),
+    "missing recogniser": (["--recogniser", "none.safetensors"], "none.safetensors” is not a file. Give the weights"),
+    "a folder as recogniser": (["--recogniser", "."], "“.” is not a file"),
+    "missing page": (["--write-table", "none.md"], "none.md"),
+    "page in a missing folder": (["--write-table", "nowhere/page.md"], "nowhere"),
+    "nothing drawn": (["--report"], "Nothing is drawn completely yet in “evaluation”"),
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Every command runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in libraries.ENVIRONMENT:
+        monkeypatch.setenv(name, "")  # put back afterwards
+    return tmp_path
+
+
+def refused(capsys, *arguments):
+    """The one line in which `layerfusion evaluate` refuses."""
+    code = main(["evaluate", *arguments])
+    out, err = capsys.readouterr()
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("layerfusion: ")
+    return err
+
+
+@pytest.mark.parametrize(("arguments", "named"), OPTIONS.values(), ids=OPTIONS.keys())
+def test_wrong_options_are_one_line_and_leave_nothing(capsys, folder, arguments, named):
+    assert named in refused(capsys, *arguments)
+    assert not list(folder.iterdir())
+
+
+def shapes_of_another_vocabulary(file):
+    from engine.models.tiny.training.recogniser import Recogniser
+
+    weights = {name: torch.zeros_like(value) for name, value in Recogniser().state_dict().items()}
+    save_file(weights | {"objects.1.bias": torch.zeros(3)}, file)
+
+
+RECOGNISERS = {
+    "no safetensors": lambda file: file.write_bytes(b"hello" * 9),
+    "empty": lambda file: file.touch(),
+    "other weights": lambda file: save_file({"a": torch.zeros(2)}, file),
+    "another vocabulary": shapes_of_another_vocabulary,
+}
+
+
+@pytest.mark.parametrize("make", RECOGNISERS.values(), ids=RECOGNISERS.keys())
+def test_what_is_no_recogniser_is_named_with_what_is_one(capsys, folder, make):
+    make(folder / "mine.safetensors")
+    error = refused(capsys, "--recogniser", "mine.safetensors")
+    assert "“mine.safetensors” is not a recogniser" in error
+    assert "layerfusion train recogniser" in error
+    assert [path.name for path in folder.iterdir()] == ["mine.safetensors"]
+
+
+@pytest.mark.parametrize(("out", "named"), [("mine", "“mine” is a file"), ("mine/new", "cannot be written")])
+def test_a_file_where_the_folder_should_be_is_named_before_drawing(capsys, folder, out, named):
+    (folder / "mine").write_bytes(b"precious")
+    assert named in refused(capsys, "--out", out, "--quick")
+    assert (folder / "mine").read_bytes() == b"precious"
+
+
+FOLDERS = {
+    "another model": ("study.json", json.dumps({"model": "mine", "digest": "0"}), "drawings of “mine”, not of “tiny”"),
+    "other weights": ("study.json", json.dumps({"model": "tiny", "digest": "0"}), "another model, not of “tiny” as it"),
+    "a damaged owner": ("study.json", "[1, 2", "another model"),
+    "a list that is no text": ("drawings.jsonl", "\udcff", "drawings.jsonl” is not a list of drawings"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "named"), FOLDERS.values(), ids=FOLDERS.keys())
+def test_a_folder_of_other_drawings_is_left_as_it_is(capsys, folder, name, content, named):
+    (folder / name).write_bytes(content.encode("utf-8", "surrogateescape"))
+    before = (folder / name).read_bytes()
+    assert named in refused(capsys, "--out", ".", "--quick")
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert (folder / name).read_bytes() == before
