@@ -88,8 +88,7 @@ def _caption(rng: np.random.Generator, kind: str) -> str:
     if kind == "room":
         return f"a room with a {rng.choice(WALLS)} wall"
     if kind == "studio":
-        hue = str(rng.choice(STUDIOS))
-        return f"{'an' if hue[0] in 'aeiou' else 'a'} {hue} studio background"
+        return with_article(f"{rng.choice(STUDIOS)} studio background")
     return str(rng.choice(SINGLE[kind]))
 
 

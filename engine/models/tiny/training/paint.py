@@ -119,3 +119,9 @@ def perspective(rng: np.random.Generator, horizon: float, across: int, along: in
     u = ((_COLUMNS - SIDE / 2) / (0.35 + depth) * across / 4 + rng.integers(4096)).astype(np.int32) % (2 * SIDE)
     v = (np.log(depth) * along * 16 + rng.integers(4096)).astype(np.int32) % (2 * SIDE)
     return field[v, u] * 2 - 1
+
+
+def ink(colour: Colour) -> tuple[int, int, int]:
+    """A colour as Pillow's pencil takes it."""
+    red, green, blue = np.clip(np.asarray(colour, np.float32), 0, 255).astype(int)
+    return int(red), int(green), int(blue)

@@ -184,7 +184,7 @@ def backgrounds() -> tuple[str, ...]:
     """Every scene caption."""
     outdoor = [f"{scene} {time}" for scene in OUTDOOR.values() for times in TIMES.values() for time in times]
     rooms = [f"a room with a {wall} wall" for wall in WALLS]
-    studios = [f"{'an' if hue[0] in 'aeiou' else 'a'} {hue} studio background" for hue in STUDIOS]
+    studios = [with_article(f"{hue} studio background") for hue in STUDIOS]
     return (*outdoor, *rooms, *studios, *(caption for captions in SINGLE.values() for caption in captions))
 
 

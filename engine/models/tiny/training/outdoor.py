@@ -1,0 +1,273 @@
+"""Scenes under the sky: ten kinds, each at six times of day."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from engine.models.tiny.training.paint import (
+    SIDE,
+    Colour,
+    Picture,
+    below,
+    dots,
+    fractal,
+    glow,
+    gradient,
+    ground,
+    ink,
+    mix,
+    noise,
+    perspective,
+    ridge,
+)
+
+
+@dataclass(frozen=True)
+class TimeOfDay:
+    """What the hour and the weather give.
+
+    Attributes:
+        sky: (position 0-1, colour) stops from the zenith to the horizon.
+        tint, length, strength: of the light, as `scenes.Light` has them.
+    """
+
+    sky: tuple[tuple[float, Colour], ...]
+    tint: tuple[float, float, float]
+    length: float
+    strength: float
+
+
+_DAY = {
+    "sunny": TimeOfDay(((0, (58, 136, 232)), (1, (190, 228, 252))), (1.05, 1.02, 0.96), 0.35, 0.6),
+    "sunset": TimeOfDay(
+        ((0, (64, 50, 124)), (0.55, (240, 108, 88)), (1, (255, 200, 108))), (1.06, 0.84, 0.70), 0.8, 0.55
+    ),
+    "sunrise": TimeOfDay(
+        ((0, (116, 150, 224)), (0.6, (250, 178, 178)), (1, (255, 228, 176))), (1.05, 0.94, 0.92), 0.7, 0.5
+    ),
+    "night": TimeOfDay(((0, (8, 12, 42)), (1, (36, 48, 98))), (0.50, 0.56, 0.82), 0.0, 0.5),
+    "cloudy": TimeOfDay(((0, (134, 144, 160)), (1, (204, 210, 217))), (0.88, 0.92, 0.97), 0.0, 0.42),
+    "foggy": TimeOfDay(((0, (206, 212, 218)), (1, (226, 230, 233))), (0.97, 0.99, 1.0), 0.0, 0.32),
+}
+
+
+class View:
+    """What the parts of one outdoor scene share: its randomness, its time, where sun and horizon are."""
+
+    def __init__(self, rng: np.random.Generator, time: str) -> None:
+        self.rng = rng
+        self.time = time
+        self.day = _DAY[time]
+        self.tint = np.asarray(self.day.tint, np.float32)
+        self.horizon = float(rng.uniform(0.44, 0.56))
+        self.sun = float(rng.uniform(0.12, 0.88))
+
+    @property
+    def line(self) -> float:
+        return self.horizon * SIDE
+
+    def lit(self, colour: Colour) -> np.ndarray:
+        return np.asarray(colour, np.float32) * self.tint
+
+    def sky(self, horizon: float | None = None) -> Picture:
+        rng, share = self.rng, horizon or self.horizon
+        picture = gradient([(place * share, colour) for place, colour in self.day.sky] + [(1.0, self.day.sky[-1][1])])
+        if self.time == "night":
+            white = ((255, 255, 255), (220, 228, 255), (255, 244, 214))
+            picture = dots(picture, rng, int(rng.integers(22, 36)), (4, int(SIDE * share * 0.9)), white, (1.0, 2.2))
+            picture = glow(
+                picture, self.sun * SIDE, rng.uniform(0.1, 0.3) * SIDE, rng.uniform(13, 19), (246, 242, 214), 26
+            )
+        if self.time in ("sunset", "sunrise"):
+            height = (share - rng.uniform(0.03, 0.13)) * SIDE
+            picture = glow(picture, self.sun * SIDE, height, rng.uniform(18, 25), (255, 242, 176), 64)
+        if self.time == "sunny":
+            picture = glow(
+                picture, self.sun * SIDE, rng.uniform(0.09, 0.2) * SIDE, rng.uniform(13, 18), (255, 246, 184), 36
+            )
+        if self.time in ("sunny", "cloudy", "sunrise", "sunset"):
+            picture = self._clouds(picture, share)
+        return picture
+
+    def _clouds(self, picture: Picture, share: float) -> Picture:
+        cover = {"cloudy": 0.35, "sunny": -0.25, "sunrise": -0.2, "sunset": -0.15}[self.time]
+        colour = {
+            "cloudy": (168, 174, 184),
+            "sunny": (255, 255, 255),
+            "sunrise": (255, 236, 232),
+            "sunset": (250, 150, 130),
+        }
+        rows = np.linspace(0, 1, SIDE, dtype=np.float32)[:, None]
+        shape = fractal(self.rng, 3, 4)
+        density = np.clip((shape + cover) * 3.2, 0, 1) * np.clip((share - rows) * 9, 0, 1)
+        return mix(picture, np.asarray(colour[self.time], np.float32), 0.82 * density[..., None])
+
+    def ground(self, picture: Picture, line: object, far: Colour, near: Colour, texture: np.ndarray) -> Picture:
+        return ground(picture, line, self.lit(far), self.lit(near), texture)  # type: ignore[arg-type]
+
+    def finish(self, picture: Picture) -> Picture:
+        if self.time != "foggy":
+            return picture
+        rows = np.linspace(0, 1, SIDE, dtype=np.float32)[:, None]
+        veil = np.clip(0.76 - 0.60 * np.clip((rows - self.horizon) / (1 - self.horizon), 0, 1), 0, 1)
+        veil = np.clip(veil + 0.12 * fractal(self.rng, 3, 3), 0, 0.84)
+        return mix(picture, np.asarray((222, 227, 231), np.float32), veil[..., None])
+
+
+def _water(view: View, picture: Picture) -> Picture:
+    waves = perspective(view.rng, view.line, 6, 5)
+    sea = view.ground(picture, view.line, (34, 146, 196), (20, 104, 160), 0.22 * waves)
+    if view.time in ("sunset", "sunrise", "night"):
+        colour = (255, 172, 110) if view.time != "night" else (190, 200, 230)
+        columns = np.linspace(0, 1, SIDE, dtype=np.float32)[None]
+        path = np.exp(-(((columns - view.sun) / 0.11) ** 2)) * np.clip(waves + 0.45, 0, 1)
+        sea = mix(sea, np.asarray(colour, np.float32), 0.75 * path[..., None] * below(view.line + 1))
+    return sea
+
+
+def _ocean(view: View) -> Picture:
+    return _water(view, view.sky())
+
+
+def _beach(view: View) -> Picture:
+    picture, rng = _ocean(view), view.rng
+    shore = view.line + rng.uniform(0.1, 0.17) * SIDE + ridge(rng, (2, 4), (1, 0.4)) * 8
+    picture = view.ground(picture, shore - 6, (250, 252, 250), (250, 252, 250), np.zeros((SIDE, SIDE), np.float32))
+    sand = 0.10 * perspective(rng, view.line, 8, 4) + 0.05 * fractal(rng, 32, 2)
+    return view.ground(picture, shore, (242, 214, 152), (224, 184, 114), sand)
+
+
+def _mountains(view: View) -> Picture:
+    rng, picture = view.rng, view.sky(view.horizon + 0.08)
+    skyline = view.line - 34 - ridge(rng, (4, 9, 22), (1, 0.4, 0.14)) * 36
+    rock = 0.30 * fractal(rng, 8, 4)
+    peaks = view.ground(picture, skyline, (104, 114, 146), (76, 88, 122), rock)
+    snow = view.ground(picture, skyline, (246, 249, 255), (226, 233, 247), 0.35 * rock)
+    rows = np.arange(SIDE, dtype=np.float32)[:, None]
+    limit = skyline[None] + 20 + 16 * fractal(rng, 10, 3)
+    picture = np.where((rows < limit)[..., None], snow, peaks)
+    field = view.line + 24 + ridge(rng, (2, 5), (1, 0.4)) * 7
+    return view.ground(picture, field, (238, 243, 252), (208, 219, 238), 0.06 * perspective(rng, view.line, 6, 3))
+
+
+def _grass(view: View) -> np.ndarray:
+    return 0.20 * perspective(view.rng, view.line - 8, 14, 5) + 0.08 * fractal(view.rng, 32, 2)
+
+
+def _meadow(view: View) -> Picture:
+    rng, picture = view.rng, view.sky(view.horizon + 0.05)
+    far = view.line - 10 + ridge(rng, (2, 4), (1, 0.3)) * 14
+    picture = view.ground(picture, far, (104, 176, 96), (78, 152, 74), 0.12 * fractal(rng, 24, 2))
+    near = view.line + 14 + ridge(rng, (2, 4), (1, 0.3)) * 11
+    return view.ground(picture, near, (126, 202, 84), (66, 144, 50), _grass(view))
+
+
+def _flowers(view: View) -> Picture:
+    rng, picture = view.rng, _meadow(view)
+    colours = [view.lit(c) for c in ((250, 70, 90), (255, 214, 60), (250, 250, 250), (236, 110, 220), (150, 100, 235))]
+    for row in range(9):  # rows of flowers, larger towards the front
+        depth = (row / 8) ** 1.6
+        y = view.line + 22 + depth * (SIDE - view.line - 28)
+        size = 1.6 + 3.4 * depth
+        picture = dots(
+            picture, rng, int(26 - 9 * depth), (int(y), int(y + 7 + 12 * depth)), colours, (size * 0.8, size * 1.2)
+        )
+    return picture
+
+
+def _desert(view: View) -> Picture:
+    rng, picture = view.rng, view.sky(view.horizon + 0.05)
+    far = view.line + ridge(rng, (2, 3), (1, 0.4)) * 18
+    picture = view.ground(picture, far, (226, 160, 92), (204, 134, 70), 0.06 * fractal(rng, 12, 3))
+    near = view.line + 34 + ridge(rng, (2, 3), (1, 0.4)) * 15
+    rows = np.arange(SIDE, dtype=np.float32)[:, None]
+    ripples = 0.09 * np.sin(rows * 0.33 + 9 * noise(rng, 6)) + 0.05 * fractal(rng, 32, 2)
+    return view.ground(picture, near, (242, 184, 108), (214, 146, 76), ripples)
+
+
+def _trees(view: View, autumn: bool) -> Picture:
+    rng, picture = view.rng, view.sky(view.horizon + 0.1)
+    floor = ((168, 116, 58), (132, 84, 42)) if autumn else ((88, 142, 66), (52, 102, 42))
+    leaves = ((214, 108, 38), (188, 66, 40), (232, 158, 50)) if autumn else ((38, 108, 58), (28, 88, 48), (58, 128, 68))
+    picture = view.ground(picture, view.line + 18, *floor, _grass(view))
+    canvas = Image.fromarray(picture.clip(0, 255).astype(np.uint8))
+    pencil = ImageDraw.Draw(canvas)
+    places = np.linspace(-8, SIDE + 8, 15) + rng.uniform(-9, 9, 15)
+    for x in rng.permutation(places):
+        height, foot = rng.uniform(78, 128), view.line + rng.uniform(14, 34)
+        colour = ink(view.lit(leaves[int(rng.integers(3))]))
+        dark = ink(view.lit(leaves[1]) * 0.8)
+        pencil.rectangle([x - 4, foot - 16, x + 4, foot + 6], fill=ink(view.lit((92, 62, 42))))
+        if autumn:
+            pencil.ellipse([x - 21, foot - height * 0.85, x + 21, foot - 9], fill=colour)
+            for _ in range(9):
+                dx, dy, r = rng.uniform(-14, 14), rng.uniform(0.2, 0.75), rng.uniform(3, 6)
+                pencil.ellipse([x + dx - r, foot - height * dy - r, x + dx + r, foot - height * dy + r], fill=dark)
+        else:
+            for tier in range(3):
+                width, base = 25 - 6 * tier, foot - 9 - tier * height * 0.24
+                pencil.polygon([(x - width, base), (x + width, base), (x, base - height * 0.46)], fill=colour)
+                pencil.polygon([(x, base), (x + width, base), (x, base - height * 0.46)], fill=dark)
+    return np.asarray(canvas).astype(np.float32) * (1 + 0.10 * fractal(rng, 32, 2))[..., None]
+
+
+def _forest(view: View) -> Picture:
+    return _trees(view, autumn=False)
+
+
+def _autumn(view: View) -> Picture:
+    return _trees(view, autumn=True)
+
+
+def _city(view: View) -> Picture:
+    rng, base = view.rng, view.line + 38
+    canvas = Image.fromarray(view.sky(view.horizon + 0.2).clip(0, 255).astype(np.uint8))
+    pencil = ImageDraw.Draw(canvas)
+    lights = view.time in ("night", "sunset", "foggy")
+    for layer in range(2):
+        x = -8
+        while x < SIDE:
+            width, height = int(rng.uniform(22, 38)), rng.uniform(56, 128) * (1 - 0.3 * layer)
+            wall = np.asarray(((148, 150, 164), (168, 140, 128), (104, 114, 138))[int(rng.integers(3))], np.float32)
+            wall = view.lit(wall) * rng.uniform(0.85, 1.1) * (1 - 0.2 * layer)
+            pencil.rectangle([x, base - height, x + width, base], fill=ink(wall))
+            for y in np.arange(base - height + 7, base - 9, 13):
+                for left in range(x + 4, x + width - 6, 10):
+                    if rng.random() < 0.8:
+                        pane = (255, 226, 130) if lights and rng.random() < 0.8 else wall * 0.6 + 46
+                        pencil.rectangle([left, y, left + 5, y + 7], fill=ink(pane))
+            x += width + int(rng.uniform(0, 5))
+    picture = np.asarray(canvas).astype(np.float32)
+    picture = view.ground(picture, base - 5, (176, 174, 170), (176, 174, 170), np.zeros((SIDE, SIDE), np.float32))
+    picture = view.ground(picture, base + 5, (104, 106, 114), (82, 84, 92), 0.10 * fractal(rng, 32, 3))
+    columns = np.arange(SIDE, dtype=np.float32)[None]
+    rows = np.arange(SIDE, dtype=np.float32)[:, None]
+    depth = np.clip((rows - base) / (SIDE - base), 0, 1)
+    dashes = (np.abs(columns - SIDE / 2) < 1 + 5 * depth) & (np.sin(18 * np.log(depth + 0.25)) > 0)
+    return mix(picture, view.lit((240, 226, 160)), (dashes * (depth > 0.06)).astype(np.float32)[..., None])
+
+
+def _snow(view: View) -> Picture:
+    rng, picture = view.rng, view.sky(view.horizon + 0.05)
+    hills = view.line + ridge(rng, (2, 4), (1, 0.4)) * 12
+    drifts = 0.07 * perspective(rng, view.line, 4, 3) + 0.02 * fractal(rng, 32, 2)
+    return view.ground(picture, hills, (240, 245, 253), (208, 221, 241), drifts)
+
+
+DRAW_OUTDOOR: dict[str, Callable[[View], Picture]] = {
+    "beach": _beach,
+    "ocean": _ocean,
+    "mountains": _mountains,
+    "meadow": _meadow,
+    "flowers": _flowers,
+    "desert": _desert,
+    "forest": _forest,
+    "autumn": _autumn,
+    "city": _city,
+    "snow": _snow,
+}
+"""Scene kind -> what draws it; `View.finish` comes after."""
