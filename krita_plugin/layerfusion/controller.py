@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import launcher
+from . import launcher, orders
 from .images import Picture
 from .interfaces import Document, Documents, View, Wishes
-from .jobs import ArrivedLayer, PendingJob, Placement, Refusal
+from .jobs import ArrivedLayer, PendingJob, Refusal
 from .link import Link, Offline, Online
 from .memory import Memory
 from .protocol.errors import Interrupted, ProtocolError, ServerStopping, UnknownJob
@@ -26,18 +26,15 @@ from .protocol.messages import (
     Cancelled,
     Done,
     Failed,
-    Generated,
-    Kept,
     Preview,
     Progress,
     Queued,
     Resubmit,
     Resume,
     Started,
-    Submit,
     Welcome,
 )
-from .words import duration, file_name, listed, sentence, shortened
+from .words import duration, file_name, sentence
 
 
 class Controller:
@@ -83,37 +80,15 @@ class Controller:
 
     def generate(self, wishes: Wishes) -> None:
         """Draw a foreground and a background into the active document."""
-        with _Refusals(self._view):
-            welcome, document = self._ready()
-            _need_prompt("foreground", wishes.foreground)
-            foreground = Generated(prompt=wishes.foreground, negative_prompt=wishes.negative)
-            self._submit(welcome, document, wishes, foreground, None, document.placement())
+        self._order(orders.generate, wishes)
 
     def new_background(self, wishes: Wishes) -> None:
         """Draw another background behind a foreground the artist has, which stays as it is."""
-        with _Refusals(self._view):
-            welcome, document = self._ready()
-            document.check_colours()
-            layer = document.layer_to_keep()
-            prompt = layer.prompt or wishes.foreground
-            _need_prompt("foreground", prompt)
-            if layer.losses and not self._view.ask(
-                f"The copy of “{layer.name}” in the new group will not have {listed(layer.losses)}. "
-                "The layer itself stays as it is.",
-                "Draw the background",
-            ):
-                return
-            picture = layer.picture
-            kept = Kept(
-                layer=picture.sha256,
-                width=picture.width,
-                height=picture.height,
-                x=picture.x,
-                y=picture.y,
-                name=layer.name[:255],
-                prompt=prompt,
-            )
-            self._submit(welcome, document, wishes, kept, picture, layer.placement)
+        self._order(orders.new_background, wishes)
+
+    def new_foreground(self, wishes: Wishes) -> None:
+        """Draw another foreground before a background the artist has, which stays as it is."""
+        self._order(orders.new_foreground, wishes)
 
     def cancel(self) -> None:
         """Stop the job. What arrives of it after this moment is left alone."""
@@ -225,7 +200,7 @@ class Controller:
             if job.accepted:
                 self._link.send(Resume(job=job.id, after=job.after))
             else:
-                self._link.submit(job.submit, job.kept)
+                self._link.submit(job.submit, job.pictures)
 
     def _offline(self, event: Offline) -> None:
         self._welcome = None
@@ -264,40 +239,27 @@ class Controller:
             raise Refusal("No document is open.", "Open one, or create one of the size you want.")
         return document
 
-    def _submit(
-        self,
-        welcome: Welcome,
-        document: Document,
-        wishes: Wishes,
-        foreground: Generated | Kept,
-        kept: Picture | None,
-        placement: Placement,
-    ) -> None:
-        _need_prompt("background", wishes.background)
-        warning = document.check_colours()
-        width, height = document.size
-        submit = Submit(
-            job=str(uuid.uuid4()),
-            width=width,
-            height=height,
-            background=Generated(prompt=wishes.background, negative_prompt=wishes.negative),
-            foregrounds=(foreground,),
-            blended_prompt=wishes.blended or None,
-            seed=wishes.seed,
-            steps=wishes.steps,
-            model=wishes.model or welcome.models[0].name,
-        )
-        self._job = PendingJob(
-            submit=submit,
-            placement=placement,
-            title=f"{shortened(foreground.prompt)} + {shortened(wishes.background)}",
-            record={**asdict(wishes), "foreground": foreground.prompt, "model": submit.model},
-            kept=kept,
-            warning=warning,
-        )
-        self._memory.save(self._job)
-        self._view.show_job("Sending", 0, 0)
-        self._link.submit(submit, kept)
+    def _order(self, button: Callable[[Document, Wishes], orders.Order], wishes: Wishes) -> None:
+        """Have what a button asks for drawn."""
+        with _Refusals(self._view):
+            welcome, document = self._ready()
+            warning = document.check_colours()
+            order = button(document, wishes)
+            if order.question and not self._view.ask(order.question, "Draw it"):
+                return
+            model = welcome.models[0].name
+            submit = order.submit(str(uuid.uuid4()), document.size, wishes, model)
+            self._job = PendingJob(
+                submit=submit,
+                placement=order.placement,
+                title=order.title,
+                record=order.record(wishes, model),
+                pictures=order.pictures,
+                warning=warning,
+            )
+            self._memory.save(self._job)
+            self._view.show_job("Sending", 0, 0)
+            self._link.submit(submit, order.pictures)
 
     def _find(self, job_id: str | None) -> PendingJob | None:
         if self._job is not None and self._job.id == job_id:
@@ -386,11 +348,6 @@ class _Refusals:
             self._view.warn(error.message, error.hint)
             return True
         return False
-
-
-def _need_prompt(which: str, prompt: str) -> None:
-    if not prompt.strip():
-        raise Refusal(f"The {which} prompt is empty.", "Say in a few words what to draw there.")
 
 
 def _job_of(event: object) -> str | None:

@@ -94,13 +94,12 @@ class Docker(DockWidget):
 
     # ---- buttons -----------------------------------------------------------------------------------------------------
 
-    def _generate(self) -> None:
-        self._new_seed_unless_locked()
-        self._controller.generate(self._wishes())
-
-    def _new_background(self) -> None:
-        self._new_seed_unless_locked()
-        self._controller.new_background(self._wishes())
+    def _order(self, intent: Callable[[Wishes], None]) -> None:
+        """Have the controller do what one of the buttons that draw is for."""
+        self._notice.clear()
+        if not self._lock.isChecked():
+            self._roll()
+        intent(self._wishes())
 
     def _export(self) -> None:
         self._controller.export_psd(self._choose_path)
@@ -115,11 +114,6 @@ class Docker(DockWidget):
     def _roll(self) -> None:
         self._seed.setText(str(random.randrange(ROLLED_SEEDS)))  # noqa: S311 - a seed is no secret
 
-    def _new_seed_unless_locked(self) -> None:
-        self._notice.clear()
-        if not self._lock.isChecked():
-            self._roll()
-
     def _wishes(self) -> Wishes:
         return Wishes(
             foreground=self._foreground.toPlainText().strip(),
@@ -133,7 +127,7 @@ class Docker(DockWidget):
 
     def _update_buttons(self) -> None:
         ready = self._online and not self._busy
-        for button in (self._generate_button, self._background_button):
+        for button in self._drawing_buttons:
             button.setEnabled(ready)
 
     def _show_models(self, welcome: Welcome) -> None:
@@ -224,13 +218,24 @@ class Docker(DockWidget):
         )
 
     def _build_buttons(self) -> QtWidgets.QWidget:
-        self._generate_button = self._button("Generate", "Draw both into a new group of layers", self._generate)
-        self._background_button = self._button(
+        def button(text: str, description: str, intent: Callable[[Wishes], None]) -> QtWidgets.QPushButton:
+            return self._button(text, description, lambda: self._order(intent))
+
+        generate = button(
+            "Generate", "Draw both into a new group of layers", lambda wishes: self._controller.generate(wishes)
+        )
+        background = button(
             "New background",
             "Keep the selected foreground as it is, else the last one, and draw another background behind a copy of it",
-            self._new_background,
+            lambda wishes: self._controller.new_background(wishes),
         )
-        return _row(self._generate_button, self._background_button)
+        foreground = button(
+            "New foreground",
+            "Keep the selected background as it is, else the last one, and draw another foreground before a copy of it",
+            lambda wishes: self._controller.new_foreground(wishes),
+        )
+        self._drawing_buttons = (generate, background, foreground)
+        return _box(generate, _row(background, foreground))
 
     def _build_job(self) -> QtWidgets.QWidget:
         self._busy = False

@@ -38,3 +38,8 @@ class Picture:
     def is_opaque(self) -> bool:
         """Whether nothing behind this rectangle shows through."""
         return self.data[3::4].count(255) == self.width * self.height
+
+    @property
+    def is_transparent(self) -> bool:
+        """Whether nothing of this rectangle shows."""
+        return self.data[3::4].count(0) == self.width * self.height

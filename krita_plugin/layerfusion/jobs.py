@@ -83,7 +83,7 @@ class PendingJob:
         placement: where its layers go.
         title: the name of its group.
         record: what the document will remember about it: prompts, seed, steps and model.
-        kept: the picture that is uploaded first and has to come back unchanged, None if there is none.
+        pictures: the artist's own, uploaded first; none once the server has them.
         warning: what the artist should know about the document.
         again: it is drawn for the second time, as the server stopped during the first.
         accepted: the server has it.
@@ -97,7 +97,7 @@ class PendingJob:
     placement: Placement
     title: str
     record: dict[str, Any]
-    kept: Picture | None
+    pictures: tuple[Picture, ...]
     warning: str
     again: bool = False
     accepted: bool = False
@@ -116,5 +116,6 @@ class PendingJob:
 
     def kept_came_back(self) -> bool:
         """Whether the artist's own pictures are among the layers, byte for byte."""
-        kept = {source.layer for source in self.submit.foregrounds if isinstance(source, Kept)}
-        return kept <= {layer.begin.sha256 for layer in self.layers.values() if layer.begin.role == "foreground"}
+        asked = (("background", self.submit.background), *(("foreground", each) for each in self.submit.foregrounds))
+        kept = {(role, source.layer) for role, source in asked if isinstance(source, Kept)}
+        return kept <= {(layer.begin.role, layer.begin.sha256) for layer in self.layers.values()}

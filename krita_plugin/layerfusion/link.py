@@ -65,10 +65,14 @@ class Offline:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A job whose kept picture is on its way to the server."""
+    """A job whose pictures are on their way to the server, one after the other: it takes no two at once.
+
+    Attributes:
+        pictures: the one under way, and those after it.
+    """
 
     submit: Submit
-    picture: Picture
+    pictures: tuple[Picture, ...]
 
 
 class Link:
@@ -105,17 +109,17 @@ class Link:
         """Send one message soon. Lost if there is no connection, as `Offline` tells."""
         self._outbox.put(message)
 
-    def submit(self, submit: Submit, kept: Picture | None) -> None:
-        """Send a job; the picture it keeps is uploaded first.
+    def submit(self, submit: Submit, pictures: tuple[Picture, ...]) -> None:
+        """Send a job; the pictures of the artist's that it needs are uploaded first.
 
         A refused upload is delivered as the job's `Failed`.
         """
-        if kept is None:
+        if not pictures:
             self._outbox.put(submit)
             return
         transfer = next(self._transfers)
-        self._uploads[transfer] = _Waiting(submit, kept)
-        self._outbox.put(Upload(transfer=transfer, layer=kept.sha256, bytes=len(kept.data)))
+        self._uploads[transfer] = _Waiting(submit, pictures)
+        self._outbox.put(Upload(transfer=transfer, layer=pictures[0].sha256, bytes=len(pictures[0].data)))
 
     # ---- the thread --------------------------------------------------------------------------------------------------
 
@@ -229,12 +233,12 @@ class Link:
         if waiting is None:
             return
         if isinstance(answer, UploadReady):
-            for chunk in split(answer.transfer, waiting.picture.data):
+            for chunk in split(answer.transfer, waiting.pictures[0].data):
                 self._outbox.put(chunk)
             return
         del self._uploads[answer.transfer]
         if isinstance(answer, Uploaded):
-            self._outbox.put(waiting.submit)
+            self.submit(waiting.submit, waiting.pictures[1:])
         else:
             self._deliver(
                 Failed(job=waiting.submit.job, seq=0, code=answer.code, message=answer.message, hint=answer.hint)

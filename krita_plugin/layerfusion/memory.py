@@ -89,7 +89,7 @@ def _job(values: dict) -> PendingJob:
         placement=Placement(**values["placement"]),
         title=str(values["title"]),
         record=dict(values["record"]),
-        kept=None,
+        pictures=(),
         warning=str(values["warning"]),
         again=bool(values["again"]),
         accepted=True,

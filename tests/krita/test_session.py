@@ -44,7 +44,7 @@ def by_name(layers):
 def test_every_scenario_ran_and_krita_ended_by_itself_without_a_script_error(session):
     _, report = session
     scenarios = {name: found for name, found in report.items() if isinstance(found, dict)}
-    assert len(scenarios) == 14
+    assert len(scenarios) == 15
     assert not {name: found["error"] for name, found in scenarios.items() if "error" in found}
     assert not {name: found["script errors"] for name, found in scenarios.items() if found["script errors"]}
     assert report["exit code"] == 0
@@ -135,6 +135,17 @@ def test_without_a_layer_to_keep_the_last_foreground_is_kept(facts):
     assert found["tree"] == ["Background", FIRST, SECOND, SECOND]
     assert found["same"]
     assert found["after undo"] == ["Background", FIRST, SECOND]
+
+
+def test_a_new_foreground_stands_before_the_painted_background_as_it_is(facts):
+    found = facts("draw_another_foreground")
+    assert found["tree"] == [*found["after undo"], "a penguin + a night sky with stars"]
+    assert shape(found["layers"]) == STACK
+    assert found["old after"] == found["old before"], "the artist's layers are never written to"
+    old, new = by_name(found["old before"]), by_name(found["layers"])
+    assert new["Background"] == old["Background"]
+    assert new["Foreground"] != old["Foreground"]
+    assert (found["record"]["foreground"], found["record"]["background"]) == ("a penguin", "a night sky with stars")
 
 
 @pytest.mark.parametrize("name", ["Sign", "Pair"])

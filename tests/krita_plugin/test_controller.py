@@ -49,8 +49,8 @@ class FakeLink:
     def send(self, message):
         self.sent.append(message)
 
-    def submit(self, submit, kept):
-        self.submitted.append((submit, kept))
+    def submit(self, submit, pictures):
+        self.submitted.append((submit, pictures))
 
 
 @dataclass
@@ -63,6 +63,7 @@ class FakeDocument:
     warning: str = ""
     saved: bool = False
     keep: object = None
+    keep_behind: object = None
     refusal: Exception | None = None
     inserted: list = field(default_factory=list)
     exported: list = field(default_factory=list)
@@ -77,8 +78,11 @@ class FakeDocument:
 
         return Placement(self.id, self.name, "{root}", "{paper}", self.saved)
 
-    def layer_to_keep(self):
+    def foreground_to_keep(self):
         return self.keep
+
+    def background_to_keep(self):
+        return self.keep_behind
 
     def insert(self, placement, name, layers, record):
         self.check_colours()
@@ -576,7 +580,7 @@ def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(desk, wire):
         placement=desk.document.placement(),
         title="a + b",
         record={},
-        kept=None,
+        pictures=(),
         warning="",
         accepted=True,
     )
@@ -605,7 +609,7 @@ def test_what_an_earlier_krita_left_and_the_server_forgot_is_forgotten(desk, wir
         foregrounds=(wire.Generated(prompt="a"),),
         model="tiny",
     )
-    left = PendingJob(submit, desk.document.placement(), "a + b", {}, None, "", accepted=True)
+    left = PendingJob(submit, desk.document.placement(), "a + b", {}, (), "", accepted=True)
     desk.memory.left.append(left)
     desk.memory.save(left)
     desk.controller.receive(greeting(wire))
@@ -657,7 +661,7 @@ def test_a_program_that_cannot_be_started_is_named(desk, monkeypatch, tmp_path):
 def test_a_new_background_keeps_the_layer_as_it_is(online, wire):
     online.document.keep = kept_layer()
     online.controller.new_background(wishes())
-    ((submit, picture),) = online.link.submitted
+    ((submit, (picture,)),) = online.link.submitted
     assert picture == online.document.keep.picture
     (kept,) = submit.foregrounds
     assert kept == wire.Kept(
@@ -712,6 +716,45 @@ def test_a_kept_foreground_that_came_back_is_put_above_the_old_group(online, wir
     assert placement.above == "{old group}"
     assert name == "a pear + a beach"
     assert layers[1].picture == picture
+
+
+# ---- new foreground --------------------------------------------------------------------------------------------------
+
+
+def test_a_new_foreground_keeps_the_background_as_it_is(online, wire):
+    online.document.keep_behind = kept_layer(prompt="a lake")
+    online.controller.new_foreground(wishes(negative="people"))
+    ((submit, (picture,)),) = online.link.submitted
+    assert picture == online.document.keep_behind.picture
+    assert submit.foregrounds == (wire.Generated(prompt="a red apple", negative_prompt="people"),)
+    assert submit.background == wire.Kept(
+        layer=picture.sha256, width=WIDTH, height=HEIGHT, x=-2, y=3, name="My pear", prompt="a lake"
+    )
+
+
+@pytest.mark.parametrize("role", [0, 1])
+def test_a_kept_background_has_to_come_back_as_the_background(online, wire, role):
+    online.document.keep_behind = kept_layer(prompt="a lake")
+    online.controller.new_foreground(wishes())
+    ((submit, (picture,)),) = online.link.submitted
+    pixels = [None, None, None]
+    pixels[role] = picture.data
+    finish(online, wire, submit.job, pixels)
+    assert len(online.document.inserted) == (role == 0)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "words"),
+    [
+        ({"background": ""}, ("The background prompt is empty.", "Say in a few words what “My pear” shows.")),
+        ({"foreground": ""}, ("The foreground prompt is empty.", "Say in a few words what to draw there.")),
+    ],
+)
+def test_a_layer_without_words_is_asked_about(online, prompts, words):
+    online.document.keep_behind = kept_layer(prompt="")
+    online.controller.new_foreground(wishes(**prompts))
+    assert online.view.told == [("warn", *words)]
+    assert not online.link.submitted
 
 
 # ---- export ----------------------------------------------------------------------------------------------------------

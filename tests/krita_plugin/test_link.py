@@ -265,7 +265,29 @@ def test_a_kept_picture_is_uploaded_before_its_job(link, events, plugin):
 
     with Scripted(script):
         online(events)
-        link.submit(submit(), Picture(0, 0, 100_000, 1, data))
+        link.submit(submit(), (Picture(0, 0, 100_000, 1, data),))
+        assert same(got.get(timeout=SECONDS), submit())
+
+
+def test_two_kept_pictures_are_uploaded_one_after_the_other(link, events, plugin):
+    from layerfusion.images import Picture
+
+    first, second = b"one!", b"two!" * 2
+    got = queue.Queue()
+
+    def script(peer):
+        peer.greet()
+        for data in (first, second):
+            upload = peer.get(messages.Upload)
+            assert upload.layer == hashlib.sha256(data).hexdigest()
+            peer.put(messages.UploadReady(transfer=upload.transfer))
+            assert peer.get(Chunk).data == data
+            peer.put(messages.Uploaded(transfer=upload.transfer))
+        got.put(peer.get(messages.Submit))
+
+    with Scripted(script):
+        online(events)
+        link.submit(submit(), (Picture(0, 0, 1, 1, first), Picture(0, 0, 2, 1, second)))
         assert same(got.get(timeout=SECONDS), submit())
 
 
@@ -281,7 +303,7 @@ def test_a_picture_the_server_has_already_is_not_sent_again(link, events, plugin
 
     with Scripted(script):
         online(events)
-        link.submit(submit(), Picture(0, 0, 1, 1, b"bgra"))
+        link.submit(submit(), (Picture(0, 0, 1, 1, b"bgra"),))
         assert got.get(timeout=SECONDS).job == JOB
 
 
@@ -296,7 +318,7 @@ def test_a_refused_upload_is_the_failure_of_its_job(link, events, plugin):
 
     with Scripted(script):
         online(events)
-        link.submit(submit(), Picture(0, 0, 1, 1, b"bgra"))
+        link.submit(submit(), (Picture(0, 0, 1, 1, b"bgra"),))
         failed = events.get(timeout=SECONDS)
         assert same(failed, messages.Failed(job=JOB, seq=0, code="too_large", message="Too large.", hint="Crop it."))
 

@@ -155,7 +155,7 @@ def test_every_file_is_python_3_10(plugin_folder):
 def test_the_types_of_the_assembled_plugin_hold(plugin_folder):
     """Without the files that are Qt and Krita from top to bottom, whose types no package has."""
     pytest.importorskip("pyright", reason="checked where pyright is installed")
-    names = ("controller", "interfaces", "images", "jobs", "launcher", "link")
+    names = ("controller", "groups", "images", "interfaces", "jobs", "launcher", "link", "nodes", "orders", "picks")
     settings = {
         "include": [f"layerfusion/{name}.py" for name in names],
         "pythonVersion": "3.10",

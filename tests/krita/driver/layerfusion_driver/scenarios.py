@@ -176,6 +176,36 @@ def keep_the_last_foreground(folder):
     return facts
 
 
+def draw_another_foreground(folder):
+    """Before a background with a stroke on it; the active layer is the paper, which the groups hide."""
+    document = Krita.instance().activeDocument()
+    yield from select(document, document.rootNode().childNodes()[0])
+    old = document.rootNode().childNodes()[-1]
+    background = next(node for node in old.childNodes() if node.name() == "Background")
+    background.setPixelData(bytes((10, 200, 30, 255)) * 400, 300, 50, 20, 20)
+    before = group_facts(old)
+    type_into("in front", "a penguin")
+    type_into("neither", "")
+    type_into("both show", "")
+    press("New foreground")
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.3)
+    new = document.rootNode().childNodes()[-1]
+    facts = {
+        "tree": tree(document),
+        "layers": group_facts(new),
+        "old before": before,
+        "old after": group_facts(old),
+        "record": json.loads(bytes(document.annotation(f"layerfusion/{new.uniqueId().toString()}"))),
+        "texts": docker_texts(),
+    }
+    yield from photograph(folder / "new-foreground.png")
+    yield from do("edit_undo")
+    facts["after undo"] = tree(document)
+    type_into("in front", FOREGROUND)
+    return facts
+
+
 def keep_layers_of_other_kinds(folder):
     """A vector layer, a group and a masked, faded paint layer, drawn by the artist."""
     document = yield from new_document("Kinds")
@@ -372,6 +402,7 @@ IN_ORDER = [
     draw_two_prompts,
     draw_another_background,
     keep_the_last_foreground,
+    draw_another_foreground,
     keep_layers_of_other_kinds,
     export_a_psd,
     refuse_other_colours,

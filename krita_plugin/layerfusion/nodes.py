@@ -1,0 +1,124 @@
+"""Krita's layers, looked at and read. Krita calls a layer, or a mask on one, a node. Nothing here writes on any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .images import Picture
+from .jobs import Refusal
+
+READABLE = ("paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
+
+MAX_PIXELS = 4096 * 4096
+"""Of a layer, as many as a server takes; a layer may reach far beyond the canvas."""
+
+
+def identity(node: Any) -> str:
+    """The same through moves, renames, undo, saving and opening."""
+    return node.uniqueId().toString()
+
+
+def walk(node: Any) -> Iterator[Any]:
+    """All nodes below, bottom first, a group before what is in it."""
+    for child in node.childNodes():
+        yield child
+        yield from walk(child)
+
+
+def is_mask(node: Any) -> bool:
+    return node.type().endswith("mask")
+
+
+def active_layer(document: Any) -> Any | None:
+    """The active layer; a mask stands for its layer. Krita has none for a moment after a document was opened."""
+    node = document.activeNode()
+    while node is not None and is_mask(node):
+        node = node.parentNode()
+    return node
+
+
+def is_shown(node: Any) -> bool:
+    """Whether its eye is open, and that of each group it lies in."""
+    while node is not None:
+        if not node.visible():
+            return False
+        node = node.parentNode()
+    return True
+
+
+def is_empty(node: Any) -> bool:
+    return node.bounds().isEmpty()
+
+
+def hides_all(document: Any, node: Any) -> bool:
+    """Whether nothing that lies behind the layer can be seen."""
+    if node.type() not in READABLE or is_empty(node):
+        return False
+    return _read(node, 0, 0, document.width(), document.height()).is_opaque
+
+
+def read(document: Any, node: Any) -> Picture:
+    """A layer's pixels on the canvas, and beyond as far as they go; on the canvas alone if that is too far.
+
+    Raises:
+        Refusal: its pixels cannot be read, it is hidden, or nothing of it is on the canvas.
+    """
+    name = node.name()
+    if node.type() not in READABLE:
+        raise Refusal(
+            f"“{name}” is not a layer with pixels of its own.",
+            "Select a paint, group, vector, clone, fill or file layer.",
+        )
+    if (node.colorModel(), node.colorDepth()) != ("RGBA", "U8"):
+        raise Refusal(
+            f"The layer “{name}” is not 8-bit RGB.", "Convert it: Layer ▸ Convert ▸ Convert Layer Color Space…"
+        )
+    if not node.visible():
+        raise Refusal(f"The layer “{name}” is hidden.", "Show it, or select another layer.")
+    if is_empty(node):
+        raise Refusal(f"The layer “{name}” is empty.", "Select the layer to keep.")
+    seen = _read(node, 0, 0, document.width(), document.height())
+    if seen.is_transparent:
+        raise Refusal(f"Nothing of the layer “{name}” is on the canvas.", "Move it there, or select another layer.")
+    reach = _reach(document, node)
+    return _read(node, *reach) if _pixels(reach) <= MAX_PIXELS else seen
+
+
+def _reach(document: Any, node: Any) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the canvas and the layer together, in canvas pixels."""
+    bounds = node.bounds()
+    return (
+        min(0, bounds.x()),
+        min(0, bounds.y()),
+        max(document.width(), bounds.x() + bounds.width()),
+        max(document.height(), bounds.y() + bounds.height()),
+    )
+
+
+def _pixels(reach: tuple[int, int, int, int]) -> int:
+    left, top, right, bottom = reach
+    return (right - left) * (bottom - top)
+
+
+def _read(node: Any, left: int, top: int, right: int, bottom: int) -> Picture:
+    box = left, top, right - left, bottom - top
+    return Picture(*box, bytes(node.projectionPixelData(*box)))
+
+
+def losses(document: Any, node: Any) -> Iterator[str]:
+    """What a copy of the layer's projection lacks or has painted in, in words."""
+    if any(is_mask(child) and child.visible() for child in node.childNodes()):
+        yield "its masks (their effect is painted in)"
+    if node.opacity() != 255:
+        yield f"its opacity of {round(node.opacity() / 2.55)} %"
+    if node.blendingMode() != "normal":
+        yield f"its blending mode “{node.blendingMode()}”"
+    if node.inheritAlpha():
+        yield "its inherited alpha"
+    if node.layerStyleToAsl():
+        yield "its layer style"
+    if node.colorProfile() != document.colorProfile():
+        yield f"its profile “{node.colorProfile()}” (its colours will look different)"
+    if _pixels(_reach(document, node)) > MAX_PIXELS:
+        yield "what lies beyond the canvas"

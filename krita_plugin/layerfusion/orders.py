@@ -1,0 +1,126 @@
+"""What each button asks for: which layers are drawn or kept, and from which words.
+
+One function a button; the controller calls it with the document and what the docker's fields say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .images import Picture
+from .interfaces import Document, Wishes
+from .jobs import KeptLayer, Placement, Refusal
+from .protocol.messages import Generated, Kept, Source, Submit
+from .words import listed, shortened
+
+
+@dataclass(frozen=True)
+class Order:
+    """A picture to be drawn.
+
+    Attributes:
+        foreground, background: where each comes from.
+        placement: where the result goes.
+        artists: the layers of the artist's own among them.
+    """
+
+    foreground: Source
+    background: Source
+    placement: Placement
+    artists: tuple[KeptLayer, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Of the group the layers come in."""
+        return f"{shortened(self.foreground.prompt)} + {shortened(self.background.prompt)}"
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """What the server needs to have first."""
+        return tuple(layer.picture for layer in self.artists)
+
+    @property
+    def question(self) -> str:
+        """What the artist has to agree to first, empty if nothing."""
+        lost = [
+            f"The copy of “{layer.name}” in the new group will not have {listed(layer.losses)}."
+            for layer in self.artists
+            if layer.losses
+        ]
+        return " ".join([*lost, "Your own layers stay as they are."]) if lost else ""
+
+    def submit(self, job: str, size: tuple[int, int], wishes: Wishes, model: str) -> Submit:
+        """The message that asks for it.
+
+        Raises:
+            InvalidMessage: a value the protocol does not know.
+        """
+        width, height = size
+        return Submit(
+            job=job,
+            width=width,
+            height=height,
+            background=self.background,
+            foregrounds=(self.foreground,),
+            blended_prompt=wishes.blended or None,
+            seed=wishes.seed,
+            steps=wishes.steps,
+            model=wishes.model or model,
+        )
+
+    def record(self, wishes: Wishes, model: str) -> dict[str, Any]:
+        """What the document will remember about it, in plain JSON values."""
+        prompts = {"foreground": self.foreground.prompt, "background": self.background.prompt}
+        return {**asdict(wishes), **prompts, "model": wishes.model or model}
+
+
+def generate(document: Document, wishes: Wishes) -> Order:
+    """Draw a foreground and a background."""
+    foreground = _drawn("foreground", wishes.foreground, wishes)
+    return Order(foreground, _drawn("background", wishes.background, wishes), document.placement())
+
+
+def new_background(document: Document, wishes: Wishes) -> Order:
+    """Draw another background behind a foreground the artist has, which stays as it is."""
+    layer = document.foreground_to_keep()
+    foreground = _kept("foreground", layer, wishes.foreground)
+    return Order(foreground, _drawn("background", wishes.background, wishes), layer.placement, (layer,))
+
+
+def new_foreground(document: Document, wishes: Wishes) -> Order:
+    """Draw another foreground before a background the artist has, which stays as it is."""
+    layer = document.background_to_keep()
+    background = _kept("background", layer, wishes.background)
+    return Order(_drawn("foreground", wishes.foreground, wishes), background, layer.placement, (layer,))
+
+
+def _drawn(which: str, prompt: str, wishes: Wishes) -> Generated:
+    if not prompt.strip():
+        raise Refusal(f"The {which} prompt is empty.", "Say in a few words what to draw there.")
+    return Generated(prompt=prompt, negative_prompt=wishes.negative)
+
+
+def _kept(which: str, layer: KeptLayer, typed: str) -> Kept:
+    return Kept(**_pixels(layer), prompt=_words(which, layer, typed))
+
+
+def _pixels(layer: KeptLayer) -> dict[str, Any]:
+    """What the message says of an uploaded layer."""
+    picture = layer.picture
+    return {
+        "layer": picture.sha256,
+        "width": picture.width,
+        "height": picture.height,
+        "x": picture.x,
+        "y": picture.y,
+        "name": layer.name[:255] or "Layer",
+    }
+
+
+def _words(which: str, layer: KeptLayer, typed: str) -> str:
+    """What the layer was drawn from, else what the docker's field says."""
+    prompt = layer.prompt or typed
+    if not prompt.strip():
+        raise Refusal(f"The {which} prompt is empty.", f"Say in a few words what “{layer.name}” shows.")
+    return prompt

@@ -1,0 +1,155 @@
+"""Which layers the artist means, by what is selected and what lies where."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from krita_document import HEIGHT, WIDTH, KritaDocument, Node
+
+CANVAS = (0, 0, WIDTH, HEIGHT)
+
+
+def drawn(name):
+    """A group as the plugin inserts it."""
+    layers = {role: Node(f"{name} {role}", CANVAS) for role in ("background", "foreground", "shadow", "blended")}
+    layers["foreground"] = Node(f"{name} foreground", (5, 5, 20, 20))
+    return SimpleNamespace(group=Node(name, CANVAS, layers.values()), **layers)
+
+
+@pytest.fixture
+def desk(plugin):
+    """White paper, the first group drawn on it, the artist's own cat, and the second group above all."""
+    paper, first, cat, second = Node("Paper", CANVAS), drawn("first"), Node("Cat", (3, 3, 9, 9)), drawn("second")
+    document = KritaDocument(paper, first.group, cat, second.group)
+    for made, drawing in enumerate((first, second)):
+        remember(document, drawing, made)
+    return SimpleNamespace(document=document, paper=paper, first=first, cat=cat, second=second)
+
+
+def remember(document, drawing, made, **roles):
+    """As `document.Document.insert` does; `roles` says of further layers in the drawing what they are."""
+    from layerfusion import groups
+    from layerfusion.nodes import identity
+
+    layers = {identity(node): roles.get(name, name) for name, node in vars(drawing).items() if name != "group"}
+    name = drawing.group.name()
+    record = {"foreground": f"{name} cat", "background": f"{name} beach", "layers": layers, "made": made}
+    document.remember(groups.name_of(drawing.group), json.dumps(record))
+
+
+def foreground(document, selected):
+    from layerfusion import picks
+
+    document.select(selected)
+    picked = picks.foreground(document)
+    (node,) = picked.nodes
+    return node.name(), picked.prompt, picked.under.name()
+
+
+# ---- the foreground --------------------------------------------------------------------------------------------------
+
+
+def test_any_layer_of_a_group_stands_for_its_foreground(desk):
+    for selected in (desk.first.group, desk.first.foreground, desk.first.shadow):
+        assert foreground(desk.document, selected) == ("first foreground", "first cat", "first")
+
+
+def test_a_layer_of_the_artists_own_stands_for_itself(desk):
+    assert foreground(desk.document, desk.cat) == ("Cat", "", "Cat")
+
+
+@pytest.mark.parametrize("selected", ["paper", None])
+def test_paper_or_nothing_stands_for_the_foreground_drawn_last(desk, selected):
+    node = selected and getattr(desk, selected)
+    assert foreground(desk.document, node) == ("second foreground", "second cat", "second")
+
+
+def test_without_a_foreground_it_says_what_to_select(desk, plugin):
+    from layerfusion.jobs import Refusal
+
+    paper = Node("Paper", CANVAS)
+    with pytest.raises(Refusal, match="no foreground to keep"):
+        foreground(KritaDocument(paper), paper)
+
+
+# ---- the background --------------------------------------------------------------------------------------------------
+
+
+def background(document, selected):
+    from layerfusion import picks
+
+    document.select(selected)
+    picked = picks.background(document)
+    return [node.name() for node in picked.nodes], picked.prompt, picked.under.name()
+
+
+SECOND = (["second background"], "second beach", "second")
+
+
+def test_any_layer_of_a_group_stands_for_its_background(desk):
+    for selected in (desk.first.group, desk.first.foreground, desk.first.background):
+        assert background(desk.document, selected) == (["first background"], "first beach", "first")
+
+
+def test_a_layer_out_of_sight_below_a_group_is_not_what_is_meant(desk):
+    for selected in (desk.paper, desk.cat, None):
+        assert background(desk.document, selected) == SECOND
+
+
+def test_a_layer_in_sight_stands_for_itself(desk):
+    desk.second.group.change(visible=False)
+    assert background(desk.document, desk.cat) == (["Cat"], "", "Cat")
+    assert background(desk.document, desk.paper) == SECOND, "the first group lies on it"
+    desk.first.group.change(visible=False)
+    assert background(desk.document, desk.paper) == (["Paper"], "", "Paper")
+
+
+def test_a_folder_around_a_group_stands_for_itself(plugin):
+    drawing = drawn("first")
+    folder = Node("Folder", CANVAS, [drawing.group])
+    document = KritaDocument(folder)
+    remember(document, drawing, 0)
+    assert background(document, folder) == (["Folder"], "", "Folder")
+
+
+def test_an_empty_layer_stands_for_the_background_drawn_last_if_there_is_one(plugin):
+    empty, drawing = Node("Layer 1"), drawn("first")
+    document = KritaDocument(drawing.group, empty)
+    assert background(document, empty) == (["Layer 1"], "", "Layer 1"), "which is refused by its name"
+    remember(document, drawing, 0)
+    assert background(document, empty) == (["first background"], "first beach", "first")
+
+
+def test_a_background_with_what_fills_its_holes_is_two_layers_and_a_hidden_one_is_not_meant(plugin):
+    drawing = drawn("first")
+    drawing.filling = Node("filling", CANVAS)
+    drawing.group = Node("first", CANVAS, [drawing.filling, drawing.background, drawing.foreground])
+    document = KritaDocument(drawing.group)
+    remember(document, drawing, 0, filling="background")
+    assert background(document, None)[0] == ["filling", "first background"]
+    drawing.background.change(visible=False)
+    assert background(document, None)[0] == ["filling"]
+    drawing.filling.change(visible=False)
+    assert background(document, None)[0] == ["first background"], "which is refused by its name"
+
+
+@pytest.mark.parametrize("which", ["foreground", "background"])
+def test_what_was_deleted_from_a_group_is_named(plugin, which):
+    from layerfusion import picks
+    from layerfusion.jobs import Refusal
+
+    drawing = drawn("first")
+    group = Node("first", CANVAS, [node for role, node in vars(drawing).items() if role not in (which, "group")])
+    document = KritaDocument(group)
+    drawing.group = group
+    remember(document, drawing, 0)
+    with pytest.raises(Refusal, match=f"The {which} of “first” is gone"):
+        getattr(picks, which)(document)
+
+
+def test_without_any_layer_there_is_no_background(plugin):
+    from layerfusion.jobs import Refusal
+
+    with pytest.raises(Refusal, match="no background to keep"):
+        background(KritaDocument(), None)
