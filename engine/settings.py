@@ -22,7 +22,7 @@ EndOfText = Literal["first", "with_padding", "last_word"]
 Heads = Literal["stat_mean", "map_mean", "stat_harmonic"]
 Resampling = Literal["area", "bilinear", "nearest"]
 MaskParts = Literal["product", "structure", "content"]
-HardMode = Literal["fixed", "otsu"]
+MaskMode = Literal["fixed", "otsu"]
 Normalise = Literal["several", "always", "never"]
 ForegroundUpdate = Literal["hard", "hard_raw", "soft", "none"]
 UpdateOrder = Literal["blended_first", "foreground_first"]
@@ -120,7 +120,7 @@ class FusionSettings:
         0.5,
         "How clearly the object must show before the program believes its mask. 0 believes anything.",
         "ρ of κ = clip((max - min) / (ρ mean), 0, 1) of the raw maps: min-max makes a mask of noise too. m is drawn to "
-        "σ(-d/2) by 1 - κ, h is 0 where κ <= 1/2, nothing is shared. Our choice.",
+        "that of u = 0 by 1 - κ, h is 0 where κ <= 1/2, nothing is shared. Our choice.",
         number=(0, 100),
     )
     mask_smoothing: float = switch_field(
@@ -138,6 +138,14 @@ class FusionSettings:
         "u = minmax(s c), or of s or c alone: the comparison of Fig. 5c.",
         choices=get_args(MaskParts),
     )
+    content_weight: float = switch_field(
+        _MASKS,
+        1.0,
+        "Lower it if only a spot in the middle of the object is taken for the object.",
+        "γ of u = minmax(s c^γ). 1 is the paper; where c is a sharp peak, s c is one too, and less than 1 gives the "
+        "object its width back. Our choice.",
+        number=(0, 4),
+    )
     decision_boundary: float = switch_field(
         _MASKS,
         10.0,
@@ -152,12 +160,19 @@ class FusionSettings:
         "d of the m in a_F' = h (m a_F + (1 - m) a_X) + (1 - h) a_F; none takes `decision_boundary`.",
         number=(0.01, 1000),
     )
-    hard_mode: HardMode = switch_field(
+    soft_mode: MaskMode = switch_field(
+        _MASKS,
+        "fixed",
+        "Leave it: where the line between object and backdrop is drawn.",
+        "m = σ(d (u - 1/2)), or about Otsu's threshold τ of u: m = σ(d (u - τ)). The latter is our choice.",
+        choices=get_args(MaskMode),
+    )
+    hard_mode: MaskMode = switch_field(
         _MASKS,
         "fixed",
         "Leave it: how the object's inside is told from its outside.",
         "h = 1 where u > `hard_threshold`, or > Otsu's threshold of u.",
-        choices=get_args(HardMode),
+        choices=get_args(MaskMode),
     )
     hard_threshold: float = switch_field(
         _MASKS,
@@ -170,7 +185,7 @@ class FusionSettings:
         _MASKS,
         "several",
         "Leave it: keeps the backdrop of many objects from washing out.",
-        "m̂ = (m - σ(-d/2)) / (σ(d/2) - σ(-d/2)): for more than one foreground, always or never. Without it six "
+        "m̂ = (m - m(u=0)) / (m(u=1) - m(u=0)): for more than one foreground, always or never. Without it six "
         "foregrounds leave X 62 % of its own background at d = 5. Our choice.",
         choices=get_args(Normalise),
     )

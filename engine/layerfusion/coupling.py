@@ -198,10 +198,13 @@ class Coupling:
     def _masks(self, block: str, grid: Grid) -> Masks:
         settings = self.settings
         shown, trust = self.evidence(block, grid)
-        threshold = otsu_threshold(shown) if settings.hard_mode == "otsu" else settings.hard_threshold
-        soft, hard = self._soft(shown, trust, settings.decision_boundary), hard_mask(shown, trust, threshold)
+        otsu = otsu_threshold(shown) if "otsu" in (settings.hard_mode, settings.soft_mode) else 0.5
+        threshold = otsu if settings.hard_mode == "otsu" else settings.hard_threshold
+        centre = otsu if settings.soft_mode == "otsu" else 0.5
+        soft = self._soft(shown, trust, settings.decision_boundary, centre)
+        hard = hard_mask(shown, trust, threshold)
         own = settings.foreground_boundary
-        inner = soft.clone() if own is None else self._soft(shown, trust, own)
+        inner = soft.clone() if own is None else self._soft(shown, trust, own, centre)
         for index, shape in self.shapes.items():
             if self.time > shape.held_until or shape.held_until == 0:
                 soft[index], hard[index] = shown[index], 0.0
@@ -215,10 +218,10 @@ class Coupling:
             return 1.0
         return background_tokens(shown[above], grid)
 
-    def _soft(self, shown: Tensor, trust: Tensor, boundary: float) -> Tensor:
-        soft, when = soft_mask(shown, boundary, trust), self.settings.normalise
+    def _soft(self, shown: Tensor, trust: Tensor, boundary: float, centre: Tensor | float) -> Tensor:
+        soft, when = soft_mask(shown, boundary, trust, centre), self.settings.normalise
         spread = when == "always" or (when == "several" and self.streams.foregrounds > 1)
-        return stretch(soft, boundary) if spread else soft
+        return stretch(soft, boundary, centre) if spread else soft
 
     def evidence(self, block: str, grid: Grid) -> tuple[Tensor, Tensor]:
         """u (K, N) and its trust κ (K, 1); for foregrounds of known shape the true alpha, and 1."""
@@ -230,7 +233,7 @@ class Coupling:
             assert self.structure is not None
             content, raw = self._content(block, grid)
             structure = resample(structure_prior(self.structure), self.structure_grid, grid, settings.resampling)
-            shown = evidence(structure, content, settings.mask_parts)
+            shown = evidence(structure, content, settings.mask_parts, settings.content_weight)
             trust = self._trust(raw)
         for index, shape in self.shapes.items():
             shown[index] = resample(shape.alpha, self.latent_grid, grid, settings.resampling)[0]

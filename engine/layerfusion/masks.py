@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -36,28 +35,34 @@ class Masks:
     background: Tensor
 
 
-def evidence(structure: Tensor, content: Tensor, parts: MaskParts = "product") -> Tensor:
-    """u = minmax(s c): where both priors see the object; or one of them alone. (K, N), (K, N) -> (K, N), 0-1."""
+def evidence(structure: Tensor, content: Tensor, parts: MaskParts = "product", weight: float = 1.0) -> Tensor:
+    """u = minmax(s c^γ): where both priors see the object; or one of them alone. (K, N), (K, N) -> (K, N), 0-1.
+
+    Args:
+        weight: γ, how much the content counts; 1 is the paper's.
+    """
+    content = content if weight == 1 else content**weight
     return minmax({"product": structure * content, "structure": structure, "content": content}[parts])
 
 
-def soft_mask(evidence: Tensor, boundary: float, trust: Tensor | float = 1.0) -> Tensor:
-    """m = sigmoid(d (u - 1/2)), drawn towards "no object" where the maps cannot be trusted.
+def soft_mask(evidence: Tensor, boundary: float, trust: Tensor | float = 1.0, centre: Tensor | float = 0.5) -> Tensor:
+    """m = sigmoid(d (u - τ)), drawn towards "no object" where the maps cannot be trusted.
 
     Args:
         evidence: u, (K, N), 0-1.
         boundary: d, the soft decision boundary coefficient, > 0.
         trust: κ, (K, 1), 0-1.
+        centre: τ, a number or (K, 1); 1/2 is the paper's.
 
     Returns:
-        (K, N), within [sigmoid(-d/2), sigmoid(d/2)].
+        (K, N), within [sigmoid(-d τ), sigmoid(d (1 - τ))].
     """
-    floor = _sigmoid(-boundary / 2)
-    return trust * torch.sigmoid(boundary * (evidence - 0.5)) + (1 - trust) * floor
+    floor = _boundary_at(0.0, boundary, centre, evidence)
+    return trust * torch.sigmoid(boundary * (evidence - centre)) + (1 - trust) * floor
 
 
 def hard_mask(evidence: Tensor, trust: Tensor | float = 1.0, threshold: Tensor | float = 0.5) -> Tensor:
-    """1 where u > 1/2 (the same tokens as m > 1/2 for any d) and the maps can be trusted (κ > 1/2).
+    """1 where u > 1/2 (the same tokens as the paper's m > 1/2 for any d) and the maps can be trusted (κ > 1/2).
 
     Args:
         threshold: another one in the place of 1/2; a number, or (K, 1).
@@ -77,9 +82,9 @@ def otsu_threshold(evidence: Tensor, bins: int = 64) -> Tensor:
     return (best * edges).sum(dim=1, keepdim=True) / best.sum(dim=1, keepdim=True)
 
 
-def stretch(soft: Tensor, boundary: float) -> Tensor:
+def stretch(soft: Tensor, boundary: float, centre: Tensor | float = 0.5) -> Tensor:
     """m̂: the soft mask spread over all of 0-1, so that many foregrounds leave the backdrop to itself (our choice)."""
-    low, high = _sigmoid(-boundary / 2), _sigmoid(boundary / 2)
+    low, high = (_boundary_at(u, boundary, centre, soft) for u in (0.0, 1.0))
     return ((soft - low) / (high - low)).clamp(0, 1)
 
 
@@ -135,5 +140,6 @@ def _reachable_from_border(free: Tensor) -> Tensor:
         reached = grown
 
 
-def _sigmoid(value: float) -> float:
-    return 1 / (1 + math.exp(-value))
+def _boundary_at(u: float, boundary: float, centre: Tensor | float, like: Tensor) -> Tensor:
+    """m where the evidence is u: () or (K, 1)."""
+    return torch.sigmoid(boundary * (u - torch.as_tensor(centre, dtype=like.dtype, device=like.device)))

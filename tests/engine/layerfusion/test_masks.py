@@ -54,6 +54,27 @@ def test_stretched_mask_uses_the_whole_range(shown):
     torch.testing.assert_close(stretched.amax(dim=1), torch.ones(2))
 
 
+def test_another_centre_moves_the_masks_floor_and_reach_but_not_its_middle(shown):
+    centre = torch.tensor([[0.3], [0.6]])
+    soft, hard = soft_mask(shown, 10.0, centre=centre), hard_mask(shown, threshold=centre)
+    torch.testing.assert_close(hard, (soft > 0.5).float())
+    torch.testing.assert_close(soft.amin(dim=1), torch.sigmoid(-10 * centre[:, 0]))
+    untrusted = soft_mask(shown, 10.0, torch.zeros(2, 1), centre)
+    torch.testing.assert_close(untrusted, torch.sigmoid(-10 * centre).expand(2, 64))
+    stretched = stretch(soft, 10.0, centre)
+    torch.testing.assert_close(stretched.amin(dim=1), torch.zeros(2), atol=1e-6, rtol=0)
+    torch.testing.assert_close(stretched.amax(dim=1), torch.ones(2))
+
+
+def test_a_lower_content_weight_widens_a_peaked_content_until_the_structure_is_left():
+    place = torch.linspace(-1, 1, 65)
+    structure = (place.abs() < 0.5).float()[None]
+    content = torch.exp(-((place / 0.15) ** 2))[None]
+    covered = [hard_mask(evidence(structure, content, weight=g)).mean().item() for g in (2.0, 1.0, 0.3, 0.05, 0.0)]
+    assert covered == sorted(covered) and covered[0] < covered[1] < covered[2] < covered[3]
+    torch.testing.assert_close(evidence(structure, content, weight=0.0), evidence(structure, content, "structure"))
+
+
 def test_resampling_keeps_constants_averages_down_and_is_identity_at_the_same_size():
     constant = torch.full((2, 6 * 10), 0.3)
     for grid in ((3, 5), (6, 10), (12, 20)):

@@ -119,6 +119,16 @@ def test_a_foregrounds_own_boundary_leaves_the_pictures_mask():
     assert spread[1] < 0.5 * spread[0]
 
 
+def test_the_masks_middle_goes_where_otsu_puts_it_and_the_content_counts_as_much_as_it_weighs():
+    block, settings = "up_blocks.1", FusionSettings(soft_mode="otsu", hard_mode="otsu", content_weight=0.3)
+    made = coupling(settings)
+    shown, _ = made.evidence(block, GRID)
+    masks = made.masks(block, GRID)
+    torch.testing.assert_close(masks.soft, torch.sigmoid(10 * (shown - otsu_threshold(shown))))
+    assert torch.equal(masks.hard, (masks.soft > 0.5).float())
+    assert not torch.equal(shown, coupling().evidence(block, GRID)[0])
+
+
 @pytest.mark.parametrize(
     ("when", "count", "spread"), [("several", 1, False), ("several", 2, True), ("always", 1, True)]
 )
