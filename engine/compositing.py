@@ -107,6 +107,14 @@ def flatten(stack: LayerStack) -> Pixels:
     return canvas
 
 
+def over_checks(pixels: Pixels) -> NDArray[np.uint8]:
+    """A layer over a light chequerboard, to be looked at: uint8 (H, W, 4) -> (H, W, 3)."""
+    rows, columns = np.mgrid[: pixels.shape[0], : pixels.shape[1]] // 8
+    board = np.where((rows + columns) % 2, 184.0, 230.0)[..., None]
+    alpha = pixels[..., 3:] / 255
+    return np.rint(pixels[..., :3] * alpha + board * (1 - alpha)).astype(np.uint8)
+
+
 def bleed(pixels: Pixels, reach: int = 16) -> Pixels:
     """Give invisible pixels near an edge the colour of what is visible beside them.
 

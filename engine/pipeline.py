@@ -9,7 +9,6 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,12 +21,10 @@ from engine.errors import OutOfMemory
 from engine.events import Event, Finished, LayerReady, Preview, Progress
 from engine.geometry import Framing, Size, working_size
 from engine.harmony import clean_layers, exact_layers
-from engine.inspection import MaskRecord, MaskStep
+from engine.inspection import MaskRecord, StreamRecord
 from engine.known import needs_filling, open_streams, what_is_known
-from engine.layerfusion.attach import attached, attention_modules
+from engine.layerfusion.attach import attached
 from engine.layerfusion.coupling import Coupling, KnownShape
-from engine.layerfusion.masks import resample
-from engine.layerfusion.priors import minmax, structure_prior
 from engine.layerfusion.streams import Streams
 from engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
 from engine.models.devices import best_device
@@ -36,6 +33,7 @@ from engine.models.loading import ModelBundle, load_model
 from engine.models.memory import Job, MemoryPolicy
 from engine.models.spec import ModelSpec
 from engine.previews import is_due, preview
+from engine.recording import Recorder
 from engine.refinement import Refinement
 from engine.request import GenerationRequest
 from engine.resampling import to_canvas, to_working
@@ -69,13 +67,16 @@ class LayerFusionPipeline:
         self._bundle = bundle
 
     @torch.inference_mode()
-    def generate(self, request: GenerationRequest, record: MaskRecord | None = None) -> Generator[Event, None, None]:
+    def generate(
+        self, request: GenerationRequest, masks: MaskRecord | None = None, streams: StreamRecord | None = None
+    ) -> Generator[Event, None, None]:
         """Draw all layers of a request. Closing the iterator cancels between two steps.
 
         The same request gives the same bytes on the same machine.
 
         Args:
-            record: collects the priors and masks of every step.
+            masks: collects the priors and masks of every step.
+            streams: collects every stream's estimate of the clean latents at every step, some of them as pictures.
 
         Yields:
             Progress, Preview, LayerReady for every layer as soon as it is done, and Finished.
@@ -89,7 +90,7 @@ class LayerFusionPipeline:
             if self._bundle is None:
                 yield Progress(stage="loading the model", step=0, total=1)
                 self._bundle = load_model(self.spec, device=self._device or best_device())
-            job = _Job(self._bundle, request, record)
+            job = _Job(self._bundle, request, masks, streams)
             self._bundle.memory.begin(job.size, self._memory)
             for event in job.run():
                 for notice in self._bundle.memory.notices():
@@ -121,15 +122,17 @@ class _Choices:
 class _Job:
     """One request on one loaded model."""
 
-    def __init__(self, bundle: ModelBundle, request: GenerationRequest, record: MaskRecord | None) -> None:
+    def __init__(
+        self, bundle: ModelBundle, request: GenerationRequest, masks: MaskRecord | None, streams: StreamRecord | None
+    ) -> None:
         spec = bundle.spec
         self._bundle = bundle
         self._request = request
-        self._record = record
         self._choices = _Choices.of(request, spec)
         self._streams = Streams(len(request.foregrounds))
         self._framing = working_size(request.size, stride=spec.stride, native_area=spec.native_area)
         self._sampler = self._new_sampler()
+        self._recorder = Recorder(bundle, self._streams, self._sampler, masks, streams)
         self._refinement: Refinement | None = None
         self._warnings: list[str] = []
 
@@ -178,7 +181,7 @@ class _Job:
                 anchors=known.anchors,
             ):
                 latents = step.latents
-                self._inspect(coupling, step.timestep)
+                self._recorder.note(coupling, step)
                 done = step.index + 1
                 eta = (time.monotonic() - started) / done * (total - done)
                 yield Progress(stage="drawing", step=done, total=total, eta=eta)
@@ -298,29 +301,6 @@ class _Job:
         channels = self._bundle.unet.config["in_channels"]
         return initial_noise(self._seeds(), channels, *self._latent_grid).to(self._bundle.device)
 
-    def _inspect(self, coupling: Coupling, timestep: float) -> None:
-        """Write down what the maps look like now, on the structure prior's grid."""
-        if self._record is None or coupling.structure is None or coupling.content is None:
-            return
-        self._record.train_timesteps = self._sampler.train_timesteps
-        grid = coupling.structure_grid
-        block = attention_modules(self._bundle.unet)[-1].rsplit(".", 1)[0]
-        _, trust = coupling.evidence(block, grid)
-        masks = coupling.masks(block, grid)
-        content = resample(minmax(coupling.content[0]), coupling.content[1], grid)
-        for index in range(self._streams.foregrounds):
-            if index not in coupling.shapes:
-                step = MaskStep(
-                    timestep,
-                    index,
-                    structure=_picture(structure_prior(coupling.structure)[index], grid),
-                    content=_picture(content[index], grid),
-                    soft=_picture(masks.soft[index], grid),
-                    hard=_picture(masks.hard[index], grid),
-                    trust=float(trust[index]),
-                )
-                self._record.steps.append(step)
-
     def _previews(self, estimate: Tensor) -> Iterator[Preview]:
         for stream in (*open_streams(self._request), self._streams.blended):
             pixels = preview(
@@ -405,8 +385,3 @@ class _Job:
         """The group's name: what the picture shows, short enough for a layer list."""
         title = " + ".join([*(source.prompt for source in self._request.foregrounds), self._request.background.prompt])
         return title if len(title) <= 80 else title[:79] + "…"
-
-
-def _picture(tokens: Tensor, grid: tuple[int, int]) -> np.ndarray:
-    """(N,) -> float32 (rows, columns)."""
-    return tokens.reshape(grid).float().cpu().numpy()

@@ -205,6 +205,12 @@ def _add_generate(commands: Any) -> None:
     add("--model", metavar="NAME", help="see `layerfusion models` (default: the first it lists)")
     _add_memory(add)
     add("--masks", action="store_true", help="also write a sheet of the attention masks over the steps")
+    add(
+        "--inspect",
+        metavar="FOLDER",
+        help="also write what went on inside into a folder: priors, masks and every stream's estimates over the steps, "
+        "as sheets and as NumPy arrays, and how far the masks were trusted",
+    )
     add("--out", metavar="OUT", required=True, help="FILE.psd, FILE.ora or a folder for PNGs (a name ending in /)")
     add("--server", metavar="URL", help="have a server draw it: ws://HOST:PORT/, wss://HOST:PORT/, or local")
     add("--token-file", metavar="FILE", help="that server's token (default: the variable LAYERFUSION_TOKEN)")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from engine.compositing import over_checks
 from engine.evaluation.items import Item
 from engine.evaluation.study import Study
 from engine.evaluation.systems import FROZEN, LAYERFUSION, PASTED, SEQUENTIAL
-from engine.layers import Pixels
 
 _TILE, _GAP, _TOP, _BELOW = 128, 4, 20, 18
-_CHECK = 8
 
 
 def picture_sheet(study: Study, items: Sequence[Item]) -> Image.Image:
@@ -33,11 +31,3 @@ def picture_sheet(study: Study, items: Sequence[Item]) -> Image.Image:
             sheet.paste(tile, (_GAP + column * (_TILE + _GAP), top))
         draw.text((_GAP, top + _TILE + 2), f"{item.object}, {item.scene}, seed {item.seed}", fill="black", font=font)
     return sheet
-
-
-def over_checks(pixels: Pixels) -> Pixels:
-    """A layer over a light chequerboard, uint8 (H, W, 3)."""
-    rows, columns = np.mgrid[: pixels.shape[0], : pixels.shape[1]] // _CHECK
-    board = np.where((rows + columns) % 2, 184.0, 230.0)[..., None]
-    alpha = pixels[..., 3:] / 255
-    return np.rint(pixels[..., :3] * alpha + board * (1 - alpha)).astype(np.uint8)

@@ -152,7 +152,7 @@ class Artist:
             model=self.spec.name,
         )
         record = MaskRecord() if variant.masks else None
-        *_, last = self._pipeline.generate(request, record=record)
+        *_, last = self._pipeline.generate(request, masks=record)
         assert isinstance(last, Finished)
         pictures = [last.stack.by_role(role)[0].pixels for role in (Role.FOREGROUND, Role.BACKGROUND, Role.BLENDED)]
         return Drawing(*pictures, maps=_maps(record) if record is not None else None)

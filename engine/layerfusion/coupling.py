@@ -182,7 +182,7 @@ class Coupling:
         return self.running is Pass.COUPLED and min(grid) >= settings.smallest_grid and ready and chosen
 
     def masks(self, block: str, grid: Grid) -> Masks:
-        """The masks of all foregrounds on a token grid, as the priors stand now.
+        """The masks of all foregrounds on a token grid, as the running forward applies them.
 
         Args:
             block: the transformer block that asks; its own content confidence is used where the priors have it.
@@ -190,12 +190,13 @@ class Coupling:
         moment = (block, block in self._noted, grid)
         if self.half is Half.UNCONDITIONAL:
             return self._made[moment]
-        made = self._masks(block, grid)
+        made = self.current_masks(block, grid)
         if self.half is Half.CONDITIONAL:
             self._made[moment] = made
         return made
 
-    def _masks(self, block: str, grid: Grid) -> Masks:
+    def current_masks(self, block: str, grid: Grid) -> Masks:
+        """The same, made of the priors as they stand now, whatever was applied."""
         settings = self.settings
         shown, trust = self.evidence(block, grid)
         otsu = otsu_threshold(shown) if "otsu" in (settings.hard_mode, settings.soft_mode) else 0.5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Iterable
 from contextlib import closing
@@ -11,13 +10,14 @@ from pathlib import Path
 
 from engine import formats
 from engine.events import Event, Finished, Progress
-from engine.formats.files import check_writable, replacing
+from engine.formats.files import check_writable
 from engine.geometry import Size
 from engine.layers import LayerStack
 from engine.models.registry import available_models, find_model
 from engine.request import GenerationRequest
 from engine.settings import HarmonySettings
 from engine.sources import Kept
+from server.commands import inspection
 from server.commands.sources import layer_sources
 from server.console import UsageError, list_layers, say
 from server.libraries import keep_offline
@@ -45,27 +45,33 @@ def run(arguments: argparse.Namespace) -> None:
     sheet = _sheet_path(arguments.out) if arguments.masks else None
     if sheet is not None and sheet.parent.is_dir():
         check_writable(sheet)
+    folder = None if arguments.inspect is None else Path(arguments.inspect)
+    if folder is not None:
+        inspection.check_folder(folder, arguments.out)
     notice = spec.notice(request.size, [source.prompt for source in (request.background, *request.foregrounds)])
     if notice:
         say(notice, sys.stderr)
 
     keep_offline()
-    from engine.inspection import MaskRecord
+    from engine.inspection import MaskRecord, StreamRecord
     from engine.models.memory import memory_policy
     from engine.pipeline import LayerFusionPipeline
 
-    record = MaskRecord() if sheet is not None else None
+    masks = MaskRecord() if sheet is not None or folder is not None else None
+    streams = StreamRecord() if folder is not None else None
     pipeline = LayerFusionPipeline(spec, memory=memory_policy(arguments.memory))
-    with closing(pipeline.generate(request, record=record)) as events:
+    with closing(pipeline.generate(request, masks, streams)) as events:
         stack = watch(events)
     formats.save(stack, arguments.out)
     list_layers(stack, arguments.out)
-    if record is not None and sheet is not None:
-        buffer = io.BytesIO()
-        record.contact_sheet().save(buffer, "PNG")
-        with replacing(sheet) as file:
-            file.write(buffer.getvalue())
+    if masks is not None and not masks.steps:
+        say("no masks to show: they are made where a drawn foreground is coupled to the picture", sys.stderr)
+    if masks is not None and masks.steps and sheet is not None:
+        inspection.write_sheet(sheet, masks)
         say(str(sheet))
+    if masks is not None and streams is not None and folder is not None:
+        for file in inspection.write_folder(folder, masks, streams):
+            say(str(file))
 
 
 def to_request(arguments: argparse.Namespace) -> GenerationRequest:

@@ -44,8 +44,9 @@ def run(
         CommandError: no connection, or the server failed.
         UnreadableFile: the token or the certificate cannot be read.
     """
-    if arguments.masks:
-        raise UsageError("--masks looks into the network and does not come over the wire; leave out --server.")
+    if arguments.masks or arguments.inspect is not None:
+        option = "--masks" if arguments.masks else "--inspect"
+        raise UsageError(f"{option} looks into the network and does not come over the wire; leave out --server.")
     formats.check_writable(arguments.out)
     connect = _connection(arguments)
     try:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from engine.inspection import MaskRecord, MaskStep
+from engine.inspection import MaskRecord, MaskStep, StreamRecord, figure_place, spread
 
 
 @pytest.fixture
@@ -46,3 +46,44 @@ def test_the_plot_draws_a_line_for_each_foreground_at_its_trust(record):
 def test_the_sheet_always_shows_the_papers_step(record):
     assert record.figure_step(1).timestep == 750
     assert record.contact_sheet(columns=2).width > 150 + 3 * 96
+
+
+@pytest.fixture
+def streams():
+    """Four steps of three streams; the first, the second and the last have pictures, 8 x 16 px."""
+    record = StreamRecord(train_timesteps=1000, streams=("foreground 1", "background", "blended"))
+    for step, timestep in enumerate((999, 750, 500, 250)):
+        record.timesteps.append(timestep)
+        record.estimates.append(np.full((3, 4, 1, 2), step, np.float32))
+    for step in (3, 0, 1):
+        record.pictures[step] = [np.full((8, 16, 4), (40 * step, 0, row, 255), np.uint8) for row in range(3)]
+    return record
+
+
+def test_streams_come_as_arrays(streams):
+    arrays = streams.arrays()
+    assert (arrays["timesteps"].tolist(), arrays["shown"].tolist()) == ([999, 750, 500, 250], [0, 1, 3])
+    for name, row in (("foreground_1", 0), ("background", 1), ("blended", 2)):
+        assert (arrays[f"estimates_{name}"].shape, arrays[f"estimates_{name}"].dtype) == ((4, 4, 1, 2), np.float32)
+        assert (arrays[f"pictures_{name}"].shape, arrays[f"pictures_{name}"].dtype) == ((3, 8, 16, 4), np.uint8)
+        assert arrays[f"pictures_{name}"][:, 0, 0].tolist() == [[40 * step, 0, row, 255] for step in (0, 1, 3)]
+        assert arrays[f"estimates_{name}"][:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert StreamRecord().arrays() == {}
+
+
+def test_the_streams_sheet_has_a_row_a_stream_and_frames_the_papers_step(streams):
+    sheet = np.asarray(streams.contact_sheet())
+    tiles = [[sheet[34 + 68 * row + 32, 150 + 132 * column + 64].tolist() for column in range(3)] for row in range(3)]
+    assert tiles == [[[0, 0, row], [40, 0, row], [120, 0, row]] for row in range(3)]
+    framed = (sheet[60] == (139, 0, 0)).all(axis=-1).nonzero()[0]
+    assert 150 + 132 - 2 <= framed.min() < framed.max() <= 150 + 2 * 132
+    with pytest.raises(LookupError, match="No streams"):
+        StreamRecord().contact_sheet()
+
+
+def test_first_last_and_the_papers_step_are_always_shown():
+    timesteps = [999 - 33 * step for step in range(30)]
+    assert timesteps[figure_place(timesteps, 1000)] <= 800 < timesteps[figure_place(timesteps, 1000) - 1]
+    assert spread(30, 9, 7) == sorted({0, 4, 7, 11, 14, 18, 22, 25, 29})
+    assert spread(30, 1, 7) == [0, 7, 29]
+    assert spread(1, 9, figure_place([999], 1000)) == [0]

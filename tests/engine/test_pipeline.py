@@ -5,8 +5,10 @@ from engine.compositing import flatten
 from engine.errors import InvalidRequest
 from engine.events import Finished, LayerReady, Preview, Progress
 from engine.geometry import Size
-from engine.inspection import MaskRecord
+from engine.inspection import MaskRecord, StreamRecord
 from engine.layers import BlendMode, Layer, LayerStack, Role
+from engine.models.memory import MemoryPolicy
+from engine.pipeline import LayerFusionPipeline
 from engine.settings import FusionSettings, HarmonySettings
 from engine.sources import Generated, Kept
 
@@ -95,8 +97,8 @@ def test_each_layer_has_its_own_seed(pipeline, request_for):
 
 
 def test_looking_inside_changes_nothing(pipeline, request_for):
-    record = MaskRecord()
-    with_record = finished(pipeline.generate(request_for(), record))
+    record, streams = MaskRecord(), StreamRecord(columns=2)
+    with_record = finished(pipeline.generate(request_for(), record, streams))
     assert pixels_equal(with_record, finished(pipeline.generate(request_for())))
     assert len(record.steps) == 6
     assert record.figure_step().timestep <= 800
@@ -105,6 +107,22 @@ def test_looking_inside_changes_nothing(pipeline, request_for):
     assert sheet.width > 6 * 96
     with pytest.raises(LookupError):
         MaskRecord().contact_sheet()
+    assert streams.timesteps == [step.timestep for step in record.steps]
+    assert sorted(streams.pictures) == [0, 2, 5]
+    assert streams.timesteps[2] <= 800 < streams.timesteps[1]
+    last = streams.arrays()["pictures_background"][-1]
+    assert abs(last.astype(int) - with_record.layers[0].pixels).max() <= 1, "the last estimate is the layer"
+
+
+def test_masks_are_recorded_of_coupled_steps_with_every_memory_policy(pipeline, request_for):
+    """Where memory is short the guidance halves run apart, and uncoupled steps make no masks."""
+    spec, request = pipeline.spec, request_for(steps=2, fusion=FusionSettings(blend_end=0.5))
+    timesteps = []
+    for policy in (MemoryPolicy.RESIDENT, MemoryPolicy.SEQUENTIAL):
+        record = MaskRecord()
+        finished(LayerFusionPipeline(spec, memory=policy).generate(request, record))
+        timesteps.append([step.timestep for step in record.steps])
+    assert timesteps == [[999.0], [999.0]]
 
 
 def test_the_masks_find_the_object(pipeline, request_for):

@@ -99,7 +99,7 @@ def draw(spec: ModelSpec, items: list[Item]) -> Iterator[Drawn]:
     for item in tqdm(items, desc="drawing", mininterval=10):
         record = MaskRecord()
         stack: LayerStack | None = None
-        for event in pipeline.generate(_request(spec, size, item), record=record):
+        for event in pipeline.generate(_request(spec, size, item), masks=record):
             if isinstance(event, Finished):
                 stack = event.stack
         assert stack is not None

@@ -1,0 +1,105 @@
+"""`layerfusion generate` from beginning to end, on the embedded model."""
+
+import io
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from commands import CUT_OUT, drawing
+from engine import formats
+from engine.events import Finished, Progress
+from engine.formats.images import encode
+from engine.geometry import Size
+from engine.layers import LayerStack, Role
+from server.commands import generate
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Every command runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+OFFLINE = """
+import sys
+def refuse(event, arguments):
+    if event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto"):
+        raise RuntimeError(f"{event} {arguments}")
+sys.addaudithook(refuse)
+from server import libraries
+from server.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_generate_draws_without_a_network_and_says_what_it_wrote(folder):
+    (folder / "mine.png").write_bytes(encode(CUT_OUT))
+    arguments = drawing(**{"--keep-foreground": "mine.png", "--size": "96x80", "--steps": "2", "--out": "out/"})
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr
+    notice, *stages = done.stderr.splitlines()
+    assert notice.startswith("embedded demo model, drawn at ")
+    assert "drawing …" in stages
+    assert len(stages) == len(set(stages)), "one line a stage"
+
+    stack = formats.load("out/")
+    roles = [Role.BACKGROUND, Role.FOREGROUND, Role.SHADOW, Role.LIGHT, Role.BLENDED]
+    assert [layer.role for layer in stack] == roles
+    kept = stack.layers[1]
+    assert np.array_equal(kept.pixels, CUT_OUT)
+    assert kept.offset == (3, 5)
+    lines = done.stdout.splitlines()
+    assert lines[3].endswith("90x70 at 3,5  normal")
+    assert lines[5].startswith("out/  96x80 px, 5 layers, ")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_progress_is_a_bar_on_a_terminal_and_a_line_a_stage_elsewhere(monkeypatch, on_terminal):
+    stack = LayerStack(name="s", size=Size(1, 1), layers=())
+    stream = Terminal() if on_terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    drawing = [Progress(stage="drawing", step=step, total=4, eta=4.0 - step) for step in range(5)]
+    assert generate.watch([Progress(stage="loading", step=0, total=1), *drawing, Finished(stack=stack)]) is stack
+    if on_terminal:
+        assert "drawing |" in stream.getvalue()
+        assert "/4" in stream.getvalue()
+        assert "\n" not in stream.getvalue()
+    else:
+        assert stream.getvalue() == "loading …\ndrawing …\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_while_drawing_leaves_nothing_behind(folder):
+    arguments = drawing(**{"--steps": "150"})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        # a shell's background job ignores Ctrl-C, and so would its children: tests may run in one
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line == "drawing …\n":
+            break
+    process.send_signal(signal.SIGINT)
+    rest = process.stderr.read()
+    assert (process.wait(60), rest) == (130, "layerfusion: Stopped.\n")
+    assert not list(folder.iterdir())

@@ -1,0 +1,24 @@
+"""Command lines, run in this process."""
+
+import numpy as np
+
+from server.cli import main
+
+CUT_OUT = np.zeros((70, 90, 4), np.uint8)
+CUT_OUT[20:50, 30:60] = (200, 30, 20, 255)
+CUT_OUT[0, 0] = (1, 2, 3, 0)
+"""A small thing with holes around it, and colour under alpha 0."""
+
+
+def run(capsys, *arguments):
+    """Exit code, output and errors of one command line."""
+    code = main(arguments)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def drawing(**changes):
+    """The command line of a small drawing; None leaves an option out."""
+    options = {"--background": "a beach", "--out": "a.psd", "--size": "64x64", "--steps": "1"} | changes
+    given = [word for name, value in options.items() if value is not None for word in (name, value)]
+    return ["generate", "a red apple", *given]
