@@ -90,6 +90,14 @@ class Controller:
         """Draw another foreground before a background the artist has, which stays as it is."""
         self._order(orders.new_foreground, wishes)
 
+    def harmonise(self, wishes: Wishes) -> None:
+        """Draw Shadow, Light and Blended anew for a foreground and a background the artist has."""
+        self._order(orders.harmonise, wishes)
+
+    def relight(self, wishes: Wishes) -> None:
+        """Draw a foreground the artist has anew over its own pixels, to fit the background she has."""
+        self._order(orders.relight, wishes)
+
     def cancel(self) -> None:
         """Stop the job. What arrives of it after this moment is left alone."""
         job = self._job
@@ -249,6 +257,7 @@ class Controller:
                 return
             model = welcome.models[0].name
             submit = order.submit(str(uuid.uuid4()), document.size, wishes, model)
+            orders.check_server(submit, welcome.protocol)
             self._job = PendingJob(
                 submit=submit,
                 placement=order.placement,

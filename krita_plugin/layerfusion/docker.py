@@ -16,7 +16,7 @@ from .link import Link
 from .memory import Memory
 from .protocol.messages import Welcome
 from .qt import Mailbox, QtCore, QtGui, QtWidgets, guarded
-from .widgets import Fold, Notice, PreviewBox, PromptField, StateLine, die_icon
+from .widgets import Fold, Notice, PercentSlider, PreviewBox, PromptField, StateLine, die_icon
 
 ID = "layerfusion_docker"
 TITLE = "LayerFusion"
@@ -123,6 +123,7 @@ class Docker(DockWidget):
             seed=min(int(self._seed.text() or 0), MAX_SEED),
             steps=self._steps.value() or None,
             model=self._model.currentData(),
+            strength=self._strength.fraction(),
         )
 
     def _update_buttons(self) -> None:
@@ -234,8 +235,25 @@ class Docker(DockWidget):
             "Keep the selected background as it is, else the last one, and draw another foreground before a copy of it",
             lambda wishes: self._controller.new_foreground(wishes),
         )
-        self._drawing_buttons = (generate, background, foreground)
-        return _box(generate, _row(background, foreground))
+        harmonise = button(
+            "Harmonise",
+            "Keep foreground and background as they are, and draw Shadow, Light and Blended anew:\n"
+            "after you moved the foreground or painted on a layer, or for two layers of your own",
+            lambda wishes: self._controller.harmonise(wishes),
+        )
+        relight = button(
+            "Relight",
+            "Keep the background, and draw the foreground anew over itself so that its light fits; yours stays below",
+            lambda wishes: self._controller.relight(wishes),
+        )
+        self._strength = PercentSlider(
+            10,
+            90,
+            30,
+            "How much of a relit foreground is drawn anew: a little changes light and texture, much keeps only its place",
+        )
+        self._drawing_buttons = (generate, background, foreground, harmonise, relight)
+        return _box(generate, _row(background, foreground), _row(harmonise, relight), self._strength)
 
     def _build_job(self) -> QtWidgets.QWidget:
         self._busy = False

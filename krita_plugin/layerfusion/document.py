@@ -112,6 +112,15 @@ class Document:
         """
         return self._keep(picks.background(self._document))
 
+    def both_to_keep(self) -> tuple[KeptLayer, KeptLayer]:
+        """Foreground and background that the artist means, see `picks.both`.
+
+        Raises:
+            Refusal: as for the foreground.
+        """
+        front, behind = picks.both(self._document)
+        return self._keep(front), self._keep(behind)
+
     def insert(self, placement: Placement, name: str, layers: list[ArrivedLayer], record: dict[str, Any]) -> None:
         """Add a group of layers, in one undo step.
 

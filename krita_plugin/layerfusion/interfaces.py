@@ -22,6 +22,7 @@ class Wishes:
         seed: 0 to 2^53-1.
         steps: None takes the model's own.
         model: a name from `Welcome.models`; None takes the first.
+        strength: how much of a foreground that is relit is drawn anew, 0 to 1.
     """
 
     foreground: str
@@ -31,6 +32,7 @@ class Wishes:
     seed: int = 0
     steps: int | None = None
     model: str | None = None
+    strength: float = 0.3
 
 
 class View(Protocol):
@@ -72,6 +74,7 @@ class Document(Protocol):
     def placement(self) -> Placement: ...
     def foreground_to_keep(self) -> KeptLayer: ...
     def background_to_keep(self) -> KeptLayer: ...
+    def both_to_keep(self) -> tuple[KeptLayer, KeptLayer]: ...
     def insert(self, placement: Placement, name: str, layers: list[ArrivedLayer], record: dict[str, Any]) -> None: ...
     def name_to_export(self) -> str: ...
     def export_psd(self, path: Path) -> None: ...

@@ -11,7 +11,7 @@ from typing import Any
 from .images import Picture
 from .interfaces import Document, Wishes
 from .jobs import KeptLayer, Placement, Refusal
-from .protocol.messages import Generated, Kept, Source, Submit
+from .protocol.messages import Generated, Kept, Relit, Source, Submit
 from .words import listed, shortened
 
 
@@ -75,6 +75,15 @@ class Order:
         return {**asdict(wishes), **prompts, "model": wishes.model or model}
 
 
+def check_server(submit: Submit, protocol: tuple[int, int]) -> None:
+    """Raise `Refusal` if a server that speaks this version of the protocol does not know all that is asked for."""
+    if isinstance(submit.background, Kept) and protocol < (1, 2):
+        raise Refusal(
+            "The server that runs is older than this plugin and does not know that yet.",
+            "Stop it with Ctrl-C where it was started, or start the computer again; then press Start server.",
+        )
+
+
 def generate(document: Document, wishes: Wishes) -> Order:
     """Draw a foreground and a background."""
     foreground = _drawn("foreground", wishes.foreground, wishes)
@@ -93,6 +102,25 @@ def new_foreground(document: Document, wishes: Wishes) -> Order:
     layer = document.background_to_keep()
     background = _kept("background", layer, wishes.background)
     return Order(_drawn("foreground", wishes.foreground, wishes), background, layer.placement, (layer,))
+
+
+def harmonise(document: Document, wishes: Wishes) -> Order:
+    """Draw only what two layers do to each other: Shadow, Light and Blended. The two stay as they are."""
+    front, behind = document.both_to_keep()
+    foreground = _kept("foreground", front, wishes.foreground)
+    return Order(foreground, _kept("background", behind, wishes.background), front.placement, (front, behind))
+
+
+def relight(document: Document, wishes: Wishes) -> Order:
+    """Draw a foreground anew over its own pixels, so that its light fits a background that stays as it is."""
+    front, behind = document.both_to_keep()
+    foreground = Relit(
+        **_pixels(front),
+        prompt=_words("foreground", front, wishes.foreground),
+        negative_prompt=wishes.negative,
+        strength=wishes.strength,
+    )
+    return Order(foreground, _kept("background", behind, wishes.background), front.placement, (front, behind))
 
 
 def _drawn(which: str, prompt: str, wishes: Wishes) -> Generated:

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import groups
 from .jobs import Refusal
-from .nodes import active_layer, hides_all, identity, is_empty, is_shown, walk
+from .nodes import READABLE, active_layer, hides_all, identity, is_empty, is_shown, walk
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,18 @@ def foreground(document: Any) -> Picked:
     """The foreground: the selected layer, else the one drawn last.
 
     In a group this plugin made, any layer stands for the group's foreground. Any other layer stands for itself, unless
-    it hides all that lies behind it: then the foreground drawn last is meant.
+    it is empty or hides all that lies behind it: then the foreground drawn last is meant.
 
     Raises:
         Refusal: there is none.
     """
     node = active_layer(document)
-    if node is not None and groups.own(document, node) is None and not hides_all(document, node):
-        return Picked((node,), "", node)
-    group = groups.own(document, node) or groups.last(document)
+    group = groups.own(document, node)
+    if group is None:
+        group = groups.last(document)
+        no_cutout = node is None or hides_all(document, node) or (is_empty(node) and group is not None)
+        if node is not None and not no_cutout:
+            return Picked((node,), "", node)
     if group is None:
         raise Refusal(
             "There is no foreground to keep.", "Generate one, or select a layer that does not fill the whole canvas."
@@ -63,6 +66,41 @@ def background(document: Any) -> Picked:
     if group is None:
         raise Refusal("There is no background to keep.", "Generate one, or select a layer.")
     return _background_of(document, group)
+
+
+def both(document: Any) -> tuple[Picked, Picked]:
+    """The foreground, meant as in `foreground`, and the background it stands before.
+
+    That is the background of the foreground's group; or, if this plugin did not make one, the next layer below it that
+    shows something.
+
+    Raises:
+        Refusal: one of them is missing.
+    """
+    front = foreground(document)
+    (node,) = front.nodes
+    group = groups.own(document, node)
+    if group is not None:
+        return front, _background_of(document, group)
+    behind = _next_below(node)
+    if behind is None:
+        raise Refusal(
+            f"There is no layer below “{node.name()}” to be its background.",
+            "Put the background below it, or select a layer of a generated group.",
+        )
+    return front, Picked((behind,), "", behind)
+
+
+def _next_below(node: Any) -> Any | None:
+    """The nearest layer below that shows something, in the same group or, if there is none, in the one around it."""
+    while node.parentNode() is not None:
+        siblings = node.parentNode().childNodes()
+        index = [identity(sibling) for sibling in siblings].index(identity(node))
+        for sibling in reversed(siblings[:index]):
+            if sibling.type() in READABLE and sibling.visible() and not is_empty(sibling):
+                return sibling
+        node = node.parentNode()
+    return None
 
 
 def _is_in_sight(document: Any, node: Any) -> bool:

@@ -12,6 +12,8 @@ WARNING = QtGui.QColor(0xE0, 0x8A, 0x2B)
 NEUTRAL = QtGui.QColor(0x90, 0x90, 0x90)
 PREVIEW_SIDE = 160
 CHECK = 8
+STEP = 5
+"""Of a slider, in percent."""
 
 
 class PromptField(QtWidgets.QPlainTextEdit):
@@ -110,6 +112,36 @@ class PreviewBox(QtWidgets.QLabel):
     def clear(self) -> None:
         super().clear()
         self.setVisible(False)
+
+
+class PercentSlider(QtWidgets.QWidget):
+    """A part of something, with its value in percent beside it.
+
+    Args:
+        low, high, start: in percent, multiples of 5.
+        description: for screen readers and the tooltip.
+    """
+
+    def __init__(self, low: int, high: int, start: int, description: str) -> None:
+        super().__init__()
+        self._slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+        self._slider.setRange(low // STEP, high // STEP)
+        self._slider.setPageStep(1)
+        self._slider.setAccessibleName(description)
+        self._words = QtWidgets.QLabel()
+        self._words.setMinimumWidth(self._words.fontMetrics().horizontalAdvance("100 %"))
+        self._words.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignVCenter)
+        self.setToolTip(description)
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._slider, 1)
+        row.addWidget(self._words)
+        self._slider.valueChanged.connect(lambda value: self._words.setText(f"{STEP * value} %"))
+        self._slider.setValue(start // STEP)
+
+    def fraction(self) -> float:
+        """0 to 1."""
+        return STEP * self._slider.value() / 100
 
 
 class Fold(QtWidgets.QWidget):

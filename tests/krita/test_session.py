@@ -44,7 +44,7 @@ def by_name(layers):
 def test_every_scenario_ran_and_krita_ended_by_itself_without_a_script_error(session):
     _, report = session
     scenarios = {name: found for name, found in report.items() if isinstance(found, dict)}
-    assert len(scenarios) == 15
+    assert len(scenarios) == 17
     assert not {name: found["error"] for name, found in scenarios.items() if "error" in found}
     assert not {name: found["script errors"] for name, found in scenarios.items() if found["script errors"]}
     assert report["exit code"] == 0
@@ -146,6 +146,27 @@ def test_a_new_foreground_stands_before_the_painted_background_as_it_is(facts):
     assert new["Background"] == old["Background"]
     assert new["Foreground"] != old["Foreground"]
     assert (found["record"]["foreground"], found["record"]["background"]) == ("a penguin", "a night sky with stars")
+
+
+def test_harmonising_after_a_move_draws_shadow_and_light_for_layers_that_stay_byte_for_byte(facts):
+    found = facts("harmonise_after_a_move")
+    assert found["tree"] == [*found["after undo"], FIRST]
+    assert shape(found["layers"]) == STACK
+    assert found["old after"] == found["old before"], "the artist's layers are never written to"
+    old, new = by_name(found["old before"]), by_name(found["layers"])
+    assert (new["Foreground"], new["Background"]) == (old["Foreground"], old["Background"])
+    assert found["same beyond the canvas"]
+    assert new["Blended"] != old["Blended"]
+    assert (new["Shadow"], new["Light"]) != (old["Shadow"], old["Light"])
+
+
+def test_a_relit_foreground_is_another_before_the_same_background(facts):
+    found = facts("relight_a_foreground")
+    assert shape(found["layers"]) == STACK
+    assert found["old after"] == found["old before"], "the artist's layers are never written to"
+    old, new = by_name(found["old before"]), by_name(found["layers"])
+    assert new["Background"] == old["Background"]
+    assert new["Foreground"] != old["Foreground"]
 
 
 @pytest.mark.parametrize("name", ["Sign", "Pair"])

@@ -1,6 +1,6 @@
 """The controller between a docker, a server and a Krita that are none: what goes in, what comes out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import pytest
@@ -84,6 +84,9 @@ class FakeDocument:
     def background_to_keep(self):
         return self.keep_behind
 
+    def both_to_keep(self):
+        return self.keep, self.keep_behind
+
     def insert(self, placement, name, layers, record):
         self.check_colours()
         self.inserted.append((placement, name, layers, record))
@@ -153,7 +156,7 @@ def online(desk, wire):
     return desk
 
 
-def greeting(wire, instance="one"):
+def greeting(wire, instance="one", protocol=(1, 2)):
     from layerfusion.link import Online
 
     model = {
@@ -181,7 +184,7 @@ def greeting(wire, instance="one"):
     }
     return Online(
         wire.Welcome(
-            protocol=(1, 0),
+            protocol=protocol,
             version="0.1.0",
             instance=instance,
             models=(wire.ModelInfo(**model),),
@@ -755,6 +758,84 @@ def test_a_layer_without_words_is_asked_about(online, prompts, words):
     online.controller.new_foreground(wishes(**prompts))
     assert online.view.told == [("warn", *words)]
     assert not online.link.submitted
+
+
+# ---- harmonise -------------------------------------------------------------------------------------------------------
+
+
+def kept_background(**changes):
+    from layerfusion.images import Picture
+
+    layer = kept_layer(**{"prompt": "a lake", **changes})
+    return replace(layer, name="My lake", picture=Picture(0, 0, WIDTH, HEIGHT, bytes([9]) * (4 * WIDTH * HEIGHT)))
+
+
+def test_harmonising_keeps_both(online, wire):
+    online.document.keep, online.document.keep_behind = kept_layer(), kept_background()
+    online.controller.harmonise(wishes(foreground="", background=""))
+    ((submit, pictures),) = online.link.submitted
+    assert pictures == (online.document.keep.picture, online.document.keep_behind.picture)
+    (front,) = submit.foregrounds
+    assert (front.kind, front.name, front.prompt, front.layer) == ("kept", "My pear", "a pear", pictures[0].sha256)
+    behind = submit.background
+    assert (behind.kind, behind.name, behind.prompt, behind.layer) == ("kept", "My lake", "a lake", pictures[1].sha256)
+    finish(online, wire, submit.job, (pictures[1].data, pictures[0].data, None))
+    ((placement, name, layers, record),) = online.document.inserted
+    assert (placement.above, name) == ("{old group}", "a pear + a lake")
+    assert [layer.picture.data for layer in layers[:2]] == [pictures[1].data, pictures[0].data]
+    assert (record["foreground"], record["background"]) == ("a pear", "a lake")
+
+
+def test_what_either_layer_loses_is_asked_about_in_one_question(online):
+    online.document.keep = kept_layer(losses=("its masks",))
+    online.document.keep_behind = kept_background(losses=("its opacity of 50 %",))
+    online.view.answer = False
+    online.controller.harmonise(wishes())
+    (question,) = online.view.questions
+    assert "“My pear” in the new group will not have its masks." in question
+    assert "“My lake” in the new group will not have its opacity of 50 %." in question
+    assert not online.link.submitted
+
+
+# ---- relight ---------------------------------------------------------------------------------------------------------
+
+
+def test_relighting_draws_the_foreground_over_itself_and_keeps_the_background(online, wire):
+    online.document.keep, online.document.keep_behind = kept_layer(), kept_background()
+    online.controller.relight(wishes(negative="people", strength=0.45))
+    ((submit, pictures),) = online.link.submitted
+    assert pictures == (online.document.keep.picture, online.document.keep_behind.picture)
+    assert submit.foregrounds == (
+        wire.Relit(
+            layer=pictures[0].sha256,
+            width=WIDTH,
+            height=HEIGHT,
+            x=-2,
+            y=3,
+            name="My pear",
+            prompt="a pear",
+            negative_prompt="people",
+            strength=0.45,
+        ),
+    )
+    assert submit.background.kind == "kept"
+    finish(online, wire, submit.job, (pictures[1].data, None, None))
+    assert len(online.document.inserted) == 1
+
+
+# ---- an older server -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("intent", ["new_foreground", "harmonise", "relight"])
+def test_an_older_server_is_not_asked_for_what_it_does_not_know(desk, wire, intent):
+    desk.controller.receive(greeting(wire, protocol=(1, 1)))
+    desk.document.keep, desk.document.keep_behind = kept_layer(), kept_background()
+    getattr(desk.controller, intent)(wishes())
+    assert "older than this plugin" in desk.view.told[-1][1]
+    assert not desk.link.submitted
+    assert not desk.view.busy
+    desk.controller.new_background(wishes())
+    assert len(desk.link.submitted) == 1
 
 
 # ---- export ----------------------------------------------------------------------------------------------------------

@@ -59,6 +59,14 @@ def test_a_layer_of_the_artists_own_stands_for_itself(desk):
     assert foreground(desk.document, desk.cat) == ("Cat", "", "Cat")
 
 
+def test_an_empty_layer_stands_for_the_foreground_drawn_last_if_there_is_one(plugin):
+    empty, drawing = Node("Layer 1"), drawn("first")
+    document = KritaDocument(drawing.group, empty)
+    assert foreground(document, empty) == ("Layer 1", "", "Layer 1"), "which is refused by its name"
+    remember(document, drawing, 0)
+    assert foreground(document, empty) == ("first foreground", "first cat", "first")
+
+
 @pytest.mark.parametrize("selected", ["paper", None])
 def test_paper_or_nothing_stands_for_the_foreground_drawn_last(desk, selected):
     node = selected and getattr(desk, selected)
@@ -153,3 +161,45 @@ def test_without_any_layer_there_is_no_background(plugin):
 
     with pytest.raises(Refusal, match="no background to keep"):
         background(KritaDocument(), None)
+
+
+# ---- both ------------------------------------------------------------------------------------------------------------
+
+
+def both(document, selected):
+    from layerfusion import picks
+
+    document.select(selected)
+    front, behind = picks.both(document)
+    assert len(front.nodes) == len(behind.nodes) == 1
+    return front.nodes[0].name(), behind.nodes[0].name(), behind.prompt, front.under.name()
+
+
+@pytest.mark.parametrize("selected", ["foreground", "background", "group"])
+def test_a_group_stands_for_its_foreground_before_its_background(desk, selected):
+    selected = getattr(desk.first, selected)
+    assert both(desk.document, selected) == ("first foreground", "first background", "first beach", "first")
+
+
+def test_paper_stands_for_the_group_drawn_last(desk):
+    assert both(desk.document, desk.paper) == ("second foreground", "second background", "second beach", "second")
+
+
+def test_a_layer_of_the_artists_own_stands_before_what_lies_below_it(desk):
+    assert both(desk.document, desk.cat) == ("Cat", "first", "", "Cat")
+    desk.first.group.change(visible=False)
+    assert both(desk.document, desk.cat) == ("Cat", "Paper", "", "Cat")
+
+
+def test_the_layer_below_may_lie_outside_of_the_foregrounds_folder(plugin):
+    paper, filter_, cat = Node("Paper", CANVAS), Node("Blur", CANVAS, kind="adjustmentlayer"), Node("Cat", (3, 3, 9, 9))
+    document = KritaDocument(paper, filter_, Node("Animals", CANVAS, [Node("nothing"), cat]))
+    assert both(document, cat) == ("Cat", "Paper", "", "Cat")
+
+
+def test_a_foreground_with_nothing_below_it_is_named(plugin):
+    from layerfusion.jobs import Refusal
+
+    cat = Node("Cat", (3, 3, 9, 9))
+    with pytest.raises(Refusal, match="no layer below “Cat”"):
+        both(KritaDocument(Node("hidden", CANVAS, visible=False), cat), cat)

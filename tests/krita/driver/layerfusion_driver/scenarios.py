@@ -206,10 +206,67 @@ def draw_another_foreground(folder):
     return facts
 
 
+def harmonise_after_a_move(folder):
+    """The artist moves the foreground partly off the canvas and paints on the background; both stay as they are."""
+    document = Krita.instance().documents()[0]
+    old = document.rootNode().childNodes()[1]
+    foreground = next(node for node in old.childNodes() if node.name() == "Foreground")
+    foreground.move(foreground.position().x() + 150, foreground.position().y() + 20)
+    document.refreshProjection()
+    document.waitForDone()
+    yield from select(document, foreground)
+    before, around = group_facts(old), (-200, -200, 1000, 900)
+    set_steps(4)
+    press("Harmonise")
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.3)
+    new = document.rootNode().childNodes()[-1]
+    copy = next(node for node in new.childNodes() if node.name() == "Foreground")
+    facts = {
+        "tree": tree(document),
+        "texts": docker_texts(),
+        "layers": group_facts(new),
+        "old before": before,
+        "old after": group_facts(old),
+        "same beyond the canvas": bytes(copy.pixelData(*around)) == bytes(foreground.pixelData(*around)),
+    }
+    yield from photograph(folder / "harmonised.png")
+    yield from do("edit_undo")
+    facts["after undo"] = tree(document)
+    return facts
+
+
+def relight_a_foreground(folder):
+    """The one drawn last: the paper is selected."""
+    document = Krita.instance().documents()[0]
+    yield from select(document, document.rootNode().childNodes()[0])
+    old = document.rootNode().childNodes()[-1]
+    before = group_facts(old)
+    press("Relight")
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.3)
+    facts = {
+        "texts": docker_texts(),
+        "layers": group_facts(document.rootNode().childNodes()[-1]),
+        "old before": before,
+        "old after": group_facts(old),
+    }
+    yield from photograph(folder / "relit.png")
+    yield from do("edit_undo")
+    return facts
+
+
 def keep_layers_of_other_kinds(folder):
     """A vector layer, a group and a masked, faded paint layer, drawn by the artist."""
     document = yield from new_document("Kinds")
     root = document.rootNode()
+    facts = {}
+    empty = document.createNode("Empty", "paintlayer")
+    root.addChildNode(empty, None)
+    yield from select(document, empty)
+    press("New background")
+    facts["Empty"] = {"texts": docker_texts()}
+    empty.remove()
     vector = document.createVectorLayer("Sign")
     root.addChildNode(vector, None)
     vector.addShapesFromSvg(
@@ -230,7 +287,6 @@ def keep_layers_of_other_kinds(folder):
     document.refreshProjection()
     document.waitForDone()
     yield from pause(0.5)  # until Krita has made the last of them the active one
-    facts = {}
     for node in (vector, group):
         yield from select(document, node)
         projection = bytes(node.projectionPixelData(0, 0, 512, 384))
@@ -253,11 +309,6 @@ def keep_layers_of_other_kinds(folder):
     press("New background")
     yield from pause(0.3)
     facts["Faded"] = {"questions": questions, "busy": busy(), "same tree": tree(document) == before}
-    empty = document.createNode("Empty", "paintlayer")
-    root.addChildNode(empty, None)
-    yield from select(document, empty)
-    press("New background")
-    facts["Empty"] = {"texts": docker_texts()}
     yield from close(document)
     return facts
 
@@ -403,6 +454,8 @@ IN_ORDER = [
     draw_another_background,
     keep_the_last_foreground,
     draw_another_foreground,
+    harmonise_after_a_move,
+    relight_a_foreground,
     keep_layers_of_other_kinds,
     export_a_psd,
     refuse_other_colours,
