@@ -17,6 +17,7 @@ from .memory import Memory
 from .protocol.messages import Welcome
 from .qt import Mailbox, QtCore, QtGui, QtWidgets, guarded
 from .widgets import Fold, Notice, PercentSlider, PreviewBox, PromptField, StateLine, die_icon
+from .words import PRESETS
 
 ID = "layerfusion_docker"
 TITLE = "LayerFusion"
@@ -124,6 +125,8 @@ class Docker(DockWidget):
             steps=self._steps.value() or None,
             model=self._model.currentData(),
             strength=self._strength.fraction(),
+            preset=self._preset.currentData(),
+            in_selection=self._in_selection.isChecked(),
         )
 
     def _update_buttons(self) -> None:
@@ -162,7 +165,8 @@ class Docker(DockWidget):
         column.setSpacing(6)
         column.addWidget(self._build_server())
         column.addWidget(self._build_prompts())
-        column.addWidget(self._build_settings())
+        column.addWidget(self._build_seed())
+        column.addWidget(self._build_advanced())
         column.addWidget(self._build_buttons())
         column.addWidget(self._build_job())
         self._notice = Notice()
@@ -191,31 +195,51 @@ class Docker(DockWidget):
     def _build_prompts(self) -> QtWidgets.QWidget:
         self._foreground = PromptField(3, "What stands in front, with transparency around it")
         self._background = PromptField(3, "What lies behind, filling the canvas")
-        self._negative = PromptField(2, "What neither of the two should show")
-        self._blended = PromptField(2, "What both show together; made from the two prompts if left empty")
-        self._blended.setPlaceholderText("made from the two prompts")
-        self._model = QtWidgets.QComboBox()
-        self._model.activated.connect(self._guarded(self._show_model))
-        self._model_box = _labelled("Model", self._model)
-        self._model_box.setVisible(False)  # until a server offers a choice
-        more = (_labelled("Negative", self._negative), _labelled("Together", self._blended), self._model_box)
+        self._in_selection = QtWidgets.QCheckBox("Draw the foreground in the selection")
+        self._in_selection.setToolTip(
+            "For Generate and New foreground: it fills the rectangle around what is selected on the canvas"
+        )
         return _box(
-            _labelled("Foreground", self._foreground), _labelled("Background", self._background), Fold("More", more)
+            _labelled("Foreground", self._foreground), self._in_selection, _labelled("Background", self._background)
         )
 
-    def _build_settings(self) -> QtWidgets.QWidget:
+    def _build_seed(self) -> QtWidgets.QWidget:
         self._seed = QtWidgets.QLineEdit()
         self._seed.setValidator(QtGui.QRegularExpressionValidator(QtCore.QRegularExpression("[0-9]{0,16}")))
         self._seed.setToolTip("The same seed and prompts give the same picture")
         self._lock = self._tool(Krita.instance().icon("layer-unlocked"), "Keep this seed", self._show_lock)
         self._lock.setCheckable(True)
         dice = self._tool(die_icon(self.palette().color(self.foregroundRole())), "Another seed", self._roll)
+        return _row(QtWidgets.QLabel("Seed"), self._seed, self._lock, dice, stretch=1)
+
+    def _build_advanced(self) -> QtWidgets.QWidget:
+        self._negative = PromptField(2, "What neither of the two should show")
+        self._blended = PromptField(2, "What both show together; made from the two prompts if left empty")
+        self._blended.setPlaceholderText("made from the two prompts")
         self._steps = QtWidgets.QSpinBox()
-        self._steps.setToolTip("How many steps to draw in")
+        self._steps.setToolTip("How many steps to draw in: more take longer")
         self._steps.setSpecialValueText("auto")
-        return _box(
-            _row(QtWidgets.QLabel("Seed"), self._seed, self._lock, dice, stretch=1),
-            _row(QtWidgets.QLabel("Steps"), self._steps, stretch=1),
+        self._preset = QtWidgets.QComboBox()
+        self._preset.setToolTip("How closely to follow the published method, and how quickly")
+        for index, (title, name, description) in enumerate(PRESETS):
+            self._preset.addItem(title, name)
+            self._preset.setItemData(index, description, QtCore.Qt.ItemDataRole.ToolTipRole)
+        self._model = QtWidgets.QComboBox()
+        self._model.activated.connect(self._guarded(self._show_model))
+        self._model_box = _labelled("Model", self._model)
+        self._model_box.setVisible(False)  # until a server offers a choice
+        return Fold(
+            "Advanced",
+            (
+                _labelled("Negative", self._negative),
+                _labelled("Together", self._blended),
+                _grid(
+                    (QtWidgets.QLabel("Preset"), self._preset),
+                    (QtWidgets.QLabel("Steps"), self._steps),
+                    stretch=(0, 1),
+                ),
+                self._model_box,
+            ),
         )
 
     def _build_buttons(self) -> QtWidgets.QWidget:
@@ -248,12 +272,13 @@ class Docker(DockWidget):
         )
         self._strength = PercentSlider(
             10,
-            90,
+            80,
             30,
-            "How much of a relit foreground is drawn anew: a little changes light and texture, much keeps only its place",
+            "How much of it is drawn anew: a little changes light and texture, much keeps little but its place",
         )
         self._drawing_buttons = (generate, background, foreground, harmonise, relight)
-        return _box(generate, _row(background, foreground), _row(harmonise, relight), self._strength)
+        rows = (generate,), (background, foreground), (harmonise,), (relight, self._strength)
+        return _grid(*rows, stretch=(1, 1))
 
     def _build_job(self) -> QtWidgets.QWidget:
         self._busy = False
@@ -312,6 +337,20 @@ def _row(*content: QtWidgets.QWidget, stretch: int | None = None) -> QtWidgets.Q
     row.setSpacing(4)
     for index, widget in enumerate(content):
         row.addWidget(widget, int(index == stretch))
+    return box
+
+
+def _grid(*rows: tuple[QtWidgets.QWidget, ...], stretch: tuple[int, int]) -> QtWidgets.QWidget:
+    """Two columns that share the room that is left by `stretch`; a row with one widget spans both."""
+    box = QtWidgets.QWidget()
+    grid = QtWidgets.QGridLayout(box)
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setSpacing(4)
+    for column, part in enumerate(stretch):
+        grid.setColumnStretch(column, part)
+    for index, row in enumerate(rows):
+        for column, widget in enumerate(row):
+            grid.addWidget(widget, index, column, 1, 3 - len(row))
     return box
 
 

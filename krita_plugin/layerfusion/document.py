@@ -96,6 +96,15 @@ class Document:
         node = active_layer(self._document)
         return self._above(groups.own(self._document, node) or node)
 
+    def selected_box(self) -> tuple[int, int, int, int] | None:
+        """Left, top, width and height in pixels of what is selected on the canvas; None if nothing is."""
+        selection = self._document.selection()
+        if selection is None:
+            return None
+        place = QtCore.QRect(selection.x(), selection.y(), selection.width(), selection.height())
+        box = place.intersected(QtCore.QRect(0, 0, self._document.width(), self._document.height()))
+        return None if box.isEmpty() else (box.x(), box.y(), box.width(), box.height())
+
     def foreground_to_keep(self) -> KeptLayer:
         """The foreground the artist means, see `picks.foreground`.
 

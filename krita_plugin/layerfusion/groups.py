@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from .nodes import identity, walk
+from .nodes import identity, is_mask, walk
 
 ANNOTATION = "layerfusion/"
 """Annotations are saved in the .kra file. Ours are named by this and the unique id of a group."""
@@ -60,7 +60,8 @@ def last(document: Any) -> Any | None:
 
 def topmost_on(document: Any, node: Any) -> Any:
     """The last of the groups of ours that follow directly above a layer, else the layer: they lie on it."""
-    siblings = node.parentNode().childNodes()
+    # what is selected on the canvas is a mask among the layers as well, and hides nothing
+    siblings = [sibling for sibling in node.parentNode().childNodes() if not is_mask(sibling)]
     index = [identity(sibling) for sibling in siblings].index(identity(node))
     while index + 1 < len(siblings) and recall(document, siblings[index + 1]) is not None:
         index += 1

@@ -23,6 +23,8 @@ class Wishes:
         steps: None takes the model's own.
         model: a name from `Welcome.models`; None takes the first.
         strength: how much of a foreground that is relit is drawn anew, 0 to 1.
+        preset: how close to the paper, how fast, by the protocol's name; None is the model's own way.
+        in_selection: a new foreground is drawn in the box around the selection.
     """
 
     foreground: str
@@ -33,6 +35,8 @@ class Wishes:
     steps: int | None = None
     model: str | None = None
     strength: float = 0.3
+    in_selection: bool = False
+    preset: str | None = None
 
 
 class View(Protocol):
@@ -72,6 +76,7 @@ class Document(Protocol):
     def size(self) -> tuple[int, int]: ...
     def check_colours(self) -> str: ...
     def placement(self) -> Placement: ...
+    def selected_box(self) -> tuple[int, int, int, int] | None: ...
     def foreground_to_keep(self) -> KeptLayer: ...
     def background_to_keep(self) -> KeptLayer: ...
     def both_to_keep(self) -> tuple[KeptLayer, KeptLayer]: ...

@@ -5,13 +5,13 @@ One function a button; the controller calls it with the document and what the do
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .images import Picture
 from .interfaces import Document, Wishes
 from .jobs import KeptLayer, Placement, Refusal
-from .protocol.messages import Generated, Kept, Relit, Source, Submit
+from .protocol.messages import Box, Generated, Kept, Relit, Source, Submit
 from .words import listed, shortened
 
 
@@ -66,6 +66,7 @@ class Order:
             blended_prompt=wishes.blended or None,
             seed=wishes.seed,
             steps=wishes.steps,
+            preset=wishes.preset,
             model=wishes.model or model,
         )
 
@@ -77,7 +78,8 @@ class Order:
 
 def check_server(submit: Submit, protocol: tuple[int, int]) -> None:
     """Raise `Refusal` if a server that speaks this version of the protocol does not know all that is asked for."""
-    if isinstance(submit.background, Kept) and protocol < (1, 2):
+    boxes = [source.box for source in submit.foregrounds if isinstance(source, Generated)]
+    if (isinstance(submit.background, Kept) or any(boxes) or submit.preset) and protocol < (1, 2):
         raise Refusal(
             "The server that runs is older than this plugin and does not know that yet.",
             "Stop it with Ctrl-C where it was started, or start the computer again; then press Start server.",
@@ -86,7 +88,7 @@ def check_server(submit: Submit, protocol: tuple[int, int]) -> None:
 
 def generate(document: Document, wishes: Wishes) -> Order:
     """Draw a foreground and a background."""
-    foreground = _drawn("foreground", wishes.foreground, wishes)
+    foreground = _drawn_foreground(document, wishes)
     return Order(foreground, _drawn("background", wishes.background, wishes), document.placement())
 
 
@@ -101,7 +103,7 @@ def new_foreground(document: Document, wishes: Wishes) -> Order:
     """Draw another foreground before a background the artist has, which stays as it is."""
     layer = document.background_to_keep()
     background = _kept("background", layer, wishes.background)
-    return Order(_drawn("foreground", wishes.foreground, wishes), background, layer.placement, (layer,))
+    return Order(_drawn_foreground(document, wishes), background, layer.placement, (layer,))
 
 
 def harmonise(document: Document, wishes: Wishes) -> Order:
@@ -121,6 +123,20 @@ def relight(document: Document, wishes: Wishes) -> Order:
         strength=wishes.strength,
     )
     return Order(foreground, _kept("background", behind, wishes.background), front.placement, (front, behind))
+
+
+def _drawn_foreground(document: Document, wishes: Wishes) -> Generated:
+    drawn = _drawn("foreground", wishes.foreground, wishes)
+    if not wishes.in_selection:
+        return drawn
+    selected = document.selected_box()
+    if selected is None:
+        raise Refusal(
+            "Nothing is selected on the canvas.",
+            "Select where the foreground is to stand, or untick “Draw the foreground in the selection”.",
+        )
+    x, y, width, height = selected
+    return replace(drawn, box=Box(x=x, y=y, width=width, height=height))
 
 
 def _drawn(which: str, prompt: str, wishes: Wishes) -> Generated:

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import re
 
+PRESETS = (
+    ("Model's own", None, "What suits the chosen model"),
+    ("Paper", "paper", "Step by step as it was published: the slowest, to compare the others with"),
+    ("Exact", "exact", "Leaves nothing out, but finds the outlines in passing: much like Paper, and quicker"),
+    ("Balanced", "balanced", "Saves work on the last steps: small details may come out a little differently"),
+    ("Fast", "fast", "Saves work on the first and last steps: to try out ideas"),
+)
+"""Titles, the protocol's names (None: none) and descriptions."""
+
 
 def listed(items: tuple[str, ...]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

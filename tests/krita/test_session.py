@@ -44,7 +44,7 @@ def by_name(layers):
 def test_every_scenario_ran_and_krita_ended_by_itself_without_a_script_error(session):
     _, report = session
     scenarios = {name: found for name, found in report.items() if isinstance(found, dict)}
-    assert len(scenarios) == 17
+    assert len(scenarios) == 18
     assert not {name: found["error"] for name, found in scenarios.items() if "error" in found}
     assert not {name: found["script errors"] for name, found in scenarios.items() if found["script errors"]}
     assert report["exit code"] == 0
@@ -162,11 +162,20 @@ def test_harmonising_after_a_move_draws_shadow_and_light_for_layers_that_stay_by
 
 def test_a_relit_foreground_is_another_before_the_same_background(facts):
     found = facts("relight_a_foreground")
-    assert shape(found["layers"]) == STACK
+    names = [name for name, _, _ in shape(found["layers"])]
+    assert names == ["Background", "Foreground (relit)", "Shadow", "Light", "Blended"]
     assert found["old after"] == found["old before"], "the artist's layers are never written to"
     old, new = by_name(found["old before"]), by_name(found["layers"])
     assert new["Background"] == old["Background"]
-    assert new["Foreground"] != old["Foreground"]
+    assert new["Foreground (relit)"] != old["Foreground"]
+
+
+def test_a_foreground_is_drawn_in_the_selection_as_far_as_it_lies_on_the_canvas(facts):
+    found = facts("draw_in_the_selection")
+    assert said({"texts": found["without"]}, "Nothing is selected on the canvas.")
+    assert not found["busy"]
+    left, top, right, bottom = found["solid"]
+    assert 300 < left < right <= WIDTH and 180 < top < bottom < 360, found["solid"]
 
 
 @pytest.mark.parametrize("name", ["Sign", "Pair"])

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
+
+from engine.settings import Preset
 
 WIDTH, HEIGHT = 64, 48
 OLD = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d9ff"
@@ -64,6 +67,7 @@ class FakeDocument:
     saved: bool = False
     keep: object = None
     keep_behind: object = None
+    selected: tuple | None = None
     refusal: Exception | None = None
     inserted: list = field(default_factory=list)
     exported: list = field(default_factory=list)
@@ -86,6 +90,9 @@ class FakeDocument:
 
     def both_to_keep(self):
         return self.keep, self.keep_behind
+
+    def selected_box(self):
+        return self.selected
 
     def insert(self, placement, name, layers, record):
         self.check_colours()
@@ -260,13 +267,20 @@ def kept_layer(losses=(), prompt="a pear"):
 
 
 def test_generate_asks_for_what_the_docker_says(online, wire):
-    submit = generate(online, negative="people", blended="an apple on a beach", steps=12)
+    submit = generate(online, negative="people", blended="an apple on a beach", steps=12, preset="fast")
     assert (submit.width, submit.height) == (WIDTH, HEIGHT)
     assert submit.foregrounds == (wire.Generated(prompt="a red apple", negative_prompt="people"),)
     assert submit.background == wire.Generated(prompt="a beach", negative_prompt="people")
     assert (submit.blended_prompt, submit.seed, submit.steps) == ("an apple on a beach", 7, 12)
+    assert submit.preset == "fast"
     assert submit.model == "tiny", "the first one the server offers"
     assert online.view.busy
+
+
+def test_the_presets_are_the_engines_and_the_models_own_comes_first(plugin):
+    from layerfusion.words import PRESETS
+
+    assert [name for _, name, _ in PRESETS] == [None, *get_args(Preset)]
 
 
 def test_every_job_has_an_id_of_its_own(online, wire):
@@ -760,6 +774,41 @@ def test_a_layer_without_words_is_asked_about(online, prompts, words):
     assert not online.link.submitted
 
 
+# ---- in the selection ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("intent", ["generate", "new_foreground"])
+def test_a_foreground_is_drawn_in_the_selection_if_that_is_ticked(online, wire, intent):
+    online.document.selected, online.document.keep_behind = (10, 8, 30, 20), kept_background()
+    getattr(online.controller, intent)(wishes(in_selection=True))
+    ((submit, _),) = online.link.submitted
+    assert submit.foregrounds == (wire.Generated(prompt="a red apple", box=wire.Box(x=10, y=8, width=30, height=20)),)
+    assert getattr(submit.background, "box", None) is None
+
+
+def test_a_selection_alone_says_nothing_about_the_foreground(online):
+    online.document.selected = (10, 8, 30, 20)
+    assert generate(online).foregrounds[0].box is None
+
+
+def test_ticked_without_a_selection_it_says_what_to_do(online):
+    online.controller.generate(wishes(in_selection=True))
+    assert online.view.told == [
+        (
+            "warn",
+            "Nothing is selected on the canvas.",
+            "Select where the foreground is to stand, or untick “Draw the foreground in the selection”.",
+        )
+    ]
+    assert not online.link.submitted
+
+
+def test_a_kept_foreground_needs_no_selection(online):
+    online.document.keep = kept_layer()
+    online.controller.new_background(wishes(in_selection=True))
+    assert len(online.link.submitted) == 1
+
+
 # ---- harmonise -------------------------------------------------------------------------------------------------------
 
 
@@ -832,6 +881,10 @@ def test_an_older_server_is_not_asked_for_what_it_does_not_know(desk, wire, inte
     desk.document.keep, desk.document.keep_behind = kept_layer(), kept_background()
     getattr(desk.controller, intent)(wishes())
     assert "older than this plugin" in desk.view.told[-1][1]
+    desk.document.selected = (10, 8, 30, 20)
+    desk.controller.generate(wishes(in_selection=True))
+    desk.controller.generate(wishes(preset="fast"))
+    assert len(desk.view.told) == 3
     assert not desk.link.submitted
     assert not desk.view.busy
     desk.controller.new_background(wishes())

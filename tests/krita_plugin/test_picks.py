@@ -81,6 +81,27 @@ def test_without_a_foreground_it_says_what_to_select(desk, plugin):
         foreground(KritaDocument(paper), paper)
 
 
+# ---- where the result goes -------------------------------------------------------------------------------------------
+
+
+def test_a_result_goes_above_all_groups_that_lie_on_a_layer(plugin):
+    from layerfusion import groups
+
+    paper, first, mask, second, cat = (
+        Node("Paper", CANVAS),
+        drawn("1"),
+        Node("S", kind="selectionmask"),
+        drawn("2"),
+        Node("Cat"),
+    )
+    document = KritaDocument(paper, first.group, mask, second.group, cat)
+    assert groups.topmost_on(document, paper).name() == "Paper"
+    for made, drawing in enumerate((first, second)):
+        remember(document, drawing, made)
+    assert groups.topmost_on(document, paper).name() == groups.topmost_on(document, first.group).name() == "2"
+    assert groups.topmost_on(document, cat).name() == "Cat"
+
+
 # ---- the background --------------------------------------------------------------------------------------------------
 
 

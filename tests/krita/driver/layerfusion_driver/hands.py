@@ -13,6 +13,7 @@ from krita import Krita
 from PyQt5.QtCore import QModelIndex, Qt, QTimer
 from PyQt5.QtWidgets import (
     QApplication,
+    QCheckBox,
     QFileDialog,
     QLabel,
     QLineEdit,
@@ -107,6 +108,10 @@ def press(text):
 
 def tool(description):
     return next(tool for tool in docker().findChildren(QToolButton) if tool.toolTip() == description)
+
+
+def tick(text):
+    next(box for box in docker().findChildren(QCheckBox) if box.text() == text).click()
 
 
 def type_into(place, text):
@@ -221,6 +226,14 @@ def tree(document):
 
 def pixels(node, size=SIZE):
     return bytes(node.pixelData(0, 0, *size))
+
+
+def solid_box(node, size=SIZE):
+    """Left, top, right and bottom of what is more opaque than not."""
+    alpha, width = pixels(node, size)[3::4], size[0]
+    rows = [row for row in range(size[1]) if max(alpha[row * width : (row + 1) * width]) > 127]
+    columns = [column for column in range(width) if max(alpha[column::width]) > 127]
+    return [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
 
 
 def group_facts(group, size=SIZE):

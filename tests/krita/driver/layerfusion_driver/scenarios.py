@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from krita import Krita
+from krita import Krita, Selection
 
 from .hands import (
     answer_next_box,
@@ -31,6 +31,8 @@ from .hands import (
     select,
     set_steps,
     show,
+    solid_box,
+    tick,
     tool,
     tree,
     type_into,
@@ -256,6 +258,26 @@ def relight_a_foreground(folder):
     return facts
 
 
+def draw_in_the_selection(folder):
+    """A selection that reaches beyond the canvas; without one it says so."""
+    document = yield from new_document("Boxed")
+    tick("Draw the foreground in the selection")
+    press("Generate")
+    facts = {"without": docker_texts(), "busy": busy()}
+    selection = Selection()
+    selection.select(320, 200, 400, 140, 255)
+    document.setSelection(selection)
+    yield from generate(document, steps=8)
+    group = next(node for node in document.rootNode().childNodes() if node.type() == "grouplayer")
+    foreground = next(node for node in group.childNodes() if node.name() == "Foreground")
+    facts["solid"] = solid_box(foreground)
+    yield from photograph(folder / "in-the-selection.png")
+    document.setSelection(None)
+    tick("Draw the foreground in the selection")
+    yield from close(document)
+    return facts
+
+
 def keep_layers_of_other_kinds(folder):
     """A vector layer, a group and a masked, faded paint layer, drawn by the artist."""
     document = yield from new_document("Kinds")
@@ -456,6 +478,7 @@ IN_ORDER = [
     draw_another_foreground,
     harmonise_after_a_move,
     relight_a_foreground,
+    draw_in_the_selection,
     keep_layers_of_other_kinds,
     export_a_psd,
     refuse_other_colours,
