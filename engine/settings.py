@@ -246,14 +246,16 @@ class FusionSettings:
         "masked",
         "Leave it: what the two pictures show each other.",
         "`masked`: keys and values surely outside every object (u, holes filled, > 1/4, dilated by 6 % of the grid). "
-        "`all`: every token. `copy`: a_B' = (1 - λ) a_B + λ a_X outside the objects, no attention.",
+        "`all`: every token. `copy`: a_B' = (1 - λ) a_B + λ a_X outside the objects, no attention; "
+        "`to_blended`: a_X from a_B.",
         choices=get_args(Sharing),
     )
     share_direction: ShareDirection = switch_field(
         _SHARING,
         "both",
-        "Leave it: a kept background never listens anyhow.",
-        "Who attends to the other's tokens. A kept background's row is pinned, so its direction has no effect.",
+        "Leave it: a kept background stays as it is anyhow.",
+        "Who attends to the other's tokens. A kept background's row is pinned: `to_background` then changes nothing, "
+        "and `both` lets X attend to a background that has listened.",
         choices=get_args(ShareDirection),
     )
     backdrop_until: float = switch_field(

@@ -1,0 +1,147 @@
+"""The switches of blending and sharing, each on whole jobs of the embedded model: it does what its text says.
+
+Rows of a forward with one foreground: 0 foreground, 1 background, 2 blended of the unconditional half, then 3, 4, 5 of
+the conditional one.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from engine.layers import Layer, Role
+from engine.sources import Kept
+from engine.transparency.deltas import LowRank
+
+ALONE = {"blend_self": False, "blend_cross": False, "share_strength": 0.0}
+FOREGROUND, BACKGROUND, BLENDED = range(3)
+
+
+def of(run, kind, coupled=True):
+    """The attention modules of a kind whose grid and block are coupled, or not; never none."""
+    found = [each for each in run.attended if each.kind == kind and (each.masks is not None) is coupled]
+    assert found
+    return found
+
+
+def kept(x):
+    """A square of 16 px, which is one token of the 4x4 grid, so many px from the left."""
+    pixels = np.full((16, 16, 4), (200, 30, 20, 255), np.uint8)
+    return (Kept(layer=Layer(name="mine", role=Role.FOREGROUND, pixels=pixels, offset=(x, 32)), prompt="a red apple"),)
+
+
+@pytest.mark.parametrize("blended", ["attn1", "attn2"])
+def test_only_the_asked_kind_of_attention_is_blended(run, blended):
+    """`blend_self`, `blend_cross`: foreground and blended of both halves, in every coupled module of that kind."""
+    drawn = run(blend_self=blended == "attn1", blend_cross=blended == "attn2", share_strength=0.0)
+    other = {"attn1": "attn2", "attn2": "attn1"}[blended]
+    assert all(each.changed == {0, 2, 3, 5} for each in of(drawn, blended))
+    assert all(each.changed == set() for each in (*of(drawn, other), *of(drawn, blended, coupled=False)))
+
+
+@pytest.mark.parametrize("sharing", ["masked", "all", "copy"])
+def test_nothing_blended_and_nothing_shared_is_not_coupled(run, sharing):
+    """`blend_self` = `blend_cross` = false and λ = 0 is `blend_start` = 0, whatever the kind of sharing."""
+    assert torch.equal(run(**ALONE, sharing=sharing, steps=2).estimates, run(blend_start=0.0, steps=2).estimates)
+
+
+@pytest.mark.parametrize(("blend_unconditional", "changed"), [(True, {0, 2, 3, 5}), (False, {3, 5})])
+def test_the_unconditional_half_is_blended_if_asked(run, blend_unconditional, changed):
+    drawn = run(blend_unconditional=blend_unconditional, share_strength=0.0)
+    assert all(each.changed == changed for kind in ("attn1", "attn2") for each in of(drawn, kind))
+
+
+def test_the_unconditional_half_is_blended_by_the_conditional_ones_masks(run):
+    """a_X' = m a_F + (1 - m) a_X in both halves, each with its own a_F; m is the same."""
+    for each in of(run(share_strength=0.0), "attn2"):
+        soft = each.masks.soft[0].unsqueeze(-1)
+        for half in (0, 3):
+            foreground, blended = each.plain[half + FOREGROUND], each.plain[half + BLENDED]
+            torch.testing.assert_close(each.out[half + BLENDED], soft * foreground + (1 - soft) * blended)
+
+
+def test_without_guidance_there_is_no_unconditional_half_to_blend(run):
+    one, other = (run(blend_unconditional=asked, guidance_scale=1.0) for asked in (True, False))
+    assert torch.equal(one.estimates, other.estimates)
+
+
+def test_blend_points_differ_by_the_foregrounds_change_to_the_output_projection_only(run, small):
+    """Both are one where the foreground's output projection is the others'; larger deltas there set them apart."""
+    generator = torch.Generator().manual_seed(0)
+
+    def with_output(scale):
+        deltas = {}
+        for name, parts in small.deltas.items():
+            weight = small.unet.get_submodule(f"{name}.to_out.0").weight
+            up, down = (torch.randn(shape, generator=generator) for shape in ((len(weight), 4), (4, weight.shape[1])))
+            deltas[name] = {**parts, "to_out.0": LowRank(down, scale * up)}
+        return replace(small, deltas=deltas)
+
+    gap = {}
+    for scale in (0.0, 0.05):
+        bundle = with_output(scale)
+        one, other = (run(bundle, blend_point=point).estimates for point in ("post_out", "pre_out"))
+        gap[scale] = (one - other).abs().max().item()
+    assert gap[0.0] < 1e-3 < 10 * 1e-3 < gap[0.05]
+
+
+def test_all_tokens_are_shared_or_only_those_outside_the_objects(run):
+    """`masked` is `all` where there is no object, and is not where there is one."""
+    beside, inside = kept(-500), kept(32)
+    for foregrounds, alike in ((beside, True), (inside, False)):
+        masked, everything = (run(foregrounds=foregrounds, sharing=sharing) for sharing in ("masked", "all"))
+        assert all(bool(each.masks.background.all()) is alike for each in of(masked, "attn1"))
+        assert torch.equal(masked.estimates, everything.estimates) is alike
+
+
+@pytest.mark.parametrize("sharing", ["masked", "all"])
+def test_streams_that_are_alike_share_without_changing_anything(run, sharing):
+    """Background and blended told the same, from the same noise, and nothing blended."""
+    same = {**ALONE, "blended_prompt": "a beach at sunset"}
+    drawn = run(**{**same, "share_strength": 1.0}, sharing=sharing)
+    torch.testing.assert_close(drawn.estimates, run(**same).estimates, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(drawn.estimates[:, BACKGROUND], drawn.estimates[:, BLENDED], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("direction", "taker", "giver"),
+    [("both", BACKGROUND, BLENDED), ("to_background", BACKGROUND, BLENDED), ("to_blended", BLENDED, BACKGROUND)],
+)
+def test_copying_mixes_the_activations_outside_the_objects(run, direction, taker, giver):
+    """a' = (1 - λ) a + λ (the other's) outside, a inside; of nobody else."""
+    drawn = run(**{**ALONE, "share_strength": 0.75}, sharing="copy", share_direction=direction, foregrounds=kept(32))
+    for each in of(drawn, "attn1"):
+        outside = each.masks.background.bool()
+        assert outside.any() and not outside.all()
+        for half in (0, 3):
+            took, plain, gave = each.out[half + taker], each.plain[half + taker], each.plain[half + giver]
+            torch.testing.assert_close(took[outside], 0.25 * plain[outside] + 0.75 * gave[outside])
+            assert torch.equal(took[~outside], plain[~outside])
+        assert each.changed <= {taker, 3 + taker}
+    assert all(each.changed == set() for each in of(drawn, "attn2"))
+
+
+@pytest.mark.parametrize(("direction", "listens"), [("to_blended", BLENDED), ("to_background", BACKGROUND)])
+def test_only_one_of_the_two_pictures_listens(run, direction, listens):
+    """The background is drawn as if nothing was shared, or everything but the background is."""
+    drawn = run(**ALONE | {"share_strength": 1.0}, share_direction=direction, sharing="all")
+    assert all(each.changed <= {listens, 3 + listens} for each in of(drawn, "attn1"))
+    assert any(3 + listens in each.changed for each in of(drawn, "attn1"))
+    streams = run(share_direction=direction, sharing="all", steps=2).estimates
+    unshared = run(share_strength=0.0, steps=2).estimates
+    for stream in (FOREGROUND, BACKGROUND, BLENDED):
+        apart = (streams[:, stream] - unshared[:, stream]).abs().max()
+        touched = stream == listens or (listens == BLENDED and stream == FOREGROUND)
+        assert (apart > 1e-3) if touched else (apart < 1e-4), stream
+
+
+def test_a_kept_background_shares_nothing_by_listening_alone(run):
+    """Its row is pinned, whatever it hears, and with `to_background` nobody hears of it."""
+    scene = Layer(name="scene", role=Role.BACKGROUND, pixels=np.full((64, 64, 4), (90, 160, 220, 255), np.uint8))
+    given = {"background": Kept(layer=scene, prompt="a beach"), "sharing": "all", "steps": 2}
+    unshared = run(**given, share_strength=0.0).estimates
+    assert torch.equal(run(**given, share_direction="to_background").estimates, unshared)
+    listened = run(**given, share_direction="to_blended").estimates
+    assert torch.equal(listened[:, BACKGROUND], unshared[:, BACKGROUND])
+    assert not torch.allclose(listened[:, BLENDED], unshared[:, BLENDED], atol=1e-3)

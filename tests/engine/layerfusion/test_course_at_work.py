@@ -1,0 +1,121 @@
+"""The switches of when and where, each on whole jobs of the embedded model: it does what its text says.
+
+Four steps begin at t = 0.999, 0.749, 0.499 and 0.249 T.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from engine.layerfusion.coupling import Pass
+from engine.layers import Layer, Role
+from engine.sources import Kept
+
+STEPS = 4
+BACKGROUND, BLENDED = 1, 2
+
+
+def joint(run):
+    """(t / T, rows) of every forward of all streams."""
+    return [(time, rows) for time, running, rows in run.forwards if running is not Pass.PRIOR]
+
+
+def test_streams_are_coupled_from_the_start_until_the_end(run):
+    """From the first step with t <= `blend_start` · T, until before the first with t <= `blend_end` · T."""
+    alone = run(blend_start=0.0, steps=STEPS)
+    assert not alone.attended and {running for _, running, _ in alone.forwards} == {Pass.JOINT}
+    middle = run(blend_start=0.6, blend_end=0.3, steps=STEPS)
+    assert [round(time, 3) for time, running, _ in middle.forwards if running is Pass.COUPLED] == [0.499]
+    assert torch.equal(middle.estimates[:2], alone.estimates[:2])
+    assert not torch.allclose(middle.estimates[2], alone.estimates[2], atol=1e-3)
+
+
+def test_an_end_before_the_first_step_is_no_coupling_and_an_end_after_the_last_is_none(run):
+    assert torch.equal(run(blend_end=0.9995).estimates, run(blend_start=0.0).estimates)
+    late, never = run(blend_end=0.4, steps=2), run(blend_end=0.0, steps=2)
+    assert late.times[-1] > 0.4
+    assert torch.equal(late.estimates, never.estimates)
+
+
+def test_guidance_holds_from_its_start_until_its_end(run):
+    """Outside its interval the conditional half runs alone, which is a guidance scale of 1, and costs half."""
+    unguided = run(guidance_scale=1.0, steps=STEPS)
+    middle = run(guidance_start=0.6, guidance_end=0.3, steps=STEPS)
+    assert [rows for _, rows in joint(unguided)] == [3, 3, 3, 3]
+    assert [rows for _, rows in joint(middle)] == [3, 3, 6, 3]
+    assert torch.equal(middle.estimates[:2], unguided.estimates[:2])
+    assert not torch.allclose(middle.estimates[2], unguided.estimates[2], atol=1e-3)
+
+
+def test_after_its_end_guidance_is_gone(run):
+    """Until then all is as with guidance to the end."""
+    ended, whole = run(guidance_end=0.6, steps=2), run(steps=2)
+    assert [rows for _, rows in joint(ended)] == [6, 3]
+    assert torch.equal(ended.estimates[0], whole.estimates[0])
+    assert not torch.allclose(ended.estimates[1], whole.estimates[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("never", [{"guidance_start": 0.0}, {"guidance_end": 0.9995}])
+def test_guidance_that_never_begins_is_a_scale_of_one(run, never):
+    assert torch.equal(run(**never).estimates, run(guidance_scale=1.0).estimates)
+
+
+@pytest.mark.parametrize(("prior", "passes"), [("per_step", 3), ("lagged", 1), ("once", 1)])
+def test_the_foregrounds_run_alone_as_often_as_asked(run, prior, passes):
+    """Their conditional rows only, before the first coupled step, or before each."""
+    drawn = run(prior=prior, steps=3, blend_start=0.8 if prior != "per_step" else 1.0)
+    alone = [(time, rows) for time, running, rows in drawn.forwards if running is Pass.PRIOR]
+    assert len(alone) == passes and {rows for _, rows in alone} == {1}
+    coupled = [time for time, running, _ in drawn.forwards if running is Pass.COUPLED]
+    assert [time for time, _ in alone] == coupled[:passes]
+
+
+def test_once_couples_every_step_by_the_maps_of_the_first_pass(run):
+    once, per_step = run(prior="once", steps=3), run(prior="per_step", steps=3)
+    applied = {}
+    for each in once.attended:
+        if each.masks is not None:
+            applied.setdefault((each.block, each.kind), []).append(each.masks)
+    for masks in applied.values():
+        assert len(masks) == 3
+        for part in ("soft", "hard", "inner", "background"):
+            first, *others = (getattr(each, part) for each in masks)
+            assert all(torch.equal(first, other) for other in others)
+    assert torch.equal(once.estimates[0], per_step.estimates[0])
+    assert not torch.equal(once.estimates[1], per_step.estimates[1])
+
+
+class TestBackdrop:
+    """`backdrop_until`, at the model's own size."""
+
+    def test_at_one_the_blended_picture_is_held_to_nothing(self, run):
+        assert run(backdrop_until=1.0).anchors == ()
+
+    def test_until_then_the_blended_picture_expects_the_backgrounds_backdrop(self, run, bundle):
+        free, held = run(bundle), run(bundle, backdrop_until=0.6, steps=STEPS)
+        for step, (time, outside) in enumerate(zip(held.times, held.outside, strict=True)):
+            assert len(outside) == (2 if time > 0.6 else 1), "beyond 20 % of the frame it is held longer"
+            where = torch.stack(outside).amax(dim=0).bool().expand(4, -1, -1)
+            background, blended = held.estimates[step, BACKGROUND], held.estimates[step, BLENDED]
+            torch.testing.assert_close(blended[where], background[where], atol=1e-4, rtol=1e-4)
+            assert (blended - background)[~where].abs().max() > 1e-2
+        first = torch.stack(held.outside[0]).amax(dim=0).bool().expand(4, -1, -1)
+        assert first.any()
+        torch.testing.assert_close(held.estimates[0, BLENDED][~first], free.estimates[0, BLENDED][~first])
+        assert torch.equal(held.estimates[0, :BLENDED], free.estimates[0, :BLENDED])
+
+    def test_zero_holds_it_to_the_end(self, run):
+        drawn = run(backdrop_until=0.0, steps=2)
+        assert [len(outside) for outside in drawn.outside] == [2, 2]
+
+    def test_layers_the_artist_gave_are_held_as_ever(self, run):
+        pixels = np.zeros((64, 64, 4), np.uint8)
+        pixels[24:40, 24:40] = (200, 30, 20, 255)
+        mine = Layer(name="mine", role=Role.FOREGROUND, pixels=pixels)
+        scene = Layer(name="scene", role=Role.BACKGROUND, pixels=np.full((64, 64, 4), (90, 160, 220, 255), np.uint8))
+        for given in (
+            {"foregrounds": (Kept(layer=mine, prompt="a red apple"),)},
+            {"background": Kept(layer=scene, prompt="a beach")},
+        ):
+            never, ever = (run(**given, backdrop_until=until, steps=2).estimates for until in (1.0, 0.0))
+            assert torch.equal(never, ever)
