@@ -38,7 +38,7 @@ from .words import duration, file_name, sentence
 
 
 class Controller:
-    """Intents, messages and documents, and the one job that may be under way.
+    """Intents, messages and documents, and the one order that may be under way.
 
     Args:
         view: the docker.
@@ -57,7 +57,8 @@ class Controller:
         self._post = post
         self._memory = memory
         self._welcome: Welcome | None = None
-        self._job: PendingJob | None = None
+        self._job: PendingJob | None = None  # that is shown
+        self._next: list[PendingJob] = []  # the other pictures of the same order
         self._left: dict[str, PendingJob] | None = None  # of a Krita that has ended; None before they were looked for
         self._homeless: list[PendingJob] = []  # whose layers are here and whose document is not open
         self._starting = False
@@ -99,11 +100,12 @@ class Controller:
         self._order(orders.relight, wishes)
 
     def cancel(self) -> None:
-        """Stop the job. What arrives of it after this moment is left alone."""
-        job = self._job
-        if job is not None:
+        """Stop what is under way. What arrives of it after this moment is left alone."""
+        jobs = self._current()
+        for job in jobs:
             self._link.send(Cancel(job=job.id))
             self._finish(job, 0)
+        if jobs:
             self._view.say("Cancelled.")
 
     def export_psd(self, choose_path: Callable[[str], str]) -> None:
@@ -180,20 +182,27 @@ class Controller:
         elif event.code == Interrupted.code and not job.again:
             self._draw_again(job)
         else:
-            current = job is self._job
+            current = job in self._current()
+            if not job.accepted:  # the message was refused, and with it all it asked for
+                for other in [each for each in self._next if each.series == job.id]:
+                    self._let_go(other)
+                    self._memory.forget(other.id)
             self._finish(job, event.seq)
             if current or event.code != UnknownJob.code:  # what an earlier Krita left may have been forgotten long ago
                 self._view.warn(event.message, event.hint)
 
     def _draw_again(self, job: PendingJob) -> None:
         """The server stopped in the middle of the picture: have the new one draw it once more, from the beginning."""
-        old = job.id
+        old, current = job.id, job in self._current()
         self._let_go(job)
         self._memory.forget(old)
-        job.submit = replace(job.submit, job=str(uuid.uuid4()))
-        job.again, job.accepted, job.after, job.layers = True, False, 0, {}
-        self._job = self._job or job
-        if self._job is not job:
+        job.submit = replace(job.submit, job=str(uuid.uuid4()), variants=())
+        job.again, job.series, job.accepted, job.after, job.layers = True, None, False, 0, {}
+        if self._job is None:
+            self._job = job
+        elif current:
+            self._next.append(job)
+        else:
             self._left = {**(self._left or {}), job.id: job}
         self._memory.save(job)
         self._show(job, "The server stopped; drawing it again", 0, 0)
@@ -204,10 +213,10 @@ class Controller:
         self._view.show_server(welcome, "Ready")
         if self._left is None:
             self._left = {job.id: job for job in self._memory.take_left()}
-        for job in [*self._left.values(), *([self._job] if self._job else [])]:
+        for job in [*self._left.values(), *self._current()]:
             if job.accepted:
                 self._link.send(Resume(job=job.id, after=job.after))
-            else:
+            elif job.series is None:
                 self._link.submit(job.submit, job.pictures)
 
     def _offline(self, event: Offline) -> None:
@@ -255,30 +264,39 @@ class Controller:
             order = button(document, wishes)
             if order.question and not self._view.ask(order.question, "Draw it"):
                 return
-            model = welcome.models[0].name
-            submit = order.submit(str(uuid.uuid4()), document.size, wishes, model)
+            submit = order.submit(document.size, wishes, welcome.models[0].name)
             orders.check_server(submit, welcome.protocol)
-            self._job = PendingJob(
-                submit=submit,
-                placement=order.placement,
-                title=order.title,
-                record=order.record(wishes, model),
-                pictures=order.pictures,
-                warning=warning,
-            )
-            self._memory.save(self._job)
+            self._job, *self._next = [
+                PendingJob(
+                    submit=each,
+                    placement=order.placement,
+                    title=order.title,
+                    record=order.record(wishes, each),
+                    pictures=order.pictures,
+                    warning=warning,
+                    series=None if each is submit else submit.job,
+                )
+                for each in submit.jobs()
+            ]
+            for job in (self._job, *self._next):
+                self._memory.save(job)
             self._view.show_job("Sending", 0, 0)
             self._link.submit(submit, order.pictures)
 
     def _find(self, job_id: str | None) -> PendingJob | None:
-        if self._job is not None and self._job.id == job_id:
-            return self._job
-        return (self._left or {}).get(job_id or "")
+        ours = {job.id: job for job in self._current()}
+        return {**(self._left or {}), **ours}.get(job_id or "")
+
+    def _current(self) -> list[PendingJob]:
+        """The jobs of the order that is under way, the one that is shown first."""
+        return [*([self._job] if self._job else []), *self._next]
 
     def _let_go(self, job: PendingJob) -> None:
         """Wait for no more messages about a job."""
         if job is self._job:
-            self._job = None
+            self._job = self._next.pop(0) if self._next else None
+        elif job in self._next:
+            self._next.remove(job)
         elif self._left:
             self._left.pop(job.id, None)
 
@@ -324,7 +342,8 @@ class Controller:
 
     def _show(self, job: PendingJob, words: str, step: int, total: int) -> None:
         if job is self._job:
-            self._view.show_job(words, step, total)
+            more = f" · {len(self._next)} more" if self._next else ""
+            self._view.show_job(words + more, step, total)
 
     def _show_idle(self) -> None:
         if self._job is None:

@@ -14,7 +14,7 @@ from .images import Picture
 from .interfaces import Wishes
 from .link import Link
 from .memory import Memory
-from .protocol.messages import Welcome
+from .protocol.messages import MAX_VARIANTS, Welcome
 from .qt import Mailbox, QtCore, QtGui, QtWidgets, guarded
 from .widgets import Fold, Notice, PercentSlider, PreviewBox, PromptField, StateLine, die_icon
 from .words import PRESETS
@@ -126,6 +126,7 @@ class Docker(DockWidget):
             model=self._model.currentData(),
             strength=self._strength.fraction(),
             preset=self._preset.currentData(),
+            pictures=self._pictures.value(),
             in_selection=self._in_selection.isChecked(),
         )
 
@@ -143,6 +144,7 @@ class Docker(DockWidget):
         self._model_box.setVisible(len(welcome.models) > 1)
         self._models = {model.name: model for model in welcome.models}
         self._steps.setMaximum(welcome.limits.steps)
+        self._pictures.setMaximum(min(1 + MAX_VARIANTS, welcome.limits.waiting_jobs))
         self._show_model()
 
     def _show_model(self) -> None:
@@ -219,6 +221,9 @@ class Docker(DockWidget):
         self._steps = QtWidgets.QSpinBox()
         self._steps.setToolTip("How many steps to draw in: more take longer")
         self._steps.setSpecialValueText("auto")
+        self._pictures = QtWidgets.QSpinBox()
+        self._pictures.setMinimum(1)
+        self._pictures.setToolTip("How many pictures to draw at once, each with a seed and a group of its own")
         self._preset = QtWidgets.QComboBox()
         self._preset.setToolTip("How closely to follow the published method, and how quickly")
         for index, (title, name, description) in enumerate(PRESETS):
@@ -236,6 +241,7 @@ class Docker(DockWidget):
                 _grid(
                     (QtWidgets.QLabel("Preset"), self._preset),
                     (QtWidgets.QLabel("Steps"), self._steps),
+                    (QtWidgets.QLabel("Pictures"), self._pictures),
                     stretch=(0, 1),
                 ),
                 self._model_box,

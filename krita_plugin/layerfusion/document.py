@@ -157,6 +157,8 @@ class Document:
             roles[identity(node)] = begin.role
         parent = self._find(placement.parent) or self._document.rootNode()
         above = next((child for child in parent.childNodes() if identity(child) == placement.above), None)
+        if above is not None:
+            above = groups.topmost_on(self._document, above)  # others may have come meanwhile
         # The group was filled while it belonged to no image, so that adding it is the one thing there is to undo.
         parent.addChildNode(group, above)
         text = QtCore.QByteArray(groups.as_text(record, roles).encode())

@@ -24,6 +24,7 @@ class Wishes:
         model: a name from `Welcome.models`; None takes the first.
         strength: how much of a foreground that is relit is drawn anew, 0 to 1.
         preset: how close to the paper, how fast, by the protocol's name; None is the model's own way.
+        pictures: how many to draw, each with a seed of its own, 1 to 16.
         in_selection: a new foreground is drawn in the box around the selection.
     """
 
@@ -37,6 +38,7 @@ class Wishes:
     strength: float = 0.3
     in_selection: bool = False
     preset: str | None = None
+    pictures: int = 1
 
 
 class View(Protocol):

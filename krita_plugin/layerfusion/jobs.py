@@ -86,6 +86,7 @@ class PendingJob:
         pictures: the artist's own, uploaded first; none once the server has them.
         warning: what the artist should know about the document.
         again: it is drawn for the second time, as the server stopped during the first.
+        series: the job whose message asks for this one too, with another seed; None if it has a message of its own.
         accepted: the server has it.
         after: sequence number of the last event that came whole, for `Resume`.
         notice: what the server wants the artist to know about this job.
@@ -100,6 +101,7 @@ class PendingJob:
     pictures: tuple[Picture, ...]
     warning: str
     again: bool = False
+    series: str | None = None
     accepted: bool = False
     after: int = 0
     notice: str = ""

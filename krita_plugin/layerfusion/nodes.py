@@ -53,9 +53,13 @@ def is_empty(node: Any) -> bool:
 
 def hides_all(document: Any, node: Any) -> bool:
     """Whether nothing that lies behind the layer can be seen."""
-    if node.type() not in READABLE or is_empty(node):
+    if node.type() not in READABLE or not _is_8_bit_rgb(node):
         return False
     return _read(node, 0, 0, document.width(), document.height()).is_opaque
+
+
+def _is_8_bit_rgb(node: Any) -> bool:
+    return (node.colorModel(), node.colorDepth()) == ("RGBA", "U8")
 
 
 def read(document: Any, node: Any) -> Picture:
@@ -70,7 +74,7 @@ def read(document: Any, node: Any) -> Picture:
             f"“{name}” is not a layer with pixels of its own.",
             "Select a paint, group, vector, clone, fill or file layer.",
         )
-    if (node.colorModel(), node.colorDepth()) != ("RGBA", "U8"):
+    if not _is_8_bit_rgb(node):
         raise Refusal(
             f"The layer “{name}” is not 8-bit RGB.", "Convert it: Layer ▸ Convert ▸ Convert Layer Color Space…"
         )

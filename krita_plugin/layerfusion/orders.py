@@ -5,14 +5,18 @@ One function a button; the controller calls it with the document and what the do
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .images import Picture
 from .interfaces import Document, Wishes
 from .jobs import KeptLayer, Placement, Refusal
-from .protocol.messages import Box, Generated, Kept, Relit, Source, Submit
+from .protocol.messages import Box, Generated, Kept, Relit, Source, Submit, Variant
 from .words import listed, shortened
+
+SEEDS = 2**53
+"""As many as there are; the first follows the last."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,15 @@ class Order:
         ]
         return " ".join([*lost, "Your own layers stay as they are."]) if lost else ""
 
-    def submit(self, job: str, size: tuple[int, int], wishes: Wishes, model: str) -> Submit:
-        """The message that asks for it.
+    def submit(self, size: tuple[int, int], wishes: Wishes, model: str) -> Submit:
+        """The message that asks for it; further pictures have the seeds that follow.
 
         Raises:
             InvalidMessage: a value the protocol does not know.
         """
         width, height = size
         return Submit(
-            job=job,
+            job=str(uuid.uuid4()),
             width=width,
             height=height,
             background=self.background,
@@ -67,19 +71,27 @@ class Order:
             seed=wishes.seed,
             steps=wishes.steps,
             preset=wishes.preset,
+            variants=tuple(
+                Variant(job=str(uuid.uuid4()), seed=(wishes.seed + index) % SEEDS)
+                for index in range(1, wishes.pictures)
+            ),
             model=wishes.model or model,
         )
 
-    def record(self, wishes: Wishes, model: str) -> dict[str, Any]:
-        """What the document will remember about it, in plain JSON values."""
+    def record(self, wishes: Wishes, submit: Submit) -> dict[str, Any]:
+        """What the document will remember about one of its pictures, in plain JSON values."""
         prompts = {"foreground": self.foreground.prompt, "background": self.background.prompt}
-        return {**asdict(wishes), **prompts, "model": wishes.model or model}
+        return {**asdict(wishes), **prompts, "seed": submit.seed, "model": submit.model}
 
 
 def check_server(submit: Submit, protocol: tuple[int, int]) -> None:
     """Raise `Refusal` if a server that speaks this version of the protocol does not know all that is asked for."""
     boxes = [source.box for source in submit.foregrounds if isinstance(source, Generated)]
-    if (isinstance(submit.background, Kept) or any(boxes) or submit.preset) and protocol < (1, 2):
+    if isinstance(submit.background, Kept) or any(boxes) or submit.preset:
+        since = (1, 2)
+    else:
+        since = (1, 1) if submit.variants else (1, 0)
+    if protocol < since:
         raise Refusal(
             "The server that runs is older than this plugin and does not know that yet.",
             "Stop it with Ctrl-C where it was started, or start the computer again; then press Start server.",

@@ -16,7 +16,7 @@ from krita_plugin import package
 
 IMPORTER = Path("/usr/share/krita/pykrita/plugin_importer/plugin_importer.py")
 DRIVER = Path(__file__).with_name("driver")
-LIMIT = 420
+LIMIT = 540
 
 
 @pytest.fixture(scope="session")

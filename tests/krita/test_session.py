@@ -44,7 +44,7 @@ def by_name(layers):
 def test_every_scenario_ran_and_krita_ended_by_itself_without_a_script_error(session):
     _, report = session
     scenarios = {name: found for name, found in report.items() if isinstance(found, dict)}
-    assert len(scenarios) == 18
+    assert len(scenarios) == 20
     assert not {name: found["error"] for name, found in scenarios.items() if "error" in found}
     assert not {name: found["script errors"] for name, found in scenarios.items() if found["script errors"]}
     assert report["exit code"] == 0
@@ -176,6 +176,27 @@ def test_a_foreground_is_drawn_in_the_selection_as_far_as_it_lies_on_the_canvas(
     assert not found["busy"]
     left, top, right, bottom = found["solid"]
     assert 300 < left < right <= WIDTH and 180 < top < bottom < 360, found["solid"]
+
+
+def test_one_press_draws_several_pictures_each_in_a_group_and_an_undo_step_of_its_own(facts):
+    found = facts("draw_two_pictures")
+    assert found["tree"] == ["Background", SECOND, SECOND]
+    assert found["seeds"] == [1234, 1235]
+    first, second = found["layers"]
+    assert shape(first) == shape(second) == STACK
+    assert digests(first) != digests(second)
+    assert found["after undo"] == ["Background", SECOND]
+
+
+def test_what_a_background_of_the_artists_lacks_comes_below_it_and_both_are_kept_as_one(facts):
+    found = facts("keep_a_background_with_holes")
+    assert found["tree"] == ["Background", "Lake", SECOND]
+    below, *others = found["layers"]
+    assert others == ["Lake", "Foreground", "Shadow", "Light", "Blended"], below
+    assert found["same"]
+    assert found["harmonised"] == others
+    assert found["left as the lake"] and found["right as what was missing"]
+    assert found["further documents"] == 0
 
 
 @pytest.mark.parametrize("name", ["Sign", "Pair"])

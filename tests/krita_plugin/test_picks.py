@@ -67,6 +67,11 @@ def test_an_empty_layer_stands_for_the_foreground_drawn_last_if_there_is_one(plu
     assert foreground(document, empty) == ("first foreground", "first cat", "first")
 
 
+def test_a_layer_of_other_colours_stands_for_itself_and_is_refused_by_its_name(desk):
+    desk.cat.change(colorDepth="U16")
+    assert foreground(desk.document, desk.cat) == ("Cat", "", "Cat")
+
+
 @pytest.mark.parametrize("selected", ["paper", None])
 def test_paper_or_nothing_stands_for_the_foreground_drawn_last(desk, selected):
     node = selected and getattr(desk, selected)

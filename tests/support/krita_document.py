@@ -55,9 +55,9 @@ class Node:
 
     def projectionPixelData(self, x, y, width, height):
         left, top, across, down = self._box
-        colour = bytes((len(self.name()), 1, 2, 255))
+        colour = bytes((len(self.name()), 1, 2, 255)) * (2 if self.colorDepth() == "U16" else 1)
         return b"".join(
-            colour if left <= column < left + across and top <= row < top + down else bytes(4)
+            colour if left <= column < left + across and top <= row < top + down else bytes(len(colour))
             for row in range(y, y + height)
             for column in range(x, x + width)
         )

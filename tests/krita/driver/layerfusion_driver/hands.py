@@ -123,6 +123,10 @@ def set_steps(steps):
     docker()._steps.setValue(steps)
 
 
+def set_pictures(pictures):
+    docker()._pictures.setValue(pictures)
+
+
 def seed(value=None):
     if value is not None:
         docker()._seed.setText(str(value))

@@ -29,6 +29,7 @@ from .hands import (
     says,
     seed,
     select,
+    set_pictures,
     set_steps,
     show,
     solid_box,
@@ -267,13 +268,68 @@ def draw_in_the_selection(folder):
     selection = Selection()
     selection.select(320, 200, 400, 140, 255)
     document.setSelection(selection)
-    yield from generate(document, steps=8)
+    yield from generate(document, steps=4)
     group = next(node for node in document.rootNode().childNodes() if node.type() == "grouplayer")
     foreground = next(node for node in group.childNodes() if node.name() == "Foreground")
     facts["solid"] = solid_box(foreground)
     yield from photograph(folder / "in-the-selection.png")
     document.setSelection(None)
     tick("Draw the foreground in the selection")
+    yield from close(document)
+    return facts
+
+
+def draw_two_pictures(folder):
+    """One press, two groups; the later one lies above."""
+    document = yield from new_document("Pictures", (128, 128))
+    set_steps(2)
+    set_pictures(2)
+    press("Generate")
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.3)
+    set_pictures(1)
+    groups = document.rootNode().childNodes()[1:]
+    notes = [bytes(document.annotation(f"layerfusion/{group.uniqueId().toString()}")) for group in groups]
+    facts = {
+        "tree": tree(document),
+        "seeds": [json.loads(note)["seed"] for note in notes],
+        "layers": [group_facts(group, (128, 128)) for group in groups],
+    }
+    yield from do("edit_undo")
+    facts["after undo"] = tree(document)
+    yield from close(document)
+    return facts
+
+
+def keep_a_background_with_holes(folder):
+    """A lake of the artist's on the left half; what is missing comes below it, and both are one when harmonised."""
+    size = (128, 128)
+    document = yield from new_document("Lake", size)
+    lake = document.createNode("Lake", "paintlayer")
+    lake.setPixelData(bytes((200, 120, 40, 255)) * (80 * 160), -16, -16, 80, 160)
+    document.rootNode().addChildNode(lake, None)
+    document.refreshProjection()
+    yield from select(document, lake)
+    set_steps(2)
+    press("New foreground")
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.3)
+    drawn = document.rootNode().childNodes()[-1]
+    facts = {"tree": tree(document), "layers": [node.name() for node in drawn.childNodes()]}
+    around = (-20, -20, 168, 168)
+    facts["same"] = bytes(drawn.childNodes()[1].pixelData(*around)) == bytes(lake.pixelData(*around))
+    yield from select(document, drawn)
+    documents = len(Krita.instance().documents())
+    press("Harmonise")
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.3)
+    harmonised = document.rootNode().childNodes()[-1]
+    facts["harmonised"] = [node.name() for node in harmonised.childNodes()]
+    left, right = (0, 0, 64, 128), (64, 0, 64, 128)
+    below, above, whole = *drawn.childNodes()[:2], harmonised.childNodes()[0]
+    facts["left as the lake"] = bytes(whole.pixelData(*left)) == bytes(above.pixelData(*left))
+    facts["right as what was missing"] = bytes(whole.pixelData(*right)) == bytes(below.pixelData(*right))
+    facts["further documents"] = len(Krita.instance().documents()) - documents
     yield from close(document)
     return facts
 
@@ -479,6 +535,8 @@ IN_ORDER = [
     harmonise_after_a_move,
     relight_a_foreground,
     draw_in_the_selection,
+    draw_two_pictures,
+    keep_a_background_with_holes,
     keep_layers_of_other_kinds,
     export_a_psd,
     refuse_other_colours,
