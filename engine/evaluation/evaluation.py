@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args
 from PIL import Image
 
 from engine.errors import InvalidRequest
-from engine.evaluation import claims, table
+from engine.evaluation import claims, moving, table
 from engine.evaluation.charts import Chart, draw_charts
-from engine.evaluation.facts import Namer
+from engine.evaluation.facts import Namer, Truth
 from engine.evaluation.items import Item, prompt_set, stress_set
 from engine.evaluation.rows import Claim, Section
 from engine.evaluation.sheets import picture_sheet
@@ -22,7 +22,7 @@ from engine.evaluation.study import Done, Study
 from engine.evaluation.systems import Variant
 from engine.models.spec import ModelSpec
 
-Part = Literal["table", "background", "blending", "masks", "boundary"]
+Part = Literal["table", "background", "blending", "masks", "boundary", "moving"]
 PARTS: tuple[Part, ...] = get_args(Part)
 MAX_PAIRS = 10_000
 
@@ -35,9 +35,9 @@ class Plan:
     """How much is drawn.
 
     Attributes:
-        parts: the table and the four claims of Fig. 5, or some of them.
+        parts: the table, the four claims of Fig. 5 and the moved object of Fig. 1, or some of them.
         pairs: items of the table, and of claim (b), which needs no more drawings.
-        claim_pairs: items of claims (a), (c) and (d), the first of the table's.
+        claim_pairs: items of claims (a), (c) and (d) and of the moved object, the first of the table's.
         stress_pairs: items before textured backdrops, for claim (c).
 
     Raises:
@@ -132,6 +132,7 @@ class Evaluation:
                 ways += claims.BACKGROUND_VARIANTS if "background" in plan.parts else ()
                 ways += claims.MASK_VARIANTS if "masks" in plan.parts else ()
                 ways += claims.BOUNDARY_VARIANTS if "boundary" in plan.parts else ()
+                ways += moving.VARIANTS if "moving" in plan.parts else ()
             found.append((item, unique(ways)))
         if "masks" in plan.parts:
             found += [(item, claims.MASK_VARIANTS) for item in self._stress]
@@ -173,6 +174,9 @@ class Evaluation:
             sections.append(claims.mask_claim(self.study, drawn["masks"], stress))
         if drawn.get("boundary"):
             sections.append(claims.boundary_claim(self.study, drawn["boundary"]))
+        if drawn.get("moving"):
+            casts = [Truth.of(item, known=self._known_light).casts for item in drawn["moving"]]
+            sections.append(moving.moving_section(self.study, drawn["moving"], casts))
         return Report(
             tuple(sections),
             self._figures(sections, {part: len(items) for part, items in drawn.items()}),
@@ -188,6 +192,7 @@ class Evaluation:
             "blending": claims.BLENDING_VARIANTS,
             "masks": claims.MASK_VARIANTS,
             "boundary": claims.BOUNDARY_VARIANTS,
+            "moving": moving.VARIANTS,
         }
         count = self.plan.pairs if part in ("table", "blending") else self.plan.claim_pairs
         return tuple(item for item in self._items[:count] if self._has(item, variants[part]))
@@ -238,7 +243,11 @@ def plain(facts: dict[str, float]) -> dict[str, float | None]:
 def unique(variants: Sequence[Variant]) -> tuple[Variant, ...]:
     """Each once, those others start from first."""
     found = {variant.name: variant for variant in variants}
-    return tuple(sorted(found.values(), key=lambda variant: bool(variant.after)))
+
+    def depth(variant: Variant) -> int:
+        return 1 + depth(found[variant.after]) if variant.after in found else int(bool(variant.after))
+
+    return tuple(sorted(found.values(), key=depth))
 
 
 def _charts(sections: Sequence[Section]) -> list[Chart]:

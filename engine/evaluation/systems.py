@@ -20,19 +20,21 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from engine.editing import harmonise, moved
 from engine.evaluation.inpainting import inpaint
 from engine.evaluation.items import Item
 from engine.evaluation.measures import alpha_of, pasted
-from engine.evaluation.regions import undisturbed
+from engine.evaluation.regions import box_of, undisturbed
 from engine.events import Finished
-from engine.geometry import Size
+from engine.geometry import Framing, Size
 from engine.inspection import MaskRecord
-from engine.layers import Layer, Pixels, Role
+from engine.layers import Layer, LayerStack, Pixels, Role
 from engine.models.autoencoder import to_latents
 from engine.models.loading import ModelBundle, load_model
 from engine.models.spec import ModelSpec
 from engine.pipeline import LayerFusionPipeline
 from engine.request import Generated, GenerationRequest, Kept, Source
+from engine.resampling import to_working
 from engine.transparency.codec import decode_rgb, encode_over_grey
 
 
@@ -66,6 +68,9 @@ LAYERFUSION = Variant("layerfusion", masks=True)
 SYSTEMS = (PASTED, SEQUENTIAL, FROZEN, LAYERFUSION)
 """The table's columns."""
 
+PLACED_SCALE, PLACED_AT, MOVED_BY = 0.55, (0.28, 0.86), 0.36
+"""The object's size, where its feet are put, and how far it is moved right; parts of the frame (our choice)."""
+
 ROUND_TRIP = Variant("round_trip", after="layerfusion")
 OTHER_SEED = Variant("other_seed", other_seed=True)
 OTHER_SCENE = Variant("other_scene", other_scene=True)
@@ -73,6 +78,8 @@ FROZEN_OTHER_SCENE = Variant("frozen_other_scene", FROZEN.settings, other_scene=
 KEPT = Variant("kept", other_scene=True, after="layerfusion")
 STRUCTURE = Variant("structure", {"mask_parts": "structure"}, masks=True)
 CONTENT = Variant("content", {"mask_parts": "content"}, masks=True)
+PLACED = Variant("placed", after="layerfusion")
+MOVED = Variant("moved", after="placed")
 SWEEP = tuple(Variant(f"boundary{d}", {"decision_boundary": float(d)}) for d in BOUNDARIES)
 
 
@@ -131,6 +138,8 @@ class Artist:
             return self._in_sequence(item, earlier[variant.after].foreground)
         if variant.name == ROUND_TRIP.name:
             return self._round_trip(earlier[variant.after])
+        if variant.name in (PLACED.name, MOVED.name):
+            return self._elsewhere(item, earlier[variant.after], first=variant.name == PLACED.name)
         kept = earlier[variant.after].foreground if variant.after else None
         drawing = self._coupled(item, variant, kept)
         if variant.name == PASTED.name:
@@ -156,6 +165,27 @@ class Artist:
         assert isinstance(last, Finished)
         pictures = [last.stack.by_role(role)[0].pixels for role in (Role.FOREGROUND, Role.BACKGROUND, Role.BLENDED)]
         return Drawing(*pictures, maps=_maps(record) if record is not None else None)
+
+    def _elsewhere(self, item: Item, drawing: Drawing, *, first: bool) -> Drawing:
+        """The same layers with the foreground smaller and on the left (`first`), or further right; harmonised there."""
+        side = self.spec.native_size
+        size = Size(side, side)
+        background = Layer(name="Background", role=Role.BACKGROUND, pixels=drawing.background)
+        layer = Layer(name="Foreground", role=Role.FOREGROUND, pixels=drawing.foreground)
+        box = box_of(alpha_of(drawing.foreground)) or (0, 0, side, side)
+        if first:
+            middle, feet = ((edge - side / 2) * PLACED_SCALE + side / 2 for edge in ((box[1] + box[3]) / 2, box[2]))
+            by = (round(PLACED_AT[0] * side - middle), round(PLACED_AT[1] * side - feet))
+            layer = moved(layer, by, PLACED_SCALE)
+        else:
+            layer = moved(layer, (round(MOVED_BY * side), 0))
+        stack = LayerStack(name="", size=size, layers=(background, layer))
+        *_, last = self._pipeline.generate(harmonise(stack, layer, (item.object, item.scene), seed=item.seed))
+        assert isinstance(last, Finished)
+        kept, below, blended = (
+            last.stack.by_role(role)[0] for role in (Role.FOREGROUND, Role.BACKGROUND, Role.BLENDED)
+        )
+        return Drawing(to_working(kept.pixels, kept.offset, Framing(size, size)), below.pixels, blended.pixels)
 
     def _in_sequence(self, item: Item, foreground: Pixels) -> Drawing:
         """Around the given foreground, then without it."""

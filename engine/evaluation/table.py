@@ -129,7 +129,7 @@ def _exactness(facts: BySystem, kept: Sequence[float]) -> Section:
 
 def _consistency(facts: BySystem) -> Section:
     ours, pasted = facts[LAYERFUSION.name], facts[PASTED.name]
-    way = {name: _way(rows) for name, rows in facts.items()}
+    way = {name: anchored_way(rows) for name, rows in facts.items()}
     scene = {name: estimate(column(rows, "scene_named")) for name, rows in facts.items()}
     scene_loss = paired(column(ours, "scene_named"), column(pasted, "scene_named"))
     sharp = estimate(column(ours, "sharpness"), column(pasted, "sharpness"), statistic=ratio_of_sums)
@@ -162,7 +162,8 @@ def _consistency(facts: BySystem) -> Section:
     return Section("consistency", "Layer consistency", tuple(COLUMNS.values()), rows)
 
 
-def _way(rows: Sequence[Facts]) -> Estimate:
+def anchored_way(rows: Sequence[Facts]) -> Estimate:
+    """How far `psnr` has come from `floor` (0) to `ceiling` (1), over all items together."""
     gained = [row["psnr"] - row["floor"] for row in rows]
     whole = [row["ceiling"] - row["floor"] for row in rows]
     return estimate(gained, whole, statistic=ratio_of_sums)
