@@ -89,6 +89,7 @@ class Price:
         self._streams = Streams(foregrounds)
         self._working = working
         self._known: dict[object, Cost] = {}
+        self._couplings: dict[FusionSettings, Coupling] = {}
 
     def jobs(self, steps: int, guidance_scale: float, settings: FusionSettings) -> list[JobCost]:
         """The stock pipeline, three of its pictures one after the other, and every preset."""
@@ -181,21 +182,24 @@ class Price:
         return self._once("plain", lambda: self._unet(1))
 
     def _forward(self, running: Pass, rows: int, settings: FusionSettings | None = None) -> Cost:
+        """One forward by the coupled UNet. When which kind of forward runs is the loop's affair, not the forward's."""
         settings = settings or self._bundle.spec.defaults.fusion
-
-        def work() -> object:
-            return self._unet(rows)
-
-        key = (running, rows, replace(settings, guidance_start=1.0, guidance_end=0.0, prior="lagged"))
+        settings = replace(
+            settings, guidance_start=1.0, guidance_end=0.0, blend_start=1.0, blend_end=0.0, prior="lagged"
+        )
+        key = (running, rows, settings)
         if key not in self._known:
-            coupling = self._coupling(settings, torch.device("meta"))
+            if running is not Pass.PRIOR:
+                self._forward(
+                    Pass.PRIOR, self._streams.foregrounds, settings
+                )  # so that there are priors to couple with
+            elif settings not in self._couplings:
+                self._couplings[settings] = self._coupling(settings, torch.device("meta"))
+            coupling = self._couplings[settings]
             with torch.inference_mode(), attached(self._bundle.unet, coupling, self._bundle.deltas):
-                coupling.begin(Pass.PRIOR)
-                if running is not Pass.PRIOR:
-                    self._unet(self._streams.foregrounds)  # so that there are priors to couple with
-                    coupling.end()
-                    coupling.begin(running)
-                self._known[key] = measure(work)
+                coupling.begin(running)
+                self._known[key] = measure(lambda: self._unet(rows))
+                coupling.end()
         return self._known[key]
 
     def _vae(self, tile: bool = False) -> Cost:

@@ -8,9 +8,9 @@ never held.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -42,14 +42,34 @@ def measure(work: Callable[[], object]) -> Cost:
     return Cost(operations.flops + attention.flops, operations.peak)
 
 
+class _Look(NamedTuple):
+    """A tensor without its numbers."""
+
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+
+    @staticmethod
+    def of(tensor: Tensor) -> _Look:
+        return _Look(tuple(tensor.shape), tensor.stride(), tensor.dtype)
+
+    def empty(self) -> Tensor:
+        return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
+
+
 class _Operations(TorchDispatchMode):
-    """Counts operations, and the storages that are alive."""
+    """Counts operations, and the storages that are alive.
+
+    The meta device is slow, and networks are made of the same blocks over and over: what an operation made of such
+    arguments before is made again without asking it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.flops = 0
         self.peak = 0
         self._alive = 0
+        self._made: dict[Hashable, tuple[int, type, list[_Look]]] = {}
         self._known: dict[int, tuple[weakref.ref[torch.UntypedStorage], int]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -60,18 +80,28 @@ class _Operations(TorchDispatchMode):
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
-        result = func(*args, **kwargs)
-        if count is not None:
-            self.flops += count(*args, **kwargs, out_val=result)
-        given = {id(tensor.untyped_storage()) for tensor in _tensors((*args, *kwargs.values()))}
-        for tensor in _tensors(result if isinstance(result, (tuple, list)) else (result,)):
-            storage = tensor.untyped_storage()
-            if id(storage) not in given and id(storage) not in self._known:
-                self._born(storage)
+        key = (func, _described(args), _described(kwargs.items()))
+        if key in self._made:
+            flops, kind, looks = self._made[key]
+            new = [look.empty() for look in looks]
+            result = new[0] if kind is Tensor else kind(new)
+        else:
+            result = func(*args, **kwargs)
+            flops = 0 if count is None else count(*args, **kwargs, out_val=result)
+            results = _tensors((result,))
+            given = {id(tensor.untyped_storage()) for tensor in _tensors((*args, *kwargs.values()))}
+            new = [tensor for tensor in results if id(tensor.untyped_storage()) not in given | self._known.keys()]
+            if new and len({id(tensor.untyped_storage()) for tensor in new}) == len(results):  # nothing is a view
+                self._made[key] = flops, type(result), [_Look.of(tensor) for tensor in new]
+        self.flops += flops
+        for tensor in new:
+            self._born(tensor.untyped_storage())
         return result
 
     def _born(self, storage: torch.UntypedStorage) -> None:
         key, size = id(storage), storage.nbytes()
+        if key in self._known:
+            return  # two results are views of one storage
         self._known[key] = (weakref.ref(storage, lambda _: self._gone(key)), size)
         self._alive += size
         self.peak = max(self.peak, self._alive)
@@ -94,6 +124,15 @@ class _FusedAttention(TorchFunctionMode):
         batch_and_heads = query.shape[:-2].numel()
         self.flops += 2 * batch_and_heads * query.shape[-2] * key.shape[-2] * (query.shape[-1] + value.shape[-1])
         return query.new_empty((*query.shape[:-1], value.shape[-1]))
+
+
+def _described(value: Any) -> Hashable:
+    """Arguments as far as an operation on the meta device can tell them apart: 1, 1.0 and True are three."""
+    if isinstance(value, Tensor):
+        return _Look.of(value), value.device
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return tuple(_described(one) for one in value)
+    return type(value), value
 
 
 def _tensors(values: Any) -> list[Tensor]:

@@ -48,6 +48,19 @@ def test_views_and_work_in_place_are_nothing_new(meta):
     assert measure(lambda: x.view(10, 100).T.add_(1)[:5]).peak_bytes == 0
 
 
+def test_what_was_made_before_is_counted_again(meta):
+    block, x = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.LayerNorm(8)), torch.empty(4, 8)
+    once, thrice = measure(lambda: block(x)), measure(lambda: [block(x) for _ in range(3)])
+    assert thrice.flops == 3 * once.flops
+    assert thrice.peak_bytes == 2 * 32 * 4 + once.peak_bytes  # two results are kept while the third is made
+
+
+def test_arguments_that_are_equal_and_not_alike_are_told_apart(meta):
+    x, found = torch.empty(4, dtype=torch.long), []
+    measure(lambda: found.extend([(x + 1).dtype, (x + 1.0).dtype, (x + True).dtype, (x + 1).dtype]))
+    assert found == [torch.long, torch.float32, torch.long, torch.long]
+
+
 def test_the_count_is_that_of_the_real_computation():
     """The same layer on the processor and on the meta device."""
     from torch.utils.flop_counter import FlopCounterMode

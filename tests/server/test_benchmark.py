@@ -1,4 +1,4 @@
-"""The cost of a job on SDXL's own shapes: counted once for all of these, which takes half a minute."""
+"""The cost of a job on SDXL's own shapes, counted once for all of these."""
 
 import re
 
@@ -11,7 +11,7 @@ from engine.models.memory import Job, MemoryPolicy
 from engine.models.weights import read_json
 from server.cli import main
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
