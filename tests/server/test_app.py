@@ -1,89 +1,24 @@
-"""A whole server on a real socket: who is let in, what is refused and how, how it starts and stops."""
+"""A whole server on a real socket: who is let in, what is refused and how."""
 
-import asyncio
 import contextlib
 import hashlib
 import os
-import socket
 import time
-from urllib.parse import urlsplit
 
 import msgpack
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-import scripted
-from running import SECONDS, Running
-from server import app as app_module
+from bare import HELLO, WIRE, exchange, greeted
+from running import SECONDS
+from samples import submit
 from server import connection as connection_module
-from server.app import App, CannotServe
 from server.client import Refusal, new_job
-from server.config import ServerConfig
-from server.protocol import MAJOR, MINOR, location
+from server.protocol import MAJOR, MINOR
 from server.protocol.frames import MAX_FRAME, Chunk
-from server.protocol.messages import (
-    Failed,
-    Generated,
-    Hello,
-    Kept,
-    Refused,
-    Started,
-    Submit,
-    Upload,
-    UploadReady,
-    UploadRefused,
-)
-from server.protocol.wire import Wire
+from server.protocol.messages import Failed, Generated, Hello, Kept, Refused, Upload, UploadReady, UploadRefused
 
-WIRE = Wire(msgpack.packb, msgpack.unpackb)
-HELLO = Hello(protocol=(1, 0), client="test", version="1")
 PIXELS = bytes(range(256)) * 16
-
-
-@pytest.fixture(scope="module", autouse=True)
-def runtime_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("runtime") / "server.json"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(location.VARIABLE, str(path))
-        yield path
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, runtime_file):
-    with Running(tmp_path_factory.mktemp("layers")) as running:
-        yield running
-
-
-@pytest.fixture
-def alone(monkeypatch, tmp_path):
-    """A runtime file of this test's own."""
-    path = tmp_path / "server.json"
-    monkeypatch.setenv(location.VARIABLE, str(path))
-    return path
-
-
-def submit(**values):
-    defaults = {
-        "job": new_job(),
-        "width": 64,
-        "height": 64,
-        "background": Generated(prompt="a beach at sunset"),
-        "foregrounds": (Generated(prompt="a red apple"),),
-        "model": "tiny",
-        "steps": 1,
-    }
-    return Submit(**{**defaults, **values})
-
-
-def exchange(raw, frame):
-    """Send a frame and return everything until the server closes: the messages and the close code."""
-    received = []
-    try:
-        raw.send(frame)
-        while True:
-            received.append(WIRE.decode(raw.recv(SECONDS)))
-    except ConnectionClosed as closed:
-        return received, closed.rcvd.code
 
 
 # ---- who is let in
@@ -170,9 +105,7 @@ def test_who_says_nothing_is_shown_out(server, monkeypatch):
     ],
 )
 def test_garbage_ends_the_connection_with_a_reason(server, frame, code, close):
-    with server.socket() as raw:
-        raw.send(WIRE.encode(HELLO))
-        raw.recv(SECONDS)
+    with greeted(server) as raw:
         (refused,), closed = exchange(raw, frame)
     assert isinstance(refused, Refused)
     assert (refused.code, closed) == (code, close)
@@ -180,11 +113,22 @@ def test_garbage_ends_the_connection_with_a_reason(server, frame, code, close):
 
 
 def test_an_oversized_frame_ends_the_connection(server):
-    with server.socket() as raw:
-        raw.send(WIRE.encode(HELLO))
-        raw.recv(SECONDS)
+    with greeted(server) as raw:
         assert exchange(raw, bytes(MAX_FRAME + 1)) == ([], 1009)
     server.client().close()
+
+
+def test_a_sender_that_breaks_ends_its_connection_and_no_other(server, monkeypatch):
+    class Broken(connection_module.Outbox):
+        async def next(self):
+            raise RuntimeError("a bug")
+
+    with server.client() as other:
+        with monkeypatch.context() as patch:
+            patch.setattr(connection_module, "Outbox", Broken)
+            with server.socket() as raw:
+                assert exchange(raw, WIRE.encode(HELLO)) == ([], 1011)
+        other.upload(b"still here")
 
 
 # ---- uploads
@@ -271,9 +215,7 @@ def test_a_job_that_cannot_be_drawn_is_refused(server, values, code):
 
 
 def test_an_invalid_job_is_refused_by_name(server):
-    with server.socket() as raw:
-        raw.send(WIRE.encode(HELLO))
-        raw.recv(SECONDS)
+    with greeted(server) as raw:
         job = new_job()
         raw.send(msgpack.packb({**submit(job=job).to_map(), "width": "wide"}))
         answer = WIRE.decode(raw.recv(SECONDS))
@@ -300,111 +242,3 @@ def test_an_id_means_one_job(server):
         assert refused.value.code == "job_exists"
         client.submit(first)
         client.cancel(first.job)
-
-
-# ---- starting and stopping
-
-
-def test_clients_can_find_it(server, runtime_file):
-    assert location.read() == server.runtime
-    assert server.runtime.pid == os.getpid()
-    assert runtime_file.exists()
-
-
-def test_a_second_server_does_not_take_the_firsts_clients(server, tmp_path):
-    before = server.runtime
-    with pytest.raises(CannotServe, match="running already"), Running(tmp_path):
-        pass
-    assert location.read() == before
-
-
-def test_a_file_whose_server_does_not_answer_is_replaced(alone, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    stale = location.Runtime(url=f"ws://127.0.0.1:{port}/", token="x", pid=os.getpid(), version="x", protocol="1.0")
-    location.write(stale)
-    with Running(tmp_path) as running:
-        assert location.read() == running.runtime
-    assert not alone.exists()
-
-
-def test_a_taken_port_is_said(alone, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        with pytest.raises(CannotServe, match=f"Port {port} cannot be used"), Running(tmp_path, port=port):
-            pass
-    assert not alone.exists()
-
-
-def test_the_default_port_gives_way(alone, tmp_path, monkeypatch, capsys):
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        monkeypatch.setattr(app_module, "DEFAULT_PORT", port)
-        with Running(tmp_path, port=None) as running:
-            assert urlsplit(running.runtime.url).port not in (port, None)
-            running.client().close()
-    assert f"Port {port} is taken" in capsys.readouterr().out
-
-
-def test_a_server_nobody_can_find_does_not_run(monkeypatch, tmp_path):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "file" / "server.json"))
-    with pytest.raises(CannotServe, match="no client would find the server"), Running(tmp_path / "layers"):
-        pass
-
-
-@pytest.mark.parametrize("host", ["localhost", "::1"])
-def test_other_names_of_this_machine(alone, tmp_path, host):
-    if host == "::1":
-        try:
-            socket.create_server((host, 0), family=socket.AF_INET6).close()
-        except OSError as error:
-            pytest.skip(f"no IPv6 here: {error}")
-    with Running(tmp_path, host=host) as running:
-        running.client().close()
-
-
-def test_a_scheduler_that_breaks_stops_the_server_loudly(alone, tmp_path, monkeypatch):
-    async def fail(self):
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr("server.app.Scheduler.run", fail)
-
-    async def scenario():
-        await asyncio.wait_for(App(ServerConfig(port=0, folder=tmp_path)).run(), SECONDS)
-
-    with pytest.raises(RuntimeError, match="a bug"):
-        asyncio.run(scenario())
-    assert not alone.exists()
-
-
-def test_a_sender_that_breaks_ends_its_connection_and_no_other(server, monkeypatch):
-    class Broken(connection_module.Outbox):
-        async def next(self):
-            raise RuntimeError("a bug")
-
-    with server.client() as other:
-        with monkeypatch.context() as patch:
-            patch.setattr(connection_module, "Outbox", Broken)
-            with server.socket() as raw:
-                assert exchange(raw, WIRE.encode(HELLO)) == ([], 1011)
-        other.upload(b"still here")
-
-
-def test_clients_are_told_when_it_stops(alone, tmp_path):
-    with Running(tmp_path, scripted.load, drain_seconds=0.1) as running, running.client() as client:
-        job = submit(steps=150, blended_prompt="seconds=0.1")
-        client.submit(job)
-        events = client.events(job.job)
-        while not isinstance(next(events), Started):
-            pass  # one that waits would simply go on waiting
-        running.stop()
-        *_, last = events
-        assert (last.code, last.seq > 0) == ("interrupted", True)
-        with pytest.raises(Refusal) as refused:
-            client._receive()
-        assert refused.value.code == "server_stopping"
-        with pytest.raises(ConnectionClosed) as closed:
-            client._receive()
-        assert closed.value.rcvd.code == 1001
-    assert not alone.exists()

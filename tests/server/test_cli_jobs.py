@@ -7,10 +7,11 @@ import pytest
 
 import scripted
 from engine import formats
+from samples import layer_begin, submit
 from server.cli import main
 from server.config import database, layers
 from server.lock import FolderLock
-from server.protocol.messages import Done, Failed, Generated, LayerBegin, Started, Submit
+from server.protocol.messages import Done, Failed, Generated, Started
 from server.records import Records
 from server.store import Store
 
@@ -43,35 +44,14 @@ def folder(tmp_path):
 
 
 def add(records, number):
-    submit = Submit(
-        job=job_id(number),
-        width=64,
-        height=96,
-        background=Generated(prompt=f"beach {number}\x1b[31m"),
-        foregrounds=(Generated(prompt="an apple"),),
-        model="tiny",
-    )
-    records.add([submit], "a")
+    background = Generated(prompt=f"beach {number}\x1b[31m")
+    records.add([submit(job_id(number), height=96, background=background)], "a")
 
 
 def layer(job, index, digest):
-    return LayerBegin(
-        job=job,
-        seq=2 + index,
-        transfer=0,
-        index=index,
-        name=f"Layer {index}",
-        role="background" if index == 0 else "foreground",
-        x=0,
-        y=0,
-        width=8,
-        height=8,
-        blend="normal",
-        opacity=1.0,
-        visible=True,
-        bytes=256,
-        sha256=digest,
-    )
+    role = "background" if index == 0 else "foreground"
+    more = {"width": 8, "height": 8, "bytes": 256, "sha256": digest}
+    return layer_begin(job, seq=2 + index, index=index, name=f"Layer {index}", role=role, **more)
 
 
 def run(capsys, *arguments):
@@ -86,7 +66,7 @@ def test_the_newest_are_listed_first(folder, capsys):
     assert code == 0
     assert [line.split()[0] for line in lines[:3]] == [job_id(3), job_id(1), job_id(2)]
     assert [line.split()[1] for line in lines[:3]] == ["queued", "finished", "failed"]
-    assert "64x96  2 layers  an apple + beach 1" in lines[1]
+    assert "64x96  2 layers  a red apple + beach 1" in lines[1]
     assert lines[3:] == ["3 jobs"]
     assert "\x1b" not in out
     assert len(run(capsys, "list", "--folder", folder, "--newest", "1")[1].splitlines()) == 2

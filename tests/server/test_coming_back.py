@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import samples
 from engine import formats
 from engine.errors import EngineError
 from running import SECONDS, Running
@@ -24,12 +25,10 @@ from server.protocol.messages import (
     FetchFailed,
     FileBegin,
     FileEnd,
-    Generated,
     JobList,
     ListJobs,
     Progress,
     Resubmit,
-    Submit,
     Variant,
 )
 from server.records import Records
@@ -49,17 +48,8 @@ def server(tmp_path_factory):
 
 
 def submit(script="layers=2", **values):
-    defaults = {
-        "job": new_job(),
-        "width": 64,
-        "height": 64,
-        "background": Generated(prompt="a beach"),
-        "foregrounds": (Generated(prompt="an apple"),),
-        "blended_prompt": script,
-        "model": "tiny",
-        "steps": 2,
-    }
-    return Submit(**{**defaults, **values})
+    """A job for the scripted engine."""
+    return samples.submit(blended_prompt=script, **{"steps": 2, **values})
 
 
 def draw(client, job):
@@ -101,7 +91,7 @@ def test_a_job_is_listed_fetched_and_acknowledged(server):
         client._send(ListJobs(newest=1))
         (summary,) = receive(client, JobList).jobs
         assert (summary.job, summary.state, summary.layers, summary.fetched) == (job.job, "finished", 3, False)
-        assert summary.title == "an apple + a beach"
+        assert summary.title == "a red apple + a beach at sunset"
         client._send(Fetch(job=job.job, index=1))
         layer = receive(client, Layer)
         assert (layer.begin.index, layer.pixels) == (1, bgra(7, 1, 8))

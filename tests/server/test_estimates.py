@@ -2,18 +2,9 @@
 
 import pytest
 
+from samples import submit
 from server.estimates import Estimates
-from server.protocol.messages import Generated, Submit
-
-
-def submit(width=512, height=512, **values):
-    defaults = {
-        "job": "00000000-0000-4000-8000-000000000001",
-        "background": Generated(prompt="a beach"),
-        "foregrounds": (Generated(prompt="an apple"),),
-        "model": "tiny",
-    }
-    return Submit(width=width, height=height, **{**defaults, **values})
+from server.protocol.messages import Generated
 
 
 @pytest.fixture
@@ -30,11 +21,11 @@ def test_nothing_is_said_without_experience():
 
 def test_the_median_of_jobs_alike_counts(estimates):
     assert estimates.seconds(submit()) == 12.0
-    assert estimates.seconds(submit(width=256, height=1024)) == 12.0
+    assert estimates.seconds(submit(width=32, height=128)) == 12.0
 
 
 def test_others_of_the_model_are_scaled_by_pixels_rows_and_steps(estimates):
-    assert estimates.seconds(submit(width=1024)) == pytest.approx(24.0)
+    assert estimates.seconds(submit(width=128)) == pytest.approx(24.0)
     two = (Generated(prompt="an apple"), Generated(prompt="a pear"))
     assert estimates.seconds(submit(foregrounds=two)) == pytest.approx(16.0)
     estimates.add(submit(steps=10), 5.0)

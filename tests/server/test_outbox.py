@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from samples import layer_begin
 from server import outbox
 from server.outbox import Outbox
 from server.protocol.frames import CHUNK_BYTES, Arrival, Chunk
@@ -42,23 +43,7 @@ def store(tmp_path):
 
 
 def layer(seq, digest=DIGEST):
-    return LayerBegin(
-        job=JOB,
-        seq=seq,
-        transfer=0,
-        index=0,
-        name="Background",
-        role="background",
-        x=0,
-        y=0,
-        width=WIDTH,
-        height=HEIGHT,
-        blend="normal",
-        opacity=1.0,
-        visible=True,
-        bytes=len(PIXELS),
-        sha256=digest,
-    )
+    return layer_begin(JOB, seq=seq, width=WIDTH, height=HEIGHT, bytes=len(PIXELS), sha256=digest)
 
 
 def progress(step, job=JOB):

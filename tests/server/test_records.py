@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from engine.errors import UnwritableFile
+from samples import job_id, layer_begin, submit
 from server.errors import BrokenStore, StoreInUse
 from server.lock import FolderLock
 from server.protocol.messages import (
@@ -19,49 +20,9 @@ from server.protocol.messages import (
     Failed,
     Generated,
     Kept,
-    LayerBegin,
     Started,
-    Submit,
 )
 from server.records import Records
-
-DIGEST = "ab" * 32
-
-
-def job_id(number):
-    return f"00000000-0000-4000-8000-{number:012d}"
-
-
-def submit(number, **values):
-    defaults = {
-        "job": job_id(number),
-        "width": 64,
-        "height": 64,
-        "background": Generated(prompt="a beach"),
-        "foregrounds": (Generated(prompt="an apple"),),
-        "model": "tiny",
-    }
-    return Submit(**{**defaults, **values})
-
-
-def layer(job, seq, digest=DIGEST):
-    return LayerBegin(
-        job=job,
-        seq=seq,
-        transfer=0,
-        index=0,
-        name="Background",
-        role="background",
-        x=0,
-        y=0,
-        width=1,
-        height=1,
-        blend="normal",
-        opacity=1.0,
-        visible=True,
-        bytes=4,
-        sha256=digest,
-    )
 
 
 class Clock:
@@ -92,7 +53,7 @@ def drawn(records, number):
     """A job from its submission to its end."""
     job = job_id(number)
     records.add([submit(number)], "a")
-    for event in (Started(job=job, seq=1), layer(job, 2), Done(job=job, seq=3, layers=1)):
+    for event in (Started(job=job, seq=1), layer_begin(job, seq=2), Done(job=job, seq=3, layers=1)):
         assert records.append(event)
     return job
 
@@ -103,7 +64,7 @@ def test_a_job_and_its_events_are_there_for_the_next_process(records):
     assert later.find(job).state == "finished"
     assert later.find(job).submit == submit(1)
     assert later.find(job).layers == 1
-    assert later.events(job) == [Started(job=job, seq=1), layer(job, 2), Done(job=job, seq=3, layers=1)]
+    assert later.events(job) == [Started(job=job, seq=1), layer_begin(job, seq=2), Done(job=job, seq=3, layers=1)]
     assert later.events(job, after=2) == [Done(job=job, seq=3, layers=1)]
 
 
@@ -157,7 +118,7 @@ def test_nothing_follows_the_last_event(records):
 def test_a_gap_is_not_written(records):
     records.add([submit(1)], "a")
     assert records.append(Started(job=job_id(1), seq=1))
-    assert not records.append(layer(job_id(1), 3))
+    assert not records.append(layer_begin(job_id(1), seq=3))
     assert [event.seq for event in records.events(job_id(1))] == [1]
 
 
@@ -172,7 +133,7 @@ def test_what_ran_when_the_server_died_is_interrupted(records):
     finished = drawn(records, 1)
     records.add([submit(2), submit(3)], "a")
     records.append(Started(job=job_id(2), seq=1))
-    records.append(layer(job_id(2), 2))
+    records.append(layer_begin(job_id(2), seq=2))
     assert records.interrupt() == [job_id(2)]
     assert [records.find(job).state for job in (finished, job_id(2), job_id(3))] == [
         "finished",
@@ -216,7 +177,7 @@ def test_files_are_those_a_job_keeps_draws_and_exports(records):
     kept = Kept(layer="cd" * 32, width=2, height=1, name="Apple", prompt="an apple")
     records.add([submit(1, foregrounds=(kept, kept))], "a")
     records.append(Started(job=job_id(1), seq=1))
-    records.append(layer(job_id(1), 2))
+    records.append(layer_begin(job_id(1), seq=2))
     records.add_file(job_id(1), "ef" * 32, 9)
     assert sorted(records.files()) == [
         (job_id(1), "ab" * 32, 4),

@@ -5,7 +5,8 @@ import sqlite3
 
 import pytest
 
-from server.protocol.messages import Done, Failed, Generated, Kept, LayerBegin, Started, Submit
+from samples import job_id, layer_begin, submit
+from server.protocol.messages import Done, Failed, Kept, Started
 from server.records import Records
 from server.retention import UNFETCHED_SECONDS, prune
 from server.store import Store
@@ -24,11 +25,14 @@ class Shelf:
 
     def drawn(self, number, *, age, fetched, pixels=None, last=Done):
         """A job that ended some days ago."""
-        job = f"00000000-0000-4000-8000-{number:012d}"
+        job = job_id(number)
         self.time = NOW - age * DAY
         pixels = pixels or bytes([number]) * 100
         self.records.add([submit(job)], "a")
-        events = [Started(job=job, seq=1), layer(job, self.store.put(pixels), len(pixels))]
+        events = [
+            Started(job=job, seq=1),
+            layer_begin(job, seq=2, width=len(pixels) // 4, bytes=len(pixels), sha256=self.store.put(pixels)),
+        ]
         end = Done(job=job, seq=3, layers=1) if last is Done else Failed(job=job, seq=3, code="x", message="")
         for event in (*events, end):
             assert self.records.append(event)
@@ -55,37 +59,6 @@ class Shelf:
 
     def files(self):
         return len(list(self.store.folder.glob("??/*")))
-
-
-def submit(job, **values):
-    defaults = {
-        "width": 64,
-        "height": 64,
-        "background": Generated(prompt="a beach"),
-        "foregrounds": (Generated(prompt="an apple"),),
-        "model": "tiny",
-    }
-    return Submit(job=job, **{**defaults, **values})
-
-
-def layer(job, digest, size):
-    return LayerBegin(
-        job=job,
-        seq=2,
-        transfer=0,
-        index=0,
-        name="Background",
-        role="background",
-        x=0,
-        y=0,
-        width=size // 4,
-        height=1,
-        blend="normal",
-        opacity=1.0,
-        visible=True,
-        bytes=size,
-        sha256=digest,
-    )
 
 
 @pytest.fixture
@@ -131,7 +104,7 @@ def test_a_failed_job_is_a_job_too(shelf):
 def test_live_jobs_are_never_touched(shelf):
     shelf.time = NOW - 100 * DAY
     for number in (1, 2):
-        shelf.records.add([submit(f"00000000-0000-4000-8000-{number:012d}")], "a")
+        shelf.records.add([submit(number)], "a")
     shelf.records.append(Started(job="00000000-0000-4000-8000-000000000001", seq=1))
     shelf.time = NOW
     shelf.prune(days=0, size=0)
@@ -151,7 +124,7 @@ def test_a_layer_that_two_jobs_share_goes_with_the_second(shelf):
 def test_uploads_stay_with_their_connection_or_their_job_and_else_a_day(shelf):
     named, held, forgotten = (shelf.store.put(name * 4) for name in (b"n", b"h", b"f"))
     kept = Kept(layer=named, width=1, height=1, name="Apple", prompt="an apple")
-    shelf.records.add([submit("00000000-0000-4000-8000-000000000001", foregrounds=(kept,))], "a")
+    shelf.records.add([submit(1, foregrounds=(kept,))], "a")
     shelf.prune(uploads={held})
     assert [shelf.store.path(digest).exists() for digest in (named, held, forgotten)] == [True, True, False]
 

@@ -7,16 +7,8 @@ import sys
 
 import pytest
 
-from server.protocol.messages import (
-    Cancelled,
-    Done,
-    Failed,
-    Generated,
-    LayerBegin,
-    Progress,
-    Submit,
-    is_last,
-)
+import samples
+from server.protocol.messages import Cancelled, Done, Failed, LayerBegin, Progress, is_last
 from server.store import Store
 from server.worker import Worker
 
@@ -25,16 +17,7 @@ KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 
 
 def submit(number, **values):
-    defaults = {
-        "job": f"00000000-0000-4000-8000-{number:012d}",
-        "width": 64,
-        "height": 64,
-        "background": Generated(prompt="a beach at sunset"),
-        "foregrounds": (Generated(prompt="a red apple"),),
-        "model": "tiny",
-        "steps": 2,
-    }
-    return Submit(**{**defaults, **values})
+    return samples.submit(number, **{"steps": 2, **values})
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,10 @@ import contextlib
 import http.client
 import socket
 import threading
+import time
 from urllib.parse import urlsplit
 
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from engine.errors import EngineError
@@ -77,16 +79,22 @@ class Running:
     def headers(self):
         return {"Authorization": f"Bearer {self.runtime.token}"}
 
+    @property
+    def address(self):
+        """(host, port)."""
+        parts = urlsplit(self.runtime.url)
+        return parts.hostname, parts.port
+
     def client(self):
         return Client.connect(self.runtime, timeout=SECONDS)
 
     def socket(self, *, compression=None, **headers):
         """A bare websocket, for what no decent client sends."""
-        address = urlsplit(self.runtime.url)
-        host = headers.pop("Host", address.hostname)
+        own, port = self.address
+        host = headers.pop("Host", own)
         return connect(
-            f"ws://{host}:{address.port}/",
-            sock=socket.create_connection((address.hostname, address.port), SECONDS),
+            f"ws://{host}:{port}/",
+            sock=socket.create_connection((own, port), SECONDS),
             additional_headers={**self.headers, **headers},
             compression=compression,
             proxy=None,
@@ -94,8 +102,19 @@ class Running:
 
     def get(self, path="/", **headers):
         """The answer to a plain HTTP request: status and body."""
-        parts = urlsplit(self.runtime.url)
-        with contextlib.closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=SECONDS)) as request:
+        with contextlib.closing(http.client.HTTPConnection(*self.address, timeout=SECONDS)) as request:
             request.request("GET", path, headers={**self.headers, **headers})
             answer = request.getresponse()
             return answer.status, answer.read().decode()
+
+    def still_serves(self):
+        """Whether a client is let in, after whatever was tried; what the attempt has open may take a moment to end."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                self.client().close()
+            except InvalidStatus:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            else:
+                return True

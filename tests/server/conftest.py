@@ -1,0 +1,23 @@
+"""A server for all tests of a module."""
+
+import pytest
+
+import scripted
+from running import Running
+from server.protocol import location
+
+
+@pytest.fixture(scope="module")
+def runtime_file(tmp_path_factory):
+    """Where the module's server says how it is reached."""
+    path = tmp_path_factory.mktemp("runtime") / "server.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(location.VARIABLE, str(path))
+        yield path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, runtime_file):
+    """Its engine is scripted: these tests are about what is said to a server."""
+    with Running(tmp_path_factory.mktemp("layers"), scripted.load) as running:
+        yield running

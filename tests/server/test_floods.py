@@ -1,0 +1,193 @@
+"""Too much of anything, and that the server stays as it was. SECURITY.md lists what it is a defence against."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+import time
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+import scripted
+from bare import WIRE, greeted, raw_submit, refusal
+from running import SECONDS, Running
+from samples import submit
+from server import handshakes
+from server.client import Refusal, new_job
+from server.protocol import location
+from server.protocol.frames import CHUNK_BYTES, Chunk
+from server.protocol.messages import Cancel, Export, Generated, Upload, UploadReady, UploadRefused
+
+LIMITS = {"max_connections": 4, "message_rate": 1, "message_burst": 40, "upload_bytes": 4000, "layer_bytes": 3000}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, runtime_file):
+    """One with narrow limits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handshakes, "SECONDS", 2.0)
+        with Running(tmp_path_factory.mktemp("layers"), scripted.load, **LIMITS) as running:
+            yield running
+
+
+def test_too_many_messages_are_refused(server):
+    frames = [WIRE.encode(Cancel(job=new_job())) for _ in range(60)]
+    with greeted(server) as raw:
+        assert refusal(raw, *frames) == ("too_fast", 1008)
+    assert server.still_serves()
+
+
+def test_tiny_chunks_are_messages(server):
+    with greeted(server) as raw:
+        raw.send(WIRE.encode(Upload(transfer=0, layer="0" * 64, bytes=3000)))
+        assert isinstance(WIRE.decode(raw.recv(SECONDS)), UploadReady)
+        assert refusal(raw, *(WIRE.encode(Chunk(0, index, b"x")) for index in range(60))) == ("too_fast", 1008)
+
+
+def test_a_layer_above_the_limit_is_refused_before_it_is_sent(server):
+    with server.client() as client:
+        client._send(Upload(transfer=0, layer="0" * 64, bytes=3001))
+        answer = client._receive()
+    assert (answer.type, answer.code) == ("upload_refused", "too_large")
+
+
+def test_uploads_are_counted_and_connecting_again_does_not_help(tmp_path, monkeypatch):
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
+    with Running(tmp_path / "layers", scripted.load, upload_bytes=4000) as server:
+        for number in range(2):
+            with server.client() as client:
+                client.upload(bytes([number]) * 1500)
+                client.upload(bytes([number]) * 1500)  # is there already, costs nothing
+        for _ in range(2):
+            with server.client() as client, pytest.raises(Refusal) as refused:
+                client.upload(bytes([7]) * 1500)
+            assert refused.value.code == "quota_exceeded"
+
+
+def test_an_upload_under_way_does_not_allow_a_second(server):
+    with greeted(server) as raw:
+        for transfer in range(2):
+            raw.send(WIRE.encode(Upload(transfer=transfer, layer=f"{transfer}" * 64, bytes=4)))
+        answers = [WIRE.decode(raw.recv(SECONDS)) for _ in range(2)]
+    (refused,) = [answer for answer in answers if isinstance(answer, UploadRefused) and answer.transfer == 1]
+    assert refused.code == "unexpected_message"
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"width": 5000}, "invalid_request"),
+        ({"width": 2**31}, "invalid_message"),
+        ({"width": 63}, "invalid_request"),
+        ({"width": 4096, "height": 64}, "invalid_request"),
+        ({"steps": 10_000}, "invalid_request"),
+        ({"guidance_scale": float("nan")}, "invalid_message"),
+        ({"guidance_scale": 1e300}, "invalid_message"),
+        ({"seed": 2**64 - 1}, "invalid_message"),
+        ({"background": Generated(prompt="x" * 2001).to_map()}, "invalid_request"),
+        ({"background": Generated(prompt="x", negative_prompt="x" * 2001).to_map()}, "invalid_request"),
+        ({"foregrounds": [Generated(prompt="x").to_map()] * 7}, "invalid_request"),
+        ({"foregrounds": [Generated(prompt="x").to_map()] * 65}, "invalid_message"),
+        ({"foregrounds": []}, "invalid_message"),
+    ],
+    ids=str,
+)
+def test_a_job_beyond_the_limits_is_refused(server, values, code):
+    with greeted(server) as raw:
+        raw.send(raw_submit(**values))
+        answer = WIRE.decode(raw.recv(SECONDS))
+    assert (answer.type, answer.seq, answer.code) == ("failed", 0, code)
+
+
+def test_files_are_made_a_few_at_a_time(server):
+    exporting = server.app._jobs.exporting
+    asyncio.run_coroutine_threadsafe(exporting.acquire(), server._loop).result(SECONDS)  # one takes long
+    try:
+        with server.client() as client:
+            job = new_job()
+            client.submit(submit(job=job))
+            assert list(client.events(job))[-1].type == "done"
+            for _ in range(20):
+                client._send(Export(job=job, format="psd"))
+            answers = [client._receive() for _ in range(12)]
+        assert {(answer.type, answer.code) for answer in answers} == {("fetch_failed", "queue_full")}
+    finally:
+        server._loop.call_soon_threadsafe(exporting.release)
+
+
+def test_what_is_not_read_yet_waits_at_the_client(server):
+    """While the server is busy with one message, 100 MB behind it stay in the client and in the system's buffers."""
+    checking, sent = server.app._jobs.checking, []
+    asyncio.run_coroutine_threadsafe(checking.acquire(), server._loop).result(SECONDS)  # one request takes long
+
+    def flood(raw):
+        with contextlib.suppress(ConnectionClosed):
+            raw.send(WIRE.encode(submit()))
+            for _ in range(400):
+                raw.send(WIRE.encode(Chunk(0, 0, bytes(CHUNK_BYTES))))
+                sent.append(CHUNK_BYTES)
+
+    with greeted(server) as raw:
+        flooding = threading.Thread(target=flood, args=(raw,))
+        flooding.start()
+        try:
+            before = -1
+            while len(sent) != before:  # until nothing more is taken
+                before = len(sent)
+                flooding.join(1)
+            assert sum(sent) < 32 * 2**20
+        finally:
+            server._loop.call_soon_threadsafe(checking.release)
+        flooding.join(SECONDS)
+        assert len(sent) == 400, "and once it is read, all of it goes through"
+
+
+def test_connections_are_counted(server):
+    with contextlib.ExitStack() as stack:
+        for _ in range(LIMITS["max_connections"]):
+            stack.enter_context(server.client())
+        with pytest.raises(InvalidStatus) as refused:
+            server.client()
+    assert refused.value.response.status_code == 503
+    assert server.still_serves()
+
+
+def test_who_does_not_finish_a_handshake_is_cut_off_and_keeps_nobody_out(server):
+    """Twice as many sockets as the server may have, each saying half a request and then nothing."""
+    most = 5 * LIMITS["max_connections"]
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection(server.address, SECONDS)) for _ in range(2 * most)]
+        for raw in idle:
+            with contextlib.suppress(OSError):
+                raw.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        deadline = time.monotonic() + SECONDS
+        for raw in idle:
+            raw.settimeout(max(0.1, deadline - time.monotonic()))
+            with contextlib.suppress(ConnectionError):
+                assert raw.recv(1) == b"", "closed by the server, not by us"
+        assert server.still_serves()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 1000 + b"\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"\0" * 1000 + b"\r\n\r\n",
+    ],
+    ids=["long path", "many headers", "long header", "TLS to a plain port", "zeros"],
+)
+def test_a_request_that_is_none_is_cut_off_without_a_line_in_the_log(server, request_bytes, caplog):
+    with caplog.at_level(logging.INFO), socket.create_connection(server.address, SECONDS) as raw:
+        raw.sendall(request_bytes)
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            while part := raw.recv(1000):
+                answer += part
+    assert not answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 101"))
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    assert server.still_serves()

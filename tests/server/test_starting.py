@@ -1,0 +1,119 @@
+"""How a server starts and stops, and how it is found."""
+
+import asyncio
+import os
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+import scripted
+from running import SECONDS, Running
+from samples import submit
+from server import app as app_module
+from server.app import App, CannotServe
+from server.client import Refusal
+from server.config import ServerConfig
+from server.protocol import location
+from server.protocol.messages import Started
+
+
+@pytest.fixture
+def alone(monkeypatch, tmp_path):
+    """A runtime file of this test's own."""
+    path = tmp_path / "server.json"
+    monkeypatch.setenv(location.VARIABLE, str(path))
+    return path
+
+
+def test_clients_can_find_it(server, runtime_file):
+    assert location.read() == server.runtime
+    assert server.runtime.pid == os.getpid()
+    assert runtime_file.exists()
+
+
+def test_a_second_server_does_not_take_the_firsts_clients(server, tmp_path):
+    before = server.runtime
+    with pytest.raises(CannotServe, match="running already"), Running(tmp_path):
+        pass
+    assert location.read() == before
+
+
+def test_a_file_whose_server_does_not_answer_is_replaced(alone, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    stale = location.Runtime(url=f"ws://127.0.0.1:{port}/", token="x", pid=os.getpid(), version="x", protocol="1.0")
+    location.write(stale)
+    with Running(tmp_path) as running:
+        assert location.read() == running.runtime
+    assert not alone.exists()
+
+
+def test_a_taken_port_is_said(alone, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(CannotServe, match=f"Port {port} cannot be used"), Running(tmp_path, port=port):
+            pass
+    assert not alone.exists()
+
+
+def test_the_default_port_gives_way(alone, tmp_path, monkeypatch, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setattr(app_module, "DEFAULT_PORT", port)
+        with Running(tmp_path, port=None) as running:
+            assert urlsplit(running.runtime.url).port not in (port, None)
+            running.client().close()
+    assert f"Port {port} is taken" in capsys.readouterr().out
+
+
+def test_a_server_nobody_can_find_does_not_run(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "file" / "server.json"))
+    with pytest.raises(CannotServe, match="no client would find the server"), Running(tmp_path / "layers"):
+        pass
+
+
+@pytest.mark.parametrize("host", ["localhost", "::1"])
+def test_other_names_of_this_machine(alone, tmp_path, host):
+    if host == "::1":
+        try:
+            socket.create_server((host, 0), family=socket.AF_INET6).close()
+        except OSError as error:
+            pytest.skip(f"no IPv6 here: {error}")
+    with Running(tmp_path, host=host) as running:
+        running.client().close()
+
+
+def test_a_scheduler_that_breaks_stops_the_server_loudly(alone, tmp_path, monkeypatch):
+    async def fail(self):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("server.app.Scheduler.run", fail)
+
+    async def scenario():
+        await asyncio.wait_for(App(ServerConfig(port=0, folder=tmp_path)).run(), SECONDS)
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        asyncio.run(scenario())
+    assert not alone.exists()
+
+
+def test_clients_are_told_when_it_stops(alone, tmp_path):
+    with Running(tmp_path, scripted.load, drain_seconds=0.1) as running, running.client() as client:
+        job = submit(steps=150, blended_prompt="seconds=0.1")
+        client.submit(job)
+        events = client.events(job.job)
+        while not isinstance(next(events), Started):
+            pass  # one that waits would simply go on waiting
+        running.stop()
+        *_, last = events
+        assert (last.code, last.seq > 0) == ("interrupted", True)
+        with pytest.raises(Refusal) as refused:
+            client._receive()
+        assert refused.value.code == "server_stopping"
+        with pytest.raises(ConnectionClosed) as closed:
+            client._receive()
+        assert closed.value.rcvd.code == 1001
+    assert not alone.exists()

@@ -1,0 +1,119 @@
+"""A scheduler at work whose executor is scripted, and who listens to it."""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from samples import job_id, layer_begin, submit
+from server.protocol.errors import WorkerDied
+from server.protocol.messages import Cancelled, Done, Message, Progress, Queued, Submit
+from server.records import Records
+from server.scheduler import Scheduler
+from server.translate import failure
+
+
+class Script:
+    """An executor that does one step whenever the test lets it: `ready` holds back jobs, `step` each of two steps."""
+
+    def __init__(self):
+        self.order = []
+        self.available = asyncio.Event()
+        self.available.set()
+        self.steps = asyncio.Semaphore(0)
+        self.broken = self.deadly = False
+        self._cancelled = set()
+
+    async def ready(self):
+        await self.available.wait()
+
+    async def run(self, submission: Submit) -> AsyncIterator[Message]:
+        self.order.append(submission.job)
+        for step in (1, 2):
+            await self.steps.acquire()
+            if self.broken:
+                raise RuntimeError("a bug")
+            if self.deadly:
+                yield failure(submission.job, WorkerDied("The process that draws ended (signal 9)."))
+                return
+            yield Progress(job=submission.job, stage="drawing", step=step, total=2)
+            if submission.job in self._cancelled:
+                yield Cancelled(job=submission.job, seq=1)
+                return
+        yield layer_begin(submission.job)
+        yield Done(job=submission.job, seq=1, layers=1)
+
+    def cancel(self, job):
+        self._cancelled.add(job)
+
+    def let(self, steps):
+        for _ in range(steps):
+            self.steps.release()
+
+
+@contextlib.asynccontextmanager
+async def running(folder=None, **limits):
+    """A scheduler at work on a folder of its own, or on one that is given."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
+        records = Records(folder / "jobs.sqlite")
+        stack.callback(records.close)
+        script = Script()
+        scheduler = Scheduler(script, records, **{"places_seconds": 0, **limits})
+        await scheduler.recover()
+        task = asyncio.create_task(scheduler.run())
+        try:
+            async with asyncio.timeout(90):
+                yield scheduler, script
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            scheduler.close()
+
+
+class Heard(list):
+    """A listener: what it was told, and a way to wait for it."""
+
+    def __init__(self):
+        super().__init__()
+        self._news = asyncio.Event()
+
+    def __call__(self, message):
+        self.append(message)
+        self._news.set()
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+    async def wait_for(self, kind, count=1):
+        while sum(isinstance(message, kind) for message in self) < count:
+            self._news.clear()
+            await self._news.wait()
+
+    def events(self):
+        return [message for message in self if not isinstance(message, Progress | Queued)]
+
+
+async def follow(scheduler, client, *numbers, **values):
+    heard = Heard()
+    for number in numbers:
+        for job in await scheduler.submit(client, submit(number, **values)):
+            scheduler.follow(job, heard)
+    return heard
+
+
+async def position(scheduler, number):
+    return scheduler.place(await scheduler.find(job_id(number)))[0]
+
+
+def scenario(coroutine):
+    """Run an async test."""
+
+    def test():
+        asyncio.run(coroutine())
+
+    test.__name__ = coroutine.__name__
+    test.__doc__ = coroutine.__doc__
+    return test
