@@ -23,3 +23,8 @@ def test_any_other_number_of_bytes_is_refused(picture, width, height, size):
 def test_opaque_means_every_pixel(picture):
     assert picture(0, 0, 2, 1, bytes((0, 0, 0, 255)) * 2).is_opaque
     assert not picture(0, 0, 2, 1, bytes((0, 0, 0, 255)) + bytes((255, 255, 255, 254))).is_opaque
+
+
+def test_transparent_means_every_pixel(picture):
+    assert picture(0, 0, 2, 1, bytes((9, 9, 9, 0)) * 2).is_transparent
+    assert not picture(0, 0, 2, 1, bytes((9, 9, 9, 0)) + bytes((0, 0, 0, 1))).is_transparent
