@@ -307,5 +307,5 @@ def test_help_names_every_option(capsys):
     text = capsys.readouterr().out
     for option in ("--background", "--blended", "--negative", "--seed", "--steps", "--guidance", "--size"):
         assert option in text
-    for option in ("--keep-foreground", "--harmony", "--model", "--masks", "--out"):
+    for option in ("--keep-foreground", "--harmony", "--model", "--masks", "--inspect", "--out"):
         assert option in text
