@@ -2,5 +2,5 @@
 
 `items` (what is drawn) -> `systems` (LayerFusion, its switches, and the baselines) -> `study` (draws, remembers, goes
 on after a stop) -> `measures` on `regions`, against the light of the model's training data (`light`) -> `statistics`
-(bootstrap) -> `table`, `claims`, `report`.
+(bootstrap) -> `table`, `claims` (in `rows`) -> `evaluation`, which also draws `charts` and `sheets`.
 """

@@ -18,7 +18,7 @@ from engine.evaluation.facts import (
 )
 from engine.evaluation.items import Item
 from engine.evaluation.measures import alpha_of, crispness, difference, pasted, presence, spill
-from engine.evaluation.rows import Claim, Row, above, below, certain, every
+from engine.evaluation.rows import Claim, Row, above, at_least, below, certain, every
 from engine.evaluation.statistics import Estimate, estimate, paired, rank_correlation, ratio_of_sums
 from engine.evaluation.study import Study
 from engine.evaluation.systems import (
@@ -72,13 +72,13 @@ def background_claim(study: Study, items: Sequence[Item], namer: Namer | None) -
             "overlap of the alphas, another prompt",
             {"": outline},
             "at least 0.85",
-            outline.value >= 0.85 if outline.known else None,
+            at_least(outline, 0.85),
         ),
         Row(
             "object still named, another prompt",
             {"": named},
             "at least 0.9",
-            named.value >= 0.9 if named.known else None,
+            at_least(named, 0.9),
         ),
         Row(
             "`foreground_update` none: differing bytes, at most",

@@ -24,7 +24,7 @@ from engine.evaluation.measures import (
     psnr,
 )
 from engine.evaluation.regions import SEEN, Mask, box_of, grown, shadow_place
-from engine.evaluation.rows import Row, Section, certain
+from engine.evaluation.rows import Row, Section, at_least, certain, within
 from engine.evaluation.statistics import estimate, ratio_of_sums
 from engine.evaluation.study import Study
 from engine.evaluation.systems import LAYERFUSION, MOVED, OTHER_SEED, PLACED, ROUND_TRIP, Drawing
@@ -53,9 +53,7 @@ def moving_section(study: Study, items: Sequence[Item], casts: Sequence[bool]) -
     rows = [
         Row("layers moved and kept: differing bytes, at most", {"": kept}, "0", kept.value == 0),
         Row("ground left bare, Blended against Background, dB", {"": estimate(column(facts, "psnr"))}),
-        Row(
-            "part of the way from floor to ceiling", {"": way}, "at least 0.6", way.value >= 0.6 if way.known else None
-        ),
+        Row("part of the way from floor to ceiling", {"": way}, "at least 0.6", at_least(way, 0.6)),
         Row(
             "Shadow and Light left where the object was, of what was there",
             {"": left},
@@ -66,7 +64,7 @@ def moving_section(study: Study, items: Sequence[Item], casts: Sequence[bool]) -
             "way the Shadow's centroid went, of the object's",
             {"": follows},
             "0.9 to 1.1",
-            0.9 <= follows.value <= 1.1 if follows.known else None,
+            within(follows, 0.9, 1.1),
         ),
         Row("the same, mean error an item", {"": off}),
     ]

@@ -119,6 +119,16 @@ def above(figure: Estimate, limit: float = 0.0) -> bool | None:
     return figure.low > limit if figure.known else None
 
 
+def at_least(figure: Estimate, limit: float) -> bool | None:
+    """Whether the figure itself, not its interval, reaches a limit; None where nothing was measured."""
+    return figure.value >= limit if figure.known else None
+
+
+def within(figure: Estimate, low: float, high: float) -> bool | None:
+    """Whether the figure itself, not its interval, lies between two limits; None where nothing was measured."""
+    return low <= figure.value <= high if figure.known else None
+
+
 def every(*answers: bool | None) -> bool | None:
     """False if any is; None if any was not measured; otherwise true."""
     if any(answer is False for answer in answers):

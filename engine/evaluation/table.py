@@ -18,7 +18,7 @@ from engine.evaluation.facts import (
 )
 from engine.evaluation.items import Item
 from engine.evaluation.measures import differing_bytes
-from engine.evaluation.rows import Row, Section, above, below, certain, every
+from engine.evaluation.rows import Row, Section, above, at_least, below, certain, every, within
 from engine.evaluation.statistics import Estimate, Values, estimate, paired, ratio_of_sums
 from engine.evaluation.study import Study
 from engine.evaluation.systems import FROZEN, KEPT, LAYERFUSION, OTHER_SEED, PASTED, ROUND_TRIP, SEQUENTIAL, SYSTEMS
@@ -142,7 +142,7 @@ def _consistency(facts: BySystem) -> Section:
             "part of the way from floor to ceiling",
             _labelled(way),
             "at least 0.6",
-            way[LAYERFUSION.name].value >= 0.6 if way[LAYERFUSION.name].known else None,
+            at_least(way[LAYERFUSION.name], 0.6),
         ),
         Row("scene named", _labelled(scene)),
         Row(
@@ -195,7 +195,7 @@ def _tone(facts: BySystem) -> Section:
             "gain: how much of the tint is there",
             gain,
             "(4) 0.5 to 1.5",
-            0.5 <= gain[_OURS].value <= 1.5 if gain[_OURS].known else None,
+            within(gain[_OURS], 0.5, 1.5),
         ),
         Row("distance of the shift from the tint, ln", _by_system(facts, "tone_error")),
         _better("distance, LayerFusion minus this", facts, "tone_error", _OTHERS, higher=False, asked=False),
@@ -212,7 +212,7 @@ def _shadow(facts: BySystem) -> Section:
             "gain: how much of the data's shadow is there",
             gain,
             "(4) 0.5 to 1.5",
-            0.5 <= gain[_OURS].value <= 1.5 if gain[_OURS].known else None,
+            within(gain[_OURS], 0.5, 1.5),
         ),
         Row("distance from the data's", _by_system(facts, "shadow_error")),
         _better("distance, LayerFusion minus this", facts, "shadow_error", [PASTED.name], higher=False),

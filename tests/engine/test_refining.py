@@ -16,20 +16,12 @@ def draw(pipeline, request):
     return events[-1].stack, [e for e in events if isinstance(e, Progress) and e.stage == "refining"]
 
 
-@pytest.fixture(scope="module")
-def base(pipeline):
-    from engine.request import GenerationRequest
-    from engine.sources import Generated
+@pytest.fixture
+def base(request_for):
+    """Make a request for a canvas larger than the model draws."""
 
     def make(**changes):
-        values = {
-            "size": Size(200, 200),
-            "background": Generated(prompt="a beach at sunset"),
-            "foregrounds": (Generated(prompt="a red apple"),),
-            "steps": 8,
-            "seed": 3,
-        }
-        return GenerationRequest(**{**values, **changes})
+        return request_for(**{"size": Size(200, 200), "steps": 8, **changes})
 
     return make
 

@@ -1,7 +1,7 @@
 import pytest
 
 from engine.evaluation.charts import Chart, draw_charts, ticks
-from engine.evaluation.rows import Claim, Row, Section, above, below, certain, every
+from engine.evaluation.rows import Claim, Row, Section, above, at_least, below, certain, every, within
 from engine.evaluation.statistics import Estimate, estimate
 
 HIGH = Estimate(0.4, 0.3, 0.5, 20)
@@ -14,6 +14,12 @@ def test_only_the_whole_interval_decides():
     assert (above(HIGH), above(UNSURE), above(LOW)) == (True, False, False)
     assert (below(LOW), below(UNSURE), below(HIGH, 0.6)) == (True, False, True)
     assert above(NOTHING) is None
+
+
+def test_a_bar_for_the_figure_itself_leaves_its_interval_aside():
+    figure = Estimate(0.4, 0.3, 0.5, 9)
+    assert (at_least(figure, 0.4), at_least(figure, 0.41), at_least(NOTHING, 0.4)) == (True, False, None)
+    assert (within(figure, 0.35, 0.4), within(figure, 0.41, 0.5), within(NOTHING, 0, 1)) == (True, False, None)
 
 
 def test_one_failure_outweighs_what_was_not_measured():

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from engine.evaluation.measures import correlation
 from engine.evaluation.regions import SEEN, Plane
 
 
@@ -57,7 +58,8 @@ def translucency(true_alpha: Plane, found: Plane) -> tuple[float, float]:
     """How the inside of something one can see through compares with the truth.
 
     Returns:
-        correlation of found and true alpha inside the eroded outline, and the difference of their means there.
+        correlation of found and true alpha inside the eroded outline, NaN where either is flat; and the difference of
+        their means there.
     """
     truth = aligned(true_alpha, found)
     if truth is None:
@@ -66,4 +68,4 @@ def translucency(true_alpha: Plane, found: Plane) -> tuple[float, float]:
     if inside.sum() < 16:
         return 0.0, 1.0
     a, b = found[inside], truth[inside]
-    return float(np.corrcoef(a, b)[0, 1]), float(abs(a.mean() - b.mean()))
+    return correlation(a, b), float(abs(a.mean() - b.mean()))
