@@ -378,7 +378,7 @@ class _Job:
         pixels = bleed(pixels)
         name = "Foreground" if self._streams.foregrounds == 1 else f"Foreground {index + 1}"
         if isinstance(source, Relit):
-            name = f"{source.layer.name[:245]} (relit)"
+            name = f"{source.layer.name.removesuffix(' (relit)')[:245]} (relit)"
         return Layer(name=name, role=Role.FOREGROUND, pixels=pixels)
 
     def _title(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from PIL import Image
 
 from engine.errors import InvalidRequest
-from engine.evaluation import claims, moving, table
+from engine.evaluation import claims, moving, presets, table
 from engine.evaluation.charts import Chart, draw_charts
 from engine.evaluation.facts import Namer, Truth
 from engine.evaluation.items import Item, prompt_set, stress_set
@@ -22,7 +22,7 @@ from engine.evaluation.study import Done, Study
 from engine.evaluation.systems import Variant
 from engine.models.spec import ModelSpec
 
-Part = Literal["table", "background", "blending", "masks", "boundary", "moving"]
+Part = Literal["table", "background", "blending", "masks", "boundary", "moving", "presets"]
 PARTS: tuple[Part, ...] = get_args(Part)
 MAX_PAIRS = 10_000
 
@@ -35,9 +35,9 @@ class Plan:
     """How much is drawn.
 
     Attributes:
-        parts: the table, the four claims of Fig. 5 and the moved object of Fig. 1, or some of them.
+        parts: the table, the four claims of Fig. 5, the moved object of Fig. 1 and the presets, or some of them.
         pairs: items of the table, and of claim (b), which needs no more drawings.
-        claim_pairs: items of claims (a), (c) and (d) and of the moved object, the first of the table's.
+        claim_pairs: items of claims (a), (c) and (d), of the moved object and of the presets, the first of the table's.
         stress_pairs: items before textured backdrops, for claim (c).
 
     Raises:
@@ -133,6 +133,7 @@ class Evaluation:
                 ways += claims.MASK_VARIANTS if "masks" in plan.parts else ()
                 ways += claims.BOUNDARY_VARIANTS if "boundary" in plan.parts else ()
                 ways += moving.VARIANTS if "moving" in plan.parts else ()
+                ways += presets.VARIANTS if "presets" in plan.parts else ()
             found.append((item, unique(ways)))
         if "masks" in plan.parts:
             found += [(item, claims.MASK_VARIANTS) for item in self._stress]
@@ -177,6 +178,8 @@ class Evaluation:
         if drawn.get("moving"):
             casts = [Truth.of(item, known=self._known_light).casts for item in drawn["moving"]]
             sections.append(moving.moving_section(self.study, drawn["moving"], casts))
+        if drawn.get("presets"):
+            sections.append(presets.presets_section(self.study, drawn["presets"], self._namer))
         return Report(
             tuple(sections),
             self._figures(sections, {part: len(items) for part, items in drawn.items()}),
@@ -193,6 +196,7 @@ class Evaluation:
             "masks": claims.MASK_VARIANTS,
             "boundary": claims.BOUNDARY_VARIANTS,
             "moving": moving.VARIANTS,
+            "presets": presets.VARIANTS,
         }
         count = self.plan.pairs if part in ("table", "blending") else self.plan.claim_pairs
         return tuple(item for item in self._items[:count] if self._has(item, variants[part]))

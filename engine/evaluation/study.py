@@ -87,6 +87,10 @@ class Study:
         """What all drawings took together."""
         return sum(self._done.values())
 
+    def seconds_of(self, item: Item, variant: Variant) -> float:
+        """What one drawing took. `has` must be true."""
+        return self._done[item.name, variant.name]
+
     @property
     def count(self) -> int:
         """Drawings that are there."""

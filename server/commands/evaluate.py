@@ -44,7 +44,11 @@ def register(commands: Any) -> None:
     add("--pairs", metavar="N", type=int, default=120, help="pairs of the table (default: 120)")
     add("--claim-pairs", metavar="N", type=int, default=40, help="of them, for claims (a), (c), (d) (default: 40)")
     add("--stress-pairs", metavar="N", type=int, default=24, help="before textured backdrops (default: 24)")
-    add("--parts", metavar="P,P", help="some of table, background, blending, masks, boundary, moving (default: all)")
+    add(
+        "--parts",
+        metavar="P,P",
+        help="some of table, background, blending, masks, boundary, moving, presets (default: all)",
+    )
     add("--recogniser", metavar="FILE", help="weights of the training's recogniser; without it nothing is named")
     add("--workers", metavar="N", type=int, default=1, help="processes that draw, up to one a core (default: 1)")
     add("--report", action="store_true", help="draw nothing; measure what is drawn already")

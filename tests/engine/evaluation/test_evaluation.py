@@ -16,7 +16,9 @@ from engine.evaluation.study import Study, read_drawing, write_drawing
 from engine.models.registry import find_model
 
 SPEC = quick(find_model("tiny"))
-PLAN = Plan(parts=("table", "background", "blending", "masks", "moving"), pairs=2, claim_pairs=1, stress_pairs=1)
+PLAN = Plan(
+    parts=("table", "background", "blending", "masks", "moving", "presets"), pairs=2, claim_pairs=1, stress_pairs=1
+)
 
 
 def evaluation(folder) -> Evaluation:
@@ -47,10 +49,10 @@ def test_the_report_says_everything_that_was_asked(folder):
     report = evaluation(folder).report()
     assert [section.key for section in report.sections] == [
         *("exactness", "consistency", "residue", "tone", "shadow", "masks"),
-        *("background", "blending", "masks", "moving"),
+        *("background", "blending", "masks", "moving", "presets"),
     ]
     figures = json.loads(json.dumps(report.figures, allow_nan=False))
-    assert figures["pairs"] == {"table": 2, "background": 1, "blending": 2, "masks": 1, "moving": 1}
+    assert figures["pairs"] == {"table": 2, "background": 1, "blending": 2, "masks": 1, "moving": 1, "presets": 1}
     exact = next(row for row in figures["table"]["exactness"]["rows"] if row["measure"].startswith("exact mode"))
     assert exact["figures"]["(4) LayerFusion"]["value"] <= 1
     kept = next(row for row in figures["table"]["exactness"]["rows"] if row["measure"].startswith("kept"))

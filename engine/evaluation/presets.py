@@ -1,0 +1,60 @@
+"""What the presets cost and lose, against `paper`, which takes the priors by a pass of their own before every step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.evaluation.facts import Namer, column, name_facts
+from engine.evaluation.items import Item
+from engine.evaluation.measures import alpha_of, psnr, soft_iou
+from engine.evaluation.rows import Row, Section
+from engine.evaluation.statistics import Estimate, estimate, ratio_of_sums
+from engine.evaluation.study import Study
+from engine.evaluation.systems import Drawing, Variant
+from engine.settings import PRESETS
+
+VARIANTS = tuple(Variant(f"preset_{name}", settings) for name, settings in PRESETS.items())
+"""What must be drawn."""
+
+
+def presets_section(study: Study, items: Sequence[Item], namer: Namer | None) -> Section:
+    """One column a preset."""
+    drawn = {name: [study.drawing(item, way) for item in items] for name, way in zip(PRESETS, VARIANTS, strict=True)}
+    paper = drawn["paper"]
+    names = {name: name_facts(items, drawings, namer) for name, drawings in drawn.items()}
+    seconds = {
+        name: [study.seconds_of(item, way) for item in items] for name, way in zip(PRESETS, VARIANTS, strict=True)
+    }
+
+    def against(measure: str) -> dict[str, Estimate]:
+        return {
+            name: estimate([_likeness(a, b)[measure] for a, b in zip(drawings, paper, strict=True)])
+            for name, drawings in drawn.items()
+            if drawings is not paper
+        }
+
+    rows = [
+        Row(
+            "time of drawing, of that of `paper`",
+            {name: estimate(taken, seconds["paper"], statistic=ratio_of_sums) for name, taken in seconds.items()},
+        ),
+        Row("overlap of the alpha with that of `paper`", against("alpha")),
+        Row("Background against that of `paper`, dB", against("background")),
+        Row("Blended against that of `paper`, dB", against("blended")),
+        Row("foreground named", {name: estimate(column(found, "object_named")) for name, found in names.items()}),
+        Row(
+            "object named in Blended", {name: estimate(column(found, "blended_named")) for name, found in names.items()}
+        ),
+    ]
+    return Section("presets", "What the presets cost and lose", tuple(PRESETS), rows)
+
+
+def _likeness(a: Drawing, b: Drawing) -> dict[str, float]:
+    everywhere = np.ones(a.background.shape[:2], bool)
+    return {
+        "alpha": soft_iou(alpha_of(a.foreground), alpha_of(b.foreground)),
+        "background": psnr(a.background, b.background, everywhere),
+        "blended": psnr(a.blended, b.blended, everywhere),
+    }
