@@ -51,7 +51,10 @@ BOX_MARGIN = 0.08
 """Of the box's sides, left free around the draft: what is drawn anew grows a little (our choice)."""
 
 BACKDROP_UNTIL = 0.4
-"""And to a known background outside all objects while t > 0.4 T (our choice): later steps must be free to shade it."""
+"""And to a known background outside all objects while t > 0.4 T (our choice): later steps must be free to light it."""
+
+GROUND = 0.18
+"""About the lower halves of objects this part of the frame stays free of it, for their shadows (our choice)."""
 
 FAR, FAR_UNTIL = 0.2, 0.1
 """Farther from every object than 20 % of the frame it is held longer, while t > 0.1 T (our choice): no shadow reaches
@@ -147,7 +150,7 @@ class _Reader:
     def _backdrop(self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], until: float) -> Iterator[Anchor]:
         """The blended stream shows the background outside all objects; far from them longer. From 1 on, never."""
         if until < 1:
-            yield self._anchor(clean, mask, behind, 0.0, until)
+            yield replace(self._anchor(clean, mask, behind, 0.0, until), ground=GROUND)
             yield replace(self._anchor(clean, mask, behind, 0.0, min(FAR_UNTIL, until)), margin=FAR)
 
     def _anchor(
@@ -155,7 +158,7 @@ class _Reader:
     ) -> Anchor:
         """The blended stream shows `clean` where nothing lies before it."""
         block = attention_modules(self._bundle.unet)[-1].rsplit(".", 1)[0]
-        return Anchor(self._streams.blended, clean, mask, behind, SHARING_MARGIN, in_doubt, block, until)
+        return Anchor(self._streams.blended, clean, mask, behind, SHARING_MARGIN, 0.0, in_doubt, block, until)
 
     def _drawn_above(self, index: int) -> tuple[int, ...]:
         """The foregrounds above one that the artist does not have; `_solid` knows the others."""

@@ -47,6 +47,7 @@ class Anchor:
         mask: (1, h, w) or (1, 1, 1), 0-1, where z0 is known at all.
         behind: the foregrounds that may lie before it.
         margin: left free around them, as a part of the picture's longer side.
+        ground: the same about their lower halves, for their shadows.
         in_doubt: how far it is held (0-1) while their masks cannot be trusted.
         block: the transformer block whose content confidence tells where they are.
         until: anchored while t > until · T.
@@ -57,6 +58,7 @@ class Anchor:
     mask: Tensor
     behind: tuple[int, ...]
     margin: float
+    ground: float
     in_doubt: float
     block: str
     until: float
@@ -155,7 +157,9 @@ def denoise(
                 if clean is None:
                     clean = sampler.clean_estimate(model_input, output, index)[streams.background]
                 implied = sampler.implied_prediction(model_input[anchor.stream], clean, index)
-                where = anchor.mask * coupling.outside(anchor.block, anchor.behind, anchor.in_doubt, anchor.margin)
+                where = anchor.mask * coupling.outside(
+                    anchor.block, anchor.behind, anchor.in_doubt, anchor.margin, anchor.ground
+                )
                 output[anchor.stream] = torch.lerp(output[anchor.stream], implied, where)
 
         estimate = sampler.clean_estimate(model_input, output, index)

@@ -14,6 +14,7 @@ from engine.layerfusion.masks import (
     Masks,
     background_tokens,
     evidence,
+    ground_tokens,
     hard_mask,
     otsu_threshold,
     resample,
@@ -270,13 +271,16 @@ class Coupling:
         ]
         return torch.stack([brought(maps) for maps in others]).mean(dim=0), own[0]
 
-    def outside(self, block: str, foregrounds: tuple[int, ...], in_doubt: float, margin: float) -> Tensor:
+    def outside(
+        self, block: str, foregrounds: tuple[int, ...], in_doubt: float, margin: float, ground: float = 0.0
+    ) -> Tensor:
         """(1, h, w), 0-1, on the latent grid: what surely shows none of some foregrounds, as the priors stand now.
 
         Args:
             block: the transformer block whose content confidence is asked.
             in_doubt: what holds everywhere while their masks cannot be trusted.
             margin: left free around them, as a part of the grid's longer side.
+            ground: left free about their lower halves too, where shadows fall; 0 is none.
         """
         shape, chosen = (1, *self.latent_grid), list(foregrounds)
         if not chosen:
@@ -288,6 +292,8 @@ class Coupling:
         if bool((trust[chosen] <= 0.5).any()):
             return torch.full(shape, in_doubt, device=shown.device)
         tokens = background_tokens(shown[chosen], grid, margin)[None]
+        if ground > 0:
+            tokens = tokens * (1 - ground_tokens(shown[chosen], grid, ground))
         return resample(tokens, grid, self.latent_grid, "nearest").view(shape)
 
     def _background(self, block: str, grid: Grid) -> Tensor:

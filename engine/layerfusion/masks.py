@@ -105,6 +105,26 @@ def background_tokens(evidence: Tensor, grid: Grid, margin: float = SHARING_MARG
     return 1 - dilate(1 - outside, max(1, round(margin * max(grid)))).flatten()
 
 
+def ground_tokens(evidence: Tensor, grid: Grid, reach: float) -> Tensor:
+    """Where objects may cast a shadow (our choice): about the lower half of each, `reach` far below and beside it.
+
+    Args:
+        evidence: (K, N), 0-1.
+        reach: a part of the grid's longer side.
+
+    Returns:
+        (N,) of 0 and 1.
+    """
+    place, tokens = torch.zeros(grid, device=evidence.device), round(reach * max(grid))
+    for one in evidence.split(1):
+        inside = background_tokens(one, grid, margin=0).view(grid) == 0
+        if bool(inside.any()):
+            rows, columns = (torch.nonzero(inside.any(dim=axis)).flatten().tolist() for axis in (1, 0))
+            left = max(0, columns[0] - tokens)
+            place[(rows[0] + rows[-1]) // 2 : rows[-1] + 1 + tokens, left : columns[-1] + 1 + tokens] = 1
+    return place.flatten()
+
+
 def dilate(mask: Tensor, radius: int) -> Tensor:
     """Grow a (B, 1, h, w) mask by `radius` tokens, in a square."""
     return F.max_pool2d(mask, 2 * radius + 1, stride=1, padding=radius)
