@@ -34,15 +34,21 @@ def register(commands: Any) -> None:
         "evaluate",
         help="measure what LayerFusion does on a model",
         description="Draw a fixed set of object and scene pairs with LayerFusion, its switches and three baselines, "
-        "and measure consistency, residue, tone, shadow and masks, with 95 %% intervals. Goes on where it was stopped. "
-        "120 pairs with all claims are about 1,200 drawings: some 45 minutes on one idle processor core.",
+        "and measure consistency, residue, tone, shadow and masks, with 95 % intervals. Goes on where it was stopped. "
+        "120 pairs with all claims are about 1,500 drawings: some 40 minutes on one idle processor core.",
     )
     parser.set_defaults(run=run)
     add = parser.add_argument
     add("--out", metavar="DIR", default="evaluation", help="where drawings and results go (default: evaluation)")
     add("--model", metavar="NAME", default="tiny", help="see `layerfusion models` (default: tiny)")
     add("--pairs", metavar="N", type=int, default=120, help="pairs of the table (default: 120)")
-    add("--claim-pairs", metavar="N", type=int, default=40, help="of them, for claims (a), (c), (d) (default: 40)")
+    add(
+        "--claim-pairs",
+        metavar="N",
+        type=int,
+        default=40,
+        help="of them, for claims (a), (c), (d), moving and presets (default: 40)",
+    )
     add("--stress-pairs", metavar="N", type=int, default=24, help="before textured backdrops (default: 24)")
     add(
         "--parts",

@@ -7,6 +7,7 @@ from engine.layerfusion.masks import (
     background_tokens,
     dilate,
     evidence,
+    ground_tokens,
     hard_mask,
     resample,
     soft_mask,
@@ -101,6 +102,15 @@ def test_background_reaches_around_corners():
     background = background_tokens(wall.flatten()[None], (16, 16)).view(16, 16)
     assert background[15, 0] == background[15, 15] == 1
     assert background[10, 7] == background[10, 9] == 0
+
+
+def test_shadows_may_fall_about_the_lower_half_of_every_object_and_nowhere_else():
+    shown = torch.zeros(2, 12, 12)
+    shown[0, 4:8, 3:5] = 1  # with the token about it that is surely free: rows 3 to 8, columns 2 to 5
+    place = ground_tokens(shown.flatten(1), (12, 12), 2 / 12).view(12, 12)
+    wanted = torch.zeros(12, 12)
+    wanted[5:11, 0:8] = 1
+    assert torch.equal(place, wanted)  # the second one is not there and casts none
 
 
 def test_dilation_grows_by_whole_tokens():
