@@ -143,7 +143,7 @@ def _agreement(after: Plane, before: Plane) -> Plane:
     def covariance(a: Plane, b: Plane) -> Plane:
         return _apply(down, across, a * b) - _apply(down, across, a) * _apply(down, across, b)
 
-    quiet = 0.01  # a variance of (10 %)²: weaker texture counts as none
+    quiet = 0.08  # a variance of (28 %)²: weaker texture counts as none, and the soft edge of a shadow too
     contrast = covariance(first, first) + covariance(second, second)
     return np.clip((2 * covariance(first, second) + quiet) / (contrast + quiet), 0, 1)
 
