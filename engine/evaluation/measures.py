@@ -201,8 +201,9 @@ def strip_below(alpha: Plane) -> Mask:
 
 
 def effect_centre(shadow_layer: Pixels, where: Mask | None = None) -> tuple[float, float] | None:
-    """(x, y) centroid, in pixels, of a Shadow layer's darkening; None where it darkens nothing."""
-    strength = alpha_of(shadow_layer) * (1 - luma(shadow_layer))
+    """(x, y) centroid, in pixels, of a Shadow layer's darkening squared, so that a faint veil over all the picture does
+    not outweigh a shadow; None where it darkens nothing."""
+    strength = np.square(alpha_of(shadow_layer) * (1 - luma(shadow_layer)))
     if where is not None:
         strength = strength * where
     total = float(strength.sum())

@@ -116,7 +116,8 @@ def run(monkeypatch, small):
                 seen.steps.append(step)
                 seen.outside.append(
                     [
-                        anchor.mask * coupling.outside(anchor.block, anchor.behind, anchor.in_doubt, anchor.margin)
+                        anchor.mask
+                        * coupling.outside(anchor.block, anchor.behind, anchor.in_doubt, anchor.margin, anchor.ground)
                         for anchor in seen.anchors
                         if coupling.time > anchor.until
                     ]

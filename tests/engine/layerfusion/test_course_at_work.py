@@ -92,7 +92,7 @@ class TestBackdrop:
         assert run(backdrop_until=1.0).anchors == ()
 
     def test_until_then_the_blended_picture_expects_the_backgrounds_backdrop(self, run, bundle):
-        free, held = run(bundle), run(bundle, backdrop_until=0.6, steps=STEPS)
+        free, held = (run(bundle, backdrop_until=until, steps=STEPS) for until in (1.0, 0.6))
         for step, (time, outside) in enumerate(zip(held.times, held.outside, strict=True)):
             assert len(outside) == (2 if time > 0.6 else 1), "beyond 20 % of the frame it is held longer"
             where = torch.stack(outside).amax(dim=0).bool().expand(4, -1, -1)
