@@ -60,7 +60,8 @@ class TransparencyStage(Stage):
         self.optimisers = optimisers_for(self.network, lr=1.5e-3, matrices=False)
         self.device = next(encoder.parameters()).device
         self._encoder, self._decoder = encoder, decoder
-        self._vae = vae.requires_grad_(False).to(memory_format=torch.channels_last)
+        self._vae = vae.requires_grad_(False)
+        cast(nn.Module, vae).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._scale = float(vae.config["scaling_factor"])
         self._data, self._latents = data, latents
 

@@ -40,7 +40,8 @@ class AutoencoderStage(Stage):
 
     def __init__(self, vae: AutoencoderKL, data: Examples, test: Examples, *, decoder_only: bool) -> None:
         self.name = "decoder" if decoder_only else "vae"
-        self.network = self.vae = vae.to(memory_format=torch.channels_last)
+        self.network = self.vae = vae
+        cast(nn.Module, vae).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = vae.device
         self._data, self._test, self._decoder_only = data, test, decoder_only
         vae.requires_grad_(not decoder_only)
