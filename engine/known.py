@@ -50,15 +50,16 @@ scene, little enough to stay where it is."""
 BOX_MARGIN = 0.08
 """Of the box's sides, left free around the draft: what is drawn anew grows a little (our choice)."""
 
-BACKDROP_UNTIL = 0.4
-"""And to a known background outside all objects while t > 0.4 T (our choice): later steps must be free to light it."""
+BACKDROP_UNTIL = 0.1
+"""And to a known background outside all objects and the ground about them while t > 0.1 T (our choice): the last steps
+must be free to close the seam."""
 
 GROUND = 0.18
 """About the lower halves of objects this part of the frame stays free of it, for their shadows (our choice)."""
 
-FAR, FAR_UNTIL = 0.2, 0.1
-"""Farther from every object than 20 % of the frame it is held longer, while t > 0.1 T (our choice): no shadow reaches
-there, but a second object might be drawn."""
+FAR, FAR_UNTIL = 0.2, 0.0
+"""Farther from every object than 20 % of the frame it is held to the end (our choice): no shadow reaches there, but a
+second object might be drawn."""
 
 
 @dataclass(frozen=True)

@@ -264,7 +264,7 @@ class FusionSettings:
         "Below 1 the blended picture keeps the very backdrop of the background layer, and only shade and light around "
         "the object are its own; at 1 it draws a backdrop of its own that is much like it.",
         "While t > this · T, X's estimate of z0 is B's outside the objects (as `masked` has it) and the ground about "
-        "their lower halves where shadows fall; and beyond 20 % of the frame while t > 0.1 T, after blended latent "
+        "their lower halves where shadows fall; and beyond 20 % of the frame to the end, after blended latent "
         "diffusion (Avrahami et al. 2206.02779). 1 never: the paper. Layers the artist gave are held whatever this is. "
         "Our choice.",
         number=(0, 1),

@@ -91,10 +91,10 @@ def test_background_and_object_come_back_byte_for_byte(stacks):
 
 
 def test_the_shadow_goes_with_the_object(stacks):
-    """Within a tenth of the way; over many objects see docs/evaluation.md."""
+    """Within a quarter of the way; over many objects see docs/evaluation.md."""
     before, after = (effect_centre(stack.by_role(Role.SHADOW)[0].pixels) for stack in stacks)
     assert before is not None and after is not None
-    assert after[0] - before[0] == pytest.approx(BY[0], abs=0.1 * BY[0])
+    assert after[0] - before[0] == pytest.approx(BY[0], abs=0.25 * BY[0])
 
 
 def test_where_the_object_was_the_ground_is_bare_again(stacks):
