@@ -218,13 +218,12 @@ def harmonise_after_a_move(folder):
     document.refreshProjection()
     document.waitForDone()
     yield from select(document, foreground)
-    before, around = group_facts(old), (-200, -200, 1000, 900)
+    before = group_facts(old)
     set_steps(4)
     press("Harmonise")
     yield from wait_until(lambda: not busy())
     yield from pause(0.3)
     new = document.rootNode().childNodes()[-1]
-    copy = next(node for node in new.childNodes() if node.name() == "Foreground")
     facts = {
         "tree": tree(document),
         "texts": docker_texts(),
