@@ -3,9 +3,11 @@
 import importlib.util
 import sys
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 
+from desk import FakeDocument, FakeDocuments, FakeLink, FakeMemory, FakeView, greeting
 from krita_plugin import package
 
 
@@ -36,3 +38,34 @@ def plugin(plugin_folder):
     yield module
     for name in [name for name in sys.modules if name.split(".")[0] == "layerfusion"]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def wire(plugin):
+    from layerfusion.protocol import messages
+
+    return messages
+
+
+@pytest.fixture
+def desk(plugin):
+    """A controller with all that is around it, and no server yet."""
+    from layerfusion.controller import Controller
+
+    view, link, documents, posted, memory = FakeView(), FakeLink(), FakeDocuments(FakeDocument()), [], FakeMemory()
+    controller = Controller(view, documents, link, posted.append, memory)
+    return SimpleNamespace(
+        controller=controller,
+        view=view,
+        link=link,
+        documents=documents,
+        document=documents.document,
+        posted=posted,
+        memory=memory,
+    )
+
+
+@pytest.fixture
+def online(desk, wire):
+    desk.controller.receive(greeting(wire))
+    return desk

@@ -1,0 +1,209 @@
+"""Servers, connections, documents and whole Kritas that go while a picture is drawn, and come back."""
+
+from desk import HEIGHT, OLD, ROLES, WIDTH, arrived, finish, generate, greeting, interrupted, offline
+
+
+def test_a_job_waits_for_a_server_that_is_gone(online, wire):
+    submit = generate(online)
+    online.controller.receive(wire.Accepted(job=submit.job, position=0))
+    online.controller.receive(offline(resumable=False))
+    assert (online.view.online, online.view.startable, online.view.busy) == (False, True, True)
+    assert online.view.job == "Waiting for the server"
+    online.controller.receive(greeting(wire, instance="two"))
+    assert online.link.sent == [wire.Resume(job=submit.job, after=0)]
+
+
+def test_a_lost_connection_is_resumed_after_the_last_event(online, wire):
+    job = generate(online).job
+    online.controller.receive(wire.Accepted(job=job, position=0))
+    online.controller.receive(wire.Started(job=job, seq=1))
+    online.controller.receive(arrived(wire, job, 2, 2))
+    online.controller.receive(offline(resumable=True, message="The connection was lost.", hint=""))
+    assert online.view.busy
+    online.controller.receive(greeting(wire))
+    assert online.link.sent == [wire.Resume(job=job, after=2)]
+    for seq, index in ((3, 0), (4, 1)):
+        online.controller.receive(arrived(wire, job, index, seq))
+    online.controller.receive(wire.Done(job=job, seq=5, layers=3))
+    assert len(online.document.inserted) == 1
+
+
+def test_a_job_the_server_may_not_have_is_sent_again(online, wire):
+    submit = generate(online)
+    online.controller.receive(offline(resumable=True, message="The connection was lost.", hint=""))
+    online.controller.receive(greeting(wire))
+    assert [again for again, _ in online.link.submitted] == [submit, submit]
+    assert not online.link.sent
+
+
+def test_a_server_that_does_not_know_the_job_says_so(online, wire):
+    submit = generate(online)
+    online.controller.receive(wire.Accepted(job=submit.job, position=0))
+    online.controller.receive(greeting(wire, instance="two"))
+    online.controller.receive(
+        wire.Failed(job=submit.job, seq=0, code="unknown_job", message="There is no job.", hint="Submit it again.")
+    )
+    assert online.view.told[-1] == ("warn", "There is no job.", "Submit it again.")
+    assert not online.view.busy
+    assert not online.memory.saved
+
+
+def test_an_interrupted_job_is_drawn_again_once(online, wire):
+    old = generate(online)
+    online.controller.receive(wire.Accepted(job=old.job, position=0))
+    online.controller.receive(wire.Started(job=old.job, seq=1))
+    online.controller.receive(arrived(wire, old.job, 0, 2))
+    online.controller.receive(interrupted(wire, old.job, 3))
+    (again,) = online.link.sent
+    assert (type(again).__name__, again.of) == ("Resubmit", old.job)
+    assert online.view.busy
+    assert list(online.memory.saved) == [again.job]
+    online.controller.receive(wire.Accepted(job=again.job, position=0))
+    finish(online, wire, again.job)
+    assert len(online.document.inserted) == 1
+    assert len(online.document.inserted[0][2]) == len(ROLES)
+
+
+def test_a_job_that_is_interrupted_twice_is_not_drawn_a_third_time(online, wire):
+    old = generate(online)
+    online.controller.receive(interrupted(wire, old.job, 2))
+    (again,) = online.link.sent
+    online.controller.receive(interrupted(wire, again.job, 2))
+    assert online.view.told[-1][1] == "The server stopped."
+    assert online.link.sent[1:] == [wire.Ack(job=again.job, seq=2)]
+    assert not online.view.busy
+
+
+def test_a_job_that_a_stopping_server_does_not_take_is_sent_to_the_next(online, wire):
+    submit = generate(online)
+    online.controller.receive(wire.Failed(job=submit.job, seq=0, code="server_stopping", message="Stopping.", hint=""))
+    assert not online.view.told
+    online.controller.receive(offline(resumable=False))
+    online.controller.receive(greeting(wire, instance="two"))
+    assert [sent for sent, _ in online.link.submitted] == [submit, submit]
+
+
+def test_layers_are_acknowledged_once_they_are_in_the_document(online, wire):
+    job = generate(online).job
+    assert list(online.memory.saved) == [job]
+    finish(online, wire, job)
+    assert online.link.sent == [wire.Ack(job=job, seq=len(ROLES) + 2)]
+    assert not online.memory.saved
+
+
+def test_layers_whose_document_was_never_saved_stay_with_the_server(online, wire):
+    job = generate(online).job
+    online.documents.open = False
+    finish(online, wire, job)
+    assert online.view.told[-1][1] == "“Sketch” was closed before its layers came."
+    assert "jobs export" in online.view.told[-1][2]
+    assert not online.link.sent
+    assert not online.memory.saved
+
+
+def test_layers_whose_document_was_closed_wait_for_it(online, wire):
+    online.document.saved = True
+    job = generate(online).job
+    online.documents.open = False
+    finish(online, wire, job)
+    assert "when you open it again" in online.view.told[-1][2]
+    assert not online.link.sent
+    assert list(online.memory.saved) == [job]
+    online.controller.document_shown()
+    assert not online.document.inserted
+    online.documents.open = True
+    online.controller.document_shown()
+    online.controller.document_shown()
+    assert len(online.document.inserted) == 1
+    assert online.link.sent == [wire.Ack(job=job, seq=len(ROLES) + 2)]
+    assert not online.memory.saved
+
+
+def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(desk, wire):
+    from layerfusion.jobs import PendingJob
+
+    left = PendingJob(
+        submit=wire.Submit(
+            job=OLD,
+            width=WIDTH,
+            height=HEIGHT,
+            background=wire.Generated(prompt="b"),
+            foregrounds=(wire.Generated(prompt="a"),),
+            model="tiny",
+        ),
+        placement=desk.document.placement(),
+        title="a + b",
+        record={},
+        pictures=(),
+        warning="",
+        accepted=True,
+    )
+    desk.memory.left.append(left)
+    desk.controller.receive(greeting(wire))
+    assert desk.link.sent == [wire.Resume(job=OLD, after=0)]
+    assert not desk.view.busy
+    submit = generate(desk)
+    finish(desk, wire, OLD)
+    assert [title for _, title, _, _ in desk.document.inserted] == ["a + b"]
+    assert desk.link.sent[1:] == [wire.Ack(job=OLD, seq=len(ROLES) + 2)]
+    assert desk.view.busy
+    finish(desk, wire, submit.job)
+    assert len(desk.document.inserted) == 2
+    assert not desk.view.busy
+
+
+def test_what_an_earlier_krita_left_and_the_server_forgot_is_forgotten(desk, wire):
+    from layerfusion.jobs import PendingJob
+
+    submit = wire.Submit(
+        job=OLD,
+        width=WIDTH,
+        height=HEIGHT,
+        background=wire.Generated(prompt="b"),
+        foregrounds=(wire.Generated(prompt="a"),),
+        model="tiny",
+    )
+    left = PendingJob(submit, desk.document.placement(), "a + b", {}, (), "", accepted=True)
+    desk.memory.left.append(left)
+    desk.memory.save(left)
+    desk.controller.receive(greeting(wire))
+    desk.controller.receive(wire.Failed(job=OLD, seq=0, code="unknown_job", message="There is no job.", hint=""))
+    assert not desk.view.told
+    assert not desk.memory.saved
+
+
+def test_start_server_starts_it_once_and_tells_if_it_ends(desk, monkeypatch):
+    from layerfusion import launcher
+
+    started = []
+    monkeypatch.setattr(launcher, "start", lambda arguments, deliver: started.append((arguments, deliver)))
+    desk.controller.start_server()
+    assert started == [(launcher.command(), desk.posted.append)]
+    assert (desk.view.server, desk.view.startable) == ("Starting the server…", False)
+    desk.controller.receive(offline(resumable=False))
+    assert desk.view.server == "Starting the server…"
+    desk.controller.receive(launcher.ServerExited(1, "the port is taken"))
+    assert desk.view.told[-1][1] == "The server stopped while starting: the port is taken"
+    assert (desk.view.server, desk.view.startable) == ("No server is running", True)
+
+
+def test_a_server_that_ends_after_it_was_ready_is_the_links_to_tell(desk, wire, monkeypatch):
+    from layerfusion import launcher
+
+    monkeypatch.setattr(launcher, "start", lambda *_: None)
+    desk.controller.start_server()
+    desk.controller.receive(greeting(wire))
+    desk.controller.receive(launcher.ServerExited(0, "stopped"))
+    assert not desk.view.told
+    assert desk.view.online
+
+
+def test_a_program_that_cannot_be_started_is_named(desk, monkeypatch, tmp_path):
+    from layerfusion import launcher
+
+    monkeypatch.setattr(launcher, "command", lambda: [str(tmp_path / "layerfusion"), "serve"])
+    desk.controller.start_server()
+    ((kind, message, hint),) = desk.view.told
+    assert kind == "warn"
+    assert str(tmp_path / "layerfusion") in message
+    assert "layerfusion plugin install" in hint

@@ -1,0 +1,216 @@
+"""What each button asks the server for, and where what comes of it goes."""
+
+import pytest
+
+from desk import HEIGHT, WIDTH, arrived, finish, generate, greeting, kept_background, kept_layer, wishes
+
+# ---- new background --------------------------------------------------------------------------------------------------
+
+
+def test_a_new_background_keeps_the_layer_as_it_is(online, wire):
+    online.document.keep = kept_layer()
+    online.controller.new_background(wishes())
+    ((submit, (picture,)),) = online.link.submitted
+    assert picture == online.document.keep.picture
+    (kept,) = submit.foregrounds
+    assert kept == wire.Kept(
+        layer=picture.sha256, width=WIDTH, height=HEIGHT, x=-2, y=3, name="My pear", prompt="a pear"
+    )
+    assert not online.view.questions
+
+
+def test_a_layer_of_the_artists_own_takes_the_prompt_from_the_docker(online):
+    online.document.keep = kept_layer(prompt="")
+    online.controller.new_background(wishes(foreground="a plum"))
+    assert online.link.submitted[0][0].foregrounds[0].prompt == "a plum"
+
+
+def test_what_would_be_lost_is_asked_about_first(online):
+    online.document.keep = kept_layer(losses=("its masks", "its opacity of 50 %", "its layer style"))
+    online.view.answer = False
+    online.controller.new_background(wishes())
+    (question,) = online.view.questions
+    assert "“My pear”" in question
+    assert "its masks, its opacity of 50 % and its layer style" in question
+    assert not online.link.submitted
+    online.view.answer = True
+    online.controller.new_background(wishes())
+    assert len(online.link.submitted) == 1
+
+
+def test_the_result_goes_above_the_old_group_if_the_foreground_came_back_unchanged(online, wire):
+    online.document.keep = kept_layer()
+    online.controller.new_background(wishes())
+    job = online.link.submitted[0][0].job
+    picture = online.document.keep.picture
+    wrong = bytes(len(picture.data))
+    finish(online, wire, job, (None, wrong, None))
+    assert not online.document.inserted
+    assert online.view.told[-1][0] == "warn"
+
+
+def test_a_kept_foreground_that_came_back_is_put_above_the_old_group(online, wire):
+    from layerfusion.jobs import ArrivedLayer
+
+    online.document.keep = kept_layer()
+    online.controller.new_background(wishes())
+    job = online.link.submitted[0][0].job
+    picture = online.document.keep.picture
+    online.controller.receive(wire.Started(job=job, seq=1))
+    online.controller.receive(arrived(wire, job, 0, 2))
+    begin = arrived(wire, job, 1, 3, picture.data).begin
+    online.controller.receive(ArrivedLayer(begin, picture))
+    online.controller.receive(wire.Done(job=job, seq=4, layers=2))
+    ((placement, name, layers, _),) = online.document.inserted
+    assert placement.above == "{old group}"
+    assert name == "a pear + a beach"
+    assert layers[1].picture == picture
+
+
+# ---- new foreground --------------------------------------------------------------------------------------------------
+
+
+def test_a_new_foreground_keeps_the_background_as_it_is(online, wire):
+    online.document.keep_behind = kept_layer(prompt="a lake")
+    online.controller.new_foreground(wishes(negative="people"))
+    ((submit, (picture,)),) = online.link.submitted
+    assert picture == online.document.keep_behind.picture
+    assert submit.foregrounds == (wire.Generated(prompt="a red apple", negative_prompt="people"),)
+    assert submit.background == wire.Kept(
+        layer=picture.sha256, width=WIDTH, height=HEIGHT, x=-2, y=3, name="My pear", prompt="a lake"
+    )
+
+
+@pytest.mark.parametrize("role", [0, 1])
+def test_a_kept_background_has_to_come_back_as_the_background(online, wire, role):
+    online.document.keep_behind = kept_layer(prompt="a lake")
+    online.controller.new_foreground(wishes())
+    ((submit, (picture,)),) = online.link.submitted
+    pixels = [None, None, None]
+    pixels[role] = picture.data
+    finish(online, wire, submit.job, pixels)
+    assert len(online.document.inserted) == (role == 0)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "words"),
+    [
+        ({"background": ""}, ("The background prompt is empty.", "Say in a few words what “My pear” shows.")),
+        ({"foreground": ""}, ("The foreground prompt is empty.", "Say in a few words what to draw there.")),
+    ],
+)
+def test_a_layer_without_words_is_asked_about(online, prompts, words):
+    online.document.keep_behind = kept_layer(prompt="")
+    online.controller.new_foreground(wishes(**prompts))
+    assert online.view.told == [("warn", *words)]
+    assert not online.link.submitted
+
+
+# ---- in the selection ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("intent", ["generate", "new_foreground"])
+def test_a_foreground_is_drawn_in_the_selection_if_that_is_ticked(online, wire, intent):
+    online.document.selected, online.document.keep_behind = (10, 8, 30, 20), kept_background()
+    getattr(online.controller, intent)(wishes(in_selection=True))
+    ((submit, _),) = online.link.submitted
+    assert submit.foregrounds == (wire.Generated(prompt="a red apple", box=wire.Box(x=10, y=8, width=30, height=20)),)
+    assert getattr(submit.background, "box", None) is None
+
+
+def test_a_selection_alone_says_nothing_about_the_foreground(online):
+    online.document.selected = (10, 8, 30, 20)
+    assert generate(online).foregrounds[0].box is None
+
+
+def test_ticked_without_a_selection_it_says_what_to_do(online):
+    online.controller.generate(wishes(in_selection=True))
+    assert online.view.told == [
+        (
+            "warn",
+            "Nothing is selected on the canvas.",
+            "Select where the foreground is to stand, or untick “Draw the foreground in the selection”.",
+        )
+    ]
+    assert not online.link.submitted
+
+
+def test_a_kept_foreground_needs_no_selection(online):
+    online.document.keep = kept_layer()
+    online.controller.new_background(wishes(in_selection=True))
+    assert len(online.link.submitted) == 1
+
+
+# ---- harmonise -------------------------------------------------------------------------------------------------------
+
+
+def test_harmonising_keeps_both(online, wire):
+    online.document.keep, online.document.keep_behind = kept_layer(), kept_background()
+    online.controller.harmonise(wishes(foreground="", background=""))
+    ((submit, pictures),) = online.link.submitted
+    assert pictures == (online.document.keep.picture, online.document.keep_behind.picture)
+    (front,) = submit.foregrounds
+    assert (front.kind, front.name, front.prompt, front.layer) == ("kept", "My pear", "a pear", pictures[0].sha256)
+    behind = submit.background
+    assert (behind.kind, behind.name, behind.prompt, behind.layer) == ("kept", "My lake", "a lake", pictures[1].sha256)
+    finish(online, wire, submit.job, (pictures[1].data, pictures[0].data, None))
+    ((placement, name, layers, record),) = online.document.inserted
+    assert (placement.above, name) == ("{old group}", "a pear + a lake")
+    assert [layer.picture.data for layer in layers[:2]] == [pictures[1].data, pictures[0].data]
+    assert (record["foreground"], record["background"]) == ("a pear", "a lake")
+
+
+def test_what_either_layer_loses_is_asked_about_in_one_question(online):
+    online.document.keep = kept_layer(losses=("its masks",))
+    online.document.keep_behind = kept_background(losses=("its opacity of 50 %",))
+    online.view.answer = False
+    online.controller.harmonise(wishes())
+    (question,) = online.view.questions
+    assert "“My pear” in the new group will not have its masks." in question
+    assert "“My lake” in the new group will not have its opacity of 50 %." in question
+    assert not online.link.submitted
+
+
+# ---- relight ---------------------------------------------------------------------------------------------------------
+
+
+def test_relighting_draws_the_foreground_over_itself_and_keeps_the_background(online, wire):
+    online.document.keep, online.document.keep_behind = kept_layer(), kept_background()
+    online.controller.relight(wishes(negative="people", strength=0.45))
+    ((submit, pictures),) = online.link.submitted
+    assert pictures == (online.document.keep.picture, online.document.keep_behind.picture)
+    assert submit.foregrounds == (
+        wire.Relit(
+            layer=pictures[0].sha256,
+            width=WIDTH,
+            height=HEIGHT,
+            x=-2,
+            y=3,
+            name="My pear",
+            prompt="a pear",
+            negative_prompt="people",
+            strength=0.45,
+        ),
+    )
+    assert submit.background.kind == "kept"
+    finish(online, wire, submit.job, (pictures[1].data, None, None))
+    assert len(online.document.inserted) == 1
+
+
+# ---- an older server -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("intent", ["new_foreground", "harmonise", "relight"])
+def test_an_older_server_is_not_asked_for_what_it_does_not_know(desk, wire, intent):
+    desk.controller.receive(greeting(wire, protocol=(1, 1)))
+    desk.document.keep, desk.document.keep_behind = kept_layer(), kept_background()
+    getattr(desk.controller, intent)(wishes())
+    assert "older than this plugin" in desk.view.told[-1][1]
+    desk.document.selected = (10, 8, 30, 20)
+    desk.controller.generate(wishes(in_selection=True))
+    desk.controller.generate(wishes(preset="fast"))
+    assert len(desk.view.told) == 3
+    assert not desk.link.submitted
+    assert not desk.view.busy
+    desk.controller.new_background(wishes())
+    assert len(desk.link.submitted) == 1

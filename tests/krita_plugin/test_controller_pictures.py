@@ -1,0 +1,91 @@
+"""Several pictures at one press."""
+
+import pytest
+
+from desk import finish, greeting, interrupted, kept_background, offline, wishes
+
+
+@pytest.fixture
+def three(online, wire):
+    """The jobs of an order for three pictures, all accepted; the background of all is the artist's."""
+    online.document.keep_behind = kept_background()
+    online.controller.new_foreground(wishes(seed=2**53 - 2, pictures=3))
+    ((submit, pictures),) = online.link.submitted
+    assert pictures == (online.document.keep_behind.picture,)
+    return [submit.job, *(variant.job for variant in submit.variants)]
+
+
+def accept(desk, wire, jobs):
+    for position, job in enumerate(jobs):
+        desk.controller.receive(wire.Accepted(job=job, position=position))
+
+
+def came_back(desk):
+    return desk.document.keep_behind.picture.data, None, None
+
+
+def test_each_of_several_pictures_has_a_seed_and_a_group_of_its_own(online, wire, three):
+    assert list(online.memory.saved) == three
+    accept(online, wire, three)
+    assert online.view.job == "Next in line · 2 more"
+    for job in three:
+        assert online.view.busy
+        finish(online, wire, job, came_back(online))
+    assert not online.view.busy
+    assert [record["seed"] for *_, record in online.document.inserted] == [2**53 - 2, 2**53 - 1, 0]
+    assert [message.job for message in online.link.sent] == three, "each is acknowledged"
+    assert not online.memory.saved
+
+
+def test_cancel_ends_all_of_them(online, wire, three):
+    accept(online, wire, three)
+    finish(online, wire, three[0], came_back(online))
+    online.controller.cancel()
+    assert online.link.sent[1:] == [wire.Cancel(job=three[1]), wire.Cancel(job=three[2])]
+    assert not online.view.busy
+    assert online.view.told[-1] == ("say", "Cancelled.", "")
+    finish(online, wire, three[1], came_back(online))
+    assert len(online.document.inserted) == 1
+
+
+def test_a_refused_order_is_refused_whole(online, wire, three):
+    online.controller.receive(wire.Failed(job=three[0], seq=0, code="queue_full", message="Too many.", hint=""))
+    assert online.view.told == [("warn", "Too many.", "")]
+    assert not online.view.busy
+    assert not online.memory.saved
+
+
+def test_one_that_fails_leaves_the_others(online, wire, three):
+    accept(online, wire, three)
+    online.controller.receive(wire.Failed(job=three[0], seq=1, code="out_of_memory", message="No.", hint=""))
+    assert online.view.busy
+    for job in three[1:]:
+        finish(online, wire, job, came_back(online))
+    assert len(online.document.inserted) == 2
+    assert not online.view.busy
+
+
+def test_a_broken_connection_asks_once_for_what_was_not_accepted_and_resumes_the_rest(online, wire, three):
+    online.controller.receive(offline(resumable=True))
+    online.controller.receive(greeting(wire))
+    assert [submit.job for submit, _ in online.link.submitted] == [three[0]] * 2
+    accept(online, wire, three)
+    online.controller.receive(offline(resumable=True))
+    online.controller.receive(greeting(wire))
+    assert online.link.sent == [wire.Resume(job=job, after=0) for job in three]
+
+
+def test_an_interrupted_one_of_them_is_drawn_again_after_the_others(online, wire, three):
+    accept(online, wire, three)
+    online.controller.receive(interrupted(wire, three[0], 1))
+    (again,) = online.link.sent
+    assert (type(again).__name__, again.of) == ("Resubmit", three[0])
+    online.controller.receive(offline(resumable=True))
+    online.controller.receive(greeting(wire))
+    ((submit, pictures),) = online.link.submitted[1:]
+    assert (submit.job, submit.variants, len(pictures)) == (again.job, (), 1)
+    for job in (*three[1:], again.job):
+        assert online.view.busy
+        finish(online, wire, job, came_back(online))
+    assert [record["seed"] for *_, record in online.document.inserted] == [2**53 - 1, 0, 2**53 - 2]
+    assert not online.view.busy

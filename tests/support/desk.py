@@ -1,0 +1,237 @@
+"""What the plugin's controller stands between, none of it real: docker, link and Krita; and what they say."""
+
+from dataclasses import dataclass, field, replace
+
+WIDTH, HEIGHT = 64, 48
+OLD = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d9ff"
+ROLES = [("background", "normal"), ("foreground", "normal"), ("shadow", "multiply")]
+
+
+class FakeView:
+    """Writes down what it is told to show, and answers questions as prepared."""
+
+    def __init__(self):
+        self.told, self.pictures, self.questions = [], [], []
+        self.busy, self.answer = False, True
+
+    def show_server(self, welcome, words, startable=False):
+        self.online, self.server, self.startable = welcome is not None, words, startable
+
+    def show_job(self, words, step, total):
+        self.busy, self.job, self.bar = True, words, (step, total)
+
+    def show_idle(self):
+        self.busy = False
+
+    def show_preview(self, picture):
+        self.pictures.append(picture)
+
+    def say(self, message, hint=""):
+        self.told.append(("say", message, hint))
+
+    def warn(self, message, hint=""):
+        self.told.append(("warn", message, hint))
+
+    def ask(self, question, accept):
+        self.questions.append(question)
+        return self.answer
+
+
+class FakeLink:
+    """Keeps what would go to the server."""
+
+    def __init__(self):
+        self.sent, self.submitted = [], []
+
+    def send(self, message):
+        self.sent.append(message)
+
+    def submit(self, submit, pictures):
+        self.submitted.append((submit, pictures))
+
+
+@dataclass
+class FakeDocument:
+    """A document of Krita's, as far as the controller sees it."""
+
+    id: str = "{doc}"
+    name: str = "Sketch"
+    size: tuple = (WIDTH, HEIGHT)
+    warning: str = ""
+    saved: bool = False
+    keep: object = None
+    keep_behind: object = None
+    selected: tuple | None = None
+    refusal: Exception | None = None
+    inserted: list = field(default_factory=list)
+    exported: list = field(default_factory=list)
+
+    def check_colours(self):
+        if self.refusal is not None:
+            raise self.refusal
+        return self.warning
+
+    def placement(self):
+        from layerfusion.jobs import Placement
+
+        return Placement(self.id, self.name, "{root}", "{paper}", self.saved)
+
+    def foreground_to_keep(self):
+        return self.keep
+
+    def background_to_keep(self):
+        return self.keep_behind
+
+    def both_to_keep(self):
+        return self.keep, self.keep_behind
+
+    def selected_box(self):
+        return self.selected
+
+    def insert(self, placement, name, layers, record):
+        self.check_colours()
+        self.inserted.append((placement, name, layers, record))
+
+    def name_to_export(self):
+        return "an apple: red/green?"
+
+    def export_psd(self, path):
+        self.exported.append(path)
+
+
+class FakeDocuments:
+    def __init__(self, document):
+        self.document, self.open = document, True
+
+    def active(self):
+        return self.document if self.open else None
+
+    def find(self, placement, size):
+        found = self.open and (placement.document, size) == (self.document.id, self.document.size)
+        return self.document if found else None
+
+
+class FakeMemory:
+    def __init__(self):
+        self.saved, self.left = {}, []
+
+    def save(self, job):
+        self.saved[job.id] = job
+
+    def forget(self, job):
+        self.saved.pop(job, None)
+
+    def take_left(self):
+        left, self.left = self.left, []
+        return left
+
+
+def greeting(wire, instance="one", protocol=(1, 2)):
+    from layerfusion.link import Online
+
+    model = {
+        "name": "tiny",
+        "title": "Embedded demo model",
+        "steps": 20,
+        "guidance_scale": 4.0,
+        "guidance_rescale": 0.0,
+        "sampler": "ddim",
+        "samplers": ("ddim",),
+        "examples": (),
+        "notice": "",
+    }
+    limits = {
+        "frame_bytes": 2**20,
+        "chunk_bytes": 2**18,
+        "layer_bytes": 2**26,
+        "min_side": 64,
+        "max_side": 4096,
+        "max_aspect": 4.0,
+        "prompt_characters": 2000,
+        "foregrounds": 6,
+        "steps": 150,
+        "waiting_jobs": 8,
+    }
+    return Online(
+        wire.Welcome(
+            protocol=protocol,
+            version="0.1.0",
+            instance=instance,
+            models=(wire.ModelInfo(**model),),
+            limits=wire.Limits(**limits),
+            codecs=("raw",),
+        )
+    )
+
+
+def wishes(**changes):
+    from layerfusion.interfaces import Wishes
+
+    return Wishes(**{"foreground": "a red apple", "background": "a beach", "seed": 7, **changes})
+
+
+def offline(**values):
+    from layerfusion.link import Offline
+
+    return Offline(**values)
+
+
+def arrived(wire, job, index, seq, data=None):
+    from layerfusion.images import Picture
+    from layerfusion.jobs import ArrivedLayer
+
+    role, blend = ROLES[index]
+    data = bytes([index]) * (4 * WIDTH * HEIGHT) if data is None else data
+    picture = Picture(0, 0, WIDTH, HEIGHT, data)
+    begin = wire.LayerBegin(
+        job=job,
+        seq=seq,
+        transfer=seq,
+        index=index,
+        name=role.title(),
+        role=role,
+        x=0,
+        y=0,
+        width=WIDTH,
+        height=HEIGHT,
+        blend=blend,
+        opacity=1.0,
+        visible=True,
+        bytes=len(data),
+        sha256=picture.sha256,
+    )
+    return ArrivedLayer(begin, picture)
+
+
+def finish(desk, wire, job, pixels=(None, None, None)):
+    """All that a server sends for a job, the layers in an order of its own."""
+    desk.controller.receive(wire.Accepted(job=job, position=0, notice="embedded demo model, drawn at 128x96 px"))
+    desk.controller.receive(wire.Started(job=job, seq=1))
+    for seq, index in enumerate((2, 0, 1), 2):
+        desk.controller.receive(arrived(wire, job, index, seq, pixels[index]))
+    desk.controller.receive(wire.Done(job=job, seq=5, layers=3))
+
+
+def generate(desk, **changes):
+    desk.controller.generate(wishes(**changes))
+    submit, _ = desk.link.submitted[-1]
+    return submit
+
+
+def kept_layer(losses=(), prompt="a pear"):
+    from layerfusion.images import Picture
+    from layerfusion.jobs import KeptLayer, Placement
+
+    picture = Picture(-2, 3, WIDTH, HEIGHT, bytes(range(256)) * (WIDTH * HEIGHT // 64))
+    return KeptLayer("My pear", picture, prompt, losses, Placement("{doc}", "Sketch", "{root}", "{old group}"))
+
+
+def interrupted(wire, job, seq):
+    return wire.Failed(job=job, seq=seq, code="interrupted", message="The server stopped.", hint="")
+
+
+def kept_background(**changes):
+    from layerfusion.images import Picture
+
+    layer = kept_layer(**{"prompt": "a lake", **changes})
+    return replace(layer, name="My lake", picture=Picture(0, 0, WIDTH, HEIGHT, bytes([9]) * (4 * WIDTH * HEIGHT)))
