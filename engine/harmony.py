@@ -10,14 +10,20 @@ the pasted layers.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal, get_args
+
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.checks import check_choice
 from engine.compositing import composite, to_bytes, to_unit
 from engine.errors import InvalidLayer
 from engine.layers import BlendMode, Pixels
 
 Plane = NDArray[np.floating]
+
+HarmonyMode = Literal["clean", "exact"]
 
 _GAMMA = 2.2
 """sRGB's curve as a power: a factor r in linear light is a factor r^(1/2.2) on stored values."""
@@ -27,6 +33,21 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 _WORKING_SIDE = 512
 """`clean_layers` looks at pictures no longer than this: its results are softer than a pixel of that size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HarmonySettings:
+    """How Shadow and Light are made from the blended picture.
+
+    Attributes:
+        mode: "clean": soft and free of ghosts, goes with the picture when it is moved; "exact": Background, Foreground,
+            Shadow and Light composite to Blended within 1/255, valid for this arrangement only.
+    """
+
+    mode: HarmonyMode = "clean"
+
+    def __post_init__(self) -> None:
+        check_choice("harmony mode", self.mode, get_args(HarmonyMode))
 
 
 def exact_layers(blended: Pixels, flat: Pixels) -> tuple[Pixels, Pixels]:

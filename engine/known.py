@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -151,15 +151,23 @@ class _Reader:
     def _backdrop(self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], until: float) -> Iterator[Anchor]:
         """The blended stream shows the background outside all objects; far from them longer. From 1 on, never."""
         if until < 1:
-            yield replace(self._anchor(clean, mask, behind, 0.0, until), ground=GROUND)
-            yield replace(self._anchor(clean, mask, behind, 0.0, min(FAR_UNTIL, until)), margin=FAR)
+            yield self._anchor(clean, mask, behind, 0.0, until, ground=GROUND)
+            yield self._anchor(clean, mask, behind, 0.0, min(FAR_UNTIL, until), margin=FAR)
 
     def _anchor(
-        self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], in_doubt: float, until: float
+        self,
+        clean: Tensor | None,
+        mask: Tensor,
+        behind: tuple[int, ...],
+        in_doubt: float,
+        until: float,
+        *,
+        margin: float = SHARING_MARGIN,
+        ground: float = 0.0,
     ) -> Anchor:
         """The blended stream shows `clean` where nothing lies before it."""
         block = attention_modules(self._bundle.unet)[-1].rsplit(".", 1)[0]
-        return Anchor(self._streams.blended, clean, mask, behind, SHARING_MARGIN, 0.0, in_doubt, block, until)
+        return Anchor(self._streams.blended, clean, mask, behind, margin, ground, in_doubt, block, until)
 
     def _drawn_above(self, index: int) -> tuple[int, ...]:
         """The foregrounds above one that the artist does not have; `_solid` knows the others."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from engine.checks import check_number, check_whole
 from engine.errors import InvalidRequest
 from engine.geometry import Size, check_canvas
-from engine.settings import FusionSettings, HarmonySettings, InitNoise
+from engine.harmony import HarmonySettings
+from engine.settings import FusionSettings, InitNoise
 from engine.sources import MAX_SEED, Generated, Kept, Relit, Source, check_prompt, check_seed
 
 MAX_STEPS = 150

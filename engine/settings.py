@@ -1,4 +1,4 @@
-"""How a picture is made, apart from what it shows: the switches of LayerFusion, and how Shadow and Light are found.
+"""How a picture is made, apart from what it shows: the switches of LayerFusion, and its presets.
 
 `FusionSettings` is the reference: every switch carries its range and two explanations, and `docs/fusion-settings.md`
 is made of them. Where the paper (Dalva et al., arXiv 2412.04460) is silent, both readings are here.
@@ -30,7 +30,6 @@ BlendPoint = Literal["post_out", "pre_out"]
 Sharing = Literal["masked", "all", "copy"]
 ShareDirection = Literal["both", "to_blended", "to_background"]
 InitNoise = Literal["shared", "independent"]
-HarmonyMode = Literal["clean", "exact"]
 Preset = Literal["paper", "exact", "balanced", "fast"]
 
 _PRIORS, _MASKS, _BLENDING, _SHARING, _COURSE = (
@@ -396,18 +395,3 @@ PRESETS: dict[Preset, dict[str, Any]] = {
 paper: the priors by a pass of their own before every step. exact: nothing is left out, but the priors come from the
 step before. balanced and fast leave work out where it is least missed.
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class HarmonySettings:
-    """How Shadow and Light are made from the blended picture.
-
-    Attributes:
-        mode: "clean": soft and free of ghosts, goes with the picture when it is moved; "exact": Background, Foreground,
-            Shadow and Light composite to Blended within 1/255, valid for this arrangement only.
-    """
-
-    mode: HarmonyMode = "clean"
-
-    def __post_init__(self) -> None:
-        check_choice("harmony mode", self.mode, get_args(HarmonyMode))

@@ -18,8 +18,9 @@ from typing import Any, NoReturn, get_args
 
 from engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
 from engine.geometry import Size
+from engine.harmony import HarmonyMode
 from engine.request import HARMONISE_STRENGTH, MAX_FOREGROUNDS
-from engine.settings import HarmonyMode, Preset
+from engine.settings import Preset
 from server.commands import benchmark, doctor, evaluate, export, generate, jobs, models, plugin, serve, train
 from server.commands.sources import numbered, read_box, read_place, read_switch
 from server.console import CommandError, UsageError, be_forgiving, say

@@ -11,11 +11,12 @@ import numpy as np
 from engine import events
 from engine.errors import EngineError, InvalidLayer, InvalidRequest
 from engine.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Box, Size
+from engine.harmony import HarmonySettings
 from engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
 from engine.models.registry import available_models, find_model
 from engine.models.spec import ModelSpec
 from engine.request import MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
-from engine.settings import FusionSettings, HarmonySettings
+from engine.settings import FusionSettings
 from engine.sources import MAX_PROMPT, Generated, Kept, Relit, Source
 from server.config import ServerConfig
 from server.protocol import frames, messages

@@ -26,6 +26,17 @@ Part = Literal["table", "background", "blending", "masks", "boundary", "moving",
 PARTS: tuple[Part, ...] = get_args(Part)
 MAX_PAIRS = 10_000
 
+VARIANTS: dict[Part, tuple[Variant, ...]] = {
+    "table": table.VARIANTS,
+    "background": claims.BACKGROUND_VARIANTS,
+    "blending": claims.BLENDING_VARIANTS,
+    "masks": claims.MASK_VARIANTS,
+    "boundary": claims.BOUNDARY_VARIANTS,
+    "moving": moving.VARIANTS,
+    "presets": presets.VARIANTS,
+}
+"""What must be drawn of every item of a part."""
+
 _PICTURES = 8
 """Items on the picture sheet."""
 
@@ -121,23 +132,17 @@ class Evaluation:
 
     def _wanted(self) -> list[tuple[Item, tuple[Variant, ...]]]:
         """Every item with the ways it is drawn, those of many ways first."""
-        plan = self.plan
-        found = []
-        for place, item in enumerate(self._items):
-            ways: list[Variant] = []
-            if place < plan.pairs:
-                ways += table.VARIANTS if "table" in plan.parts else ()
-                ways += claims.BLENDING_VARIANTS if "blending" in plan.parts else ()
-            if place < plan.claim_pairs:
-                ways += claims.BACKGROUND_VARIANTS if "background" in plan.parts else ()
-                ways += claims.MASK_VARIANTS if "masks" in plan.parts else ()
-                ways += claims.BOUNDARY_VARIANTS if "boundary" in plan.parts else ()
-                ways += moving.VARIANTS if "moving" in plan.parts else ()
-                ways += presets.VARIANTS if "presets" in plan.parts else ()
-            found.append((item, unique(ways)))
-        if "masks" in plan.parts:
+        found = [
+            (item, unique([way for part in self.plan.parts if place < self._count(part) for way in VARIANTS[part]]))
+            for place, item in enumerate(self._items)
+        ]
+        if "masks" in self.plan.parts:
             found += [(item, claims.MASK_VARIANTS) for item in self._stress]
         return [(item, ways) for item, ways in found if ways]
+
+    def _count(self, part: Part) -> int:
+        """Items of a part."""
+        return self.plan.pairs if part in ("table", "blending") else self.plan.claim_pairs
 
     def missing(self) -> int:
         """Drawings still to be made."""
@@ -189,17 +194,7 @@ class Evaluation:
 
     def _drawn(self, part: Part) -> tuple[Item, ...]:
         """The items of a part of which every drawing is there."""
-        variants: dict[str, Sequence[Variant]] = {
-            "table": table.VARIANTS,
-            "background": claims.BACKGROUND_VARIANTS,
-            "blending": claims.BLENDING_VARIANTS,
-            "masks": claims.MASK_VARIANTS,
-            "boundary": claims.BOUNDARY_VARIANTS,
-            "moving": moving.VARIANTS,
-            "presets": presets.VARIANTS,
-        }
-        count = self.plan.pairs if part in ("table", "blending") else self.plan.claim_pairs
-        return tuple(item for item in self._items[:count] if self._has(item, variants[part]))
+        return tuple(item for item in self._items[: self._count(part)] if self._has(item, VARIANTS[part]))
 
     def _has(self, item: Item, variants: Sequence[Variant]) -> bool:
         return all(self.study.has(item, variant) for variant in variants)

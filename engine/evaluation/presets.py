@@ -15,18 +15,18 @@ from engine.evaluation.study import Study
 from engine.evaluation.systems import Drawing, Variant
 from engine.settings import PRESETS
 
-VARIANTS = tuple(Variant(f"preset_{name}", settings) for name, settings in PRESETS.items())
+_WAYS = {name: Variant(f"preset_{name}", settings) for name, settings in PRESETS.items()}
+
+VARIANTS = tuple(_WAYS.values())
 """What must be drawn."""
 
 
 def presets_section(study: Study, items: Sequence[Item], namer: Namer | None) -> Section:
     """One column a preset."""
-    drawn = {name: [study.drawing(item, way) for item in items] for name, way in zip(PRESETS, VARIANTS, strict=True)}
+    drawn = {name: [study.drawing(item, way) for item in items] for name, way in _WAYS.items()}
     paper = drawn["paper"]
     names = {name: name_facts(items, drawings, namer) for name, drawings in drawn.items()}
-    seconds = {
-        name: [study.seconds_of(item, way) for item in items] for name, way in zip(PRESETS, VARIANTS, strict=True)
-    }
+    seconds = {name: [study.seconds_of(item, way) for item in items] for name, way in _WAYS.items()}
 
     def against(measure: str) -> dict[str, Estimate]:
         return {

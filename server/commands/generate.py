@@ -12,10 +12,10 @@ from engine import formats
 from engine.events import Event, Finished, Progress
 from engine.formats.files import check_writable
 from engine.geometry import Size
+from engine.harmony import HarmonySettings
 from engine.layers import LayerStack
 from engine.models.registry import available_models, find_model
 from engine.request import GenerationRequest
-from engine.settings import HarmonySettings
 from engine.sources import Kept
 from server.commands import inspection
 from server.commands.sources import layer_sources

@@ -5,11 +5,12 @@ from engine.compositing import flatten
 from engine.errors import InvalidRequest
 from engine.events import Finished, LayerReady, Preview, Progress
 from engine.geometry import Size
+from engine.harmony import HarmonySettings
 from engine.inspection import MaskRecord, StreamRecord
 from engine.layers import BlendMode, Layer, LayerStack, Role
 from engine.models.memory import MemoryPolicy
 from engine.pipeline import LayerFusionPipeline
-from engine.settings import FusionSettings, HarmonySettings
+from engine.settings import FusionSettings
 from engine.sources import Generated, Kept
 
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InvalidRequest
-from engine.settings import PRESETS, FusionSettings, HarmonySettings
+from engine.harmony import HarmonySettings
+from engine.settings import PRESETS, FusionSettings
 from engine.settings_page import page
 
 

@@ -8,8 +8,9 @@ import pytest
 from engine.compositing import flatten
 from engine.events import Finished
 from engine.geometry import Box, Size
+from engine.harmony import HarmonySettings
 from engine.layers import Layer, LayerStack, Role
-from engine.settings import FusionSettings, HarmonySettings
+from engine.settings import FusionSettings
 from engine.sources import Generated, Kept, Relit
 
 CANVAS = Size(128, 128)

@@ -155,6 +155,8 @@ def test_harmonising_after_a_move_draws_shadow_and_light_for_layers_that_stay_by
     assert found["old after"] == found["old before"], "the artist's layers are never written to"
     old, new = by_name(found["old before"]), by_name(found["layers"])
     assert (new["Foreground"], new["Background"]) == (old["Foreground"], old["Background"])
+    original, copy = found["beyond the canvas"]
+    assert copy == original, "nothing that could be seen there is lost"
     assert new["Blended"] != old["Blended"]
     assert (new["Shadow"], new["Light"]) != (old["Shadow"], old["Light"])
 

@@ -11,9 +11,10 @@ import scripted
 from engine import formats
 from engine.events import Finished, LayerReady, Progress
 from engine.geometry import Box, Size
+from engine.harmony import HarmonySettings
 from engine.layers import Layer, Role
 from engine.request import GenerationRequest
-from engine.settings import FusionSettings, HarmonySettings
+from engine.settings import FusionSettings
 from engine.sources import Generated, Kept, Relit
 from running import SECONDS, Running
 from server import remote, translate

@@ -16,7 +16,7 @@ from engine.models.tiny.training.dataset import Examples
 from engine.models.tiny.training.latents import Latents, pictures_of
 from engine.models.tiny.training.loop import Stage
 from engine.models.tiny.training.optimisers import optimisers_for
-from engine.models.tiny.training.precision import mixed
+from engine.models.tiny.training.precision import lay_out, mixed
 from engine.models.tiny.training.sheets import contact_sheet, over_checks
 from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
@@ -61,7 +61,7 @@ class TransparencyStage(Stage):
         self.device = next(encoder.parameters()).device
         self._encoder, self._decoder = encoder, decoder
         self._vae = vae.requires_grad_(False)
-        cast(nn.Module, vae).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        lay_out(cast(nn.Module, vae))
         self._scale = float(vae.config["scaling_factor"])
         self._data, self._latents = data, latents
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from engine.models.tiny.training.dataset import Examples
 from engine.models.tiny.training.loop import Stage
 from engine.models.tiny.training.optimisers import optimisers_for
-from engine.models.tiny.training.precision import mixed
+from engine.models.tiny.training.precision import lay_out, mixed
 from engine.models.tiny.training.sheets import contact_sheet
 
 CROP = 64
@@ -41,7 +41,7 @@ class AutoencoderStage(Stage):
     def __init__(self, vae: AutoencoderKL, data: Examples, test: Examples, *, decoder_only: bool) -> None:
         self.name = "decoder" if decoder_only else "vae"
         self.network = self.vae = vae
-        cast(nn.Module, vae).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        lay_out(cast(nn.Module, vae))
         self.device = vae.device
         self._data, self._test, self._decoder_only = data, test, decoder_only
         vae.requires_grad_(not decoder_only)

@@ -27,6 +27,7 @@ from PyQt5.QtWidgets import (
 )
 
 SIZE = (512, 384)
+FOREGROUND, BACKGROUND = "a red apple", "a beach at sunset"
 
 
 def pause(seconds):
@@ -261,3 +262,22 @@ def do(action):
 
 def kill(pid):
     os.kill(pid, 9)
+
+
+def generate(document, *, steps=0):
+    """Press Generate and wait for the layers."""
+    before = len(document.rootNode().childNodes())
+    set_steps(steps)
+    press("Generate")
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.3)
+    assert len(document.rootNode().childNodes()) == before + 1, docker_texts()
+
+
+def seen(node, area):
+    """A digest of what can be seen of a layer: the colours of wholly transparent pixels do not count."""
+    data = bytearray(node.pixelData(*area))
+    for at in range(0, len(data), 4):
+        if data[at + 3] == 0:
+            data[at : at + 3] = b"\0\0\0"
+    return hashlib.sha256(data).hexdigest()

@@ -1,20 +1,21 @@
 """What an artist does, one scenario after the other in the same Krita. Each returns facts; the tests judge them."""
 
-import hashlib
 import json
 import os
 import time
 from pathlib import Path
 
-from krita import Krita, Selection
+from krita import Krita
 
 from .hands import (
-    answer_next_box,
+    BACKGROUND,
+    FOREGROUND,
     busy,
     button,
     close,
     do,
     docker_texts,
+    generate,
     group_facts,
     kill,
     layer_list,
@@ -29,32 +30,28 @@ from .hands import (
     says,
     seed,
     select,
-    set_pictures,
     set_steps,
     show,
-    solid_box,
-    tick,
     tool,
     tree,
     type_into,
     wait_until,
 )
-
-FOREGROUND, BACKGROUND = "a red apple", "a beach at sunset"
+from .keeping import (
+    draw_another_background,
+    draw_another_foreground,
+    draw_in_the_selection,
+    draw_two_pictures,
+    harmonise_after_a_move,
+    keep_a_background_with_holes,
+    keep_layers_of_other_kinds,
+    keep_the_last_foreground,
+    relight_a_foreground,
+)
 
 
 def server_pid():
     return json.loads(Path(os.environ["LAYERFUSION_RUNTIME"]).read_text())["pid"]
-
-
-def generate(document, *, steps=0):
-    """Press Generate and wait for the layers."""
-    before = len(document.rootNode().childNodes())
-    set_steps(steps)
-    press("Generate")
-    yield from wait_until(lambda: not busy())
-    yield from pause(0.3)
-    assert len(document.rootNode().childNodes()) == before + 1, docker_texts()
 
 
 def start_server(folder):
@@ -120,272 +117,6 @@ def draw_two_prompts(folder):
     facts["after redo"] = tree(document)
     facts["layer list after redo"] = layer_list()
     facts["layers after redo"] = group_facts(document.rootNode().childNodes()[-1])
-    return facts
-
-
-def draw_another_background(folder):
-    """The artist has painted over the foreground and moved it; it must come back as it is now."""
-    document = Krita.instance().activeDocument()
-    old = document.rootNode().childNodes()[-1]
-    foreground = next(node for node in old.childNodes() if node.name() == "Foreground")
-    # a stroke, the last pixels of it invisible: colour under alpha 0 has to survive as well
-    foreground.setPixelData(bytes((10, 200, 30, 255)) * 400 + bytes((9, 8, 7, 0)) * 100, 40, 50, 25, 20)
-    foreground.move(foreground.position().x() + 31, foreground.position().y() - 17)
-    document.refreshProjection()
-    document.waitForDone()
-    before, kept = group_facts(old), pixels(foreground)
-    yield from select(document, foreground)
-    type_into("behind", "a night sky with stars")
-    type_into("neither", "people")
-    type_into("both show", "an apple at night")
-    set_steps(4)
-    press("New background")
-    yield from wait_until(lambda: not busy())
-    yield from pause(0.5)
-    yield from photograph(folder / "new-background.png")
-    new = document.rootNode().childNodes()[-1]
-    copy = next(node for node in new.childNodes() if node.name() == "Foreground")
-    record = json.loads(bytes(document.annotation(f"layerfusion/{new.uniqueId().toString()}")))
-    around = (-50, -50, 700, 500)
-    return {
-        "texts": docker_texts(),
-        "tree": tree(document),
-        "layers": group_facts(new),
-        "record": record,
-        "old before": before,
-        "old after": group_facts(old),
-        "kept": hashlib.sha256(kept).hexdigest(),
-        "copy": hashlib.sha256(pixels(copy)).hexdigest(),
-        "same beyond the canvas": bytes(copy.pixelData(*around)) == bytes(foreground.pixelData(*around)),
-    }
-
-
-def keep_the_last_foreground(folder):
-    """The white background fills the canvas, so the youngest foreground is meant."""
-    document = Krita.instance().activeDocument()
-    yield from select(document, document.rootNode().childNodes()[0])
-    youngest = document.rootNode().childNodes()[-1]
-    kept = next(node for node in youngest.childNodes() if node.name() == "Foreground")
-    press("New background")
-    yield from wait_until(lambda: not busy())
-    yield from pause(0.3)
-    new = document.rootNode().childNodes()[-1]
-    facts = {
-        "tree": tree(document),
-        "same": pixels(next(n for n in new.childNodes() if n.name() == "Foreground")) == pixels(kept),
-    }
-    yield from do("edit_undo")
-    facts["after undo"] = tree(document)
-    return facts
-
-
-def draw_another_foreground(folder):
-    """Before a background with a stroke on it; the active layer is the paper, which the groups hide."""
-    document = Krita.instance().activeDocument()
-    yield from select(document, document.rootNode().childNodes()[0])
-    old = document.rootNode().childNodes()[-1]
-    background = next(node for node in old.childNodes() if node.name() == "Background")
-    background.setPixelData(bytes((10, 200, 30, 255)) * 400, 300, 50, 20, 20)
-    before = group_facts(old)
-    type_into("in front", "a penguin")
-    type_into("neither", "")
-    type_into("both show", "")
-    press("New foreground")
-    yield from wait_until(lambda: not busy())
-    yield from pause(0.3)
-    new = document.rootNode().childNodes()[-1]
-    facts = {
-        "tree": tree(document),
-        "layers": group_facts(new),
-        "old before": before,
-        "old after": group_facts(old),
-        "record": json.loads(bytes(document.annotation(f"layerfusion/{new.uniqueId().toString()}"))),
-        "texts": docker_texts(),
-    }
-    yield from photograph(folder / "new-foreground.png")
-    yield from do("edit_undo")
-    facts["after undo"] = tree(document)
-    type_into("in front", FOREGROUND)
-    return facts
-
-
-def harmonise_after_a_move(folder):
-    """The artist moves the foreground partly off the canvas and paints on the background; both stay as they are."""
-    document = Krita.instance().documents()[0]
-    old = document.rootNode().childNodes()[1]
-    foreground = next(node for node in old.childNodes() if node.name() == "Foreground")
-    foreground.move(foreground.position().x() + 150, foreground.position().y() + 20)
-    document.refreshProjection()
-    document.waitForDone()
-    yield from select(document, foreground)
-    before = group_facts(old)
-    set_steps(4)
-    press("Harmonise")
-    yield from wait_until(lambda: not busy())
-    yield from pause(0.3)
-    new = document.rootNode().childNodes()[-1]
-    facts = {
-        "tree": tree(document),
-        "texts": docker_texts(),
-        "layers": group_facts(new),
-        "old before": before,
-        "old after": group_facts(old),
-    }
-    yield from photograph(folder / "harmonised.png")
-    yield from do("edit_undo")
-    facts["after undo"] = tree(document)
-    return facts
-
-
-def relight_a_foreground(folder):
-    """The one drawn last: the paper is selected."""
-    document = Krita.instance().documents()[0]
-    yield from select(document, document.rootNode().childNodes()[0])
-    old = document.rootNode().childNodes()[-1]
-    before = group_facts(old)
-    press("Relight")
-    yield from wait_until(lambda: not busy())
-    yield from pause(0.3)
-    facts = {
-        "texts": docker_texts(),
-        "layers": group_facts(document.rootNode().childNodes()[-1]),
-        "old before": before,
-        "old after": group_facts(old),
-    }
-    yield from photograph(folder / "relit.png")
-    yield from do("edit_undo")
-    return facts
-
-
-def draw_in_the_selection(folder):
-    """A selection that reaches beyond the canvas; without one it says so."""
-    document = yield from new_document("Boxed")
-    tick("Draw the foreground in the selection")
-    press("Generate")
-    facts = {"without": docker_texts(), "busy": busy()}
-    selection = Selection()
-    selection.select(320, 200, 400, 140, 255)
-    document.setSelection(selection)
-    yield from generate(document, steps=4)
-    group = next(node for node in document.rootNode().childNodes() if node.type() == "grouplayer")
-    foreground = next(node for node in group.childNodes() if node.name() == "Foreground")
-    facts["solid"] = solid_box(foreground)
-    yield from photograph(folder / "in-the-selection.png")
-    document.setSelection(None)
-    tick("Draw the foreground in the selection")
-    yield from close(document)
-    return facts
-
-
-def draw_two_pictures(folder):
-    """One press, two groups; the later one lies above."""
-    document = yield from new_document("Pictures", (128, 128))
-    set_steps(2)
-    set_pictures(2)
-    press("Generate")
-    yield from wait_until(lambda: not busy())
-    yield from pause(0.3)
-    set_pictures(1)
-    groups = document.rootNode().childNodes()[1:]
-    notes = [bytes(document.annotation(f"layerfusion/{group.uniqueId().toString()}")) for group in groups]
-    facts = {
-        "tree": tree(document),
-        "seeds": [json.loads(note)["seed"] for note in notes],
-        "layers": [group_facts(group, (128, 128)) for group in groups],
-    }
-    yield from do("edit_undo")
-    facts["after undo"] = tree(document)
-    yield from close(document)
-    return facts
-
-
-def keep_a_background_with_holes(folder):
-    """A lake of the artist's on the left half; what is missing comes below it, and both are one when harmonised."""
-    size = (128, 128)
-    document = yield from new_document("Lake", size)
-    lake = document.createNode("Lake", "paintlayer")
-    lake.setPixelData(bytes((200, 120, 40, 255)) * (80 * 160), -16, -16, 80, 160)
-    document.rootNode().addChildNode(lake, None)
-    document.refreshProjection()
-    yield from select(document, lake)
-    set_steps(2)
-    press("New foreground")
-    yield from wait_until(lambda: not busy())
-    yield from pause(0.3)
-    drawn = document.rootNode().childNodes()[-1]
-    facts = {"tree": tree(document), "layers": [node.name() for node in drawn.childNodes()]}
-    around = (-20, -20, 168, 168)
-    facts["same"] = bytes(drawn.childNodes()[1].pixelData(*around)) == bytes(lake.pixelData(*around))
-    yield from select(document, drawn)
-    documents = len(Krita.instance().documents())
-    press("Harmonise")
-    yield from wait_until(lambda: not busy())
-    yield from pause(0.3)
-    harmonised = document.rootNode().childNodes()[-1]
-    facts["harmonised"] = [node.name() for node in harmonised.childNodes()]
-    left, right = (0, 0, 64, 128), (64, 0, 64, 128)
-    below, above, whole = *drawn.childNodes()[:2], harmonised.childNodes()[0]
-    facts["left as the lake"] = bytes(whole.pixelData(*left)) == bytes(above.pixelData(*left))
-    facts["right as what was missing"] = bytes(whole.pixelData(*right)) == bytes(below.pixelData(*right))
-    facts["further documents"] = len(Krita.instance().documents()) - documents
-    yield from close(document)
-    return facts
-
-
-def keep_layers_of_other_kinds(folder):
-    """A vector layer, a group and a masked, faded paint layer, drawn by the artist."""
-    document = yield from new_document("Kinds")
-    root = document.rootNode()
-    facts = {}
-    empty = document.createNode("Empty", "paintlayer")
-    root.addChildNode(empty, None)
-    yield from select(document, empty)
-    press("New background")
-    facts["Empty"] = {"texts": docker_texts()}
-    empty.remove()
-    vector = document.createVectorLayer("Sign")
-    root.addChildNode(vector, None)
-    vector.addShapesFromSvg(
-        '<svg xmlns="http://www.w3.org/2000/svg" width="100pt" height="90pt">'
-        '<rect x="20" y="20" width="50" height="40" fill="#c00"/></svg>'
-    )
-    group = document.createGroupLayer("Pair")
-    for name, x in (("one", 20), ("two", 200)):
-        node = document.createNode(name, "paintlayer")
-        node.setPixelData(bytes((x, 99, 255 - x, 255)) * (60 * 60), x, 100, 60, 60)
-        group.addChildNode(node, None)
-    root.addChildNode(group, None)
-    faded = document.createNode("Faded", "paintlayer")
-    faded.setPixelData(bytes((0, 128, 255, 255)) * (90 * 90), 100, 120, 90, 90)
-    root.addChildNode(faded, None)
-    faded.setOpacity(128)
-    faded.setBlendingMode("multiply")
-    document.refreshProjection()
-    document.waitForDone()
-    yield from pause(0.5)  # until Krita has made the last of them the active one
-    for node in (vector, group):
-        yield from select(document, node)
-        projection = bytes(node.projectionPixelData(0, 0, 512, 384))
-        press("New background")
-        yield from wait_until(lambda: not busy())
-        yield from pause(0.3)
-        names = tree(document)
-        new = root.childNodes()[names.index(node.name()) + 1]
-        copy = next(child for child in new.childNodes() if child.name() == node.name())
-        facts[node.name()] = {
-            "tree": names,
-            "same": pixels(copy) == projection,
-            "empty": not any(projection[3::4]),
-            "kind": copy.type(),
-        }
-    questions = []
-    yield from select(document, faded)
-    answer_next_box("Cancel", questions)
-    before = tree(document)
-    press("New background")
-    yield from pause(0.3)
-    facts["Faded"] = {"questions": questions, "busy": busy(), "same tree": tree(document) == before}
-    yield from close(document)
     return facts
 
 
