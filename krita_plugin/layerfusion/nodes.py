@@ -63,8 +63,7 @@ def _is_8_bit_rgb(node: Any) -> bool:
 
 
 def read(document: Any, node: Any) -> Picture:
-    """A layer's pixels on the canvas, and beyond as far as anything of them is to be seen; on the canvas alone if that is
-    too far.
+    """A layer's pixels on the canvas, and beyond as far as anything is seen; on the canvas alone if that is too far.
 
     Raises:
         Refusal: its pixels cannot be read, it is hidden, or nothing of it is on the canvas.
