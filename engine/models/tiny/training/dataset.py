@@ -58,8 +58,9 @@ class Examples:
         return (rgba[..., :3] * 2 - 1) * rgba[..., 3:]
 
 
-Plan = Literal["train", "held_out", "everything"]
-"""What a set shows: the pairs and colours for training, those that are held out of it, or all of them."""
+Plan = Literal["train", "small", "held_out", "everything"]
+"""What a set shows: the pairs and colours for training, the same with small objects, those that are held out of both,
+or all of them."""
 
 _Job = tuple[Path, Path, int, int, Plan]
 
@@ -111,7 +112,7 @@ def _draw_shard(job: _Job) -> None:
     folder, sprites, seed, shard, purpose = job
     rng = np.random.default_rng((seed, shard))
     library = SpriteLibrary(sprites)
-    plan = {"train": _plan, "held_out": _held_out_plan, "everything": _whole_plan}[purpose](rng)
+    plan = {"train": _plan, "small": _small_plan, "held_out": _held_out_plan, "everything": _whole_plan}[purpose](rng)
     drawn = [make_triplet(rng, library, name, **rest) for name, rest in (next(plan) for _ in range(SHARD))]
     arrays = {field: np.stack([getattr(triplet, field) for triplet in drawn]) for field in FIELDS}
     facts = "\n".join(json.dumps(_facts(triplet)) for triplet in drawn)
@@ -120,7 +121,11 @@ def _draw_shard(job: _Job) -> None:
     part.replace(_file(folder, shard))
 
 
-def _plan(rng: np.random.Generator) -> Iterator[tuple[str, dict[str, str]]]:
+_Wishes = Iterator[tuple[str, dict[str, Any]]]
+"""Objects without end, each with what else `make_triplet` is asked."""
+
+
+def _plan(rng: np.random.Generator) -> _Wishes:
     """Every solid object equally often and what can be seen through more often, in random order; now and then two."""
     known = names(held_out=False)
     often = [name for name in known for _ in range(SEEN_THROUGH if name in TRANSLUCENT else 1)]
@@ -130,7 +135,14 @@ def _plan(rng: np.random.Generator) -> Iterator[tuple[str, dict[str, str]]]:
             yield str(name), {"second": other} if other and other != name else {}
 
 
-def _held_out_plan(rng: np.random.Generator) -> Iterator[tuple[str, dict[str, str]]]:
+def _small_plan(rng: np.random.Generator) -> _Wishes:
+    """Every object equally often, where an artist has put it: smaller than the model would draw it, and anywhere."""
+    while True:
+        for name in rng.permutation(names(held_out=False)):
+            yield str(name), {"small": True}
+
+
+def _held_out_plan(rng: np.random.Generator) -> _Wishes:
     """Pairs of object and scene that training never shows, and colours it never shows before any scene."""
     shown = set(names(held_out=False))
     pairs = [(n, k) for n in names(held_out=True) for k in KINDS if n not in shown or is_held_out(n, k)]
@@ -140,7 +152,7 @@ def _held_out_plan(rng: np.random.Generator) -> Iterator[tuple[str, dict[str, st
             yield name, {"kind": kind}
 
 
-def _whole_plan(rng: np.random.Generator) -> Iterator[tuple[str, dict[str, str]]]:
+def _whole_plan(rng: np.random.Generator) -> _Wishes:
     """Every object in every colour before every kind of scene."""
     known = names(held_out=True)
     while True:

@@ -23,7 +23,8 @@ from engine.models.tiny.training.dataset import Examples
 from engine.models.tiny.training.precision import mixed
 
 SHARES = {"composite": 0.9, "studio": 0.5, "foreground": 0.4, "background": 0.2}
-"""How much of the training set is encoded, a kind; backgrounds repeat themselves soonest."""
+"""How much of the training set is encoded, a kind; backgrounds repeat themselves soonest. Of the set of small objects
+only the composites are wanted, as the kind `small`: an object alone should fill its picture."""
 
 _CAPTION = {"foreground": 0, "studio": 0, "background": 1, "composite": 2}
 
@@ -44,24 +45,31 @@ class Latents:
 
 
 @torch.inference_mode()
-def encode_all(vae: AutoencoderKL, data: Examples, file: Path, shares: dict[str, float] = SHARES) -> None:
-    """Encode the training set; foregrounds over mid-grey."""
-    scale = float(vae.config["scaling_factor"])
+def encode_all(
+    vae: AutoencoderKL, data: Examples, small: Examples, file: Path, shares: dict[str, float] = SHARES
+) -> None:
+    """Encode the training set, and the composites of the one with small objects; foregrounds over mid-grey."""
     tensors: dict[str, Tensor] = {}
     captions: dict[str, list[str]] = {}
-    for kind, share in shares.items():
-        rows = np.linspace(0, len(data) - 1, int(len(data) * share)).astype(np.int64)
-        parts = []
-        for batch in tqdm(np.array_split(rows, -(-len(rows) // 8)), desc=kind, mininterval=10):
-            pictures = torch.from_numpy(pictures_of(data, kind, batch)).permute(0, 3, 1, 2).contiguous()
-            with mixed(vae.device):
-                found = vae.encode(pictures.to(vae.device)).latent_dist.mean  # type: ignore[union-attr]
-            parts.append(found.float().cpu() * scale)
-        tensors[kind] = torch.cat(parts).half().contiguous()
-        tensors[f"{kind}.rows"] = torch.from_numpy(rows)
-        captions[kind] = [data.facts[int(row)]["captions"][_CAPTION[kind]] for row in rows]
+    wanted = [(kind, kind, data, share) for kind, share in shares.items()] + [("small", "composite", small, 1.0)]
+    for name, kind, examples, share in wanted:
+        rows = np.linspace(0, len(examples) - 1, int(len(examples) * share)).astype(np.int64)
+        tensors[name] = _encoded(vae, examples, kind, rows)
+        tensors[f"{name}.rows"] = torch.from_numpy(rows)
+        captions[name] = [examples.facts[int(row)]["captions"][_CAPTION[kind]] for row in rows]
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, str(file), metadata={"captions": json.dumps(captions)})
+
+
+def _encoded(vae: AutoencoderKL, data: Examples, kind: str, rows: NDArray[np.integer]) -> Tensor:
+    """float16 (n, 4, h, w)."""
+    parts = []
+    for batch in tqdm(np.array_split(rows, -(-len(rows) // 8)), desc=kind, mininterval=10):
+        pictures = torch.from_numpy(pictures_of(data, kind, batch)).permute(0, 3, 1, 2).contiguous()
+        with mixed(vae.device):
+            found = vae.encode(pictures.to(vae.device)).latent_dist.mean  # type: ignore[union-attr]
+        parts.append(found.float().cpu() * float(vae.config["scaling_factor"]))
+    return torch.cat(parts).half().contiguous()
 
 
 def pictures_of(data: Examples, kind: str, rows: NDArray[np.integer]) -> NDArray[np.floating]:

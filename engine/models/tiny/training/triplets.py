@@ -72,7 +72,14 @@ def preposition(background: str) -> str:
 
 
 def make_triplet(
-    rng: np.random.Generator, sprites: SpriteLibrary, name: str, *, kind: str = "", time: str = "", second: str = ""
+    rng: np.random.Generator,
+    sprites: SpriteLibrary,
+    name: str,
+    *,
+    kind: str = "",
+    time: str = "",
+    second: str = "",
+    small: bool = False,
 ) -> Triplet:
     """Draw one example.
 
@@ -80,12 +87,13 @@ def make_triplet(
         name: the object.
         kind, time: of the scene; drawn by lot where empty, never a pair that is held out.
         second: another object, beside it or half before it; the pair is then one foreground.
+        small: whether one object stands further away than usual, as one that was scaled down does.
     """
     kind = kind or _kind_for(rng, name)
     time = time or str(rng.choice(list(TIMES), p=(0.26, 0.2, 0.13, 0.17, 0.12, 0.12)))
     scene = draw_scene(rng, kind, time if kind in OUTDOOR else "")
     names = (name, second) if second else (name,)
-    layer, shade = _placed(rng, sprites, names, scene)
+    layer, shade = _placed(rng, sprites, names, scene, small)
     alpha = np.asarray(layer.getchannel("A"), np.float32)[..., None] / 255
     colour = np.asarray(layer.convert("RGB"), np.float32)
     tint = np.asarray([1 - TINTED + TINTED * channel for channel in scene.light.tint], np.float32)
@@ -117,12 +125,12 @@ def _kind_for(rng: np.random.Generator, name: str) -> str:
 
 
 def _placed(
-    rng: np.random.Generator, sprites: SpriteLibrary, names: tuple[str, ...], scene: Scene
+    rng: np.random.Generator, sprites: SpriteLibrary, names: tuple[str, ...], scene: Scene, small: bool
 ) -> tuple[Image.Image, NDArray[np.floating]]:
     """The objects on an empty canvas (SIDE, SIDE), and the shadow they cast (SIDE, SIDE), 0-1."""
     layer = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
     shade = np.zeros((SIDE, SIDE), np.float32)
-    sizes, places = _arrangement(rng, len(names))
+    sizes, places = _arrangement(rng, len(names), small)
     for name, side, across in zip(names, sizes, places, strict=True):
         alone = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
         sprite = sprites.get(name)
@@ -131,7 +139,7 @@ def _placed(
             (max(1, int(sprite.width * scale)), max(1, int(sprite.height * scale))), Image.Resampling.LANCZOS
         )
         free_x, free_y = SIDE - sprite.width - 8, SIDE - sprite.height - 8
-        down = rng.uniform(0.3, 0.75) if thing_of(name)[1].floats else rng.uniform(0.74, 1.0)
+        down = rng.uniform(0.3, 0.75) if thing_of(name)[1].floats else rng.uniform(0.62 if small else 0.74, 1.0)
         alone.paste(sprite, (4 + int(across * free_x), 4 + int(down * free_y)))
         if not thing_of(name)[1].floats:
             shade = np.maximum(shade, _shadow(alone, scene.light))
@@ -139,8 +147,10 @@ def _placed(
     return layer, shade
 
 
-def _arrangement(rng: np.random.Generator, count: int) -> tuple[list[float], list[float]]:
+def _arrangement(rng: np.random.Generator, count: int, small: bool) -> tuple[list[float], list[float]]:
     """Sizes, as a part of the frame, and places across it, 0-1: one object, or two side by side or overlapping."""
+    if count == 1 and small:
+        return [rng.uniform(0.24, 0.52)], [rng.uniform(0.0, 1.0)]
     if count == 1:
         return [rng.uniform(0.5, 0.74)], [rng.uniform(0.2, 0.8)]
     if rng.random() < 0.5:

@@ -33,7 +33,7 @@ from engine.transparency.compact import CompactTransparentDecoder, CompactTransp
 MINUTES = {"vae": 24.0, "decoder": 6.0, "unet": 66.0, "transparency": 7.0, "deltas": 9.0, "recogniser": 6.0}
 """How long a stage trains on two processor cores, if nothing else is said."""
 
-EXAMPLES = {"train": (16000, 3), "held_out": (1000, 901), "everything": (5000, 2)}
+EXAMPLES = {"train": (16000, 3), "small": (5000, 4), "held_out": (1000, 901), "everything": (5000, 2)}
 """Set -> (examples, seed)."""
 
 STAGES = ("dataset", "vae", "latents", "unet", "transparency", "deltas", "decoder", "export", "recogniser", "measure")
@@ -67,7 +67,7 @@ class Workshop:
             self.build_sets(sprites)
         elif stage == "latents":
             bundle = self.bundle()
-            latents.encode_all(bundle.vae, self._set("train"), self._latents)
+            latents.encode_all(bundle.vae, self._set("train"), self._set("small"), self._latents)
         elif stage == "export":
             self.export_to(self.folder / "export")
         elif stage in MINUTES:

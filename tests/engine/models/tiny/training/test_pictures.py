@@ -118,6 +118,15 @@ def test_two_objects_are_one_foreground(sprites):
     assert left.max() == right.max() == 255
 
 
+def test_small_objects_are_small_and_stand_anywhere(sprites):
+    middles = []
+    for seed in range(12):
+        rows, columns = np.nonzero(make_triplet(rng(seed), sprites, "dog", small=True).foreground[..., 3] > 127)
+        assert 0.2 * 128 < max(np.ptp(rows), np.ptp(columns)) < 0.54 * 128
+        middles.append((columns.min() + columns.max()) / 2)
+    assert np.ptp(middles) > 0.35 * 128
+
+
 def test_studios_are_no_grey_that_could_be_taken_for_padding(sprites):
     for seed in range(8):
         corner = make_triplet(rng(seed), sprites, "dog").studio[:6, :6].reshape(-1, 3).astype(np.float64).mean(axis=0)
@@ -143,8 +152,9 @@ def test_a_set_is_drawn_in_shards_and_goes_on_where_it_stopped(tmp_path, sprites
     assert first.facts == again.facts
 
 
-def test_training_never_shows_what_is_held_out():
-    plan, shown = dataset._plan(rng()), []
+@pytest.mark.parametrize("plan_of", [dataset._plan, dataset._small_plan])
+def test_training_never_shows_what_is_held_out(plan_of):
+    plan, shown = plan_of(rng()), []
     for _ in range(300):
         shown.append(next(plan)[0])
     assert set(shown) <= set(names(held_out=False))
