@@ -22,22 +22,24 @@ from engine.evaluation.rows import Claim, Row, above, at_least, below, certain, 
 from engine.evaluation.statistics import Estimate, estimate, paired, rank_correlation, ratio_of_sums
 from engine.evaluation.study import Study
 from engine.evaluation.systems import (
+    APART,
+    APART_OTHER_SCENE,
+    APART_OTHER_SEED,
     BOUNDARIES,
     CONTENT,
     FROZEN,
     FROZEN_OTHER_SCENE,
     KEPT,
     LAYERFUSION,
-    OTHER_SCENE,
-    OTHER_SEED,
     PASTED,
     STRUCTURE,
     SWEEP,
     Variant,
 )
 
-BACKGROUND_VARIANTS = (LAYERFUSION, FROZEN, OTHER_SEED, OTHER_SCENE, FROZEN_OTHER_SCENE, KEPT)
-"""What must be drawn for claim (a), and for the kept layers."""
+BACKGROUND_VARIANTS = (APART, APART_OTHER_SEED, APART_OTHER_SCENE, LAYERFUSION, FROZEN, FROZEN_OTHER_SCENE, KEPT)
+"""What must be drawn for claim (a), and for the kept layers. Prompt and seed are compared where the foreground shares
+its noise with neither background: otherwise another seed would take the shared start away as well."""
 
 BLENDING_VARIANTS = (PASTED, LAYERFUSION)
 """For claim (b)."""
@@ -55,10 +57,10 @@ BOUNDARY_VARIANTS = SWEEP
 def background_claim(study: Study, items: Sequence[Item], namer: Namer | None) -> Claim:
     """Another background prompt changes the object's colours more than another background seed does; its outline and
     its name stay; and nothing changes where the foreground is told nothing."""
-    base = [study.drawing(item, LAYERFUSION) for item in items]
-    other = [study.drawing(item, OTHER_SCENE) for item in items]
+    base = [study.drawing(item, APART) for item in items]
+    other = [study.drawing(item, APART_OTHER_SCENE) for item in items]
     scene = [change_facts(a, b) for a, b in zip(base, other, strict=True)]
-    seed = [change_facts(a, study.drawing(item, OTHER_SEED)) for a, item in zip(base, items, strict=True)]
+    seed = [change_facts(a, study.drawing(item, APART_OTHER_SEED)) for a, item in zip(base, items, strict=True)]
     frozen = [change_facts(study.drawing(item, FROZEN), study.drawing(item, FROZEN_OTHER_SCENE)) for item in items]
     named = estimate(column(name_facts(items, other, namer), "object_named"))
     more = paired(column(scene, "colour"), column(seed, "colour"))

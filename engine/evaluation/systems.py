@@ -46,6 +46,7 @@ class Variant:
         name: unique, also as part of a file's name.
         settings: switches of `FusionSettings` that differ from the model's defaults.
         other_scene, other_seed: whether the background's prompt, or its seed, is the item's other one.
+        apart: whether the foreground starts from noise that no background has.
         masks: whether the maps of every step are kept.
         after: the variant whose drawing this one starts from; empty if none.
     """
@@ -54,6 +55,7 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     other_scene: bool = False
     other_seed: bool = False
+    apart: bool = False
     masks: bool = False
     after: str = ""
 
@@ -68,12 +70,17 @@ LAYERFUSION = Variant("layerfusion", masks=True)
 SYSTEMS = (PASTED, SEQUENTIAL, FROZEN, LAYERFUSION)
 """The table's columns."""
 
+APART_BY = 500_000
+"""How much further on the seed of a foreground is that shares its noise with no background of the set (our choice)."""
+
 PLACED_SCALE, PLACED_AT, MOVED_BY = 0.55, (0.28, 0.86), 0.36
 """The object's size, where its feet are put, and how far it is moved right; parts of the frame (our choice)."""
 
 ROUND_TRIP = Variant("round_trip", after="layerfusion")
 OTHER_SEED = Variant("other_seed", other_seed=True)
-OTHER_SCENE = Variant("other_scene", other_scene=True)
+APART = Variant("apart", apart=True)
+APART_OTHER_SEED = Variant("apart_other_seed", other_seed=True, apart=True)
+APART_OTHER_SCENE = Variant("apart_other_scene", other_scene=True, apart=True)
 FROZEN_OTHER_SCENE = Variant("frozen_other_scene", FROZEN.settings, other_scene=True)
 KEPT = Variant("kept", other_scene=True, after="layerfusion")
 STRUCTURE = Variant("structure", {"mask_parts": "structure"}, masks=True)
@@ -147,7 +154,8 @@ class Artist:
         return drawing
 
     def _coupled(self, item: Item, variant: Variant, kept: Pixels | None) -> Drawing:
-        foreground: Source = Generated(prompt=item.object, seed=item.seed)
+        seed = item.seed + APART_BY if variant.apart else item.seed
+        foreground: Source = Generated(prompt=item.object, seed=seed)
         if kept is not None:
             layer = Layer(name="Foreground", role=Role.FOREGROUND, pixels=kept)
             foreground = Kept(layer=layer, prompt=item.object)

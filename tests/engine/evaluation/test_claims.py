@@ -64,9 +64,9 @@ def row(claim, beginning):
 
 def background_study(folder, scene_shift: int, seed_shift: int, frozen_shift: int = 0) -> Study:
     shifts = {
-        systems.LAYERFUSION: 0,
-        systems.OTHER_SCENE: scene_shift,
-        systems.OTHER_SEED: seed_shift,
+        systems.APART: 0,
+        systems.APART_OTHER_SCENE: scene_shift,
+        systems.APART_OTHER_SEED: seed_shift,
         systems.FROZEN: 0,
         systems.FROZEN_OTHER_SCENE: frozen_shift,
     }

@@ -21,8 +21,8 @@ from engine.models.tiny.training.wordpieces import token_ids
 
 BATCH = 48
 SHARES = {"composite": 0.34, "small": 0.14, "studio": 0.34, "background": 0.18}
-"""What a batch is made of; `small` are composites whose object is small. Objects alone stand before studio backdrops of any colour: transparency is not the base
-model's business, it is what the foreground deltas add."""
+"""What a batch is made of; `small` are composites whose object is small. Objects alone stand before studio backdrops of
+any colour: transparency is not the base model's business, it is what the foreground deltas add."""
 
 UNPROMPTED = 0.1
 """Share of captions left out, for classifier-free guidance."""
