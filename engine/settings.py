@@ -381,7 +381,10 @@ class FusionSettings:
             InvalidRequest: no preset of that name.
         """
         check_choice("preset", name, get_args(Preset))
-        return self.changed(next(changes for preset, changes in PRESETS.items() if preset == name))
+        changes = dict(next(changes for preset, changes in PRESETS.items() if preset == name))
+        if "blend_end" in changes:
+            changes["blend_end"] = max(self.blend_end, changes["blend_end"])
+        return self.changed(changes)
 
 
 PRESETS: dict[Preset, dict[str, Any]] = {
@@ -393,5 +396,5 @@ PRESETS: dict[Preset, dict[str, Any]] = {
 """What each preset changes. All else stays the model's own: what a model was tuned to is no matter of speed.
 
 paper: the priors by a pass of their own before every step. exact: nothing is left out, but the priors come from the
-step before. balanced and fast leave work out where it is least missed.
+step before. balanced and fast leave work out where it is least missed; where a model's own coupling ends earlier, there.
 """

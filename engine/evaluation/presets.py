@@ -15,7 +15,7 @@ from engine.evaluation.study import Study
 from engine.evaluation.systems import Drawing, Variant
 from engine.settings import PRESETS
 
-_WAYS = {name: Variant(f"preset_{name}", settings) for name, settings in PRESETS.items()}
+_WAYS = {name: Variant(f"preset_{name}", preset=name) for name in PRESETS}
 
 VARIANTS = tuple(_WAYS.values())
 """What must be drawn."""

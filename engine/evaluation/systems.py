@@ -45,6 +45,7 @@ class Variant:
     Attributes:
         name: unique, also as part of a file's name.
         settings: switches of `FusionSettings` that differ from the model's defaults.
+        preset: one of `engine.settings.PRESETS`; the model's own way if empty.
         other_scene, other_seed: whether the background's prompt, or its seed, is the item's other one.
         apart: whether the foreground starts from noise that no background has.
         masks: whether the maps of every step are kept.
@@ -53,6 +54,7 @@ class Variant:
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    preset: str = ""
     other_scene: bool = False
     other_seed: bool = False
     apart: bool = False
@@ -160,12 +162,15 @@ class Artist:
             layer = Layer(name="Foreground", role=Role.FOREGROUND, pixels=kept)
             foreground = Kept(layer=layer, prompt=item.object)
         scene = item.other_scene if variant.other_scene else item.scene
+        fusion = self.spec.defaults.fusion
+        if variant.preset:
+            fusion = fusion.preset(variant.preset)
         request = GenerationRequest(
             size=Size(self.spec.native_size, self.spec.native_size),
             background=Generated(prompt=scene, seed=item.other_seed if variant.other_seed else item.seed),
             foregrounds=(foreground,),
             seed=item.seed,
-            fusion=replace(self.spec.defaults.fusion, **variant.settings),
+            fusion=fusion.changed(variant.settings),
             model=self.spec.name,
         )
         record = MaskRecord() if variant.masks else None

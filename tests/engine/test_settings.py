@@ -65,6 +65,11 @@ def test_every_preset_keeps_what_a_model_was_tuned_to():
         tuned.preset("quick")
 
 
+def test_no_preset_couples_longer_than_the_model_does():
+    assert FusionSettings(blend_end=0.1).preset("fast").blend_end == 0.2
+    assert FusionSettings(blend_end=0.4).preset("fast").blend_end == 0.4
+
+
 def test_every_switch_says_what_it_does():
     for switch in FusionSettings.switches():
         assert switch.metadata["artist"].endswith(".") and switch.metadata["researcher"].endswith(".")

@@ -1,16 +1,18 @@
 """Stage `latents`: every picture through the VAE once, so that the UNet's training need not wait for it.
 
-The file holds, kind by kind, latents float16 (N, 4, 16, 16) in the UNet's scale, and beside it a caption a row.
+The file holds, kind by kind, latents float16 (N, 4, 16, 16) in the UNet's scale, and beside it a caption a row; for
+composites also how much of each latent is ground in shadow, float16 (N, 16, 16).
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from safetensors import safe_open
@@ -37,11 +39,13 @@ class Latents:
         latents: kind -> (N, 4, h, w).
         captions: kind -> N captions.
         rows: kind -> (N,) int64, which example of the training set each is.
+        shade: kind -> (N, h, w), 0-1, how dark the shadow on what can be seen of the ground is; composites only.
     """
 
     latents: dict[str, Tensor]
     captions: dict[str, list[str]]
     rows: dict[str, Tensor]
+    shade: dict[str, Tensor] = field(default_factory=dict)
 
 
 @torch.inference_mode()
@@ -57,6 +61,8 @@ def encode_all(
         tensors[name] = _encoded(vae, examples, kind, rows)
         tensors[f"{name}.rows"] = torch.from_numpy(rows)
         captions[name] = [examples.facts[int(row)]["captions"][_CAPTION[kind]] for row in rows]
+        if kind == "composite":
+            tensors[f"{name}.shade"] = _shade(examples, rows)
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, str(file), metadata={"captions": json.dumps(captions)})
 
@@ -69,6 +75,16 @@ def _encoded(vae: AutoencoderKL, data: Examples, kind: str, rows: NDArray[np.int
         with mixed(vae.device):
             found = vae.encode(pictures.to(vae.device)).latent_dist.mean  # type: ignore[union-attr]
         parts.append(found.float().cpu() * float(vae.config["scaling_factor"]))
+    return torch.cat(parts).half().contiguous()
+
+
+def _shade(data: Examples, rows: NDArray[np.integer], factor: int = 8) -> Tensor:
+    """float16 (n, h, w): the mean shadow of each latent's square, what the object covers counting as none."""
+    parts = []
+    for batch in np.array_split(rows, -(-len(rows) // 256)):
+        bare = 1 - data.foreground[batch][..., 3].astype(np.float32) / 255
+        shade = torch.from_numpy(data.shadow[batch].astype(np.float32) / 255 * bare)
+        parts.append(F.avg_pool2d(shade, factor))
     return torch.cat(parts).half().contiguous()
 
 
@@ -91,4 +107,6 @@ def load_latents(file: Path) -> Latents:
         captions = json.loads(opened.metadata()["captions"])
         latents = {kind: opened.get_tensor(kind).float() for kind in captions}
         rows = {kind: opened.get_tensor(f"{kind}.rows") for kind in captions}
-    return Latents(latents, captions, rows)
+        shaded = {name.removesuffix(".shade") for name in opened.keys() if name.endswith(".shade")}  # noqa: SIM118
+        shade = {kind: opened.get_tensor(f"{kind}.shade").float() for kind in shaded}
+    return Latents(latents, captions, rows, shade)

@@ -24,6 +24,10 @@ SHARES = {"composite": 0.34, "small": 0.14, "studio": 0.34, "background": 0.18}
 """What a batch is made of; `small` are composites whose object is small. Objects alone stand before studio backdrops of
 any colour: transparency is not the base model's business, it is what the foreground deltas add."""
 
+SHADOWS_COUNT = 8.0
+"""How many times more the error counts where the ground is in full shadow: shadows are faint and cover little of a
+picture, and the optimum stays what it is."""
+
 UNPROMPTED = 0.1
 """Share of captions left out, for classifier-free guidance."""
 
@@ -79,25 +83,30 @@ class UNetStage(Stage):
         prepare(unet)
         self.optimisers = optimisers_for(self.network, lr=lr)
         self._unet, self._encoders, self._tokenizer, self._vae = unet, encoders, tokenizer, vae
-        self._latents = latents.latents
+        self._latents, self._shade = latents.latents, latents.shade
         self._tokens = {kind: token_ids(tokenizer, captions) for kind, captions in latents.captions.items()}
         self._empty = token_ids(tokenizer, [""])
         self._noise = NoiseSchedule()
 
     def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
-        clean, tokens = [], []
+        clean, tokens, weights = [], [], []
         for kind, share in SHARES.items():
             rows = torch.from_numpy(rng.integers(0, len(self._latents[kind]), round(BATCH * share)))
             clean.append(self._latents[kind][rows])
             tokens.append(self._tokens[kind][rows])
+            plain = torch.ones(len(rows), 1, *self._latents[kind].shape[2:])
+            weights.append(
+                plain + SHADOWS_COUNT * self._shade[kind][rows].unsqueeze(1) if kind in self._shade else plain
+            )
         order = torch.from_numpy(rng.permutation(sum(len(part) for part in clean)))
         batch, words = torch.cat(clean)[order].to(self.device), torch.cat(tokens)[order]
+        weight = torch.cat(weights)[order].to(self.device)
         words[torch.from_numpy(rng.random(len(words)) < UNPROMPTED)] = self._empty
         hidden, pooled = encode_text(self._encoders, words.to(self.device))
         timesteps, noised, v = self._noise.noised(batch, generator)
         with mixed(self.device):
             found = predict(self._unet, noised, timesteps, hidden, pooled)
-        return (found.float() - v).square().mean(), {}, len(batch)
+        return ((found.float() - v).square() * weight / weight.mean()).mean(), {}, len(batch)
 
     def sheet(self) -> Image.Image:
         """Objects, scenes, and objects in scenes."""
