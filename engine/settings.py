@@ -396,5 +396,5 @@ PRESETS: dict[Preset, dict[str, Any]] = {
 """What each preset changes. All else stays the model's own: what a model was tuned to is no matter of speed.
 
 paper: the priors by a pass of their own before every step. exact: nothing is left out, but the priors come from the
-step before. balanced and fast leave work out where it is least missed; where a model's own coupling ends earlier, there.
+step before. balanced and fast leave work out where it is least missed; coupling that a model ends earlier ends there.
 """
