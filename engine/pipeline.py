@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from engine.compositing import bleed, flatten
+from engine.compositing import bleed, flatten, to_unit
 from engine.diffusion.conditioning import Conditioning, encode_prompts, time_ids, truncated_prompts
 from engine.diffusion.denoise import Pin, denoise
 from engine.diffusion.noise import initial_noise
@@ -340,8 +340,12 @@ class _Job:
     def _harmony(self, blended: Pixels, pasted: tuple[Layer, ...]) -> tuple[Layer, Layer]:
         """Shadow and Light, from the layers that were really returned."""
         exact = self._request.harmony.mode == "exact"
-        below = flatten(LayerStack(name="", size=self._request.size, layers=pasted))
-        shadow, light = (exact_layers if exact else clean_layers)(blended, below)
+        whole = LayerStack(name="", size=self._request.size, layers=pasted)
+        objects = replace(whole, layers=tuple(whole.by_role(Role.FOREGROUND)))
+        if exact:
+            shadow, light = exact_layers(blended, flatten(whole))
+        else:
+            shadow, light = clean_layers(blended, flatten(whole), to_unit(flatten(objects)[..., 3]))
         suffix = " (exact, this arrangement)" if exact else ""
         return (
             Layer(name="Shadow" + suffix, role=Role.SHADOW, pixels=shadow, blend=BlendMode.MULTIPLY),

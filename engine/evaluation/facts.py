@@ -64,7 +64,7 @@ def system_facts(drawing: Drawing, alone: Drawing, truth: Truth) -> Facts:
         truth: the data's light.
     """
     alpha, flat = alpha_of(drawing.foreground), pasted(drawing.background, drawing.foreground)
-    clean = measures.clean_picture(drawing.blended, flat)
+    clean = measures.clean_picture(drawing.blended, flat, alpha)
     everywhere = np.ones(alpha.shape, bool)
     return {
         "exact_error": float(measures.exact_error(drawing.blended, flat)),

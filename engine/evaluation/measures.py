@@ -82,9 +82,9 @@ def exact_error(blended: Pixels, flat: Pixels) -> int:
     return int(np.abs(shown.astype(np.int16) - blended).max())
 
 
-def clean_picture(blended: Pixels, flat: Pixels) -> Pixels:
-    """What the stack shows with clean Shadow and Light on it."""
-    return recompose(flat, *clean_layers(blended, flat))
+def clean_picture(blended: Pixels, flat: Pixels, alpha: Plane) -> Pixels:
+    """What the stack shows with clean Shadow and Light on it; `alpha` is the object's."""
+    return recompose(flat, *clean_layers(blended, flat, alpha))
 
 
 def energy_elsewhere(shown: Pixels, flat: Pixels, alpha: Plane) -> float:

@@ -109,7 +109,8 @@ def _step(here: np.ndarray, there: np.ndarray) -> int:
 
 
 def _shadow(drawing: Drawing) -> Pixels:
-    return clean_layers(drawing.blended, pasted(drawing.background, drawing.foreground))[0]
+    flat = pasted(drawing.background, drawing.foreground)
+    return clean_layers(drawing.blended, flat, alpha_of(drawing.foreground))[0]
 
 
 def _strength(shadow: Pixels) -> float:
@@ -120,4 +121,4 @@ def _strength(shadow: Pixels) -> float:
 def _effect(drawing: Drawing, where: Mask) -> float:
     """What clean Shadow and Light change in a region, mean absolute difference, 0-1."""
     flat = pasted(drawing.background, drawing.foreground)
-    return difference(clean_picture(drawing.blended, flat), flat, where)
+    return difference(clean_picture(drawing.blended, flat, alpha_of(drawing.foreground)), flat, where)

@@ -123,6 +123,17 @@ def test_drawings_that_differ_leave_no_ghost(blended):
         assert (layer[..., 3] > 12).mean() < 0.02
 
 
+def test_far_from_every_object_nothing_is_its_doing():
+    ground = np.full((SIDE, SIDE, 3), 0.6)
+    blended = opaque(ground * (1 - 0.3 * spot(40, 150, 8) - 0.3 * spot(160, 30, 8)))
+    alpha = np.zeros((SIDE, SIDE))
+    alpha[110:140, 25:55] = 1
+    everywhere, near = clean_layers(blended, opaque(ground))[0], clean_layers(blended, opaque(ground), alpha)[0]
+    assert abs(int(near[150, 40, 3]) - int(everywhere[150, 40, 3])) <= 1 and near[150, 40, 3] > 40
+    assert everywhere[30, 160, 3] > 40 and not near[:60, 120:].any()
+    assert not clean_layers(blended, opaque(ground), np.zeros((SIDE, SIDE)))[0].any()
+
+
 def test_clean_layers_are_soft():
     """No step between neighbours that an eye could take for an outline, though the blended picture has hard ones."""
     flat = opaque(np.full((SIDE, SIDE, 3), 0.6))

@@ -100,7 +100,7 @@ def test_difference_and_psnr_know_a_planted_difference():
 def test_exact_layers_are_exact_and_clean_ones_leave_a_gap():
     flat, blended = measures.pasted(textured(1), disc()), measures.pasted(textured(2), disc((150, 30, 30)))
     assert measures.exact_error(blended, flat) <= 1
-    assert measures.difference(measures.clean_picture(blended, flat), blended, ALPHA < 2) > 0.01
+    assert measures.difference(measures.clean_picture(blended, flat, ALPHA), blended, ALPHA < 2) > 0.01
 
 
 def test_energy_elsewhere_counts_what_is_changed_far_from_the_object():
