@@ -279,7 +279,8 @@ class FusionSettings:
     blend_end: float = switch_field(
         _COURSE,
         0.0,
-        "When they stop. Above 0 the last details are drawn by each layer for itself, which is a little faster.",
+        "When they stop. Above 0 the last details are drawn by each layer for itself: Blended is freer to light the "
+        "object and to draw its shadow, and less bound to its details. Also a little faster.",
         "Coupling ends before the first step with t <= this · T; 0 never.",
         number=(0, 1),
     )
@@ -381,10 +382,8 @@ class FusionSettings:
             InvalidRequest: no preset of that name.
         """
         check_choice("preset", name, get_args(Preset))
-        changes = dict(next(changes for preset, changes in PRESETS.items() if preset == name))
-        if "blend_end" in changes:
-            changes["blend_end"] = max(self.blend_end, changes["blend_end"])
-        return self.changed(changes)
+        changes = next(changes for preset, changes in PRESETS.items() if preset == name)
+        return self.changed({**changes, "blend_end": max(self.blend_end, changes.get("blend_end", 0.0))})
 
 
 PRESETS: dict[Preset, dict[str, Any]] = {
