@@ -14,7 +14,7 @@ from engine.sources import MAX_SEED, Generated, Kept, Relit, Source, check_promp
 
 MAX_STEPS = 150
 MAX_FOREGROUNDS = 6
-HARMONISE_STRENGTH = 0.5
+HARMONISE_STRENGTH = 0.45
 """Of the blended picture where the artist has every layer: enough for shadow and light, little enough to keep all else
 (our choice)."""
 
