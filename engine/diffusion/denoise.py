@@ -64,6 +64,11 @@ class Anchor:
     until: float
 
 
+PLACED_UNTIL = 0.15
+"""A foreground whose place is the artist's is coupled until t <= 0.15 T at least (our choice): where the model would not
+put it, in the middle of the sky, it is painted over once nothing tells the blended stream of it."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One step is done.
@@ -106,7 +111,8 @@ def denoise(
     state = sampler.start(noise)
     for pin in pins:
         state[pin.stream] = torch.lerp(state[pin.stream], sampler.state(pin.clean, noise[pin.stream], 0), pin.mask)
-    first_coupled, last_coupled = _window(sampler, settings.blend_start, settings.blend_end)
+    blend_end = min(settings.blend_end, PLACED_UNTIL) if coupling.shapes else settings.blend_end
+    first_coupled, last_coupled = _window(sampler, settings.blend_start, blend_end)
     first_guided, last_guided = _window(sampler, settings.guidance_start, settings.guidance_end)
     both = _stack(negative, positive)
     forward = partial(_forward, bundle, time_ids)

@@ -11,7 +11,7 @@ from engine.errors import InvalidRequest, UnreadableFile
 from engine.evaluation import systems
 from engine.evaluation.evaluation import Evaluation, Plan, quick
 from engine.evaluation.items import prompt_set
-from engine.evaluation.measures import pasted
+from engine.evaluation.measures import alpha_of, pasted, soft_iou
 from engine.evaluation.study import Study, read_drawing, write_drawing
 from engine.models.registry import find_model
 
@@ -84,6 +84,16 @@ def test_the_baselines_are_what_they_are_called(folder):
     assert not np.array_equal(other.background, ours.background)
     assert ours.maps is not None
     assert ours.maps.soft.shape[0] == SPEC.defaults.steps
+
+
+def test_claim_a_changes_one_thing_at_a_time(folder):
+    study, (item, *_) = Study(folder, SPEC), prompt_set(SPEC.vocabulary, 2)
+    ours, apart = study.drawing(item, systems.LAYERFUSION), study.drawing(item, systems.APART)
+    seed, scene = study.drawing(item, systems.APART_OTHER_SEED), study.drawing(item, systems.APART_OTHER_SCENE)
+    overlap = [soft_iou(alpha_of(apart.foreground), alpha_of(other.foreground)) for other in (ours, seed, scene)]
+    assert overlap[0] < min(overlap[1:]), "the default shares its noise, these three have one of their own"
+    assert not np.array_equal(seed.background, apart.background)
+    assert not np.array_equal(scene.background, apart.background)
 
 
 def test_another_models_drawings_are_not_mixed_in(folder):
