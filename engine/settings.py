@@ -281,8 +281,8 @@ class FusionSettings:
         0.0,
         "When they stop. Above 0 the last details are drawn by each layer for itself: Blended is freer to light the "
         "object and to draw its shadow, and less bound to its details. Also a little faster.",
-        "Coupling ends before the first step with t <= this · T; 0 never. At most 0.15 with a foreground whose place is "
-        "the artist's: kept, relit or in a box.",
+        "Coupling ends before the first step with t <= this · T; 0 never. Where a foreground's place is the artist's "
+        "(kept, relit or in a box), at most 0.15 counts.",
         number=(0, 1),
     )
     blend_blocks: str = switch_field(

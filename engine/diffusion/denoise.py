@@ -65,8 +65,8 @@ class Anchor:
 
 
 PLACED_UNTIL = 0.15
-"""A foreground whose place is the artist's is coupled until t <= 0.15 T at least (our choice): where the model would not
-put it, in the middle of the sky, it is painted over once nothing tells the blended stream of it."""
+"""A foreground whose place is the artist's is coupled until t <= 0.15 T at least (our choice): where the model would
+not put it, in the middle of the sky, it is painted over once nothing tells the blended stream of it."""
 
 
 @dataclass(frozen=True)

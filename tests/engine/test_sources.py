@@ -10,6 +10,7 @@ from engine.events import Finished
 from engine.geometry import Box, Size
 from engine.harmony import HarmonySettings
 from engine.layers import Layer, LayerStack, Role
+from engine.request import HARMONISE_STRENGTH
 from engine.settings import FusionSettings
 from engine.sources import Generated, Kept, Relit
 
@@ -134,7 +135,7 @@ def test_layers_the_artist_has_are_harmonised_as_strongly_as_asked(pipeline, req
     assert likeness[0] > likeness[1] > likeness[2]
     assert likeness[0] > 26
     default = finished(pipeline.generate(request_for(**both, steps=10)))
-    explicit = finished(pipeline.generate(request_for(**both, blended_strength=0.5, steps=10)))
+    explicit = finished(pipeline.generate(request_for(**both, blended_strength=HARMONISE_STRENGTH, steps=10)))
     assert np.array_equal(blended(default), blended(explicit))
     assert default.layers[:2] == (beach, apple)
 
