@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.errors import InvalidRequest
-from engine.models.tiny.training import dataset, translucent
+from engine.models.tiny.training import dataset, latents, translucent
 from engine.models.tiny.training.scenes import draw_scene
 from engine.models.tiny.training.sprites import SpriteLibrary
 from engine.models.tiny.training.triplets import TINTED, make_triplet
@@ -150,6 +150,17 @@ def test_a_set_is_drawn_in_shards_and_goes_on_where_it_stopped(tmp_path, sprites
     assert (where / "shard-0000.npz").stat().st_mtime_ns == kept
     np.testing.assert_array_equal(first.composite, again.composite)
     assert first.facts == again.facts
+
+
+def test_shade_is_the_shadow_on_what_can_be_seen_of_the_ground(sprites):
+    one = make_triplet(rng(3), sprites, "dog", kind="beach", time="sunset")
+    fields = {field: getattr(one, field)[None] for field in dataset.FIELDS}
+    shade = latents._shade(dataset.Examples(**fields, facts=[{}]), np.array([0]))[0].float().numpy()
+    alpha, shadow = one.foreground[..., 3] / 255.0, one.shadow / 255.0
+    assert shade.shape == (16, 16)
+    assert shade.mean() == pytest.approx((shadow * (1 - alpha)).mean(), abs=1e-3)
+    inside = alpha.reshape(16, 8, 16, 8).min(axis=(1, 3)) == 1
+    assert inside.any() and shade[inside].max() == 0 and shade.max() > 0.1
 
 
 @pytest.mark.parametrize("plan_of", [dataset._plan, dataset._small_plan])
