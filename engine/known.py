@@ -57,7 +57,7 @@ must be free to close the seam."""
 GROUND = 0.18
 """About the lower halves of objects this part of the frame stays free of it, for their shadows (our choice)."""
 
-FAR, FAR_UNTIL = 0.2, 0.0
+FAR = 0.2
 """Farther from every object than 20 % of the frame it is held to the end (our choice): no shadow reaches there, but a
 second object might be drawn."""
 
@@ -152,7 +152,7 @@ class _Reader:
         """The blended stream shows the background outside all objects; far from them longer. From 1 on, never."""
         if until < 1:
             yield self._anchor(clean, mask, behind, 0.0, until, ground=GROUND)
-            yield self._anchor(clean, mask, behind, 0.0, min(FAR_UNTIL, until), margin=FAR)
+            yield self._anchor(clean, mask, behind, 0.0, 0.0, margin=FAR)
 
     def _anchor(
         self,

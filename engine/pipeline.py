@@ -341,10 +341,10 @@ class _Job:
         """Shadow and Light, from the layers that were really returned."""
         exact = self._request.harmony.mode == "exact"
         whole = LayerStack(name="", size=self._request.size, layers=pasted)
-        objects = replace(whole, layers=tuple(whole.by_role(Role.FOREGROUND)))
         if exact:
             shadow, light = exact_layers(blended, flatten(whole))
         else:
+            objects = replace(whole, layers=tuple(whole.by_role(Role.FOREGROUND)))
             shadow, light = clean_layers(blended, flatten(whole), to_unit(flatten(objects)[..., 3]))
         suffix = " (exact, this arrangement)" if exact else ""
         return (

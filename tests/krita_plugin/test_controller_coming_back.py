@@ -119,25 +119,23 @@ def test_layers_whose_document_was_closed_wait_for_it(online, wire):
     assert not online.memory.saved
 
 
-def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(desk, wire):
+def left_behind(desk, wire):
+    """A job of a Krita that has ended."""
     from layerfusion.jobs import PendingJob
 
-    left = PendingJob(
-        submit=wire.Submit(
-            job=OLD,
-            width=WIDTH,
-            height=HEIGHT,
-            background=wire.Generated(prompt="b"),
-            foregrounds=(wire.Generated(prompt="a"),),
-            model="tiny",
-        ),
-        placement=desk.document.placement(),
-        title="a + b",
-        record={},
-        pictures=(),
-        warning="",
-        accepted=True,
+    submit = wire.Submit(
+        job=OLD,
+        width=WIDTH,
+        height=HEIGHT,
+        background=wire.Generated(prompt="b"),
+        foregrounds=(wire.Generated(prompt="a"),),
+        model="tiny",
     )
+    return PendingJob(submit, desk.document.placement(), "a + b", {}, (), "", accepted=True)
+
+
+def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(desk, wire):
+    left = left_behind(desk, wire)
     desk.memory.left.append(left)
     desk.controller.receive(greeting(wire))
     assert desk.link.sent == [wire.Resume(job=OLD, after=0)]
@@ -153,17 +151,7 @@ def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(desk, wire):
 
 
 def test_what_an_earlier_krita_left_and_the_server_forgot_is_forgotten(desk, wire):
-    from layerfusion.jobs import PendingJob
-
-    submit = wire.Submit(
-        job=OLD,
-        width=WIDTH,
-        height=HEIGHT,
-        background=wire.Generated(prompt="b"),
-        foregrounds=(wire.Generated(prompt="a"),),
-        model="tiny",
-    )
-    left = PendingJob(submit, desk.document.placement(), "a + b", {}, (), "", accepted=True)
+    left = left_behind(desk, wire)
     desk.memory.left.append(left)
     desk.memory.save(left)
     desk.controller.receive(greeting(wire))

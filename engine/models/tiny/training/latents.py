@@ -7,7 +7,7 @@ composites also how much of each latent is ground in shadow, float16 (N, 16, 16)
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,9 @@ SHARES = {"composite": 0.9, "studio": 0.5, "foreground": 0.4, "background": 0.2}
 """How much of the training set is encoded, a kind; backgrounds repeat themselves soonest. Of the set of small objects
 only the composites are wanted, as the kind `small`: an object alone should fill its picture."""
 
+SHADED = ("composite", "small")
+"""The kinds whose ground may lie in shadow."""
+
 _CAPTION = {"foreground": 0, "studio": 0, "background": 1, "composite": 2}
 
 
@@ -45,7 +48,7 @@ class Latents:
     latents: dict[str, Tensor]
     captions: dict[str, list[str]]
     rows: dict[str, Tensor]
-    shade: dict[str, Tensor] = field(default_factory=dict)
+    shade: dict[str, Tensor]
 
 
 @torch.inference_mode()
@@ -61,7 +64,7 @@ def encode_all(
         tensors[name] = _encoded(vae, examples, kind, rows)
         tensors[f"{name}.rows"] = torch.from_numpy(rows)
         captions[name] = [examples.facts[int(row)]["captions"][_CAPTION[kind]] for row in rows]
-        if kind == "composite":
+        if name in SHADED:
             tensors[f"{name}.shade"] = _shade(examples, rows)
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, str(file), metadata={"captions": json.dumps(captions)})
@@ -99,14 +102,16 @@ def load_latents(file: Path) -> Latents:
     """Read what `encode_all` wrote.
 
     Raises:
-        InvalidRequest: it is not there.
+        InvalidRequest: it is not there, or an earlier version wrote it, without small objects and shadows.
     """
     if not file.exists():
         raise InvalidRequest(f"{file} is missing.", "Run `layerfusion train latents` first.")
     with safe_open(str(file), framework="pt") as opened:
+        names = set(opened.keys())
+        if not {f"{kind}.shade" for kind in SHADED} <= names:
+            raise InvalidRequest(f"{file} is of an earlier version.", "Run `layerfusion train latents` again.")
         captions = json.loads(opened.metadata()["captions"])
         latents = {kind: opened.get_tensor(kind).float() for kind in captions}
         rows = {kind: opened.get_tensor(f"{kind}.rows") for kind in captions}
-        shaded = {name.removesuffix(".shade") for name in opened.keys() if name.endswith(".shade")}  # noqa: SIM118
-        shade = {kind: opened.get_tensor(f"{kind}.shade").float() for kind in shaded}
+        shade = {kind: opened.get_tensor(f"{kind}.shade").float() for kind in SHADED}
     return Latents(latents, captions, rows, shade)

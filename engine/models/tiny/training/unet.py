@@ -25,7 +25,7 @@ SHARES = {"composite": 0.34, "small": 0.14, "studio": 0.34, "background": 0.18}
 any colour: transparency is not the base model's business, it is what the foreground deltas add."""
 
 SHADOWS_COUNT = 8.0
-"""How many times more the error counts where the ground is in full shadow: shadows are faint and cover little of a
+"""What is added to the error's weight of 1 where the ground is in full shadow: shadows are faint and cover little of a
 picture, and the optimum stays what it is."""
 
 UNPROMPTED = 0.1

@@ -4,6 +4,8 @@ import colorsys
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from engine.errors import InvalidRequest
 from engine.models.tiny.training import dataset, latents, translucent
@@ -161,6 +163,13 @@ def test_shade_is_the_shadow_on_what_can_be_seen_of_the_ground(sprites):
     assert shade.mean() == pytest.approx((shadow * (1 - alpha)).mean(), abs=1e-3)
     inside = alpha.reshape(16, 8, 16, 8).min(axis=(1, 3)) == 1
     assert inside.any() and shade[inside].max() == 0 and shade.max() > 0.1
+
+
+def test_latents_of_an_earlier_version_are_named(tmp_path):
+    file = tmp_path / "latents.safetensors"
+    save_file({"composite": torch.zeros(1, 4, 2, 2)}, str(file), metadata={"captions": "{}"})
+    with pytest.raises(InvalidRequest, match="earlier version"):
+        latents.load_latents(file)
 
 
 @pytest.mark.parametrize("plan_of", [dataset._plan, dataset._small_plan])
