@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engine.errors import InvalidRequest
+from layerfusion.engine.errors import InvalidRequest
 
 
 def check_whole(name: str, value: object, *, low: int, high: int) -> None:

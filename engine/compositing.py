@@ -15,9 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from layerfusion.engine.layers import BlendMode, LayerStack, Pixels
 from numpy.typing import NDArray
-
-from engine.layers import BlendMode, LayerStack, Pixels
 
 Unit = NDArray[np.floating]
 """float32, values 0-1."""

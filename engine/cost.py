@@ -12,27 +12,26 @@ from typing import Any, cast, get_args
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from layerfusion.engine.diffusion.conditioning import Conditioning
+from layerfusion.engine.diffusion.denoise import denoise
+from layerfusion.engine.diffusion.sampling import Sampler
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layerfusion.attach import attached, attention_modules
+from layerfusion.engine.layerfusion.coupling import Coupling, Pass
+from layerfusion.engine.layerfusion.masks import Grid
+from layerfusion.engine.layerfusion.streams import Streams
+from layerfusion.engine.meter import Cost, measure
+from layerfusion.engine.models.checkpoints import CONFIGS
+from layerfusion.engine.models.loading import ModelBundle, assemble
+from layerfusion.engine.models.memory import RESERVE, Component, Memory, MemoryPolicy
+from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.models.weights import read_json
+from layerfusion.engine.previews import LONGEST_SIDE, is_due
+from layerfusion.engine.settings import FusionSettings, Preset
+from layerfusion.engine.transparency.deltas import Deltas, LowRank
+from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-from engine.diffusion.conditioning import Conditioning
-from engine.diffusion.denoise import denoise
-from engine.diffusion.sampling import Sampler
-from engine.geometry import Size
-from engine.layerfusion.attach import attached, attention_modules
-from engine.layerfusion.coupling import Coupling, Pass
-from engine.layerfusion.masks import Grid
-from engine.layerfusion.streams import Streams
-from engine.meter import Cost, measure
-from engine.models.checkpoints import CONFIGS
-from engine.models.loading import ModelBundle, assemble
-from engine.models.memory import RESERVE, Component, Memory, MemoryPolicy
-from engine.models.spec import ModelSpec
-from engine.models.weights import read_json
-from engine.previews import LONGEST_SIDE, is_due
-from engine.settings import FusionSettings, Preset
-from engine.transparency.deltas import Deltas, LowRank
-from engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 
 CARDS = (6, 8, 10, 12, 16, 24, 32, 48, 80)
 """Gibibytes of the graphics cards there are."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from engine.errors import InvalidRequest
-from engine.geometry import Size
-from engine.layers import Layer, LayerStack, Role
-from engine.request import GenerationRequest
-from engine.resampling import resize
-from engine.sources import Kept
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import Layer, LayerStack, Role
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.resampling import resize
+from layerfusion.engine.sources import Kept
 
 
 def moved(layer: Layer, by: tuple[int, int], scale: float = 1.0) -> Layer:

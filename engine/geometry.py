@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from engine.errors import InvalidRequest
+from layerfusion.engine.errors import InvalidRequest
 
 MIN_SIDE = 64
 MAX_SIDE = 4096

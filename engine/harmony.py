@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
+from layerfusion.engine.checks import check_choice
+from layerfusion.engine.compositing import composite, to_bytes, to_unit
+from layerfusion.engine.errors import InvalidLayer
+from layerfusion.engine.layers import BlendMode, Pixels
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-
-from engine.checks import check_choice
-from engine.compositing import composite, to_bytes, to_unit
-from engine.errors import InvalidLayer
-from engine.layers import BlendMode, Pixels
 
 Plane = NDArray[np.floating]
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from layerfusion.engine.compositing import over_checks
+from layerfusion.engine.layers import Pixels
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-
-from engine.compositing import over_checks
-from engine.layers import Pixels
 
 Map = NDArray[np.float32]
 """(rows, columns) of tokens, 0-1."""

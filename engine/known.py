@@ -20,24 +20,23 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from layerfusion.engine.compositing import bleed, composite
+from layerfusion.engine.diffusion.denoise import Anchor, Pin
+from layerfusion.engine.geometry import Box, Framing
+from layerfusion.engine.layerfusion.attach import attention_modules
+from layerfusion.engine.layerfusion.coupling import KnownShape
+from layerfusion.engine.layerfusion.masks import SHARING_MARGIN
+from layerfusion.engine.layerfusion.streams import Streams
+from layerfusion.engine.layers import Pixels, covers
+from layerfusion.engine.models.autoencoder import to_latents
+from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.placement import fitted, in_box
+from layerfusion.engine.request import HARMONISE_STRENGTH, GenerationRequest
+from layerfusion.engine.resampling import to_working
+from layerfusion.engine.settings import FusionSettings
+from layerfusion.engine.sources import Generated, Kept, Relit
+from layerfusion.engine.transparency.codec import encode_over_grey, encode_rgba
 from torch import Tensor
-
-from engine.compositing import bleed, composite
-from engine.diffusion.denoise import Anchor, Pin
-from engine.geometry import Box, Framing
-from engine.layerfusion.attach import attention_modules
-from engine.layerfusion.coupling import KnownShape
-from engine.layerfusion.masks import SHARING_MARGIN
-from engine.layerfusion.streams import Streams
-from engine.layers import Pixels, covers
-from engine.models.autoencoder import to_latents
-from engine.models.loading import ModelBundle
-from engine.placement import fitted, in_box
-from engine.request import HARMONISE_STRENGTH, GenerationRequest
-from engine.resampling import to_working
-from engine.settings import FusionSettings
-from engine.sources import Generated, Kept, Relit
-from engine.transparency.codec import encode_over_grey, encode_rgba
 
 SOLID_UNTIL = 0.6
 """The blended stream is held to a known foreground's solid inside while t > 0.6 T (our choice): under zero-terminal-SNR

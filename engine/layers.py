@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
+from layerfusion.engine.errors import InvalidLayer
+from layerfusion.engine.geometry import Size
 from numpy.typing import NDArray
-
-from engine.errors import InvalidLayer
-from engine.geometry import Size
 
 Pixels = NDArray[np.uint8]
 """uint8 (H, W, 4), sRGB, straight (not premultiplied) alpha, 0-255."""

@@ -10,37 +10,36 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 import torch
+from layerfusion.engine.compositing import bleed, flatten, to_unit
+from layerfusion.engine.diffusion.conditioning import Conditioning, encode_prompts, time_ids, truncated_prompts
+from layerfusion.engine.diffusion.denoise import Pin, denoise
+from layerfusion.engine.diffusion.noise import initial_noise
+from layerfusion.engine.diffusion.sampling import Sampler
+from layerfusion.engine.errors import OutOfMemory
+from layerfusion.engine.events import Event, Finished, LayerReady, Preview, Progress
+from layerfusion.engine.geometry import Framing, Size, working_size
+from layerfusion.engine.harmony import clean_layers, exact_layers
+from layerfusion.engine.inspection import MaskRecord, StreamRecord
+from layerfusion.engine.known import needs_filling, open_streams, what_is_known
+from layerfusion.engine.layerfusion.attach import attached
+from layerfusion.engine.layerfusion.coupling import Coupling, KnownShape
+from layerfusion.engine.layerfusion.streams import Streams
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
+from layerfusion.engine.models.devices import best_device
+from layerfusion.engine.models.health import foreground_warning
+from layerfusion.engine.models.loading import ModelBundle, load_model
+from layerfusion.engine.models.memory import Job, MemoryPolicy
+from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.previews import is_due, preview
+from layerfusion.engine.recording import Recorder
+from layerfusion.engine.refinement import Refinement
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.resampling import to_canvas, to_working
+from layerfusion.engine.settings import FusionSettings
+from layerfusion.engine.sources import Generated, Kept, Relit
+from layerfusion.engine.transparency.codec import decode_foreground, decode_rgb, decode_rgba
+from layerfusion.engine.upscaling import foreground_to_canvas
 from torch import Tensor
-
-from engine.compositing import bleed, flatten, to_unit
-from engine.diffusion.conditioning import Conditioning, encode_prompts, time_ids, truncated_prompts
-from engine.diffusion.denoise import Pin, denoise
-from engine.diffusion.noise import initial_noise
-from engine.diffusion.sampling import Sampler
-from engine.errors import OutOfMemory
-from engine.events import Event, Finished, LayerReady, Preview, Progress
-from engine.geometry import Framing, Size, working_size
-from engine.harmony import clean_layers, exact_layers
-from engine.inspection import MaskRecord, StreamRecord
-from engine.known import needs_filling, open_streams, what_is_known
-from engine.layerfusion.attach import attached
-from engine.layerfusion.coupling import Coupling, KnownShape
-from engine.layerfusion.streams import Streams
-from engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
-from engine.models.devices import best_device
-from engine.models.health import foreground_warning
-from engine.models.loading import ModelBundle, load_model
-from engine.models.memory import Job, MemoryPolicy
-from engine.models.spec import ModelSpec
-from engine.previews import is_due, preview
-from engine.recording import Recorder
-from engine.refinement import Refinement
-from engine.request import GenerationRequest
-from engine.resampling import to_canvas, to_working
-from engine.settings import FusionSettings
-from engine.sources import Generated, Kept, Relit
-from engine.transparency.codec import decode_foreground, decode_rgb, decode_rgba
-from engine.upscaling import foreground_to_canvas
 
 
 class LayerFusionPipeline:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-
-from engine.geometry import Box, Size
-from engine.layers import Pixels
-from engine.resampling import resize
+from layerfusion.engine.geometry import Box, Size
+from layerfusion.engine.layers import Pixels
+from layerfusion.engine.resampling import resize
 
 _FAINT = 12
 """Alpha up to this (5 %) is haze, not the object: it does not count when an object's extent is measured."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
+from layerfusion.engine.layers import Pixels
+from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.transparency.codec import decode_rgb, decode_rgba
 from torch import Tensor
-
-from engine.layers import Pixels
-from engine.models.loading import ModelBundle
-from engine.transparency.codec import decode_rgb, decode_rgba
 
 PREVIEWS = 5
 """A job, about."""

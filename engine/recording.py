@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+from layerfusion.engine.diffusion.denoise import Step
+from layerfusion.engine.diffusion.sampling import Sampler
+from layerfusion.engine.inspection import MaskRecord, MaskStep, StreamRecord, figure_place, spread
+from layerfusion.engine.layerfusion.attach import attention_modules
+from layerfusion.engine.layerfusion.coupling import Coupling, Pass
+from layerfusion.engine.layerfusion.masks import resample
+from layerfusion.engine.layerfusion.priors import minmax, structure_prior
+from layerfusion.engine.layerfusion.streams import Streams
+from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.previews import preview
 from torch import Tensor
-
-from engine.diffusion.denoise import Step
-from engine.diffusion.sampling import Sampler
-from engine.inspection import MaskRecord, MaskStep, StreamRecord, figure_place, spread
-from engine.layerfusion.attach import attention_modules
-from engine.layerfusion.coupling import Coupling, Pass
-from engine.layerfusion.masks import resample
-from engine.layerfusion.priors import minmax, structure_prior
-from engine.layerfusion.streams import Streams
-from engine.models.loading import ModelBundle
-from engine.previews import preview
 
 
 class Recorder:

@@ -14,18 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from layerfusion.engine.diffusion.denoise import Pin
+from layerfusion.engine.diffusion.noise import initial_noise
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layerfusion.coupling import KnownShape
+from layerfusion.engine.layerfusion.streams import Streams
+from layerfusion.engine.layers import Pixels
+from layerfusion.engine.models.autoencoder import to_latents
+from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.transparency.codec import decode_foreground, decode_rgb, encode_rgba
 from numpy.typing import NDArray
 from torch import Tensor
-
-from engine.diffusion.denoise import Pin
-from engine.diffusion.noise import initial_noise
-from engine.geometry import Size
-from engine.layerfusion.coupling import KnownShape
-from engine.layerfusion.streams import Streams
-from engine.layers import Pixels
-from engine.models.autoencoder import to_latents
-from engine.models.loading import ModelBundle
-from engine.transparency.codec import decode_foreground, decode_rgb, encode_rgba
 
 OVERLAP = 0.25
 """Of a tile's side, at least this much is shared with its neighbour (our choice)."""

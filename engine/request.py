@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from engine.checks import check_number, check_whole
-from engine.errors import InvalidRequest
-from engine.geometry import Size, check_canvas
-from engine.harmony import HarmonySettings
-from engine.settings import FusionSettings, InitNoise
-from engine.sources import MAX_SEED, Generated, Kept, Relit, Source, check_prompt, check_seed
+from layerfusion.engine.checks import check_number, check_whole
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.geometry import Size, check_canvas
+from layerfusion.engine.harmony import HarmonySettings
+from layerfusion.engine.settings import FusionSettings, InitNoise
+from layerfusion.engine.sources import MAX_SEED, Generated, Kept, Relit, Source, check_prompt, check_seed
 
 MAX_STEPS = 150
 MAX_FOREGROUNDS = 6

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from layerfusion.engine.compositing import Unit, premultiply, to_bytes, to_unit
+from layerfusion.engine.geometry import Framing, Size
+from layerfusion.engine.layers import Pixels
 from numpy.typing import NDArray
 from PIL import Image
-
-from engine.compositing import Unit, premultiply, to_bytes, to_unit
-from engine.geometry import Framing, Size
-from engine.layers import Pixels
 
 Box = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels, edges not centres."""

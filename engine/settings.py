@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from engine.checks import check_choice
-from engine.errors import InvalidRequest
-from engine.switches import check_value, contradiction, from_words, in_words, switch_field
+from layerfusion.engine.checks import check_choice
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.switches import check_value, contradiction, from_words, in_words, switch_field
 
 Prior = Literal["per_step", "lagged", "once"]
 ContentSource = Literal["prior", "live"]

@@ -1,4 +1,4 @@
-"""The page of the switches, made of them: python -m engine.settings_page > docs/fusion-settings.md"""
+"""The page of the switches, made of them: python -m layerfusion.engine.settings_page > docs/fusion-settings.md"""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import Field
 from itertools import groupby
 from typing import Any
 
-from engine.settings import PRESETS, FusionSettings
-from engine.switches import in_words
+from layerfusion.engine.settings import PRESETS, FusionSettings
+from layerfusion.engine.switches import in_words
 
 _HEAD = """\
 # The switches of LayerFusion

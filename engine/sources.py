@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.checks import check_number, check_whole
-from engine.errors import InvalidLayer, InvalidRequest
-from engine.geometry import Box
-from engine.layers import Layer
+from layerfusion.engine.checks import check_number, check_whole
+from layerfusion.engine.errors import InvalidLayer, InvalidRequest
+from layerfusion.engine.geometry import Box
+from layerfusion.engine.layers import Layer
 
 MAX_PROMPT = 2000
 MAX_SEED = 2**53 - 1

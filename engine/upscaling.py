@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from layerfusion.engine.compositing import to_bytes, to_unit
+from layerfusion.engine.geometry import Framing
+from layerfusion.engine.layers import Pixels
+from layerfusion.engine.resampling import smooth_to_canvas, to_canvas
 from numpy.typing import NDArray
-
-from engine.compositing import to_bytes, to_unit
-from engine.geometry import Framing
-from engine.layers import Pixels
-from engine.resampling import smooth_to_canvas, to_canvas
 
 _RADIUS = 2
 """Pixels of the small picture: an edge is looked for this near."""

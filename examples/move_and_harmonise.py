@@ -7,15 +7,15 @@ Background and object come back byte for byte; Shadow and Light are made anew wh
 
 import sys
 
-from engine import formats
-from engine.editing import harmonise, moved
-from engine.events import Finished
-from engine.geometry import Size
-from engine.layers import LayerStack, Role
-from engine.models.registry import find_model
-from engine.pipeline import LayerFusionPipeline
-from engine.request import GenerationRequest
-from engine.sources import Generated
+from layerfusion.engine import formats
+from layerfusion.engine.editing import harmonise, moved
+from layerfusion.engine.events import Finished
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import LayerStack, Role
+from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.sources import Generated
 
 PROMPTS = ("a red apple", "a green meadow on a sunny day")
 

@@ -70,12 +70,12 @@ def assemble() -> dict[str, bytes]:
     Raises:
         PackageError: a carried distribution was changed after it was installed.
     """
-    here = resources.files("krita_plugin")
+    here = resources.files("layerfusion.krita_plugin")
     contents = {f"{PLUGIN}.desktop": (here / f"{PLUGIN}.desktop").read_bytes()}
     for item in (here / PLUGIN).iterdir():
         if item.name.endswith((".py", ".html")):
             contents[f"{PLUGIN}/{item.name}"] = item.read_bytes()
-    for item in resources.files("server.protocol").iterdir():
+    for item in resources.files("layerfusion.server.protocol").iterdir():
         if item.name.endswith(".py"):
             contents[f"{PLUGIN}/protocol/{item.name}"] = item.read_bytes()
     for name in (PLUGIN, *CARRIED):

@@ -1,7 +1,7 @@
-"""`python -m server`: the command line where no script is installed."""
+"""`python -m layerfusion.server`: the command line where no script is installed."""
 
 import sys
 
-from server.cli import main
+from layerfusion.server.cli import main
 
 sys.exit(main())

@@ -15,28 +15,27 @@ from importlib import metadata
 from typing import Any
 from urllib.parse import urlsplit
 
+from layerfusion.engine.errors import EngineError
+from layerfusion.server import handshakes, tls, translate
+from layerfusion.server.config import DEFAULT_PORT, ServerConfig, database, layers
+from layerfusion.server.connection import Connection
+from layerfusion.server.desk import Jobs
+from layerfusion.server.drawing import Load, load_pipeline
+from layerfusion.server.gate import Gate
+from layerfusion.server.limits import Allowances, Bucket
+from layerfusion.server.lock import FolderLock
+from layerfusion.server.protocol import MAJOR, MINOR, location
+from layerfusion.server.protocol.frames import MAX_FRAME
+from layerfusion.server.protocol.messages import Welcome
+from layerfusion.server.records import Records
+from layerfusion.server.retention import prune
+from layerfusion.server.scheduler import Scheduler
+from layerfusion.server.signals import stopping
+from layerfusion.server.store import Store
+from layerfusion.server.worker import Worker
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as listen
 from websockets.http11 import Request, Response
-
-from engine.errors import EngineError
-from server import handshakes, tls, translate
-from server.config import DEFAULT_PORT, ServerConfig, database, layers
-from server.connection import Connection
-from server.desk import Jobs
-from server.drawing import Load, load_pipeline
-from server.gate import Gate
-from server.limits import Allowances, Bucket
-from server.lock import FolderLock
-from server.protocol import MAJOR, MINOR, location
-from server.protocol.frames import MAX_FRAME
-from server.protocol.messages import Welcome
-from server.records import Records
-from server.retention import prune
-from server.scheduler import Scheduler
-from server.signals import stopping
-from server.store import Store
-from server.worker import Worker
 
 logger = logging.getLogger(__name__)
 

@@ -16,14 +16,25 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
-from engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
-from engine.geometry import Size
-from engine.harmony import HarmonyMode
-from engine.request import HARMONISE_STRENGTH, MAX_FOREGROUNDS
-from engine.settings import Preset
-from server.commands import benchmark, doctor, evaluate, export, generate, jobs, models, plugin, serve, train
-from server.commands.sources import numbered, read_box, read_place, read_switch
-from server.console import CommandError, UsageError, be_forgiving, say
+from layerfusion.engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.harmony import HarmonyMode
+from layerfusion.engine.request import HARMONISE_STRENGTH, MAX_FOREGROUNDS
+from layerfusion.engine.settings import Preset
+from layerfusion.server.commands import (
+    benchmark,
+    doctor,
+    evaluate,
+    export,
+    generate,
+    jobs,
+    models,
+    plugin,
+    serve,
+    train,
+)
+from layerfusion.server.commands.sources import numbered, read_box, read_place, read_switch
+from layerfusion.server.console import CommandError, UsageError, be_forgiving, say
 
 _WRONG_INPUT = (InvalidRequest, FileError, UnknownModel)
 MEMORY_POLICIES = ("auto", "resident", "offload", "sequential")

@@ -19,12 +19,10 @@ from importlib import metadata
 from typing import TypeVar
 
 import msgpack
-from websockets.sync.client import ClientConnection, connect
-
-from server.protocol import MAJOR, MINOR, location
-from server.protocol.errors import ProtocolError
-from server.protocol.frames import MAX_FRAME, Arrival, Chunk, split
-from server.protocol.messages import (
+from layerfusion.server.protocol import MAJOR, MINOR, location
+from layerfusion.server.protocol.errors import ProtocolError
+from layerfusion.server.protocol.frames import MAX_FRAME, Arrival, Chunk, split
+from layerfusion.server.protocol.messages import (
     Accepted,
     Ack,
     Cancel,
@@ -54,7 +52,8 @@ from server.protocol.messages import (
     UploadRefused,
     Welcome,
 )
-from server.protocol.wire import Wire
+from layerfusion.server.protocol.wire import Wire
+from websockets.sync.client import ClientConnection, connect
 
 M = TypeVar("M", bound=Message)
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
-
-from engine.errors import InvalidRequest
+from layerfusion.engine.errors import InvalidRequest
 
 DEFAULT_PORT = 8737
 LOOPBACK = ("127.0.0.1", "::1", "localhost")

@@ -10,15 +10,12 @@ import contextlib
 import logging
 
 import msgpack
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
-
-from engine.errors import EngineError
-from server.desk import Desk, Jobs
-from server.limits import Bucket
-from server.outbox import Outbox
-from server.protocol.errors import LayerLost, ProtocolError, QuotaExceeded, ServerStopping
-from server.protocol.messages import (
+from layerfusion.engine.errors import EngineError
+from layerfusion.server.desk import Desk, Jobs
+from layerfusion.server.limits import Bucket
+from layerfusion.server.outbox import Outbox
+from layerfusion.server.protocol.errors import LayerLost, ProtocolError, QuotaExceeded, ServerStopping
+from layerfusion.server.protocol.messages import (
     Ack,
     Cancel,
     Export,
@@ -34,9 +31,11 @@ from server.protocol.messages import (
     UploadRefused,
     Welcome,
 )
-from server.protocol.wire import Wire
-from server.session import CLOSE_REFUSED, Close, Commit, Drop, Effect, Keep, Send, Session
-from server.store import Draft, Store
+from layerfusion.server.protocol.wire import Wire
+from layerfusion.server.session import CLOSE_REFUSED, Close, Commit, Drop, Effect, Keep, Send, Session
+from layerfusion.server.store import Draft, Store
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 
 logger = logging.getLogger(__name__)
 

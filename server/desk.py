@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from engine.errors import EngineError
-from server import translate
-from server.exporting import export
-from server.job import Job
-from server.outbox import Outbox
-from server.protocol.errors import LayerLost, NotFinished, ProtocolError, QueueFull, UnknownLayer
-from server.protocol.messages import (
+from layerfusion.engine.errors import EngineError
+from layerfusion.server import translate
+from layerfusion.server.exporting import export
+from layerfusion.server.job import Job
+from layerfusion.server.outbox import Outbox
+from layerfusion.server.protocol.errors import LayerLost, NotFinished, ProtocolError, QueueFull, UnknownLayer
+from layerfusion.server.protocol.messages import (
     Accepted,
     Ack,
     Cancel,
@@ -30,10 +30,10 @@ from server.protocol.messages import (
     Resume,
     Submit,
 )
-from server.records import JobRecord, Records
-from server.scheduler import Scheduler
-from server.session import Request
-from server.store import Store
+from layerfusion.server.records import JobRecord, Records
+from layerfusion.server.scheduler import Scheduler
+from layerfusion.server.session import Request
+from layerfusion.server.store import Store
 
 logger = logging.getLogger(__name__)
 

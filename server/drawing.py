@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Protocol
 
 import msgpack
-
-from engine.errors import EngineError
-from engine.events import Event
-from engine.request import GenerationRequest
-from server import translate
-from server.libraries import MEMORY
-from server.protocol.errors import InternalError, ProtocolError
-from server.protocol.messages import Cancel, Cancelled, Done, Message, Submit
-from server.protocol.wire import Wire
-from server.store import Store
+from layerfusion.engine.errors import EngineError
+from layerfusion.engine.events import Event
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.server import translate
+from layerfusion.server.libraries import MEMORY
+from layerfusion.server.protocol.errors import InternalError, ProtocolError
+from layerfusion.server.protocol.messages import Cancel, Cancelled, Done, Message, Submit
+from layerfusion.server.protocol.wire import Wire
+from layerfusion.server.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +46,9 @@ def load_pipeline(model: str) -> Pipeline:
     Raises:
         UnknownModel, BrokenModel: see `find_model`.
     """
-    from engine.models.memory import memory_policy
-    from engine.models.registry import find_model
-    from engine.pipeline import LayerFusionPipeline
+    from layerfusion.engine.models.memory import memory_policy
+    from layerfusion.engine.models.registry import find_model
+    from layerfusion.engine.pipeline import LayerFusionPipeline
 
     return LayerFusionPipeline(find_model(model), memory=memory_policy(os.environ.get(MEMORY, "auto")))
 
@@ -73,7 +72,9 @@ class _Drawing:
     def serve(self) -> None:
         if self._load is load_pipeline:
             try:
-                importlib.import_module("engine.pipeline")  # seconds of torch, better now than in the first job
+                importlib.import_module(
+                    "layerfusion.engine.pipeline"
+                )  # seconds of torch, better now than in the first job
             except Exception:
                 logger.exception("the engine cannot be imported")  # the first job meets it again and tells its client
         self._send_bytes(READY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.errors import EngineError
+from layerfusion.engine.errors import EngineError
 
 
 class BrokenStore(EngineError):

@@ -6,7 +6,7 @@ import statistics
 from collections import deque
 from collections.abc import Hashable
 
-from server.protocol.messages import Submit
+from layerfusion.server.protocol.messages import Submit
 
 _RECENT = 8
 """Times of one kind that count: the machine may have become busier, or been given a better card."""

@@ -1,7 +1,7 @@
 """A finished job as one file, made in a process of its own: encoding a layered file takes seconds of Python, which
 neither the sockets nor the process that draws should spend.
 
-    python -m server.exporting DATABASE LAYERS JOB FORMAT
+    python -m layerfusion.server.exporting DATABASE LAYERS JOB FORMAT
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import tempfile
 from pathlib import Path
 from typing import cast, get_args
 
-from engine import formats
-from engine.compositing import flatten
-from engine.errors import EngineError
-from engine.formats.images import encode
-from engine.layers import LayerStack
-from server import translate
-from server.protocol.errors import InternalError, LayerLost, NotFinished, ProtocolError, UnknownJob
-from server.protocol.messages import ExportFormat, LayerBegin
-from server.records import Records
-from server.store import Store
+from layerfusion.engine import formats
+from layerfusion.engine.compositing import flatten
+from layerfusion.engine.errors import EngineError
+from layerfusion.engine.formats.images import encode
+from layerfusion.engine.layers import LayerStack
+from layerfusion.server import translate
+from layerfusion.server.protocol.errors import InternalError, LayerLost, NotFinished, ProtocolError, UnknownJob
+from layerfusion.server.protocol.messages import ExportFormat, LayerBegin
+from layerfusion.server.records import Records
+from layerfusion.server.store import Store
 
 _SECONDS = 300.0
 
@@ -52,7 +52,7 @@ async def export(database: Path, layers: Path, job: str, form: ExportFormat) -> 
         ExportFailed: the job is unknown or not finished, a layer is gone, the disk is full.
         InternalError: the process ended otherwise, or took too long.
     """
-    arguments = ["-m", "server.exporting", str(database), str(layers), job, form]
+    arguments = ["-m", "layerfusion.server.exporting", str(database), str(layers), job, form]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
     )

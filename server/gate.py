@@ -6,9 +6,8 @@ import hmac
 import ipaddress
 from http import HTTPStatus
 
+from layerfusion.server.config import LOOPBACK
 from websockets.datastructures import Headers
-
-from server.config import LOOPBACK
 
 
 class Gate:

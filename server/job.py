@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from server.protocol.messages import Event, Message, Submit, is_last
-from server.records import Records
+from layerfusion.server.protocol.messages import Event, Message, Submit, is_last
+from layerfusion.server.records import Records
 
 Listener = Callable[[Message], None]
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Generic, Protocol, TypeVar, get_args
 
-from server.protocol.messages import Priority, Submit
+from layerfusion.server.protocol.messages import Priority, Submit
 
 
 class Waiting(Protocol):

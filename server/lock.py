@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from engine.errors import UnwritableFile
-from server.errors import StoreInUse
+from layerfusion.engine.errors import UnwritableFile
+from layerfusion.server.errors import StoreInUse
 
 NAME = "server.lock"
 

@@ -18,9 +18,9 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import BinaryIO
 
-from server.protocol.errors import LayerLost
-from server.protocol.frames import CHUNK_BYTES, Chunk
-from server.protocol.messages import (
+from layerfusion.server.protocol.errors import LayerLost
+from layerfusion.server.protocol.frames import CHUNK_BYTES, Chunk
+from layerfusion.server.protocol.messages import (
     Event,
     Failed,
     FetchFailed,
@@ -35,7 +35,7 @@ from server.protocol.messages import (
     Queued,
     is_last,
 )
-from server.store import Store
+from layerfusion.server.store import Store
 
 PROGRESS_INTERVAL = 0.1
 """Seconds between two `Progress`."""

@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 
-from server.estimates import Estimates
-from server.job import Job
-from server.line import Line
-from server.protocol.messages import Queued
+from layerfusion.server.estimates import Estimates
+from layerfusion.server.job import Job
+from layerfusion.server.line import Line
+from layerfusion.server.protocol.messages import Queued
 
 
 class Places:

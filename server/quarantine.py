@@ -5,10 +5,10 @@ A request is known by what it asks of the machine, whoever asks, under whatever 
 
 from __future__ import annotations
 
-from server import translate
-from server.protocol.errors import Quarantined
-from server.protocol.messages import Failed, Submit
-from server.records import Records
+from layerfusion.server import translate
+from layerfusion.server.protocol.errors import Quarantined
+from layerfusion.server.protocol.messages import Failed, Submit
+from layerfusion.server.records import Records
 
 DEADLY = 2
 """So many times a request may end the process, before it is not drawn any more."""

@@ -26,12 +26,22 @@ from pathlib import Path
 from typing import Any, get_args
 
 import msgpack
-
-from engine.errors import UnwritableFile
-from server.errors import BrokenStore
-from server.protocol.errors import Interrupted, InvalidMessage
-from server.protocol.messages import Cancelled, Done, Event, Failed, Kept, LayerBegin, Relit, Started, State, Submit
-from server.protocol.wire import Wire
+from layerfusion.engine.errors import UnwritableFile
+from layerfusion.server.errors import BrokenStore
+from layerfusion.server.protocol.errors import Interrupted, InvalidMessage
+from layerfusion.server.protocol.messages import (
+    Cancelled,
+    Done,
+    Event,
+    Failed,
+    Kept,
+    LayerBegin,
+    Relit,
+    Started,
+    State,
+    Submit,
+)
+from layerfusion.server.protocol.wire import Wire
 
 logger = logging.getLogger(__name__)
 

@@ -6,16 +6,15 @@ import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator
 
+from layerfusion.engine import events
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import Layer, LayerStack
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.server import translate
+from layerfusion.server.client import Client, Refusal, new_job
+from layerfusion.server.client import Layer as ArrivedLayer
+from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Progress, Submit
 from websockets.exceptions import ConnectionClosed
-
-from engine import events
-from engine.geometry import Size
-from engine.layers import Layer, LayerStack
-from engine.request import GenerationRequest
-from server import translate
-from server.client import Client, Refusal, new_job
-from server.client import Layer as ArrivedLayer
-from server.protocol.messages import Cancelled, Done, Failed, Progress, Submit
 
 _TRIES = 30
 """Connections that fail one after the other before a job is given up."""

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 
-from server.protocol.messages import State
-from server.records import LIVE, Records
-from server.store import Store
+from layerfusion.server.protocol.messages import State
+from layerfusion.server.records import LIVE, Records
+from layerfusion.server.store import Store
 
 UNFETCHED_SECONDS = 7 * 24 * 3600.0
 """A job that nobody has fetched is safe for so long after its end."""

@@ -15,12 +15,12 @@ from dataclasses import replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from engine.errors import EngineError
-from server.estimates import Estimates
-from server.job import Job, Listener, load
-from server.line import Line
-from server.places import Places
-from server.protocol.errors import (
+from layerfusion.engine.errors import EngineError
+from layerfusion.server.estimates import Estimates
+from layerfusion.server.job import Job, Listener, load
+from layerfusion.server.line import Line
+from layerfusion.server.places import Places
+from layerfusion.server.protocol.errors import (
     InternalError,
     JobExists,
     ProtocolError,
@@ -30,7 +30,7 @@ from server.protocol.errors import (
     UnknownJob,
     WorkerDied,
 )
-from server.protocol.messages import (
+from layerfusion.server.protocol.messages import (
     Cancelled,
     Done,
     Event,
@@ -43,10 +43,10 @@ from server.protocol.messages import (
     Submit,
     is_last,
 )
-from server.quarantine import Quarantine
-from server.records import Records, interruption
-from server.translate import failure
-from server.worker import Executor
+from layerfusion.server.quarantine import Quarantine
+from layerfusion.server.records import Records, interruption
+from layerfusion.server.translate import failure
+from layerfusion.server.worker import Executor
 
 logger = logging.getLogger(__name__)
 

@@ -20,10 +20,9 @@ import logging
 from dataclasses import dataclass
 
 import msgpack
-
-from server.limits import Bucket
-from server.protocol import MAJOR, MINOR
-from server.protocol.errors import (
+from layerfusion.server.limits import Bucket
+from layerfusion.server.protocol import MAJOR, MINOR
+from layerfusion.server.protocol.errors import (
     BadFrame,
     BadTransfer,
     InvalidMessage,
@@ -33,8 +32,8 @@ from server.protocol.errors import (
     UnexpectedMessage,
     UnsupportedVersion,
 )
-from server.protocol.frames import Arrival, Chunk
-from server.protocol.messages import (
+from layerfusion.server.protocol.frames import Arrival, Chunk
+from layerfusion.server.protocol.messages import (
     Ack,
     Cancel,
     Export,
@@ -52,7 +51,7 @@ from server.protocol.messages import (
     Welcome,
     from_map,
 )
-from server.protocol.wire import Wire
+from layerfusion.server.protocol.wire import Wire
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Set
 from pathlib import Path
 
-from engine.errors import UnwritableFile
+from layerfusion.engine.errors import UnwritableFile
 
 
 class Store:

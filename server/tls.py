@@ -6,7 +6,7 @@ import re
 import ssl
 from pathlib import Path
 
-from engine.errors import InvalidRequest
+from layerfusion.engine.errors import InvalidRequest
 
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 

@@ -7,21 +7,20 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-
-from engine import events
-from engine.errors import EngineError, InvalidLayer, InvalidRequest
-from engine.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Box, Size
-from engine.harmony import HarmonySettings
-from engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
-from engine.models.registry import available_models, find_model
-from engine.models.spec import ModelSpec
-from engine.request import MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
-from engine.settings import FusionSettings
-from engine.sources import MAX_PROMPT, Generated, Kept, Relit, Source
-from server.config import ServerConfig
-from server.protocol import frames, messages
-from server.protocol.errors import ProtocolError, UnknownLayer
-from server.store import Store
+from layerfusion.engine import events
+from layerfusion.engine.errors import EngineError, InvalidLayer, InvalidRequest
+from layerfusion.engine.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Box, Size
+from layerfusion.engine.harmony import HarmonySettings
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
+from layerfusion.engine.models.registry import available_models, find_model
+from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
+from layerfusion.engine.settings import FusionSettings
+from layerfusion.engine.sources import MAX_PROMPT, Generated, Kept, Relit, Source
+from layerfusion.server.config import ServerConfig
+from layerfusion.server.protocol import frames, messages
+from layerfusion.server.protocol.errors import ProtocolError, UnknownLayer
+from layerfusion.server.store import Store
 
 _SWAPPED = (2, 1, 0, 3)
 """RGBA to BGRA, and back."""

@@ -22,12 +22,11 @@ from pathlib import Path
 from typing import Protocol
 
 import msgpack
-
-from server import translate
-from server.drawing import READY, Load, load_pipeline, main
-from server.protocol.errors import WorkerDied
-from server.protocol.messages import Cancel, Cancelled, Message, Submit, is_last
-from server.protocol.wire import Wire
+from layerfusion.server import translate
+from layerfusion.server.drawing import READY, Load, load_pipeline, main
+from layerfusion.server.protocol.errors import WorkerDied
+from layerfusion.server.protocol.messages import Cancel, Cancelled, Message, Submit, is_last
+from layerfusion.server.protocol.wire import Wire
 
 logger = logging.getLogger(__name__)
 

@@ -10,121 +10,118 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-
-import engine
-import krita_plugin
-import server
+from layerfusion import engine, krita_plugin, server
 
 ROOTS = {package.__name__: Path(package.__file__).parent for package in (engine, server, krita_plugin)}
 
 FLOORS = [
     # The engine: numpy, then files, then torch as pure functions, then models, then the loop, then the job.
-    ("engine.errors", 0),
-    ("engine.geometry", 0),
-    ("engine.layers", 0),
-    ("engine.compositing", 0),
-    ("engine.harmony", 0),
-    ("engine.checks", 0),
-    ("engine.resampling", 1),
-    ("engine.placement", 1),
-    ("engine.switches", 0),
-    ("engine.settings", 0),
-    ("engine.settings_page", 1),
-    ("engine.sources", 1),
-    ("engine.upscaling", 1),
-    ("engine.refinement", 5),
-    ("engine.meter", 2),
-    ("engine.request", 1),
-    ("engine.editing", 1),
-    ("engine.events", 1),
-    ("engine.formats", 1),
-    ("engine.layerfusion.attention", 3),
-    ("engine.layerfusion.attach", 3),
-    ("engine.layerfusion", 2),
-    ("engine.transparency", 3),
-    ("engine.models.tiny.training", 6),  # makes and measures what the pipeline draws with
-    ("engine.models", 3),
-    ("engine.diffusion", 4),
-    ("engine.previews", 4),
-    ("engine.inspection", 1),
-    ("engine.recording", 5),
-    ("engine.known", 4),
-    ("engine.pipeline", 5),
-    ("engine.cost", 5),
+    ("layerfusion.engine.errors", 0),
+    ("layerfusion.engine.geometry", 0),
+    ("layerfusion.engine.layers", 0),
+    ("layerfusion.engine.compositing", 0),
+    ("layerfusion.engine.harmony", 0),
+    ("layerfusion.engine.checks", 0),
+    ("layerfusion.engine.resampling", 1),
+    ("layerfusion.engine.placement", 1),
+    ("layerfusion.engine.switches", 0),
+    ("layerfusion.engine.settings", 0),
+    ("layerfusion.engine.settings_page", 1),
+    ("layerfusion.engine.sources", 1),
+    ("layerfusion.engine.upscaling", 1),
+    ("layerfusion.engine.refinement", 5),
+    ("layerfusion.engine.meter", 2),
+    ("layerfusion.engine.request", 1),
+    ("layerfusion.engine.editing", 1),
+    ("layerfusion.engine.events", 1),
+    ("layerfusion.engine.formats", 1),
+    ("layerfusion.engine.layerfusion.attention", 3),
+    ("layerfusion.engine.layerfusion.attach", 3),
+    ("layerfusion.engine.layerfusion", 2),
+    ("layerfusion.engine.transparency", 3),
+    ("layerfusion.engine.models.tiny.training", 6),  # makes and measures what the pipeline draws with
+    ("layerfusion.engine.models", 3),
+    ("layerfusion.engine.diffusion", 4),
+    ("layerfusion.engine.previews", 4),
+    ("layerfusion.engine.inspection", 1),
+    ("layerfusion.engine.recording", 5),
+    ("layerfusion.engine.known", 4),
+    ("layerfusion.engine.pipeline", 5),
+    ("layerfusion.engine.cost", 5),
     # The numbers: measures on pictures, then what draws the pictures they are taken from.
-    ("engine.evaluation.statistics", 0),
-    ("engine.evaluation.regions", 0),
-    ("engine.evaluation.measures", 0),
-    ("engine.evaluation", 6),
+    ("layerfusion.engine.evaluation.statistics", 0),
+    ("layerfusion.engine.evaluation.regions", 0),
+    ("layerfusion.engine.evaluation.measures", 0),
+    ("layerfusion.engine.evaluation", 6),
     # The server: the wire, then processes and files, then the conversation, then sockets, then argv.
-    ("server.protocol", 10),
-    ("server.errors", 11),
+    ("layerfusion.server.protocol", 10),
+    ("layerfusion.server.errors", 11),
     ("server.lock", 11),
-    ("server.drawing", 11),
-    ("server.records", 11),
-    ("server.worker", 11),
-    ("server.store", 11),
-    ("server.translate", 11),
-    ("server.config", 11),
-    ("server.libraries", 11),
-    ("server.limits", 11),
-    ("server.tls", 11),
-    ("server.outbox", 12),
-    ("server.session", 12),
-    ("server.line", 12),
-    ("server.job", 12),
-    ("server.quarantine", 12),
-    ("server.places", 12),
-    ("server.estimates", 12),
-    ("server.retention", 12),
-    ("server.exporting", 12),
-    ("server.scheduler", 12),
-    ("server.desk", 13),
-    ("server.connection", 13),
-    ("server.gate", 13),
-    ("server.handshakes", 13),
-    ("server.signals", 13),
-    ("server.app", 13),
-    ("server.client", 13),
-    ("server.remote", 13),
-    ("server.console", 14),
-    ("server.commands", 14),
-    ("server.cli", 14),
-    ("server.__main__", 14),
+    ("layerfusion.server.drawing", 11),
+    ("layerfusion.server.records", 11),
+    ("layerfusion.server.worker", 11),
+    ("layerfusion.server.store", 11),
+    ("layerfusion.server.translate", 11),
+    ("layerfusion.server.config", 11),
+    ("layerfusion.server.libraries", 11),
+    ("layerfusion.server.limits", 11),
+    ("layerfusion.server.tls", 11),
+    ("layerfusion.server.outbox", 12),
+    ("layerfusion.server.session", 12),
+    ("layerfusion.server.line", 12),
+    ("layerfusion.server.job", 12),
+    ("layerfusion.server.quarantine", 12),
+    ("layerfusion.server.places", 12),
+    ("layerfusion.server.estimates", 12),
+    ("layerfusion.server.retention", 12),
+    ("layerfusion.server.exporting", 12),
+    ("layerfusion.server.scheduler", 12),
+    ("layerfusion.server.desk", 13),
+    ("layerfusion.server.connection", 13),
+    ("layerfusion.server.gate", 13),
+    ("layerfusion.server.handshakes", 13),
+    ("layerfusion.server.signals", 13),
+    ("layerfusion.server.app", 13),
+    ("layerfusion.server.client", 13),
+    ("layerfusion.server.remote", 13),
+    ("layerfusion.server.console", 14),
+    ("layerfusion.server.commands", 14),
+    ("layerfusion.server.cli", 14),
+    ("layerfusion.server.__main__", 14),
     # The plugin: what is bundled, then one thing each, then the controller, then what Krita sees.
-    ("krita_plugin.layerfusion.qt", 20),
-    ("krita_plugin.layerfusion.bundled", 20),
-    ("krita_plugin.layerfusion.link", 21),
-    ("krita_plugin.layerfusion.document", 21),
-    ("krita_plugin.layerfusion.nodes", 21),
-    ("krita_plugin.layerfusion.groups", 21),
-    ("krita_plugin.layerfusion.picks", 21),
-    ("krita_plugin.layerfusion.orders", 21),
-    ("krita_plugin.layerfusion.images", 21),
-    ("krita_plugin.layerfusion.jobs", 21),
-    ("krita_plugin.layerfusion.interfaces", 21),
-    ("krita_plugin.layerfusion.memory", 21),
-    ("krita_plugin.layerfusion.words", 21),
-    ("krita_plugin.layerfusion.widgets", 21),
-    ("krita_plugin.layerfusion.launcher", 21),
-    ("krita_plugin.layerfusion.controller", 22),
-    ("krita_plugin.layerfusion.widgets", 23),
-    ("krita_plugin.layerfusion.docker", 23),
-    ("krita_plugin.layerfusion.extension", 23),
-    ("krita_plugin.package", 24),
+    ("layerfusion.krita_plugin.layerfusion.qt", 20),
+    ("layerfusion.krita_plugin.layerfusion.bundled", 20),
+    ("layerfusion.krita_plugin.layerfusion.link", 21),
+    ("layerfusion.krita_plugin.layerfusion.document", 21),
+    ("layerfusion.krita_plugin.layerfusion.nodes", 21),
+    ("layerfusion.krita_plugin.layerfusion.groups", 21),
+    ("layerfusion.krita_plugin.layerfusion.picks", 21),
+    ("layerfusion.krita_plugin.layerfusion.orders", 21),
+    ("layerfusion.krita_plugin.layerfusion.images", 21),
+    ("layerfusion.krita_plugin.layerfusion.jobs", 21),
+    ("layerfusion.krita_plugin.layerfusion.interfaces", 21),
+    ("layerfusion.krita_plugin.layerfusion.memory", 21),
+    ("layerfusion.krita_plugin.layerfusion.words", 21),
+    ("layerfusion.krita_plugin.layerfusion.widgets", 21),
+    ("layerfusion.krita_plugin.layerfusion.launcher", 21),
+    ("layerfusion.krita_plugin.layerfusion.controller", 22),
+    ("layerfusion.krita_plugin.layerfusion.widgets", 23),
+    ("layerfusion.krita_plugin.layerfusion.docker", 23),
+    ("layerfusion.krita_plugin.layerfusion.extension", 23),
+    ("layerfusion.krita_plugin.package", 24),
 ]
-PACKAGES_OF_PACKAGES = {"engine", "server", "krita_plugin", "krita_plugin.layerfusion"}
+PACKAGES_OF_PACKAGES = {"engine", "server", "krita_plugin", "layerfusion.krita_plugin.layerfusion"}
 """Their __init__ holds a docstring, or starts everything: it may import all below and nothing imports it."""
 
-BUNDLED = {f"krita_plugin.layerfusion.{name}" for name in ("protocol", "websockets", "msgpack")}
+BUNDLED = {f"layerfusion.krita_plugin.layerfusion.{name}" for name in ("protocol", "websockets", "msgpack")}
 """Put into the plugin when it is assembled; not in the source tree."""
 
 SIBLINGS = {
     "engine": {"engine"},
     "server": {"server", "engine"},
-    "server.protocol": {"server"},
-    "server.commands.plugin": {"server", "engine", "krita_plugin"},
-    "server.commands.doctor": {"server", "engine", "krita_plugin"},
+    "layerfusion.server.protocol": {"server"},
+    "layerfusion.server.commands.plugin": {"server", "engine", "krita_plugin"},
+    "layerfusion.server.commands.doctor": {"server", "engine", "krita_plugin"},
     "krita_plugin": {"krita_plugin"},
 }
 """Which of our packages a module may import; the longest prefix decides."""
@@ -210,7 +207,7 @@ def test_no_module_imports_itself_by_a_detour():
 
 def test_the_extra_for_training_is_needed_only_by_training():
     """Whoever installs the package without `[train]` can draw, serve and evaluate."""
-    train, training = "server.commands.train", "engine.models.tiny.training"
+    train, training = "layerfusion.server.commands.train", "layerfusion.engine.models.tiny.training"
     reached, waiting = {train}, [name for name in MODULES if not name.startswith((train, training))]
     while waiting:
         name = waiting.pop()
@@ -221,21 +218,21 @@ def test_the_extra_for_training_is_needed_only_by_training():
     assert not {name for name, packages in wanting.items() if packages & {"scipy", "matplotlib"}}
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("server.protocol")])
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("layerfusion.server.protocol")])
 def test_the_wire_needs_the_standard_library_of_python_3_10_only(name):
     foreign = {other for other in imports(name) if other.split(".")[0] not in sys.stdlib_module_names}
-    assert all(other.startswith("server.protocol") for other in foreign)
+    assert all(other.startswith("layerfusion.server.protocol") for other in foreign)
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"), feature_version=(3, 10))
     levels = [node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and ours(node.module or "")]
     assert not levels, "the plugin carries these files under another name: import relatively"
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("krita_plugin.layerfusion")])
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("layerfusion.krita_plugin.layerfusion")])
 def test_the_plugin_needs_only_what_krita_has_and_what_it_carries(name):
     allowed = {"krita", "PyQt5", "PyQt6"} | sys.stdlib_module_names
     foreign = {other for other in imports(name) if other.split(".")[0] not in allowed}
-    inside = {"krita_plugin.layerfusion"} | {
-        other for other in foreign if other.startswith("krita_plugin.layerfusion.")
+    inside = {"layerfusion.krita_plugin.layerfusion"} | {
+        other for other in foreign if other.startswith("layerfusion.krita_plugin.layerfusion.")
     }
     assert foreign <= inside
     source = MODULES[name].read_text(encoding="utf-8")
@@ -266,12 +263,12 @@ print(json.dumps({
 }))
 """
 LIGHT = [
-    "server.app",
-    "server.cli",
-    "engine.request",
-    "engine.formats",
-    "engine.models.registry",
-    "krita_plugin.package",
+    "layerfusion.server.app",
+    "layerfusion.server.cli",
+    "layerfusion.engine.request",
+    "layerfusion.engine.formats",
+    "layerfusion.engine.models.registry",
+    "layerfusion.krita_plugin.package",
 ]
 
 

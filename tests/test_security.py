@@ -5,10 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-import engine
-import krita_plugin
-import server
+from layerfusion import engine, krita_plugin, server
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(

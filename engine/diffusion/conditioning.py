@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.models.memory import Component
 from torch import Tensor
-
-from engine.geometry import Size
-from engine.models.loading import ModelBundle
-from engine.models.memory import Component
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from layerfusion.engine.diffusion.conditioning import Conditioning
+from layerfusion.engine.diffusion.guidance import guide
+from layerfusion.engine.diffusion.sampling import Sampler, coupling_step
+from layerfusion.engine.layerfusion.coupling import Coupling, Half, Pass
+from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.models.memory import Component
 from torch import Tensor
-
-from engine.diffusion.conditioning import Conditioning
-from engine.diffusion.guidance import guide
-from engine.diffusion.sampling import Sampler, coupling_step
-from engine.layerfusion.coupling import Coupling, Half, Pass
-from engine.models.loading import ModelBundle
-from engine.models.memory import Component
 
 
 @dataclass(frozen=True)

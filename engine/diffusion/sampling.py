@@ -17,11 +17,10 @@ from diffusers import (
     LCMScheduler,
     UniPCMultistepScheduler,
 )
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.models.spec import SAMPLERS, sampler_key
 from torch import Tensor
-
-from engine.errors import InvalidRequest
-from engine.models.loading import ModelBundle
-from engine.models.spec import SAMPLERS, sampler_key
 
 
 @dataclass(frozen=True)

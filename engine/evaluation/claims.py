@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from engine.evaluation.facts import (
+from layerfusion.engine.evaluation.facts import (
     Facts,
     Namer,
     Truth,
@@ -16,12 +16,12 @@ from engine.evaluation.facts import (
     shadow_facts,
     tone_facts,
 )
-from engine.evaluation.items import Item
-from engine.evaluation.measures import alpha_of, crispness, difference, pasted, presence, spill
-from engine.evaluation.rows import Claim, Row, above, at_least, below, certain, every
-from engine.evaluation.statistics import Estimate, estimate, paired, rank_correlation, ratio_of_sums
-from engine.evaluation.study import Study
-from engine.evaluation.systems import (
+from layerfusion.engine.evaluation.items import Item
+from layerfusion.engine.evaluation.measures import alpha_of, crispness, difference, pasted, presence, spill
+from layerfusion.engine.evaluation.rows import Claim, Row, above, at_least, below, certain, every
+from layerfusion.engine.evaluation.statistics import Estimate, estimate, paired, rank_correlation, ratio_of_sums
+from layerfusion.engine.evaluation.study import Study
+from layerfusion.engine.evaluation.systems import (
     APART,
     APART_OTHER_SCENE,
     APART_OTHER_SEED,

@@ -8,19 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.evaluation import claims, moving, presets, table
+from layerfusion.engine.evaluation.charts import Chart, draw_charts
+from layerfusion.engine.evaluation.facts import Namer, Truth
+from layerfusion.engine.evaluation.items import Item, prompt_set, stress_set
+from layerfusion.engine.evaluation.rows import Claim, Section
+from layerfusion.engine.evaluation.sheets import picture_sheet
+from layerfusion.engine.evaluation.statistics import estimate
+from layerfusion.engine.evaluation.study import Done, Study
+from layerfusion.engine.evaluation.systems import Variant
+from layerfusion.engine.models.spec import ModelSpec
 from PIL import Image
-
-from engine.errors import InvalidRequest
-from engine.evaluation import claims, moving, presets, table
-from engine.evaluation.charts import Chart, draw_charts
-from engine.evaluation.facts import Namer, Truth
-from engine.evaluation.items import Item, prompt_set, stress_set
-from engine.evaluation.rows import Claim, Section
-from engine.evaluation.sheets import picture_sheet
-from engine.evaluation.statistics import estimate
-from engine.evaluation.study import Done, Study
-from engine.evaluation.systems import Variant
-from engine.models.spec import ModelSpec
 
 Part = Literal["table", "background", "blending", "masks", "boundary", "moving", "presets"]
 PARTS: tuple[Part, ...] = get_args(Part)

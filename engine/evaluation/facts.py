@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from layerfusion.engine.evaluation import measures
+from layerfusion.engine.evaluation.items import Item
+from layerfusion.engine.evaluation.light import floats, light_of, shaded, tint_of
+from layerfusion.engine.evaluation.measures import alpha_of, pasted
+from layerfusion.engine.evaluation.regions import SOLID, core, undisturbed
+from layerfusion.engine.evaluation.statistics import Estimate, estimate
+from layerfusion.engine.evaluation.systems import Drawing, Maps
+from layerfusion.engine.layers import Pixels
+from layerfusion.engine.models.tiny.training.scenes import Light
 from numpy.typing import NDArray
-
-from engine.evaluation import measures
-from engine.evaluation.items import Item
-from engine.evaluation.light import floats, light_of, shaded, tint_of
-from engine.evaluation.measures import alpha_of, pasted
-from engine.evaluation.regions import SOLID, core, undisturbed
-from engine.evaluation.statistics import Estimate, estimate
-from engine.evaluation.systems import Drawing, Maps
-from engine.layers import Pixels
-from engine.models.tiny.training.scenes import Light
 
 Facts = dict[str, float]
 """Name -> value; missing, or NaN, where it does not apply."""
@@ -208,7 +207,7 @@ def name_facts(items: Sequence[Item], drawings: Sequence[Drawing], namer: Namer 
 
 def canonical(scene: str) -> str:
     """The recogniser's name of a scene: captions that mean the same picture share one."""
-    from engine.models.tiny.training.recogniser import scene_of
+    from layerfusion.engine.models.tiny.training.recogniser import scene_of
 
     return scene_of(scene)
 

@@ -7,14 +7,13 @@ blended latent diffusion (Avrahami et al. 2023, arXiv 2206.02779) without its dr
 from __future__ import annotations
 
 import torch
+from layerfusion.engine.diffusion.conditioning import encode_prompts, time_ids
+from layerfusion.engine.diffusion.guidance import guide
+from layerfusion.engine.diffusion.noise import initial_noise
+from layerfusion.engine.diffusion.sampling import Sampler
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.models.loading import ModelBundle
 from torch import Tensor
-
-from engine.diffusion.conditioning import encode_prompts, time_ids
-from engine.diffusion.guidance import guide
-from engine.diffusion.noise import initial_noise
-from engine.diffusion.sampling import Sampler
-from engine.geometry import Size
-from engine.models.loading import ModelBundle
 
 
 @torch.inference_mode()

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.errors import InvalidRequest
+from layerfusion.engine.errors import InvalidRequest
 
 FIRST_SEED = 1000
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from layerfusion.engine.evaluation.measures import Colour
+from layerfusion.engine.evaluation.regions import Plane
+from layerfusion.engine.models.tiny.training.scenes import Light, draw_scene
+from layerfusion.engine.models.tiny.training.triplets import TINTED, shade_of
+from layerfusion.engine.models.tiny.training.vocabulary import KINDS, OUTDOOR, SINGLE, TIMES, thing_of
 from PIL import Image
-
-from engine.evaluation.measures import Colour
-from engine.evaluation.regions import Plane
-from engine.models.tiny.training.scenes import Light, draw_scene
-from engine.models.tiny.training.triplets import TINTED, shade_of
-from engine.models.tiny.training.vocabulary import KINDS, OUTDOOR, SINGLE, TIMES, thing_of
 
 FAINT = 0.1
 """Alpha below this is no part of the outline: a stray pixel must not move the feet a shadow starts from."""

@@ -9,14 +9,24 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from layerfusion.engine.compositing import flatten
+from layerfusion.engine.evaluation.regions import (
+    MARGIN,
+    SEEN,
+    SOLID,
+    Mask,
+    Plane,
+    beside,
+    box_of,
+    core,
+    grown,
+    undisturbed,
+)
+from layerfusion.engine.evaluation.statistics import ranks
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.harmony import clean_layers, exact_layers, recompose
+from layerfusion.engine.layers import Layer, LayerStack, Pixels, Role
 from numpy.typing import NDArray
-
-from engine.compositing import flatten
-from engine.evaluation.regions import MARGIN, SEEN, SOLID, Mask, Plane, beside, box_of, core, grown, undisturbed
-from engine.evaluation.statistics import ranks
-from engine.geometry import Size
-from engine.harmony import clean_layers, exact_layers, recompose
-from engine.layers import Layer, LayerStack, Pixels, Role
 
 Colour = NDArray[np.float64]
 """(3,): a value a channel."""

@@ -10,10 +10,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-
-from engine.evaluation.facts import Facts, column
-from engine.evaluation.items import Item
-from engine.evaluation.measures import (
+from layerfusion.engine.evaluation.facts import Facts, column
+from layerfusion.engine.evaluation.items import Item
+from layerfusion.engine.evaluation.measures import (
     alpha_of,
     clean_picture,
     difference,
@@ -23,14 +22,14 @@ from engine.evaluation.measures import (
     pasted,
     psnr,
 )
-from engine.evaluation.regions import SEEN, Mask, box_of, grown, shadow_place
-from engine.evaluation.rows import Row, Section, at_least, certain, within
-from engine.evaluation.statistics import estimate, ratio_of_sums
-from engine.evaluation.study import Study
-from engine.evaluation.systems import LAYERFUSION, MOVED, OTHER_SEED, PLACED, ROUND_TRIP, Drawing
-from engine.evaluation.table import anchored_way
-from engine.harmony import clean_layers
-from engine.layers import Pixels
+from layerfusion.engine.evaluation.regions import SEEN, Mask, box_of, grown, shadow_place
+from layerfusion.engine.evaluation.rows import Row, Section, at_least, certain, within
+from layerfusion.engine.evaluation.statistics import estimate, ratio_of_sums
+from layerfusion.engine.evaluation.study import Study
+from layerfusion.engine.evaluation.systems import LAYERFUSION, MOVED, OTHER_SEED, PLACED, ROUND_TRIP, Drawing
+from layerfusion.engine.evaluation.table import anchored_way
+from layerfusion.engine.harmony import clean_layers
+from layerfusion.engine.layers import Pixels
 
 VARIANTS = (LAYERFUSION, PLACED, MOVED, OTHER_SEED, ROUND_TRIP)
 """What must be drawn."""

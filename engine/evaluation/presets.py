@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-
-from engine.evaluation.facts import Namer, column, name_facts
-from engine.evaluation.items import Item
-from engine.evaluation.measures import alpha_of, psnr, soft_iou
-from engine.evaluation.rows import Row, Section
-from engine.evaluation.statistics import Estimate, estimate, ratio_of_sums
-from engine.evaluation.study import Study
-from engine.evaluation.systems import Drawing, Variant
-from engine.settings import PRESETS
+from layerfusion.engine.evaluation.facts import Namer, column, name_facts
+from layerfusion.engine.evaluation.items import Item
+from layerfusion.engine.evaluation.measures import alpha_of, psnr, soft_iou
+from layerfusion.engine.evaluation.rows import Row, Section
+from layerfusion.engine.evaluation.statistics import Estimate, estimate, ratio_of_sums
+from layerfusion.engine.evaluation.study import Study
+from layerfusion.engine.evaluation.systems import Drawing, Variant
+from layerfusion.engine.settings import PRESETS
 
 _WAYS = {name: Variant(f"preset_{name}", preset=name) for name in PRESETS}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.evaluation.statistics import Estimate
+from layerfusion.engine.evaluation.statistics import Estimate
 
 NOT_MEASURED = "not measured"
 

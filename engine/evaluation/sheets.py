@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from layerfusion.engine.compositing import over_checks
+from layerfusion.engine.evaluation.items import Item
+from layerfusion.engine.evaluation.study import Study
+from layerfusion.engine.evaluation.systems import FROZEN, LAYERFUSION, PASTED, SEQUENTIAL
 from PIL import Image, ImageDraw, ImageFont
-
-from engine.compositing import over_checks
-from engine.evaluation.items import Item
-from engine.evaluation.study import Study
-from engine.evaluation.systems import FROZEN, LAYERFUSION, PASTED, SEQUENTIAL
 
 _TILE, _GAP, _TOP, _BELOW = 128, 4, 20, 18
 

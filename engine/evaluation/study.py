@@ -23,14 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from layerfusion.engine.errors import InvalidRequest, UnreadableFile, UnwritableFile
+from layerfusion.engine.evaluation.items import Item
+from layerfusion.engine.evaluation.systems import Artist, Drawing, Maps, Variant
+from layerfusion.engine.formats.files import reading, replacing, writing
+from layerfusion.engine.formats.images import encode
+from layerfusion.engine.models.spec import ModelSpec, located
 from PIL import Image
-
-from engine.errors import InvalidRequest, UnreadableFile, UnwritableFile
-from engine.evaluation.items import Item
-from engine.evaluation.systems import Artist, Drawing, Maps, Variant
-from engine.formats.files import reading, replacing, writing
-from engine.formats.images import encode
-from engine.models.spec import ModelSpec, located
 
 _MIB = 1 << 20
 _OWNER = "study.json"

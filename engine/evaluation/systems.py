@@ -18,24 +18,23 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from layerfusion.engine.editing import harmonise, moved
+from layerfusion.engine.evaluation.inpainting import inpaint
+from layerfusion.engine.evaluation.items import Item
+from layerfusion.engine.evaluation.measures import alpha_of, pasted
+from layerfusion.engine.evaluation.regions import box_of, undisturbed
+from layerfusion.engine.events import Finished
+from layerfusion.engine.geometry import Framing, Size
+from layerfusion.engine.inspection import MaskRecord
+from layerfusion.engine.layers import Layer, LayerStack, Pixels, Role
+from layerfusion.engine.models.autoencoder import to_latents
+from layerfusion.engine.models.loading import ModelBundle, load_model
+from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.request import Generated, GenerationRequest, Kept, Source
+from layerfusion.engine.resampling import to_working
+from layerfusion.engine.transparency.codec import decode_rgb, encode_over_grey
 from numpy.typing import NDArray
-
-from engine.editing import harmonise, moved
-from engine.evaluation.inpainting import inpaint
-from engine.evaluation.items import Item
-from engine.evaluation.measures import alpha_of, pasted
-from engine.evaluation.regions import box_of, undisturbed
-from engine.events import Finished
-from engine.geometry import Framing, Size
-from engine.inspection import MaskRecord
-from engine.layers import Layer, LayerStack, Pixels, Role
-from engine.models.autoencoder import to_latents
-from engine.models.loading import ModelBundle, load_model
-from engine.models.spec import ModelSpec
-from engine.pipeline import LayerFusionPipeline
-from engine.request import Generated, GenerationRequest, Kept, Source
-from engine.resampling import to_working
-from engine.transparency.codec import decode_rgb, encode_over_grey
 
 
 @dataclass(frozen=True)

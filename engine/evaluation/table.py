@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.evaluation.facts import (
+from layerfusion.engine.evaluation.facts import (
     Facts,
     Namer,
     Truth,
@@ -16,12 +16,21 @@ from engine.evaluation.facts import (
     residue_facts,
     system_facts,
 )
-from engine.evaluation.items import Item
-from engine.evaluation.measures import differing_bytes
-from engine.evaluation.rows import Row, Section, above, at_least, below, certain, every, within
-from engine.evaluation.statistics import Estimate, Values, estimate, paired, ratio_of_sums
-from engine.evaluation.study import Study
-from engine.evaluation.systems import FROZEN, KEPT, LAYERFUSION, OTHER_SEED, PASTED, ROUND_TRIP, SEQUENTIAL, SYSTEMS
+from layerfusion.engine.evaluation.items import Item
+from layerfusion.engine.evaluation.measures import differing_bytes
+from layerfusion.engine.evaluation.rows import Row, Section, above, at_least, below, certain, every, within
+from layerfusion.engine.evaluation.statistics import Estimate, Values, estimate, paired, ratio_of_sums
+from layerfusion.engine.evaluation.study import Study
+from layerfusion.engine.evaluation.systems import (
+    FROZEN,
+    KEPT,
+    LAYERFUSION,
+    OTHER_SEED,
+    PASTED,
+    ROUND_TRIP,
+    SEQUENTIAL,
+    SYSTEMS,
+)
 
 COLUMNS = {
     PASTED.name: "(1) pasted",
@@ -70,7 +79,7 @@ def gather(study: Study, items: Sequence[Item], namer: Namer | None, *, known_li
 
 
 def _translucent() -> tuple[str, ...]:
-    from engine.models.tiny.training.vocabulary import TRANSLUCENT
+    from layerfusion.engine.models.tiny.training.vocabulary import TRANSLUCENT
 
     return TRANSLUCENT
 

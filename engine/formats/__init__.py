@@ -18,10 +18,10 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-from engine.errors import UnknownFormat
-from engine.formats import files, ora, png, psd
-from engine.formats.images import load_image
-from engine.layers import LayerStack
+from layerfusion.engine.errors import UnknownFormat
+from layerfusion.engine.formats import files, ora, png, psd
+from layerfusion.engine.formats.images import load_image
+from layerfusion.engine.layers import LayerStack
 
 __all__ = ["check_writable", "is_folder", "load", "load_image", "save"]
 

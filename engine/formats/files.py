@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.errors import EngineError, UnreadableFile, UnwritableFile
+from layerfusion.engine.errors import EngineError, UnreadableFile, UnwritableFile
 
 MAX_SIDE = 8192
 """Longest side of a picture or canvas that is read, in pixels."""

@@ -9,11 +9,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from layerfusion.engine.errors import UnreadableFile
+from layerfusion.engine.formats.files import MAX_SIDE, check_file, reading
+from layerfusion.engine.layers import Pixels
 from PIL import Image, ImageCms, PngImagePlugin
-
-from engine.errors import UnreadableFile
-from engine.formats.files import MAX_SIDE, check_file, reading
-from engine.layers import Pixels
 
 
 def load_image(path: str | os.PathLike[str]) -> Pixels:

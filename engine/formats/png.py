@@ -19,12 +19,20 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from engine.errors import UnreadableFile, UnwritableFile
-from engine.formats import files
-from engine.formats.files import check_canvas, check_file, check_layers, damaged, reading, replacing, writing
-from engine.formats.images import decode, encode
-from engine.geometry import Size
-from engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.errors import UnreadableFile, UnwritableFile
+from layerfusion.engine.formats import files
+from layerfusion.engine.formats.files import (
+    check_canvas,
+    check_file,
+    check_layers,
+    damaged,
+    reading,
+    replacing,
+    writing,
+)
+from layerfusion.engine.formats.images import decode, encode
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
 
 MANIFEST = "stack.json"
 _FORMAT = "layerfusion-stack"

@@ -15,20 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from layerfusion.engine.compositing import composite, flatten
+from layerfusion.engine.errors import UnreadableFile
+from layerfusion.engine.formats import roles
+from layerfusion.engine.formats.files import (
+    MAX_BYTES,
+    check_canvas,
+    check_file,
+    check_layers,
+    damaged,
+    reading,
+    replacing,
+)
+from layerfusion.engine.formats.images import srgb_profile
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
 from psd_tools import ParseLimits, PSDImage
 from psd_tools.api.layers import Group
 from psd_tools.api.layers import Layer as PSDLayer
 from psd_tools.constants import BlendMode as PSDBlend
 from psd_tools.constants import ColorMode, Compression, Resource, Tag
 from psd_tools.psd.image_resources import ImageResource
-
-from engine.compositing import composite, flatten
-from engine.errors import UnreadableFile
-from engine.formats import roles
-from engine.formats.files import MAX_BYTES, check_canvas, check_file, check_layers, damaged, reading, replacing
-from engine.formats.images import srgb_profile
-from engine.geometry import Size
-from engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
 
 _BLEND = {
     BlendMode.NORMAL: PSDBlend.NORMAL,

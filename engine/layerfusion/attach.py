@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from diffusers import UNet2DConditionModel
-
-from engine.layerfusion.attention import FusionProcessor
-from engine.layerfusion.coupling import Coupling
-from engine.transparency.deltas import Deltas
+from layerfusion.engine.layerfusion.attention import FusionProcessor
+from layerfusion.engine.layerfusion.coupling import Coupling
+from layerfusion.engine.transparency.deltas import Deltas
 
 
 def attention_modules(unet: UNet2DConditionModel) -> list[str]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention
+from layerfusion.engine.layerfusion.blending import blend_attention, share_background
+from layerfusion.engine.layerfusion.coupling import Coupling, Pass
+from layerfusion.engine.layerfusion.masks import Grid
+from layerfusion.engine.layerfusion.priors import content_confidence, participation, token_grid
+from layerfusion.engine.transparency.deltas import Delta
 from torch import Tensor
-
-from engine.layerfusion.blending import blend_attention, share_background
-from engine.layerfusion.coupling import Coupling, Pass
-from engine.layerfusion.masks import Grid
-from engine.layerfusion.priors import content_confidence, participation, token_grid
-from engine.transparency.deltas import Delta
 
 
 class FusionProcessor:

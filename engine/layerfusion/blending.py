@@ -13,9 +13,8 @@ import math
 
 import torch
 import torch.nn.functional as F
+from layerfusion.engine.settings import ForegroundUpdate, UpdateOrder
 from torch import Tensor
-
-from engine.settings import ForegroundUpdate, UpdateOrder
 
 
 def layer_weights(soft: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,9 +7,7 @@ from enum import Enum
 from typing import Any
 
 import torch
-from torch import Tensor
-
-from engine.layerfusion.masks import (
+from layerfusion.engine.layerfusion.masks import (
     Grid,
     Masks,
     background_tokens,
@@ -21,9 +19,10 @@ from engine.layerfusion.masks import (
     soft_mask,
     stretch,
 )
-from engine.layerfusion.priors import contrast, minmax, normalised, structure_prior
-from engine.layerfusion.streams import Streams
-from engine.settings import FusionSettings
+from layerfusion.engine.layerfusion.priors import contrast, minmax, normalised, structure_prior
+from layerfusion.engine.layerfusion.streams import Streams
+from layerfusion.engine.settings import FusionSettings
+from torch import Tensor
 
 Maps = tuple[Tensor, Grid]
 """(K, N) maps and their token grid."""

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from layerfusion.engine.layerfusion.priors import minmax
+from layerfusion.engine.settings import MaskParts, Resampling
 from torch import Tensor
-
-from engine.layerfusion.priors import minmax
-from engine.settings import MaskParts, Resampling
 
 Grid = tuple[int, int]
 """(rows, columns) of tokens."""

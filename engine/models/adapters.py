@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.names import ldm_name
+from layerfusion.engine.models.weights import State, read_state
 from torch import Tensor, nn
-
-from engine.errors import BrokenModel
-from engine.models.names import ldm_name
-from engine.models.weights import State, read_state
 
 _KOHYA = {"lora_unet_": "unet", "lora_te1_": "text_encoder", "lora_te2_": "text_encoder_2"}
 _HALVES = {

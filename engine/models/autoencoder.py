@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.models.memory import Component
 from torch import Tensor, nn
-
-from engine.models.loading import ModelBundle
-from engine.models.memory import Component
 
 
 def to_latents(bundle: ModelBundle, rgb: Tensor) -> Tensor:

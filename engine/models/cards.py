@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from engine.errors import BrokenModel, EngineError
-from engine.models.places import Place, parse_place
-from engine.models.spec import FewSteps, LoraSpec, ModelDefaults, ModelSpec, Precision, TransparencySpec
-from engine.settings import FusionSettings
+from layerfusion.engine.errors import BrokenModel, EngineError
+from layerfusion.engine.models.places import Place, parse_place
+from layerfusion.engine.models.spec import FewSteps, LoraSpec, ModelDefaults, ModelSpec, Precision, TransparencySpec
+from layerfusion.engine.settings import FusionSettings
 
 SDXL = Path(__file__).parent / "sdxl" / "model.json"
 """What cards of SDXL models need not repeat."""

@@ -18,12 +18,11 @@ from diffusers.loaders.single_file_utils import (
     convert_ldm_vae_checkpoint,
     convert_open_clip_checkpoint,
 )
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.tokenizers import read_tokenizer, sdxl_tokenizers
+from layerfusion.engine.models.weights import State, fill, read_json, read_state, reading
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
-
-from engine.errors import BrokenModel
-from engine.models.tokenizers import read_tokenizer, sdxl_tokenizers
-from engine.models.weights import State, fill, read_json, read_state, reading
 
 CONFIGS = Path(__file__).parent / "sdxl" / "configs"
 """SDXL's configurations in diffusers layout."""

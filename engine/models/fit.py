@@ -7,17 +7,16 @@ from typing import cast
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.adapters import read_changes
+from layerfusion.engine.models.checkpoints import CONFIGS, UNET_PREFIX
+from layerfusion.engine.models.header import Header
+from layerfusion.engine.models.identify import Use
+from layerfusion.engine.models.names import ldm_name
+from layerfusion.engine.models.weights import read_json
+from layerfusion.engine.transparency.deltas import PROJECTIONS, parts_by_target
+from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-from engine.errors import BrokenModel
-from engine.models.adapters import read_changes
-from engine.models.checkpoints import CONFIGS, UNET_PREFIX
-from engine.models.header import Header
-from engine.models.identify import Use
-from engine.models.names import ldm_name
-from engine.models.weights import read_json
-from engine.transparency.deltas import PROJECTIONS, parts_by_target
-from engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 
 Shapes = dict[str, tuple[int, ...]]
 

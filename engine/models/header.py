@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BrokenModel
+from layerfusion.engine.errors import BrokenModel
 
 MAX_HEADER = 100_000_000
 """Bytes; what the format's own library allows."""

@@ -20,9 +20,8 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-
-from engine.errors import DownloadFailed
-from engine.models.places import HubPlace
+from layerfusion.engine.errors import DownloadFailed
+from layerfusion.engine.models.places import HubPlace
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
-from engine.models.header import Header
-from engine.models.names import diffusers_name
+from layerfusion.engine.models.header import Header
+from layerfusion.engine.models.names import diffusers_name
 
 ATTN_FILE = "layer_xl_transparent_attn.safetensors"
 REPOSITORY = "LayerDiffusion/layerdiffusion-v1"

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
-from engine.formats.files import replacing, writing
-from engine.models.cards import read_card
-from engine.models.identify import Use
-from engine.models.places import PREFIX, HubPlace, parse_place
-from engine.models.registry import card_path, known_models
-from engine.models.scan import Found, look_at, scan
-from engine.models.spec import ModelSpec
+from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
+from layerfusion.engine.formats.files import replacing, writing
+from layerfusion.engine.models.cards import read_card
+from layerfusion.engine.models.identify import Use
+from layerfusion.engine.models.places import PREFIX, HubPlace, parse_place
+from layerfusion.engine.models.registry import card_path, known_models
+from layerfusion.engine.models.scan import Found, look_at, scan
+from layerfusion.engine.models.spec import ModelSpec
 
 SDXL_BASE = "hf:stabilityai/stable-diffusion-xl-base-1.0"
 RECIPES: dict[str, dict[str, Any]] = {

@@ -8,18 +8,17 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from layerfusion.engine.models.adapters import add_lora
+from layerfusion.engine.models.checkpoints import CONFIGS, open_checkpoint, read_vae
+from layerfusion.engine.models.devices import vae_precision
+from layerfusion.engine.models.memory import Component, Memory
+from layerfusion.engine.models.spec import ModelSpec, TransparencySpec, located
+from layerfusion.engine.models.weights import fill, read_state
+from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
+from layerfusion.engine.transparency.deltas import Deltas, deltas_from_state
+from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-
-from engine.models.adapters import add_lora
-from engine.models.checkpoints import CONFIGS, open_checkpoint, read_vae
-from engine.models.devices import vae_precision
-from engine.models.memory import Component, Memory
-from engine.models.spec import ModelSpec, TransparencySpec, located
-from engine.models.weights import fill, read_state
-from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
-from engine.transparency.deltas import Deltas, deltas_from_state
-from engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 
 
 @dataclass(frozen=True, kw_only=True)

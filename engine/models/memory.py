@@ -18,11 +18,10 @@ from enum import Enum
 from typing import Any, TypeVar
 
 import torch
+from layerfusion.engine.errors import InvalidRequest, OutOfMemory
+from layerfusion.engine.models.devices import free_bytes, is_out_of_memory, release
+from layerfusion.engine.transparency.deltas import Deltas
 from torch import nn
-
-from engine.errors import InvalidRequest, OutOfMemory
-from engine.models.devices import free_bytes, is_out_of_memory, release
-from engine.transparency.deltas import Deltas
 
 T = TypeVar("T")
 

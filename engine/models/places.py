@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import InvalidRequest
+from layerfusion.engine.errors import InvalidRequest
 
 _HUB = re.compile(
     r"hf:(?P<repo>[\w.-]{1,96}/[\w.-]{1,96})(?:@(?P<revision>[\w.-]{1,64}))?(?:/(?P<file>[^\\\x00-\x1f]{1,255}))?"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.models.places import HubPlace, Place
-from engine.models.spec import ModelSpec
+from layerfusion.engine.models.places import HubPlace, Place
+from layerfusion.engine.models.spec import ModelSpec
 
 SIZES = {
     "layer_xl_transparent_attn.safetensors": "743 MB",

@@ -8,11 +8,10 @@ import re
 from pathlib import Path
 
 import platformdirs
-
-from engine.errors import BrokenModel, InvalidRequest, UnknownModel
-from engine.models.cards import read_card
-from engine.models.readiness import missing
-from engine.models.spec import ModelSpec
+from layerfusion.engine.errors import BrokenModel, InvalidRequest, UnknownModel
+from layerfusion.engine.models.cards import read_card
+from layerfusion.engine.models.readiness import missing
+from layerfusion.engine.models.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
 

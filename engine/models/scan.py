@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import BrokenModel
-from engine.models.header import read_header
-from engine.models.identify import Identity, Use, identify
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.header import read_header
+from layerfusion.engine.models.identify import Identity, Use, identify
 
 LARGEST = 20_000
 """Files looked at in one folder before the search ends: someone has named a whole disk."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from engine.errors import BrokenModel
-from engine.geometry import Size, working_size
-from engine.models.places import Place
-from engine.models.vocabulary import hint
-from engine.request import MAX_STEPS
-from engine.settings import FusionSettings
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.geometry import Size, working_size
+from layerfusion.engine.models.places import Place
+from layerfusion.engine.models.vocabulary import hint
+from layerfusion.engine.request import MAX_STEPS
+from layerfusion.engine.settings import FusionSettings
 
 SAMPLERS = {
     "euler": "Euler",

@@ -5,9 +5,8 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+from layerfusion.engine.models.weights import reading
 from transformers import CLIPTokenizer
-
-from engine.models.weights import reading
 
 MERGES = Path(__file__).parent / "sdxl" / "merges.txt.gz"
 """CLIP's 48,894 merges (MIT licence, Copyright (c) 2021 OpenAI), one a line."""

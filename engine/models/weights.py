@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.header import read_header
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-
-from engine.errors import BrokenModel
-from engine.models.header import read_header
 
 T = TypeVar("T")
 Module = TypeVar("Module", bound=nn.Module)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from layerfusion.engine.layers import Pixels
+from layerfusion.engine.models.autoencoder import from_vae, posterior, to_latents, to_rgb, to_vae
+from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.models.memory import Component
+from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
+from layerfusion.engine.transparency.padding import pad_colours
+from layerfusion.engine.transparency.views import Views, median_of_views
 from numpy.typing import NDArray
 from torch import Tensor
-
-from engine.layers import Pixels
-from engine.models.autoencoder import from_vae, posterior, to_latents, to_rgb, to_vae
-from engine.models.loading import ModelBundle
-from engine.models.memory import Component
-from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
-from engine.transparency.padding import pad_colours
-from engine.transparency.views import Views, median_of_views
 
 
 def decode_rgba(bundle: ModelBundle, latents: Tensor, *, views: Views | None = None) -> Pixels:

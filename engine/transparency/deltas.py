@@ -21,10 +21,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.names import diffusers_name, ldm_name
 from torch import Tensor
-
-from engine.errors import BrokenModel
-from engine.models.names import diffusers_name, ldm_name
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 ATTN_FILE = "layer_xl_transparent_attn.safetensors (Hugging Face: LayerDiffusion/layerdiffusion-v1)"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from engine.geometry import Size, check_canvas, working_size
-from engine.models.cards import SDXL, spec_from_values
-from server.console import say
-from server.libraries import keep_offline
+from layerfusion.engine.geometry import Size, check_canvas, working_size
+from layerfusion.engine.models.cards import SDXL, spec_from_values
+from layerfusion.server.console import say
+from layerfusion.server.libraries import keep_offline
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -18,8 +18,8 @@ def run(arguments: argparse.Namespace) -> None:
     """
     check_canvas(arguments.size)
     keep_offline()
-    from engine.cost import Price
-    from engine.models.weights import read_json
+    from layerfusion.engine.cost import Price
+    from layerfusion.engine.models.weights import read_json
 
     card = {**read_json(SDXL), "few_steps": None, "name": "sdxl", "checkpoint": "counted/without/weights"}
     spec = spec_from_values(card, SDXL.parent)

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from engine.errors import BrokenModel
-from engine.models.readiness import missing, parts
-from engine.models.registry import cards_folder, known_models
-from engine.models.spec import ModelSpec
-from krita_plugin.package import krita_folders
-from server.config import DEFAULT_PORT
-from server.console import CommandError, say
-from server.protocol import location
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.readiness import missing, parts
+from layerfusion.engine.models.registry import cards_folder, known_models
+from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.krita_plugin.package import krita_folders
+from layerfusion.server.config import DEFAULT_PORT
+from layerfusion.server.console import CommandError, say
+from layerfusion.server.protocol import location
 
 _PACKAGES = ("layerfusion", "torch", "diffusers", "transformers", "safetensors", "psd-tools", "pillow", "websockets")
 _TORCH_GUIDE = "https://pytorch.org/get-started/locally/"
@@ -48,8 +48,7 @@ def run(_arguments: argparse.Namespace) -> None:
 def _devices() -> Iterator[str]:
     """The devices torch sees, and advice where the machine has one it cannot use."""
     import torch
-
-    from engine.models.devices import best_device, free_bytes
+    from layerfusion.engine.models.devices import best_device, free_bytes
 
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)

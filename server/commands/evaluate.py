@@ -11,17 +11,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import UnreadableFile
-from engine.formats.files import check_writable, reading, replacing
-from engine.models.cards import read_card
-from engine.models.registry import EMBEDDED, find_model
-from engine.models.spec import ModelSpec
-from server.console import UsageError, say
-from server.libraries import keep_offline
+from layerfusion.engine.errors import UnreadableFile
+from layerfusion.engine.formats.files import check_writable, reading, replacing
+from layerfusion.engine.models.cards import read_card
+from layerfusion.engine.models.registry import EMBEDDED, find_model
+from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.server.console import UsageError, say
+from layerfusion.server.libraries import keep_offline
 
 if TYPE_CHECKING:
-    from engine.evaluation.evaluation import Evaluation, Report
-    from engine.evaluation.facts import Namer
+    from layerfusion.engine.evaluation.evaluation import Evaluation, Report
+    from layerfusion.engine.evaluation.facts import Namer
 
 BEGIN = "<!-- figures: written by `layerfusion evaluate --write-table`, not by hand -->"
 END = "<!-- end of figures -->"
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _evaluation(arguments: argparse.Namespace, spec: ModelSpec) -> Evaluation:
-    from engine.evaluation.evaluation import PARTS, Evaluation, Plan, quick
+    from layerfusion.engine.evaluation.evaluation import PARTS, Evaluation, Plan, quick
 
     named = None if arguments.parts is None else [part.strip() for part in arguments.parts.split(",")]
     parts = PARTS if named is None else tuple(part for part in named if part)
@@ -125,7 +125,7 @@ def _namer(file: Path) -> Namer:
     remedy = "Give the weights that `layerfusion train recogniser` left."
     if not file.is_file():
         raise UnreadableFile(f"“{file}” is not a file.", remedy)
-    from engine.models.tiny.training.recogniser import load_recogniser
+    from layerfusion.engine.models.tiny.training.recogniser import load_recogniser
 
     try:
         with reading(file, "recogniser of this version"):

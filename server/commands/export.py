@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from engine import formats
-from server.console import list_layers
+from layerfusion.engine import formats
+from layerfusion.server.console import list_layers
 
 
 def run(arguments: argparse.Namespace) -> None:

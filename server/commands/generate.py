@@ -8,19 +8,19 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from engine import formats
-from engine.events import Event, Finished, Progress
-from engine.formats.files import check_writable
-from engine.geometry import Size
-from engine.harmony import HarmonySettings
-from engine.layers import LayerStack
-from engine.models.registry import available_models, find_model
-from engine.request import GenerationRequest
-from engine.sources import Kept
-from server.commands import inspection
-from server.commands.sources import layer_sources
-from server.console import UsageError, list_layers, say
-from server.libraries import keep_offline
+from layerfusion.engine import formats
+from layerfusion.engine.events import Event, Finished, Progress
+from layerfusion.engine.formats.files import check_writable
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.harmony import HarmonySettings
+from layerfusion.engine.layers import LayerStack
+from layerfusion.engine.models.registry import available_models, find_model
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.sources import Kept
+from layerfusion.server.commands import inspection
+from layerfusion.server.commands.sources import layer_sources
+from layerfusion.server.console import UsageError, list_layers, say
+from layerfusion.server.libraries import keep_offline
 
 DEFAULT_SIZE = Size(512, 512)
 
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     request = to_request(arguments)
     if arguments.server is not None:
-        from server.commands import remote
+        from layerfusion.server.commands import remote
 
         remote.run(arguments, request, watch)
         return
@@ -53,9 +53,9 @@ def run(arguments: argparse.Namespace) -> None:
         say(notice, sys.stderr)
 
     keep_offline()
-    from engine.inspection import MaskRecord, StreamRecord
-    from engine.models.memory import memory_policy
-    from engine.pipeline import LayerFusionPipeline
+    from layerfusion.engine.inspection import MaskRecord, StreamRecord
+    from layerfusion.engine.models.memory import memory_policy
+    from layerfusion.engine.pipeline import LayerFusionPipeline
 
     masks = MaskRecord() if sheet is not None or folder is not None else None
     streams = StreamRecord() if folder is not None else None

@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from engine import formats
-from engine.errors import UnwritableFile
-from engine.formats.files import check_writable, replacing, writing
+from layerfusion.engine import formats
+from layerfusion.engine.errors import UnwritableFile
+from layerfusion.engine.formats.files import check_writable, replacing, writing
 
 if TYPE_CHECKING:
+    from layerfusion.engine.inspection import MaskRecord, StreamRecord
     from PIL import Image
-
-    from engine.inspection import MaskRecord, StreamRecord
 
 _FIRST = "masks.npz"
 

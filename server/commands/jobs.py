@@ -7,17 +7,17 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from engine import formats
-from server import translate
-from server.config import ServerConfig, database, default_folder, layers
-from server.console import CommandError, UsageError, list_layers, say
-from server.exporting import load_stack
-from server.lock import FolderLock
-from server.protocol.errors import ProtocolError
-from server.protocol.messages import Cancelled, Event, Failed, Generated, LayerBegin
-from server.records import JobRecord, Records
-from server.retention import prune
-from server.store import Store
+from layerfusion.engine import formats
+from layerfusion.server import translate
+from layerfusion.server.config import ServerConfig, database, default_folder, layers
+from layerfusion.server.console import CommandError, UsageError, list_layers, say
+from layerfusion.server.exporting import load_stack
+from layerfusion.server.lock import FolderLock
+from layerfusion.server.protocol.errors import ProtocolError
+from layerfusion.server.protocol.messages import Cancelled, Event, Failed, Generated, LayerBegin
+from layerfusion.server.records import JobRecord, Records
+from layerfusion.server.retention import prune
+from layerfusion.server.store import Store
 
 _DAY = 24 * 3600.0
 

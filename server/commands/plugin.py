@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.errors import UnwritableFile
-from krita_plugin.package import PackageError, build, install
-from server.console import CommandError, say
+from layerfusion.engine.errors import UnwritableFile
+from layerfusion.krita_plugin.package import PackageError, build, install
+from layerfusion.server.console import CommandError, say
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -12,18 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from layerfusion.engine import formats
+from layerfusion.engine.errors import UnreadableFile
+from layerfusion.engine.events import Event
+from layerfusion.engine.layers import LayerStack
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.server.client import Client, Refusal
+from layerfusion.server.commands.token import read_token
+from layerfusion.server.config import LOOPBACK
+from layerfusion.server.console import CommandError, UsageError, list_layers, say
+from layerfusion.server.remote import Stopped, draw
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
-
-from engine import formats
-from engine.errors import UnreadableFile
-from engine.events import Event
-from engine.layers import LayerStack
-from engine.request import GenerationRequest
-from server.client import Client, Refusal
-from server.commands.token import read_token
-from server.config import LOOPBACK
-from server.console import CommandError, UsageError, list_layers, say
-from server.remote import Stopped, draw
 
 TOKEN_VARIABLE = "LAYERFUSION_TOKEN"  # noqa: S105 - the name of a variable
 _WRONG_REQUEST = {"invalid_request", "invalid_layer", "invalid_message", "unknown_model", "too_large"}

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from server.commands.token import read_token
-from server.libraries import MEMORY, keep_offline
+from layerfusion.server.commands.token import read_token
+from layerfusion.server.libraries import MEMORY, keep_offline
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -18,8 +18,8 @@ def run(arguments: argparse.Namespace) -> int:
         InvalidRequest: a port or an address that is none, other machines without encryption, a weak token.
         UnreadableFile: the token's file cannot be read, or others can read it too.
     """
-    from server.app import serve
-    from server.config import ServerConfig
+    from layerfusion.server.app import serve
+    from layerfusion.server.config import ServerConfig
 
     given: dict[str, Any] = {
         "host": arguments.host,

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from engine import formats
-from engine.errors import InvalidLayer
-from engine.geometry import Box, Size
-from engine.layers import Layer, Pixels, Role, covers
-from engine.placement import fitted
-from engine.sources import Generated, Kept, Relit, Source
-from server.console import UsageError
+from layerfusion.engine import formats
+from layerfusion.engine.errors import InvalidLayer
+from layerfusion.engine.geometry import Box, Size
+from layerfusion.engine.layers import Layer, Pixels, Role, covers
+from layerfusion.engine.placement import fitted
+from layerfusion.engine.sources import Generated, Kept, Relit, Source
+from layerfusion.server.console import UsageError
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from engine.errors import UnreadableFile
-from server.protocol import location
+from layerfusion.engine.errors import UnreadableFile
+from layerfusion.server.protocol import location
 
 
 def read_token(path: Path) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.errors import InvalidRequest
-from engine.models.registry import EMBEDDED
-from server.console import CommandError
-from server.libraries import keep_offline
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.models.registry import EMBEDDED
+from layerfusion.server.console import CommandError
+from layerfusion.server.libraries import keep_offline
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise InvalidRequest(f"A stage cannot train for {arguments.minutes} minutes.", "Give a number above 0.")
     keep_offline()
     try:
-        from engine.models.tiny.training.workshop import Workshop
+        from layerfusion.engine.models.tiny.training.workshop import Workshop
     except ImportError as error:
         raise CommandError(f"Training needs more packages ({error}). Run: pip install 'layerfusion[train]'") from error
 

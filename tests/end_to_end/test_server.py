@@ -12,17 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from layerfusion.engine.events import Finished
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import Layer as EngineLayer
+from layerfusion.engine.layers import Role
+from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.sources import Generated as EngineGenerated
+from layerfusion.engine.sources import Kept as EngineKept
+from layerfusion.server.client import Layer, Refusal, new_job
+from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Generated, Kept, Progress, Started, Submit
 
-from engine.events import Finished
-from engine.geometry import Size
-from engine.layers import Layer as EngineLayer
-from engine.layers import Role
-from engine.models.registry import find_model
-from engine.request import GenerationRequest
-from engine.sources import Generated as EngineGenerated
-from engine.sources import Kept as EngineKept
-from server.client import Layer, Refusal, new_job
-from server.protocol.messages import Cancelled, Done, Failed, Generated, Kept, Progress, Started, Submit
 from serving import GUARD, SECONDS, Server, cmdline
 
 
@@ -59,7 +59,7 @@ def draw(client, job):
 
 def draw_here(request):
     """The same without a server."""
-    from engine.pipeline import LayerFusionPipeline
+    from layerfusion.engine.pipeline import LayerFusionPipeline
 
     *_, finished = LayerFusionPipeline(find_model(request.model)).generate(request)
     assert isinstance(finished, Finished)

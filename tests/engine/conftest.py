@@ -1,12 +1,11 @@
 """The embedded model, loaded once: engine tests run on real weights."""
 
 import pytest
-
-from engine.geometry import Size
-from engine.models.loading import ModelBundle, load_model
-from engine.models.registry import find_model
-from engine.pipeline import LayerFusionPipeline
-from engine.request import Generated, GenerationRequest
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.models.loading import ModelBundle, load_model
+from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.request import Generated, GenerationRequest
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from layerfusion.engine.compositing import bleed, composite, flatten, premultiply, unpremultiply
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
 from PIL import Image
-
-from engine.compositing import bleed, composite, flatten, premultiply, unpremultiply
-from engine.geometry import Size
-from engine.layers import BlendMode, Layer, LayerStack, Role
 
 
 def random_pixels(height, width, seed, alpha=None):

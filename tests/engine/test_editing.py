@@ -2,16 +2,15 @@
 
 import numpy as np
 import pytest
-
-from engine.editing import harmonise, moved
-from engine.errors import InvalidRequest
-from engine.evaluation.measures import alpha_of, effect_centre
-from engine.evaluation.regions import SEEN, grown, shadow_place
-from engine.events import Finished
-from engine.geometry import Size
-from engine.layers import Layer, LayerStack, Role
-from engine.request import GenerationRequest
-from engine.sources import Generated
+from layerfusion.engine.editing import harmonise, moved
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.evaluation.measures import alpha_of, effect_centre
+from layerfusion.engine.evaluation.regions import SEEN, grown, shadow_place
+from layerfusion.engine.events import Finished
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import Layer, LayerStack, Role
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.sources import Generated
 
 BY = (30, 0)
 PROMPTS = ("a red apple", "a room with a blue wall")

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
-
-from engine.compositing import flatten
-from engine.errors import InvalidLayer
-from engine.geometry import Size
-from engine.harmony import clean_layers, exact_layers, recompose
-from engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.compositing import flatten
+from layerfusion.engine.errors import InvalidLayer
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.harmony import clean_layers, exact_layers, recompose
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
 
 SIDE = 192
 

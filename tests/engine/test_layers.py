@@ -2,10 +2,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-from engine.errors import InvalidLayer
-from engine.geometry import Size
-from engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.errors import InvalidLayer
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
 
 
 def make(**values):

@@ -1,8 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-
-from engine.meter import measure
+from layerfusion.engine.meter import measure
 
 
 @pytest.fixture

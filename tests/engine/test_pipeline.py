@@ -1,18 +1,17 @@
 import numpy as np
 import pytest
-
-from engine.compositing import flatten
-from engine.errors import InvalidRequest
-from engine.evaluation.measures import auc
-from engine.events import Finished, LayerReady, Preview, Progress
-from engine.geometry import Size
-from engine.harmony import HarmonySettings
-from engine.inspection import MaskRecord, StreamRecord
-from engine.layers import BlendMode, Layer, LayerStack, Role
-from engine.models.memory import MemoryPolicy
-from engine.pipeline import LayerFusionPipeline
-from engine.settings import FusionSettings
-from engine.sources import Generated, Kept
+from layerfusion.engine.compositing import flatten
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.evaluation.measures import auc
+from layerfusion.engine.events import Finished, LayerReady, Preview, Progress
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.harmony import HarmonySettings
+from layerfusion.engine.inspection import MaskRecord, StreamRecord
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.models.memory import MemoryPolicy
+from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.settings import FusionSettings
+from layerfusion.engine.sources import Generated, Kept
 
 
 def finished(events) -> LayerStack:
@@ -28,7 +27,7 @@ def pixels_equal(one: LayerStack, other: LayerStack) -> bool:
 @pytest.fixture(scope="module")
 def drawn(pipeline):
     """One job at the model's own size and steps: (events, stack)."""
-    from engine.request import GenerationRequest
+    from layerfusion.engine.request import GenerationRequest
 
     request = GenerationRequest(
         size=Size(128, 128),

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-
-from engine.geometry import Box, Size
-from engine.placement import fitted, in_box, visible_box
+from layerfusion.engine.geometry import Box, Size
+from layerfusion.engine.placement import fitted, in_box, visible_box
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-from engine.layerfusion.streams import Streams
-from engine.recording import Recorder
+from layerfusion.engine.layerfusion.streams import Streams
+from layerfusion.engine.recording import Recorder
 
 
 def test_where_nobody_asked_nothing_is_looked_at():

@@ -2,9 +2,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-
-from engine.geometry import Size
-from engine.refinement import OVERLAP, Mosaic, fade, padded, padded_size, tiles_over
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.refinement import OVERLAP, Mosaic, fade, padded, padded_size, tiles_over
 
 
 @pytest.mark.parametrize(

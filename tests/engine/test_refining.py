@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-
-from engine.errors import InvalidRequest
-from engine.events import Finished, Progress
-from engine.geometry import Size
-from engine.layers import Layer, Role
-from engine.sources import Kept
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.events import Finished, Progress
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import Layer, Role
+from layerfusion.engine.sources import Kept
 
 
 def draw(pipeline, request):

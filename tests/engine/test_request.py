@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
-
-from engine.errors import InvalidLayer, InvalidRequest
-from engine.geometry import Box, Size
-from engine.layers import Layer, Role
-from engine.request import GenerationRequest
-from engine.sources import Generated, Kept, Relit
+from layerfusion.engine.errors import InvalidLayer, InvalidRequest
+from layerfusion.engine.geometry import Box, Size
+from layerfusion.engine.layers import Layer, Role
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.sources import Generated, Kept, Relit
 
 PIXELS = np.full((8, 8, 4), 255, np.uint8)
 KEPT = Kept(layer=Layer(name="apple", role=Role.FOREGROUND, pixels=PIXELS), prompt="a red apple")

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 from diffusers.models.autoencoders.vae import DecoderOutput
-
-from engine.errors import OutOfMemory
-from engine.events import Finished, Progress
-from engine.layers import Layer, Role
-from engine.models.memory import Component, MemoryPolicy, memory_policy
-from engine.pipeline import LayerFusionPipeline
-from engine.request import GenerationRequest
-from engine.settings import FusionSettings
-from engine.sources import Kept
+from layerfusion.engine.errors import OutOfMemory
+from layerfusion.engine.events import Finished, Progress
+from layerfusion.engine.layers import Layer, Role
+from layerfusion.engine.models.memory import Component, MemoryPolicy, memory_policy
+from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.settings import FusionSettings
+from layerfusion.engine.sources import Kept
 
 TOLD = ["memory is full: going on with one part", "memory is still full: going on in small pieces"]
 
@@ -149,7 +148,7 @@ def test_a_vae_that_overflows_goes_on_in_a_wider_type(bundle):
     from copy import deepcopy
     from dataclasses import replace
 
-    from engine.models.autoencoder import to_rgb
+    from layerfusion.engine.models.autoencoder import to_rgb
 
     narrow = replace(bundle, vae=deepcopy(bundle.vae).to(torch.float16))
     for name in ("conv_in", "conv_out"):
@@ -163,8 +162,8 @@ def test_a_vae_that_overflows_goes_on_in_a_wider_type(bundle):
 
 
 def test_policies_by_name():
-    from engine.errors import InvalidRequest
-    from server.cli import MEMORY_POLICIES
+    from layerfusion.engine.errors import InvalidRequest
+    from layerfusion.server.cli import MEMORY_POLICIES
 
     assert [memory_policy(name) for name in MEMORY_POLICIES] == [None, *MemoryPolicy]
     with pytest.raises(InvalidRequest, match=r"frugal.*auto, resident, offload, sequential"):

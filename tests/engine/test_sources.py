@@ -4,15 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-
-from engine.compositing import flatten
-from engine.events import Finished
-from engine.geometry import Box, Size
-from engine.harmony import HarmonySettings
-from engine.layers import Layer, LayerStack, Role
-from engine.request import HARMONISE_STRENGTH
-from engine.settings import FusionSettings
-from engine.sources import Generated, Kept, Relit
+from layerfusion.engine.compositing import flatten
+from layerfusion.engine.events import Finished
+from layerfusion.engine.geometry import Box, Size
+from layerfusion.engine.harmony import HarmonySettings
+from layerfusion.engine.layers import Layer, LayerStack, Role
+from layerfusion.engine.request import HARMONISE_STRENGTH
+from layerfusion.engine.settings import FusionSettings
+from layerfusion.engine.sources import Generated, Kept, Relit
 
 CANVAS = Size(128, 128)
 BEACH, APPLE = "a beach at sunset", "a red apple"
@@ -35,7 +34,7 @@ def blended(stack):
 
 @pytest.fixture(scope="module")
 def drawn(pipeline):
-    from engine.request import GenerationRequest
+    from layerfusion.engine.request import GenerationRequest
 
     request = GenerationRequest(
         size=CANVAS, background=Generated(prompt=BEACH), foregrounds=(Generated(prompt=APPLE),), seed=3, steps=12

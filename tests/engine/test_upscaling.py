@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
-
-from engine.geometry import Framing, Size
-from engine.resampling import smooth_to_canvas, to_canvas
-from engine.upscaling import box_mean, foreground_to_canvas, linear_model
+from layerfusion.engine.geometry import Framing, Size
+from layerfusion.engine.resampling import smooth_to_canvas, to_canvas
+from layerfusion.engine.upscaling import box_mean, foreground_to_canvas, linear_model
 
 FRAMING = Framing(Size(512, 512), Size(128, 128))
 

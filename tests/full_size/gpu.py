@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
+from layerfusion.engine.models.checkpoints import CONFIGS
+from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.models.memory import MemoryPolicy
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-from engine.models.checkpoints import CONFIGS
-from engine.models.loading import ModelBundle
-from engine.models.memory import MemoryPolicy
 
 REPEATS = 3
 """Of each job, after one to warm up; the median counts."""

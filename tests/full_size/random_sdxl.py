@@ -12,17 +12,16 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from layerfusion.engine.layerfusion.attach import attention_modules
+from layerfusion.engine.models.cards import read_card
+from layerfusion.engine.models.checkpoints import CONFIGS
+from layerfusion.engine.models.loading import ModelBundle, assemble
+from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.models.tokenizers import sdxl_tokenizers
+from layerfusion.engine.transparency.deltas import Deltas, LowRank
+from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-from engine.layerfusion.attach import attention_modules
-from engine.models.cards import read_card
-from engine.models.checkpoints import CONFIGS
-from engine.models.loading import ModelBundle, assemble
-from engine.models.spec import ModelSpec
-from engine.models.tokenizers import sdxl_tokenizers
-from engine.transparency.deltas import Deltas, LowRank
-from engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 

@@ -22,18 +22,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from layerfusion.engine.events import Finished, Progress
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layerfusion.attach import attached, attention_modules
+from layerfusion.engine.layerfusion.coupling import Coupling, Pass
+from layerfusion.engine.layerfusion.streams import Streams
+from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.models.memory import MemoryPolicy
+from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.request import Generated, GenerationRequest
 from random_sdxl import compute_in, random_sdxl
 from torch import Tensor
-
-from engine.events import Finished, Progress
-from engine.geometry import Size
-from engine.layerfusion.attach import attached, attention_modules
-from engine.layerfusion.coupling import Coupling, Pass
-from engine.layerfusion.streams import Streams
-from engine.models.loading import ModelBundle
-from engine.models.memory import MemoryPolicy
-from engine.pipeline import LayerFusionPipeline
-from engine.request import Generated, GenerationRequest
 
 
 def main() -> None:

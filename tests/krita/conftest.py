@@ -11,8 +11,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-
-from krita_plugin import package
+from layerfusion.krita_plugin import package
 
 IMPORTER = Path("/usr/share/krita/pykrita/plugin_importer/plugin_importer.py")
 DRIVER = Path(__file__).with_name("driver")

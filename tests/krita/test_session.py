@@ -4,13 +4,12 @@ import hashlib
 
 import numpy as np
 import pytest
+from layerfusion.engine.events import Finished
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.request import Generated, GenerationRequest
 from psd_tools import PSDImage
-
-from engine.events import Finished
-from engine.geometry import Size
-from engine.models.registry import find_model
-from engine.pipeline import LayerFusionPipeline
-from engine.request import Generated, GenerationRequest
 
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(600)]
 

@@ -6,9 +6,9 @@ import zipfile
 from types import SimpleNamespace
 
 import pytest
+from layerfusion.krita_plugin import package
 
 from desk import FakeDocument, FakeDocuments, FakeLink, FakeMemory, FakeView, greeting
-from krita_plugin import package
 
 
 @pytest.fixture(scope="session")
@@ -27,22 +27,22 @@ def plugin_folder(plugin_zip, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def plugin(plugin_folder):
-    """The assembled package `layerfusion`; its modules are then imported as `layerfusion.link` and so on."""
+    """The assembled package, imported as `krita_layerfusion`: here `layerfusion` is the installed product."""
     folder = plugin_folder / "layerfusion"
     spec = importlib.util.spec_from_file_location(
-        "layerfusion", folder / "__init__.py", submodule_search_locations=[str(folder)]
+        "krita_layerfusion", folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
     module = importlib.util.module_from_spec(spec)
-    sys.modules["layerfusion"] = module
+    sys.modules["krita_layerfusion"] = module
     spec.loader.exec_module(module)
     yield module
-    for name in [name for name in sys.modules if name.split(".")[0] == "layerfusion"]:
+    for name in [name for name in sys.modules if name.split(".")[0] == "krita_layerfusion"]:
         del sys.modules[name]
 
 
 @pytest.fixture
 def wire(plugin):
-    from layerfusion.protocol import messages
+    from krita_layerfusion.protocol import messages
 
     return messages
 
@@ -50,7 +50,7 @@ def wire(plugin):
 @pytest.fixture
 def desk(plugin):
     """A controller with all that is around it, and no server yet."""
-    from layerfusion.controller import Controller
+    from krita_layerfusion.controller import Controller
 
     view, link, documents, posted, memory = FakeView(), FakeLink(), FakeDocuments(FakeDocument()), [], FakeMemory()
     controller = Controller(view, documents, link, posted.append, memory)

@@ -3,9 +3,9 @@
 from typing import get_args
 
 import pytest
+from layerfusion.engine.settings import Preset
 
 from desk import HEIGHT, WIDTH, arrived, finish, generate, greeting, wishes
-from engine.settings import Preset
 
 # ---- generate --------------------------------------------------------------------------------------------------------
 
@@ -22,7 +22,7 @@ def test_generate_asks_for_what_the_docker_says(online, wire):
 
 
 def test_the_presets_are_the_engines_and_the_models_own_comes_first(plugin):
-    from layerfusion.words import PRESETS
+    from krita_layerfusion.words import PRESETS
 
     assert [name for _, name, _ in PRESETS] == [None, *get_args(Preset)]
 
@@ -90,7 +90,7 @@ def test_one_job_at_a_time(online):
 
 
 def test_a_document_of_other_colours_is_refused_before_anything_is_sent(online):
-    from layerfusion.jobs import Refusal
+    from krita_layerfusion.jobs import Refusal
 
     online.document.refusal = Refusal("“Sketch” is 16-bit RGB.", "Convert it.")
     online.controller.generate(wishes())
@@ -115,7 +115,7 @@ def test_a_document_closed_meanwhile_is_a_message(online, wire):
 
 
 def test_a_document_converted_meanwhile_is_a_message(online, wire):
-    from layerfusion.jobs import Refusal
+    from krita_layerfusion.jobs import Refusal
 
     job = generate(online).job
     online.document.refusal = Refusal("“Sketch” is CMYK.", "")

@@ -121,7 +121,7 @@ def test_layers_whose_document_was_closed_wait_for_it(online, wire):
 
 def left_behind(desk, wire):
     """A job of a Krita that has ended."""
-    from layerfusion.jobs import PendingJob
+    from krita_layerfusion.jobs import PendingJob
 
     submit = wire.Submit(
         job=OLD,

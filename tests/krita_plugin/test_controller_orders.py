@@ -50,7 +50,7 @@ def test_the_result_goes_above_the_old_group_if_the_foreground_came_back_unchang
 
 
 def test_a_kept_foreground_that_came_back_is_put_above_the_old_group(online, wire):
-    from layerfusion.jobs import ArrivedLayer
+    from krita_layerfusion.jobs import ArrivedLayer
 
     online.document.keep = kept_layer()
     online.controller.new_background(wishes())

@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture
 def picture(plugin):
-    from layerfusion.images import Picture
+    from krita_layerfusion.images import Picture
 
     return Picture
 

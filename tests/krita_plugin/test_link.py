@@ -7,13 +7,12 @@ import threading
 
 import msgpack
 import pytest
+from layerfusion.server.protocol import MAJOR, MINOR, location, messages
+from layerfusion.server.protocol.frames import CHUNK_BYTES, Chunk, split
+from layerfusion.server.protocol.location import Runtime
+from layerfusion.server.protocol.wire import Wire
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
-
-from server.protocol import MAJOR, MINOR, location, messages
-from server.protocol.frames import CHUNK_BYTES, Chunk, split
-from server.protocol.location import Runtime
-from server.protocol.wire import Wire
 
 SECONDS = 20
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
@@ -89,10 +88,10 @@ def events():
 @pytest.fixture
 def link(plugin, events, monkeypatch, tmp_path):
     """A link that is running and has found no server yet."""
-    from layerfusion.link import Link, Offline
+    from krita_layerfusion.link import Link, Offline
 
     monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
-    monkeypatch.setattr("layerfusion.link.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("krita_layerfusion.link.LOOK_EVERY", 0.05)
     running = Link(events.put)
     running.start()
     assert events.get(timeout=SECONDS) == Offline(resumable=False)
@@ -128,7 +127,7 @@ def online(events):
 
 
 def submit():
-    from layerfusion.protocol.messages import Generated, Submit
+    from krita_layerfusion.protocol.messages import Generated, Submit
 
     return Submit(
         job=JOB,
@@ -192,7 +191,7 @@ def test_a_layer_in_chunks_arrives_whole(link, events):
 
 
 def plugin_message(name, **values):
-    from layerfusion.protocol import messages as ours
+    from krita_layerfusion.protocol import messages as ours
 
     return getattr(ours, name)(**values)
 
@@ -244,7 +243,7 @@ def test_garbage_ends_the_connection_and_the_link_tries_again(link, events, fram
 
 
 def test_a_kept_picture_is_uploaded_before_its_job(link, events, plugin):
-    from layerfusion.images import Picture
+    from krita_layerfusion.images import Picture
 
     data = os.urandom(4 * 100_000)
     got = queue.Queue()
@@ -270,7 +269,7 @@ def test_a_kept_picture_is_uploaded_before_its_job(link, events, plugin):
 
 
 def test_two_kept_pictures_are_uploaded_one_after_the_other(link, events, plugin):
-    from layerfusion.images import Picture
+    from krita_layerfusion.images import Picture
 
     first, second = b"one!", b"two!" * 2
     got = queue.Queue()
@@ -292,7 +291,7 @@ def test_two_kept_pictures_are_uploaded_one_after_the_other(link, events, plugin
 
 
 def test_a_picture_the_server_has_already_is_not_sent_again(link, events, plugin):
-    from layerfusion.images import Picture
+    from krita_layerfusion.images import Picture
 
     got = queue.Queue()
 
@@ -308,7 +307,7 @@ def test_a_picture_the_server_has_already_is_not_sent_again(link, events, plugin
 
 
 def test_a_refused_upload_is_the_failure_of_its_job(link, events, plugin):
-    from layerfusion.images import Picture
+    from krita_layerfusion.images import Picture
 
     def script(peer):
         peer.greet()

@@ -8,13 +8,13 @@ pytestmark = pytest.mark.usefixtures("plugin")
 
 
 def read(node, **size):
-    from layerfusion.nodes import read
+    from krita_layerfusion.nodes import read
 
     return read(KritaDocument(node, **size), node)
 
 
 def losses(node, **size):
-    from layerfusion.nodes import losses
+    from krita_layerfusion.nodes import losses
 
     return list(losses(KritaDocument(node, **size), node))
 
@@ -46,7 +46,7 @@ def test_a_layer_is_read_with_what_lies_beyond_the_canvas(box, place):
     ],
 )
 def test_what_cannot_be_read_is_refused_by_name(facts, words, way_out):
-    from layerfusion.jobs import Refusal
+    from krita_layerfusion.jobs import Refusal
 
     with pytest.raises(Refusal) as refused:
         read(Node("Cat", **{"box": (1, 1, 9, 9), **facts}))
@@ -55,7 +55,7 @@ def test_what_cannot_be_read_is_refused_by_name(facts, words, way_out):
 
 
 def test_a_layer_that_reaches_too_far_is_read_on_the_canvas_and_the_rest_is_named(monkeypatch):
-    monkeypatch.setattr("layerfusion.nodes.MAX_PIXELS", WIDTH * HEIGHT)
+    monkeypatch.setattr("krita_layerfusion.nodes.MAX_PIXELS", WIDTH * HEIGHT)
     far = Node("Cat", (0, 0, WIDTH + 1, 5))
     assert (read(far).width, read(far).height) == (WIDTH, HEIGHT)
     assert losses(far) == ["what lies beyond the canvas"]

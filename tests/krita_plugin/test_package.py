@@ -9,9 +9,8 @@ from importlib import metadata, resources
 from pathlib import Path
 
 import pytest
-
-from krita_plugin import package
-from krita_plugin.package import KritaFolders, PackageError, build, enabled, install, krita_folders
+from layerfusion.krita_plugin import package
+from layerfusion.krita_plugin.package import KritaFolders, PackageError, build, enabled, install, krita_folders
 
 IMPORTER = Path("/usr/share/krita/pykrita/plugin_importer/plugin_importer.py")
 
@@ -28,7 +27,7 @@ def test_the_zip_is_named_by_the_version_and_small(plugin_zip):
 
 
 def test_the_plugin_tells_the_server_its_version(plugin):
-    from layerfusion.link import VERSION
+    from krita_layerfusion.link import VERSION
 
     assert metadata.version("layerfusion") == VERSION
 
@@ -41,7 +40,11 @@ def test_the_same_installation_gives_the_same_bytes(plugin_zip, tmp_path):
 
 def test_the_wire_is_carried_byte_for_byte(plugin_zip):
     found = {n.rpartition("/")[2]: d for n, d in contents(plugin_zip).items() if n.startswith("layerfusion/protocol/")}
-    source = {i.name: i.read_bytes() for i in resources.files("server.protocol").iterdir() if i.name.endswith(".py")}
+    source = {
+        i.name: i.read_bytes()
+        for i in resources.files("layerfusion.server.protocol").iterdir()
+        if i.name.endswith(".py")
+    }
     assert found == source
     assert {"messages.py", "frames.py", "wire.py", "location.py", "errors.py"} <= found.keys()
 

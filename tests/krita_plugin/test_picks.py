@@ -29,8 +29,8 @@ def desk(plugin):
 
 def remember(document, drawing, made, **roles):
     """As `document.Document.insert` does; `roles` says of further layers in the drawing what they are."""
+    from krita_layerfusion.nodes import identity
     from layerfusion import groups
-    from layerfusion.nodes import identity
 
     layers = {identity(node): roles.get(name, name) for name, node in vars(drawing).items() if name != "group"}
     name = drawing.group.name()
@@ -79,7 +79,7 @@ def test_paper_or_nothing_stands_for_the_foreground_drawn_last(desk, selected):
 
 
 def test_without_a_foreground_it_says_what_to_select(desk, plugin):
-    from layerfusion.jobs import Refusal
+    from krita_layerfusion.jobs import Refusal
 
     paper = Node("Paper", CANVAS)
     with pytest.raises(Refusal, match="no foreground to keep"):
@@ -170,8 +170,8 @@ def test_a_background_with_what_fills_its_holes_is_two_layers_and_a_hidden_one_i
 
 @pytest.mark.parametrize("which", ["foreground", "background"])
 def test_what_was_deleted_from_a_group_is_named(plugin, which):
+    from krita_layerfusion.jobs import Refusal
     from layerfusion import picks
-    from layerfusion.jobs import Refusal
 
     drawing = drawn("first")
     group = Node("first", CANVAS, [node for role, node in vars(drawing).items() if role not in (which, "group")])
@@ -183,7 +183,7 @@ def test_what_was_deleted_from_a_group_is_named(plugin, which):
 
 
 def test_without_any_layer_there_is_no_background(plugin):
-    from layerfusion.jobs import Refusal
+    from krita_layerfusion.jobs import Refusal
 
     with pytest.raises(Refusal, match="no background to keep"):
         background(KritaDocument(), None)
@@ -224,7 +224,7 @@ def test_the_layer_below_may_lie_outside_of_the_foregrounds_folder(plugin):
 
 
 def test_a_foreground_with_nothing_below_it_is_named(plugin):
-    from layerfusion.jobs import Refusal
+    from krita_layerfusion.jobs import Refusal
 
     cat = Node("Cat", (3, 3, 9, 9))
     with pytest.raises(Refusal, match="no layer below “Cat”"):

@@ -9,9 +9,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from layerfusion.server.client import Layer
+from layerfusion.server.protocol.messages import Done
+
 from proving import ScriptedServer, check_layer, expect, parser, submit
-from server.client import Layer
-from server.protocol.messages import Done
 
 SIDE, LAYERS = 1024, 3
 MOST_SECONDS = 0.05

@@ -6,10 +6,11 @@ Promised: with `resume` it gets every event once and in order, and every layer b
 import tempfile
 from pathlib import Path
 
+from layerfusion.server.protocol.frames import Arrival, Chunk
+from layerfusion.server.protocol.messages import Cancelled, Done, Event, Failed, LayerBegin, LayerEnd, Resume
+
 import scripted
 from proving import ScriptedServer, dice, expect, parser, submit
-from server.protocol.frames import Arrival, Chunk
-from server.protocol.messages import Cancelled, Done, Event, Failed, LayerBegin, LayerEnd, Resume
 
 SIDE, LAYERS = 512, 4  # of 1 MiB: four chunks each
 

@@ -29,18 +29,27 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgpack
-
-from engine.errors import EngineError
-from server import translate
-from server.config import ServerConfig
-from server.protocol import MAJOR, MINOR
-from server.protocol.errors import InvalidMessage, ProtocolError
-from server.protocol.frames import CHUNK_BYTES, MAX_FRAME, Chunk
-from server.protocol.messages import FROM_CLIENT, FROM_SERVER, TYPES, Hello, Message, Refused, Submit, Upload, Welcome
-from server.protocol.schema import Between, Length, Matches, Record
-from server.protocol.wire import Wire
-from server.session import Close, Commit, Drop, Keep, Send, Session
-from server.store import Store
+from layerfusion.engine.errors import EngineError
+from layerfusion.server import translate
+from layerfusion.server.config import ServerConfig
+from layerfusion.server.protocol import MAJOR, MINOR
+from layerfusion.server.protocol.errors import InvalidMessage, ProtocolError
+from layerfusion.server.protocol.frames import CHUNK_BYTES, MAX_FRAME, Chunk
+from layerfusion.server.protocol.messages import (
+    FROM_CLIENT,
+    FROM_SERVER,
+    TYPES,
+    Hello,
+    Message,
+    Refused,
+    Submit,
+    Upload,
+    Welcome,
+)
+from layerfusion.server.protocol.schema import Between, Length, Matches, Record
+from layerfusion.server.protocol.wire import Wire
+from layerfusion.server.session import Close, Commit, Drop, Keep, Send, Session
+from layerfusion.server.store import Store
 
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
 CLOSE_CODES = {1003, 1008}

@@ -8,11 +8,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from layerfusion.server.client import Layer
+from layerfusion.server.protocol.messages import Accepted, Done, Failed, JobList, ListJobs
 from websockets.exceptions import ConnectionClosed
 
 from proving import SECONDS, ScriptedServer, check_layer, dice, expect, parser, submit
-from server.client import Layer
-from server.protocol.messages import Accepted, Done, Failed, JobList, ListJobs
 
 SIDE, LAYERS, STEPS, STEP, JOBS = 32, 8, 5, 0.01, 4
 

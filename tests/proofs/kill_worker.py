@@ -11,12 +11,13 @@ import threading
 import time
 from pathlib import Path
 
+from layerfusion.server.client import Layer, Refusal
+from layerfusion.server.protocol import location
+from layerfusion.server.protocol.messages import Done, Failed, Fetch, Started
+
 import scripted
 from proving import KILL, SECONDS, check_layer, dice, expect, parser, submit
 from running import Running
-from server.client import Layer, Refusal
-from server.protocol import location
-from server.protocol.messages import Done, Failed, Fetch, Started
 
 SIDE, LAYERS, STEPS, STEP = 32, 8, 5, 0.02
 

@@ -11,15 +11,25 @@ import tempfile
 from pathlib import Path
 
 import msgpack
+from layerfusion.server.config import database
+from layerfusion.server.protocol import MAJOR, MINOR
+from layerfusion.server.protocol.frames import MAX_FRAME
+from layerfusion.server.protocol.messages import (
+    Accepted,
+    Cancel,
+    Cancelled,
+    Done,
+    Failed,
+    Hello,
+    Message,
+    Progress,
+    Welcome,
+)
+from layerfusion.server.protocol.wire import Wire
+from layerfusion.server.records import Records
 from websockets.asyncio.client import connect
 
 from proving import SECONDS, ScriptedServer, dice, expect, parser, submit
-from server.config import database
-from server.protocol import MAJOR, MINOR
-from server.protocol.frames import MAX_FRAME
-from server.protocol.messages import Accepted, Cancel, Cancelled, Done, Failed, Hello, Message, Progress, Welcome
-from server.protocol.wire import Wire
-from server.records import Records
 
 MOST_BUSY = 0.05
 WIRE = Wire(msgpack.packb, msgpack.unpackb)

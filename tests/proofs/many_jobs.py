@@ -8,9 +8,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from layerfusion.server.config import layers
+from layerfusion.server.protocol.messages import Ack, Done
+
 from proving import ScriptedServer, expect, parser, submit
-from server.config import layers
-from server.protocol.messages import Ack, Done
 
 SIDE = 64
 STORE_BYTES = 200 * 4 * SIDE * SIDE

@@ -11,10 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+from layerfusion.server.client import Client, Layer, new_job
+from layerfusion.server.protocol import location
+from layerfusion.server.protocol.messages import Generated, Submit
+
 import scripted
-from server.client import Client, Layer, new_job
-from server.protocol import location
-from server.protocol.messages import Generated, Submit
 
 sys.path.append(str(Path(__file__).parents[1] / "support"))  # as pytest does, for a proof that is run by itself
 

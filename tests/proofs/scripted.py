@@ -17,10 +17,9 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-
-from engine.errors import OutOfMemory
-from engine.events import Finished, LayerReady, Progress
-from engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.errors import OutOfMemory
+from layerfusion.engine.events import Finished, LayerReady, Progress
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
 
 
 @dataclass

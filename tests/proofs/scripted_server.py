@@ -15,11 +15,12 @@ import threading
 import time
 from pathlib import Path
 
+from layerfusion.server import app as app_module
+from layerfusion.server.app import App
+from layerfusion.server.config import ServerConfig
+from layerfusion.server.signals import stopping
+
 import scripted
-from server import app as app_module
-from server.app import App
-from server.config import ServerConfig
-from server.signals import stopping
 
 
 class Watched(selectors.DefaultSelector):

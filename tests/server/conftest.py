@@ -1,10 +1,10 @@
 """A server for all tests of a module."""
 
 import pytest
+from layerfusion.server.protocol import location
 
 import scripted
 from running import Running
-from server.protocol import location
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,25 @@ import time
 
 import msgpack
 import pytest
+from layerfusion.server import connection as connection_module
+from layerfusion.server.client import Refusal, new_job
+from layerfusion.server.protocol import MAJOR, MINOR
+from layerfusion.server.protocol.frames import MAX_FRAME, Chunk
+from layerfusion.server.protocol.messages import (
+    Failed,
+    Generated,
+    Hello,
+    Kept,
+    Refused,
+    Upload,
+    UploadReady,
+    UploadRefused,
+)
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bare import HELLO, WIRE, exchange, greeted
 from running import SECONDS
 from samples import submit
-from server import connection as connection_module
-from server.client import Refusal, new_job
-from server.protocol import MAJOR, MINOR
-from server.protocol.frames import MAX_FRAME, Chunk
-from server.protocol.messages import Failed, Generated, Hello, Kept, Refused, Upload, UploadReady, UploadRefused
 
 PIXELS = bytes(range(256)) * 16
 

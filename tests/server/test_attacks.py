@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import msgpack
 import pytest
+from layerfusion.server.protocol.frames import MAX_FRAME
+from layerfusion.server.protocol.messages import Generated, Kept, Refused
+from layerfusion.server.session import MAX_MESSAGE
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bare import HELLO, WIRE, greeted, raw_submit, refusal
 from running import SECONDS
-from server.protocol.frames import MAX_FRAME
-from server.protocol.messages import Generated, Kept, Refused
-from server.session import MAX_MESSAGE
 
 PATHS = ["../../etc/passwd", "/etc/passwd", "C:\\Windows\\win.ini", "\\\\evil\\share", "a/b", "..", ".", "a\0b", ""]
 

@@ -3,13 +3,12 @@
 import re
 
 import pytest
-
-from engine.cost import Price
-from engine.geometry import Size
-from engine.models.cards import SDXL, spec_from_values
-from engine.models.memory import Job, MemoryPolicy
-from engine.models.weights import read_json
-from server.cli import main
+from layerfusion.engine.cost import Price
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.models.cards import SDXL, spec_from_values
+from layerfusion.engine.models.memory import Job, MemoryPolicy
+from layerfusion.engine.models.weights import read_json
+from layerfusion.server.cli import main
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -66,7 +65,7 @@ def test_the_estimate_by_which_a_policy_is_chosen_is_near_the_count(price, polic
 
 
 def test_the_command_prints_a_table(capsys, monkeypatch, price):
-    monkeypatch.setattr("engine.cost.Price", lambda *_: price)
+    monkeypatch.setattr("layerfusion.engine.cost.Price", lambda *_: price)
     assert main(["benchmark"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("SDXL at 1024x1024 px, 30 steps, 1 foreground")

@@ -7,19 +7,19 @@ import sys
 
 import numpy as np
 import pytest
+from layerfusion.engine import formats
+from layerfusion.engine.formats.images import encode
+from layerfusion.engine.geometry import Box, Size
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.models import registry
+from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.models.vocabulary import unknown_words
+from layerfusion.engine.sources import Generated, Kept, Relit
+from layerfusion.server.cli import main
+from layerfusion.server.commands import generate
+from layerfusion.server.console import say
 
 from commands import CUT_OUT, drawing, run
-from engine import formats
-from engine.formats.images import encode
-from engine.geometry import Box, Size
-from engine.layers import BlendMode, Layer, LayerStack, Role
-from engine.models import registry
-from engine.models.registry import find_model
-from engine.models.vocabulary import unknown_words
-from engine.sources import Generated, Kept, Relit
-from server.cli import main
-from server.commands import generate
-from server.console import say
 
 
 @pytest.fixture(autouse=True)
@@ -278,7 +278,7 @@ def test_control_characters_never_reach_the_terminal():
 def test_a_terminal_that_cannot_show_a_name_shows_question_marks(folder):
     save_stack(folder / "a.ora")
     done = subprocess.run(
-        [sys.executable, "-m", "server", "export", "a.ora", "b.psd"],
+        [sys.executable, "-m", "layerfusion.server", "export", "a.ora", "b.psd"],
         capture_output=True,
         check=False,
         cwd=folder,

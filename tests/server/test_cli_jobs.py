@@ -4,16 +4,16 @@ import time
 
 import numpy as np
 import pytest
+from layerfusion.engine import formats
+from layerfusion.server.cli import main
+from layerfusion.server.config import database, layers
+from layerfusion.server.lock import FolderLock
+from layerfusion.server.protocol.messages import Done, Failed, Generated, Started
+from layerfusion.server.records import Records
+from layerfusion.server.store import Store
 
 import scripted
-from engine import formats
 from samples import layer_begin, submit
-from server.cli import main
-from server.config import database, layers
-from server.lock import FolderLock
-from server.protocol.messages import Done, Failed, Generated, Started
-from server.records import Records
-from server.store import Store
 
 DAY = 24 * 3600.0
 

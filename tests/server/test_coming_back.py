@@ -4,18 +4,13 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
-
-import samples
-from engine import formats
-from engine.errors import EngineError
-from running import SECONDS, Running
-from scripted import bgra, load, pixels
-from server.client import Layer, Refusal, new_job
-from server.errors import BrokenStore, StoreInUse
-from server.protocol import location
-from server.protocol.frames import Arrival, Chunk
-from server.protocol.messages import (
+from layerfusion.engine import formats
+from layerfusion.engine.errors import EngineError
+from layerfusion.server.client import Layer, Refusal, new_job
+from layerfusion.server.errors import BrokenStore, StoreInUse
+from layerfusion.server.protocol import location
+from layerfusion.server.protocol.frames import Arrival, Chunk
+from layerfusion.server.protocol.messages import (
     Ack,
     Cancelled,
     Done,
@@ -31,7 +26,12 @@ from server.protocol.messages import (
     Resubmit,
     Variant,
 )
-from server.records import Records
+from layerfusion.server.records import Records
+from PIL import Image
+
+import samples
+from running import SECONDS, Running
+from scripted import bgra, load, pixels
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-
-from engine.errors import InvalidRequest
-from server.config import ServerConfig
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.server.config import ServerConfig
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])

@@ -1,10 +1,10 @@
 """How long a job will take: said from experience, or not at all."""
 
 import pytest
+from layerfusion.server.estimates import Estimates
+from layerfusion.server.protocol.messages import Generated
 
 from samples import submit
-from server.estimates import Estimates
-from server.protocol.messages import Generated
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ import os
 
 import pytest
 import torch
+from layerfusion.server import libraries
+from layerfusion.server.cli import main
 from safetensors.torch import save_file
-
-from server import libraries
-from server.cli import main
 
 OPTIONS = {
     "unknown part": (["--parts", "table,poetry"], "poetry. Choose among: table, background"),
@@ -54,7 +53,7 @@ def test_wrong_options_are_one_line_and_leave_nothing(capsys, folder, arguments,
 
 
 def shapes_of_another_vocabulary(file):
-    from engine.models.tiny.training.recogniser import Recogniser
+    from layerfusion.engine.models.tiny.training.recogniser import Recogniser
 
     weights = {name: torch.zeros_like(value) for name, value in Recogniser().state_dict().items()}
     save_file(weights | {"objects.1.bias": torch.zeros(3)}, file)

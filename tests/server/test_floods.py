@@ -8,17 +8,17 @@ import threading
 import time
 
 import pytest
+from layerfusion.server import handshakes
+from layerfusion.server.client import Refusal, new_job
+from layerfusion.server.protocol import location
+from layerfusion.server.protocol.frames import CHUNK_BYTES, Chunk
+from layerfusion.server.protocol.messages import Cancel, Export, Generated, Upload, UploadReady, UploadRefused
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import scripted
 from bare import WIRE, greeted, raw_submit, refusal
 from running import SECONDS, Running
 from samples import submit
-from server import handshakes
-from server.client import Refusal, new_job
-from server.protocol import location
-from server.protocol.frames import CHUNK_BYTES, Chunk
-from server.protocol.messages import Cancel, Export, Generated, Upload, UploadReady, UploadRefused
 
 LIMITS = {"max_connections": 4, "message_rate": 1, "message_burst": 40, "upload_bytes": 4000, "layer_bytes": 3000}
 

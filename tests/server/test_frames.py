@@ -5,9 +5,8 @@ import hashlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from server.protocol.errors import BadFrame, BadTransfer
-from server.protocol.frames import CHUNK_BYTES, Arrival, Chunk, split
+from layerfusion.server.protocol.errors import BadFrame, BadTransfer
+from layerfusion.server.protocol.frames import CHUNK_BYTES, Arrival, Chunk, split
 
 
 def arrival(data):

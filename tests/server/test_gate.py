@@ -1,9 +1,8 @@
 """Who may connect."""
 
 import pytest
+from layerfusion.server.gate import Gate
 from websockets.datastructures import Headers
-
-from server.gate import Gate
 
 GOOD = {"Host": "127.0.0.1:8737", "Authorization": "Bearer secret"}
 

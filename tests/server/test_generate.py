@@ -7,14 +7,14 @@ import sys
 
 import numpy as np
 import pytest
+from layerfusion.engine import formats
+from layerfusion.engine.events import Finished, Progress
+from layerfusion.engine.formats.images import encode
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import LayerStack, Role
+from layerfusion.server.commands import generate
 
 from commands import CUT_OUT, drawing
-from engine import formats
-from engine.events import Finished, Progress
-from engine.formats.images import encode
-from engine.geometry import Size
-from engine.layers import LayerStack, Role
-from server.commands import generate
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def refuse(event, arguments):
         raise RuntimeError(f"{event} {arguments}")
 sys.addaudithook(refuse)
 from server import libraries
-from server.cli import main
+from layerfusion.server.cli import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -88,7 +88,7 @@ def test_progress_is_a_bar_on_a_terminal_and_a_line_a_stage_elsewhere(monkeypatc
 def test_ctrl_c_while_drawing_leaves_nothing_behind(folder):
     arguments = drawing(**{"--steps": "150"})
     process = subprocess.Popen(
-        [sys.executable, "-m", "server", *arguments],
+        [sys.executable, "-m", "layerfusion.server", *arguments],
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from layerfusion.engine import formats
+from layerfusion.engine.errors import UnwritableFile
+from layerfusion.engine.formats.images import encode
+from layerfusion.server import libraries
+from layerfusion.server.commands import inspection
 
 from commands import CUT_OUT, drawing, run
-from engine import formats
-from engine.errors import UnwritableFile
-from engine.formats.images import encode
-from server import libraries
-from server.commands import inspection
 
 FILES = ["masks.npz", "masks.png", "streams.npz", "streams.png", "trust.png"]
 
@@ -104,7 +104,7 @@ def test_a_server_shows_nothing_of_its_inside(capsys, folder, option):
 
 def test_a_disk_that_is_full_leaves_no_half_folder(monkeypatch, folder):
     """The last of the files fails."""
-    from engine.inspection import MaskRecord, StreamRecord
+    from layerfusion.engine.inspection import MaskRecord, StreamRecord
 
     picture = np.zeros((4, 4, 4), np.uint8)
     streams = StreamRecord(streams=("background",), timesteps=[999.0], estimates=[np.zeros((1, 4, 2, 2), np.float32)])

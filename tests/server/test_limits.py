@@ -1,6 +1,6 @@
 """Allowances that fill up again."""
 
-from server.limits import Allowances, Bucket
+from layerfusion.server.limits import Allowances, Bucket
 
 
 class Clock:

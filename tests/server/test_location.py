@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from server.protocol import location
-from server.protocol.location import Runtime
+from layerfusion.server.protocol import location
+from layerfusion.server.protocol.location import Runtime
 
 RUNTIME = Runtime(url="ws://127.0.0.1:1/", token="secret-token", pid=os.getpid(), version="0.1.0", protocol="1.0")
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import msgpack
 import pytest
-
-from engine import errors as engine_errors
-from server import protocol
-from server.protocol import errors
-from server.protocol.errors import InvalidMessage
-from server.protocol.messages import (
+from layerfusion.engine import errors as engine_errors
+from layerfusion.server import protocol
+from layerfusion.server.protocol import errors
+from layerfusion.server.protocol.errors import InvalidMessage
+from layerfusion.server.protocol.messages import (
     TYPES,
     Accepted,
     Ack,

@@ -5,12 +5,10 @@ import hashlib
 from dataclasses import replace
 
 import pytest
-
-from samples import layer_begin
-from server import outbox
-from server.outbox import Outbox
-from server.protocol.frames import CHUNK_BYTES, Arrival, Chunk
-from server.protocol.messages import (
+from layerfusion.server import outbox
+from layerfusion.server.outbox import Outbox
+from layerfusion.server.protocol.frames import CHUNK_BYTES, Arrival, Chunk
+from layerfusion.server.protocol.messages import (
     Accepted,
     Cancelled,
     Done,
@@ -25,7 +23,9 @@ from server.protocol.messages import (
     Queued,
     Started,
 )
-from server.store import Store
+from layerfusion.server.store import Store
+
+from samples import layer_begin
 
 JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
 OTHER = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d902"

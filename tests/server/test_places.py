@@ -1,8 +1,9 @@
 """What those who wait are told of their places."""
 
+from layerfusion.server.protocol.messages import Done, Queued, Started
+
 from samples import job_id, submit
 from scheduling import follow, position, running, scenario
-from server.protocol.messages import Done, Queued, Started
 
 
 @scenario

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import msgpack
 import pytest
-
-from server import handshakes, session
-from server.config import ServerConfig
-from server.protocol import MAJOR, MINOR, frames
-from server.protocol.frames import Chunk
-from server.protocol.location import Runtime
-from server.protocol.messages import Hello
-from server.protocol.wire import Wire
+from layerfusion.server import handshakes, session
+from layerfusion.server.config import ServerConfig
+from layerfusion.server.protocol import MAJOR, MINOR, frames
+from layerfusion.server.protocol.frames import Chunk
+from layerfusion.server.protocol.location import Runtime
+from layerfusion.server.protocol.messages import Hello
+from layerfusion.server.protocol.wire import Wire
 
 PAGE = (Path(session.__file__).parent / "protocol" / "PROTOCOL.md").read_text(encoding="utf-8")
 WIRE = Wire(msgpack.packb, msgpack.unpackb)

@@ -6,25 +6,25 @@ import threading
 
 import numpy as np
 import pytest
+from layerfusion.engine import formats
+from layerfusion.engine.events import Finished, LayerReady, Progress
+from layerfusion.engine.geometry import Box, Size
+from layerfusion.engine.harmony import HarmonySettings
+from layerfusion.engine.layers import Layer, Role
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.settings import FusionSettings
+from layerfusion.engine.sources import Generated, Kept, Relit
+from layerfusion.server import remote, translate
+from layerfusion.server.cli import main
+from layerfusion.server.client import Client, Refusal, new_job
+from layerfusion.server.commands import remote as remote_command
+from layerfusion.server.protocol import location
+from layerfusion.server.protocol.messages import Submit
+from layerfusion.server.remote import draw
+from layerfusion.server.store import Store
 
 import scripted
-from engine import formats
-from engine.events import Finished, LayerReady, Progress
-from engine.geometry import Box, Size
-from engine.harmony import HarmonySettings
-from engine.layers import Layer, Role
-from engine.request import GenerationRequest
-from engine.settings import FusionSettings
-from engine.sources import Generated, Kept, Relit
 from running import SECONDS, Running
-from server import remote, translate
-from server.cli import main
-from server.client import Client, Refusal, new_job
-from server.commands import remote as remote_command
-from server.protocol import location
-from server.protocol.messages import Submit
-from server.remote import draw
-from server.store import Store
 
 
 @pytest.fixture(scope="module")

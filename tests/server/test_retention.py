@@ -4,12 +4,12 @@ import os
 import sqlite3
 
 import pytest
+from layerfusion.server.protocol.messages import Done, Failed, Kept, Started
+from layerfusion.server.records import Records
+from layerfusion.server.retention import UNFETCHED_SECONDS, prune
+from layerfusion.server.store import Store
 
 from samples import job_id, layer_begin, submit
-from server.protocol.messages import Done, Failed, Kept, Started
-from server.records import Records
-from server.retention import UNFETCHED_SECONDS, prune
-from server.store import Store
 
 DAY = 24 * 3600.0
 NOW = 1000 * DAY

@@ -6,10 +6,9 @@ import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from server.config import ServerConfig
-from server.protocol.frames import Chunk, split
-from server.protocol.messages import (
+from layerfusion.server.config import ServerConfig
+from layerfusion.server.protocol.frames import Chunk, split
+from layerfusion.server.protocol.messages import (
     Cancel,
     Done,
     Failed,
@@ -22,9 +21,9 @@ from server.protocol.messages import (
     UploadRefused,
     Welcome,
 )
-from server.protocol.wire import Wire
-from server.session import Close, Commit, Drop, Keep, Send, Session
-from server.translate import limits, model_infos
+from layerfusion.server.protocol.wire import Wire
+from layerfusion.server.session import Close, Commit, Drop, Keep, Send, Session
+from layerfusion.server.translate import limits, model_infos
 
 JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
 WIRE = Wire(msgpack.packb, msgpack.unpackb)

@@ -6,14 +6,23 @@ import msgpack
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
-from server.config import ServerConfig
-from server.limits import Bucket
-from server.protocol.frames import Chunk
-from server.protocol.messages import Cancel, Generated, Hello, Refused, Resume, Submit, Upload, UploadRefused, Welcome
-from server.protocol.wire import Wire
-from server.session import Close, Commit, Drop, Keep, Send, Session
-from server.translate import limits, model_infos
+from layerfusion.server.config import ServerConfig
+from layerfusion.server.limits import Bucket
+from layerfusion.server.protocol.frames import Chunk
+from layerfusion.server.protocol.messages import (
+    Cancel,
+    Generated,
+    Hello,
+    Refused,
+    Resume,
+    Submit,
+    Upload,
+    UploadRefused,
+    Welcome,
+)
+from layerfusion.server.protocol.wire import Wire
+from layerfusion.server.session import Close, Commit, Drop, Keep, Send, Session
+from layerfusion.server.translate import limits, model_infos
 
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
 WELCOME = Welcome(

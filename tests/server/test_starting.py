@@ -6,17 +6,17 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
+from layerfusion.server import app as app_module
+from layerfusion.server.app import App, CannotServe
+from layerfusion.server.client import Refusal
+from layerfusion.server.config import ServerConfig
+from layerfusion.server.protocol import location
+from layerfusion.server.protocol.messages import Started
 from websockets.exceptions import ConnectionClosed
 
 import scripted
 from running import SECONDS, Running
 from samples import submit
-from server import app as app_module
-from server.app import App, CannotServe
-from server.client import Refusal
-from server.config import ServerConfig
-from server.protocol import location
-from server.protocol.messages import Started
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_scheduler_that_breaks_stops_the_server_loudly(alone, tmp_path, monkey
     async def fail(self):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("server.app.Scheduler.run", fail)
+    monkeypatch.setattr("layerfusion.server.app.Scheduler.run", fail)
 
     async def scenario():
         await asyncio.wait_for(App(ServerConfig(port=0, folder=tmp_path)).run(), SECONDS)

@@ -8,9 +8,8 @@ import sys
 import time
 
 import pytest
-
-from engine.errors import UnwritableFile
-from server.store import Store
+from layerfusion.engine.errors import UnwritableFile
+from layerfusion.server.store import Store
 
 PIXELS = bytes(range(256)) * 8
 DIGEST = hashlib.sha256(PIXELS).hexdigest()

@@ -12,22 +12,22 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.server import tls
+from layerfusion.server.cli import main
+from layerfusion.server.client import Client
+from layerfusion.server.commands.remote import _trust
+from layerfusion.server.protocol import location
 
 import scripted
-from engine.errors import InvalidRequest
 from running import SECONDS, Running
-from server import tls
-from server.cli import main
-from server.client import Client
-from server.commands.remote import _trust
-from server.protocol import location
 
 CERT = Path(__file__).parent / "tls" / "cert.pem"
 KEY = Path(__file__).parent / "tls" / "key.pem"
 OTHER = """
 import sys
 from pathlib import Path
-from server.tls import server_context
+from layerfusion.server.tls import server_context
 server_context(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 

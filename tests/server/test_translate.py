@@ -4,16 +4,15 @@ import hashlib
 
 import numpy as np
 import pytest
-
-from engine import events, geometry, request, sources
-from engine.errors import InvalidLayer, InvalidRequest, UnknownModel
-from engine.geometry import Size
-from engine.layers import BlendMode, Layer, LayerStack, Role
-from engine.models.registry import available_models, find_model
-from server import translate
-from server.config import ServerConfig
-from server.protocol.errors import UnknownLayer
-from server.protocol.messages import (
+from layerfusion.engine import events, geometry, request, sources
+from layerfusion.engine.errors import InvalidLayer, InvalidRequest, UnknownModel
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.models.registry import available_models, find_model
+from layerfusion.server import translate
+from layerfusion.server.config import ServerConfig
+from layerfusion.server.protocol.errors import UnknownLayer
+from layerfusion.server.protocol.messages import (
     Box,
     Done,
     Generated,
@@ -25,7 +24,7 @@ from server.protocol.messages import (
     Submit,
     Switch,
 )
-from server.store import Store
+from layerfusion.server.store import Store
 
 JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
 RED_RGBA = np.tile(np.array([250, 20, 3, 128], np.uint8), (2, 3, 1))

@@ -6,11 +6,11 @@ import signal
 import sys
 
 import pytest
+from layerfusion.server.protocol.messages import Cancelled, Done, Failed, LayerBegin, Progress, is_last
+from layerfusion.server.store import Store
+from layerfusion.server.worker import Worker
 
 import samples
-from server.protocol.messages import Cancelled, Done, Failed, LayerBegin, Progress, is_last
-from server.store import Store
-from server.worker import Worker
 
 SECONDS = 100
 KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
@@ -135,7 +135,7 @@ def test_deaths_in_quick_succession_slow_the_next_start_down(tmp_path, monkeypat
             pauses.append(seconds)
             await real(0)
 
-        monkeypatch.setattr("server.worker.asyncio.sleep", sleep)
+        monkeypatch.setattr("layerfusion.server.worker.asyncio.sleep", sleep)
         (tmp_path / "file").touch()
         async with Worker(tmp_path / "file"):
             while len(pauses) < 4:

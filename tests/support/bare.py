@@ -3,12 +3,12 @@
 import contextlib
 
 import msgpack
+from layerfusion.server.protocol.messages import Hello
+from layerfusion.server.protocol.wire import Wire
 from websockets.exceptions import ConnectionClosed
 
 from running import SECONDS
 from samples import submit
-from server.protocol.messages import Hello
-from server.protocol.wire import Wire
 
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
 HELLO = Hello(protocol=(1, 0), client="test", version="1")

@@ -72,7 +72,7 @@ class FakeDocument:
         return self.warning
 
     def placement(self):
-        from layerfusion.jobs import Placement
+        from krita_layerfusion.jobs import Placement
 
         return Placement(self.id, self.name, "{root}", "{paper}", self.saved)
 
@@ -127,7 +127,7 @@ class FakeMemory:
 
 
 def greeting(wire, instance="one", protocol=(1, 2)):
-    from layerfusion.link import Online
+    from krita_layerfusion.link import Online
 
     model = {
         "name": "tiny",
@@ -165,20 +165,20 @@ def greeting(wire, instance="one", protocol=(1, 2)):
 
 
 def wishes(**changes):
-    from layerfusion.interfaces import Wishes
+    from krita_layerfusion.interfaces import Wishes
 
     return Wishes(**{"foreground": "a red apple", "background": "a beach", "seed": 7, **changes})
 
 
 def offline(**values):
-    from layerfusion.link import Offline
+    from krita_layerfusion.link import Offline
 
     return Offline(**values)
 
 
 def arrived(wire, job, index, seq, data=None):
-    from layerfusion.images import Picture
-    from layerfusion.jobs import ArrivedLayer
+    from krita_layerfusion.images import Picture
+    from krita_layerfusion.jobs import ArrivedLayer
 
     role, blend = ROLES[index]
     data = bytes([index]) * (4 * WIDTH * HEIGHT) if data is None else data
@@ -219,8 +219,8 @@ def generate(desk, **changes):
 
 
 def kept_layer(losses=(), prompt="a pear"):
-    from layerfusion.images import Picture
-    from layerfusion.jobs import KeptLayer, Placement
+    from krita_layerfusion.images import Picture
+    from krita_layerfusion.jobs import KeptLayer, Placement
 
     picture = Picture(-2, 3, WIDTH, HEIGHT, bytes(range(256)) * (WIDTH * HEIGHT // 64))
     return KeptLayer("My pear", picture, prompt, losses, Placement("{doc}", "Sketch", "{root}", "{old group}"))
@@ -231,7 +231,7 @@ def interrupted(wire, job, seq):
 
 
 def kept_background(**changes):
-    from layerfusion.images import Picture
+    from krita_layerfusion.images import Picture
 
     layer = kept_layer(**{"prompt": "a lake", **changes})
     return replace(layer, name="My lake", picture=Picture(0, 0, WIDTH, HEIGHT, bytes([9]) * (4 * WIDTH * HEIGHT)))

@@ -8,14 +8,13 @@ import threading
 import time
 from urllib.parse import urlsplit
 
+from layerfusion.engine.errors import EngineError
+from layerfusion.server.app import App, CannotServe
+from layerfusion.server.client import Client
+from layerfusion.server.config import ServerConfig
+from layerfusion.server.drawing import load_pipeline
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
-
-from engine.errors import EngineError
-from server.app import App, CannotServe
-from server.client import Client
-from server.config import ServerConfig
-from server.drawing import load_pipeline
 
 SECONDS = 30
 

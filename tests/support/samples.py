@@ -1,7 +1,7 @@
 """Messages as the tests send and expect them, with what a test does not care for filled in."""
 
-from server.client import new_job
-from server.protocol.messages import Generated, LayerBegin, Submit
+from layerfusion.server.client import new_job
+from layerfusion.server.protocol.messages import Generated, LayerBegin, Submit
 
 DIGEST = "ab" * 32
 

@@ -6,12 +6,13 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from layerfusion.server.protocol.errors import WorkerDied
+from layerfusion.server.protocol.messages import Cancelled, Done, Message, Progress, Queued, Submit
+from layerfusion.server.records import Records
+from layerfusion.server.scheduler import Scheduler
+from layerfusion.server.translate import failure
+
 from samples import job_id, layer_begin, submit
-from server.protocol.errors import WorkerDied
-from server.protocol.messages import Cancelled, Done, Message, Progress, Queued, Submit
-from server.records import Records
-from server.scheduler import Scheduler
-from server.translate import failure
 
 
 class Script:

@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from server.client import Client
-from server.protocol import location
+from layerfusion.server.client import Client
+from layerfusion.server.protocol import location
 
 SECONDS = 100
 
@@ -53,7 +53,16 @@ class Server:
             "BLOCKED": str(self.blocked),
             "PYTHONPATH": os.pathsep.join([str(folder / "guard"), os.environ.get("PYTHONPATH", "")]),
         }
-        self._command = [sys.executable, "-m", "server", "serve", "--port", "0", "--folder", str(folder / "layers")]
+        self._command = [
+            sys.executable,
+            "-m",
+            "layerfusion.server",
+            "serve",
+            "--port",
+            "0",
+            "--folder",
+            str(folder / "layers"),
+        ]
         self.process = None
 
     def __enter__(self):

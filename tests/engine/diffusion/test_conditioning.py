@@ -1,8 +1,7 @@
 from dataclasses import replace
 
 import torch
-
-from engine.diffusion.conditioning import encode_prompts, truncated_prompts
+from layerfusion.engine.diffusion.conditioning import encode_prompts, truncated_prompts
 
 
 @torch.inference_mode()

@@ -6,14 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
-from engine import pipeline as job
-from engine.geometry import Size
-from engine.layers import Layer, Role
-from engine.models.registry import find_model
-from engine.models.spec import SAMPLERS
-from engine.pipeline import LayerFusionPipeline
-from engine.request import Generated, GenerationRequest, Kept
+from layerfusion.engine import pipeline as job
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import Layer, Role
+from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.models.spec import SAMPLERS
+from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.request import Generated, GenerationRequest, Kept
 
 
 @pytest.mark.parametrize("sampler", ["euler", "euler_a", "dpmpp_2m_sde_karras", "lcm"])

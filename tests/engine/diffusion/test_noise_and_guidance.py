@@ -1,8 +1,7 @@
 import pytest
 import torch
-
-from engine.diffusion.guidance import guide
-from engine.diffusion.noise import initial_noise
+from layerfusion.engine.diffusion.guidance import guide
+from layerfusion.engine.diffusion.noise import initial_noise
 
 
 def test_every_seed_has_its_own_noise_and_keeps_it():

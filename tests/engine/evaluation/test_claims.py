@@ -5,14 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from engine.evaluation import claims, systems
-from engine.evaluation.facts import residue_facts
-from engine.evaluation.items import prompt_set
-from engine.evaluation.measures import pasted
-from engine.evaluation.study import Study, write_drawing
-from engine.evaluation.systems import Drawing, Maps
-from engine.models.registry import find_model
+from layerfusion.engine.evaluation import claims, systems
+from layerfusion.engine.evaluation.facts import residue_facts
+from layerfusion.engine.evaluation.items import prompt_set
+from layerfusion.engine.evaluation.measures import pasted
+from layerfusion.engine.evaluation.study import Study, write_drawing
+from layerfusion.engine.evaluation.systems import Drawing, Maps
+from layerfusion.engine.models.registry import find_model
 
 SIDE = 128
 SPEC = find_model("tiny")

@@ -5,15 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from layerfusion.engine.errors import InvalidRequest, UnreadableFile
+from layerfusion.engine.evaluation import systems
+from layerfusion.engine.evaluation.evaluation import Evaluation, Plan, quick
+from layerfusion.engine.evaluation.items import prompt_set
+from layerfusion.engine.evaluation.measures import alpha_of, pasted, soft_iou
+from layerfusion.engine.evaluation.study import Study, read_drawing, write_drawing
+from layerfusion.engine.models.registry import find_model
 from PIL import Image
-
-from engine.errors import InvalidRequest, UnreadableFile
-from engine.evaluation import systems
-from engine.evaluation.evaluation import Evaluation, Plan, quick
-from engine.evaluation.items import prompt_set
-from engine.evaluation.measures import alpha_of, pasted, soft_iou
-from engine.evaluation.study import Study, read_drawing, write_drawing
-from engine.models.registry import find_model
 
 SPEC = quick(find_model("tiny"))
 PLAN = Plan(

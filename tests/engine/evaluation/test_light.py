@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-
-from engine.evaluation import light, measures
-from engine.evaluation.facts import Truth, shadow_facts, tone_facts
-from engine.evaluation.items import prompt_set, scenes_of
-from engine.evaluation.systems import Drawing
-from engine.models.registry import find_model
-from engine.models.tiny.training.triplets import TINTED
+from layerfusion.engine.evaluation import light, measures
+from layerfusion.engine.evaluation.facts import Truth, shadow_facts, tone_facts
+from layerfusion.engine.evaluation.items import prompt_set, scenes_of
+from layerfusion.engine.evaluation.systems import Drawing
+from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.models.tiny.training.triplets import TINTED
 
 SIDE = 128
 

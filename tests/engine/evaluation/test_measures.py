@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 import pytest
-
-from engine.evaluation import measures
-from engine.evaluation.regions import beside, box_of, core, grown, shadow_place, shrunk, undisturbed
+from layerfusion.engine.evaluation import measures
+from layerfusion.engine.evaluation.regions import beside, box_of, core, grown, shadow_place, shrunk, undisturbed
 
 SIDE = 100
 

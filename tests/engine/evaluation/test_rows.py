@@ -1,8 +1,7 @@
 import pytest
-
-from engine.evaluation.charts import Chart, draw_charts, ticks
-from engine.evaluation.rows import Claim, Row, Section, above, at_least, below, certain, every, within
-from engine.evaluation.statistics import Estimate, estimate
+from layerfusion.engine.evaluation.charts import Chart, draw_charts, ticks
+from layerfusion.engine.evaluation.rows import Claim, Row, Section, above, at_least, below, certain, every, within
+from layerfusion.engine.evaluation.statistics import Estimate, estimate
 
 HIGH = Estimate(0.4, 0.3, 0.5, 20)
 LOW = Estimate(-0.4, -0.5, -0.3, 20)

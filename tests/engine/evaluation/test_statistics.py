@@ -2,8 +2,7 @@ import math
 
 import numpy as np
 import pytest
-
-from engine.evaluation.statistics import estimate, mean, paired, rank_correlation, ranks, ratio_of_sums
+from layerfusion.engine.evaluation.statistics import estimate, mean, paired, rank_correlation, ranks, ratio_of_sums
 
 
 def test_the_mean_and_its_interval():

@@ -6,12 +6,11 @@ import sys
 
 import numpy as np
 import pytest
-
-from engine import formats
-from engine.compositing import flatten
-from engine.errors import UnknownFormat, UnreadableFile, UnwritableFile
-from engine.geometry import Size
-from engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine import formats
+from layerfusion.engine.compositing import flatten
+from layerfusion.engine.errors import UnknownFormat, UnreadableFile, UnwritableFile
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
 
 TARGETS = ["picture.psd", "picture.ora", "picture/", "Picture.PSD", "folder"]
 

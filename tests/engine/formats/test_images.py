@@ -3,11 +3,10 @@ import zlib
 
 import numpy as np
 import pytest
+from layerfusion.engine.errors import UnreadableFile
+from layerfusion.engine.formats import load_image
+from layerfusion.engine.formats.images import decode, encode, srgb_profile
 from PIL import Image, ImageCms
-
-from engine.errors import UnreadableFile
-from engine.formats import load_image
-from engine.formats.images import decode, encode, srgb_profile
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 17, 4), dtype=np.uint8)
 PIXELS[::2, :, 3] = 0

@@ -4,13 +4,12 @@ import zlib
 
 import numpy as np
 import pytest
+from layerfusion.engine import formats
+from layerfusion.engine.compositing import flatten
+from layerfusion.engine.errors import UnreadableFile
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
 from PIL import Image
-
-from engine import formats
-from engine.compositing import flatten
-from engine.errors import UnreadableFile
-from engine.geometry import Size
-from engine.layers import BlendMode, Layer, LayerStack, Role
 
 
 def png(width=8, height=8, colour=(10, 20, 30, 40)):

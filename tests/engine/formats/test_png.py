@@ -2,11 +2,10 @@ import json
 
 import numpy as np
 import pytest
-
-from engine import formats
-from engine.errors import UnreadableFile, UnwritableFile
-from engine.geometry import Size
-from engine.layers import Layer, LayerStack, Role
+from layerfusion.engine import formats
+from layerfusion.engine.errors import UnreadableFile, UnwritableFile
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import Layer, LayerStack, Role
 
 PIXELS = np.arange(4 * 5 * 4, dtype=np.uint8).reshape(4, 5, 4)
 

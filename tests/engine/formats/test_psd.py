@@ -2,16 +2,15 @@ import io
 
 import numpy as np
 import pytest
+from layerfusion.engine import formats
+from layerfusion.engine.compositing import composite, flatten
+from layerfusion.engine.errors import UnreadableFile
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
 from PIL import Image, ImageCms
 from psd_tools import PSDImage
 from psd_tools.constants import BlendMode as PSDBlend
 from psd_tools.constants import Resource
-
-from engine import formats
-from engine.compositing import composite, flatten
-from engine.errors import UnreadableFile
-from engine.geometry import Size
-from engine.layers import BlendMode, Layer, LayerStack, Role
 
 
 def noise(height, width, seed, alpha=None):

@@ -5,19 +5,18 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
+from layerfusion.engine import pipeline as job
+from layerfusion.engine.diffusion.denoise import Anchor, Step
+from layerfusion.engine.events import Progress
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layerfusion.attention import FusionProcessor
+from layerfusion.engine.layerfusion.coupling import Coupling, Pass
+from layerfusion.engine.layerfusion.masks import Masks
+from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.settings import FusionSettings
+from layerfusion.engine.sources import Generated
 from torch import Tensor
-
-from engine import pipeline as job
-from engine.diffusion.denoise import Anchor, Step
-from engine.events import Progress
-from engine.geometry import Size
-from engine.layerfusion.attention import FusionProcessor
-from engine.layerfusion.coupling import Coupling, Pass
-from engine.layerfusion.masks import Masks
-from engine.pipeline import LayerFusionPipeline
-from engine.request import GenerationRequest
-from engine.settings import FusionSettings
-from engine.sources import Generated
 
 ALIKE = 1e-5
 """Attention of some rows alone may differ from that of all in the last bits."""

@@ -4,13 +4,12 @@ import copy
 
 import pytest
 import torch
-
-from engine.diffusion.conditioning import encode_prompts, time_ids
-from engine.geometry import Size
-from engine.layerfusion.attach import attached, attention_modules, structure_layers
-from engine.layerfusion.coupling import Coupling, Pass
-from engine.layerfusion.streams import Streams
-from engine.settings import FusionSettings
+from layerfusion.engine.diffusion.conditioning import encode_prompts, time_ids
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.layerfusion.attach import attached, attention_modules, structure_layers
+from layerfusion.engine.layerfusion.coupling import Coupling, Pass
+from layerfusion.engine.layerfusion.streams import Streams
+from layerfusion.engine.settings import FusionSettings
 
 LATENTS = torch.randn((3, 4, 16, 16), generator=torch.Generator().manual_seed(0))
 TIMESTEP = torch.tensor(400)

@@ -9,10 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
-from engine.layers import Layer, Role
-from engine.sources import Kept
-from engine.transparency.deltas import LowRank
+from layerfusion.engine.layers import Layer, Role
+from layerfusion.engine.sources import Kept
+from layerfusion.engine.transparency.deltas import LowRank
 
 ALONE = {"blend_self": False, "blend_cross": False, "share_strength": 0.0}
 FOREGROUND, BACKGROUND, BLENDED = range(3)

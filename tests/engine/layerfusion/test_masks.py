@@ -2,8 +2,7 @@ import math
 
 import pytest
 import torch
-
-from engine.layerfusion.masks import (
+from layerfusion.engine.layerfusion.masks import (
     background_tokens,
     dilate,
     evidence,

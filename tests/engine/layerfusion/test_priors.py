@@ -2,9 +2,15 @@ import math
 
 import pytest
 import torch
-
-from engine.layerfusion import priors
-from engine.layerfusion.priors import content_confidence, contrast, minmax, participation, structure_prior, token_grid
+from layerfusion.engine.layerfusion import priors
+from layerfusion.engine.layerfusion.priors import (
+    content_confidence,
+    contrast,
+    minmax,
+    participation,
+    structure_prior,
+    token_grid,
+)
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from layerfusion.engine.models.checkpoints import CONFIGS
+from layerfusion.engine.models.names import ldm_name
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-from engine.models.checkpoints import CONFIGS
-from engine.models.names import ldm_name
 
 SHRUNKEN = {
     "unet": {

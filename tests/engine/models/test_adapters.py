@@ -1,11 +1,10 @@
 import pytest
 import torch
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.adapters import add_lora
+from layerfusion.engine.models.checkpoints import open_checkpoint
+from layerfusion.engine.models.names import ldm_name
 from safetensors.torch import save_file
-
-from engine.errors import BrokenModel
-from engine.models.adapters import add_lora
-from engine.models.checkpoints import open_checkpoint
-from engine.models.names import ldm_name
 
 LINEAR = "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"
 CONV = "down_blocks.0.resnets.0.conv1"

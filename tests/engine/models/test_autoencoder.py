@@ -1,6 +1,5 @@
 import torch
-
-from engine.models.autoencoder import to_latents, to_rgb
+from layerfusion.engine.models.autoencoder import to_latents, to_rgb
 
 
 @torch.inference_mode()

@@ -5,11 +5,10 @@ import shutil
 
 import pytest
 import torch
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.checkpoints import CONFIGS, open_checkpoint, read_vae
+from layerfusion.engine.models.weights import read_state
 from safetensors.torch import load_file, save_file
-
-from engine.errors import BrokenModel
-from engine.models.checkpoints import CONFIGS, open_checkpoint, read_vae
-from engine.models.weights import read_state
 
 
 @pytest.fixture(params=["folder", "file"])

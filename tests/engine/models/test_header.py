@@ -3,10 +3,9 @@ import struct
 
 import pytest
 import torch
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.header import read_header
 from safetensors.torch import save_file
-
-from engine.errors import BrokenModel
-from engine.models.header import read_header
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-
-from engine.models.health import foreground_warning
+from layerfusion.engine.models.health import foreground_warning
 
 
 def drawn(box, *, backdrop=128, alpha=255):

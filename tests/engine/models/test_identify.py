@@ -6,11 +6,10 @@ import struct
 
 import pytest
 import torch
-
-from engine.models.fit import misfits
-from engine.models.header import Header, TensorInfo, read_header
-from engine.models.identify import Use, identify, precision
-from engine.models.names import ldm_name
+from layerfusion.engine.models.fit import misfits
+from layerfusion.engine.models.header import Header, TensorInfo, read_header
+from layerfusion.engine.models.identify import Use, identify, precision
+from layerfusion.engine.models.names import ldm_name
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 
@@ -95,7 +94,7 @@ class TestWhatFits:
         assert misfits(head(shapes), Use.DELTAS) == []
 
     def test_the_transparent_networks(self):
-        from engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
+        from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 
         for network, use in ((LayerDiffuseEncoder, Use.ENCODER), (LayerDiffuseDecoder, Use.DECODER)):
             with torch.device("meta"):

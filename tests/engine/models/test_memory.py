@@ -2,12 +2,11 @@
 
 import pytest
 import torch
+from layerfusion.engine.errors import OutOfMemory
+from layerfusion.engine.models import devices, memory
+from layerfusion.engine.models.memory import Component, Job, Memory, MemoryPolicy
+from layerfusion.engine.transparency.deltas import LowRank
 from torch import nn
-
-from engine.errors import OutOfMemory
-from engine.models import devices, memory
-from engine.models.memory import Component, Job, Memory, MemoryPolicy
-from engine.transparency.deltas import LowRank
 
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
 JOB = Job(rows=3, pixels=1024 * 1024)

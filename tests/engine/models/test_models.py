@@ -3,13 +3,12 @@ import shutil
 
 import pytest
 import torch
-
-from engine.errors import BrokenModel, UnknownModel
-from engine.geometry import Size
-from engine.models.cards import read_card
-from engine.models.loading import load_model
-from engine.models.registry import EMBEDDED, available_models, find_model
-from engine.models.spec import SAMPLERS
+from layerfusion.engine.errors import BrokenModel, UnknownModel
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.models.cards import read_card
+from layerfusion.engine.models.loading import load_model
+from layerfusion.engine.models.registry import EMBEDDED, available_models, find_model
+from layerfusion.engine.models.spec import SAMPLERS
 
 
 @pytest.fixture

@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 import torch
 from huggingface_hub import constants
+from layerfusion.engine import formats
+from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
+from layerfusion.engine.layers import Role
+from layerfusion.engine.models import library
+from layerfusion.engine.models.names import ldm_name
+from layerfusion.engine.models.places import HubPlace, LocalPlace, parse_place
+from layerfusion.engine.models.registry import FOLDER_VARIABLE, available_models, find_model
+from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
+from layerfusion.server import libraries
+from layerfusion.server.cli import main
 from safetensors.torch import save_file
-
-from engine import formats
-from engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
-from engine.layers import Role
-from engine.models import library
-from engine.models.names import ldm_name
-from engine.models.places import HubPlace, LocalPlace, parse_place
-from engine.models.registry import FOLDER_VARIABLE, available_models, find_model
-from engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
-from server import libraries
-from server.cli import main
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 
@@ -166,7 +165,7 @@ class TestAdd:
         spec = find_model("fast")
         assert (spec.defaults.steps, spec.defaults.guidance_scale, spec.defaults.sampler) == (8, 1.0, "euler")
         assert spec.loras[0].weight == 0.8
-        from engine.models.loading import load_model
+        from layerfusion.engine.models.loading import load_model
 
         card = cards / "fast.json"
         card.write_text(json.dumps(json.loads(card.read_text()) | {"configs": str(shrunken.configs)}))
@@ -305,7 +304,7 @@ def test_a_card_that_cannot_be_read_is_told_and_harms_nothing(capsys, cards):
 
 
 def test_of_a_repository_only_one_models_files_are_fetched():
-    from engine.models.hub import wanted_files
+    from layerfusion.engine.models.hub import wanted_files
 
     names = [
         "model_index.json",
@@ -328,7 +327,7 @@ def test_of_a_repository_only_one_models_files_are_fetched():
 
 
 def test_a_download_that_fails_says_why(monkeypatch):
-    from engine.models import hub
+    from layerfusion.engine.models import hub
 
     def broken(*_arguments, **_options):
         raise OSError(28, "No space left on device")

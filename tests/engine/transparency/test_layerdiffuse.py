@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-
-from engine.models.autoencoder import posterior
-from engine.transparency.codec import decode_rgba, encode_rgba
-from engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
+from layerfusion.engine.models.autoencoder import posterior
+from layerfusion.engine.transparency.codec import decode_rgba, encode_rgba
+from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 
 KEYS = Path(__file__).parent / "data" / "unet1024_keys.txt"
 

@@ -1,8 +1,7 @@
 import pytest
 import torch
-
-from engine.transparency.padding import _area, pad_colours
-from engine.transparency.views import median_of_views, turn, turn_back
+from layerfusion.engine.transparency.padding import _area, pad_colours
+from layerfusion.engine.transparency.views import median_of_views, turn, turn_back
 
 TURNS = [(quarters, flip) for flip in (False, True) for quarters in range(4)]
 

@@ -1,9 +1,8 @@
 import pytest
 import torch
-
-from engine.errors import BrokenModel
-from engine.transparency.codec import decode_rgb, decode_rgba, encode_rgba
-from engine.transparency.deltas import LowRank, deltas_from_state
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.transparency.codec import decode_rgb, decode_rgba, encode_rgba
+from layerfusion.engine.transparency.deltas import LowRank, deltas_from_state
 
 MODULE = "up_blocks.2.attentions.1.transformer_blocks.0.attn1"
 

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.models.tiny.training.sprites import SpriteLibrary
+from layerfusion.engine.models.tiny.training.triplets import Triplet, make_triplet
+from layerfusion.engine.models.tiny.training.vocabulary import KINDS, TRANSLUCENT, is_held_out, names
 from numpy.typing import NDArray
 from tqdm import tqdm
-
-from engine.errors import InvalidRequest
-from engine.models.tiny.training.sprites import SpriteLibrary
-from engine.models.tiny.training.triplets import Triplet, make_triplet
-from engine.models.tiny.training.vocabulary import KINDS, TRANSLUCENT, is_held_out, names
 
 SHARD = 500
 FIELDS = ("foreground", "studio", "background", "composite", "shadow")

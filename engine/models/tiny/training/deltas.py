@@ -12,20 +12,19 @@ from typing import Any, cast
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from layerfusion.engine.models.tiny.training.dataset import Examples
+from layerfusion.engine.models.tiny.training.latents import Latents
+from layerfusion.engine.models.tiny.training.loop import Stage
+from layerfusion.engine.models.tiny.training.optimisers import optimisers_for
+from layerfusion.engine.models.tiny.training.precision import mixed, prepare
+from layerfusion.engine.models.tiny.training.prediction import NoiseSchedule, encode_text, predict, sample
+from layerfusion.engine.models.tiny.training.sheets import contact_sheet, over_checks
+from layerfusion.engine.models.tiny.training.unet import UNPROMPTED
+from layerfusion.engine.models.tiny.training.wordpieces import token_ids
+from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
-
-from engine.models.tiny.training.dataset import Examples
-from engine.models.tiny.training.latents import Latents
-from engine.models.tiny.training.loop import Stage
-from engine.models.tiny.training.optimisers import optimisers_for
-from engine.models.tiny.training.precision import mixed, prepare
-from engine.models.tiny.training.prediction import NoiseSchedule, encode_text, predict, sample
-from engine.models.tiny.training.sheets import contact_sheet, over_checks
-from engine.models.tiny.training.unet import UNPROMPTED
-from engine.models.tiny.training.wordpieces import token_ids
-from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
 RANK = 64
 BATCH = 48

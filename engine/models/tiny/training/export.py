@@ -8,14 +8,13 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from layerfusion.engine.models.tiny.training.deltas import state_of
+from layerfusion.engine.models.tiny.training.prediction import NOISE_SCHEDULE
+from layerfusion.engine.models.tiny.training.related import RELATED
+from layerfusion.engine.models.tiny.training.vocabulary import OUTDOOR, TIMES, backgrounds, names, with_article
 from safetensors.torch import save_file
 from torch import nn
 from transformers import CLIPTokenizer
-
-from engine.models.tiny.training.deltas import state_of
-from engine.models.tiny.training.prediction import NOISE_SCHEDULE
-from engine.models.tiny.training.related import RELATED
-from engine.models.tiny.training.vocabulary import OUTDOOR, TIMES, backgrounds, names, with_article
 
 LARGEST = 25_000_000
 """Bytes the whole export may take."""

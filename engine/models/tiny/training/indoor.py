@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageDraw
-
-from engine.models.tiny.training.paint import (
+from layerfusion.engine.models.tiny.training.paint import (
     SIDE,
     Colour,
     Picture,
@@ -22,7 +20,8 @@ from engine.models.tiny.training.paint import (
     perspective,
     ridge,
 )
-from engine.models.tiny.training.vocabulary import SINGLE, STUDIOS, WALLS, with_article
+from layerfusion.engine.models.tiny.training.vocabulary import SINGLE, STUDIOS, WALLS, with_article
+from PIL import Image, ImageDraw
 
 _STUDIO = {
     "white": (240, 240, 240),

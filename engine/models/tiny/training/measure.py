@@ -14,27 +14,22 @@ from typing import Any, cast
 import numpy as np
 import torch
 from diffusers import StableDiffusionXLPipeline
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
-from tqdm import tqdm
-
-from engine.diffusion.conditioning import encode_prompts
-from engine.evaluation.measures import auc, pooled, soft_iou
-from engine.events import Finished
-from engine.geometry import Size
-from engine.inspection import MaskRecord
-from engine.layers import LayerStack, Role
-from engine.models.loading import ModelBundle, load_model
-from engine.models.spec import ModelSpec
-from engine.models.tiny.training.dataset import Examples
-from engine.models.tiny.training.figures import aligned, border_mean, stray, translucency
-from engine.models.tiny.training.latents import pictures_of
-from engine.models.tiny.training.prediction import sample
-from engine.models.tiny.training.recogniser import Recogniser, scene_of
-from engine.models.tiny.training.sprites import SpriteLibrary
-from engine.models.tiny.training.vae import psnr, round_trip
-from engine.models.tiny.training.vocabulary import (
+from layerfusion.engine.diffusion.conditioning import encode_prompts
+from layerfusion.engine.evaluation.measures import auc, pooled, soft_iou
+from layerfusion.engine.events import Finished
+from layerfusion.engine.geometry import Size
+from layerfusion.engine.inspection import MaskRecord
+from layerfusion.engine.layers import LayerStack, Role
+from layerfusion.engine.models.loading import ModelBundle, load_model
+from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.models.tiny.training.dataset import Examples
+from layerfusion.engine.models.tiny.training.figures import aligned, border_mean, stray, translucency
+from layerfusion.engine.models.tiny.training.latents import pictures_of
+from layerfusion.engine.models.tiny.training.prediction import sample
+from layerfusion.engine.models.tiny.training.recogniser import Recogniser, scene_of
+from layerfusion.engine.models.tiny.training.sprites import SpriteLibrary
+from layerfusion.engine.models.tiny.training.vae import psnr, round_trip
+from layerfusion.engine.models.tiny.training.vocabulary import (
     KINDS,
     OUTDOOR,
     SINGLE,
@@ -46,8 +41,12 @@ from engine.models.tiny.training.vocabulary import (
     names,
     with_article,
 )
-from engine.pipeline import LayerFusionPipeline
-from engine.request import Generated, GenerationRequest
+from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.request import Generated, GenerationRequest
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
 
 
 @dataclass(frozen=True)
@@ -364,7 +363,7 @@ def _mistakes(wanted: list[str], found: list[str]) -> list[str]:
 
 def _sheet(drawn: list[Drawn], columns: int = 12, rows: int = 4) -> Image.Image:
     """Foreground over a chequerboard, background and blended, a column a pair."""
-    from engine.models.tiny.training.sheets import contact_sheet, over_checks
+    from layerfusion.engine.models.tiny.training.sheets import contact_sheet, over_checks
 
     shown: list[NDArray[np.floating]] = []
     for start in range(0, min(len(drawn), columns * rows), columns):

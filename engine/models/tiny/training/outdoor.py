@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw
-
-from engine.models.tiny.training.paint import (
+from layerfusion.engine.models.tiny.training.paint import (
     SIDE,
     Colour,
     Picture,
@@ -24,6 +22,7 @@ from engine.models.tiny.training.paint import (
     perspective,
     ridge,
 )
+from PIL import Image, ImageDraw
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,16 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from layerfusion.engine.models.tiny.training.dataset import Examples
+from layerfusion.engine.models.tiny.training.latents import pictures_of
+from layerfusion.engine.models.tiny.training.loop import Stage
+from layerfusion.engine.models.tiny.training.optimisers import optimisers_for
+from layerfusion.engine.models.tiny.training.sheets import contact_sheet
+from layerfusion.engine.models.tiny.training.vocabulary import TIMES, backgrounds, names
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
-
-from engine.models.tiny.training.dataset import Examples
-from engine.models.tiny.training.latents import pictures_of
-from engine.models.tiny.training.loop import Stage
-from engine.models.tiny.training.optimisers import optimisers_for
-from engine.models.tiny.training.sheets import contact_sheet
-from engine.models.tiny.training.vocabulary import TIMES, backgrounds, names
 
 BATCH = 64
 _WIDTHS = (24, 48, 96, 160)

@@ -10,11 +10,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.models.tiny.training import translucent
+from layerfusion.engine.models.tiny.training.vocabulary import TRANSLUCENT, thing_of
 from PIL import Image
-
-from engine.errors import InvalidRequest
-from engine.models.tiny.training import translucent
-from engine.models.tiny.training.vocabulary import TRANSLUCENT, thing_of
 
 PICTURES, NAMES = "fluent-emoji-3d", "emojibase-data"
 _FETCH = (

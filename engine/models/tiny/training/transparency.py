@@ -8,17 +8,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
+from layerfusion.engine.models.tiny.training.dataset import Examples
+from layerfusion.engine.models.tiny.training.latents import Latents, pictures_of
+from layerfusion.engine.models.tiny.training.loop import Stage
+from layerfusion.engine.models.tiny.training.optimisers import optimisers_for
+from layerfusion.engine.models.tiny.training.precision import lay_out, mixed
+from layerfusion.engine.models.tiny.training.sheets import contact_sheet, over_checks
+from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
-
-from engine.models.tiny.training.dataset import Examples
-from engine.models.tiny.training.latents import Latents, pictures_of
-from engine.models.tiny.training.loop import Stage
-from engine.models.tiny.training.optimisers import optimisers_for
-from engine.models.tiny.training.precision import lay_out, mixed
-from engine.models.tiny.training.sheets import contact_sheet, over_checks
-from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
 BATCH = 12
 OPAQUE = 4

@@ -9,13 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageFilter
-
-from engine.models.tiny.training.paint import SIDE
-from engine.models.tiny.training.scenes import Light, Scene, backdrop, draw_scene
-from engine.models.tiny.training.sprites import SpriteLibrary
-from engine.models.tiny.training.vocabulary import (
+from layerfusion.engine.models.tiny.training.paint import SIDE
+from layerfusion.engine.models.tiny.training.scenes import Light, Scene, backdrop, draw_scene
+from layerfusion.engine.models.tiny.training.sprites import SpriteLibrary
+from layerfusion.engine.models.tiny.training.vocabulary import (
     KINDS,
     OUTDOOR,
     TIMES,
@@ -23,6 +20,8 @@ from engine.models.tiny.training.vocabulary import (
     thing_of,
     with_article,
 )
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
 NATIVE = 128
 """Side of the finished pictures, in pixels."""

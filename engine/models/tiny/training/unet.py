@@ -7,17 +7,16 @@ from typing import cast
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from layerfusion.engine.models.tiny.training.latents import Latents
+from layerfusion.engine.models.tiny.training.loop import Stage
+from layerfusion.engine.models.tiny.training.optimisers import optimisers_for
+from layerfusion.engine.models.tiny.training.precision import mixed, prepare
+from layerfusion.engine.models.tiny.training.prediction import NoiseSchedule, encode_text, predict, sample
+from layerfusion.engine.models.tiny.training.sheets import contact_sheet
+from layerfusion.engine.models.tiny.training.wordpieces import token_ids
 from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
-
-from engine.models.tiny.training.latents import Latents
-from engine.models.tiny.training.loop import Stage
-from engine.models.tiny.training.optimisers import optimisers_for
-from engine.models.tiny.training.precision import mixed, prepare
-from engine.models.tiny.training.prediction import NoiseSchedule, encode_text, predict, sample
-from engine.models.tiny.training.sheets import contact_sheet
-from engine.models.tiny.training.wordpieces import token_ids
 
 BATCH = 48
 SHARES = {"composite": 0.34, "small": 0.14, "studio": 0.34, "background": 0.18}

@@ -7,15 +7,14 @@ from typing import cast
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from layerfusion.engine.models.tiny.training.dataset import Examples
+from layerfusion.engine.models.tiny.training.loop import Stage
+from layerfusion.engine.models.tiny.training.optimisers import optimisers_for
+from layerfusion.engine.models.tiny.training.precision import lay_out, mixed
+from layerfusion.engine.models.tiny.training.sheets import contact_sheet
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
-
-from engine.models.tiny.training.dataset import Examples
-from engine.models.tiny.training.loop import Stage
-from engine.models.tiny.training.optimisers import optimisers_for
-from engine.models.tiny.training.precision import lay_out, mixed
-from engine.models.tiny.training.sheets import contact_sheet
 
 CROP = 64
 BATCH = 16

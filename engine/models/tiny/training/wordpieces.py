@@ -9,12 +9,11 @@ from collections import Counter
 from pathlib import Path
 
 import torch
+from layerfusion.engine.models.tiny.training.triplets import preposition
+from layerfusion.engine.models.tiny.training.vocabulary import backgrounds, names, with_article
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
-
-from engine.models.tiny.training.triplets import preposition
-from engine.models.tiny.training.vocabulary import backgrounds, names, with_article
 
 PIECES = 1024
 """The most word pieces there can be; the captions need fewer."""

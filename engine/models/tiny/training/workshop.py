@@ -17,18 +17,27 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.models.cards import read_card
+from layerfusion.engine.models.loading import ModelBundle, load_model
+from layerfusion.engine.models.tiny.training import (
+    dataset,
+    deltas,
+    export,
+    latents,
+    loop,
+    recogniser,
+    transparency,
+    unet,
+    vae,
+)
+from layerfusion.engine.models.tiny.training.sprites import SpriteLibrary
+from layerfusion.engine.models.tiny.training.wordpieces import make_tokenizer, with_pieces_of
+from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
-
-from engine.errors import InvalidRequest
-from engine.models.cards import read_card
-from engine.models.loading import ModelBundle, load_model
-from engine.models.tiny.training import dataset, deltas, export, latents, loop, recogniser, transparency, unet, vae
-from engine.models.tiny.training.sprites import SpriteLibrary
-from engine.models.tiny.training.wordpieces import make_tokenizer, with_pieces_of
-from engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
 MINUTES = {"vae": 24.0, "decoder": 6.0, "unet": 66.0, "transparency": 7.0, "deltas": 9.0, "recogniser": 6.0}
 """How long a stage trains on two processor cores, if nothing else is said."""
@@ -140,7 +149,7 @@ class Workshop:
         Raises:
             InvalidRequest: the recogniser is not trained yet.
         """
-        from engine.models.tiny.training.measure import measure
+        from layerfusion.engine.models.tiny.training.measure import measure
 
         weights = self.folder / "recogniser" / "weights.safetensors"
         if not weights.exists():

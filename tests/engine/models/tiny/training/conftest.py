@@ -3,10 +3,9 @@
 import json
 
 import pytest
+from layerfusion.engine.models.tiny.training.sprites import NAMES, PICTURES, SpriteLibrary
+from layerfusion.engine.models.tiny.training.vocabulary import THINGS
 from PIL import Image, ImageDraw
-
-from engine.models.tiny.training.sprites import NAMES, PICTURES, SpriteLibrary
-from engine.models.tiny.training.vocabulary import THINGS
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from engine.models.tiny.training.figures import aligned, border_mean, largest_box, stray, translucency
+from layerfusion.engine.models.tiny.training.figures import aligned, border_mean, largest_box, stray, translucency
 
 
 def disc(radius=20, centre=(64, 64), value=1.0):

@@ -6,12 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from layerfusion.engine.models.tiny.training import loop
+from layerfusion.engine.models.tiny.training.loop import Stage
+from layerfusion.engine.models.tiny.training.optimisers import Muon, optimisers_for
 from PIL import Image
 from torch import nn
-
-from engine.models.tiny.training import loop
-from engine.models.tiny.training.loop import Stage
-from engine.models.tiny.training.optimisers import Muon, optimisers_for
 
 
 class Regression(Stage):

@@ -6,18 +6,23 @@ import shutil
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
-
-from engine.errors import InvalidRequest
-from engine.models.cards import read_card
-from engine.models.loading import load_model
-from engine.models.registry import EMBEDDED, find_model
-from engine.models.tiny.training import deltas as deltas_stage
-from engine.models.tiny.training import export
-from engine.models.tiny.training.latents import load_latents
-from engine.models.tiny.training.prediction import NoiseSchedule, encode_text, predict, sample
-from engine.models.tiny.training.vocabulary import backgrounds, names, with_article
-from engine.models.tiny.training.wordpieces import LENGTH, captions, make_tokenizer, token_ids, with_pieces_of
-from engine.models.tiny.training.workshop import Workshop
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.models.cards import read_card
+from layerfusion.engine.models.loading import load_model
+from layerfusion.engine.models.registry import EMBEDDED, find_model
+from layerfusion.engine.models.tiny.training import deltas as deltas_stage
+from layerfusion.engine.models.tiny.training import export
+from layerfusion.engine.models.tiny.training.latents import load_latents
+from layerfusion.engine.models.tiny.training.prediction import NoiseSchedule, encode_text, predict, sample
+from layerfusion.engine.models.tiny.training.vocabulary import backgrounds, names, with_article
+from layerfusion.engine.models.tiny.training.wordpieces import (
+    LENGTH,
+    captions,
+    make_tokenizer,
+    token_ids,
+    with_pieces_of,
+)
+from layerfusion.engine.models.tiny.training.workshop import Workshop
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,12 @@ import colorsys
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
-
-from engine.errors import InvalidRequest
-from engine.models.tiny.training import dataset, latents, translucent
-from engine.models.tiny.training.scenes import draw_scene
-from engine.models.tiny.training.sprites import SpriteLibrary
-from engine.models.tiny.training.triplets import TINTED, make_triplet
-from engine.models.tiny.training.vocabulary import (
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.models.tiny.training import dataset, latents, translucent
+from layerfusion.engine.models.tiny.training.scenes import draw_scene
+from layerfusion.engine.models.tiny.training.sprites import SpriteLibrary
+from layerfusion.engine.models.tiny.training.triplets import TINTED, make_triplet
+from layerfusion.engine.models.tiny.training.vocabulary import (
     INDOOR,
     KINDS,
     OUTDOOR,
@@ -24,6 +22,7 @@ from engine.models.tiny.training.vocabulary import (
     thing_of,
     with_article,
 )
+from safetensors.torch import save_file
 
 
 def rng(seed=0):
