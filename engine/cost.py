@@ -15,7 +15,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from layerfusion.engine.diffusion.conditioning import Conditioning
 from layerfusion.engine.diffusion.denoise import denoise
 from layerfusion.engine.diffusion.sampling import Sampler
-from layerfusion.engine.geometry import Size
+from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.layerfusion.attach import attached, attention_modules
 from layerfusion.engine.layerfusion.coupling import Coupling, Pass
 from layerfusion.engine.layerfusion.masks import Grid

@@ -6,10 +6,10 @@ import math
 from dataclasses import replace
 
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import Layer, LayerStack, Role
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import Layer, LayerStack, Role
+from layerfusion.engine.image.resampling import resize
 from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.resampling import resize
 from layerfusion.engine.sources import Kept
 
 

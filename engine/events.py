@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from layerfusion.engine.layers import Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.layers import Layer, LayerStack, Pixels, Role
 
 
 @dataclass(frozen=True, kw_only=True)

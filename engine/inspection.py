@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from layerfusion.engine.compositing import over_checks
-from layerfusion.engine.layers import Pixels
+from layerfusion.engine.image.compositing import over_checks
+from layerfusion.engine.image.layers import Pixels
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 

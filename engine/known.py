@@ -20,19 +20,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from layerfusion.engine.compositing import bleed, composite
 from layerfusion.engine.diffusion.denoise import Anchor, Pin
-from layerfusion.engine.geometry import Box, Framing
+from layerfusion.engine.image.compositing import bleed, composite
+from layerfusion.engine.image.geometry import Box, Framing
+from layerfusion.engine.image.layers import Pixels, covers
+from layerfusion.engine.image.placement import fitted, in_box
+from layerfusion.engine.image.resampling import to_working
 from layerfusion.engine.layerfusion.attach import attention_modules
 from layerfusion.engine.layerfusion.coupling import KnownShape
 from layerfusion.engine.layerfusion.masks import SHARING_MARGIN
 from layerfusion.engine.layerfusion.streams import Streams
-from layerfusion.engine.layers import Pixels, covers
 from layerfusion.engine.models.autoencoder import to_latents
 from layerfusion.engine.models.loading import ModelBundle
-from layerfusion.engine.placement import fitted, in_box
 from layerfusion.engine.request import HARMONISE_STRENGTH, GenerationRequest
-from layerfusion.engine.resampling import to_working
 from layerfusion.engine.settings import FusionSettings
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.engine.transparency.codec import encode_over_grey, encode_rgba

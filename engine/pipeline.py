@@ -10,21 +10,23 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 import torch
-from layerfusion.engine.compositing import bleed, flatten, to_unit
 from layerfusion.engine.diffusion.conditioning import Conditioning, encode_prompts, time_ids, truncated_prompts
 from layerfusion.engine.diffusion.denoise import Pin, denoise
 from layerfusion.engine.diffusion.noise import initial_noise
 from layerfusion.engine.diffusion.sampling import Sampler
 from layerfusion.engine.errors import OutOfMemory
 from layerfusion.engine.events import Event, Finished, LayerReady, Preview, Progress
-from layerfusion.engine.geometry import Framing, Size, working_size
-from layerfusion.engine.harmony import clean_layers, exact_layers
+from layerfusion.engine.image.compositing import bleed, flatten, to_unit
+from layerfusion.engine.image.geometry import Framing, Size, working_size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.resampling import to_canvas, to_working
+from layerfusion.engine.image.shadow_light import clean_layers, exact_layers
+from layerfusion.engine.image.upscaling import foreground_to_canvas
 from layerfusion.engine.inspection import MaskRecord, StreamRecord
 from layerfusion.engine.known import needs_filling, open_streams, what_is_known
 from layerfusion.engine.layerfusion.attach import attached
 from layerfusion.engine.layerfusion.coupling import Coupling, KnownShape
 from layerfusion.engine.layerfusion.streams import Streams
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
 from layerfusion.engine.models.devices import best_device
 from layerfusion.engine.models.health import foreground_warning
 from layerfusion.engine.models.loading import ModelBundle, load_model
@@ -34,11 +36,9 @@ from layerfusion.engine.previews import is_due, preview
 from layerfusion.engine.recording import Recorder
 from layerfusion.engine.refinement import Refinement
 from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.resampling import to_canvas, to_working
 from layerfusion.engine.settings import FusionSettings
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.engine.transparency.codec import decode_foreground, decode_rgb, decode_rgba
-from layerfusion.engine.upscaling import foreground_to_canvas
 from torch import Tensor
 
 

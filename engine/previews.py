@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
-from layerfusion.engine.layers import Pixels
+from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.models.loading import ModelBundle
 from layerfusion.engine.transparency.codec import decode_rgb, decode_rgba
 from torch import Tensor

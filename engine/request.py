@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from layerfusion.engine.checks import check_number, check_whole
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.geometry import Size, check_canvas
-from layerfusion.engine.harmony import HarmonySettings
+from layerfusion.engine.image.geometry import Size, check_canvas
+from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.settings import FusionSettings, InitNoise
 from layerfusion.engine.sources import MAX_SEED, Generated, Kept, Relit, Source, check_prompt, check_seed
 

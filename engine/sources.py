@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from layerfusion.engine.checks import check_number, check_whole
 from layerfusion.engine.errors import InvalidLayer, InvalidRequest
-from layerfusion.engine.geometry import Box
-from layerfusion.engine.layers import Layer
+from layerfusion.engine.image.geometry import Box
+from layerfusion.engine.image.layers import Layer
 
 MAX_PROMPT = 2000
 MAX_SEED = 2**53 - 1

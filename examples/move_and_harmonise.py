@@ -10,8 +10,8 @@ import sys
 from layerfusion.engine import formats
 from layerfusion.engine.editing import harmonise, moved
 from layerfusion.engine.events import Finished
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import LayerStack, Role
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import LayerStack, Role
 from layerfusion.engine.models.registry import find_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest

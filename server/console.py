@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
-from layerfusion.engine.layers import LayerStack
+from layerfusion.engine.image.layers import LayerStack
 
 
 class UsageError(Exception):

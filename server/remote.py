@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Generator, Iterator
 
 from layerfusion.engine import events
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import Layer, LayerStack
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import Layer, LayerStack
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.server import translate
 from layerfusion.server.client import Client, Refusal, new_job

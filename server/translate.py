@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from layerfusion.engine import events
 from layerfusion.engine.errors import EngineError, InvalidLayer, InvalidRequest
-from layerfusion.engine.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Box, Size
-from layerfusion.engine.harmony import HarmonySettings
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Box, Size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.models.registry import available_models, find_model
 from layerfusion.engine.models.spec import ModelSpec
 from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest

@@ -15,7 +15,7 @@ from layerfusion.engine.evaluation.measures import alpha_of, pasted
 from layerfusion.engine.evaluation.regions import SOLID, core, undisturbed
 from layerfusion.engine.evaluation.statistics import Estimate, estimate
 from layerfusion.engine.evaluation.systems import Drawing, Maps
-from layerfusion.engine.layers import Pixels
+from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.models.tiny.training.scenes import Light
 from numpy.typing import NDArray
 

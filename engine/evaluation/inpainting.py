@@ -11,7 +11,7 @@ from layerfusion.engine.diffusion.conditioning import encode_prompts, time_ids
 from layerfusion.engine.diffusion.guidance import guide
 from layerfusion.engine.diffusion.noise import initial_noise
 from layerfusion.engine.diffusion.sampling import Sampler
-from layerfusion.engine.geometry import Size
+from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.loading import ModelBundle
 from torch import Tensor
 

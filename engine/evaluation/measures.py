@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from layerfusion.engine.compositing import flatten
 from layerfusion.engine.evaluation.regions import (
     MARGIN,
     SEEN,
@@ -23,9 +22,10 @@ from layerfusion.engine.evaluation.regions import (
     undisturbed,
 )
 from layerfusion.engine.evaluation.statistics import ranks
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.harmony import clean_layers, exact_layers, recompose
-from layerfusion.engine.layers import Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.compositing import flatten
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.shadow_light import clean_layers, exact_layers, recompose
 from numpy.typing import NDArray
 
 Colour = NDArray[np.float64]

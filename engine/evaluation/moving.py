@@ -28,8 +28,8 @@ from layerfusion.engine.evaluation.statistics import estimate, ratio_of_sums
 from layerfusion.engine.evaluation.study import Study
 from layerfusion.engine.evaluation.systems import LAYERFUSION, MOVED, OTHER_SEED, PLACED, ROUND_TRIP, Drawing
 from layerfusion.engine.evaluation.table import anchored_way
-from layerfusion.engine.harmony import clean_layers
-from layerfusion.engine.layers import Pixels
+from layerfusion.engine.image.layers import Pixels
+from layerfusion.engine.image.shadow_light import clean_layers
 
 VARIANTS = (LAYERFUSION, PLACED, MOVED, OTHER_SEED, ROUND_TRIP)
 """What must be drawn."""

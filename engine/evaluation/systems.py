@@ -24,15 +24,15 @@ from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.measures import alpha_of, pasted
 from layerfusion.engine.evaluation.regions import box_of, undisturbed
 from layerfusion.engine.events import Finished
-from layerfusion.engine.geometry import Framing, Size
+from layerfusion.engine.image.geometry import Framing, Size
+from layerfusion.engine.image.layers import Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.resampling import to_working
 from layerfusion.engine.inspection import MaskRecord
-from layerfusion.engine.layers import Layer, LayerStack, Pixels, Role
 from layerfusion.engine.models.autoencoder import to_latents
 from layerfusion.engine.models.loading import ModelBundle, load_model
 from layerfusion.engine.models.spec import ModelSpec
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest, Kept, Source
-from layerfusion.engine.resampling import to_working
 from layerfusion.engine.transparency.codec import decode_rgb, encode_over_grey
 from numpy.typing import NDArray
 

@@ -21,7 +21,7 @@ from types import ModuleType
 from layerfusion.engine.errors import UnknownFormat
 from layerfusion.engine.formats import files, ora, png, psd
 from layerfusion.engine.formats.images import load_image
-from layerfusion.engine.layers import LayerStack
+from layerfusion.engine.image.layers import LayerStack
 
 __all__ = ["check_writable", "is_folder", "load", "load_image", "save"]
 

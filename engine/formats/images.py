@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.formats.files import MAX_SIDE, check_file, reading
-from layerfusion.engine.layers import Pixels
+from layerfusion.engine.image.layers import Pixels
 from PIL import Image, ImageCms, PngImagePlugin
 
 

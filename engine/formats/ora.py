@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from layerfusion.engine.compositing import flatten
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.formats import roles
 from layerfusion.engine.formats.files import check_canvas, check_file, check_layers, damaged, reading, replacing
 from layerfusion.engine.formats.images import decode, encode
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
-from layerfusion.engine.resampling import resize
+from layerfusion.engine.image.compositing import flatten
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.resampling import resize
 
 _BLEND = {BlendMode.NORMAL: "svg:src-over", BlendMode.MULTIPLY: "svg:multiply", BlendMode.ADD: "svg:plus"}
 _BLEND_BACK = {theirs: ours for ours, theirs in _BLEND.items()} | {

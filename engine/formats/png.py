@@ -31,8 +31,8 @@ from layerfusion.engine.formats.files import (
     writing,
 )
 from layerfusion.engine.formats.images import decode, encode
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
 
 MANIFEST = "stack.json"
 _FORMAT = "layerfusion-stack"

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from layerfusion.engine.compositing import composite, flatten
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.formats import roles
 from layerfusion.engine.formats.files import (
@@ -28,8 +27,9 @@ from layerfusion.engine.formats.files import (
     replacing,
 )
 from layerfusion.engine.formats.images import srgb_profile
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.compositing import composite, flatten
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels, Role
 from psd_tools import ParseLimits, PSDImage
 from psd_tools.api.layers import Group
 from psd_tools.api.layers import Layer as PSDLayer

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import BlendMode, Layer, Role
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import BlendMode, Layer, Role
 
 NAMESPACE = "urn:layerfusion:stack:1"
 """XML namespace of what we add to OpenRaster and to Photoshop's XMP."""

@@ -8,7 +8,7 @@ limits are our choice.
 from __future__ import annotations
 
 import numpy as np
-from layerfusion.engine.layers import Pixels
+from layerfusion.engine.image.layers import Pixels
 from numpy.typing import NDArray
 
 BORDER = 1 / 32

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.geometry import Size, working_size
+from layerfusion.engine.image.geometry import Size, working_size
 from layerfusion.engine.models.places import Place
 from layerfusion.engine.models.vocabulary import hint
 from layerfusion.engine.request import MAX_STEPS

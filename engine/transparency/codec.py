@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from layerfusion.engine.layers import Pixels
+from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.models.autoencoder import from_vae, posterior, to_latents, to_rgb, to_vae
 from layerfusion.engine.models.loading import ModelBundle
 from layerfusion.engine.models.memory import Component

@@ -11,9 +11,9 @@ from pathlib import Path
 from layerfusion.engine import formats
 from layerfusion.engine.events import Event, Finished, Progress
 from layerfusion.engine.formats.files import check_writable
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.harmony import HarmonySettings
-from layerfusion.engine.layers import LayerStack
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import LayerStack
+from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.models.registry import available_models, find_model
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Kept

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.events import Event
-from layerfusion.engine.layers import LayerStack
+from layerfusion.engine.image.layers import LayerStack
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.server.client import Client, Refusal
 from layerfusion.server.commands.token import read_token

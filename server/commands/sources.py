@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from layerfusion.engine import formats
 from layerfusion.engine.errors import InvalidLayer
-from layerfusion.engine.geometry import Box, Size
-from layerfusion.engine.layers import Layer, Pixels, Role, covers
-from layerfusion.engine.placement import fitted
+from layerfusion.engine.image.geometry import Box, Size
+from layerfusion.engine.image.layers import Layer, Pixels, Role, covers
+from layerfusion.engine.image.placement import fitted
 from layerfusion.engine.sources import Generated, Kept, Relit, Source
 from layerfusion.server.console import UsageError
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from layerfusion.engine.events import Finished
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import Layer as EngineLayer
-from layerfusion.engine.layers import Role
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import Layer as EngineLayer
+from layerfusion.engine.image.layers import Role
 from layerfusion.engine.models.registry import find_model
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated as EngineGenerated

@@ -1,7 +1,7 @@
 """The embedded model, loaded once: engine tests run on real weights."""
 
 import pytest
-from layerfusion.engine.geometry import Size
+from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.loading import ModelBundle, load_model
 from layerfusion.engine.models.registry import find_model
 from layerfusion.engine.pipeline import LayerFusionPipeline

@@ -7,8 +7,8 @@ from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation.measures import alpha_of, effect_centre
 from layerfusion.engine.evaluation.regions import SEEN, grown, shadow_place
 from layerfusion.engine.events import Finished
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import Layer, LayerStack, Role
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import Layer, LayerStack, Role
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated
 

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
-from layerfusion.engine.compositing import flatten
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation.measures import auc
 from layerfusion.engine.events import Finished, LayerReady, Preview, Progress
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.harmony import HarmonySettings
+from layerfusion.engine.image.compositing import flatten
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.inspection import MaskRecord, StreamRecord
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
 from layerfusion.engine.models.memory import MemoryPolicy
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.settings import FusionSettings

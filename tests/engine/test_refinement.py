@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from layerfusion.engine.geometry import Size
+from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.refinement import OVERLAP, Mosaic, fade, padded, padded_size, tiles_over
 
 

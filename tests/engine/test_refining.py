@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.events import Finished, Progress
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import Layer, Role
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.sources import Kept
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 from layerfusion.engine.errors import InvalidLayer, InvalidRequest
-from layerfusion.engine.geometry import Box, Size
-from layerfusion.engine.layers import Layer, Role
+from layerfusion.engine.image.geometry import Box, Size
+from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated, Kept, Relit
 

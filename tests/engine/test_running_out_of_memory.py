@@ -8,7 +8,7 @@ import torch
 from diffusers.models.autoencoders.vae import DecoderOutput
 from layerfusion.engine.errors import OutOfMemory
 from layerfusion.engine.events import Finished, Progress
-from layerfusion.engine.layers import Layer, Role
+from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.models.memory import Component, MemoryPolicy, memory_policy
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest

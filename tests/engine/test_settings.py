@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.harmony import HarmonySettings
+from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.settings import PRESETS, FusionSettings
 from layerfusion.engine.settings_page import page
 

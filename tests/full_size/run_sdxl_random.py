@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 from layerfusion.engine.events import Finished, Progress
-from layerfusion.engine.geometry import Size
+from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.layerfusion.attach import attached, attention_modules
 from layerfusion.engine.layerfusion.coupling import Coupling, Pass
 from layerfusion.engine.layerfusion.streams import Streams

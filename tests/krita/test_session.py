@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 from layerfusion.engine.events import Finished
-from layerfusion.engine.geometry import Size
+from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.registry import find_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from layerfusion.engine.errors import OutOfMemory
 from layerfusion.engine.events import Finished, LayerReady, Progress
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
 
 
 @dataclass

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from layerfusion.engine import formats
 from layerfusion.engine.formats.images import encode
-from layerfusion.engine.geometry import Box, Size
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.geometry import Box, Size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
 from layerfusion.engine.models import registry
 from layerfusion.engine.models.registry import find_model
 from layerfusion.engine.models.vocabulary import unknown_words

@@ -10,8 +10,8 @@ import pytest
 from layerfusion.engine import formats
 from layerfusion.engine.events import Finished, Progress
 from layerfusion.engine.formats.images import encode
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import LayerStack, Role
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import LayerStack, Role
 from layerfusion.server.commands import generate
 
 from commands import CUT_OUT, drawing

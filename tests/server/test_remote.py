@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from layerfusion.engine import formats
 from layerfusion.engine.events import Finished, LayerReady, Progress
-from layerfusion.engine.geometry import Box, Size
-from layerfusion.engine.harmony import HarmonySettings
-from layerfusion.engine.layers import Layer, Role
+from layerfusion.engine.image.geometry import Box, Size
+from layerfusion.engine.image.layers import Layer, Role
+from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.settings import FusionSettings
 from layerfusion.engine.sources import Generated, Kept, Relit

@@ -4,10 +4,11 @@ import hashlib
 
 import numpy as np
 import pytest
-from layerfusion.engine import events, geometry, request, sources
+from layerfusion.engine import events, request, sources
 from layerfusion.engine.errors import InvalidLayer, InvalidRequest, UnknownModel
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image import geometry
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
 from layerfusion.engine.models.registry import available_models, find_model
 from layerfusion.server import translate
 from layerfusion.server.config import ServerConfig

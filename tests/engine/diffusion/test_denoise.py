@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from layerfusion.engine import pipeline as job
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import Layer, Role
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.models.registry import find_model
 from layerfusion.engine.models.spec import SAMPLERS
 from layerfusion.engine.pipeline import LayerFusionPipeline

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 from layerfusion.engine import formats
-from layerfusion.engine.compositing import flatten
 from layerfusion.engine.errors import UnknownFormat, UnreadableFile, UnwritableFile
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.compositing import flatten
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
 
 TARGETS = ["picture.psd", "picture.ora", "picture/", "Picture.PSD", "folder"]
 

@@ -5,10 +5,10 @@ import zlib
 import numpy as np
 import pytest
 from layerfusion.engine import formats
-from layerfusion.engine.compositing import flatten
 from layerfusion.engine.errors import UnreadableFile
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.compositing import flatten
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
 from PIL import Image
 
 

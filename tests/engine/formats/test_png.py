@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnreadableFile, UnwritableFile
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import Layer, LayerStack, Role
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import Layer, LayerStack, Role
 
 PIXELS = np.arange(4 * 5 * 4, dtype=np.uint8).reshape(4, 5, 4)
 

@@ -3,10 +3,10 @@ import io
 import numpy as np
 import pytest
 from layerfusion.engine import formats
-from layerfusion.engine.compositing import composite, flatten
 from layerfusion.engine.errors import UnreadableFile
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.compositing import composite, flatten
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
 from PIL import Image, ImageCms
 from psd_tools import PSDImage
 from psd_tools.constants import BlendMode as PSDBlend

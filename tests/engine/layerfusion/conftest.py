@@ -8,7 +8,7 @@ import torch
 from layerfusion.engine import pipeline as job
 from layerfusion.engine.diffusion.denoise import Anchor, Step
 from layerfusion.engine.events import Progress
-from layerfusion.engine.geometry import Size
+from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.layerfusion.attention import FusionProcessor
 from layerfusion.engine.layerfusion.coupling import Coupling, Pass
 from layerfusion.engine.layerfusion.masks import Masks

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from layerfusion.engine.diffusion.conditioning import encode_prompts, time_ids
-from layerfusion.engine.geometry import Size
+from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.layerfusion.attach import attached, attention_modules, structure_layers
 from layerfusion.engine.layerfusion.coupling import Coupling, Pass
 from layerfusion.engine.layerfusion.streams import Streams

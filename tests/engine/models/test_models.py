@@ -4,7 +4,7 @@ import shutil
 import pytest
 import torch
 from layerfusion.engine.errors import BrokenModel, UnknownModel
-from layerfusion.engine.geometry import Size
+from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.cards import read_card
 from layerfusion.engine.models.loading import load_model
 from layerfusion.engine.models.registry import EMBEDDED, available_models, find_model

@@ -10,7 +10,7 @@ import torch
 from huggingface_hub import constants
 from layerfusion.engine import formats
 from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
-from layerfusion.engine.layers import Role
+from layerfusion.engine.image.layers import Role
 from layerfusion.engine.models import library
 from layerfusion.engine.models.names import ldm_name
 from layerfusion.engine.models.places import HubPlace, LocalPlace, parse_place

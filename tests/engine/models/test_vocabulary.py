@@ -1,7 +1,7 @@
 """Hints for words a small model was never shown."""
 
 import pytest
-from layerfusion.engine.geometry import Size
+from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.registry import find_model
 from layerfusion.engine.models.tiny.training.related import RELATED
 from layerfusion.engine.models.tiny.training.vocabulary import OUTDOOR, TIMES, backgrounds, names, with_article

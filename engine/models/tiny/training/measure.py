@@ -17,9 +17,9 @@ from diffusers import StableDiffusionXLPipeline
 from layerfusion.engine.diffusion.conditioning import encode_prompts
 from layerfusion.engine.evaluation.measures import auc, pooled, soft_iou
 from layerfusion.engine.events import Finished
-from layerfusion.engine.geometry import Size
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import LayerStack, Role
 from layerfusion.engine.inspection import MaskRecord
-from layerfusion.engine.layers import LayerStack, Role
 from layerfusion.engine.models.loading import ModelBundle, load_model
 from layerfusion.engine.models.spec import ModelSpec
 from layerfusion.engine.models.tiny.training.dataset import Examples

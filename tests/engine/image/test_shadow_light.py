@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from layerfusion.engine.compositing import flatten
 from layerfusion.engine.errors import InvalidLayer
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.harmony import clean_layers, exact_layers, recompose
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.compositing import flatten
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.shadow_light import clean_layers, exact_layers, recompose
 
 SIDE = 192
 

@@ -8,7 +8,7 @@ from enum import Enum
 
 import numpy as np
 from layerfusion.engine.errors import InvalidLayer
-from layerfusion.engine.geometry import Size
+from layerfusion.engine.image.geometry import Size
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from layerfusion.engine.geometry import Framing, Size, working_size
-from layerfusion.engine.resampling import resize, to_canvas, to_working
+from layerfusion.engine.image.geometry import Framing, Size, working_size
+from layerfusion.engine.image.resampling import resize, to_canvas, to_working
 
 
 def disc(side, radius, colour=(200, 60, 20), under=(0, 255, 0)):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from layerfusion.engine.layers import BlendMode, LayerStack, Pixels
+from layerfusion.engine.image.layers import BlendMode, LayerStack, Pixels
 from numpy.typing import NDArray
 
 Unit = NDArray[np.floating]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from layerfusion.engine.compositing import Unit, premultiply, to_bytes, to_unit
-from layerfusion.engine.geometry import Framing, Size
-from layerfusion.engine.layers import Pixels
+from layerfusion.engine.image.compositing import Unit, premultiply, to_bytes, to_unit
+from layerfusion.engine.image.geometry import Framing, Size
+from layerfusion.engine.image.layers import Pixels
 from numpy.typing import NDArray
 from PIL import Image
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from layerfusion.engine.geometry import Box, Size
-from layerfusion.engine.placement import fitted, in_box, visible_box
+from layerfusion.engine.image.geometry import Box, Size
+from layerfusion.engine.image.placement import fitted, in_box, visible_box
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.geometry import Box, Framing, Size, check_canvas, working_size
+from layerfusion.engine.image.geometry import Box, Framing, Size, check_canvas, working_size
 
 MODELS = [(32, 128), (64, 1024), (8, 64)]
 

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 from layerfusion.engine.errors import InvalidLayer
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
 
 
 def make(**values):

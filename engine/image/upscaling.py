@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from layerfusion.engine.compositing import to_bytes, to_unit
-from layerfusion.engine.geometry import Framing
-from layerfusion.engine.layers import Pixels
-from layerfusion.engine.resampling import smooth_to_canvas, to_canvas
+from layerfusion.engine.image.compositing import to_bytes, to_unit
+from layerfusion.engine.image.geometry import Framing
+from layerfusion.engine.image.layers import Pixels
+from layerfusion.engine.image.resampling import smooth_to_canvas, to_canvas
 from numpy.typing import NDArray
 
 _RADIUS = 2

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from layerfusion.engine.geometry import Framing, Size
-from layerfusion.engine.resampling import smooth_to_canvas, to_canvas
-from layerfusion.engine.upscaling import box_mean, foreground_to_canvas, linear_model
+from layerfusion.engine.image.geometry import Framing, Size
+from layerfusion.engine.image.resampling import smooth_to_canvas, to_canvas
+from layerfusion.engine.image.upscaling import box_mean, foreground_to_canvas, linear_model
 
 FRAMING = Framing(Size(512, 512), Size(128, 128))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from layerfusion.engine.geometry import Box, Size
-from layerfusion.engine.layers import Pixels
-from layerfusion.engine.resampling import resize
+from layerfusion.engine.image.geometry import Box, Size
+from layerfusion.engine.image.layers import Pixels
+from layerfusion.engine.image.resampling import resize
 
 _FAINT = 12
 """Alpha up to this (5 %) is haze, not the object: it does not count when an object's extent is measured."""

@@ -2,9 +2,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from layerfusion.engine.compositing import bleed, composite, flatten, premultiply, unpremultiply
-from layerfusion.engine.geometry import Size
-from layerfusion.engine.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.compositing import bleed, composite, flatten, premultiply, unpremultiply
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
 from PIL import Image
 
 

@@ -1,0 +1,1 @@
+"""Pictures as numpy arrays: sizes, layers, compositing, resampling, and Shadow and Light."""
