@@ -26,8 +26,8 @@ from layerfusion.engine.models.loading import ModelBundle, assemble
 from layerfusion.engine.models.memory import RESERVE, Component, Memory, MemoryPolicy
 from layerfusion.engine.models.spec import ModelSpec
 from layerfusion.engine.models.weights import read_json
+from layerfusion.engine.options.fusion import FusionSettings, Preset
 from layerfusion.engine.previews import LONGEST_SIDE, is_due
-from layerfusion.engine.settings import FusionSettings, Preset
 from layerfusion.engine.transparency.deltas import Deltas, LowRank
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 from torch import Tensor, nn

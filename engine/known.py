@@ -32,8 +32,8 @@ from layerfusion.engine.layerfusion.masks import SHARING_MARGIN
 from layerfusion.engine.layerfusion.streams import Streams
 from layerfusion.engine.models.autoencoder import to_latents
 from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import HARMONISE_STRENGTH, GenerationRequest
-from layerfusion.engine.settings import FusionSettings
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.engine.transparency.codec import encode_over_grey, encode_rgba
 from torch import Tensor

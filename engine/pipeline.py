@@ -32,11 +32,11 @@ from layerfusion.engine.models.health import foreground_warning
 from layerfusion.engine.models.loading import ModelBundle, load_model
 from layerfusion.engine.models.memory import Job, MemoryPolicy
 from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.previews import is_due, preview
 from layerfusion.engine.recording import Recorder
 from layerfusion.engine.refinement import Refinement
 from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.settings import FusionSettings
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.engine.transparency.codec import decode_foreground, decode_rgb, decode_rgba
 from torch import Tensor

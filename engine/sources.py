@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from layerfusion.engine.checks import check_number, check_whole
 from layerfusion.engine.errors import InvalidLayer, InvalidRequest
 from layerfusion.engine.image.geometry import Box
 from layerfusion.engine.image.layers import Layer
+from layerfusion.engine.options.checks import check_number, check_whole
 
 MAX_PROMPT = 2000
 MAX_SEED = 2**53 - 1

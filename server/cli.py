@@ -19,8 +19,8 @@ from typing import Any, NoReturn, get_args
 from layerfusion.engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.shadow_light import HarmonyMode
+from layerfusion.engine.options.fusion import Preset
 from layerfusion.engine.request import HARMONISE_STRENGTH, MAX_FOREGROUNDS
-from layerfusion.engine.settings import Preset
 from layerfusion.server.commands import (
     benchmark,
     doctor,

@@ -14,8 +14,8 @@ from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels
 from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.models.registry import available_models, find_model
 from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
-from layerfusion.engine.settings import FusionSettings
 from layerfusion.engine.sources import MAX_PROMPT, Generated, Kept, Relit, Source
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.protocol import frames, messages

@@ -44,7 +44,7 @@ class Variant:
     Attributes:
         name: unique, also as part of a file's name.
         settings: switches of `FusionSettings` that differ from the model's defaults.
-        preset: one of `engine.settings.PRESETS`; the model's own way if empty.
+        preset: one of `engine.options.fusion.PRESETS`; the model's own way if empty.
         other_scene, other_seed: whether the background's prompt, or its seed, is the item's other one.
         apart: whether the foreground starts from noise that no background has.
         masks: whether the maps of every step are kept.

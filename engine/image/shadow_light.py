@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from layerfusion.engine.checks import check_choice
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.compositing import composite, to_bytes, to_unit
 from layerfusion.engine.image.layers import BlendMode, Pixels
+from layerfusion.engine.options.checks import check_choice
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 

@@ -13,7 +13,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from layerfusion.engine.settings import ForegroundUpdate, UpdateOrder
+from layerfusion.engine.options.fusion import ForegroundUpdate, UpdateOrder
 from torch import Tensor
 
 

@@ -21,7 +21,7 @@ from layerfusion.engine.layerfusion.masks import (
 )
 from layerfusion.engine.layerfusion.priors import contrast, minmax, normalised, structure_prior
 from layerfusion.engine.layerfusion.streams import Streams
-from layerfusion.engine.settings import FusionSettings
+from layerfusion.engine.options.fusion import FusionSettings
 from torch import Tensor
 
 Maps = tuple[Tensor, Grid]

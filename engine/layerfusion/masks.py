@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from layerfusion.engine.layerfusion.priors import minmax
-from layerfusion.engine.settings import MaskParts, Resampling
+from layerfusion.engine.options.fusion import MaskParts, Resampling
 from torch import Tensor
 
 Grid = tuple[int, int]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
-from layerfusion.engine.settings import ContentNorm, EndOfText, Heads
+from layerfusion.engine.options.fusion import ContentNorm, EndOfText, Heads
 from torch import Tensor
 
 _CHUNK = 512

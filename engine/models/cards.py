@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 from layerfusion.engine.errors import BrokenModel, EngineError
 from layerfusion.engine.models.places import Place, parse_place
 from layerfusion.engine.models.spec import FewSteps, LoraSpec, ModelDefaults, ModelSpec, Precision, TransparencySpec
-from layerfusion.engine.settings import FusionSettings
+from layerfusion.engine.options.fusion import FusionSettings
 
 SDXL = Path(__file__).parent / "sdxl" / "model.json"
 """What cards of SDXL models need not repeat."""

@@ -11,8 +11,8 @@ from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.image.geometry import Size, working_size
 from layerfusion.engine.models.places import Place
 from layerfusion.engine.models.vocabulary import hint
+from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import MAX_STEPS
-from layerfusion.engine.settings import FusionSettings
 
 SAMPLERS = {
     "euler": "Euler",

@@ -9,8 +9,8 @@ from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
 from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.inspection import MaskRecord, StreamRecord
 from layerfusion.engine.models.memory import MemoryPolicy
+from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.pipeline import LayerFusionPipeline
-from layerfusion.engine.settings import FusionSettings
 from layerfusion.engine.sources import Generated, Kept
 
 

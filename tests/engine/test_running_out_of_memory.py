@@ -10,9 +10,9 @@ from layerfusion.engine.errors import OutOfMemory
 from layerfusion.engine.events import Finished, Progress
 from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.models.memory import Component, MemoryPolicy, memory_policy
+from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.settings import FusionSettings
 from layerfusion.engine.sources import Kept
 
 TOLD = ["memory is full: going on with one part", "memory is still full: going on in small pieces"]

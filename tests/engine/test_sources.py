@@ -9,8 +9,8 @@ from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import Layer, LayerStack, Role
 from layerfusion.engine.image.shadow_light import HarmonySettings
+from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import HARMONISE_STRENGTH
-from layerfusion.engine.settings import FusionSettings
 from layerfusion.engine.sources import Generated, Kept, Relit
 
 CANVAS = Size(128, 128)

@@ -3,7 +3,7 @@
 from typing import get_args
 
 import pytest
-from layerfusion.engine.settings import Preset
+from layerfusion.engine.options.fusion import Preset
 
 from desk import HEIGHT, WIDTH, arrived, finish, generate, greeting, wishes
 

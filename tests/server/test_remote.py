@@ -11,8 +11,8 @@ from layerfusion.engine.events import Finished, LayerReady, Progress
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.image.shadow_light import HarmonySettings
+from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.settings import FusionSettings
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.server import remote, translate
 from layerfusion.server.cli import main

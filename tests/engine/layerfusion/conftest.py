@@ -12,9 +12,9 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.layerfusion.attention import FusionProcessor
 from layerfusion.engine.layerfusion.coupling import Coupling, Pass
 from layerfusion.engine.layerfusion.masks import Masks
+from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.settings import FusionSettings
 from layerfusion.engine.sources import Generated
 from torch import Tensor
 

@@ -9,7 +9,7 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.layerfusion.attach import attached, attention_modules, structure_layers
 from layerfusion.engine.layerfusion.coupling import Coupling, Pass
 from layerfusion.engine.layerfusion.streams import Streams
-from layerfusion.engine.settings import FusionSettings
+from layerfusion.engine.options.fusion import FusionSettings
 
 LATENTS = torch.randn((3, 4, 16, 16), generator=torch.Generator().manual_seed(0))
 TIMESTEP = torch.tensor(400)

@@ -1,4 +1,4 @@
-"""The page of the switches, made of them: python -m layerfusion.engine.settings_page > docs/fusion-settings.md"""
+"""The page of the switches, made of them: python -m layerfusion.engine.options.docs_page > docs/fusion-settings.md"""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import Field
 from itertools import groupby
 from typing import Any
 
-from layerfusion.engine.settings import PRESETS, FusionSettings
-from layerfusion.engine.switches import in_words
+from layerfusion.engine.options.field import in_words
+from layerfusion.engine.options.fusion import PRESETS, FusionSettings
 
 _HEAD = """\
 # The switches of LayerFusion

@@ -16,8 +16,8 @@ from __future__ import annotations
 from dataclasses import Field, field
 from typing import Any
 
-from layerfusion.engine.checks import check_choice, check_number, check_switch, check_whole
 from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.options.checks import check_choice, check_number, check_switch, check_whole
 
 
 def switch_field(group: str, default: Any, artist: str, researcher: str, **limits: Any) -> Any:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from layerfusion.engine.checks import check_choice
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.switches import check_value, contradiction, from_words, in_words, switch_field
+from layerfusion.engine.options.checks import check_choice
+from layerfusion.engine.options.field import check_value, contradiction, from_words, in_words, switch_field
 
 Prior = Literal["per_step", "lagged", "once"]
 ContentSource = Literal["prior", "live"]
@@ -340,7 +340,7 @@ class FusionSettings:
 
     @classmethod
     def switches(cls) -> tuple[Field[Any], ...]:
-        """Every switch: its name, its default and, in `metadata`, what `engine.switches` says."""
+        """Every switch: its name, its default and, in `metadata`, what `engine.options.field` says."""
         return fields(cls)
 
     def changed(self, changes: Mapping[str, Any]) -> FusionSettings:

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.image.shadow_light import HarmonySettings
-from layerfusion.engine.settings import PRESETS, FusionSettings
-from layerfusion.engine.settings_page import page
+from layerfusion.engine.options.docs_page import page
+from layerfusion.engine.options.fusion import PRESETS, FusionSettings
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_words_no_switch_takes_are_named(name, word):
 
 
 def test_the_page_is_made_of_the_switches_as_they_are():
-    """If it fails: python -m layerfusion.engine.settings_page > docs/fusion-settings.md"""
+    """If it fails: python -m layerfusion.engine.options.docs_page > docs/fusion-settings.md"""
     shipped = Path(__file__).parents[2] / "docs" / "fusion-settings.md"
     assert shipped.read_text(encoding="utf-8") == page()
     for switch in FusionSettings.switches():
