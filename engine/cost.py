@@ -15,11 +15,11 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from layerfusion.engine.diffusion.conditioning import Conditioning
 from layerfusion.engine.diffusion.denoise import denoise
 from layerfusion.engine.diffusion.sampling import Sampler
+from layerfusion.engine.fusion.attach import attached, attention_modules
+from layerfusion.engine.fusion.coupling import Coupling, Pass
+from layerfusion.engine.fusion.masks import Grid
+from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.layerfusion.attach import attached, attention_modules
-from layerfusion.engine.layerfusion.coupling import Coupling, Pass
-from layerfusion.engine.layerfusion.masks import Grid
-from layerfusion.engine.layerfusion.streams import Streams
 from layerfusion.engine.meter import Cost, measure
 from layerfusion.engine.models.checkpoints import CONFIGS
 from layerfusion.engine.models.loading import ModelBundle, assemble

@@ -21,15 +21,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from layerfusion.engine.diffusion.denoise import Anchor, Pin
+from layerfusion.engine.fusion.attach import attention_modules
+from layerfusion.engine.fusion.coupling import KnownShape
+from layerfusion.engine.fusion.masks import SHARING_MARGIN
+from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.compositing import bleed, composite
 from layerfusion.engine.image.geometry import Box, Framing
 from layerfusion.engine.image.layers import Pixels, covers
 from layerfusion.engine.image.placement import fitted, in_box
 from layerfusion.engine.image.resampling import to_working
-from layerfusion.engine.layerfusion.attach import attention_modules
-from layerfusion.engine.layerfusion.coupling import KnownShape
-from layerfusion.engine.layerfusion.masks import SHARING_MARGIN
-from layerfusion.engine.layerfusion.streams import Streams
 from layerfusion.engine.models.autoencoder import to_latents
 from layerfusion.engine.models.loading import ModelBundle
 from layerfusion.engine.options.fusion import FusionSettings

@@ -16,6 +16,9 @@ from layerfusion.engine.diffusion.noise import initial_noise
 from layerfusion.engine.diffusion.sampling import Sampler
 from layerfusion.engine.errors import OutOfMemory
 from layerfusion.engine.events import Event, Finished, LayerReady, Preview, Progress
+from layerfusion.engine.fusion.attach import attached
+from layerfusion.engine.fusion.coupling import Coupling, KnownShape
+from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.compositing import bleed, flatten, to_unit
 from layerfusion.engine.image.geometry import Framing, Size, working_size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels, Role
@@ -24,9 +27,6 @@ from layerfusion.engine.image.shadow_light import clean_layers, exact_layers
 from layerfusion.engine.image.upscaling import foreground_to_canvas
 from layerfusion.engine.inspection import MaskRecord, StreamRecord
 from layerfusion.engine.known import needs_filling, open_streams, what_is_known
-from layerfusion.engine.layerfusion.attach import attached
-from layerfusion.engine.layerfusion.coupling import Coupling, KnownShape
-from layerfusion.engine.layerfusion.streams import Streams
 from layerfusion.engine.models.devices import best_device
 from layerfusion.engine.models.health import foreground_warning
 from layerfusion.engine.models.loading import ModelBundle, load_model

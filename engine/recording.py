@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from layerfusion.engine.diffusion.denoise import Step
 from layerfusion.engine.diffusion.sampling import Sampler
+from layerfusion.engine.fusion.attach import attention_modules
+from layerfusion.engine.fusion.coupling import Coupling, Pass
+from layerfusion.engine.fusion.masks import resample
+from layerfusion.engine.fusion.priors import minmax, structure_prior
+from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.inspection import MaskRecord, MaskStep, StreamRecord, figure_place, spread
-from layerfusion.engine.layerfusion.attach import attention_modules
-from layerfusion.engine.layerfusion.coupling import Coupling, Pass
-from layerfusion.engine.layerfusion.masks import resample
-from layerfusion.engine.layerfusion.priors import minmax, structure_prior
-from layerfusion.engine.layerfusion.streams import Streams
 from layerfusion.engine.models.loading import ModelBundle
 from layerfusion.engine.previews import preview
 from torch import Tensor

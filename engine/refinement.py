@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from layerfusion.engine.diffusion.denoise import Pin
 from layerfusion.engine.diffusion.noise import initial_noise
+from layerfusion.engine.fusion.coupling import KnownShape
+from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Pixels
-from layerfusion.engine.layerfusion.coupling import KnownShape
-from layerfusion.engine.layerfusion.streams import Streams
 from layerfusion.engine.models.autoencoder import to_latents
 from layerfusion.engine.models.loading import ModelBundle
 from layerfusion.engine.transparency.codec import decode_foreground, decode_rgb, encode_rgba

@@ -35,9 +35,9 @@ FLOORS = [
     ("layerfusion.engine.editing", 1),
     ("layerfusion.engine.events", 1),
     ("layerfusion.engine.formats", 1),
-    ("layerfusion.engine.layerfusion.attention", 3),
-    ("layerfusion.engine.layerfusion.attach", 3),
-    ("layerfusion.engine.layerfusion", 2),
+    ("layerfusion.engine.fusion.attention", 3),
+    ("layerfusion.engine.fusion.attach", 3),
+    ("layerfusion.engine.fusion", 2),
     ("layerfusion.engine.transparency", 3),
     ("layerfusion.engine.models.tiny.training", 6),  # makes and measures what the pipeline draws with
     ("layerfusion.engine.models", 3),

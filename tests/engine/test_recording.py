@@ -1,4 +1,4 @@
-from layerfusion.engine.layerfusion.streams import Streams
+from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.recording import Recorder
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from layerfusion.engine.layerfusion.attach import attention_modules
+from layerfusion.engine.fusion.attach import attention_modules
 from layerfusion.engine.models.cards import read_card
 from layerfusion.engine.models.checkpoints import CONFIGS
 from layerfusion.engine.models.loading import ModelBundle, assemble

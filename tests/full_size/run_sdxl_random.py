@@ -23,10 +23,10 @@ from pathlib import Path
 
 import torch
 from layerfusion.engine.events import Finished, Progress
+from layerfusion.engine.fusion.attach import attached, attention_modules
+from layerfusion.engine.fusion.coupling import Coupling, Pass
+from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.layerfusion.attach import attached, attention_modules
-from layerfusion.engine.layerfusion.coupling import Coupling, Pass
-from layerfusion.engine.layerfusion.streams import Streams
 from layerfusion.engine.models.loading import ModelBundle
 from layerfusion.engine.models.memory import MemoryPolicy
 from layerfusion.engine.pipeline import LayerFusionPipeline

@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 from layerfusion.engine.diffusion.conditioning import encode_prompts, time_ids
+from layerfusion.engine.fusion.attach import attached, attention_modules, structure_layers
+from layerfusion.engine.fusion.coupling import Coupling, Pass
+from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.layerfusion.attach import attached, attention_modules, structure_layers
-from layerfusion.engine.layerfusion.coupling import Coupling, Pass
-from layerfusion.engine.layerfusion.streams import Streams
 from layerfusion.engine.options.fusion import FusionSettings
 
 LATENTS = torch.randn((3, 4, 16, 16), generator=torch.Generator().manual_seed(0))

@@ -2,8 +2,8 @@ import math
 
 import pytest
 import torch
-from layerfusion.engine.layerfusion import priors
-from layerfusion.engine.layerfusion.priors import (
+from layerfusion.engine.fusion import priors
+from layerfusion.engine.fusion.priors import (
     content_confidence,
     contrast,
     minmax,

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from layerfusion.engine.layerfusion.coupling import Coupling, KnownShape, Pass
-from layerfusion.engine.layerfusion.masks import evidence, hard_mask, otsu_threshold, resample
-from layerfusion.engine.layerfusion.priors import content_confidence, minmax, normalised, participation
-from layerfusion.engine.layerfusion.streams import Streams
+from layerfusion.engine.fusion.coupling import Coupling, KnownShape, Pass
+from layerfusion.engine.fusion.masks import evidence, hard_mask, otsu_threshold, resample
+from layerfusion.engine.fusion.priors import content_confidence, minmax, normalised, participation
+from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.options.fusion import FusionSettings
 
 GRID = (8, 8)

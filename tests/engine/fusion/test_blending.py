@@ -1,7 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from layerfusion.engine.layerfusion.blending import blend_attention, layer_weights, share_background
+from layerfusion.engine.fusion.blending import blend_attention, layer_weights, share_background
 
 
 @pytest.fixture

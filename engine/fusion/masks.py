@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from layerfusion.engine.layerfusion.priors import minmax
+from layerfusion.engine.fusion.priors import minmax
 from layerfusion.engine.options.fusion import MaskParts, Resampling
 from torch import Tensor
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from layerfusion.engine.layerfusion.masks import (
+from layerfusion.engine.fusion.masks import (
     background_tokens,
     dilate,
     evidence,

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 import torch
-from layerfusion.engine.layerfusion.masks import (
+from layerfusion.engine.fusion.masks import (
     Grid,
     Masks,
     background_tokens,
@@ -19,8 +19,8 @@ from layerfusion.engine.layerfusion.masks import (
     soft_mask,
     stretch,
 )
-from layerfusion.engine.layerfusion.priors import contrast, minmax, normalised, structure_prior
-from layerfusion.engine.layerfusion.streams import Streams
+from layerfusion.engine.fusion.priors import contrast, minmax, normalised, structure_prior
+from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.options.fusion import FusionSettings
 from torch import Tensor
 

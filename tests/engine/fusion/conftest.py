@@ -8,10 +8,10 @@ import torch
 from layerfusion.engine import pipeline as job
 from layerfusion.engine.diffusion.denoise import Anchor, Step
 from layerfusion.engine.events import Progress
+from layerfusion.engine.fusion.attention import FusionProcessor
+from layerfusion.engine.fusion.coupling import Coupling, Pass
+from layerfusion.engine.fusion.masks import Masks
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.layerfusion.attention import FusionProcessor
-from layerfusion.engine.layerfusion.coupling import Coupling, Pass
-from layerfusion.engine.layerfusion.masks import Masks
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest
