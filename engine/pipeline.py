@@ -28,7 +28,6 @@ from layerfusion.engine.image.upscaling import foreground_to_canvas
 from layerfusion.engine.inspection import MaskRecord, StreamRecord
 from layerfusion.engine.known import needs_filling, open_streams, what_is_known
 from layerfusion.engine.models.devices import best_device
-from layerfusion.engine.models.health import foreground_warning
 from layerfusion.engine.models.loading import ModelBundle, load_model
 from layerfusion.engine.models.memory import Job, MemoryPolicy
 from layerfusion.engine.models.spec import ModelSpec
@@ -39,6 +38,7 @@ from layerfusion.engine.refinement import Refinement
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.engine.transparency.codec import decode_foreground, decode_rgb, decode_rgba
+from layerfusion.engine.transparency.drift_check import foreground_warning
 from torch import Tensor
 
 

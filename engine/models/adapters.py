@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.names import ldm_name
 from layerfusion.engine.models.weights import State, read_state
+from layerfusion.engine.transparency.key_names import ldm_name
 from torch import Tensor, nn
 
 _KOHYA = {"lora_unet_": "unet", "lora_te1_": "text_encoder", "lora_te2_": "text_encoder_2"}

@@ -12,9 +12,9 @@ from layerfusion.engine.models.adapters import read_changes
 from layerfusion.engine.models.checkpoints import CONFIGS, UNET_PREFIX
 from layerfusion.engine.models.header import Header
 from layerfusion.engine.models.identify import Use
-from layerfusion.engine.models.names import ldm_name
 from layerfusion.engine.models.weights import read_json
 from layerfusion.engine.transparency.deltas import PROJECTIONS, parts_by_target
+from layerfusion.engine.transparency.key_names import ldm_name
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 

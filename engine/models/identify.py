@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from layerfusion.engine.models.header import Header
-from layerfusion.engine.models.names import diffusers_name
+from layerfusion.engine.transparency.key_names import diffusers_name
 
 ATTN_FILE = "layer_xl_transparent_attn.safetensors"
 REPOSITORY = "LayerDiffusion/layerdiffusion-v1"

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import torch
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.names import diffusers_name, ldm_name
+from layerfusion.engine.transparency.key_names import diffusers_name, ldm_name
 from torch import Tensor
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")

@@ -3,7 +3,7 @@ import torch
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.adapters import add_lora
 from layerfusion.engine.models.checkpoints import open_checkpoint
-from layerfusion.engine.models.names import ldm_name
+from layerfusion.engine.transparency.key_names import ldm_name
 from safetensors.torch import save_file
 
 LINEAR = "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"

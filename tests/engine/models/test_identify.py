@@ -9,7 +9,7 @@ import torch
 from layerfusion.engine.models.fit import misfits
 from layerfusion.engine.models.header import Header, TensorInfo, read_header
 from layerfusion.engine.models.identify import Use, identify, precision
-from layerfusion.engine.models.names import ldm_name
+from layerfusion.engine.transparency.key_names import ldm_name
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 

@@ -12,9 +12,9 @@ from layerfusion.engine import formats
 from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
 from layerfusion.engine.image.layers import Role
 from layerfusion.engine.models import library
-from layerfusion.engine.models.names import ldm_name
 from layerfusion.engine.models.places import HubPlace, LocalPlace, parse_place
 from layerfusion.engine.models.registry import FOLDER_VARIABLE, available_models, find_model
+from layerfusion.engine.transparency.key_names import ldm_name
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 from layerfusion.server import libraries
 from layerfusion.server.cli import main

@@ -8,8 +8,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.checkpoints import CONFIGS
-from layerfusion.engine.models.names import ldm_name
 from layerfusion.engine.transparency.deltas import Dense, LowRank, deltas_from_state, parts_by_target
+from layerfusion.engine.transparency.key_names import ldm_name
 
 RANK = 256
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")

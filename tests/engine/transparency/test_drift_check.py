@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from layerfusion.engine.models.health import foreground_warning
+from layerfusion.engine.transparency.drift_check import foreground_warning
 
 
 def drawn(box, *, backdrop=128, alpha=255):

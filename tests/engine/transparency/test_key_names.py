@@ -2,7 +2,7 @@
 
 import torch
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
-from layerfusion.engine.models.names import diffusers_name, ldm_name
+from layerfusion.engine.transparency.key_names import diffusers_name, ldm_name
 
 
 def test_every_name_has_a_counterpart_and_comes_back(full_unet):
