@@ -12,7 +12,7 @@ from layerfusion.engine.editing import harmonise, moved
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import LayerStack, Role
-from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated

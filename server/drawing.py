@@ -46,8 +46,8 @@ def load_pipeline(model: str) -> Pipeline:
     Raises:
         UnknownModel, BrokenModel: see `find_model`.
     """
+    from layerfusion.engine.models.catalog.registry import find_model
     from layerfusion.engine.models.memory import memory_policy
-    from layerfusion.engine.models.registry import find_model
     from layerfusion.engine.pipeline import LayerFusionPipeline
 
     return LayerFusionPipeline(find_model(model), memory=memory_policy(os.environ.get(MEMORY, "auto")))

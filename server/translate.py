@@ -12,8 +12,8 @@ from layerfusion.engine.errors import EngineError, InvalidLayer, InvalidRequest
 from layerfusion.engine.image.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Box, Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels, Role
 from layerfusion.engine.image.shadow_light import HarmonySettings
-from layerfusion.engine.models.registry import available_models, find_model
-from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.models.catalog.registry import available_models, find_model
+from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
 from layerfusion.engine.sources import MAX_PROMPT, Generated, Kept, Relit, Source

@@ -267,7 +267,7 @@ LIGHT = [
     "layerfusion.server.cli",
     "layerfusion.engine.request",
     "layerfusion.engine.formats",
-    "layerfusion.engine.models.registry",
+    "layerfusion.engine.models.catalog.registry",
     "layerfusion.krita_plugin.package",
 ]
 

@@ -18,8 +18,8 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.models.catalog.spec import SAMPLERS, sampler_key
 from layerfusion.engine.models.loading import ModelBundle
-from layerfusion.engine.models.spec import SAMPLERS, sampler_key
 from torch import Tensor
 
 

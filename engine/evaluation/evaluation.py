@@ -18,7 +18,7 @@ from layerfusion.engine.evaluation.sheets import picture_sheet
 from layerfusion.engine.evaluation.statistics import estimate
 from layerfusion.engine.evaluation.study import Done, Study
 from layerfusion.engine.evaluation.systems import Variant
-from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.models.catalog.spec import ModelSpec
 from PIL import Image
 
 Part = Literal["table", "background", "blending", "masks", "boundary", "moving", "presets"]

@@ -28,7 +28,7 @@ from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.systems import Artist, Drawing, Maps, Variant
 from layerfusion.engine.formats.files import reading, replacing, writing
 from layerfusion.engine.formats.images import encode
-from layerfusion.engine.models.spec import ModelSpec, located
+from layerfusion.engine.models.catalog.spec import ModelSpec, located
 from PIL import Image
 
 _MIB = 1 << 20

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from layerfusion.engine.models.adapters import add_lora
+from layerfusion.engine.models.catalog.spec import ModelSpec, TransparencySpec, located
 from layerfusion.engine.models.checkpoints import CONFIGS, open_checkpoint, read_vae
 from layerfusion.engine.models.devices import vae_precision
 from layerfusion.engine.models.memory import Component, Memory
-from layerfusion.engine.models.spec import ModelSpec, TransparencySpec, located
 from layerfusion.engine.models.weights import fill, read_state
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from layerfusion.engine.transparency.deltas import Deltas, deltas_from_state

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.header import read_header
+from layerfusion.engine.models.catalog.safetensors_header import read_header
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from layerfusion.engine.image.geometry import Size, check_canvas, working_size
-from layerfusion.engine.models.cards import SDXL, spec_from_values
+from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
 from layerfusion.server.console import say
 from layerfusion.server.libraries import keep_offline
 

@@ -13,9 +13,9 @@ from importlib import metadata
 from pathlib import Path
 
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.readiness import missing, parts
-from layerfusion.engine.models.registry import cards_folder, known_models
-from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.models.catalog.readiness import missing, parts
+from layerfusion.engine.models.catalog.registry import cards_folder, known_models
+from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.krita_plugin.package import krita_folders
 from layerfusion.server.config import DEFAULT_PORT
 from layerfusion.server.console import CommandError, say

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.formats.files import check_writable, reading, replacing
-from layerfusion.engine.models.cards import read_card
-from layerfusion.engine.models.registry import EMBEDDED, find_model
-from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.models.catalog.manifest import read_card
+from layerfusion.engine.models.catalog.registry import EMBEDDED, find_model
+from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.server.console import UsageError, say
 from layerfusion.server.libraries import keep_offline
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from layerfusion.engine.errors import UnknownModel
-from layerfusion.engine.models import library
-from layerfusion.engine.models.identify import Use, precision
-from layerfusion.engine.models.places import parse_place
-from layerfusion.engine.models.readiness import missing, parts
-from layerfusion.engine.models.registry import cards_folder, known_models
-from layerfusion.engine.models.scan import Found, look_at, scan, usual_folders
-from layerfusion.engine.models.spec import SAMPLERS, FewSteps, ModelSpec, Precision, sampler_key
+from layerfusion.engine.models.catalog import library
+from layerfusion.engine.models.catalog.identify import Use, precision
+from layerfusion.engine.models.catalog.readiness import missing, parts
+from layerfusion.engine.models.catalog.registry import cards_folder, known_models
+from layerfusion.engine.models.catalog.scan import Found, look_at, scan, usual_folders
+from layerfusion.engine.models.catalog.spec import SAMPLERS, FewSteps, ModelSpec, Precision, sampler_key
+from layerfusion.engine.models.catalog.weight_source import parse_place
 from layerfusion.server.console import CommandError, UsageError, say
 
 
@@ -197,7 +197,7 @@ def pull_model(arguments: argparse.Namespace) -> None:
     Raises:
         EngineError: see `library.pull`.
     """
-    from layerfusion.engine.models.hub import fetch
+    from layerfusion.engine.models.catalog.hub import fetch
 
     spec = library.pull(arguments.name, fetch, say, called=arguments.called)
     if not spec.demo:
@@ -268,7 +268,7 @@ def _check(path: Path) -> bool:
 
 
 def _precision(path: Path) -> str:
-    from layerfusion.engine.models.header import read_header
+    from layerfusion.engine.models.catalog.safetensors_header import read_header
 
     return f", {precision(read_header(path))}" if path.is_file() else ""
 
@@ -276,7 +276,7 @@ def _precision(path: Path) -> str:
 def _faults(path: Path, use: Use | None) -> list[str]:
     if use is None or path.is_dir():
         return []
-    from layerfusion.engine.models.fit import misfits
-    from layerfusion.engine.models.header import read_header
+    from layerfusion.engine.models.catalog.compatibility import misfits
+    from layerfusion.engine.models.catalog.safetensors_header import read_header
 
     return misfits(read_header(path), use)

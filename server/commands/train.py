@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.models.registry import EMBEDDED
+from layerfusion.engine.models.catalog.registry import EMBEDDED
 from layerfusion.server.console import CommandError
 from layerfusion.server.libraries import keep_offline
 

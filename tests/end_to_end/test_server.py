@@ -16,7 +16,7 @@ from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer as EngineLayer
 from layerfusion.engine.image.layers import Role
-from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated as EngineGenerated
 from layerfusion.engine.sources import Kept as EngineKept

@@ -2,8 +2,8 @@
 
 import pytest
 from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.loading import ModelBundle, load_model
-from layerfusion.engine.models.registry import find_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
 

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from layerfusion.engine.fusion.attach import attention_modules
-from layerfusion.engine.models.cards import read_card
+from layerfusion.engine.models.catalog.manifest import read_card
+from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.checkpoints import CONFIGS
 from layerfusion.engine.models.loading import ModelBundle, assemble
-from layerfusion.engine.models.spec import ModelSpec
 from layerfusion.engine.models.tokenizers import sdxl_tokenizers
 from layerfusion.engine.transparency.deltas import Deltas, LowRank
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder

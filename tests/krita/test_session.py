@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
 from psd_tools import PSDImage

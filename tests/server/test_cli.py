@@ -11,9 +11,9 @@ from layerfusion.engine import formats
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
-from layerfusion.engine.models import registry
-from layerfusion.engine.models.registry import find_model
-from layerfusion.engine.models.vocabulary import unknown_words
+from layerfusion.engine.models.catalog import registry
+from layerfusion.engine.models.catalog.registry import find_model
+from layerfusion.engine.models.catalog.vocabulary import unknown_words
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.server.cli import main
 from layerfusion.server.commands import generate

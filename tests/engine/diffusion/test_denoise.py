@@ -9,8 +9,8 @@ import torch
 from layerfusion.engine import pipeline as job
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, Role
-from layerfusion.engine.models.registry import find_model
-from layerfusion.engine.models.spec import SAMPLERS
+from layerfusion.engine.models.catalog.registry import find_model
+from layerfusion.engine.models.catalog.spec import SAMPLERS
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest, Kept
 

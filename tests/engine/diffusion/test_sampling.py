@@ -4,7 +4,7 @@ import pytest
 import torch
 from layerfusion.engine.diffusion.sampling import Sampler, coupling_step
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.models.spec import SAMPLERS, sampler_key
+from layerfusion.engine.models.catalog.spec import SAMPLERS, sampler_key
 
 ZERO_SNR = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
 SDXL = {"prediction_type": "epsilon", "rescale_betas_zero_snr": False, "timestep_spacing": "leading", "steps_offset": 1}

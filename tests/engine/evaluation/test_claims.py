@@ -11,7 +11,7 @@ from layerfusion.engine.evaluation.items import prompt_set
 from layerfusion.engine.evaluation.measures import pasted
 from layerfusion.engine.evaluation.study import Study, write_drawing
 from layerfusion.engine.evaluation.systems import Drawing, Maps
-from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.models.catalog.registry import find_model
 
 SIDE = 128
 SPEC = find_model("tiny")

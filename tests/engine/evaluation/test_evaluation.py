@@ -11,7 +11,7 @@ from layerfusion.engine.evaluation.evaluation import Evaluation, Plan, quick
 from layerfusion.engine.evaluation.items import prompt_set
 from layerfusion.engine.evaluation.measures import alpha_of, pasted, soft_iou
 from layerfusion.engine.evaluation.study import Study, read_drawing, write_drawing
-from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.models.catalog.registry import find_model
 from PIL import Image
 
 SPEC = quick(find_model("tiny"))

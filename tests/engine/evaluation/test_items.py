@@ -1,7 +1,7 @@
 import pytest
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation.items import objects_of, prompt_set, scenes_of, stress_set
-from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.models.catalog.registry import find_model
 
 WORDS = {
     "objects": ("a red apple", "an owl", "cherries"),

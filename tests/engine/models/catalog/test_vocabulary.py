@@ -2,10 +2,10 @@
 
 import pytest
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.models.registry import find_model
+from layerfusion.engine.models.catalog.registry import find_model
+from layerfusion.engine.models.catalog.vocabulary import hint, nearest, unknown_words
 from layerfusion.engine.models.tiny.training.related import RELATED
 from layerfusion.engine.models.tiny.training.vocabulary import OUTDOOR, TIMES, backgrounds, names, with_article
-from layerfusion.engine.models.vocabulary import hint, nearest, unknown_words
 
 KNOWN = {"objects": ("a dog", "a red apple", "an owl"), "places": ("a beach", "the sea floor"), "times": ("at sunset",)}
 NEAR = {"a dog": "puppy wolf", "a beach": "coast"}

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import platformdirs
 from layerfusion.engine.errors import BrokenModel, InvalidRequest, UnknownModel
-from layerfusion.engine.models.cards import read_card
-from layerfusion.engine.models.readiness import missing
-from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.models.catalog.manifest import read_card
+from layerfusion.engine.models.catalog.readiness import missing
+from layerfusion.engine.models.catalog.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
-from layerfusion.engine.models.header import Header
+from layerfusion.engine.models.catalog.safetensors_header import Header
 from layerfusion.engine.transparency.key_names import diffusers_name
 
 ATTN_FILE = "layer_xl_transparent_attn.safetensors"

@@ -9,9 +9,9 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.adapters import read_changes
+from layerfusion.engine.models.catalog.identify import Use
+from layerfusion.engine.models.catalog.safetensors_header import Header
 from layerfusion.engine.models.checkpoints import CONFIGS, UNET_PREFIX
-from layerfusion.engine.models.header import Header
-from layerfusion.engine.models.identify import Use
 from layerfusion.engine.models.weights import read_json
 from layerfusion.engine.transparency.deltas import PROJECTIONS, parts_by_target
 from layerfusion.engine.transparency.key_names import ldm_name

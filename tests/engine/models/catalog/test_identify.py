@@ -6,9 +6,9 @@ import struct
 
 import pytest
 import torch
-from layerfusion.engine.models.fit import misfits
-from layerfusion.engine.models.header import Header, TensorInfo, read_header
-from layerfusion.engine.models.identify import Use, identify, precision
+from layerfusion.engine.models.catalog.compatibility import misfits
+from layerfusion.engine.models.catalog.identify import Use, identify, precision
+from layerfusion.engine.models.catalog.safetensors_header import Header, TensorInfo, read_header
 from layerfusion.engine.transparency.key_names import ldm_name
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")

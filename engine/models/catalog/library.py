@@ -10,12 +10,12 @@ from typing import Any
 
 from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
 from layerfusion.engine.formats.files import replacing, writing
-from layerfusion.engine.models.cards import read_card
-from layerfusion.engine.models.identify import Use
-from layerfusion.engine.models.places import PREFIX, HubPlace, parse_place
-from layerfusion.engine.models.registry import card_path, known_models
-from layerfusion.engine.models.scan import Found, look_at, scan
-from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.models.catalog.identify import Use
+from layerfusion.engine.models.catalog.manifest import read_card
+from layerfusion.engine.models.catalog.registry import card_path, known_models
+from layerfusion.engine.models.catalog.scan import Found, look_at, scan
+from layerfusion.engine.models.catalog.spec import ModelSpec
+from layerfusion.engine.models.catalog.weight_source import PREFIX, HubPlace, parse_place
 
 SDXL_BASE = "hf:stabilityai/stable-diffusion-xl-base-1.0"
 RECIPES: dict[str, dict[str, Any]] = {
@@ -105,7 +105,7 @@ def pull(
 
     Args:
         name: a known model's, one of `RECIPES`, or “owner/name” of a repository in diffusers layout.
-        fetch: `engine.models.hub.fetch`.
+        fetch: `engine.models.catalog.hub.fetch`.
         say: told what happens, a line at a time.
         called: the name of a new model; None makes it of `name`.
 

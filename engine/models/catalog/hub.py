@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from layerfusion.engine.errors import DownloadFailed
-from layerfusion.engine.models.places import HubPlace
+from layerfusion.engine.models.catalog.weight_source import HubPlace
 
 T = TypeVar("T")
 

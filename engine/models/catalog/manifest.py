@@ -7,8 +7,15 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from layerfusion.engine.errors import BrokenModel, EngineError
-from layerfusion.engine.models.places import Place, parse_place
-from layerfusion.engine.models.spec import FewSteps, LoraSpec, ModelDefaults, ModelSpec, Precision, TransparencySpec
+from layerfusion.engine.models.catalog.spec import (
+    FewSteps,
+    LoraSpec,
+    ModelDefaults,
+    ModelSpec,
+    Precision,
+    TransparencySpec,
+)
+from layerfusion.engine.models.catalog.weight_source import Place, parse_place
 from layerfusion.engine.options.fusion import FusionSettings
 
 SDXL = Path(__file__).parent / "sdxl" / "model.json"

@@ -5,10 +5,10 @@ import pytest
 import torch
 from layerfusion.engine.errors import BrokenModel, UnknownModel
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.models.cards import read_card
+from layerfusion.engine.models.catalog.manifest import read_card
+from layerfusion.engine.models.catalog.registry import EMBEDDED, available_models, find_model
+from layerfusion.engine.models.catalog.spec import SAMPLERS
 from layerfusion.engine.models.loading import load_model
-from layerfusion.engine.models.registry import EMBEDDED, available_models, find_model
-from layerfusion.engine.models.spec import SAMPLERS
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.header import read_header
-from layerfusion.engine.models.identify import Identity, Use, identify
+from layerfusion.engine.models.catalog.identify import Identity, Use, identify
+from layerfusion.engine.models.catalog.safetensors_header import read_header
 
 LARGEST = 20_000
 """Files looked at in one folder before the search ends: someone has named a whole disk."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from layerfusion.engine.models.places import HubPlace, Place
-from layerfusion.engine.models.spec import ModelSpec
+from layerfusion.engine.models.catalog.spec import ModelSpec
+from layerfusion.engine.models.catalog.weight_source import HubPlace, Place
 
 SIZES = {
     "layer_xl_transparent_attn.safetensors": "743 MB",

@@ -11,9 +11,9 @@ from huggingface_hub import constants
 from layerfusion.engine import formats
 from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
 from layerfusion.engine.image.layers import Role
-from layerfusion.engine.models import library
-from layerfusion.engine.models.places import HubPlace, LocalPlace, parse_place
-from layerfusion.engine.models.registry import FOLDER_VARIABLE, available_models, find_model
+from layerfusion.engine.models.catalog import library
+from layerfusion.engine.models.catalog.registry import FOLDER_VARIABLE, available_models, find_model
+from layerfusion.engine.models.catalog.weight_source import HubPlace, LocalPlace, parse_place
 from layerfusion.engine.transparency.key_names import ldm_name
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 from layerfusion.server import libraries
@@ -304,7 +304,7 @@ def test_a_card_that_cannot_be_read_is_told_and_harms_nothing(capsys, cards):
 
 
 def test_of_a_repository_only_one_models_files_are_fetched():
-    from layerfusion.engine.models.hub import wanted_files
+    from layerfusion.engine.models.catalog.hub import wanted_files
 
     names = [
         "model_index.json",
@@ -327,7 +327,7 @@ def test_of_a_repository_only_one_models_files_are_fetched():
 
 
 def test_a_download_that_fails_says_why(monkeypatch):
-    from layerfusion.engine.models import hub
+    from layerfusion.engine.models.catalog import hub
 
     def broken(*_arguments, **_options):
         raise OSError(28, "No space left on device")

@@ -4,7 +4,7 @@ import struct
 import pytest
 import torch
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.header import read_header
+from layerfusion.engine.models.catalog.safetensors_header import read_header
 from safetensors.torch import save_file
 
 

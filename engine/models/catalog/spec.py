@@ -9,8 +9,8 @@ from typing import Literal
 
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.image.geometry import Size, working_size
-from layerfusion.engine.models.places import Place
-from layerfusion.engine.models.vocabulary import hint
+from layerfusion.engine.models.catalog.vocabulary import hint
+from layerfusion.engine.models.catalog.weight_source import Place
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import MAX_STEPS
 

@@ -1,6 +1,6 @@
 """Where a model's files are: a path of this machine, or a file of a Hugging Face repository in the usual cache.
 
-Nothing here downloads; `engine.models.hub` does, and only when it is told to.
+Nothing here downloads; `engine.models.catalog.hub` does, and only when it is told to.
 """
 
 from __future__ import annotations
