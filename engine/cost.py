@@ -22,10 +22,10 @@ from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.meter import Cost, measure
 from layerfusion.engine.models.catalog.spec import ModelSpec
-from layerfusion.engine.models.checkpoints import CONFIGS
-from layerfusion.engine.models.loading import ModelBundle, assemble
-from layerfusion.engine.models.memory import RESERVE, Component, Memory, MemoryPolicy
-from layerfusion.engine.models.weights import read_json
+from layerfusion.engine.models.runtime.checkpoints import CONFIGS
+from layerfusion.engine.models.runtime.loading import ModelBundle, assemble
+from layerfusion.engine.models.runtime.offloading import RESERVE, Component, Memory, MemoryPolicy
+from layerfusion.engine.models.runtime.state_dict import read_json
 from layerfusion.engine.options.fusion import FusionSettings, Preset
 from layerfusion.engine.previews import LONGEST_SIDE, is_due
 from layerfusion.engine.transparency.deltas import Deltas, LowRank

@@ -30,8 +30,8 @@ from layerfusion.engine.image.geometry import Box, Framing
 from layerfusion.engine.image.layers import Pixels, covers
 from layerfusion.engine.image.placement import fitted, in_box
 from layerfusion.engine.image.resampling import to_working
-from layerfusion.engine.models.autoencoder import to_latents
-from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.models.runtime.loading import ModelBundle
+from layerfusion.engine.models.runtime.vae import to_latents
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import HARMONISE_STRENGTH, GenerationRequest
 from layerfusion.engine.sources import Generated, Kept, Relit

@@ -28,9 +28,9 @@ from layerfusion.engine.image.upscaling import foreground_to_canvas
 from layerfusion.engine.inspection import MaskRecord, StreamRecord
 from layerfusion.engine.known import needs_filling, open_streams, what_is_known
 from layerfusion.engine.models.catalog.spec import ModelSpec
-from layerfusion.engine.models.devices import best_device
-from layerfusion.engine.models.loading import ModelBundle, load_model
-from layerfusion.engine.models.memory import Job, MemoryPolicy
+from layerfusion.engine.models.runtime.devices import best_device
+from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
+from layerfusion.engine.models.runtime.offloading import Job, MemoryPolicy
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.previews import is_due, preview
 from layerfusion.engine.recording import Recorder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from layerfusion.engine.image.layers import Pixels
-from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.transparency.codec import decode_rgb, decode_rgba
 from torch import Tensor
 

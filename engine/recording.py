@@ -11,7 +11,7 @@ from layerfusion.engine.fusion.masks import resample
 from layerfusion.engine.fusion.priors import minmax, structure_prior
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.inspection import MaskRecord, MaskStep, StreamRecord, figure_place, spread
-from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.previews import preview
 from torch import Tensor
 

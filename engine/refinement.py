@@ -20,8 +20,8 @@ from layerfusion.engine.fusion.coupling import KnownShape
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Pixels
-from layerfusion.engine.models.autoencoder import to_latents
-from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.models.runtime.loading import ModelBundle
+from layerfusion.engine.models.runtime.vae import to_latents
 from layerfusion.engine.transparency.codec import decode_foreground, decode_rgb, encode_rgba
 from numpy.typing import NDArray
 from torch import Tensor

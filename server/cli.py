@@ -38,7 +38,7 @@ from layerfusion.server.console import CommandError, UsageError, be_forgiving, s
 
 _WRONG_INPUT = (InvalidRequest, FileError, UnknownModel)
 MEMORY_POLICIES = ("auto", "resident", "offload", "sequential")
-"""Of `engine.models.memory`, which is not imported here."""
+"""Of `engine.models.runtime.offloading`, which is not imported here."""
 
 _LONGEST = 500
 """Characters of an error: enough for any of ours; a quoted argument may be longer than a screen."""

@@ -47,7 +47,7 @@ def load_pipeline(model: str) -> Pipeline:
         UnknownModel, BrokenModel: see `find_model`.
     """
     from layerfusion.engine.models.catalog.registry import find_model
-    from layerfusion.engine.models.memory import memory_policy
+    from layerfusion.engine.models.runtime.offloading import memory_policy
     from layerfusion.engine.pipeline import LayerFusionPipeline
 
     return LayerFusionPipeline(find_model(model), memory=memory_policy(os.environ.get(MEMORY, "auto")))

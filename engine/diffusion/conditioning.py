@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.models.loading import ModelBundle
-from layerfusion.engine.models.memory import Component
+from layerfusion.engine.models.runtime.loading import ModelBundle
+from layerfusion.engine.models.runtime.offloading import Component
 from torch import Tensor
 
 

@@ -11,8 +11,8 @@ from layerfusion.engine.diffusion.conditioning import Conditioning
 from layerfusion.engine.diffusion.guidance import guide
 from layerfusion.engine.diffusion.sampling import Sampler, coupling_step
 from layerfusion.engine.fusion.coupling import Coupling, Half, Pass
-from layerfusion.engine.models.loading import ModelBundle
-from layerfusion.engine.models.memory import Component
+from layerfusion.engine.models.runtime.loading import ModelBundle
+from layerfusion.engine.models.runtime.offloading import Component
 from torch import Tensor
 
 

@@ -19,7 +19,7 @@ from diffusers import (
 )
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.spec import SAMPLERS, sampler_key
-from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.models.runtime.loading import ModelBundle
 from torch import Tensor
 
 

@@ -12,7 +12,7 @@ from layerfusion.engine.diffusion.guidance import guide
 from layerfusion.engine.diffusion.noise import initial_noise
 from layerfusion.engine.diffusion.sampling import Sampler
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.models.loading import ModelBundle
+from layerfusion.engine.models.runtime.loading import ModelBundle
 from torch import Tensor
 
 

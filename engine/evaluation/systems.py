@@ -28,9 +28,9 @@ from layerfusion.engine.image.geometry import Framing, Size
 from layerfusion.engine.image.layers import Layer, LayerStack, Pixels, Role
 from layerfusion.engine.image.resampling import to_working
 from layerfusion.engine.inspection import MaskRecord
-from layerfusion.engine.models.autoencoder import to_latents
 from layerfusion.engine.models.catalog.spec import ModelSpec
-from layerfusion.engine.models.loading import ModelBundle, load_model
+from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
+from layerfusion.engine.models.runtime.vae import to_latents
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest, Kept, Source
 from layerfusion.engine.transparency.codec import decode_rgb, encode_over_grey

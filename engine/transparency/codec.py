@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from layerfusion.engine.image.layers import Pixels
-from layerfusion.engine.models.autoencoder import from_vae, posterior, to_latents, to_rgb, to_vae
-from layerfusion.engine.models.loading import ModelBundle
-from layerfusion.engine.models.memory import Component
+from layerfusion.engine.models.runtime.loading import ModelBundle
+from layerfusion.engine.models.runtime.offloading import Component
+from layerfusion.engine.models.runtime.vae import from_vae, posterior, to_latents, to_rgb, to_vae
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from layerfusion.engine.transparency.padding import pad_colours
 from layerfusion.engine.transparency.views import Views, median_of_views

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     keep_offline()
     from layerfusion.engine.inspection import MaskRecord, StreamRecord
-    from layerfusion.engine.models.memory import memory_policy
+    from layerfusion.engine.models.runtime.offloading import memory_policy
     from layerfusion.engine.pipeline import LayerFusionPipeline
 
     masks = MaskRecord() if sheet is not None or folder is not None else None

@@ -3,7 +3,7 @@
 import pytest
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import find_model
-from layerfusion.engine.models.loading import ModelBundle, load_model
+from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
 

@@ -9,7 +9,7 @@ from diffusers.models.autoencoders.vae import DecoderOutput
 from layerfusion.engine.errors import OutOfMemory
 from layerfusion.engine.events import Finished, Progress
 from layerfusion.engine.image.layers import Layer, Role
-from layerfusion.engine.models.memory import Component, MemoryPolicy, memory_policy
+from layerfusion.engine.models.runtime.offloading import Component, MemoryPolicy, memory_policy
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest
@@ -148,7 +148,7 @@ def test_a_vae_that_overflows_goes_on_in_a_wider_type(bundle):
     from copy import deepcopy
     from dataclasses import replace
 
-    from layerfusion.engine.models.autoencoder import to_rgb
+    from layerfusion.engine.models.runtime.vae import to_rgb
 
     narrow = replace(bundle, vae=deepcopy(bundle.vae).to(torch.float16))
     for name in ("conv_in", "conv_out"):

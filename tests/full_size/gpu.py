@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
-from layerfusion.engine.models.checkpoints import CONFIGS
-from layerfusion.engine.models.loading import ModelBundle
-from layerfusion.engine.models.memory import MemoryPolicy
+from layerfusion.engine.models.runtime.checkpoints import CONFIGS
+from layerfusion.engine.models.runtime.loading import ModelBundle
+from layerfusion.engine.models.runtime.offloading import MemoryPolicy
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 REPEATS = 3

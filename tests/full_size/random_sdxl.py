@@ -15,9 +15,9 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from layerfusion.engine.fusion.attach import attention_modules
 from layerfusion.engine.models.catalog.manifest import read_card
 from layerfusion.engine.models.catalog.spec import ModelSpec
-from layerfusion.engine.models.checkpoints import CONFIGS
-from layerfusion.engine.models.loading import ModelBundle, assemble
-from layerfusion.engine.models.tokenizers import sdxl_tokenizers
+from layerfusion.engine.models.runtime.checkpoints import CONFIGS
+from layerfusion.engine.models.runtime.loading import ModelBundle, assemble
+from layerfusion.engine.models.runtime.tokenizers import sdxl_tokenizers
 from layerfusion.engine.transparency.deltas import Deltas, LowRank
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 from torch import Tensor, nn

@@ -27,8 +27,8 @@ from layerfusion.engine.fusion.attach import attached, attention_modules
 from layerfusion.engine.fusion.coupling import Coupling, Pass
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.models.loading import ModelBundle
-from layerfusion.engine.models.memory import MemoryPolicy
+from layerfusion.engine.models.runtime.loading import ModelBundle
+from layerfusion.engine.models.runtime.offloading import MemoryPolicy
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
 from random_sdxl import compute_in, random_sdxl

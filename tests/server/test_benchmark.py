@@ -6,8 +6,8 @@ import pytest
 from layerfusion.engine.cost import Price
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
-from layerfusion.engine.models.memory import Job, MemoryPolicy
-from layerfusion.engine.models.weights import read_json
+from layerfusion.engine.models.runtime.offloading import Job, MemoryPolicy
+from layerfusion.engine.models.runtime.state_dict import read_json
 from layerfusion.server.cli import main
 
 pytestmark = pytest.mark.timeout(300)

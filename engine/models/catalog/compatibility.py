@@ -8,11 +8,11 @@ from typing import cast
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.adapters import read_changes
 from layerfusion.engine.models.catalog.identify import Use
 from layerfusion.engine.models.catalog.safetensors_header import Header
-from layerfusion.engine.models.checkpoints import CONFIGS, UNET_PREFIX
-from layerfusion.engine.models.weights import read_json
+from layerfusion.engine.models.runtime.checkpoints import CONFIGS, UNET_PREFIX
+from layerfusion.engine.models.runtime.lora import read_changes
+from layerfusion.engine.models.runtime.state_dict import read_json
 from layerfusion.engine.transparency.deltas import PROJECTIONS, parts_by_target
 from layerfusion.engine.transparency.key_names import ldm_name
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder

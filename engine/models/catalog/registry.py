@@ -1,4 +1,4 @@
-"""Which models there are, by name. Reads cards only; weights are read by `engine.models.loading`."""
+"""Which models there are, by name. Reads cards only; weights are read by `engine.models.runtime.loading`."""
 
 from __future__ import annotations
 

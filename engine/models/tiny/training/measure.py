@@ -21,7 +21,7 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import LayerStack, Role
 from layerfusion.engine.inspection import MaskRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
-from layerfusion.engine.models.loading import ModelBundle, load_model
+from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.tiny.training.dataset import Examples
 from layerfusion.engine.models.tiny.training.figures import aligned, border_mean, stray, translucency
 from layerfusion.engine.models.tiny.training.latents import pictures_of

@@ -19,7 +19,7 @@ from typing import Any, cast
 import torch
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.manifest import read_card
-from layerfusion.engine.models.loading import ModelBundle, load_model
+from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.tiny.training import (
     dataset,
     deltas,

@@ -165,7 +165,7 @@ class TestAdd:
         spec = find_model("fast")
         assert (spec.defaults.steps, spec.defaults.guidance_scale, spec.defaults.sampler) == (8, 1.0, "euler")
         assert spec.loras[0].weight == 0.8
-        from layerfusion.engine.models.loading import load_model
+        from layerfusion.engine.models.runtime.loading import load_model
 
         card = cards / "fast.json"
         card.write_text(json.dumps(json.loads(card.read_text()) | {"configs": str(shrunken.configs)}))

@@ -8,7 +8,7 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.manifest import read_card
 from layerfusion.engine.models.catalog.registry import EMBEDDED, available_models, find_model
 from layerfusion.engine.models.catalog.spec import SAMPLERS
-from layerfusion.engine.models.loading import load_model
+from layerfusion.engine.models.runtime.loading import load_model
 
 
 @pytest.fixture

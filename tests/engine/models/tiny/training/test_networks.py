@@ -9,7 +9,7 @@ from diffusers import StableDiffusionXLPipeline
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.manifest import read_card
 from layerfusion.engine.models.catalog.registry import EMBEDDED, find_model
-from layerfusion.engine.models.loading import load_model
+from layerfusion.engine.models.runtime.loading import load_model
 from layerfusion.engine.models.tiny.training import deltas as deltas_stage
 from layerfusion.engine.models.tiny.training import export
 from layerfusion.engine.models.tiny.training.latents import load_latents

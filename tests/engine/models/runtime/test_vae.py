@@ -1,5 +1,5 @@
 import torch
-from layerfusion.engine.models.autoencoder import to_latents, to_rgb
+from layerfusion.engine.models.runtime.vae import to_latents, to_rgb
 
 
 @torch.inference_mode()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from layerfusion.engine.models.loading import ModelBundle
-from layerfusion.engine.models.memory import Component
+from layerfusion.engine.models.runtime.loading import ModelBundle
+from layerfusion.engine.models.runtime.offloading import Component
 from torch import Tensor, nn
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from layerfusion.engine.models.weights import reading
+from layerfusion.engine.models.runtime.state_dict import reading
 from transformers import CLIPTokenizer
 
 MERGES = Path(__file__).parent / "sdxl" / "merges.txt.gz"

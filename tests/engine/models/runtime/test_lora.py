@@ -1,8 +1,8 @@
 import pytest
 import torch
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.adapters import add_lora
-from layerfusion.engine.models.checkpoints import open_checkpoint
+from layerfusion.engine.models.runtime.checkpoints import open_checkpoint
+from layerfusion.engine.models.runtime.lora import add_lora
 from layerfusion.engine.transparency.key_names import ldm_name
 from safetensors.torch import save_file
 

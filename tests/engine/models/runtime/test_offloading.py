@@ -3,8 +3,8 @@
 import pytest
 import torch
 from layerfusion.engine.errors import OutOfMemory
-from layerfusion.engine.models import devices, memory
-from layerfusion.engine.models.memory import Component, Job, Memory, MemoryPolicy
+from layerfusion.engine.models.runtime import devices, offloading
+from layerfusion.engine.models.runtime.offloading import Component, Job, Memory, MemoryPolicy
 from layerfusion.engine.transparency.deltas import LowRank
 from torch import nn
 
@@ -178,7 +178,7 @@ def test_it_chooses_by_what_is_free(made, parts, monkeypatch, free, policy):
 def test_what_it_holds_already_counts_as_free(made, monkeypatch):
     made.begin(JOB, MemoryPolicy.RESIDENT)
     made.run(lambda: None, Component.UNET)
-    needed = made.needs(MemoryPolicy.RESIDENT, JOB) + memory.RESERVE
+    needed = made.needs(MemoryPolicy.RESIDENT, JOB) + offloading.RESERVE
     held = sum(made.weights(component) for component in Component)
     monkeypatch.setattr(memory, "free_bytes", lambda device: needed - held)
     made.begin(JOB)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.weights import State, read_state
+from layerfusion.engine.models.runtime.state_dict import State, read_state
 from layerfusion.engine.transparency.key_names import ldm_name
 from torch import Tensor, nn
 

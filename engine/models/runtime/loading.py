@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from layerfusion.engine.models.adapters import add_lora
 from layerfusion.engine.models.catalog.spec import ModelSpec, TransparencySpec, located
-from layerfusion.engine.models.checkpoints import CONFIGS, open_checkpoint, read_vae
-from layerfusion.engine.models.devices import vae_precision
-from layerfusion.engine.models.memory import Component, Memory
-from layerfusion.engine.models.weights import fill, read_state
+from layerfusion.engine.models.runtime.checkpoints import CONFIGS, open_checkpoint, read_vae
+from layerfusion.engine.models.runtime.devices import vae_precision
+from layerfusion.engine.models.runtime.lora import add_lora
+from layerfusion.engine.models.runtime.offloading import Component, Memory
+from layerfusion.engine.models.runtime.state_dict import fill, read_state
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from layerfusion.engine.transparency.deltas import Deltas, deltas_from_state
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder

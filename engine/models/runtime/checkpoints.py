@@ -19,8 +19,8 @@ from diffusers.loaders.single_file_utils import (
     convert_open_clip_checkpoint,
 )
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.tokenizers import read_tokenizer, sdxl_tokenizers
-from layerfusion.engine.models.weights import State, fill, read_json, read_state, reading
+from layerfusion.engine.models.runtime.state_dict import State, fill, read_json, read_state, reading
+from layerfusion.engine.models.runtime.tokenizers import read_tokenizer, sdxl_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 

@@ -6,8 +6,8 @@ import shutil
 import pytest
 import torch
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.checkpoints import CONFIGS, open_checkpoint, read_vae
-from layerfusion.engine.models.weights import read_state
+from layerfusion.engine.models.runtime.checkpoints import CONFIGS, open_checkpoint, read_vae
+from layerfusion.engine.models.runtime.state_dict import read_state
 from safetensors.torch import load_file, save_file
 
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import torch
 from layerfusion.engine.errors import InvalidRequest, OutOfMemory
-from layerfusion.engine.models.devices import free_bytes, is_out_of_memory, release
+from layerfusion.engine.models.runtime.devices import free_bytes, is_out_of_memory, release
 from layerfusion.engine.transparency.deltas import Deltas
 from torch import nn
 
