@@ -14,6 +14,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from layerfusion.engine.diffusion.conditioning import Conditioning
 from layerfusion.engine.diffusion.denoise import denoise
+from layerfusion.engine.diffusion.previews import LONGEST_SIDE, is_due
 from layerfusion.engine.diffusion.sampling import Sampler
 from layerfusion.engine.fusion.attach import attached, attention_modules
 from layerfusion.engine.fusion.coupling import Coupling, Pass
@@ -27,7 +28,6 @@ from layerfusion.engine.models.runtime.loading import ModelBundle, assemble
 from layerfusion.engine.models.runtime.offloading import RESERVE, Component, Memory, MemoryPolicy
 from layerfusion.engine.models.runtime.state_dict import read_json
 from layerfusion.engine.options.fusion import FusionSettings, Preset
-from layerfusion.engine.previews import LONGEST_SIDE, is_due
 from layerfusion.engine.transparency.deltas import Deltas, LowRank
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 from torch import Tensor, nn
@@ -248,7 +248,7 @@ class Price:
 
     @property
     def _preview_grid(self) -> Grid:
-        """As `engine.previews` reduces it: at most 256 px a side, in multiples of 64."""
+        """As `engine.diffusion.previews` reduces it: at most 256 px a side, in multiples of 64."""
         shrink = min(1.0, LONGEST_SIDE / max(self._working.width, self._working.height))
         height, width = (max(1, round(side * shrink / 64)) * 8 for side in (self._working.height, self._working.width))
         return height, width

@@ -12,8 +12,12 @@ from dataclasses import dataclass, replace
 import torch
 from layerfusion.engine.diffusion.conditioning import Conditioning, encode_prompts, time_ids, truncated_prompts
 from layerfusion.engine.diffusion.denoise import Pin, denoise
+from layerfusion.engine.diffusion.layer_codec import decode_foreground, decode_rgb, decode_rgba
 from layerfusion.engine.diffusion.noise import initial_noise
+from layerfusion.engine.diffusion.previews import is_due, preview
 from layerfusion.engine.diffusion.sampling import Sampler
+from layerfusion.engine.diffusion.source_constraints import needs_filling, open_streams, what_is_known
+from layerfusion.engine.diffusion.tiled_refinement import Refinement
 from layerfusion.engine.errors import OutOfMemory
 from layerfusion.engine.events import Event, Finished, LayerReady, Preview, Progress
 from layerfusion.engine.fusion.attach import attached
@@ -26,18 +30,14 @@ from layerfusion.engine.image.resampling import to_canvas, to_working
 from layerfusion.engine.image.shadow_light import clean_layers, exact_layers
 from layerfusion.engine.image.upscaling import foreground_to_canvas
 from layerfusion.engine.inspection import MaskRecord, StreamRecord
-from layerfusion.engine.known import needs_filling, open_streams, what_is_known
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.devices import best_device
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.offloading import Job, MemoryPolicy
 from layerfusion.engine.options.fusion import FusionSettings
-from layerfusion.engine.previews import is_due, preview
 from layerfusion.engine.recording import Recorder
-from layerfusion.engine.refinement import Refinement
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated, Kept, Relit
-from layerfusion.engine.transparency.codec import decode_foreground, decode_rgb, decode_rgba
 from layerfusion.engine.transparency.drift_check import foreground_warning
 from torch import Tensor
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from layerfusion.engine.diffusion.denoise import Step
+from layerfusion.engine.diffusion.previews import preview
 from layerfusion.engine.diffusion.sampling import Sampler
 from layerfusion.engine.fusion.attach import attention_modules
 from layerfusion.engine.fusion.coupling import Coupling, Pass
@@ -12,7 +13,6 @@ from layerfusion.engine.fusion.priors import minmax, structure_prior
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.inspection import MaskRecord, MaskStep, StreamRecord, figure_place, spread
 from layerfusion.engine.models.runtime.loading import ModelBundle
-from layerfusion.engine.previews import preview
 from torch import Tensor
 
 

@@ -29,7 +29,7 @@ FLOORS = [
     ("layerfusion.engine.options.docs_page", 1),
     ("layerfusion.engine.sources", 1),
     ("layerfusion.engine.image.upscaling", 1),
-    ("layerfusion.engine.refinement", 5),
+    ("layerfusion.engine.diffusion.tiled_refinement", 5),
     ("layerfusion.engine.meter", 2),
     ("layerfusion.engine.request", 1),
     ("layerfusion.engine.editing", 1),
@@ -42,10 +42,10 @@ FLOORS = [
     ("layerfusion.engine.models.tiny.training", 6),  # makes and measures what the pipeline draws with
     ("layerfusion.engine.models", 3),
     ("layerfusion.engine.diffusion", 4),
-    ("layerfusion.engine.previews", 4),
+    ("layerfusion.engine.diffusion.previews", 4),
     ("layerfusion.engine.inspection", 1),
     ("layerfusion.engine.recording", 5),
-    ("layerfusion.engine.known", 4),
+    ("layerfusion.engine.diffusion.source_constraints", 4),
     ("layerfusion.engine.pipeline", 5),
     ("layerfusion.engine.cost", 5),
     # The numbers: measures on pictures, then what draws the pictures they are taken from.

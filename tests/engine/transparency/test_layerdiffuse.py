@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from layerfusion.engine.diffusion.layer_codec import decode_rgba, encode_rgba
 from layerfusion.engine.models.runtime.vae import posterior
-from layerfusion.engine.transparency.codec import decode_rgba, encode_rgba
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 
 KEYS = Path(__file__).parent / "data" / "unet1024_keys.txt"

@@ -1,7 +1,7 @@
 import pytest
 import torch
+from layerfusion.engine.diffusion.layer_codec import decode_rgb, decode_rgba, encode_rgba
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.transparency.codec import decode_rgb, decode_rgba, encode_rgba
 from layerfusion.engine.transparency.deltas import LowRank, deltas_from_state
 
 MODULE = "up_blocks.2.attentions.1.transformer_blocks.0.attn1"

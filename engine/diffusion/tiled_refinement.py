@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from layerfusion.engine.diffusion.denoise import Pin
+from layerfusion.engine.diffusion.layer_codec import decode_foreground, decode_rgb, encode_rgba
 from layerfusion.engine.diffusion.noise import initial_noise
 from layerfusion.engine.fusion.coupling import KnownShape
 from layerfusion.engine.fusion.streams import Streams
@@ -22,7 +23,6 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.models.runtime.vae import to_latents
-from layerfusion.engine.transparency.codec import decode_foreground, decode_rgb, encode_rgba
 from numpy.typing import NDArray
 from torch import Tensor
 

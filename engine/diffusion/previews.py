@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
+from layerfusion.engine.diffusion.layer_codec import decode_rgb, decode_rgba
 from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.models.runtime.loading import ModelBundle
-from layerfusion.engine.transparency.codec import decode_rgb, decode_rgba
 from torch import Tensor
 
 PREVIEWS = 5

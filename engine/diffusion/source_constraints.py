@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from layerfusion.engine.diffusion.denoise import Anchor, Pin
+from layerfusion.engine.diffusion.layer_codec import encode_over_grey, encode_rgba
 from layerfusion.engine.fusion.attach import attention_modules
 from layerfusion.engine.fusion.coupling import KnownShape
 from layerfusion.engine.fusion.masks import SHARING_MARGIN
@@ -35,7 +36,6 @@ from layerfusion.engine.models.runtime.vae import to_latents
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import HARMONISE_STRENGTH, GenerationRequest
 from layerfusion.engine.sources import Generated, Kept, Relit
-from layerfusion.engine.transparency.codec import encode_over_grey, encode_rgba
 from torch import Tensor
 
 SOLID_UNTIL = 0.6
