@@ -29,13 +29,13 @@ from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels
 from layerfusion.engine.image.resampling import to_canvas, to_working
 from layerfusion.engine.image.shadow_light import clean_layers, exact_layers
 from layerfusion.engine.image.upscaling import foreground_to_canvas
-from layerfusion.engine.inspection import MaskRecord, StreamRecord
+from layerfusion.engine.inspection.recorder import Recorder
+from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.devices import best_device
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.offloading import Job, MemoryPolicy
 from layerfusion.engine.options.fusion import FusionSettings
-from layerfusion.engine.recording import Recorder
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.engine.transparency.drift_check import foreground_warning

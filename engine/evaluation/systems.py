@@ -28,7 +28,7 @@ from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Framing, Size
 from layerfusion.engine.image.layers import Layer, LayerStack, Pixels, Role
 from layerfusion.engine.image.resampling import to_working
-from layerfusion.engine.inspection import MaskRecord
+from layerfusion.engine.inspection.records import MaskRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.vae import to_latents

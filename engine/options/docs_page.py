@@ -25,7 +25,7 @@ it stood alone).
     layerfusion generate "an apple" --background "a beach" --preset fast --set decision_boundary=3 --out apple.psd
 
 `generate --inspect FOLDER` shows what a switch does inside: priors, masks and every stream's estimates, step by step,
-as sheets and as NumPy arrays (`engine/inspection.py` says which).
+as sheets and as NumPy arrays (`engine/inspection/records.py` says which).
 
 Programs that speak the protocol send the same names and values as `preset` and `switches` of `submit`. Without
 either, the model's own settings hold; `layerfusion models` lists the models. Where switches contradict each other,

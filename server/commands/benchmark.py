@@ -18,8 +18,8 @@ def run(arguments: argparse.Namespace) -> None:
     """
     check_canvas(arguments.size)
     keep_offline()
-    from layerfusion.engine.cost import Price
     from layerfusion.engine.models.runtime.state_dict import read_json
+    from layerfusion.engine.profiling.cost_model import Price
 
     card = {**read_json(SDXL), "few_steps": None, "name": "sdxl", "checkpoint": "counted/without/weights"}
     spec = spec_from_values(card, SDXL.parent)

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
         say(notice, sys.stderr)
 
     keep_offline()
-    from layerfusion.engine.inspection import MaskRecord, StreamRecord
+    from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
     from layerfusion.engine.models.runtime.offloading import memory_policy
     from layerfusion.engine.pipeline import LayerFusionPipeline
 

@@ -4,7 +4,7 @@
     trust.png               how far the masks were believed, step by step
     streams.npz, streams.png    what every stream was heading for, arrays and sheet
 
-The arrays are those of `MaskRecord.arrays` and `StreamRecord.arrays` in `engine.inspection`.
+The arrays are those of `MaskRecord.arrays` and `StreamRecord.arrays` in `engine.inspection.records`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from layerfusion.engine.errors import UnwritableFile
 from layerfusion.engine.formats.files import check_writable, replacing, writing
 
 if TYPE_CHECKING:
-    from layerfusion.engine.inspection import MaskRecord, StreamRecord
+    from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
     from PIL import Image
 
 _FIRST = "masks.npz"

@@ -7,7 +7,7 @@ from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
 from layerfusion.engine.image.shadow_light import HarmonySettings
-from layerfusion.engine.inspection import MaskRecord, StreamRecord
+from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
 from layerfusion.engine.models.runtime.offloading import MemoryPolicy
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.pipeline import LayerFusionPipeline

@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from layerfusion.engine.cost import Price
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
 from layerfusion.engine.models.runtime.offloading import Job, MemoryPolicy
 from layerfusion.engine.models.runtime.state_dict import read_json
+from layerfusion.engine.profiling.cost_model import Price
 from layerfusion.server.cli import main
 
 pytestmark = pytest.mark.timeout(300)
@@ -65,7 +65,7 @@ def test_the_estimate_by_which_a_policy_is_chosen_is_near_the_count(price, polic
 
 
 def test_the_command_prints_a_table(capsys, monkeypatch, price):
-    monkeypatch.setattr("layerfusion.engine.cost.Price", lambda *_: price)
+    monkeypatch.setattr("layerfusion.engine.profiling.cost_model.Price", lambda *_: price)
     assert main(["benchmark"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("SDXL at 1024x1024 px, 30 steps, 1 foreground")

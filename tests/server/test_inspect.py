@@ -104,7 +104,7 @@ def test_a_server_shows_nothing_of_its_inside(capsys, folder, option):
 
 def test_a_disk_that_is_full_leaves_no_half_folder(monkeypatch, folder):
     """The last of the files fails."""
-    from layerfusion.engine.inspection import MaskRecord, StreamRecord
+    from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
 
     picture = np.zeros((4, 4, 4), np.uint8)
     streams = StreamRecord(streams=("background",), timesteps=[999.0], estimates=[np.zeros((1, 4, 2, 2), np.float32)])

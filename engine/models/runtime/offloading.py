@@ -76,7 +76,7 @@ RESERVE = 1 << 30
 
 _BYTES = {Component.TEXT: 0, Component.UNET: 5600, Component.VAE: 800, Component.ENCODER: 40, Component.DECODER: 330}
 """Activations at their peak, for every byte of a number: a row and latent pixel of the UNet's, a pixel of the others'
-(and view of the decoder's). Counted on SDXL's networks, see `engine.meter`."""
+(and view of the decoder's). Counted on SDXL's networks, see `engine.profiling.flop_counter`."""
 
 
 @dataclass(frozen=True, kw_only=True)

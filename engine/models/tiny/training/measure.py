@@ -19,7 +19,7 @@ from layerfusion.engine.evaluation.measures import auc, pooled, soft_iou
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import LayerStack, Role
-from layerfusion.engine.inspection import MaskRecord
+from layerfusion.engine.inspection.records import MaskRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.tiny.training.dataset import Examples

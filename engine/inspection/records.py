@@ -1,6 +1,6 @@
 """Looking inside a run: what the priors saw, which masks came of it, and where each stream is heading, step by step.
 
-Values and pictures of them; `engine.recording` fills them while a job runs.
+Values and pictures of them; `engine.inspection.recorder` fills them while a job runs.
 """
 
 from __future__ import annotations

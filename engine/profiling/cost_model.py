@@ -21,13 +21,13 @@ from layerfusion.engine.fusion.coupling import Coupling, Pass
 from layerfusion.engine.fusion.masks import Grid
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.meter import Cost, measure
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.checkpoints import CONFIGS
 from layerfusion.engine.models.runtime.loading import ModelBundle, assemble
 from layerfusion.engine.models.runtime.offloading import RESERVE, Component, Memory, MemoryPolicy
 from layerfusion.engine.models.runtime.state_dict import read_json
 from layerfusion.engine.options.fusion import FusionSettings, Preset
+from layerfusion.engine.profiling.flop_counter import Cost, measure
 from layerfusion.engine.transparency.deltas import Deltas, LowRank
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 from torch import Tensor, nn

@@ -1,5 +1,5 @@
 from layerfusion.engine.fusion.streams import Streams
-from layerfusion.engine.recording import Recorder
+from layerfusion.engine.inspection.recorder import Recorder
 
 
 def test_where_nobody_asked_nothing_is_looked_at():

@@ -1,4 +1,4 @@
-"""Writing a running job down for `engine.inspection`, as far as somebody asked."""
+"""Writing a running job down for `engine.inspection.records`, as far as somebody asked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from layerfusion.engine.fusion.coupling import Coupling, Pass
 from layerfusion.engine.fusion.masks import resample
 from layerfusion.engine.fusion.priors import minmax, structure_prior
 from layerfusion.engine.fusion.streams import Streams
-from layerfusion.engine.inspection import MaskRecord, MaskStep, StreamRecord, figure_place, spread
+from layerfusion.engine.inspection.records import MaskRecord, MaskStep, StreamRecord, figure_place, spread
 from layerfusion.engine.models.runtime.loading import ModelBundle
 from torch import Tensor
 

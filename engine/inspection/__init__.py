@@ -1,0 +1,1 @@
+"""What went on inside a job: priors, masks and streams, recorded while it runs."""
