@@ -39,7 +39,7 @@ FLOORS = [
     ("layerfusion.engine.fusion.attach", 3),
     ("layerfusion.engine.fusion", 2),
     ("layerfusion.engine.transparency", 3),
-    ("layerfusion.engine.models.tiny.training", 6),  # makes and measures what the pipeline draws with
+    ("layerfusion.engine.training", 6),  # makes and measures what the pipeline draws with
     ("layerfusion.engine.models", 3),
     ("layerfusion.engine.diffusion", 4),
     ("layerfusion.engine.diffusion.previews", 4),
@@ -207,7 +207,7 @@ def test_no_module_imports_itself_by_a_detour():
 
 def test_the_extra_for_training_is_needed_only_by_training():
     """Whoever installs the package without `[train]` can draw, serve and evaluate."""
-    train, training = "layerfusion.server.commands.train", "layerfusion.engine.models.tiny.training"
+    train, training = "layerfusion.server.commands.train", "layerfusion.engine.training"
     reached, waiting = {train}, [name for name in MODULES if not name.startswith((train, training))]
     while waiting:
         name = waiting.pop()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from layerfusion.engine.evaluation.facts import (
+from layerfusion.engine.evaluation.items import Item
+from layerfusion.engine.evaluation.measures import alpha_of, crispness, difference, pasted, presence, spill
+from layerfusion.engine.evaluation.metrics import (
     Facts,
     Namer,
     Truth,
@@ -16,8 +18,6 @@ from layerfusion.engine.evaluation.facts import (
     shadow_facts,
     tone_facts,
 )
-from layerfusion.engine.evaluation.items import Item
-from layerfusion.engine.evaluation.measures import alpha_of, crispness, difference, pasted, presence, spill
 from layerfusion.engine.evaluation.rows import Claim, Row, above, at_least, below, certain, every
 from layerfusion.engine.evaluation.statistics import Estimate, estimate, paired, rank_correlation, ratio_of_sums
 from layerfusion.engine.evaluation.study import Study

@@ -11,10 +11,10 @@ from typing import Any, Literal, get_args
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation import claims, moving, presets, table
 from layerfusion.engine.evaluation.charts import Chart, draw_charts
-from layerfusion.engine.evaluation.facts import Namer, Truth
+from layerfusion.engine.evaluation.contact_sheets import picture_sheet
 from layerfusion.engine.evaluation.items import Item, prompt_set, stress_set
+from layerfusion.engine.evaluation.metrics import Namer, Truth
 from layerfusion.engine.evaluation.rows import Claim, Section
-from layerfusion.engine.evaluation.sheets import picture_sheet
 from layerfusion.engine.evaluation.statistics import estimate
 from layerfusion.engine.evaluation.study import Done, Study
 from layerfusion.engine.evaluation.systems import Variant

@@ -11,9 +11,9 @@ from functools import cache
 import numpy as np
 from layerfusion.engine.evaluation.measures import Colour
 from layerfusion.engine.evaluation.regions import Plane
-from layerfusion.engine.models.tiny.training.scenes import Light, draw_scene
-from layerfusion.engine.models.tiny.training.triplets import TINTED, shade_of
-from layerfusion.engine.models.tiny.training.vocabulary import KINDS, OUTDOOR, SINGLE, TIMES, thing_of
+from layerfusion.engine.training.data.scenes import Light, draw_scene
+from layerfusion.engine.training.data.triplets import TINTED, shade_of
+from layerfusion.engine.training.data.vocabulary import KINDS, OUTDOOR, SINGLE, TIMES, thing_of
 from PIL import Image
 
 FAINT = 0.1

@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from layerfusion.engine.evaluation.facts import Facts, column
 from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.measures import (
     alpha_of,
@@ -22,6 +21,7 @@ from layerfusion.engine.evaluation.measures import (
     pasted,
     psnr,
 )
+from layerfusion.engine.evaluation.metrics import Facts, column
 from layerfusion.engine.evaluation.regions import SEEN, Mask, box_of, grown, shadow_place
 from layerfusion.engine.evaluation.rows import Row, Section, at_least, certain, within
 from layerfusion.engine.evaluation.statistics import estimate, ratio_of_sums

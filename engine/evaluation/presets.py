@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from layerfusion.engine.evaluation.facts import Namer, column, name_facts
 from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.measures import alpha_of, psnr, soft_iou
+from layerfusion.engine.evaluation.metrics import Namer, column, name_facts
 from layerfusion.engine.evaluation.rows import Row, Section
 from layerfusion.engine.evaluation.statistics import Estimate, estimate, ratio_of_sums
 from layerfusion.engine.evaluation.study import Study

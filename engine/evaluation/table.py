@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from layerfusion.engine.evaluation.facts import (
+from layerfusion.engine.evaluation.items import Item
+from layerfusion.engine.evaluation.measures import differing_bytes
+from layerfusion.engine.evaluation.metrics import (
     Facts,
     Namer,
     Truth,
@@ -16,8 +18,6 @@ from layerfusion.engine.evaluation.facts import (
     residue_facts,
     system_facts,
 )
-from layerfusion.engine.evaluation.items import Item
-from layerfusion.engine.evaluation.measures import differing_bytes
 from layerfusion.engine.evaluation.rows import Row, Section, above, at_least, below, certain, every, within
 from layerfusion.engine.evaluation.statistics import Estimate, Values, estimate, paired, ratio_of_sums
 from layerfusion.engine.evaluation.study import Study
@@ -79,7 +79,7 @@ def gather(study: Study, items: Sequence[Item], namer: Namer | None, *, known_li
 
 
 def _translucent() -> tuple[str, ...]:
-    from layerfusion.engine.models.tiny.training.vocabulary import TRANSLUCENT
+    from layerfusion.engine.training.data.vocabulary import TRANSLUCENT
 
     return TRANSLUCENT
 

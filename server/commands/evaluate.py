@@ -21,7 +21,7 @@ from layerfusion.server.libraries import keep_offline
 
 if TYPE_CHECKING:
     from layerfusion.engine.evaluation.evaluation import Evaluation, Report
-    from layerfusion.engine.evaluation.facts import Namer
+    from layerfusion.engine.evaluation.metrics import Namer
 
 BEGIN = "<!-- figures: written by `layerfusion evaluate --write-table`, not by hand -->"
 END = "<!-- end of figures -->"
@@ -125,7 +125,7 @@ def _namer(file: Path) -> Namer:
     remedy = "Give the weights that `layerfusion train recogniser` left."
     if not file.is_file():
         raise UnreadableFile(f"“{file}” is not a file.", remedy)
-    from layerfusion.engine.models.tiny.training.recogniser import load_recogniser
+    from layerfusion.engine.training.classifier import load_recogniser
 
     try:
         with reading(file, "recogniser of this version"):

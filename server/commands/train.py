@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise InvalidRequest(f"A stage cannot train for {arguments.minutes} minutes.", "Give a number above 0.")
     keep_offline()
     try:
-        from layerfusion.engine.models.tiny.training.workshop import Workshop
+        from layerfusion.engine.training.run import Workshop
     except ImportError as error:
         raise CommandError(f"Training needs more packages ({error}). Run: pip install 'layerfusion[train]'") from error
 

@@ -53,7 +53,7 @@ def test_wrong_options_are_one_line_and_leave_nothing(capsys, folder, arguments,
 
 
 def shapes_of_another_vocabulary(file):
-    from layerfusion.engine.models.tiny.training.recogniser import Recogniser
+    from layerfusion.engine.training.classifier import Recogniser
 
     weights = {name: torch.zeros_like(value) for name, value in Recogniser().state_dict().items()}
     save_file(weights | {"objects.1.bias": torch.zeros(3)}, file)

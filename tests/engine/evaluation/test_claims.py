@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from layerfusion.engine.evaluation import claims, systems
-from layerfusion.engine.evaluation.facts import residue_facts
 from layerfusion.engine.evaluation.items import prompt_set
 from layerfusion.engine.evaluation.measures import pasted
+from layerfusion.engine.evaluation.metrics import residue_facts
 from layerfusion.engine.evaluation.study import Study, write_drawing
 from layerfusion.engine.evaluation.systems import Drawing, Maps
 from layerfusion.engine.models.catalog.registry import find_model

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 from layerfusion.engine.evaluation import light, measures
-from layerfusion.engine.evaluation.facts import Truth, shadow_facts, tone_facts
 from layerfusion.engine.evaluation.items import prompt_set, scenes_of
+from layerfusion.engine.evaluation.metrics import Truth, shadow_facts, tone_facts
 from layerfusion.engine.evaluation.systems import Drawing
 from layerfusion.engine.models.catalog.registry import find_model
-from layerfusion.engine.models.tiny.training.triplets import TINTED
+from layerfusion.engine.training.data.triplets import TINTED
 
 SIDE = 128
 

@@ -4,8 +4,8 @@ import pytest
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.catalog.vocabulary import hint, nearest, unknown_words
-from layerfusion.engine.models.tiny.training.related import RELATED
-from layerfusion.engine.models.tiny.training.vocabulary import OUTDOOR, TIMES, backgrounds, names, with_article
+from layerfusion.engine.training.data.related import RELATED
+from layerfusion.engine.training.data.vocabulary import OUTDOOR, TIMES, backgrounds, names, with_article
 
 KNOWN = {"objects": ("a dog", "a red apple", "an owl"), "places": ("a beach", "the sea floor"), "times": ("at sunset",)}
 NEAR = {"a dog": "puppy wolf", "a beach": "coast"}

@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import torch
-from layerfusion.engine.models.tiny.training.triplets import preposition
-from layerfusion.engine.models.tiny.training.vocabulary import backgrounds, names, with_article
+from layerfusion.engine.training.data.triplets import preposition
+from layerfusion.engine.training.data.vocabulary import backgrounds, names, with_article
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode

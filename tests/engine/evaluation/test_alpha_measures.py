@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from layerfusion.engine.models.tiny.training.figures import aligned, border_mean, largest_box, stray, translucency
+from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, largest_box, stray, translucency
 
 
 def disc(radius=20, centre=(64, 64), value=1.0):

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from layerfusion.engine.models.tiny.training import loop
-from layerfusion.engine.models.tiny.training.loop import Stage
-from layerfusion.engine.models.tiny.training.optimisers import Muon, optimisers_for
+from layerfusion.engine.training import loop
+from layerfusion.engine.training.loop import Stage
+from layerfusion.engine.training.optimisers import Muon, optimisers_for
 from PIL import Image
 from torch import nn
 

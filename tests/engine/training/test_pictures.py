@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.models.tiny.training import dataset, latents, translucent
-from layerfusion.engine.models.tiny.training.scenes import draw_scene
-from layerfusion.engine.models.tiny.training.sprites import SpriteLibrary
-from layerfusion.engine.models.tiny.training.triplets import TINTED, make_triplet
-from layerfusion.engine.models.tiny.training.vocabulary import (
+from layerfusion.engine.training import latents
+from layerfusion.engine.training.data import dataset, translucent
+from layerfusion.engine.training.data.scenes import draw_scene
+from layerfusion.engine.training.data.sprites import SpriteLibrary
+from layerfusion.engine.training.data.triplets import TINTED, make_triplet
+from layerfusion.engine.training.data.vocabulary import (
     INDOOR,
     KINDS,
     OUTDOOR,

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionXLPipeline
 from layerfusion.engine.diffusion.conditioning import encode_prompts
+from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, stray, translucency
 from layerfusion.engine.evaluation.measures import auc, pooled, soft_iou
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
@@ -22,14 +23,12 @@ from layerfusion.engine.image.layers import LayerStack, Role
 from layerfusion.engine.inspection.records import MaskRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
-from layerfusion.engine.models.tiny.training.dataset import Examples
-from layerfusion.engine.models.tiny.training.figures import aligned, border_mean, stray, translucency
-from layerfusion.engine.models.tiny.training.latents import pictures_of
-from layerfusion.engine.models.tiny.training.prediction import sample
-from layerfusion.engine.models.tiny.training.recogniser import Recogniser, scene_of
-from layerfusion.engine.models.tiny.training.sprites import SpriteLibrary
-from layerfusion.engine.models.tiny.training.vae import psnr, round_trip
-from layerfusion.engine.models.tiny.training.vocabulary import (
+from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.request import Generated, GenerationRequest
+from layerfusion.engine.training.classifier import Recogniser, scene_of
+from layerfusion.engine.training.data.dataset import Examples
+from layerfusion.engine.training.data.sprites import SpriteLibrary
+from layerfusion.engine.training.data.vocabulary import (
     KINDS,
     OUTDOOR,
     SINGLE,
@@ -41,8 +40,9 @@ from layerfusion.engine.models.tiny.training.vocabulary import (
     names,
     with_article,
 )
-from layerfusion.engine.pipeline import LayerFusionPipeline
-from layerfusion.engine.request import Generated, GenerationRequest
+from layerfusion.engine.training.latents import pictures_of
+from layerfusion.engine.training.prediction import sample
+from layerfusion.engine.training.vae import psnr, round_trip
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -363,7 +363,7 @@ def _mistakes(wanted: list[str], found: list[str]) -> list[str]:
 
 def _sheet(drawn: list[Drawn], columns: int = 12, rows: int = 4) -> Image.Image:
     """Foreground over a chequerboard, background and blended, a column a pair."""
-    from layerfusion.engine.models.tiny.training.sheets import contact_sheet, over_checks
+    from layerfusion.engine.training.contact_sheets import contact_sheet, over_checks
 
     shown: list[NDArray[np.floating]] = []
     for start in range(0, min(len(drawn), columns * rows), columns):

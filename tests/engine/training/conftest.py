@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from layerfusion.engine.models.tiny.training.sprites import NAMES, PICTURES, SpriteLibrary
-from layerfusion.engine.models.tiny.training.vocabulary import THINGS
+from layerfusion.engine.training.data.sprites import NAMES, PICTURES, SpriteLibrary
+from layerfusion.engine.training.data.vocabulary import THINGS
 from PIL import Image, ImageDraw
 
 

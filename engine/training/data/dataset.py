@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.models.tiny.training.sprites import SpriteLibrary
-from layerfusion.engine.models.tiny.training.triplets import Triplet, make_triplet
-from layerfusion.engine.models.tiny.training.vocabulary import KINDS, TRANSLUCENT, is_held_out, names
+from layerfusion.engine.training.data.sprites import SpriteLibrary
+from layerfusion.engine.training.data.triplets import Triplet, make_triplet
+from layerfusion.engine.training.data.vocabulary import KINDS, TRANSLUCENT, is_held_out, names
 from numpy.typing import NDArray
 from tqdm import tqdm
 

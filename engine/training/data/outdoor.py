@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from layerfusion.engine.models.tiny.training.paint import (
+from layerfusion.engine.training.data.paint import (
     SIDE,
     Colour,
     Picture,

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from layerfusion.engine.models.tiny.training.indoor import DRAW_INDOOR, INDOOR_LIGHT, backdrop
-from layerfusion.engine.models.tiny.training.outdoor import DRAW_OUTDOOR, View
-from layerfusion.engine.models.tiny.training.paint import Picture
-from layerfusion.engine.models.tiny.training.vocabulary import OUTDOOR, TIMES
+from layerfusion.engine.training.data.indoor import DRAW_INDOOR, INDOOR_LIGHT, backdrop
+from layerfusion.engine.training.data.outdoor import DRAW_OUTDOOR, View
+from layerfusion.engine.training.data.paint import Picture
+from layerfusion.engine.training.data.vocabulary import OUTDOOR, TIMES
 
 __all__ = ["Light", "Scene", "backdrop", "draw_scene"]
 

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.models.tiny.training.dataset import Examples
-from layerfusion.engine.models.tiny.training.precision import mixed
+from layerfusion.engine.training.data.dataset import Examples
+from layerfusion.engine.training.precision import mixed
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.models.tiny.training import translucent
-from layerfusion.engine.models.tiny.training.vocabulary import TRANSLUCENT, thing_of
+from layerfusion.engine.training.data import translucent
+from layerfusion.engine.training.data.vocabulary import TRANSLUCENT, thing_of
 from PIL import Image
 
 PICTURES, NAMES = "fluent-emoji-3d", "emojibase-data"

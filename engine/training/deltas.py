@@ -12,15 +12,15 @@ from typing import Any, cast
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from layerfusion.engine.models.tiny.training.dataset import Examples
-from layerfusion.engine.models.tiny.training.latents import Latents
-from layerfusion.engine.models.tiny.training.loop import Stage
-from layerfusion.engine.models.tiny.training.optimisers import optimisers_for
-from layerfusion.engine.models.tiny.training.precision import mixed, prepare
-from layerfusion.engine.models.tiny.training.prediction import NoiseSchedule, encode_text, predict, sample
-from layerfusion.engine.models.tiny.training.sheets import contact_sheet, over_checks
-from layerfusion.engine.models.tiny.training.unet import UNPROMPTED
-from layerfusion.engine.models.tiny.training.wordpieces import token_ids
+from layerfusion.engine.training.contact_sheets import contact_sheet, over_checks
+from layerfusion.engine.training.data.dataset import Examples
+from layerfusion.engine.training.latents import Latents
+from layerfusion.engine.training.loop import Stage
+from layerfusion.engine.training.optimisers import optimisers_for
+from layerfusion.engine.training.precision import mixed, prepare
+from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, predict, sample
+from layerfusion.engine.training.unet import UNPROMPTED
+from layerfusion.engine.training.wordpieces import token_ids
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from PIL import Image
 from torch import Tensor, nn

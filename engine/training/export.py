@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
-from layerfusion.engine.models.tiny.training.deltas import state_of
-from layerfusion.engine.models.tiny.training.prediction import NOISE_SCHEDULE
-from layerfusion.engine.models.tiny.training.related import RELATED
-from layerfusion.engine.models.tiny.training.vocabulary import OUTDOOR, TIMES, backgrounds, names, with_article
+from layerfusion.engine.training.data.related import RELATED
+from layerfusion.engine.training.data.vocabulary import OUTDOOR, TIMES, backgrounds, names, with_article
+from layerfusion.engine.training.deltas import state_of
+from layerfusion.engine.training.prediction import NOISE_SCHEDULE
 from safetensors.torch import save_file
 from torch import nn
 from transformers import CLIPTokenizer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from layerfusion.engine.models.tiny.training.paint import (
+from layerfusion.engine.training.data.paint import (
     SIDE,
     Colour,
     Picture,
@@ -20,7 +20,7 @@ from layerfusion.engine.models.tiny.training.paint import (
     perspective,
     ridge,
 )
-from layerfusion.engine.models.tiny.training.vocabulary import SINGLE, STUDIOS, WALLS, with_article
+from layerfusion.engine.training.data.vocabulary import SINGLE, STUDIOS, WALLS, with_article
 from PIL import Image, ImageDraw
 
 _STUDIO = {

@@ -16,7 +16,7 @@ from layerfusion.engine.evaluation.regions import SOLID, core, undisturbed
 from layerfusion.engine.evaluation.statistics import Estimate, estimate
 from layerfusion.engine.evaluation.systems import Drawing, Maps
 from layerfusion.engine.image.layers import Pixels
-from layerfusion.engine.models.tiny.training.scenes import Light
+from layerfusion.engine.training.data.scenes import Light
 from numpy.typing import NDArray
 
 Facts = dict[str, float]
@@ -207,7 +207,7 @@ def name_facts(items: Sequence[Item], drawings: Sequence[Drawing], namer: Namer 
 
 def canonical(scene: str) -> str:
     """The recogniser's name of a scene: captions that mean the same picture share one."""
-    from layerfusion.engine.models.tiny.training.recogniser import scene_of
+    from layerfusion.engine.training.classifier import scene_of
 
     return scene_of(scene)
 

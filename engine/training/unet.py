@@ -7,13 +7,13 @@ from typing import cast
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from layerfusion.engine.models.tiny.training.latents import Latents
-from layerfusion.engine.models.tiny.training.loop import Stage
-from layerfusion.engine.models.tiny.training.optimisers import optimisers_for
-from layerfusion.engine.models.tiny.training.precision import mixed, prepare
-from layerfusion.engine.models.tiny.training.prediction import NoiseSchedule, encode_text, predict, sample
-from layerfusion.engine.models.tiny.training.sheets import contact_sheet
-from layerfusion.engine.models.tiny.training.wordpieces import token_ids
+from layerfusion.engine.training.contact_sheets import contact_sheet
+from layerfusion.engine.training.latents import Latents
+from layerfusion.engine.training.loop import Stage
+from layerfusion.engine.training.optimisers import optimisers_for
+from layerfusion.engine.training.precision import mixed, prepare
+from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, predict, sample
+from layerfusion.engine.training.wordpieces import token_ids
 from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPTokenizer

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from layerfusion.engine.models.tiny.training.dataset import Examples
-from layerfusion.engine.models.tiny.training.latents import pictures_of
-from layerfusion.engine.models.tiny.training.loop import Stage
-from layerfusion.engine.models.tiny.training.optimisers import optimisers_for
-from layerfusion.engine.models.tiny.training.sheets import contact_sheet
-from layerfusion.engine.models.tiny.training.vocabulary import TIMES, backgrounds, names
+from layerfusion.engine.training.contact_sheets import contact_sheet
+from layerfusion.engine.training.data.dataset import Examples
+from layerfusion.engine.training.data.vocabulary import TIMES, backgrounds, names
+from layerfusion.engine.training.latents import pictures_of
+from layerfusion.engine.training.loop import Stage
+from layerfusion.engine.training.optimisers import optimisers_for
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file

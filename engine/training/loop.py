@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from layerfusion.engine.models.tiny.training.curves import plot_curve
+from layerfusion.engine.training.curves import plot_curve
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file

@@ -20,19 +20,10 @@ import torch
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.manifest import read_card
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
-from layerfusion.engine.models.tiny.training import (
-    dataset,
-    deltas,
-    export,
-    latents,
-    loop,
-    recogniser,
-    transparency,
-    unet,
-    vae,
-)
-from layerfusion.engine.models.tiny.training.sprites import SpriteLibrary
-from layerfusion.engine.models.tiny.training.wordpieces import make_tokenizer, with_pieces_of
+from layerfusion.engine.training import classifier, deltas, export, latents, loop, transparency, unet, vae
+from layerfusion.engine.training.data import dataset
+from layerfusion.engine.training.data.sprites import SpriteLibrary
+from layerfusion.engine.training.wordpieces import make_tokenizer, with_pieces_of
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -149,12 +140,12 @@ class Workshop:
         Raises:
             InvalidRequest: the recogniser is not trained yet.
         """
-        from layerfusion.engine.models.tiny.training.measure import measure
+        from layerfusion.engine.evaluation.model_card import measure
 
         weights = self.folder / "recogniser" / "weights.safetensors"
         if not weights.exists():
             raise InvalidRequest("The recogniser is not trained yet.", "Run the stage “recogniser” first.")
-        judge = recogniser.load_recogniser(weights)
+        judge = classifier.load_recogniser(weights)
         figures, sheet = measure(
             read_card(self._card), judge, self._set("held_out"), SpriteLibrary(sprites), count=count
         )
@@ -176,7 +167,7 @@ class Workshop:
 
     def _stage(self, name: str) -> loop.Stage:
         if name == "recogniser":
-            return recogniser.RecogniserStage(self._set("everything"), self._set("held_out"))
+            return classifier.RecogniserStage(self._set("everything"), self._set("held_out"))
         bundle = self.bundle()
         if name in ("vae", "decoder"):
             train, test = self._set("train"), self._set("held_out")

@@ -9,17 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from layerfusion.engine.models.tiny.training.paint import SIDE
-from layerfusion.engine.models.tiny.training.scenes import Light, Scene, backdrop, draw_scene
-from layerfusion.engine.models.tiny.training.sprites import SpriteLibrary
-from layerfusion.engine.models.tiny.training.vocabulary import (
-    KINDS,
-    OUTDOOR,
-    TIMES,
-    is_held_out,
-    thing_of,
-    with_article,
-)
+from layerfusion.engine.training.data.paint import SIDE
+from layerfusion.engine.training.data.scenes import Light, Scene, backdrop, draw_scene
+from layerfusion.engine.training.data.sprites import SpriteLibrary
+from layerfusion.engine.training.data.vocabulary import KINDS, OUTDOOR, TIMES, is_held_out, thing_of, with_article
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 

@@ -10,19 +10,13 @@ from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.manifest import read_card
 from layerfusion.engine.models.catalog.registry import EMBEDDED, find_model
 from layerfusion.engine.models.runtime.loading import load_model
-from layerfusion.engine.models.tiny.training import deltas as deltas_stage
-from layerfusion.engine.models.tiny.training import export
-from layerfusion.engine.models.tiny.training.latents import load_latents
-from layerfusion.engine.models.tiny.training.prediction import NoiseSchedule, encode_text, predict, sample
-from layerfusion.engine.models.tiny.training.vocabulary import backgrounds, names, with_article
-from layerfusion.engine.models.tiny.training.wordpieces import (
-    LENGTH,
-    captions,
-    make_tokenizer,
-    token_ids,
-    with_pieces_of,
-)
-from layerfusion.engine.models.tiny.training.workshop import Workshop
+from layerfusion.engine.training import deltas as deltas_stage
+from layerfusion.engine.training import export
+from layerfusion.engine.training.data.vocabulary import backgrounds, names, with_article
+from layerfusion.engine.training.latents import load_latents
+from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, predict, sample
+from layerfusion.engine.training.run import Workshop
+from layerfusion.engine.training.wordpieces import LENGTH, captions, make_tokenizer, token_ids, with_pieces_of
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The pictures that the embedded model is trained on, and their captions."""
