@@ -23,15 +23,15 @@ from layerfusion.server.desk import Jobs
 from layerfusion.server.drawing import Load, load_pipeline
 from layerfusion.server.gate import Gate
 from layerfusion.server.limits import Allowances, Bucket
-from layerfusion.server.lock import FolderLock
 from layerfusion.server.protocol import MAJOR, MINOR, location
 from layerfusion.server.protocol.frames import MAX_FRAME
 from layerfusion.server.protocol.messages import Welcome
-from layerfusion.server.records import Records
-from layerfusion.server.retention import prune
 from layerfusion.server.scheduler import Scheduler
 from layerfusion.server.signals import stopping
-from layerfusion.server.store import Store
+from layerfusion.server.storage.database import Records
+from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.lock import FolderLock
+from layerfusion.server.storage.retention import prune
 from layerfusion.server.worker import Worker
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as listen

@@ -33,7 +33,7 @@ from layerfusion.server.protocol.messages import (
 )
 from layerfusion.server.protocol.wire import Wire
 from layerfusion.server.session import CLOSE_REFUSED, Close, Commit, Drop, Effect, Keep, Send, Session
-from layerfusion.server.store import Draft, Store
+from layerfusion.server.storage.layer_store import Draft, Store
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 

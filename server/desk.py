@@ -30,10 +30,10 @@ from layerfusion.server.protocol.messages import (
     Resume,
     Submit,
 )
-from layerfusion.server.records import JobRecord, Records
 from layerfusion.server.scheduler import Scheduler
 from layerfusion.server.session import Request
-from layerfusion.server.store import Store
+from layerfusion.server.storage.database import JobRecord, Records
+from layerfusion.server.storage.layer_store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from layerfusion.server.libraries import MEMORY
 from layerfusion.server.protocol.errors import InternalError, ProtocolError
 from layerfusion.server.protocol.messages import Cancel, Cancelled, Done, Message, Submit
 from layerfusion.server.protocol.wire import Wire
-from layerfusion.server.store import Store
+from layerfusion.server.storage.layer_store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from layerfusion.engine.image.layers import LayerStack
 from layerfusion.server import translate
 from layerfusion.server.protocol.errors import InternalError, LayerLost, NotFinished, ProtocolError, UnknownJob
 from layerfusion.server.protocol.messages import ExportFormat, LayerBegin
-from layerfusion.server.records import Records
-from layerfusion.server.store import Store
+from layerfusion.server.storage.database import Records
+from layerfusion.server.storage.layer_store import Store
 
 _SECONDS = 300.0
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from layerfusion.server.protocol.messages import Event, Message, Submit, is_last
-from layerfusion.server.records import Records
+from layerfusion.server.storage.database import Records
 
 Listener = Callable[[Message], None]
 

@@ -35,7 +35,7 @@ from layerfusion.server.protocol.messages import (
     Queued,
     is_last,
 )
-from layerfusion.server.store import Store
+from layerfusion.server.storage.layer_store import Store
 
 PROGRESS_INTERVAL = 0.1
 """Seconds between two `Progress`."""

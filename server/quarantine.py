@@ -8,7 +8,7 @@ from __future__ import annotations
 from layerfusion.server import translate
 from layerfusion.server.protocol.errors import Quarantined
 from layerfusion.server.protocol.messages import Failed, Submit
-from layerfusion.server.records import Records
+from layerfusion.server.storage.database import Records
 
 DEADLY = 2
 """So many times a request may end the process, before it is not drawn any more."""

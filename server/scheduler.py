@@ -44,7 +44,7 @@ from layerfusion.server.protocol.messages import (
     is_last,
 )
 from layerfusion.server.quarantine import Quarantine
-from layerfusion.server.records import Records, interruption
+from layerfusion.server.storage.database import Records, interruption
 from layerfusion.server.translate import failure
 from layerfusion.server.worker import Executor
 

@@ -20,7 +20,7 @@ from layerfusion.engine.sources import MAX_PROMPT, Generated, Kept, Relit, Sourc
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.protocol import frames, messages
 from layerfusion.server.protocol.errors import ProtocolError, UnknownLayer
-from layerfusion.server.store import Store
+from layerfusion.server.storage.layer_store import Store
 
 _SWAPPED = (2, 1, 0, 3)
 """RGBA to BGRA, and back."""

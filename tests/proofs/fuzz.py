@@ -49,7 +49,7 @@ from layerfusion.server.protocol.messages import (
 from layerfusion.server.protocol.schema import Between, Length, Matches, Record
 from layerfusion.server.protocol.wire import Wire
 from layerfusion.server.session import Close, Commit, Drop, Keep, Send, Session
-from layerfusion.server.store import Store
+from layerfusion.server.storage.layer_store import Store
 
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
 CLOSE_CODES = {1003, 1008}

@@ -26,7 +26,7 @@ from layerfusion.server.protocol.messages import (
     Welcome,
 )
 from layerfusion.server.protocol.wire import Wire
-from layerfusion.server.records import Records
+from layerfusion.server.storage.database import Records
 from websockets.asyncio.client import connect
 
 from proving import SECONDS, ScriptedServer, dice, expect, parser, submit

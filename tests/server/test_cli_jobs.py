@@ -7,10 +7,10 @@ import pytest
 from layerfusion.engine import formats
 from layerfusion.server.cli import main
 from layerfusion.server.config import database, layers
-from layerfusion.server.lock import FolderLock
 from layerfusion.server.protocol.messages import Done, Failed, Generated, Started
-from layerfusion.server.records import Records
-from layerfusion.server.store import Store
+from layerfusion.server.storage.database import Records
+from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.lock import FolderLock
 
 import scripted
 from samples import layer_begin, submit

@@ -26,7 +26,7 @@ from layerfusion.server.protocol.messages import (
     Resubmit,
     Variant,
 )
-from layerfusion.server.records import Records
+from layerfusion.server.storage.database import Records
 from PIL import Image
 
 import samples

@@ -23,7 +23,7 @@ from layerfusion.server.protocol.messages import (
     Queued,
     Started,
 )
-from layerfusion.server.store import Store
+from layerfusion.server.storage.layer_store import Store
 
 from samples import layer_begin
 

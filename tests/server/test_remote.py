@@ -21,7 +21,7 @@ from layerfusion.server.commands import remote as remote_command
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Submit
 from layerfusion.server.remote import draw
-from layerfusion.server.store import Store
+from layerfusion.server.storage.layer_store import Store
 
 import scripted
 from running import SECONDS, Running

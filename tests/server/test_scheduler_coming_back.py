@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from layerfusion.server.protocol.errors import UnknownJob
 from layerfusion.server.protocol.messages import Done, Failed, LayerBegin, Resubmit, Started
-from layerfusion.server.records import Records
+from layerfusion.server.storage.database import Records
 
 from samples import job_id, layer_begin, submit
 from scheduling import Heard, follow, running, scenario

@@ -25,7 +25,7 @@ from layerfusion.server.protocol.messages import (
     Submit,
     Switch,
 )
-from layerfusion.server.store import Store
+from layerfusion.server.storage.layer_store import Store
 
 JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
 RED_RGBA = np.tile(np.array([250, 20, 3, 128], np.uint8), (2, 3, 1))

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, LayerBegin, Progress, is_last
-from layerfusion.server.store import Store
+from layerfusion.server.storage.layer_store import Store
 from layerfusion.server.worker import Worker
 
 import samples

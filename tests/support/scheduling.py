@@ -8,8 +8,8 @@ from pathlib import Path
 
 from layerfusion.server.protocol.errors import WorkerDied
 from layerfusion.server.protocol.messages import Cancelled, Done, Message, Progress, Queued, Submit
-from layerfusion.server.records import Records
 from layerfusion.server.scheduler import Scheduler
+from layerfusion.server.storage.database import Records
 from layerfusion.server.translate import failure
 
 from samples import job_id, layer_begin, submit

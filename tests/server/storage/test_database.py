@@ -11,9 +11,9 @@ import threading
 import pytest
 from layerfusion.engine.errors import UnwritableFile
 from layerfusion.server.errors import BrokenStore, StoreInUse
-from layerfusion.server.lock import FolderLock
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Generated, Kept, Started
-from layerfusion.server.records import Records
+from layerfusion.server.storage.database import Records
+from layerfusion.server.storage.lock import FolderLock
 
 from samples import job_id, layer_begin, submit
 
@@ -308,7 +308,7 @@ def test_a_folder_is_made_for_its_owner_alone(tmp_path):
 
 def test_the_lock_of_a_dead_process_is_free(tmp_path):
     holder = (
-        "import pathlib, sys, time; from layerfusion.server.lock import FolderLock; "
+        "import pathlib, sys, time; from layerfusion.server.storage.lock import FolderLock; "
         "lock = FolderLock(pathlib.Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", holder, str(tmp_path)], stdout=subprocess.PIPE) as process:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from layerfusion.engine.errors import UnwritableFile
-from layerfusion.server.store import Store
+from layerfusion.server.storage.layer_store import Store
 
 PIXELS = bytes(range(256)) * 8
 DIGEST = hashlib.sha256(PIXELS).hexdigest()

@@ -5,9 +5,9 @@ import sqlite3
 
 import pytest
 from layerfusion.server.protocol.messages import Done, Failed, Kept, Started
-from layerfusion.server.records import Records
-from layerfusion.server.retention import UNFETCHED_SECONDS, prune
-from layerfusion.server.store import Store
+from layerfusion.server.storage.database import Records
+from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.retention import UNFETCHED_SECONDS, prune
 
 from samples import job_id, layer_begin, submit
 

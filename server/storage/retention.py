@@ -11,8 +11,8 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from layerfusion.server.protocol.messages import State
-from layerfusion.server.records import LIVE, Records
-from layerfusion.server.store import Store
+from layerfusion.server.storage.database import LIVE, Records
+from layerfusion.server.storage.layer_store import Store
 
 UNFETCHED_SECONDS = 7 * 24 * 3600.0
 """A job that nobody has fetched is safe for so long after its end."""

@@ -1,0 +1,1 @@
+"""Jobs in SQLite and layers in files: what is still there after a crash."""
