@@ -20,7 +20,6 @@ from layerfusion.server import handshakes, tls, translate
 from layerfusion.server.config import DEFAULT_PORT, ServerConfig, database, layers
 from layerfusion.server.connection import Connection
 from layerfusion.server.desk import Jobs
-from layerfusion.server.drawing import Load, load_pipeline
 from layerfusion.server.gate import Gate
 from layerfusion.server.limits import Allowances, Bucket
 from layerfusion.server.protocol import MAJOR, MINOR, location
@@ -32,7 +31,8 @@ from layerfusion.server.storage.database import Records
 from layerfusion.server.storage.layer_store import Store
 from layerfusion.server.storage.lock import FolderLock
 from layerfusion.server.storage.retention import prune
-from layerfusion.server.worker import Worker
+from layerfusion.server.worker.process import Load, load_pipeline
+from layerfusion.server.worker.supervisor import Worker
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as listen
 from websockets.http11 import Request, Response

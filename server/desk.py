@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from layerfusion.engine.errors import EngineError
 from layerfusion.server import translate
-from layerfusion.server.exporting import export
 from layerfusion.server.job import Job
 from layerfusion.server.outbox import Outbox
 from layerfusion.server.protocol.errors import LayerLost, NotFinished, ProtocolError, QueueFull, UnknownLayer
@@ -34,6 +33,7 @@ from layerfusion.server.scheduler import Scheduler
 from layerfusion.server.session import Request
 from layerfusion.server.storage.database import JobRecord, Records
 from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.worker.export_process import export
 
 logger = logging.getLogger(__name__)
 

@@ -46,7 +46,7 @@ from layerfusion.server.protocol.messages import (
 from layerfusion.server.quarantine import Quarantine
 from layerfusion.server.storage.database import Records, interruption
 from layerfusion.server.translate import failure
-from layerfusion.server.worker import Executor
+from layerfusion.server.worker.supervisor import Executor
 
 logger = logging.getLogger(__name__)
 

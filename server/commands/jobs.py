@@ -11,13 +11,13 @@ from layerfusion.engine import formats
 from layerfusion.server import translate
 from layerfusion.server.config import ServerConfig, database, default_folder, layers
 from layerfusion.server.console import CommandError, UsageError, list_layers, say
-from layerfusion.server.exporting import load_stack
 from layerfusion.server.protocol.errors import ProtocolError
 from layerfusion.server.protocol.messages import Cancelled, Event, Failed, Generated, LayerBegin
 from layerfusion.server.storage.database import JobRecord, Records
 from layerfusion.server.storage.layer_store import Store
 from layerfusion.server.storage.lock import FolderLock
 from layerfusion.server.storage.retention import prune
+from layerfusion.server.worker.export_process import load_stack
 
 _DAY = 24 * 3600.0
 

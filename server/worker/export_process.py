@@ -1,7 +1,7 @@
 """A finished job as one file, made in a process of its own: encoding a layered file takes seconds of Python, which
 neither the sockets nor the process that draws should spend.
 
-    python -m layerfusion.server.exporting DATABASE LAYERS JOB FORMAT
+    python -m layerfusion.server.worker.export_process DATABASE LAYERS JOB FORMAT
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ async def export(database: Path, layers: Path, job: str, form: ExportFormat) -> 
         ExportFailed: the job is unknown or not finished, a layer is gone, the disk is full.
         InternalError: the process ended otherwise, or took too long.
     """
-    arguments = ["-m", "layerfusion.server.exporting", str(database), str(layers), job, form]
+    arguments = ["-m", "layerfusion.server.worker.export_process", str(database), str(layers), job, form]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
     )

@@ -23,10 +23,10 @@ from typing import Protocol
 
 import msgpack
 from layerfusion.server import translate
-from layerfusion.server.drawing import READY, Load, load_pipeline, main
 from layerfusion.server.protocol.errors import WorkerDied
 from layerfusion.server.protocol.messages import Cancel, Cancelled, Message, Submit, is_last
 from layerfusion.server.protocol.wire import Wire
+from layerfusion.server.worker.process import READY, Load, load_pipeline, main
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, LayerBegin, Progress, is_last
 from layerfusion.server.storage.layer_store import Store
-from layerfusion.server.worker import Worker
+from layerfusion.server.worker.supervisor import Worker
 
 import samples
 
@@ -135,7 +135,7 @@ def test_deaths_in_quick_succession_slow_the_next_start_down(tmp_path, monkeypat
             pauses.append(seconds)
             await real(0)
 
-        monkeypatch.setattr("layerfusion.server.worker.asyncio.sleep", sleep)
+        monkeypatch.setattr("layerfusion.server.worker.supervisor.asyncio.sleep", sleep)
         (tmp_path / "file").touch()
         async with Worker(tmp_path / "file"):
             while len(pauses) < 4:

@@ -1,0 +1,1 @@
+"""The processes that draw and export, and who starts them again when they die."""
