@@ -25,7 +25,7 @@ from layerfusion.server.limits import Allowances, Bucket
 from layerfusion.server.protocol import MAJOR, MINOR, location
 from layerfusion.server.protocol.frames import MAX_FRAME
 from layerfusion.server.protocol.messages import Welcome
-from layerfusion.server.scheduler import Scheduler
+from layerfusion.server.queue.scheduler import Scheduler
 from layerfusion.server.signals import stopping
 from layerfusion.server.storage.database import Records
 from layerfusion.server.storage.layer_store import Store

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from layerfusion.engine.errors import EngineError
 from layerfusion.server import translate
-from layerfusion.server.job import Job
 from layerfusion.server.outbox import Outbox
 from layerfusion.server.protocol.errors import LayerLost, NotFinished, ProtocolError, QueueFull, UnknownLayer
 from layerfusion.server.protocol.messages import (
@@ -29,7 +28,8 @@ from layerfusion.server.protocol.messages import (
     Resume,
     Submit,
 )
-from layerfusion.server.scheduler import Scheduler
+from layerfusion.server.queue.job import Job
+from layerfusion.server.queue.scheduler import Scheduler
 from layerfusion.server.session import Request
 from layerfusion.server.storage.database import JobRecord, Records
 from layerfusion.server.storage.layer_store import Store

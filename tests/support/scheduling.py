@@ -8,7 +8,7 @@ from pathlib import Path
 
 from layerfusion.server.protocol.errors import WorkerDied
 from layerfusion.server.protocol.messages import Cancelled, Done, Message, Progress, Queued, Submit
-from layerfusion.server.scheduler import Scheduler
+from layerfusion.server.queue.scheduler import Scheduler
 from layerfusion.server.storage.database import Records
 from layerfusion.server.translate import failure
 

@@ -16,10 +16,6 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from layerfusion.engine.errors import EngineError
-from layerfusion.server.estimates import Estimates
-from layerfusion.server.job import Job, Listener, load
-from layerfusion.server.line import Line
-from layerfusion.server.places import Places
 from layerfusion.server.protocol.errors import (
     InternalError,
     JobExists,
@@ -43,7 +39,11 @@ from layerfusion.server.protocol.messages import (
     Submit,
     is_last,
 )
-from layerfusion.server.quarantine import Quarantine
+from layerfusion.server.queue.estimates import Estimates
+from layerfusion.server.queue.fair_queue import Line
+from layerfusion.server.queue.job import Job, Listener, load
+from layerfusion.server.queue.quarantine import Quarantine
+from layerfusion.server.queue.queue_status import Places
 from layerfusion.server.storage.database import Records, interruption
 from layerfusion.server.translate import failure
 from layerfusion.server.worker.supervisor import Executor

@@ -1,8 +1,8 @@
 """How long a job will take: said from experience, or not at all."""
 
 import pytest
-from layerfusion.server.estimates import Estimates
 from layerfusion.server.protocol.messages import Generated
+from layerfusion.server.queue.estimates import Estimates
 
 from samples import submit
 

@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 
-from layerfusion.server.estimates import Estimates
-from layerfusion.server.job import Job
-from layerfusion.server.line import Line
 from layerfusion.server.protocol.messages import Queued
+from layerfusion.server.queue.estimates import Estimates
+from layerfusion.server.queue.fair_queue import Line
+from layerfusion.server.queue.job import Job
 
 
 class Places:
