@@ -18,8 +18,8 @@ def run(arguments: argparse.Namespace) -> int:
         InvalidRequest: a port or an address that is none, other machines without encryption, a weak token.
         UnreadableFile: the token's file cannot be read, or others can read it too.
     """
-    from layerfusion.server.app import serve
     from layerfusion.server.config import ServerConfig
+    from layerfusion.server.net.app import serve
 
     given: dict[str, Any] = {
         "host": arguments.host,

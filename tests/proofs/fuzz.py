@@ -32,6 +32,7 @@ import msgpack
 from layerfusion.engine.errors import EngineError
 from layerfusion.server import translate
 from layerfusion.server.config import ServerConfig
+from layerfusion.server.net.session import Close, Commit, Drop, Keep, Send, Session
 from layerfusion.server.protocol import MAJOR, MINOR
 from layerfusion.server.protocol.errors import InvalidMessage, ProtocolError
 from layerfusion.server.protocol.frames import CHUNK_BYTES, MAX_FRAME, Chunk
@@ -48,7 +49,6 @@ from layerfusion.server.protocol.messages import (
 )
 from layerfusion.server.protocol.schema import Between, Length, Matches, Record
 from layerfusion.server.protocol.wire import Wire
-from layerfusion.server.session import Close, Commit, Drop, Keep, Send, Session
 from layerfusion.server.storage.layer_store import Store
 
 WIRE = Wire(msgpack.packb, msgpack.unpackb)

@@ -15,10 +15,10 @@ import threading
 import time
 from pathlib import Path
 
-from layerfusion.server import app as app_module
-from layerfusion.server.app import App
 from layerfusion.server.config import ServerConfig
-from layerfusion.server.signals import stopping
+from layerfusion.server.net import app as app_module
+from layerfusion.server.net.app import App
+from layerfusion.server.net.signals import stopping
 
 import scripted
 

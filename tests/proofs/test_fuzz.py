@@ -1,8 +1,8 @@
 """The short form of `fuzz.py`, and that it would notice."""
 
 import pytest
+from layerfusion.server.net.session import Session
 from layerfusion.server.protocol.errors import BadFrame
-from layerfusion.server.session import Session
 
 import fuzz
 
@@ -26,7 +26,7 @@ def test_an_error_that_escapes_is_noticed(monkeypatch, tmp_path):
 
 
 def test_a_wrong_close_code_is_noticed(monkeypatch, tmp_path):
-    monkeypatch.setattr("layerfusion.server.session.CLOSE_REFUSED", 1000)
+    monkeypatch.setattr("layerfusion.server.net.session.CLOSE_REFUSED", 1000)
     with pytest.raises(fuzz.Broken, match="closed with 1000"):
         fuzz.Attack(tmp_path, seed=1).run(1000)
 

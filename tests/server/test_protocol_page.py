@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgpack
 import pytest
-from layerfusion.server import handshakes, session
 from layerfusion.server.config import ServerConfig
+from layerfusion.server.net import handshakes, session
 from layerfusion.server.protocol import MAJOR, MINOR, frames
 from layerfusion.server.protocol.frames import Chunk
 from layerfusion.server.protocol.location import Runtime

@@ -20,7 +20,7 @@ import logging
 from dataclasses import dataclass
 
 import msgpack
-from layerfusion.server.limits import Bucket
+from layerfusion.server.net.rate_limits import Bucket
 from layerfusion.server.protocol import MAJOR, MINOR
 from layerfusion.server.protocol.errors import (
     BadFrame,

@@ -16,17 +16,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from layerfusion.engine.errors import EngineError
-from layerfusion.server import handshakes, tls, translate
+from layerfusion.server import translate
 from layerfusion.server.config import DEFAULT_PORT, ServerConfig, database, layers
-from layerfusion.server.connection import Connection
-from layerfusion.server.desk import Jobs
-from layerfusion.server.gate import Gate
-from layerfusion.server.limits import Allowances, Bucket
+from layerfusion.server.net import handshakes, tls
+from layerfusion.server.net.access import Gate
+from layerfusion.server.net.connection import Connection
+from layerfusion.server.net.rate_limits import Allowances, Bucket
+from layerfusion.server.net.request_handler import Jobs
+from layerfusion.server.net.signals import stopping
 from layerfusion.server.protocol import MAJOR, MINOR, location
 from layerfusion.server.protocol.frames import MAX_FRAME
 from layerfusion.server.protocol.messages import Welcome
 from layerfusion.server.queue.scheduler import Scheduler
-from layerfusion.server.signals import stopping
 from layerfusion.server.storage.database import Records
 from layerfusion.server.storage.layer_store import Store
 from layerfusion.server.storage.lock import FolderLock

@@ -1,7 +1,7 @@
 """Who may connect."""
 
 import pytest
-from layerfusion.server.gate import Gate
+from layerfusion.server.net.access import Gate
 from websockets.datastructures import Headers
 
 GOOD = {"Host": "127.0.0.1:8737", "Authorization": "Bearer secret"}

@@ -11,9 +11,10 @@ import logging
 
 import msgpack
 from layerfusion.engine.errors import EngineError
-from layerfusion.server.desk import Desk, Jobs
-from layerfusion.server.limits import Bucket
-from layerfusion.server.outbox import Outbox
+from layerfusion.server.net.outbox import Outbox
+from layerfusion.server.net.rate_limits import Bucket
+from layerfusion.server.net.request_handler import Desk, Jobs
+from layerfusion.server.net.session import CLOSE_REFUSED, Close, Commit, Drop, Effect, Keep, Send, Session
 from layerfusion.server.protocol.errors import LayerLost, ProtocolError, QuotaExceeded, ServerStopping
 from layerfusion.server.protocol.messages import (
     Ack,
@@ -32,7 +33,6 @@ from layerfusion.server.protocol.messages import (
     Welcome,
 )
 from layerfusion.server.protocol.wire import Wire
-from layerfusion.server.session import CLOSE_REFUSED, Close, Commit, Drop, Effect, Keep, Send, Session
 from layerfusion.server.storage.layer_store import Draft, Store
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed

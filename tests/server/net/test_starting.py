@@ -6,10 +6,10 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
-from layerfusion.server import app as app_module
-from layerfusion.server.app import App, CannotServe
 from layerfusion.server.client import Refusal
 from layerfusion.server.config import ServerConfig
+from layerfusion.server.net import app as app_module
+from layerfusion.server.net.app import App, CannotServe
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Started
 from websockets.exceptions import ConnectionClosed
@@ -90,7 +90,7 @@ def test_a_scheduler_that_breaks_stops_the_server_loudly(alone, tmp_path, monkey
     async def fail(self):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("layerfusion.server.app.Scheduler.run", fail)
+    monkeypatch.setattr("layerfusion.server.net.app.Scheduler.run", fail)
 
     async def scenario():
         await asyncio.wait_for(App(ServerConfig(port=0, folder=tmp_path)).run(), SECONDS)

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.server import tls
 from layerfusion.server.cli import main
 from layerfusion.server.client import Client
 from layerfusion.server.commands.remote import _trust
+from layerfusion.server.net import tls
 from layerfusion.server.protocol import location
 
 import scripted
@@ -27,7 +27,7 @@ KEY = Path(__file__).parent / "tls" / "key.pem"
 OTHER = """
 import sys
 from pathlib import Path
-from layerfusion.server.tls import server_context
+from layerfusion.server.net.tls import server_context
 server_context(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 

@@ -1,6 +1,6 @@
 """Allowances that fill up again."""
 
-from layerfusion.server.limits import Allowances, Bucket
+from layerfusion.server.net.rate_limits import Allowances, Bucket
 
 
 class Clock:

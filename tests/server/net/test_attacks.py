@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import msgpack
 import pytest
+from layerfusion.server.net.session import MAX_MESSAGE
 from layerfusion.server.protocol.frames import MAX_FRAME
 from layerfusion.server.protocol.messages import Generated, Kept, Refused
-from layerfusion.server.session import MAX_MESSAGE
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bare import HELLO, WIRE, greeted, raw_submit, refusal

@@ -7,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from layerfusion.server.signals import console_closing, stopping
+from layerfusion.server.net.signals import console_closing, stopping
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill means something else there")

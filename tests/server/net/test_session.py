@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from layerfusion.server.config import ServerConfig
+from layerfusion.server.net.session import Close, Commit, Drop, Keep, Send, Session
 from layerfusion.server.protocol.frames import Chunk, split
 from layerfusion.server.protocol.messages import (
     Cancel,
@@ -22,7 +23,6 @@ from layerfusion.server.protocol.messages import (
     Welcome,
 )
 from layerfusion.server.protocol.wire import Wire
-from layerfusion.server.session import Close, Commit, Drop, Keep, Send, Session
 from layerfusion.server.translate import limits, model_infos
 
 JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"

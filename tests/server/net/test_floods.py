@@ -8,8 +8,8 @@ import threading
 import time
 
 import pytest
-from layerfusion.server import handshakes
 from layerfusion.server.client import Refusal, new_job
+from layerfusion.server.net import handshakes
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.frames import CHUNK_BYTES, Chunk
 from layerfusion.server.protocol.messages import Cancel, Export, Generated, Upload, UploadReady, UploadRefused

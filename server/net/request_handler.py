@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from layerfusion.engine.errors import EngineError
 from layerfusion.server import translate
-from layerfusion.server.outbox import Outbox
+from layerfusion.server.net.outbox import Outbox
+from layerfusion.server.net.session import Request
 from layerfusion.server.protocol.errors import LayerLost, NotFinished, ProtocolError, QueueFull, UnknownLayer
 from layerfusion.server.protocol.messages import (
     Accepted,
@@ -30,7 +31,6 @@ from layerfusion.server.protocol.messages import (
 )
 from layerfusion.server.queue.job import Job
 from layerfusion.server.queue.scheduler import Scheduler
-from layerfusion.server.session import Request
 from layerfusion.server.storage.database import JobRecord, Records
 from layerfusion.server.storage.layer_store import Store
 from layerfusion.server.worker.export_process import export

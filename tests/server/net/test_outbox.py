@@ -5,8 +5,8 @@ import hashlib
 from dataclasses import replace
 
 import pytest
-from layerfusion.server import outbox
-from layerfusion.server.outbox import Outbox
+from layerfusion.server.net import outbox
+from layerfusion.server.net.outbox import Outbox
 from layerfusion.server.protocol.frames import CHUNK_BYTES, Arrival, Chunk
 from layerfusion.server.protocol.messages import (
     Accepted,

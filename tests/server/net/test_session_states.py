@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from layerfusion.server.config import ServerConfig
-from layerfusion.server.limits import Bucket
+from layerfusion.server.net.rate_limits import Bucket
+from layerfusion.server.net.session import Close, Commit, Drop, Keep, Send, Session
 from layerfusion.server.protocol.frames import Chunk
 from layerfusion.server.protocol.messages import (
     Cancel,
@@ -21,7 +22,6 @@ from layerfusion.server.protocol.messages import (
     Welcome,
 )
 from layerfusion.server.protocol.wire import Wire
-from layerfusion.server.session import Close, Commit, Drop, Keep, Send, Session
 from layerfusion.server.translate import limits, model_infos
 
 WIRE = Wire(msgpack.packb, msgpack.unpackb)

@@ -7,8 +7,8 @@ import time
 
 import msgpack
 import pytest
-from layerfusion.server import connection as connection_module
 from layerfusion.server.client import Refusal, new_job
+from layerfusion.server.net import connection as connection_module
 from layerfusion.server.protocol import MAJOR, MINOR
 from layerfusion.server.protocol.frames import MAX_FRAME, Chunk
 from layerfusion.server.protocol.messages import (
