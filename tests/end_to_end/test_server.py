@@ -20,7 +20,7 @@ from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated as EngineGenerated
 from layerfusion.engine.sources import Kept as EngineKept
-from layerfusion.server.client import Layer, Refusal, new_job
+from layerfusion.server.client.client import Layer, Refusal, new_job
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Generated, Kept, Progress, Started, Submit
 
 from serving import GUARD, SECONDS, Server, cmdline

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from layerfusion.server.client import Layer
+from layerfusion.server.client.client import Layer
 from layerfusion.server.protocol.messages import Done
 
 from proving import ScriptedServer, check_layer, expect, parser, submit

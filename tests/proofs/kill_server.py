@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from layerfusion.server.client import Layer
+from layerfusion.server.client.client import Layer
 from layerfusion.server.protocol.messages import Accepted, Done, Failed, JobList, ListJobs
 from websockets.exceptions import ConnectionClosed
 

@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from layerfusion.server.client import Layer, Refusal
+from layerfusion.server.client.client import Layer, Refusal
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Done, Failed, Fetch, Started
 

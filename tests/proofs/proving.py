@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from layerfusion.server.client import Client, Layer, new_job
+from layerfusion.server.client.client import Client, Layer, new_job
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Generated, Submit
 

@@ -9,7 +9,7 @@ import time
 from urllib.parse import urlsplit
 
 from layerfusion.engine.errors import EngineError
-from layerfusion.server.client import Client
+from layerfusion.server.client.client import Client
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.net.app import App, CannotServe
 from layerfusion.server.worker.process import load_pipeline

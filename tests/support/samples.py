@@ -1,6 +1,6 @@
 """Messages as the tests send and expect them, with what a test does not care for filled in."""
 
-from layerfusion.server.client import new_job
+from layerfusion.server.client.client import new_job
 from layerfusion.server.protocol.messages import Generated, LayerBegin, Submit
 
 DIGEST = "ab" * 32

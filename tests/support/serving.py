@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from layerfusion.server.client import Client
+from layerfusion.server.client.client import Client
 from layerfusion.server.protocol import location
 
 SECONDS = 100

@@ -7,7 +7,7 @@ import time
 
 import msgpack
 import pytest
-from layerfusion.server.client import Refusal, new_job
+from layerfusion.server.client.client import Refusal, new_job
 from layerfusion.server.net import connection as connection_module
 from layerfusion.server.protocol import MAJOR, MINOR
 from layerfusion.server.protocol.frames import MAX_FRAME, Chunk

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from layerfusion.engine import formats
 from layerfusion.engine.errors import EngineError
-from layerfusion.server.client import Layer, Refusal, new_job
+from layerfusion.server.client.client import Layer, Refusal, new_job
 from layerfusion.server.errors import BrokenStore, StoreInUse
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.frames import Arrival, Chunk

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from layerfusion.server.client import Refusal, new_job
+from layerfusion.server.client.client import Refusal, new_job
 from layerfusion.server.net import handshakes
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.frames import CHUNK_BYTES, Chunk

@@ -6,7 +6,7 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
-from layerfusion.server.client import Refusal
+from layerfusion.server.client.client import Refusal
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.net import app as app_module
 from layerfusion.server.net.app import App, CannotServe

@@ -14,13 +14,14 @@ from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated, Kept, Relit
-from layerfusion.server import remote, translate
+from layerfusion.server import translate
 from layerfusion.server.cli import main
-from layerfusion.server.client import Client, Refusal, new_job
+from layerfusion.server.client import remote_pipeline
+from layerfusion.server.client.client import Client, Refusal, new_job
+from layerfusion.server.client.remote_pipeline import draw
 from layerfusion.server.commands import remote as remote_command
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Submit
-from layerfusion.server.remote import draw
 from layerfusion.server.storage.layer_store import Store
 
 import scripted
@@ -96,7 +97,7 @@ def same(one, other):
 
 
 def test_the_events_are_those_of_the_pipeline(server):
-    events = list(remote.draw(server.client, request(foregrounds=(kept(),))))
+    events = list(remote_pipeline.draw(server.client, request(foregrounds=(kept(),))))
     assert isinstance(events[-1], Finished)
     assert [event.stage for event in events if isinstance(event, Progress)][-1:] == ["drawing"]
     stack = events[-1].stack
@@ -109,15 +110,15 @@ def test_the_events_are_those_of_the_pipeline(server):
 
 def test_a_refusal_has_its_code(server):
     with pytest.raises(Refusal) as refused:
-        list(remote.draw(server.client, request(model="none")))
+        list(remote_pipeline.draw(server.client, request(model="none")))
     assert refused.value.code == "unknown_model"
     with pytest.raises(Refusal) as refused:
-        list(remote.draw(server.client, request("huge")))
+        list(remote_pipeline.draw(server.client, request("huge")))
     assert refused.value.code == "out_of_memory"
 
 
 def test_closing_cancels(server):
-    drawing = remote.draw(server.client, request("seconds=0.05", steps=150))
+    drawing = remote_pipeline.draw(server.client, request("seconds=0.05", steps=150))
     next(drawing)
     drawing.close()
     with server.client() as client:
@@ -128,11 +129,11 @@ def test_closing_cancels(server):
 
 
 def test_a_job_cancelled_elsewhere_is_said(server):
-    drawing = remote.draw(server.client, request("seconds=0.05", steps=150))
+    drawing = remote_pipeline.draw(server.client, request("seconds=0.05", steps=150))
     next(drawing)
     with server.client() as client:
         client.cancel(client.jobs(newest=1)[0].job)
-        with pytest.raises(remote.Stopped):
+        with pytest.raises(remote_pipeline.Stopped):
             list(drawing)
 
 
@@ -148,7 +149,7 @@ def test_a_lost_connection_is_made_again_and_nothing_is_missing_or_twice(server,
         return made[-1]
 
     layers = []
-    for event in remote.draw(connect, request("layers=4 side=300")):
+    for event in remote_pipeline.draw(connect, request("layers=4 side=300")):
         if isinstance(event, LayerReady):
             layers.append(event.index)
             if len(layers) == 2 and len(made) == 1:
@@ -168,7 +169,7 @@ def test_a_server_that_does_not_come_back_is_given_up(server, monkeypatch):
             raise ConnectionRefusedError("gone for good")
         return clients.pop()
 
-    drawing = remote.draw(connect, request("seconds=0.05", steps=150))
+    drawing = remote_pipeline.draw(connect, request("seconds=0.05", steps=150))
     client = clients[0]
     next(drawing)
     client.close()
@@ -291,7 +292,7 @@ def test_several_clients_draw_at_the_same_time(server):
     results = {}
 
     def work(seed):
-        *_, last = remote.draw(lambda: Client.connect(server.runtime, timeout=SECONDS), request(seed=seed))
+        *_, last = remote_pipeline.draw(lambda: Client.connect(server.runtime, timeout=SECONDS), request(seed=seed))
         results[seed] = last.stack
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]

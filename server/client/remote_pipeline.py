@@ -11,8 +11,8 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, LayerStack
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.server import translate
-from layerfusion.server.client import Client, Refusal, new_job
-from layerfusion.server.client import Layer as ArrivedLayer
+from layerfusion.server.client.client import Client, Refusal, new_job
+from layerfusion.server.client.client import Layer as ArrivedLayer
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Progress, Submit
 from websockets.exceptions import ConnectionClosed
 

@@ -1,0 +1,1 @@
+"""A client of the server, and a pipeline that draws through it."""
