@@ -2,6 +2,6 @@
 
 import sys
 
-from layerfusion.server.cli import main
+from layerfusion.server.cli.main import main
 
 sys.exit(main())

@@ -63,7 +63,7 @@ FLOORS = [
     ("layerfusion.server.storage.layer_store", 11),
     ("layerfusion.server.translate", 11),
     ("layerfusion.server.config", 11),
-    ("layerfusion.server.libraries", 11),
+    ("layerfusion.server.cli.environment", 11),
     ("layerfusion.server.net.rate_limits", 11),
     ("layerfusion.server.net.tls", 11),
     ("layerfusion.server.net.outbox", 12),
@@ -84,9 +84,9 @@ FLOORS = [
     ("layerfusion.server.net.app", 13),
     ("layerfusion.server.client.client", 13),
     ("layerfusion.server.client.remote_pipeline", 13),
-    ("layerfusion.server.console", 14),
-    ("layerfusion.server.commands", 14),
+    ("layerfusion.server.cli.console", 14),
     ("layerfusion.server.cli", 14),
+    ("layerfusion.server.cli.main", 14),
     ("layerfusion.server.__main__", 14),
     # The plugin: what is bundled, then one thing each, then the controller, then what Krita sees.
     ("layerfusion.krita_plugin.layerfusion.qt", 20),
@@ -120,8 +120,8 @@ SIBLINGS = {
     "engine": {"engine"},
     "server": {"server", "engine"},
     "layerfusion.server.protocol": {"server"},
-    "layerfusion.server.commands.plugin": {"server", "engine", "krita_plugin"},
-    "layerfusion.server.commands.doctor": {"server", "engine", "krita_plugin"},
+    "layerfusion.server.cli.plugin": {"server", "engine", "krita_plugin"},
+    "layerfusion.server.cli.doctor": {"server", "engine", "krita_plugin"},
     "krita_plugin": {"krita_plugin"},
 }
 """Which of our packages a module may import; the longest prefix decides."""
@@ -207,7 +207,7 @@ def test_no_module_imports_itself_by_a_detour():
 
 def test_the_extra_for_training_is_needed_only_by_training():
     """Whoever installs the package without `[train]` can draw, serve and evaluate."""
-    train, training = "layerfusion.server.commands.train", "layerfusion.engine.training"
+    train, training = "layerfusion.server.cli.train", "layerfusion.engine.training"
     reached, waiting = {train}, [name for name in MODULES if not name.startswith((train, training))]
     while waiting:
         name = waiting.pop()
@@ -264,7 +264,7 @@ print(json.dumps({
 """
 LIGHT = [
     "layerfusion.server.net.app",
-    "layerfusion.server.cli",
+    "layerfusion.server.cli.main",
     "layerfusion.engine.request",
     "layerfusion.engine.formats",
     "layerfusion.engine.models.catalog.registry",

@@ -17,7 +17,7 @@ from layerfusion.engine.errors import EngineError
 from layerfusion.engine.events import Event
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.server import translate
-from layerfusion.server.libraries import MEMORY
+from layerfusion.server.cli.environment import MEMORY
 from layerfusion.server.protocol.errors import InternalError, ProtocolError
 from layerfusion.server.protocol.messages import Cancel, Cancelled, Done, Message, Submit
 from layerfusion.server.protocol.wire import Wire

@@ -15,11 +15,11 @@ from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.server import translate
-from layerfusion.server.cli import main
+from layerfusion.server.cli import remote as remote_command
+from layerfusion.server.cli.main import main
 from layerfusion.server.client import remote_pipeline
 from layerfusion.server.client.client import Client, Refusal, new_job
 from layerfusion.server.client.remote_pipeline import draw
-from layerfusion.server.commands import remote as remote_command
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Submit
 from layerfusion.server.storage.layer_store import Store

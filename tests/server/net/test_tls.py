@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.server.cli import main
+from layerfusion.server.cli.main import main
+from layerfusion.server.cli.remote import _trust
 from layerfusion.server.client.client import Client
-from layerfusion.server.commands.remote import _trust
 from layerfusion.server.net import tls
 from layerfusion.server.protocol import location
 

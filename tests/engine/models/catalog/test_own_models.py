@@ -16,8 +16,8 @@ from layerfusion.engine.models.catalog.registry import FOLDER_VARIABLE, availabl
 from layerfusion.engine.models.catalog.weight_source import HubPlace, LocalPlace, parse_place
 from layerfusion.engine.transparency.key_names import ldm_name
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
-from layerfusion.server import libraries
-from layerfusion.server.cli import main
+from layerfusion.server.cli import environment
+from layerfusion.server.cli.main import main
 from safetensors.torch import save_file
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -27,7 +27,7 @@ PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 def cards(tmp_path, monkeypatch):
     folder = tmp_path / "cards"
     monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
-    for name in libraries.ENVIRONMENT:
+    for name in environment.ENVIRONMENT:
         monkeypatch.setenv(name, "1" if name == "HF_HUB_OFFLINE" else "")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # no test reaches for the network
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))

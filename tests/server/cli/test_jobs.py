@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 from layerfusion.engine import formats
-from layerfusion.server.cli import main
+from layerfusion.server.cli.main import main
 from layerfusion.server.config import database, layers
 from layerfusion.server.protocol.messages import Done, Failed, Generated, Started
 from layerfusion.server.storage.database import Records

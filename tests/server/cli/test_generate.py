@@ -12,7 +12,7 @@ from layerfusion.engine.events import Finished, Progress
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import LayerStack, Role
-from layerfusion.server.commands import generate
+from layerfusion.server.cli import generate
 
 from commands import CUT_OUT, drawing
 
@@ -31,7 +31,7 @@ def refuse(event, arguments):
         raise RuntimeError(f"{event} {arguments}")
 sys.addaudithook(refuse)
 from server import libraries
-from layerfusion.server.cli import main
+from layerfusion.server.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -6,8 +6,8 @@ import argparse
 
 from layerfusion.engine.image.geometry import Size, check_canvas, working_size
 from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
-from layerfusion.server.console import say
-from layerfusion.server.libraries import keep_offline
+from layerfusion.server.cli.console import say
+from layerfusion.server.cli.environment import keep_offline
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from layerfusion.engine import formats
 from layerfusion.server import translate
+from layerfusion.server.cli.console import CommandError, UsageError, list_layers, say
 from layerfusion.server.config import ServerConfig, database, default_folder, layers
-from layerfusion.server.console import CommandError, UsageError, list_layers, say
 from layerfusion.server.protocol.errors import ProtocolError
 from layerfusion.server.protocol.messages import Cancelled, Event, Failed, Generated, LayerBegin
 from layerfusion.server.storage.database import JobRecord, Records

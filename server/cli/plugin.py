@@ -7,7 +7,7 @@ from pathlib import Path
 
 from layerfusion.engine.errors import UnwritableFile
 from layerfusion.krita_plugin.package import PackageError, build, install
-from layerfusion.server.console import CommandError, say
+from layerfusion.server.cli.console import CommandError, say
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -21,20 +21,9 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.shadow_light import HarmonyMode
 from layerfusion.engine.options.fusion import Preset
 from layerfusion.engine.request import HARMONISE_STRENGTH, MAX_FOREGROUNDS
-from layerfusion.server.commands import (
-    benchmark,
-    doctor,
-    evaluate,
-    export,
-    generate,
-    jobs,
-    models,
-    plugin,
-    serve,
-    train,
-)
-from layerfusion.server.commands.sources import numbered, read_box, read_place, read_switch
-from layerfusion.server.console import CommandError, UsageError, be_forgiving, say
+from layerfusion.server.cli import benchmark, doctor, evaluate, export, generate, jobs, models, plugin, serve, train
+from layerfusion.server.cli.console import CommandError, UsageError, be_forgiving, say
+from layerfusion.server.cli.sources import numbered, read_box, read_place, read_switch
 
 _WRONG_INPUT = (InvalidRequest, FileError, UnknownModel)
 MEMORY_POLICIES = ("auto", "resident", "offload", "sequential")

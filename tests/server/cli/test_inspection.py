@@ -7,8 +7,7 @@ import pytest
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnwritableFile
 from layerfusion.engine.formats.images import encode
-from layerfusion.server import libraries
-from layerfusion.server.commands import inspection
+from layerfusion.server.cli import environment, inspection
 
 from commands import CUT_OUT, drawing, run
 
@@ -19,7 +18,7 @@ FILES = ["masks.npz", "masks.png", "streams.npz", "streams.png", "trust.png"]
 def folder(tmp_path, monkeypatch):
     """Every command runs in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    for name in libraries.ENVIRONMENT:
+    for name in environment.ENVIRONMENT:
         monkeypatch.setenv(name, "")  # put back afterwards
     return tmp_path
 

@@ -15,7 +15,7 @@ from layerfusion.engine.models.catalog.registry import cards_folder, known_model
 from layerfusion.engine.models.catalog.scan import Found, look_at, scan, usual_folders
 from layerfusion.engine.models.catalog.spec import SAMPLERS, FewSteps, ModelSpec, Precision, sampler_key
 from layerfusion.engine.models.catalog.weight_source import parse_place
-from layerfusion.server.console import CommandError, UsageError, say
+from layerfusion.server.cli.console import CommandError, UsageError, say
 
 
 def add_parser(commands: Any) -> None:

@@ -15,9 +15,9 @@ from layerfusion.engine.models.catalog import registry
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.catalog.vocabulary import unknown_words
 from layerfusion.engine.sources import Generated, Kept, Relit
-from layerfusion.server.cli import main
-from layerfusion.server.commands import generate
-from layerfusion.server.console import say
+from layerfusion.server.cli import generate
+from layerfusion.server.cli.console import say
+from layerfusion.server.cli.main import main
 
 from commands import CUT_OUT, drawing, run
 

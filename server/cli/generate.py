@@ -17,10 +17,10 @@ from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.models.catalog.registry import available_models, find_model
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Kept
-from layerfusion.server.commands import inspection
-from layerfusion.server.commands.sources import layer_sources
-from layerfusion.server.console import UsageError, list_layers, say
-from layerfusion.server.libraries import keep_offline
+from layerfusion.server.cli import inspection
+from layerfusion.server.cli.console import UsageError, list_layers, say
+from layerfusion.server.cli.environment import keep_offline
+from layerfusion.server.cli.sources import layer_sources
 
 DEFAULT_SIZE = Size(512, 512)
 
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     """
     request = to_request(arguments)
     if arguments.server is not None:
-        from layerfusion.server.commands import remote
+        from layerfusion.server.cli import remote
 
         remote.run(arguments, request, watch)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from layerfusion.engine import formats
-from layerfusion.server.console import list_layers
+from layerfusion.server.cli.console import list_layers
 
 
 def run(arguments: argparse.Namespace) -> None:

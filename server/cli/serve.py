@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from layerfusion.server.commands.token import read_token
-from layerfusion.server.libraries import MEMORY, keep_offline
+from layerfusion.server.cli.environment import MEMORY, keep_offline
+from layerfusion.server.cli.token import read_token
 
 
 def run(arguments: argparse.Namespace) -> int:

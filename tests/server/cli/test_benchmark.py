@@ -8,7 +8,7 @@ from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
 from layerfusion.engine.models.runtime.offloading import Job, MemoryPolicy
 from layerfusion.engine.models.runtime.state_dict import read_json
 from layerfusion.engine.profiling.cost_model import Price
-from layerfusion.server.cli import main
+from layerfusion.server.cli.main import main
 
 pytestmark = pytest.mark.timeout(300)
 

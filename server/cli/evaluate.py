@@ -16,8 +16,8 @@ from layerfusion.engine.formats.files import check_writable, reading, replacing
 from layerfusion.engine.models.catalog.manifest import read_card
 from layerfusion.engine.models.catalog.registry import EMBEDDED, find_model
 from layerfusion.engine.models.catalog.spec import ModelSpec
-from layerfusion.server.console import UsageError, say
-from layerfusion.server.libraries import keep_offline
+from layerfusion.server.cli.console import UsageError, say
+from layerfusion.server.cli.environment import keep_offline
 
 if TYPE_CHECKING:
     from layerfusion.engine.evaluation.evaluation import Evaluation, Report

@@ -17,8 +17,8 @@ from layerfusion.engine.models.catalog.readiness import missing, parts
 from layerfusion.engine.models.catalog.registry import cards_folder, known_models
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.krita_plugin.package import krita_folders
+from layerfusion.server.cli.console import CommandError, say
 from layerfusion.server.config import DEFAULT_PORT
-from layerfusion.server.console import CommandError, say
 from layerfusion.server.protocol import location
 
 _PACKAGES = ("layerfusion", "torch", "diffusers", "transformers", "safetensors", "psd-tools", "pillow", "websockets")

@@ -5,8 +5,8 @@ import os
 
 import pytest
 import torch
-from layerfusion.server import libraries
-from layerfusion.server.cli import main
+from layerfusion.server.cli import environment
+from layerfusion.server.cli.main import main
 from safetensors.torch import save_file
 
 OPTIONS = {
@@ -32,7 +32,7 @@ OPTIONS = {
 def folder(tmp_path, monkeypatch):
     """Every command runs in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    for name in libraries.ENVIRONMENT:
+    for name in environment.ENVIRONMENT:
         monkeypatch.setenv(name, "")  # put back afterwards
     return tmp_path
 

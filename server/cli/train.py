@@ -7,8 +7,8 @@ from pathlib import Path
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.registry import EMBEDDED
-from layerfusion.server.console import CommandError
-from layerfusion.server.libraries import keep_offline
+from layerfusion.server.cli.console import CommandError
+from layerfusion.server.cli.environment import keep_offline
 
 
 def run(arguments: argparse.Namespace) -> None:

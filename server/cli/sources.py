@@ -14,7 +14,7 @@ from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import Layer, Pixels, Role, covers
 from layerfusion.engine.image.placement import fitted
 from layerfusion.engine.sources import Generated, Kept, Relit, Source
-from layerfusion.server.console import UsageError
+from layerfusion.server.cli.console import UsageError
 
 T = TypeVar("T")
 

@@ -17,11 +17,11 @@ from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.events import Event
 from layerfusion.engine.image.layers import LayerStack
 from layerfusion.engine.request import GenerationRequest
+from layerfusion.server.cli.console import CommandError, UsageError, list_layers, say
+from layerfusion.server.cli.token import read_token
 from layerfusion.server.client.client import Client, Refusal
 from layerfusion.server.client.remote_pipeline import Stopped, draw
-from layerfusion.server.commands.token import read_token
 from layerfusion.server.config import LOOPBACK
-from layerfusion.server.console import CommandError, UsageError, list_layers, say
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 TOKEN_VARIABLE = "LAYERFUSION_TOKEN"  # noqa: S105 - the name of a variable
