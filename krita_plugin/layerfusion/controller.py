@@ -15,9 +15,8 @@ from typing import Any
 from . import launcher, orders
 from .images import Picture
 from .interfaces import Document, Documents, View, Wishes
+from .job_store import Memory
 from .jobs import ArrivedLayer, PendingJob, Refusal
-from .link import Link, Offline, Online
-from .memory import Memory
 from .protocol.errors import Interrupted, ProtocolError, ServerStopping, UnknownJob
 from .protocol.messages import (
     Accepted,
@@ -34,7 +33,8 @@ from .protocol.messages import (
     Started,
     Welcome,
 )
-from .words import duration, file_name, sentence
+from .server_link import Link, Offline, Online
+from .text import duration, file_name, sentence
 
 
 class Controller:

@@ -12,12 +12,12 @@ from . import document, launcher
 from .controller import Controller
 from .images import Picture
 from .interfaces import Wishes
-from .link import Link
-from .memory import Memory
+from .job_store import Memory
 from .protocol.messages import MAX_VARIANTS, Welcome
 from .qt import Mailbox, QtCore, QtGui, QtWidgets, guarded
+from .server_link import Link
+from .text import PRESETS
 from .widgets import Fold, Notice, PercentSlider, PreviewBox, PromptField, StateLine, die_icon
-from .words import PRESETS
 
 ID = "layerfusion_docker"
 TITLE = "LayerFusion"

@@ -22,7 +22,7 @@ def test_generate_asks_for_what_the_docker_says(online, wire):
 
 
 def test_the_presets_are_the_engines_and_the_models_own_comes_first(plugin):
-    from krita_layerfusion.words import PRESETS
+    from krita_layerfusion.text import PRESETS
 
     assert [name for _, name, _ in PRESETS] == [None, *get_args(Preset)]
 

@@ -127,7 +127,7 @@ class FakeMemory:
 
 
 def greeting(wire, instance="one", protocol=(1, 2)):
-    from krita_layerfusion.link import Online
+    from krita_layerfusion.server_link import Online
 
     model = {
         "name": "tiny",
@@ -171,7 +171,7 @@ def wishes(**changes):
 
 
 def offline(**values):
-    from krita_layerfusion.link import Offline
+    from krita_layerfusion.server_link import Offline
 
     return Offline(**values)
 

@@ -88,10 +88,10 @@ def events():
 @pytest.fixture
 def link(plugin, events, monkeypatch, tmp_path):
     """A link that is running and has found no server yet."""
-    from krita_layerfusion.link import Link, Offline
+    from krita_layerfusion.server_link import Link, Offline
 
     monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
-    monkeypatch.setattr("krita_layerfusion.link.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("krita_layerfusion.server_link.LOOK_EVERY", 0.05)
     running = Link(events.put)
     running.start()
     assert events.get(timeout=SECONDS) == Offline(resumable=False)

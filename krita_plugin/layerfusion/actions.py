@@ -13,7 +13,7 @@ from .images import Picture
 from .interfaces import Document, Wishes
 from .jobs import KeptLayer, Placement, Refusal
 from .protocol.messages import Box, Generated, Kept, Relit, Source, Submit, Variant
-from .words import listed, shortened
+from .text import listed, shortened
 
 SEEDS = 2**53
 """As many as there are; the first follows the last."""
