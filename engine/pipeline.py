@@ -10,14 +10,16 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
+
 from layerfusion.engine.diffusion.conditioning import Conditioning, encode_prompts, time_ids, truncated_prompts
-from layerfusion.engine.diffusion.denoise import Pin, denoise
+from layerfusion.engine.diffusion.denoise import LatentConstraint, denoise
 from layerfusion.engine.diffusion.layer_codec import decode_foreground, decode_rgb, decode_rgba
 from layerfusion.engine.diffusion.noise import initial_noise
 from layerfusion.engine.diffusion.previews import is_due, preview
 from layerfusion.engine.diffusion.sampling import Sampler
-from layerfusion.engine.diffusion.source_constraints import needs_filling, open_streams, what_is_known
-from layerfusion.engine.diffusion.tiled_refinement import Refinement
+from layerfusion.engine.diffusion.source_constraints import needs_filling, open_streams, source_constraints
+from layerfusion.engine.diffusion.tiled_refinement import TiledRefinement
 from layerfusion.engine.errors import OutOfMemory
 from layerfusion.engine.events import Event, Finished, LayerReady, Preview, Progress
 from layerfusion.engine.fusion.attach import attached
@@ -34,12 +36,11 @@ from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.devices import best_device
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
-from layerfusion.engine.models.runtime.offloading import Job, MemoryPolicy
+from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPolicy
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.engine.transparency.drift_check import foreground_warning
-from torch import Tensor
 
 
 class LayerFusionPipeline:
@@ -132,16 +133,16 @@ class _Job:
         self._framing = working_size(request.size, stride=spec.stride, native_area=spec.native_area)
         self._sampler = self._new_sampler()
         self._recorder = Recorder(bundle, self._streams, self._sampler, masks, streams)
-        self._refinement: Refinement | None = None
+        self._refinement: TiledRefinement | None = None
         self._warnings: list[str] = []
 
     def _new_sampler(self) -> Sampler:
         return Sampler(self._bundle, self._choices.sampler, self._choices.steps, self._seeds())
 
     @property
-    def size(self) -> Job:
+    def size(self) -> MemoryDemand:
         """What the job asks of memory."""
-        return Job(rows=self._streams.count, pixels=self._framing.working.area)
+        return MemoryDemand(rows=self._streams.count, pixels=self._framing.working.area)
 
     @property
     def _latent_grid(self) -> tuple[int, int]:
@@ -158,7 +159,7 @@ class _Job:
         negative, positive = self._prompts()
         noise = self._noise()
         drafts = yield from self._drafts(noise, negative, positive)
-        known = what_is_known(self._bundle, self._request, self._choices.fusion, self._framing, drafts)
+        known = source_constraints(self._bundle, self._request, self._choices.fusion, self._framing, drafts)
         coupling = self._coupling(positive, known.shapes)
         ids = time_ids(self._bundle, self._framing.working, 1)
 
@@ -204,9 +205,11 @@ class _Job:
                 pictures[index] = to_working(source.layer.pixels, source.layer.offset, whole)
         pictures |= {row: self._opaque(latents, row) for row in (streams.background, streams.blended)}
         held = {stream for stream, source in enumerate(request.sources) if isinstance(source, Kept)}
-        work = Refinement(self._bundle, streams, pictures, self._seeds(), held, request.refine)
+        work = TiledRefinement(self._bundle, streams, pictures, self._seeds(), held, request.refine)
 
-        def draw(size: Size, noise: Tensor, pins: tuple[Pin, ...], shapes: dict[int, KnownShape]) -> Tensor:
+        def draw(
+            size: Size, noise: Tensor, pins: tuple[LatentConstraint, ...], shapes: dict[int, KnownShape]
+        ) -> Tensor:
             factor = self._bundle.latent_factor
             coupling = replace(
                 self._coupling(wordless, shapes), latent_grid=(size.height // factor, size.width // factor)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.image.geometry import Size, check_canvas
-from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.options.checks import check_number, check_whole
 from layerfusion.engine.options.fusion import FusionSettings, InitNoise
+from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.sources import MAX_SEED, Generated, Kept, Relit, Source, check_prompt, check_seed
 
 MAX_STEPS = 150

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
+
 from layerfusion.engine.errors import InvalidRequest
 
 DEFAULT_PORT = 8737

@@ -7,26 +7,27 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+
 from layerfusion.engine import events
 from layerfusion.engine.errors import EngineError, InvalidLayer, InvalidRequest
 from layerfusion.engine.image.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Box, Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels, Role
-from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.models.catalog.registry import available_models, find_model
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.options.fusion import FusionSettings
+from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
 from layerfusion.engine.sources import MAX_PROMPT, Generated, Kept, Relit, Source
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.protocol import frames, messages
 from layerfusion.server.protocol.errors import ProtocolError, UnknownLayer
-from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.layer_store import LayerStore
 
 _SWAPPED = (2, 1, 0, 3)
 """RGBA to BGRA, and back."""
 
 
-def to_request(submit: messages.Submit, store: Store) -> GenerationRequest:
+def to_request(submit: messages.Submit, store: LayerStore) -> GenerationRequest:
     """What the engine is to draw.
 
     Raises:
@@ -67,7 +68,7 @@ def _to_fusion(submit: messages.Submit) -> FusionSettings | None:
     return own.adjusted(submit.preset, {switch.name: switch.value for switch in submit.switches})
 
 
-def _to_source(source: messages.Source, role: Role, store: Store) -> Source:
+def _to_source(source: messages.Source, role: Role, store: LayerStore) -> Source:
     if isinstance(source, messages.Generated):
         box = source.box and Box(source.box.x, source.box.y, source.box.width, source.box.height)
         return Generated(prompt=source.prompt, negative_prompt=source.negative_prompt, seed=source.seed, box=box)
@@ -83,7 +84,7 @@ def _to_source(source: messages.Source, role: Role, store: Store) -> Source:
     )
 
 
-def _read_pixels(source: messages.Kept | messages.Relit, store: Store) -> Pixels:
+def _read_pixels(source: messages.Kept | messages.Relit, store: LayerStore) -> Pixels:
     try:
         data = store.read(source.layer)
     except FileNotFoundError:
@@ -152,7 +153,7 @@ def uploads(request: GenerationRequest) -> Iterator[bytes]:
             yield _to_bgra(source.layer.pixels)
 
 
-def from_event(job: str, event: events.Event, store: Store) -> messages.Message:
+def from_event(job: str, event: events.Event, store: LayerStore) -> messages.Message:
     """What the client is told of an event. A finished layer goes into the store first.
 
     `seq` and `transfer` are placeholders: the scheduler numbers events, the outbox numbers transfers.
@@ -179,7 +180,7 @@ def from_event(job: str, event: events.Event, store: Store) -> messages.Message:
             return messages.Done(job=job, seq=1, layers=len(event.stack))
 
 
-def _from_layer(job: str, layer: Layer, index: int, store: Store) -> messages.LayerBegin:
+def _from_layer(job: str, layer: Layer, index: int, store: LayerStore) -> messages.LayerBegin:
     pixels = _to_bgra(layer.pixels)
     return messages.LayerBegin(
         job=job,
@@ -204,7 +205,7 @@ def _to_bgra(pixels: Pixels) -> bytes:
     return np.take(pixels, _SWAPPED, axis=-1).tobytes()  # twice as fast as an index
 
 
-def to_stack(submit: messages.Submit, begins: Iterable[messages.LayerBegin], store: Store) -> LayerStack:
+def to_stack(submit: messages.Submit, begins: Iterable[messages.LayerBegin], store: LayerStore) -> LayerStack:
     """The layers of a drawn job as one stack.
 
     Args:

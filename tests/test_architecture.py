@@ -1,4 +1,4 @@
-"""The shape of the house: imports point down only, and importing does nothing."""
+"""The shape of the house: imports point down only, no two folders import each other, and importing does nothing."""
 
 import ast
 import graphlib
@@ -10,125 +10,71 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from layerfusion import engine, krita_plugin, server
 
 ROOTS = {package.__name__: Path(package.__file__).parent for package in (engine, server, krita_plugin)}
 
 FLOORS = [
-    # The engine: numpy, then files, then torch as pure functions, then models, then the loop, then the job.
-    ("layerfusion.engine.errors", 0),
-    ("layerfusion.engine.image.geometry", 0),
-    ("layerfusion.engine.image.layers", 0),
-    ("layerfusion.engine.image.compositing", 0),
-    ("layerfusion.engine.image.shadow_light", 0),
-    ("layerfusion.engine.options.checks", 0),
-    ("layerfusion.engine.image.resampling", 1),
-    ("layerfusion.engine.image.placement", 1),
-    ("layerfusion.engine.options.field", 0),
-    ("layerfusion.engine.options.fusion", 0),
-    ("layerfusion.engine.options.docs_page", 1),
-    ("layerfusion.engine.sources", 1),
-    ("layerfusion.engine.image.upscaling", 1),
-    ("layerfusion.engine.diffusion.tiled_refinement", 5),
-    ("layerfusion.engine.profiling.flop_counter", 2),
-    ("layerfusion.engine.request", 1),
-    ("layerfusion.engine.editing", 1),
-    ("layerfusion.engine.events", 1),
-    ("layerfusion.engine.formats", 1),
-    ("layerfusion.engine.fusion.attention", 3),
-    ("layerfusion.engine.fusion.attach", 3),
-    ("layerfusion.engine.fusion", 2),
-    ("layerfusion.engine.transparency", 3),
-    ("layerfusion.engine.training", 6),  # makes and measures what the pipeline draws with
-    ("layerfusion.engine.models", 3),
-    ("layerfusion.engine.diffusion", 4),
-    ("layerfusion.engine.diffusion.previews", 4),
-    ("layerfusion.engine.inspection.records", 1),
-    ("layerfusion.engine.inspection.recorder", 5),
-    ("layerfusion.engine.diffusion.source_constraints", 4),
-    ("layerfusion.engine.pipeline", 5),
-    ("layerfusion.engine.profiling.cost_model", 5),
-    # The numbers: measures on pictures, then what draws the pictures they are taken from.
-    ("layerfusion.engine.evaluation.statistics", 0),
-    ("layerfusion.engine.evaluation.regions", 0),
-    ("layerfusion.engine.evaluation.measures", 0),
-    ("layerfusion.engine.evaluation", 6),
-    # The server: the wire, then processes and files, then the conversation, then sockets, then argv.
-    ("layerfusion.server.protocol", 10),
-    ("layerfusion.server.errors", 11),
-    ("server.lock", 11),
-    ("layerfusion.server.worker.process", 11),
-    ("layerfusion.server.storage.database", 11),
-    ("layerfusion.server.worker.supervisor", 11),
-    ("layerfusion.server.storage.layer_store", 11),
-    ("layerfusion.server.translate", 11),
-    ("layerfusion.server.config", 11),
-    ("layerfusion.server.cli.environment", 11),
-    ("layerfusion.server.net.rate_limits", 11),
-    ("layerfusion.server.net.tls", 11),
-    ("layerfusion.server.net.outbox", 12),
-    ("layerfusion.server.net.session", 12),
-    ("layerfusion.server.queue.fair_queue", 12),
-    ("layerfusion.server.queue.job", 12),
-    ("layerfusion.server.queue.quarantine", 12),
-    ("layerfusion.server.queue.queue_status", 12),
-    ("layerfusion.server.queue.estimates", 12),
-    ("layerfusion.server.storage.retention", 12),
-    ("layerfusion.server.worker.export_process", 12),
-    ("layerfusion.server.queue.scheduler", 12),
-    ("layerfusion.server.net.request_handler", 13),
-    ("layerfusion.server.net.connection", 13),
-    ("layerfusion.server.net.access", 13),
-    ("layerfusion.server.net.handshakes", 13),
-    ("layerfusion.server.net.signals", 13),
-    ("layerfusion.server.net.app", 13),
-    ("layerfusion.server.client.client", 13),
-    ("layerfusion.server.client.remote_pipeline", 13),
-    ("layerfusion.server.cli.console", 14),
-    ("layerfusion.server.cli", 14),
-    ("layerfusion.server.cli.main", 14),
-    ("layerfusion.server.__main__", 14),
-    # The plugin: what is bundled, then one thing each, then the controller, then what Krita sees.
-    ("layerfusion.krita_plugin.layerfusion.qt", 20),
-    ("layerfusion.krita_plugin.layerfusion.bundled", 20),
-    ("layerfusion.krita_plugin.layerfusion.server_link", 21),
-    ("layerfusion.krita_plugin.layerfusion.document", 21),
-    ("layerfusion.krita_plugin.layerfusion.nodes", 21),
-    ("layerfusion.krita_plugin.layerfusion.groups", 21),
-    ("layerfusion.krita_plugin.layerfusion.layer_selection", 21),
-    ("layerfusion.krita_plugin.layerfusion.actions", 21),
-    ("layerfusion.krita_plugin.layerfusion.images", 21),
-    ("layerfusion.krita_plugin.layerfusion.jobs", 21),
-    ("layerfusion.krita_plugin.layerfusion.interfaces", 21),
-    ("layerfusion.krita_plugin.layerfusion.job_store", 21),
-    ("layerfusion.krita_plugin.layerfusion.text", 21),
-    ("layerfusion.krita_plugin.layerfusion.widgets", 21),
-    ("layerfusion.krita_plugin.layerfusion.launcher", 21),
-    ("layerfusion.krita_plugin.layerfusion.controller", 22),
-    ("layerfusion.krita_plugin.layerfusion.widgets", 23),
-    ("layerfusion.krita_plugin.layerfusion.docker", 23),
-    ("layerfusion.krita_plugin.layerfusion.extension", 23),
-    ("layerfusion.krita_plugin.package", 24),
+    # A row is a floor; what stands on it imports only lower rows (and its own folder).
+    # The engine.
+    "engine.errors",
+    "engine.options",
+    "engine.image",
+    "engine.sources",
+    "engine.request engine.events engine.formats",
+    "engine.editing",
+    "engine.transparency",
+    "engine.fusion engine.models.catalog",
+    "engine.models.runtime",
+    "engine.backbones",
+    "engine.diffusion",
+    "engine.inspection",
+    "engine.pipeline engine.profiling engine.training.data",
+    "engine.training",
+    "engine.evaluation",
+    # The server, down to the wire that needs nothing else of ours.
+    "server.protocol",
+    "server.errors server.config",
+    "server.storage",
+    "server.translate",
+    "server.worker",
+    "server.queue",
+    "server.net server.client",
+    "server.cli",
+    "server.__main__",
+    # The plugin, from what Krita has to what it shows.
+    "plugin.qt plugin.bundled plugin.text",
+    "plugin.images",
+    "plugin.jobs",
+    "plugin.interfaces plugin.nodes plugin.server_link plugin.job_store plugin.launcher plugin.widgets",
+    "plugin.groups plugin.layer_selection",
+    "plugin.document",
+    "plugin.actions",
+    "plugin.controller",
+    "plugin.docker",
+    "plugin.extension",
 ]
-PACKAGES_OF_PACKAGES = {"engine", "server", "krita_plugin", "layerfusion.krita_plugin.layerfusion"}
-"""Their __init__ holds a docstring, or starts everything: it may import all below and nothing imports it."""
+"""What stands on a floor imports only from lower floors and from its own folder. A name stands for all below it; the
+longest name decides."""
 
-BUNDLED = {f"layerfusion.krita_plugin.layerfusion.{name}" for name in ("protocol", "websockets", "msgpack")}
+PLUGIN = "layerfusion.krita_plugin.layerfusion"
+
+BUNDLED = {f"{PLUGIN}.{name}" for name in ("protocol", "websockets", "msgpack")}
 """Put into the plugin when it is assembled; not in the source tree."""
 
 SIBLINGS = {
-    "engine": {"engine"},
-    "server": {"server", "engine"},
+    "layerfusion.engine": {"engine"},
+    "layerfusion.server": {"server", "engine"},
     "layerfusion.server.protocol": {"server"},
-    "layerfusion.server.cli.plugin": {"server", "engine", "krita_plugin"},
-    "layerfusion.server.cli.doctor": {"server", "engine", "krita_plugin"},
-    "krita_plugin": {"krita_plugin"},
+    "layerfusion.server.cli": {"server", "engine", "krita_plugin"},
+    "layerfusion.krita_plugin": {"krita_plugin"},
 }
-"""Which of our packages a module may import; the longest prefix decides."""
+"""Which of our folders a module may import; the longest name decides."""
 
 
 def modules():
-    """Every module of the installed packages: name -> file."""
+    """Every module of the installed package: name -> file."""
     found = {}
     for package, root in ROOTS.items():
         for path in sorted(root.rglob("*.py")):
@@ -171,33 +117,43 @@ def imports(name, at_once=False):
     return frozenset(found - {name})
 
 
-def ours(name):
-    return name.split(".")[0] in ROOTS
+def longest(names, name):
+    """The longest of some dotted names that is a name or stands above it, or None."""
+    return max((one for one in names if name == one or name.startswith(f"{one}.")), key=len, default=None)
 
 
-def longest(table, name):
-    """The entry of the longest prefix of a dotted name, or None."""
-    matching = [prefix for prefix in table if name == prefix or name.startswith(f"{prefix}.")]
-    return table[max(matching, key=len)] if matching else None
+FLOOR = {
+    (f"{PLUGIN}.{name.removeprefix('plugin.')}" if name.startswith("plugin.") else f"layerfusion.{name}"): number
+    for number, row in enumerate(FLOORS)
+    for name in row.split()
+}
+DOORS = {"layerfusion.engine", "layerfusion.engine.models", "layerfusion.server", "layerfusion.krita_plugin", PLUGIN}
+"""Packages whose `__init__` says what they are, or, in Krita, starts everything."""
 
 
-def floor(name):
-    """The floor a module stands on; None if the table does not know it."""
-    return 99 if name in PACKAGES_OF_PACKAGES else longest(dict(FLOORS), name)
+def test_imports_point_down():
+    homeless = {name for name in MODULES if longest(FLOOR, name) is None} - DOORS - {"layerfusion.krita_plugin.package"}
+    assert not homeless, "give them a floor"
+    upwards = {
+        (name, other)
+        for name in MODULES.keys() - DOORS
+        for other in imports(name) & MODULES.keys()
+        if (here := longest(FLOOR, name)) and (there := longest(FLOOR, other)) and here != there
+        if name.split(".")[1] == other.split(".")[1] and FLOOR[there] >= FLOOR[here]
+    }
+    assert not upwards
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_imports_point_down(name):
-    here = floor(name)
-    assert here is not None, "add it to FLOORS"
-    near = {other for other in imports(name) & set(MODULES) if other.split(".")[0] == name.split(".")[0]}
-    assert not {other for other in near if (floor(other) or 0) > here}
+def test_no_two_folders_import_each_other():
+    """Nor do more of them in a circle. The files at the top of `engine` and `server` are rooms of their own."""
 
+    def room(name):
+        return name if name.count(".") == 2 and MODULES[name].name != "__init__.py" else MODULES[name].parent
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_packages_import_no_siblings(name):
-    reached = {other.split(".")[0] for other in imports(name) if ours(other)}
-    assert reached <= longest(SIBLINGS, name)
+    graph = {}
+    for name in MODULES:
+        graph.setdefault(room(name), set()).update(room(other) for other in imports(name) & MODULES.keys())
+    graphlib.TopologicalSorter({here: there - {here} for here, there in graph.items()}).prepare()
 
 
 def test_no_module_imports_itself_by_a_detour():
@@ -205,43 +161,58 @@ def test_no_module_imports_itself_by_a_detour():
     graphlib.TopologicalSorter(graph).prepare()
 
 
+def test_packages_import_no_siblings():
+    for name in MODULES:
+        reached = {other.split(".")[1] for other in imports(name) if other.startswith("layerfusion.")}
+        assert reached <= SIBLINGS[longest(SIBLINGS, name)], name
+
+
 def test_the_extra_for_training_is_needed_only_by_training():
     """Whoever installs the package without `[train]` can draw, serve and evaluate."""
     train, training = "layerfusion.server.cli.train", "layerfusion.engine.training"
-    reached, waiting = {train}, [name for name in MODULES if not name.startswith((train, training))]
+    card = {f"layerfusion.engine.evaluation.{name}" for name in ("model_card", "alpha_measures")}
+    making = (train, training, *card)
+    reached, waiting = {train}, [name for name in MODULES if not name.startswith(making)]
     while waiting:
         name = waiting.pop()
         reached.add(name)
-        waiting += (imports(name) & set(MODULES)) - reached
-    assert f"{training}.recogniser" in reached  # it names what the evaluation draws
+        waiting += (imports(name) & MODULES.keys()) - reached
+    reached -= card
+    assert f"{training}.classifier" in reached  # it names what the evaluation draws
     wanting = {name: {other.split(".")[0] for other in imports(name, at_once=True)} for name in reached}
     assert not {name for name, packages in wanting.items() if packages & {"scipy", "matplotlib"}}
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("layerfusion.server.protocol")])
-def test_the_wire_needs_the_standard_library_of_python_3_10_only(name):
-    foreign = {other for other in imports(name) if other.split(".")[0] not in sys.stdlib_module_names}
-    assert all(other.startswith("layerfusion.server.protocol") for other in foreign)
-    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"), feature_version=(3, 10))
-    levels = [node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and ours(node.module or "")]
-    assert not levels, "the plugin carries these files under another name: import relatively"
+def foreign_to(name, *, allowed):
+    """What a module imports besides the standard library and what is allowed."""
+    return {other for other in imports(name) if other.split(".")[0] not in allowed | sys.stdlib_module_names}
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("layerfusion.krita_plugin.layerfusion")])
-def test_the_plugin_needs_only_what_krita_has_and_what_it_carries(name):
-    allowed = {"krita", "PyQt5", "PyQt6"} | sys.stdlib_module_names
-    foreign = {other for other in imports(name) if other.split(".")[0] not in allowed}
-    inside = {"layerfusion.krita_plugin.layerfusion"} | {
-        other for other in foreign if other.startswith("layerfusion.krita_plugin.layerfusion.")
-    }
-    assert foreign <= inside
-    source = MODULES[name].read_text(encoding="utf-8")
-    assert not {
-        node.level
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.ImportFrom) and node.level == 0 and ours(node.module or "")
-    }
-    ast.parse(source, feature_version=(3, 10))
+def absolute_imports_of_ours(tree):
+    return [
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith("layerfusion")
+    ]
+
+
+def test_the_wire_needs_the_standard_library_of_python_3_10_only():
+    for name in MODULES:
+        if name.startswith("layerfusion.server.protocol"):
+            assert all(other.startswith("layerfusion.server.protocol") for other in foreign_to(name, allowed=set())), (
+                name
+            )
+            tree = ast.parse(MODULES[name].read_text(encoding="utf-8"), feature_version=(3, 10))
+            assert not absolute_imports_of_ours(tree), f"the plugin carries {name} elsewhere: import relatively"
+
+
+def test_the_plugin_needs_only_what_krita_has_and_what_it_carries():
+    for name in MODULES:
+        if name.startswith(PLUGIN):
+            foreign = foreign_to(name, allowed={"krita", "PyQt5", "PyQt6"})
+            assert all(other == PLUGIN or other.startswith(f"{PLUGIN}.") for other in foreign), name
+            tree = ast.parse(MODULES[name].read_text(encoding="utf-8"), feature_version=(3, 10))
+            assert not absolute_imports_of_ours(tree), name
 
 
 WATCH = """

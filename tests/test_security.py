@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from layerfusion import engine, krita_plugin, server
 
 ROOT = Path(__file__).parents[1]
@@ -35,8 +36,8 @@ def test_no_source_opens_what_could_run(path):
 
 def test_what_goes_between_processes_is_bytes():
     """`Connection.send` and `recv` would pickle; `send_bytes` and `recv_bytes` do not."""
-    for name in ("worker", "drawing"):
-        path = Path(server.__file__).parent / f"{name}.py"
+    for name in ("supervisor", "process"):
+        path = Path(server.__file__).parent / "worker" / f"{name}.py"
         calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
         called = {ast.unparse(call.func) for call in calls}
         assert not {call for call in called if re.search(r"pipe\.(send|recv)$", call)}

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.models.runtime.offloading import Component
-from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from torch import Tensor
+
 from layerfusion.engine.diffusion.conditioning import Conditioning
 from layerfusion.engine.diffusion.guidance import guide
 from layerfusion.engine.diffusion.sampling import Sampler, coupling_step
 from layerfusion.engine.fusion.coupling import Coupling, Half, Pass
 from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.models.runtime.offloading import Component
-from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Pin:
+class LatentConstraint:
     """Part of a stream whose course is known: its predictions are replaced by the exact ones.
 
     The solver then walks the one path from noise to `clean` by itself, multistep history included, which overwriting
@@ -37,7 +38,7 @@ class Pin:
 
 
 @dataclass(frozen=True)
-class Anchor:
+class BackdropConstraint:
     """A stream that shows a known picture wherever nothing lies before it, as the masks stand at every step.
 
     Attributes:
@@ -96,8 +97,8 @@ def denoise(
     time_ids: Tensor,
     guidance_scale: float,
     guidance_rescale: float,
-    pins: tuple[Pin, ...] = (),
-    anchors: tuple[Anchor, ...] = (),
+    pins: tuple[LatentConstraint, ...] = (),
+    anchors: tuple[BackdropConstraint, ...] = (),
 ) -> Iterator[Step]:
     """Run all streams from noise, yielding after every step. The UNet must be `attached` to `coupling`.
 
@@ -176,7 +177,7 @@ def denoise(
         yield Step(index, float(timestep), estimate, state)
 
 
-def _all_known(pins: tuple[Pin, ...], time: float, streams: int) -> bool:
+def _all_known(pins: tuple[LatentConstraint, ...], time: float, streams: int) -> bool:
     """Whether every stream is held everywhere at t = time · T."""
     return len({pin.stream for pin in pins if time > pin.until and pin.mask.shape == (1, 1, 1)}) == streams
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
 from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.models.runtime.offloading import Component
@@ -11,8 +14,6 @@ from layerfusion.engine.models.runtime.vae import from_vae, posterior, to_latent
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from layerfusion.engine.transparency.padding import pad_colours
 from layerfusion.engine.transparency.views import Views, median_of_views
-from numpy.typing import NDArray
-from torch import Tensor
 
 
 def decode_rgba(bundle: ModelBundle, latents: Tensor, *, views: Views | None = None) -> Pixels:

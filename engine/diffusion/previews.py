@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
+from torch import Tensor
+
 from layerfusion.engine.diffusion.layer_codec import decode_rgb, decode_rgba
 from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.models.runtime.loading import ModelBundle
-from torch import Tensor
 
 PREVIEWS = 5
 """A job, about."""

@@ -17,10 +17,11 @@ from diffusers import (
     LCMScheduler,
     UniPCMultistepScheduler,
 )
+from torch import Tensor
+
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.spec import SAMPLERS, sampler_key
 from layerfusion.engine.models.runtime.loading import ModelBundle
-from torch import Tensor
 
 
 @dataclass(frozen=True)

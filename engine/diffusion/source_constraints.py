@@ -20,7 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from layerfusion.engine.diffusion.denoise import Anchor, Pin
+from torch import Tensor
+
+from layerfusion.engine.diffusion.denoise import BackdropConstraint, LatentConstraint
 from layerfusion.engine.diffusion.layer_codec import encode_over_grey, encode_rgba
 from layerfusion.engine.fusion.attach import attention_modules
 from layerfusion.engine.fusion.coupling import KnownShape
@@ -36,7 +38,6 @@ from layerfusion.engine.models.runtime.vae import to_latents
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import HARMONISE_STRENGTH, GenerationRequest
 from layerfusion.engine.sources import Generated, Kept, Relit
-from torch import Tensor
 
 SOLID_UNTIL = 0.6
 """The blended stream is held to a known foreground's solid inside while t > 0.6 T (our choice): under zero-terminal-SNR
@@ -62,7 +63,7 @@ second object might be drawn."""
 
 
 @dataclass(frozen=True)
-class Known:
+class SourceConstraints:
     """Courses and shapes of one job.
 
     Attributes:
@@ -70,18 +71,18 @@ class Known:
         shapes: for `Coupling`, by foreground.
     """
 
-    pins: tuple[Pin, ...]
-    anchors: tuple[Anchor, ...]
+    pins: tuple[LatentConstraint, ...]
+    anchors: tuple[BackdropConstraint, ...]
     shapes: dict[int, KnownShape]
 
 
-def what_is_known(
+def source_constraints(
     bundle: ModelBundle,
     request: GenerationRequest,
     fusion: FusionSettings,
     framing: Framing,
     drafts: Mapping[int, Pixels],
-) -> Known:
+) -> SourceConstraints:
     """Read the artist's layers into the model's terms.
 
     Args:
@@ -113,22 +114,22 @@ class _Reader:
             if placed is not None:
                 self._pictures[index] = to_working(*placed, framing)
 
-    def read(self) -> Known:
-        pins: list[Pin] = []
-        anchors: list[Anchor] = []
+    def read(self) -> SourceConstraints:
+        pins: list[LatentConstraint] = []
+        anchors: list[BackdropConstraint] = []
         shapes: dict[int, KnownShape] = {}
         strength = self._blended_strength()
         if strength < 1:
             flat = self._composite()
-            pins.append(Pin(self._streams.blended, *self._opaque(flat), until=strength))
+            pins.append(LatentConstraint(self._streams.blended, *self._opaque(flat), until=strength))
         for index, source in enumerate(self._request.foregrounds):
             if index not in self._pictures:
                 continue
             held_until = {Kept: 0.0, Generated: BOX_STRENGTH}.get(type(source), getattr(source, "strength", 0.0))
             clean = encode_rgba(self._bundle, self._pictures[index])[0]
-            pins.append(Pin(index, clean, torch.ones((1, 1, 1), device=clean.device), held_until))
+            pins.append(LatentConstraint(index, clean, torch.ones((1, 1, 1), device=clean.device), held_until))
             if isinstance(source, Generated):
-                pins.append(Pin(index, clean, 1 - self._within(self._box(index))))
+                pins.append(LatentConstraint(index, clean, 1 - self._within(self._box(index))))
             solid, inside, shapes[index] = self._solid(index, held_until)
             if strength == 1:
                 anchors.append(self._anchor(solid, inside, self._drawn_above(index), 1.0, max(SOLID_UNTIL, held_until)))
@@ -136,7 +137,7 @@ class _Reader:
         if not isinstance(background, Generated):
             clean, mask = self._opaque(self._pictures[self._streams.background])
             held_until = background.strength if isinstance(background, Relit) else 0.0
-            pins.append(Pin(self._streams.background, clean, mask, held_until))
+            pins.append(LatentConstraint(self._streams.background, clean, mask, held_until))
             if isinstance(background, Relit):
                 anchors.append(self._anchor(clean, mask, everyone, 0.0, held_until))
             else:
@@ -145,9 +146,11 @@ class _Reader:
             everywhere = torch.ones((1, 1, 1), device=self._bundle.device)
             shown = BACKDROP_UNTIL if len(shapes) == len(everyone) else self._drawn_until
             anchors += self._backdrop(None, everywhere, everyone, shown)
-        return Known(tuple(pins), tuple(anchors), shapes)
+        return SourceConstraints(tuple(pins), tuple(anchors), shapes)
 
-    def _backdrop(self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], until: float) -> Iterator[Anchor]:
+    def _backdrop(
+        self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], until: float
+    ) -> Iterator[BackdropConstraint]:
         """The blended stream shows the background outside all objects; far from them longer. From 1 on, never."""
         if until < 1:
             yield self._anchor(clean, mask, behind, 0.0, until, ground=GROUND)
@@ -163,10 +166,10 @@ class _Reader:
         *,
         margin: float = SHARING_MARGIN,
         ground: float = 0.0,
-    ) -> Anchor:
+    ) -> BackdropConstraint:
         """The blended stream shows `clean` where nothing lies before it."""
         block = attention_modules(self._bundle.unet)[-1].rsplit(".", 1)[0]
-        return Anchor(self._streams.blended, clean, mask, behind, margin, ground, in_doubt, block, until)
+        return BackdropConstraint(self._streams.blended, clean, mask, behind, margin, ground, in_doubt, block, until)
 
     def _drawn_above(self, index: int) -> tuple[int, ...]:
         """The foregrounds above one that the artist does not have; `_solid` knows the others."""

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from layerfusion.engine.diffusion.denoise import Pin
+from numpy.typing import NDArray
+from torch import Tensor
+
+from layerfusion.engine.diffusion.denoise import LatentConstraint
 from layerfusion.engine.diffusion.layer_codec import decode_foreground, decode_rgb, encode_rgba
 from layerfusion.engine.diffusion.noise import initial_noise
 from layerfusion.engine.fusion.coupling import KnownShape
@@ -23,8 +26,6 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.models.runtime.vae import to_latents
-from numpy.typing import NDArray
-from torch import Tensor
 
 OVERLAP = 0.25
 """Of a tile's side, at least this much is shared with its neighbour (our choice)."""
@@ -114,11 +115,11 @@ def padded(pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     return np.pad(pixels, ((0, size.height - height), (0, size.width - width), (0, 0)), mode="edge")
 
 
-DrawTile = Callable[[Size, Tensor, tuple[Pin, ...], dict[int, KnownShape]], Tensor]
+DrawTile = Callable[[Size, Tensor, tuple[LatentConstraint, ...], dict[int, KnownShape]], Tensor]
 """(size in pixels, noise, pins, shapes) -> latents (streams, 4, h, w): one coupled job from noise to picture."""
 
 
-class Refinement:
+class TiledRefinement:
     """One pass over all layers of a picture.
 
     Args:
@@ -183,7 +184,7 @@ class Refinement:
         columns = slice(left, left + tile.size.width // factor)
         return self._noise[:, :, rows, columns].to(self._bundle.device)
 
-    def _known(self, tile: Tile) -> tuple[tuple[Pin, ...], dict[int, KnownShape]]:
+    def _known(self, tile: Tile) -> tuple[tuple[LatentConstraint, ...], dict[int, KnownShape]]:
         """Every stream is held to its enlarged picture until the strength's time; every object's place is known."""
         pins, shapes = [], {}
         everywhere = torch.ones((1, 1, 1), device=self._bundle.device)
@@ -196,5 +197,5 @@ class Refinement:
                 shapes[stream] = KnownShape(alpha)
             else:
                 clean = to_latents(self._bundle, unit[None, :3] * 2 - 1)
-            pins.append(Pin(stream, clean[0], everywhere, 0.0 if stream in self._held else self._strength))
+            pins.append(LatentConstraint(stream, clean[0], everywhere, 0.0 if stream in self._held else self._strength))
         return tuple(pins), shapes

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from layerfusion.engine.evaluation.measures import correlation
-from layerfusion.engine.evaluation.regions import SEEN, Plane
 from PIL import Image
 from scipy import ndimage
+
+from layerfusion.engine.evaluation.measures import correlation
+from layerfusion.engine.evaluation.regions import SEEN, Plane
 
 
 def largest_box(alpha: Plane) -> tuple[int, int, int, int] | None:

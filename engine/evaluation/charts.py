@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from layerfusion.engine.evaluation.statistics import Estimate
 from PIL import Image, ImageDraw, ImageFont
+
+from layerfusion.engine.evaluation.statistics import Estimate
 
 _WIDTH, _HEIGHT = 460, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 44, 46

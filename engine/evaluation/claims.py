@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.measures import alpha_of, crispness, difference, pasted, presence, spill
 from layerfusion.engine.evaluation.metrics import (
-    Facts,
-    Namer,
+    Classifier,
+    Metrics,
     Truth,
     change_facts,
     column,
@@ -54,7 +54,7 @@ BOUNDARY_VARIANTS = SWEEP
 # ---- (a) the background reaches into the foreground
 
 
-def background_claim(study: Study, items: Sequence[Item], namer: Namer | None) -> Claim:
+def background_claim(study: Study, items: Sequence[Item], classifier: Classifier | None) -> Claim:
     """Another background prompt changes the object's colours more than another background seed does; its outline and
     its name stay; and nothing changes where the foreground is told nothing."""
     base = [study.drawing(item, APART) for item in items]
@@ -62,7 +62,7 @@ def background_claim(study: Study, items: Sequence[Item], namer: Namer | None) -
     scene = [change_facts(a, b) for a, b in zip(base, other, strict=True)]
     seed = [change_facts(a, study.drawing(item, APART_OTHER_SEED)) for a, item in zip(base, items, strict=True)]
     frozen = [change_facts(study.drawing(item, FROZEN), study.drawing(item, FROZEN_OTHER_SCENE)) for item in items]
-    named = estimate(column(name_facts(items, other, namer), "object_named"))
+    named = estimate(column(name_facts(items, other, classifier), "object_named"))
     more = paired(column(scene, "colour"), column(seed, "colour"))
     outline = estimate(column(scene, "outline"))
     differing = max(column(frozen, "bytes"), default=math.nan)
@@ -95,7 +95,7 @@ def background_claim(study: Study, items: Sequence[Item], namer: Namer | None) -
         "The object takes on something of the scene it is drawn with, and stays the same object.",
         ("",),
         rows,
-        missing="" if named.known else "without a recogniser",
+        missing="" if named.known else "without a classifier",
     )
 
 
@@ -189,7 +189,7 @@ def _mask_rows(study: Study, items: Sequence[Item], label: str) -> list[Row]:
     return rows
 
 
-def _effect(study: Study, item: Item, variant: Variant) -> Facts:
+def _effect(study: Study, item: Item, variant: Variant) -> Metrics:
     drawing = study.drawing(item, variant)
     alpha = alpha_of(drawing.foreground)
     beside, inside = (measure(drawing.blended, drawing.background, alpha) for measure in (spill, presence))
@@ -202,7 +202,7 @@ def _effect(study: Study, item: Item, variant: Variant) -> Facts:
 
 def boundary_claim(study: Study, items: Sequence[Item]) -> Claim:
     """A low decision boundary leaks; a high one gives a crisper alpha."""
-    facts: dict[str, list[Facts]] = {
+    facts: dict[str, list[Metrics]] = {
         f"d = {d}": [_sharpened(study, item, variant) for item in items]
         for d, variant in zip(BOUNDARIES, SWEEP, strict=True)
     }
@@ -230,7 +230,7 @@ def boundary_claim(study: Study, items: Sequence[Item]) -> Claim:
     )
 
 
-def _sharpened(study: Study, item: Item, variant: Variant) -> Facts:
+def _sharpened(study: Study, item: Item, variant: Variant) -> Metrics:
     drawing = study.drawing(item, variant)
     alpha = alpha_of(drawing.foreground)
     return {
@@ -241,11 +241,11 @@ def _sharpened(study: Study, item: Item, variant: Variant) -> Facts:
     }
 
 
-def _trend(facts: dict[str, list[Facts]], name: str) -> Estimate:
+def _trend(facts: dict[str, list[Metrics]], name: str) -> Estimate:
     table = list(zip(*(column(rows, name) for rows in facts.values()), strict=True))
     complete = [values for values in table if all(math.isfinite(value) for value in values)]
     return estimate([rank_correlation(BOUNDARIES, values) for values in complete])
 
 
-def _of(facts: dict[str, list[Facts]], name: str) -> dict[str, Estimate]:
+def _of(facts: dict[str, list[Metrics]], name: str) -> dict[str, Estimate]:
     return {label: estimate(column(rows, name)) for label, rows in facts.items()}

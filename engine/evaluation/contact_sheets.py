@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from PIL import Image, ImageDraw, ImageFont
+
 from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.study import Study
 from layerfusion.engine.evaluation.systems import FROZEN, LAYERFUSION, PASTED, SEQUENTIAL
 from layerfusion.engine.image.compositing import over_checks
-from PIL import Image, ImageDraw, ImageFont
 
 _TILE, _GAP, _TOP, _BELOW = 128, 4, 20, 18
 

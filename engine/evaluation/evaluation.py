@@ -8,18 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from PIL import Image
+
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation import claims, moving, presets, table
 from layerfusion.engine.evaluation.charts import Chart, draw_charts
 from layerfusion.engine.evaluation.contact_sheets import picture_sheet
 from layerfusion.engine.evaluation.items import Item, prompt_set, stress_set
-from layerfusion.engine.evaluation.metrics import Namer, Truth
+from layerfusion.engine.evaluation.metrics import Classifier, Truth
 from layerfusion.engine.evaluation.rows import Claim, Section
 from layerfusion.engine.evaluation.statistics import estimate
 from layerfusion.engine.evaluation.study import Done, Study
 from layerfusion.engine.evaluation.systems import Variant
 from layerfusion.engine.models.catalog.spec import ModelSpec
-from PIL import Image
 
 Part = Literal["table", "background", "blending", "masks", "boundary", "moving", "presets"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -104,7 +105,7 @@ class Evaluation:
         plan: how much.
         vocabulary: the words the items are made of; the model's own, or the embedded model's for one that knows the
             world.
-        namer: names what pictures show; without one those rows say "not measured".
+        classifier: names what pictures show; without one those rows say "not measured".
         known_light: whether the model was trained on the data whose light is known; tone and shadow need it.
 
     Raises:
@@ -118,14 +119,14 @@ class Evaluation:
         spec: ModelSpec,
         plan: Plan,
         vocabulary: dict[str, tuple[str, ...]],
-        namer: Namer | None = None,
+        classifier: Classifier | None = None,
         *,
         known_light: bool,
     ) -> None:
         self.plan = plan
         self._items = prompt_set(vocabulary, max(plan.pairs, plan.claim_pairs))
         self._stress = stress_set(vocabulary, plan.stress_pairs)
-        self._namer = namer
+        self._classifier = classifier
         self._known_light = known_light
         self.study = Study(folder, spec)
 
@@ -167,11 +168,11 @@ class Evaluation:
         kept = drawn.get("background", ())
         rows: table.BySystem = {}
         if drawn.get("table"):
-            rows = table.gather(self.study, drawn["table"], self._namer, known_light=self._known_light)
+            rows = table.gather(self.study, drawn["table"], self._classifier, known_light=self._known_light)
             self._write_items(drawn["table"], rows)
             sections += table.sections(rows, table.kept_bytes(self.study, kept))
         if drawn.get("background"):
-            sections.append(claims.background_claim(self.study, kept, self._namer))
+            sections.append(claims.background_claim(self.study, kept, self._classifier))
         if drawn.get("blending"):
             sections.append(claims.blending_claim(self.study, drawn["blending"], known_light=self._known_light))
         if drawn.get("masks"):
@@ -183,7 +184,7 @@ class Evaluation:
             casts = [Truth.of(item, known=self._known_light).casts for item in drawn["moving"]]
             sections.append(moving.moving_section(self.study, drawn["moving"], casts))
         if drawn.get("presets"):
-            sections.append(presets.presets_section(self.study, drawn["presets"], self._namer))
+            sections.append(presets.presets_section(self.study, drawn["presets"], self._classifier))
         return Report(
             tuple(sections),
             self._figures(sections, {part: len(items) for part, items in drawn.items()}),
@@ -216,7 +217,7 @@ class Evaluation:
             "pairs": pairs,
             "drawings": self.study.count,
             "seconds": round(seconds, 1),
-            "recogniser": self._namer is not None,
+            "classifier": self._classifier is not None,
             "table": tabled,
             "claims": claimed,
         }

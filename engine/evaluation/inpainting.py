@@ -7,13 +7,14 @@ blended latent diffusion (Avrahami et al. 2023, arXiv 2206.02779) without its dr
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+
 from layerfusion.engine.diffusion.conditioning import encode_prompts, time_ids
 from layerfusion.engine.diffusion.guidance import guide
 from layerfusion.engine.diffusion.noise import initial_noise
 from layerfusion.engine.diffusion.sampling import Sampler
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.runtime.loading import ModelBundle
-from torch import Tensor
 
 
 @torch.inference_mode()

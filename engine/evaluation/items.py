@@ -42,7 +42,7 @@ class Item:
 
     @property
     def thing(self) -> str:
-        """The object without its article, as the recogniser calls it."""
+        """The object without its article, as the classifier calls it."""
         first, _, rest = self.object.partition(" ")
         return rest if first in ("a", "an", "the") else self.object
 

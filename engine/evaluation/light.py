@@ -9,12 +9,13 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from PIL import Image
+
 from layerfusion.engine.evaluation.measures import Colour
 from layerfusion.engine.evaluation.regions import Plane
 from layerfusion.engine.training.data.scenes import Light, draw_scene
 from layerfusion.engine.training.data.triplets import TINTED, shade_of
 from layerfusion.engine.training.data.vocabulary import KINDS, OUTDOOR, SINGLE, TIMES, thing_of
-from PIL import Image
 
 FAINT = 0.1
 """Alpha below this is no part of the outline: a stray pixel must not move the feet a shadow starts from."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
+
 from layerfusion.engine.evaluation.regions import (
     MARGIN,
     SEEN,
@@ -26,7 +28,6 @@ from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, LayerStack, Pixels, Role
 from layerfusion.engine.image.shadow_light import clean_layers, exact_layers, recompose
-from numpy.typing import NDArray
 
 Colour = NDArray[np.float64]
 """(3,): a value a channel."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+
 from layerfusion.engine.evaluation import measures
 from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.light import floats, light_of, shaded, tint_of
@@ -17,9 +19,8 @@ from layerfusion.engine.evaluation.statistics import Estimate, estimate
 from layerfusion.engine.evaluation.systems import Drawing, Maps
 from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.training.data.scenes import Light
-from numpy.typing import NDArray
 
-Facts = dict[str, float]
+Metrics = dict[str, float]
 """Name -> value; missing, or NaN, where it does not apply."""
 
 LEAST_TINT = 0.05
@@ -29,7 +30,7 @@ LEAST_SHADOW = 0.02
 """Objects whose shadow the data hardly draws say nothing about shadows."""
 
 
-class Namer(Protocol):
+class Classifier(Protocol):
     """Says what a picture shows; (N, H, W, 3), -1..1."""
 
     def name_objects(self, pictures: NDArray[np.float32]) -> list[str]: ...
@@ -54,7 +55,7 @@ class Truth:
         return Truth(light_of(scene or item.scene) if known else None, not floats(item.thing))
 
 
-def system_facts(drawing: Drawing, alone: Drawing, truth: Truth) -> Facts:
+def system_facts(drawing: Drawing, alone: Drawing, truth: Truth) -> Metrics:
     """What one system did with one item.
 
     Args:
@@ -83,7 +84,7 @@ def system_facts(drawing: Drawing, alone: Drawing, truth: Truth) -> Facts:
     }
 
 
-def tone_facts(blended: Pixels, alpha: NDArray[np.floating], alone: Drawing, truth: Truth) -> Facts:
+def tone_facts(blended: Pixels, alpha: NDArray[np.floating], alone: Drawing, truth: Truth) -> Metrics:
     """The object's colours in the blended picture against those it has alone, beside the data's tint."""
     if truth.light is None:
         return {}
@@ -100,7 +101,7 @@ def tone_facts(blended: Pixels, alpha: NDArray[np.floating], alone: Drawing, tru
     }
 
 
-def shadow_facts(blended: Pixels, background: Pixels, alpha: NDArray[np.floating], truth: Truth) -> Facts:
+def shadow_facts(blended: Pixels, background: Pixels, alpha: NDArray[np.floating], truth: Truth) -> Metrics:
     """The darkening below the object, against that of the data's shadow on the same ground under the same object."""
     if truth.light is None or not truth.casts:
         return {}
@@ -117,7 +118,7 @@ def shadow_facts(blended: Pixels, background: Pixels, alpha: NDArray[np.floating
     }
 
 
-def anchor_facts(drawing: Drawing, other_seed: Drawing, round_trip: Drawing) -> Facts:
+def anchor_facts(drawing: Drawing, other_seed: Drawing, round_trip: Drawing) -> Metrics:
     """The two anchors of layer consistency: how far apart backgrounds are that share only their prompt, and how near
     two pictures can be that are the same but for the VAE."""
     where = undisturbed(alpha_of(drawing.foreground))
@@ -127,10 +128,10 @@ def anchor_facts(drawing: Drawing, other_seed: Drawing, round_trip: Drawing) -> 
     }
 
 
-def mask_facts(maps: Maps, foreground: Pixels, *, translucent: bool) -> Facts:
+def mask_facts(maps: Maps, foreground: Pixels, *, translucent: bool) -> Metrics:
     """The masks as they were used, against the alpha that came out, at 0.8 T, 0.5 T, and over the run."""
     alpha = measures.pooled(alpha_of(foreground), (maps.soft.shape[1], maps.soft.shape[2]))
-    found: Facts = {}
+    found: Metrics = {}
     for name in ("structure", "content", "soft"):
         curve = [measures.auc(step, alpha) for step in getattr(maps, name)]
         leaks = [measures.leak(step, alpha) for step in getattr(maps, name)]
@@ -142,13 +143,13 @@ def mask_facts(maps: Maps, foreground: Pixels, *, translucent: bool) -> Facts:
     return found | _moments("translucency", inside, maps) | {"trust": float(maps.trust.mean())}
 
 
-def _moments(name: str, curve: Sequence[float], maps: Maps) -> Facts:
+def _moments(name: str, curve: Sequence[float], maps: Maps) -> Metrics:
     values = np.asarray(curve, np.float64)
     mean = float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
     return {f"{name}@0.8T": curve[maps.at(0.8)], f"{name}@0.5T": curve[maps.at(0.5)], name: mean}
 
 
-def change_facts(before: Drawing, after: Drawing) -> Facts:
+def change_facts(before: Drawing, after: Drawing) -> Metrics:
     """How a foreground changed between two drawings of one object: colours inside both, outline, bytes."""
     a, b = alpha_of(before.foreground), alpha_of(after.foreground)
     return {
@@ -187,14 +188,14 @@ def _mean(values: NDArray[np.float64]) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
 
 
-def name_facts(items: Sequence[Item], drawings: Sequence[Drawing], namer: Namer | None) -> list[Facts]:
+def name_facts(items: Sequence[Item], drawings: Sequence[Drawing], classifier: Classifier | None) -> list[Metrics]:
     """Whether foreground, background and the object in Blended are called what was asked for, an item: 1 or 0; nothing
-    without a recogniser."""
-    if namer is None or not items:
+    without a classifier."""
+    if classifier is None or not items:
         return [{} for _ in items]
-    objects = namer.name_objects(np.stack([_over_grey(one.foreground) for one in drawings]))
-    whole = namer.name_objects(np.stack([_unit(one.blended) for one in drawings]))
-    scenes = namer.name_scenes(np.stack([_unit(one.background) for one in drawings]))
+    objects = classifier.name_objects(np.stack([_over_grey(one.foreground) for one in drawings]))
+    whole = classifier.name_objects(np.stack([_unit(one.blended) for one in drawings]))
+    scenes = classifier.name_scenes(np.stack([_unit(one.background) for one in drawings]))
     return [
         {
             "object_named": float(objects[i] == item.thing),
@@ -206,7 +207,7 @@ def name_facts(items: Sequence[Item], drawings: Sequence[Drawing], namer: Namer 
 
 
 def canonical(scene: str) -> str:
-    """The recogniser's name of a scene: captions that mean the same picture share one."""
+    """The classifier's name of a scene: captions that mean the same picture share one."""
     from layerfusion.engine.training.classifier import scene_of
 
     return scene_of(scene)

@@ -1,4 +1,4 @@
-"""Measure the shipped model: what it draws, named by the recogniser; its alpha; its masks; its time.
+"""Measure the shipped model: what it draws, named by the classifier; its alpha; its masks; its time.
 
 Objects and scenes are paired as training never pairs them, and colours appear that it never shows.
 """
@@ -14,6 +14,11 @@ from typing import Any, cast
 import numpy as np
 import torch
 from diffusers import StableDiffusionXLPipeline
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
 from layerfusion.engine.diffusion.conditioning import encode_prompts
 from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, stray, translucency
 from layerfusion.engine.evaluation.measures import auc, pooled, soft_iou
@@ -25,7 +30,7 @@ from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
-from layerfusion.engine.training.classifier import Recogniser, scene_of
+from layerfusion.engine.training.classifier import ClassifierNetwork, scene_of
 from layerfusion.engine.training.data.dataset import Examples
 from layerfusion.engine.training.data.sprites import SpriteLibrary
 from layerfusion.engine.training.data.vocabulary import (
@@ -43,10 +48,6 @@ from layerfusion.engine.training.data.vocabulary import (
 from layerfusion.engine.training.latents import pictures_of
 from layerfusion.engine.training.prediction import sample
 from layerfusion.engine.training.vae import psnr, round_trip
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
-from tqdm import tqdm
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _request(spec: ModelSpec, size: Size, item: Item) -> GenerationRequest:
 
 def measure(
     spec: ModelSpec,
-    recogniser: Recogniser,
+    classifier: ClassifierNetwork,
     test: Examples,
     sprites: SpriteLibrary,
     *,
@@ -131,7 +132,7 @@ def measure(
     """Every figure of the model card.
 
     Args:
-        test: held-out examples, for the VAE and the recogniser's ceilings.
+        test: held-out examples, for the VAE and the classifier's ceilings.
         count: pairs to draw.
 
     Returns:
@@ -142,8 +143,8 @@ def measure(
     figures: dict[str, Any] = {"pairs": count, "seed": seed}
     with torch.inference_mode():
         figures |= _vae(bundle, test)
-        figures |= _ceilings(bundle, recogniser, test)
-        figures |= _named(recogniser, drawn)
+        figures |= _ceilings(bundle, classifier, test)
+        figures |= _named(classifier, drawn)
         figures |= _alpha(drawn, sprites)
         figures |= _masks(drawn)
         figures |= _deltas(bundle, sprites, seed)
@@ -162,8 +163,8 @@ def _vae(bundle: ModelBundle, test: Examples, count: int = 256) -> dict[str, flo
     return found
 
 
-def _ceilings(bundle: ModelBundle, recogniser: Recogniser, test: Examples) -> dict[str, float]:
-    """The recogniser on pictures it has not seen, and on what the VAE makes of them."""
+def _ceilings(bundle: ModelBundle, classifier: ClassifierNetwork, test: Examples) -> dict[str, float]:
+    """The classifier on pictures it has not seen, and on what the VAE makes of them."""
     rows = np.arange(min(400, len(test)))
     things = [test.facts[row]["names"][0] for row in rows]
     scenes = [scene_of(test.facts[row]["captions"][1]) for row in rows]
@@ -174,17 +175,17 @@ def _ceilings(bundle: ModelBundle, recogniser: Recogniser, test: Examples) -> di
             pictures = pictures_of(test, kind, rows)
             return round_trip(bundle.vae, pictures) if through else pictures
 
-        found[f"ceiling_foreground_{suffix}"] = _share(recogniser.name_objects(seen("foreground")), things)
-        found[f"ceiling_composite_{suffix}"] = _share(recogniser.name_objects(seen("composite")), things)
-        found[f"ceiling_scene_{suffix}"] = _share(recogniser.name_scenes(seen("background")), scenes)
+        found[f"ceiling_foreground_{suffix}"] = _share(classifier.name_objects(seen("foreground")), things)
+        found[f"ceiling_composite_{suffix}"] = _share(classifier.name_objects(seen("composite")), things)
+        found[f"ceiling_scene_{suffix}"] = _share(classifier.name_scenes(seen("background")), scenes)
     return found
 
 
-def _named(recogniser: Recogniser, drawn: list[Drawn]) -> dict[str, Any]:
+def _named(classifier: ClassifierNetwork, drawn: list[Drawn]) -> dict[str, Any]:
     things = [one.item.name for one in drawn]
-    called = recogniser.name_objects(np.stack([_on_grey(one.foreground) for one in drawn]))
-    placed = recogniser.name_scenes(np.stack([_rgb(one.background) for one in drawn]))
-    whole = recogniser.name_objects(np.stack([_rgb(one.blended) for one in drawn]))
+    called = classifier.name_objects(np.stack([_on_grey(one.foreground) for one in drawn]))
+    placed = classifier.name_scenes(np.stack([_rgb(one.background) for one in drawn]))
+    whole = classifier.name_objects(np.stack([_rgb(one.blended) for one in drawn]))
     wanted = [scene_of(one.item.scene) for one in drawn]
     unseen = [thing not in set(names(held_out=False)) for thing in things]
     hues = [a == b for a, b, new in zip(called, things, unseen, strict=True) if new]

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+
 from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.measures import (
     alpha_of,
@@ -21,7 +22,7 @@ from layerfusion.engine.evaluation.measures import (
     pasted,
     psnr,
 )
-from layerfusion.engine.evaluation.metrics import Facts, column
+from layerfusion.engine.evaluation.metrics import Metrics, column
 from layerfusion.engine.evaluation.regions import SEEN, Mask, box_of, grown, shadow_place
 from layerfusion.engine.evaluation.rows import Row, Section, at_least, certain, within
 from layerfusion.engine.evaluation.statistics import estimate, ratio_of_sums
@@ -70,13 +71,13 @@ def moving_section(study: Study, items: Sequence[Item], casts: Sequence[bool]) -
     return Section("moving", "An object moved and harmonised again (Fig. 1)", ("",), rows)
 
 
-def _facts(study: Study, item: Item, casts: bool) -> Facts:
+def _facts(study: Study, item: Item, casts: bool) -> Metrics:
     placed, moved = study.drawing(item, PLACED), study.drawing(item, MOVED)
     first, other, through = (study.drawing(item, variant) for variant in (LAYERFUSION, OTHER_SEED, ROUND_TRIP))
     here, there = alpha_of(placed.foreground), alpha_of(moved.foreground)
     vacated = _about(here) & ~_about(there)
     step = _step(here, there)
-    facts: Facts = {
+    facts: Metrics = {
         "bytes": float(
             differing_bytes(placed.background, first.background)
             + differing_bytes(moved.background, first.background)

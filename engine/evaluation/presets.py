@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
 from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.measures import alpha_of, psnr, soft_iou
-from layerfusion.engine.evaluation.metrics import Namer, column, name_facts
+from layerfusion.engine.evaluation.metrics import Classifier, column, name_facts
 from layerfusion.engine.evaluation.rows import Row, Section
 from layerfusion.engine.evaluation.statistics import Estimate, estimate, ratio_of_sums
 from layerfusion.engine.evaluation.study import Study
@@ -20,11 +21,11 @@ VARIANTS = tuple(_WAYS.values())
 """What must be drawn."""
 
 
-def presets_section(study: Study, items: Sequence[Item], namer: Namer | None) -> Section:
+def presets_section(study: Study, items: Sequence[Item], classifier: Classifier | None) -> Section:
     """One column a preset."""
     drawn = {name: [study.drawing(item, way) for item in items] for name, way in _WAYS.items()}
     paper = drawn["paper"]
-    names = {name: name_facts(items, drawings, namer) for name, drawings in drawn.items()}
+    names = {name: name_facts(items, drawings, classifier) for name, drawings in drawn.items()}
     seconds = {name: [study.seconds_of(item, way) for item in items] for name, way in _WAYS.items()}
 
     def against(measure: str) -> dict[str, Estimate]:

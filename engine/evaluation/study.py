@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
+
 from layerfusion.engine.errors import InvalidRequest, UnreadableFile, UnwritableFile
 from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.systems import Artist, Drawing, Maps, Variant
 from layerfusion.engine.formats.files import reading, replacing, writing
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.models.catalog.spec import ModelSpec, located
-from PIL import Image
 
 _MIB = 1 << 20
 _OWNER = "study.json"

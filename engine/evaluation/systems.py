@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
+
 from layerfusion.engine.diffusion.layer_codec import decode_rgb, encode_over_grey
 from layerfusion.engine.editing import harmonise, moved
 from layerfusion.engine.evaluation.inpainting import inpaint
@@ -34,7 +36,6 @@ from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.vae import to_latents
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest, Kept, Source
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.measures import differing_bytes
 from layerfusion.engine.evaluation.metrics import (
-    Facts,
-    Namer,
+    Classifier,
+    Metrics,
     Truth,
     anchor_facts,
     column,
@@ -44,10 +44,10 @@ VARIANTS = (*SYSTEMS, ROUND_TRIP, OTHER_SEED)
 _OURS = COLUMNS[LAYERFUSION.name]
 _OTHERS = [name for name in COLUMNS if name != LAYERFUSION.name]
 
-BySystem = dict[str, list[Facts]]
+BySystem = dict[str, list[Metrics]]
 
 
-def gather(study: Study, items: Sequence[Item], namer: Namer | None, *, known_light: bool) -> BySystem:
+def gather(study: Study, items: Sequence[Item], classifier: Classifier | None, *, known_light: bool) -> BySystem:
     """Every item's facts by system, from the drawings alone.
 
     Args:
@@ -58,7 +58,7 @@ def gather(study: Study, items: Sequence[Item], namer: Namer | None, *, known_li
     for system in SYSTEMS:
         drawn, alone = drawings[system.name], drawings[PASTED.name]
         residues, _ = residue_facts([(one.foreground, one.background) for one in drawn])
-        names = name_facts(items, drawn, namer)
+        names = name_facts(items, drawn, classifier)
         found[system.name] = [
             {
                 **system_facts(drawn[i], alone[i], Truth.of(item, known=known_light)),
@@ -171,7 +171,7 @@ def _consistency(facts: BySystem) -> Section:
     return Section("consistency", "Layer consistency", tuple(COLUMNS.values()), rows)
 
 
-def anchored_way(rows: Sequence[Facts]) -> Estimate:
+def anchored_way(rows: Sequence[Metrics]) -> Estimate:
     """How far `psnr` has come from `floor` (0) to `ceiling` (1), over all items together."""
     gained = [row["psnr"] - row["floor"] for row in rows]
     whole = [row["ceiling"] - row["floor"] for row in rows]
@@ -229,7 +229,7 @@ def _shadow(facts: BySystem) -> Section:
     return Section("shadow", "Shadow", tuple(COLUMNS.values()), rows)
 
 
-def _masks(ours: Sequence[Facts]) -> Section:
+def _masks(ours: Sequence[Metrics]) -> Section:
     columns = {"at 0.8 T": "@0.8T", "at 0.5 T": "@0.5T", "run mean": ""}
 
     def row(measure: str, name: str) -> Row:

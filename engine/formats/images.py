@@ -9,10 +9,11 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageCms, PngImagePlugin
+
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.formats.files import MAX_SIDE, check_file, reading
 from layerfusion.engine.image.layers import Pixels
-from PIL import Image, ImageCms, PngImagePlugin
 
 
 def load_image(path: str | os.PathLike[str]) -> Pixels:

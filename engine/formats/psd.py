@@ -15,6 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from psd_tools import ParseLimits, PSDImage
+from psd_tools.api.layers import Group
+from psd_tools.api.layers import Layer as PSDLayer
+from psd_tools.constants import BlendMode as PSDBlend
+from psd_tools.constants import ColorMode, Compression, Resource, Tag
+from psd_tools.psd.image_resources import ImageResource
+
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.formats import roles
 from layerfusion.engine.formats.files import (
@@ -30,12 +37,6 @@ from layerfusion.engine.formats.images import srgb_profile
 from layerfusion.engine.image.compositing import composite, flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels, Role
-from psd_tools import ParseLimits, PSDImage
-from psd_tools.api.layers import Group
-from psd_tools.api.layers import Layer as PSDLayer
-from psd_tools.constants import BlendMode as PSDBlend
-from psd_tools.constants import ColorMode, Compression, Resource, Tag
-from psd_tools.psd.image_resources import ImageResource
 
 _BLEND = {
     BlendMode.NORMAL: PSDBlend.NORMAL,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from diffusers import UNet2DConditionModel
+
 from layerfusion.engine.fusion.attention import FusionProcessor
 from layerfusion.engine.fusion.coupling import Coupling
 from layerfusion.engine.transparency.deltas import Deltas

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention
+from torch import Tensor
+
 from layerfusion.engine.fusion.blending import blend_attention, share_background
 from layerfusion.engine.fusion.coupling import Coupling, Pass
 from layerfusion.engine.fusion.masks import Grid
 from layerfusion.engine.fusion.priors import content_confidence, participation, token_grid
 from layerfusion.engine.transparency.deltas import Delta
-from torch import Tensor
 
 
 class FusionProcessor:

@@ -13,8 +13,9 @@ import math
 
 import torch
 import torch.nn.functional as F
-from layerfusion.engine.options.fusion import ForegroundUpdate, UpdateOrder
 from torch import Tensor
+
+from layerfusion.engine.options.fusion import ForegroundUpdate, UpdateOrder
 
 
 def layer_weights(soft: Tensor) -> tuple[Tensor, Tensor]:

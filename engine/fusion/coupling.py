@@ -7,6 +7,8 @@ from enum import Enum
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from layerfusion.engine.fusion.masks import (
     Grid,
     Masks,
@@ -22,7 +24,6 @@ from layerfusion.engine.fusion.masks import (
 from layerfusion.engine.fusion.priors import contrast, minmax, normalised, structure_prior
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.options.fusion import FusionSettings
-from torch import Tensor
 
 Maps = tuple[Tensor, Grid]
 """(K, N) maps and their token grid."""

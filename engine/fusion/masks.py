@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
 from layerfusion.engine.fusion.priors import minmax
 from layerfusion.engine.options.fusion import MaskParts, Resampling
-from torch import Tensor
 
 Grid = tuple[int, int]
 """(rows, columns) of tokens."""

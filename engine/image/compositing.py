@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from layerfusion.engine.image.layers import BlendMode, LayerStack, Pixels
 from numpy.typing import NDArray
+
+from layerfusion.engine.image.layers import BlendMode, LayerStack, Pixels
 
 Unit = NDArray[np.floating]
 """float32, values 0-1."""

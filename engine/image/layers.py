@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
+from numpy.typing import NDArray
+
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.geometry import Size
-from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 """uint8 (H, W, 4), sRGB, straight (not premultiplied) alpha, 0-255."""

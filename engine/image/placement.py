@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.image.resampling import resize

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from layerfusion.engine.image.compositing import Unit, premultiply, to_bytes, to_unit
 from layerfusion.engine.image.geometry import Framing, Size
 from layerfusion.engine.image.layers import Pixels
-from numpy.typing import NDArray
-from PIL import Image
 
 Box = tuple[float, float, float, float]
 """(left, top, right, bottom) in pixels, edges not centres."""

@@ -10,20 +10,15 @@ the pasted layers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
-
 import numpy as np
-from layerfusion.engine.errors import InvalidLayer
-from layerfusion.engine.image.compositing import composite, to_bytes, to_unit
-from layerfusion.engine.image.layers import BlendMode, Pixels
-from layerfusion.engine.options.checks import check_choice
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-Plane = NDArray[np.floating]
+from layerfusion.engine.errors import InvalidLayer
+from layerfusion.engine.image.compositing import composite, to_bytes, to_unit
+from layerfusion.engine.image.layers import BlendMode, Pixels
 
-HarmonyMode = Literal["clean", "exact"]
+Plane = NDArray[np.floating]
 
 _GAMMA = 2.2
 """sRGB's curve as a power: a factor r in linear light is a factor r^(1/2.2) on stored values."""
@@ -40,21 +35,6 @@ up to 0.16, not at all from 0.32 on (our choice)."""
 
 _REACH_GRID = 64
 """Cells along the longer side on which that distance is counted."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HarmonySettings:
-    """How Shadow and Light are made from the blended picture.
-
-    Attributes:
-        mode: "clean": soft and free of ghosts, goes with the picture when it is moved; "exact": Background, Foreground,
-            Shadow and Light composite to Blended within 1/255, valid for this arrangement only.
-    """
-
-    mode: HarmonyMode = "clean"
-
-    def __post_init__(self) -> None:
-        check_choice("harmony mode", self.mode, get_args(HarmonyMode))
 
 
 def exact_layers(blended: Pixels, flat: Pixels) -> tuple[Pixels, Pixels]:

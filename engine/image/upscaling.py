@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+
 from layerfusion.engine.image.compositing import to_bytes, to_unit
 from layerfusion.engine.image.geometry import Framing
 from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.image.resampling import smooth_to_canvas, to_canvas
-from numpy.typing import NDArray
 
 _RADIUS = 2
 """Pixels of the small picture: an edge is looked for this near."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from torch import Tensor
+
 from layerfusion.engine.diffusion.denoise import Step
 from layerfusion.engine.diffusion.previews import preview
 from layerfusion.engine.diffusion.sampling import Sampler
@@ -13,7 +15,6 @@ from layerfusion.engine.fusion.priors import minmax, structure_prior
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.inspection.records import MaskRecord, MaskStep, StreamRecord, figure_place, spread
 from layerfusion.engine.models.runtime.loading import ModelBundle
-from torch import Tensor
 
 
 class Recorder:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from layerfusion.engine.image.compositing import over_checks
-from layerfusion.engine.image.layers import Pixels
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from layerfusion.engine.image.compositing import over_checks
+from layerfusion.engine.image.layers import Pixels
 
 Map = NDArray[np.float32]
 """(rows, columns) of tokens, 0-1."""

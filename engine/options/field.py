@@ -20,7 +20,7 @@ from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.options.checks import check_choice, check_number, check_switch, check_whole
 
 
-def switch_field(group: str, default: Any, artist: str, researcher: str, **limits: Any) -> Any:
+def option_field(group: str, default: Any, artist: str, researcher: str, **limits: Any) -> Any:
     """A dataclass field that is a switch."""
     return field(
         default=default, metadata={"group": group, "artist": artist, "researcher": researcher, "limits": limits}

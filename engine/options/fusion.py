@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.options.checks import check_choice
-from layerfusion.engine.options.field import check_value, contradiction, from_words, in_words, switch_field
+from layerfusion.engine.options.field import check_value, contradiction, from_words, in_words, option_field
 
 Prior = Literal["per_step", "lagged", "once"]
 ContentSource = Literal["prior", "live"]
@@ -53,7 +53,7 @@ class FusionSettings:
         InvalidRequest: a value outside its range, or two that contradict each other.
     """
 
-    prior: Prior = switch_field(
+    prior: Prior = option_field(
         _PRIORS,
         "per_step",
         "How often the program looks where the object is. Once per step is the most faithful and the slowest.",
@@ -61,14 +61,14 @@ class FusionSettings:
         "previous joint pass, a pass of their own only before the first coupled step. `once`: that first pass only.",
         choices=get_args(Prior),
     )
-    structure_layers: int = switch_field(
+    structure_layers: int = option_field(
         _PRIORS,
         1,
         "Leave it: how many of the model's layers are asked for the object's outline.",
         "s is the mean over this many of the last executed self-attentions; the paper says the final layers.",
         whole=(1, 8),
     )
-    heads: Heads = switch_field(
+    heads: Heads = option_field(
         _PRIORS,
         "stat_mean",
         "Leave it: how the model's opinions on the outline are counted together.",
@@ -76,7 +76,7 @@ class FusionSettings:
         "of the head-averaged map (`map_mean`), which is the paper's single M x M map read literally.",
         choices=get_args(Heads),
     )
-    content_source: ContentSource = switch_field(
+    content_source: ContentSource = option_field(
         _PRIORS,
         "live",
         "Leave it: whether the object's place is read while drawing or just before.",
@@ -84,7 +84,7 @@ class FusionSettings:
         "that gives the priors recorded it.",
         choices=get_args(ContentSource),
     )
-    content_layers: ContentLayers = switch_field(
+    content_layers: ContentLayers = option_field(
         _PRIORS,
         "block",
         "Leave it: whether every layer of the model trusts its own eyes or all of them together.",
@@ -92,14 +92,14 @@ class FusionSettings:
         "or over all, each min-max normalised. The latter two need `content_source` = `prior`.",
         choices=get_args(ContentLayers),
     )
-    content_norm: ContentNorm = switch_field(
+    content_norm: ContentNorm = option_field(
         _PRIORS,
         "minmax",
         "Leave it: how the object's place is scaled.",
         "What is done to c before s c: min-max, division by its maximum, or nothing.",
         choices=get_args(ContentNorm),
     )
-    end_of_text: EndOfText = switch_field(
+    end_of_text: EndOfText = option_field(
         _PRIORS,
         "first",
         "Leave it: which word of the prompt is looked for in the picture.",
@@ -107,14 +107,14 @@ class FusionSettings:
         "the last word before it.",
         choices=get_args(EndOfText),
     )
-    resampling: Resampling = switch_field(
+    resampling: Resampling = option_field(
         _PRIORS,
         "area",
         "Leave it: how a mask is made smaller and larger.",
         "Between token grids: area means down and bilinear up (`area`), bilinear both ways, or nearest neighbour.",
         choices=get_args(Resampling),
     )
-    contrast_gate: float = switch_field(
+    contrast_gate: float = option_field(
         _PRIORS,
         0.5,
         "How clearly the object must show before the program believes its mask. 0 believes anything.",
@@ -122,7 +122,7 @@ class FusionSettings:
         "that of u = 0 by 1 - κ, h is 0 where κ <= 1/2, nothing is shared. Our choice.",
         number=(0, 100),
     )
-    mask_smoothing: float = switch_field(
+    mask_smoothing: float = option_field(
         _PRIORS,
         0.0,
         "Steadies masks that flicker from step to step. 0 is off.",
@@ -130,14 +130,14 @@ class FusionSettings:
         number=(0, 0.99),
     )
 
-    mask_parts: MaskParts = switch_field(
+    mask_parts: MaskParts = option_field(
         _MASKS,
         "product",
         "Leave it: which of the two clues to the object are used.",
         "u = minmax(s c), or of s or c alone: the comparison of Fig. 5c.",
         choices=get_args(MaskParts),
     )
-    content_weight: float = switch_field(
+    content_weight: float = option_field(
         _MASKS,
         1.0,
         "Lower it if only a spot in the middle of the object is taken for the object.",
@@ -145,42 +145,42 @@ class FusionSettings:
         "object its width back. Our choice.",
         number=(0, 4),
     )
-    decision_boundary: float = switch_field(
+    decision_boundary: float = option_field(
         _MASKS,
         10.0,
         "Low: object and backdrop grow into each other, the edge is soft and colours leak. High: crisp alpha.",
         "d of m = σ(d (u - 1/2)), Fig. 5d.",
         number=(0.01, 1000),
     )
-    foreground_boundary: float | None = switch_field(
+    foreground_boundary: float | None = option_field(
         _MASKS,
         None,
         "The same for what the object takes from the scene. Lower it to let weather and light reach into the object.",
         "d of the m in a_F' = h (m a_F + (1 - m) a_X) + (1 - h) a_F; none takes `decision_boundary`.",
         number=(0.01, 1000),
     )
-    soft_mode: MaskMode = switch_field(
+    soft_mode: MaskMode = option_field(
         _MASKS,
         "fixed",
         "Leave it: where the line between object and backdrop is drawn.",
         "m = σ(d (u - 1/2)), or about Otsu's threshold τ of u: m = σ(d (u - τ)). The latter is our choice.",
         choices=get_args(MaskMode),
     )
-    hard_mode: MaskMode = switch_field(
+    hard_mode: MaskMode = option_field(
         _MASKS,
         "fixed",
         "Leave it: how the object's inside is told from its outside.",
         "h = 1 where u > `hard_threshold`, or > Otsu's threshold of u.",
         choices=get_args(MaskMode),
     )
-    hard_threshold: float = switch_field(
+    hard_threshold: float = option_field(
         _MASKS,
         0.5,
         "Higher: only the object's core takes light from the scene. Lower: its rim too.",
         "Of u; at 1/2 the tokens are those of m > 1/2, whatever d.",
         number=(0, 1),
     )
-    normalise: Normalise = switch_field(
+    normalise: Normalise = option_field(
         _MASKS,
         "several",
         "Leave it: keeps the backdrop of many objects from washing out.",
@@ -189,7 +189,7 @@ class FusionSettings:
         choices=get_args(Normalise),
     )
 
-    foreground_update: ForegroundUpdate = switch_field(
+    foreground_update: ForegroundUpdate = option_field(
         _BLENDING,
         "hard",
         "“none” draws every object as if it stood alone: no light from the scene, the same object before any backdrop.",
@@ -197,34 +197,34 @@ class FusionSettings:
         "nothing (`none`, the frozen-foreground baseline).",
         choices=get_args(ForegroundUpdate),
     )
-    update_order: UpdateOrder = switch_field(
+    update_order: UpdateOrder = option_field(
         _BLENDING,
         "blended_first",
         "Leave it: who looks at whom first.",
         "`blended_first`: X from the raw a_F. `foreground_first`: a_F' = h a_X + (1 - h) a_F, then X from a_F'.",
         choices=get_args(UpdateOrder),
     )
-    amodal: bool = switch_field(
+    amodal: bool = option_field(
         _BLENDING,
         True,
         "On: the parts of an object behind another one are drawn whole, so that the upper one can be moved away.",
         "h̃_k = h_k Π (1 - h_j) over the foregrounds j above k; off: h̃_k = h_k.",
         switch=True,
     )
-    blend_self: bool = switch_field(
+    blend_self: bool = option_field(
         _BLENDING, True, "Leave it on.", "Whether self-attention outputs are blended.", switch=True
     )
-    blend_cross: bool = switch_field(
+    blend_cross: bool = option_field(
         _BLENDING, True, "Leave it on.", "Whether cross-attention outputs are blended.", switch=True
     )
-    blend_unconditional: bool = switch_field(
+    blend_unconditional: bool = option_field(
         _BLENDING,
         True,
         "Leave it on.",
         "Whether the unconditional half is blended too, with its own a_F and the conditional half's masks.",
         switch=True,
     )
-    blend_point: BlendPoint = switch_field(
+    blend_point: BlendPoint = option_field(
         _BLENDING,
         "post_out",
         "Leave it.",
@@ -232,7 +232,7 @@ class FusionSettings:
         choices=get_args(BlendPoint),
     )
 
-    share_strength: float = switch_field(
+    share_strength: float = option_field(
         _SHARING,
         1.0,
         "How much background and blended picture agree outside the object. 0 lets them differ.",
@@ -240,7 +240,7 @@ class FusionSettings:
         "plain concatenation starves the object of attention.",
         number=(0, 1),
     )
-    sharing: Sharing = switch_field(
+    sharing: Sharing = option_field(
         _SHARING,
         "masked",
         "Leave it: what the two pictures show each other.",
@@ -249,7 +249,7 @@ class FusionSettings:
         "`to_blended`: a_X from a_B.",
         choices=get_args(Sharing),
     )
-    share_direction: ShareDirection = switch_field(
+    share_direction: ShareDirection = option_field(
         _SHARING,
         "both",
         "Leave it: a kept background stays as it is anyhow.",
@@ -257,7 +257,7 @@ class FusionSettings:
         "and `both` lets X attend to a background that has listened.",
         choices=get_args(ShareDirection),
     )
-    backdrop_until: float = switch_field(
+    backdrop_until: float = option_field(
         _SHARING,
         1.0,
         "Below 1 the blended picture keeps the very backdrop of the background layer, and only shade and light around "
@@ -269,14 +269,14 @@ class FusionSettings:
         number=(0, 1),
     )
 
-    blend_start: float = switch_field(
+    blend_start: float = option_field(
         _COURSE,
         1.0,
         "When the layers begin to see each other: 1 from the start, 0.8 once the rough shapes stand, 0 never.",
         "Coupling begins at the first step with t <= this · T.",
         number=(0, 1),
     )
-    blend_end: float = switch_field(
+    blend_end: float = option_field(
         _COURSE,
         0.0,
         "When they stop. Above 0 the last details are drawn by each layer for itself: Blended is freer to light the "
@@ -285,24 +285,24 @@ class FusionSettings:
         "(kept, relit or in a box), at most 0.15 counts.",
         number=(0, 1),
     )
-    blend_blocks: str = switch_field(
+    blend_blocks: str = option_field(
         _COURSE,
         "",
         "Leave it empty.",
         "Parts of transformer blocks' names, separated by commas, for example `up_blocks, mid_block`; empty is all.",
         text=200,
     )
-    smallest_grid: int = switch_field(
+    smallest_grid: int = option_field(
         _COURSE, 8, "Leave it.", "Token grids with a side below this are not coupled.", whole=(1, 512)
     )
-    init_noise: InitNoise = switch_field(
+    init_noise: InitNoise = option_field(
         _COURSE,
         "shared",
         "“shared” starts the first object from the scene's noise, which helps them to agree.",
         "The first foreground's initial noise: the background's, or its own. X always starts from B's.",
         choices=get_args(InitNoise),
     )
-    guidance_start: float = switch_field(
+    guidance_start: float = option_field(
         _COURSE,
         1.0,
         "Leave it: below 1 the first steps follow the prompts less and cost half.",
@@ -310,7 +310,7 @@ class FusionSettings:
         "interval the conditional half runs alone.",
         number=(0, 1),
     )
-    guidance_end: float = switch_field(
+    guidance_end: float = option_field(
         _COURSE,
         0.0,
         "Leave it: above 0 the last steps follow the prompts less and cost half.",

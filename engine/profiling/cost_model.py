@@ -12,6 +12,9 @@ from typing import Any, cast, get_args
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
 from layerfusion.engine.diffusion.conditioning import Conditioning
 from layerfusion.engine.diffusion.denoise import denoise
 from layerfusion.engine.diffusion.previews import LONGEST_SIDE, is_due
@@ -21,17 +24,14 @@ from layerfusion.engine.fusion.coupling import Coupling, Pass
 from layerfusion.engine.fusion.masks import Grid
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.models.catalog.model_files import CONFIGS, read_json
 from layerfusion.engine.models.catalog.spec import ModelSpec
-from layerfusion.engine.models.runtime.checkpoints import CONFIGS
 from layerfusion.engine.models.runtime.loading import ModelBundle, assemble
 from layerfusion.engine.models.runtime.offloading import RESERVE, Component, Memory, MemoryPolicy
-from layerfusion.engine.models.runtime.state_dict import read_json
 from layerfusion.engine.options.fusion import FusionSettings, Preset
 from layerfusion.engine.profiling.flop_counter import Cost, measure
 from layerfusion.engine.transparency.deltas import Deltas, LowRank
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
-from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 CARDS = (6, 8, 10, 12, 16, 24, 32, 48, 80)
 """Gibibytes of the graphics cards there are."""
@@ -74,7 +74,7 @@ class MemoryCost:
     card: int | None
 
 
-class Price:
+class CostModel:
     """Counts jobs of one size on SDXL's networks, which have shapes here and no weights.
 
     Args:

@@ -1,4 +1,4 @@
-"""Stage `recogniser`: a small classifier that names objects and scenes, to measure the generator with.
+"""Stage `classifier`: a small classifier that names objects and scenes, to measure the generator with.
 
 It is trained on the training set's pictures (augmented sprites before drawn scenes) and never on a generation. Its
 scores on pictures it has not seen, and on their VAE round trips, are the ceilings beside which the generator's stand.
@@ -12,16 +12,17 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
 from layerfusion.engine.training.contact_sheets import contact_sheet
 from layerfusion.engine.training.data.dataset import Examples
 from layerfusion.engine.training.data.vocabulary import TIMES, backgrounds, names
 from layerfusion.engine.training.latents import pictures_of
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
-from numpy.typing import NDArray
-from PIL import Image
-from safetensors.torch import load_file
-from torch import Tensor, nn
 
 BATCH = 64
 _WIDTHS = (24, 48, 96, 160)
@@ -48,7 +49,7 @@ def scene_of(caption: str) -> str:
     return caption
 
 
-class Recogniser(nn.Module):
+class ClassifierNetwork(nn.Module):
     """Pictures (B, 3, H, W), -1..1, to logits over objects and over scenes."""
 
     def __init__(self) -> None:
@@ -93,26 +94,26 @@ class Recogniser(nn.Module):
         return torch.cat(objects), torch.cat(scenes)
 
 
-def load_recogniser(file: Path) -> Recogniser:
+def load_classifier(file: Path) -> ClassifierNetwork:
     """Read the weights the stage has left."""
-    recogniser = Recogniser()
-    recogniser.load_state_dict(load_file(str(file)))
-    return recogniser.eval()
+    classifier = ClassifierNetwork()
+    classifier.load_state_dict(load_file(str(file)))
+    return classifier.eval()
 
 
-class RecogniserStage(Stage):
-    """Train the recogniser.
+class ClassifierStage(Stage):
+    """Train the classifier.
 
     Args:
         data: the training set.
         test: for the sheet.
     """
 
-    name = "recogniser"
+    name = "classifier"
     decay = 0.99
 
     def __init__(self, data: Examples, test: Examples) -> None:
-        self.network = self._net = Recogniser()
+        self.network = self._net = ClassifierNetwork()
         self.optimisers = optimisers_for(self._net, lr=1.5e-3, matrices=False)
         self.device = torch.device("cpu")
         self._data, self._test = data, test

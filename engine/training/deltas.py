@@ -12,6 +12,10 @@ from typing import Any, cast
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from PIL import Image
+from torch import Tensor, nn
+from transformers import CLIPTokenizer
+
 from layerfusion.engine.training.contact_sheets import contact_sheet, over_checks
 from layerfusion.engine.training.data.dataset import Examples
 from layerfusion.engine.training.latents import Latents
@@ -22,9 +26,6 @@ from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, p
 from layerfusion.engine.training.unet import UNPROMPTED
 from layerfusion.engine.training.wordpieces import token_ids
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
-from PIL import Image
-from torch import Tensor, nn
-from transformers import CLIPTokenizer
 
 RANK = 64
 BATCH = 48

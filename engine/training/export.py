@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from safetensors.torch import save_file
+from torch import nn
+from transformers import CLIPTokenizer
+
 from layerfusion.engine.training.data.related import RELATED
 from layerfusion.engine.training.data.vocabulary import OUTDOOR, TIMES, backgrounds, names, with_article
 from layerfusion.engine.training.deltas import state_of
 from layerfusion.engine.training.prediction import NOISE_SCHEDULE
-from safetensors.torch import save_file
-from torch import nn
-from transformers import CLIPTokenizer
 
 LARGEST = 25_000_000
 """Bytes the whole export may take."""

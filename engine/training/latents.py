@@ -14,14 +14,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.training.data.dataset import Examples
-from layerfusion.engine.training.precision import mixed
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
+
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.training.data.dataset import Examples
+from layerfusion.engine.training.precision import mixed
 
 SHARES = {"composite": 0.9, "studio": 0.5, "foreground": 0.4, "background": 0.2}
 """How much of the training set is encoded, a kind; backgrounds repeat themselves soonest. Of the set of small objects

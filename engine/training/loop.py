@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from layerfusion.engine.training.curves import plot_curve
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from layerfusion.engine.training.curves import plot_curve
 
 _LOG_EVERY = 25
 _SAVE_EVERY = 180.0

@@ -1,7 +1,7 @@
 """The training, stage by stage, in one folder. Each stage starts from what the ones before it left, or from the export.
 
     dataset -> vae -> latents -> unet -> transparency -> deltas -> decoder -> export
-    dataset -> recogniser -> measure
+    dataset -> classifier -> measure
 
 `data/` holds the sets, `latents.safetensors` the encoded pictures, and a folder a stage its checkpoint, log, curve and
 sheets, and `weights.safetensors` when its time is over.
@@ -9,7 +9,6 @@ sheets, and `weights.safetensors` when its time is over.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import replace
@@ -17,29 +16,29 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.models.catalog.manifest import read_card
-from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
-from layerfusion.engine.training import classifier, deltas, export, latents, loop, transparency, unet, vae
-from layerfusion.engine.training.data import dataset
-from layerfusion.engine.training.data.sprites import SpriteLibrary
-from layerfusion.engine.training.wordpieces import make_tokenizer, with_pieces_of
-from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-MINUTES = {"vae": 24.0, "decoder": 6.0, "unet": 66.0, "transparency": 7.0, "deltas": 9.0, "recogniser": 6.0}
+from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.models.catalog.manifest import read_manifest
+from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
+from layerfusion.engine.training import classifier, deltas, export, latents, loop, transparency, unet, vae
+from layerfusion.engine.training.data import dataset
+from layerfusion.engine.training.wordpieces import make_tokenizer, with_pieces_of
+from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
+
+MINUTES = {"vae": 24.0, "decoder": 6.0, "unet": 66.0, "transparency": 7.0, "deltas": 9.0, "classifier": 6.0}
 """How long a stage trains on two processor cores, if nothing else is said."""
 
 EXAMPLES = {"train": (16000, 3), "small": (5000, 4), "held_out": (1000, 901), "everything": (5000, 2)}
 """Set -> (examples, seed)."""
 
-STAGES = ("dataset", "vae", "latents", "unet", "transparency", "deltas", "decoder", "export", "recogniser", "measure")
+STAGES = ("dataset", "vae", "latents", "unet", "transparency", "deltas", "decoder", "export", "classifier", "measure")
 
 
-class Workshop:
+class TrainingRun:
     """One training.
 
     Args:
@@ -67,7 +66,7 @@ class Workshop:
             self.build_sets(sprites)
         elif stage == "latents":
             bundle = self.bundle()
-            latents.encode_all(bundle.vae, self._set("train"), self._set("small"), self._latents)
+            latents.encode_all(bundle.vae, self.examples("train"), self.examples("small"), self._latents)
         elif stage == "export":
             self.export_to(self.folder / "export")
         elif stage in MINUTES:
@@ -76,7 +75,7 @@ class Workshop:
             raise InvalidRequest(f"There is no stage “{stage}”.", f"Stages are: {', '.join(STAGES)}.")
 
     def build_sets(self, sprites: Path | None) -> None:
-        """Draw the training set, the held-out one, and the recogniser's."""
+        """Draw the training set, the held-out one, and the classifier's."""
         if sprites is None:
             raise InvalidRequest("The dataset needs the sprites.", "Say where they are with --sprites FOLDER.")
         for plan, (count, seed) in EXAMPLES.items():
@@ -86,7 +85,7 @@ class Workshop:
 
     def bundle(self) -> ModelBundle:
         """The model as far as it has come: the export's parts, and in their place what stages have left."""
-        bundle = load_model(read_card(self._card), device=self._device)
+        bundle = load_model(read_manifest(self._card), device=self._device)
         bundle.memory.run(lambda: None)  # brings all of it to the device
         unet_state = self._left("unet")
         if unet_state is not None:
@@ -134,24 +133,16 @@ class Workshop:
         export.write_vocabulary(folder / "model.json")
         return size
 
-    def measure(self, sprites: Path, count: int) -> None:
-        """Measure the model of the card with the recogniser; `measured.json` and `measured.png` are left in the folder.
+    def trained_classifier(self) -> classifier.ClassifierNetwork:
+        """What names objects and scenes.
 
         Raises:
-            InvalidRequest: the recogniser is not trained yet.
+            InvalidRequest: it is not trained yet.
         """
-        from layerfusion.engine.evaluation.model_card import measure
-
-        weights = self.folder / "recogniser" / "weights.safetensors"
+        weights = self.folder / "classifier" / "weights.safetensors"
         if not weights.exists():
-            raise InvalidRequest("The recogniser is not trained yet.", "Run the stage “recogniser” first.")
-        judge = classifier.load_recogniser(weights)
-        figures, sheet = measure(
-            read_card(self._card), judge, self._set("held_out"), SpriteLibrary(sprites), count=count
-        )
-        (self.folder / "measured.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        sheet.save(self.folder / "measured.png")
-        print(json.dumps(figures, indent=2))
+            raise InvalidRequest("The classifier is not trained yet.", "Run the stage “classifier” first.")
+        return classifier.load_classifier(weights)
 
     def _train(self, name: str, minutes: float) -> None:
         stage = self._stage(name)
@@ -160,17 +151,17 @@ class Workshop:
         if isinstance(stage, vae.AutoencoderStage):
             scale = stage.vae.config["scaling_factor"]
             facts["scaling_factor"] = str(
-                scale if name == "decoder" else vae.latent_scale(stage.vae, self._set("train"))
+                scale if name == "decoder" else vae.latent_scale(stage.vae, self.examples("train"))
             )
         state = {key: value.detach().cpu().contiguous().clone() for key, value in stage.network.state_dict().items()}
         save_file(state, str(self.folder / name / "weights.safetensors"), metadata=facts)
 
     def _stage(self, name: str) -> loop.Stage:
-        if name == "recogniser":
-            return classifier.RecogniserStage(self._set("everything"), self._set("held_out"))
+        if name == "classifier":
+            return classifier.ClassifierStage(self.examples("everything"), self.examples("held_out"))
         bundle = self.bundle()
         if name in ("vae", "decoder"):
-            train, test = self._set("train"), self._set("held_out")
+            train, test = self.examples("train"), self.examples("held_out")
             return vae.AutoencoderStage(bundle.vae, train, test, decoder_only=name == "decoder")
         encoded = latents.load_latents(self._latents)
         if name == "unet":
@@ -179,9 +170,9 @@ class Workshop:
             return unet.UNetStage(bundle.unet, encoders, tokenizer, encoded, bundle.vae)
         pair = _transparency(bundle)
         if name == "transparency":
-            return transparency.TransparencyStage(*pair, bundle.vae, self._set("train"), encoded)
+            return transparency.TransparencyStage(*pair, bundle.vae, self.examples("train"), encoded)
         words = (bundle.text_encoders, bundle.tokenizers[0])
-        return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, self._set("train"), encoded)
+        return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, self.examples("train"), encoded)
 
     def _tokenizer(self) -> CLIPTokenizer:
         return make_tokenizer(self.folder / "tokenizer")
@@ -196,7 +187,7 @@ class Workshop:
     def _latents(self) -> Path:
         return self.folder / "latents.safetensors"
 
-    def _set(self, name: str) -> dataset.Examples:
+    def examples(self, name: str) -> dataset.Examples:
         return dataset.load(self.folder / "data" / name)
 
     def _left(self, stage: str) -> dict[str, Tensor] | None:

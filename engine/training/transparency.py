@@ -8,6 +8,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
 from layerfusion.engine.training.contact_sheets import contact_sheet, over_checks
 from layerfusion.engine.training.data.dataset import Examples
 from layerfusion.engine.training.latents import Latents, pictures_of
@@ -15,9 +19,6 @@ from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
 from layerfusion.engine.training.precision import lay_out, mixed
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor, nn
 
 BATCH = 12
 OPAQUE = 4

@@ -7,6 +7,10 @@ from typing import cast
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from PIL import Image
+from torch import Tensor, nn
+from transformers import CLIPTokenizer
+
 from layerfusion.engine.training.contact_sheets import contact_sheet
 from layerfusion.engine.training.latents import Latents
 from layerfusion.engine.training.loop import Stage
@@ -14,9 +18,6 @@ from layerfusion.engine.training.optimisers import optimisers_for
 from layerfusion.engine.training.precision import mixed, prepare
 from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, predict, sample
 from layerfusion.engine.training.wordpieces import token_ids
-from PIL import Image
-from torch import Tensor, nn
-from transformers import CLIPTokenizer
 
 BATCH = 48
 SHARES = {"composite": 0.34, "small": 0.14, "studio": 0.34, "background": 0.18}

@@ -7,14 +7,15 @@ from typing import cast
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
 from layerfusion.engine.training.contact_sheets import contact_sheet
 from layerfusion.engine.training.data.dataset import Examples
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
 from layerfusion.engine.training.precision import lay_out, mixed
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor, nn
 
 CROP = 64
 BATCH = 16

@@ -9,11 +9,12 @@ from collections import Counter
 from pathlib import Path
 
 import torch
-from layerfusion.engine.training.data.triplets import preposition
-from layerfusion.engine.training.data.vocabulary import backgrounds, names, with_article
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+from layerfusion.engine.training.data.triplets import preposition
+from layerfusion.engine.training.data.vocabulary import backgrounds, names, with_article
 
 PIECES = 1024
 """The most word pieces there can be; the captions need fewer."""

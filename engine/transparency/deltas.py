@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
+
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.transparency.key_names import diffusers_name, ldm_name
-from torch import Tensor
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 ATTN_FILE = "layer_xl_transparent_attn.safetensors (Hugging Face: LayerDiffusion/layerdiffusion-v1)"

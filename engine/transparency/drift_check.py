@@ -8,8 +8,9 @@ limits are our choice.
 from __future__ import annotations
 
 import numpy as np
-from layerfusion.engine.image.layers import Pixels
 from numpy.typing import NDArray
+
+from layerfusion.engine.image.layers import Pixels
 
 BORDER = 1 / 32
 """Of each side: the ring in which a free-standing object hardly ever is."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .images import Picture
-from .interfaces import Document, Wishes
+from .interfaces import Document, GenerationParams
 from .jobs import KeptLayer, Placement, Refusal
 from .protocol.messages import Box, Generated, Kept, Relit, Source, Submit, Variant
 from .text import listed, shortened
@@ -20,7 +20,7 @@ SEEDS = 2**53
 
 
 @dataclass(frozen=True)
-class Order:
+class Action:
     """A picture to be drawn.
 
     Attributes:
@@ -54,7 +54,7 @@ class Order:
         ]
         return " ".join([*lost, "Your own layers stay as they are."]) if lost else ""
 
-    def submit(self, size: tuple[int, int], wishes: Wishes, model: str) -> Submit:
+    def submit(self, size: tuple[int, int], wishes: GenerationParams, model: str) -> Submit:
         """The message that asks for it; further pictures have the seeds that follow.
 
         Raises:
@@ -78,7 +78,7 @@ class Order:
             model=wishes.model or model,
         )
 
-    def record(self, wishes: Wishes, submit: Submit) -> dict[str, Any]:
+    def record(self, wishes: GenerationParams, submit: Submit) -> dict[str, Any]:
         """What the document will remember about one of its pictures, in plain JSON values."""
         prompts = {"foreground": self.foreground.prompt, "background": self.background.prompt}
         return {**asdict(wishes), **prompts, "seed": submit.seed, "model": submit.model}
@@ -98,34 +98,34 @@ def check_server(submit: Submit, protocol: tuple[int, int]) -> None:
         )
 
 
-def generate(document: Document, wishes: Wishes) -> Order:
+def generate(document: Document, wishes: GenerationParams) -> Action:
     """Draw a foreground and a background."""
     foreground = _drawn_foreground(document, wishes)
-    return Order(foreground, _drawn("background", wishes.background, wishes), document.placement())
+    return Action(foreground, _drawn("background", wishes.background, wishes), document.placement())
 
 
-def new_background(document: Document, wishes: Wishes) -> Order:
+def new_background(document: Document, wishes: GenerationParams) -> Action:
     """Draw another background behind a foreground the artist has, which stays as it is."""
     layer = document.foreground_to_keep()
     foreground = _kept("foreground", layer, wishes.foreground)
-    return Order(foreground, _drawn("background", wishes.background, wishes), layer.placement, (layer,))
+    return Action(foreground, _drawn("background", wishes.background, wishes), layer.placement, (layer,))
 
 
-def new_foreground(document: Document, wishes: Wishes) -> Order:
+def new_foreground(document: Document, wishes: GenerationParams) -> Action:
     """Draw another foreground before a background the artist has, which stays as it is."""
     layer = document.background_to_keep()
     background = _kept("background", layer, wishes.background)
-    return Order(_drawn_foreground(document, wishes), background, layer.placement, (layer,))
+    return Action(_drawn_foreground(document, wishes), background, layer.placement, (layer,))
 
 
-def harmonise(document: Document, wishes: Wishes) -> Order:
+def harmonise(document: Document, wishes: GenerationParams) -> Action:
     """Draw only what two layers do to each other: Shadow, Light and Blended. The two stay as they are."""
     front, behind = document.both_to_keep()
     foreground = _kept("foreground", front, wishes.foreground)
-    return Order(foreground, _kept("background", behind, wishes.background), front.placement, (front, behind))
+    return Action(foreground, _kept("background", behind, wishes.background), front.placement, (front, behind))
 
 
-def relight(document: Document, wishes: Wishes) -> Order:
+def relight(document: Document, wishes: GenerationParams) -> Action:
     """Draw a foreground anew over its own pixels, so that its light fits a background that stays as it is."""
     front, behind = document.both_to_keep()
     foreground = Relit(
@@ -134,10 +134,10 @@ def relight(document: Document, wishes: Wishes) -> Order:
         negative_prompt=wishes.negative,
         strength=wishes.strength,
     )
-    return Order(foreground, _kept("background", behind, wishes.background), front.placement, (front, behind))
+    return Action(foreground, _kept("background", behind, wishes.background), front.placement, (front, behind))
 
 
-def _drawn_foreground(document: Document, wishes: Wishes) -> Generated:
+def _drawn_foreground(document: Document, wishes: GenerationParams) -> Generated:
     drawn = _drawn("foreground", wishes.foreground, wishes)
     if not wishes.in_selection:
         return drawn
@@ -151,7 +151,7 @@ def _drawn_foreground(document: Document, wishes: Wishes) -> Generated:
     return replace(drawn, box=Box(x=x, y=y, width=width, height=height))
 
 
-def _drawn(which: str, prompt: str, wishes: Wishes) -> Generated:
+def _drawn(which: str, prompt: str, wishes: GenerationParams) -> Generated:
     if not prompt.strip():
         raise Refusal(f"The {which} prompt is empty.", "Say in a few words what to draw there.")
     return Generated(prompt=prompt, negative_prompt=wishes.negative)

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import launcher, orders
+from . import actions, launcher
 from .images import Picture
-from .interfaces import Document, Documents, View, Wishes
-from .job_store import Memory
+from .interfaces import Document, Documents, GenerationParams, View
+from .job_store import JobStore
 from .jobs import ArrivedLayer, PendingJob, Refusal
 from .protocol.errors import Interrupted, ProtocolError, ServerStopping, UnknownJob
 from .protocol.messages import (
@@ -33,12 +33,12 @@ from .protocol.messages import (
     Started,
     Welcome,
 )
-from .server_link import Link, Offline, Online
+from .server_link import Offline, Online, ServerLink
 from .text import duration, file_name, sentence
 
 
 class Controller:
-    """Intents, messages and documents, and the one order that may be under way.
+    """Intents, messages and documents, and the one action that may be under way.
 
     Args:
         view: the docker.
@@ -49,7 +49,7 @@ class Controller:
     """
 
     def __init__(
-        self, view: View, documents: Documents, link: Link, post: Callable[[object], None], memory: Memory
+        self, view: View, documents: Documents, link: ServerLink, post: Callable[[object], None], memory: JobStore
     ) -> None:
         self._view = view
         self._documents = documents
@@ -58,7 +58,7 @@ class Controller:
         self._memory = memory
         self._welcome: Welcome | None = None
         self._job: PendingJob | None = None  # that is shown
-        self._next: list[PendingJob] = []  # the other pictures of the same order
+        self._next: list[PendingJob] = []  # the other pictures of the same action
         self._left: dict[str, PendingJob] | None = None  # of a Krita that has ended; None before they were looked for
         self._homeless: list[PendingJob] = []  # whose layers are here and whose document is not open
         self._starting = False
@@ -79,25 +79,25 @@ class Controller:
         self._starting = True
         self._show_no_server()
 
-    def generate(self, wishes: Wishes) -> None:
+    def generate(self, wishes: GenerationParams) -> None:
         """Draw a foreground and a background into the active document."""
-        self._order(orders.generate, wishes)
+        self._act(actions.generate, wishes)
 
-    def new_background(self, wishes: Wishes) -> None:
+    def new_background(self, wishes: GenerationParams) -> None:
         """Draw another background behind a foreground the artist has, which stays as it is."""
-        self._order(orders.new_background, wishes)
+        self._act(actions.new_background, wishes)
 
-    def new_foreground(self, wishes: Wishes) -> None:
+    def new_foreground(self, wishes: GenerationParams) -> None:
         """Draw another foreground before a background the artist has, which stays as it is."""
-        self._order(orders.new_foreground, wishes)
+        self._act(actions.new_foreground, wishes)
 
-    def harmonise(self, wishes: Wishes) -> None:
+    def harmonise(self, wishes: GenerationParams) -> None:
         """Draw Shadow, Light and Blended anew for a foreground and a background the artist has."""
-        self._order(orders.harmonise, wishes)
+        self._act(actions.harmonise, wishes)
 
-    def relight(self, wishes: Wishes) -> None:
+    def relight(self, wishes: GenerationParams) -> None:
         """Draw a foreground the artist has anew over its own pixels, to fit the background she has."""
-        self._order(orders.relight, wishes)
+        self._act(actions.relight, wishes)
 
     def cancel(self) -> None:
         """Stop what is under way. What arrives of it after this moment is left alone."""
@@ -256,23 +256,23 @@ class Controller:
             raise Refusal("No document is open.", "Open one, or create one of the size you want.")
         return document
 
-    def _order(self, button: Callable[[Document, Wishes], orders.Order], wishes: Wishes) -> None:
+    def _act(self, button: Callable[[Document, GenerationParams], actions.Action], wishes: GenerationParams) -> None:
         """Have what a button asks for drawn."""
         with _Refusals(self._view):
             welcome, document = self._ready()
             warning = document.check_colours()
-            order = button(document, wishes)
-            if order.question and not self._view.ask(order.question, "Draw it"):
+            action = button(document, wishes)
+            if action.question and not self._view.ask(action.question, "Draw it"):
                 return
-            submit = order.submit(document.size, wishes, welcome.models[0].name)
-            orders.check_server(submit, welcome.protocol)
+            submit = action.submit(document.size, wishes, welcome.models[0].name)
+            actions.check_server(submit, welcome.protocol)
             self._job, *self._next = [
                 PendingJob(
                     submit=each,
-                    placement=order.placement,
-                    title=order.title,
-                    record=order.record(wishes, each),
-                    pictures=order.pictures,
+                    placement=action.placement,
+                    title=action.title,
+                    record=action.record(wishes, each),
+                    pictures=action.pictures,
                     warning=warning,
                     series=None if each is submit else submit.job,
                 )
@@ -281,14 +281,14 @@ class Controller:
             for job in (self._job, *self._next):
                 self._memory.save(job)
             self._view.show_job("Sending", 0, 0)
-            self._link.submit(submit, order.pictures)
+            self._link.submit(submit, action.pictures)
 
     def _find(self, job_id: str | None) -> PendingJob | None:
         ours = {job.id: job for job in self._current()}
         return {**(self._left or {}), **ours}.get(job_id or "")
 
     def _current(self) -> list[PendingJob]:
-        """The jobs of the order that is under way, the one that is shown first."""
+        """The jobs of the action that is under way, the one that is shown first."""
         return [*([self._job] if self._job else []), *self._next]
 
     def _let_go(self, job: PendingJob) -> None:

@@ -11,11 +11,11 @@ from krita import DockWidget, Krita
 from . import document, launcher
 from .controller import Controller
 from .images import Picture
-from .interfaces import Wishes
-from .job_store import Memory
+from .interfaces import GenerationParams
+from .job_store import JobStore
 from .protocol.messages import MAX_VARIANTS, Welcome
 from .qt import Mailbox, QtCore, QtGui, QtWidgets, guarded
-from .server_link import Link
+from .server_link import ServerLink
 from .text import PRESETS
 from .widgets import Fold, Notice, PercentSlider, PreviewBox, PromptField, StateLine, die_icon
 
@@ -33,9 +33,9 @@ class Docker(DockWidget):
         self.setWindowTitle(TITLE)
         self._build()
         mailbox = Mailbox(guarded(lambda event: self._controller.receive(event), self.warn))
-        link = Link(mailbox.post)
+        link = ServerLink(mailbox.post)
         self._mailbox = mailbox
-        self._controller = Controller(self, document, link, mailbox.post, Memory())
+        self._controller = Controller(self, document, link, mailbox.post, JobStore())
         Krita.instance().notifier().setActive(True)
         Krita.instance().notifier().applicationClosing.connect(guarded(lambda _: link.stop(), self.warn))
         self.destroyed.connect(lambda *_: link.stop())
@@ -95,7 +95,7 @@ class Docker(DockWidget):
 
     # ---- buttons -----------------------------------------------------------------------------------------------------
 
-    def _order(self, intent: Callable[[Wishes], None]) -> None:
+    def _order(self, intent: Callable[[GenerationParams], None]) -> None:
         """Have the controller do what one of the buttons that draw is for."""
         self._notice.clear()
         if not self._lock.isChecked():
@@ -115,8 +115,8 @@ class Docker(DockWidget):
     def _roll(self) -> None:
         self._seed.setText(str(random.randrange(ROLLED_SEEDS)))  # noqa: S311 - a seed is no secret
 
-    def _wishes(self) -> Wishes:
-        return Wishes(
+    def _wishes(self) -> GenerationParams:
+        return GenerationParams(
             foreground=self._foreground.toPlainText().strip(),
             background=self._background.toPlainText().strip(),
             negative=self._negative.toPlainText().strip(),
@@ -249,7 +249,7 @@ class Docker(DockWidget):
         )
 
     def _build_buttons(self) -> QtWidgets.QWidget:
-        def button(text: str, description: str, intent: Callable[[Wishes], None]) -> QtWidgets.QPushButton:
+        def button(text: str, description: str, intent: Callable[[GenerationParams], None]) -> QtWidgets.QPushButton:
             return self._button(text, description, lambda: self._order(intent))
 
         generate = button(

@@ -14,7 +14,7 @@ from typing import Any
 
 from krita import InfoObject, Krita
 
-from . import groups, picks
+from . import groups, layer_selection
 from .images import Picture
 from .jobs import ArrivedLayer, KeptLayer, Placement, Refusal
 from .nodes import active_layer, identity, is_mask, losses, read, walk
@@ -106,28 +106,28 @@ class Document:
         return None if box.isEmpty() else (box.x(), box.y(), box.width(), box.height())
 
     def foreground_to_keep(self) -> KeptLayer:
-        """The foreground the artist means, see `picks.foreground`.
+        """The foreground the artist means, see `layer_selection.foreground`.
 
         Raises:
             Refusal: there is none, or it is empty, hidden or of a kind whose pixels cannot be read.
         """
-        return self._keep(picks.foreground(self._document))
+        return self._keep(layer_selection.foreground(self._document))
 
     def background_to_keep(self) -> KeptLayer:
-        """The background the artist means, see `picks.background`.
+        """The background the artist means, see `layer_selection.background`.
 
         Raises:
             Refusal: as for the foreground.
         """
-        return self._keep(picks.background(self._document))
+        return self._keep(layer_selection.background(self._document))
 
     def both_to_keep(self) -> tuple[KeptLayer, KeptLayer]:
-        """Foreground and background that the artist means, see `picks.both`.
+        """Foreground and background that the artist means, see `layer_selection.both`.
 
         Raises:
             Refusal: as for the foreground.
         """
-        front, behind = picks.both(self._document)
+        front, behind = layer_selection.both(self._document)
         return self._keep(front), self._keep(behind)
 
     def insert(self, placement: Placement, name: str, layers: list[ArrivedLayer], record: dict[str, Any]) -> None:
@@ -198,7 +198,7 @@ class Document:
 
     # ---- layers ------------------------------------------------------------------------------------------------------
 
-    def _keep(self, picked: picks.Picked) -> KeptLayer:
+    def _keep(self, picked: layer_selection.SelectedLayers) -> KeptLayer:
         self._document.waitForDone()  # a stroke that is still being painted belongs to the picture
         first, *others = [read(self._document, node) for node in picked.nodes]
         return KeptLayer(

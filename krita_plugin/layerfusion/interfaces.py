@@ -12,7 +12,7 @@ from .protocol.messages import Welcome
 
 
 @dataclass(frozen=True)
-class Wishes:
+class GenerationParams:
     """What the docker's fields say.
 
     Attributes:

@@ -21,7 +21,7 @@ from .protocol.messages import Submit
 logger = logging.getLogger(__name__)
 
 
-class Memory:
+class JobStore:
     """The jobs of this Krita, and those that others left.
 
     Args:

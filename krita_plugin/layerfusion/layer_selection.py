@@ -11,7 +11,7 @@ from .nodes import READABLE, active_layer, hides_all, identity, is_empty, is_sho
 
 
 @dataclass(frozen=True)
-class Picked:
+class SelectedLayers:
     """One layer of the picture, in Krita's terms.
 
     Attributes:
@@ -25,7 +25,7 @@ class Picked:
     under: Any
 
 
-def foreground(document: Any) -> Picked:
+def foreground(document: Any) -> SelectedLayers:
     """The foreground: the selected layer, else the one drawn last.
 
     In a group this plugin made, any layer stands for the group's foreground. Any other layer stands for itself, unless
@@ -40,7 +40,7 @@ def foreground(document: Any) -> Picked:
         group = groups.last(document)
         no_cutout = node is None or hides_all(document, node) or (is_empty(node) and group is not None)
         if node is not None and not no_cutout:
-            return Picked((node,), "", node)
+            return SelectedLayers((node,), "", node)
     if group is None:
         raise Refusal(
             "There is no foreground to keep.", "Generate one, or select a layer that does not fill the whole canvas."
@@ -48,7 +48,7 @@ def foreground(document: Any) -> Picked:
     return _foreground_of(document, group, node)
 
 
-def background(document: Any) -> Picked:
+def background(document: Any) -> SelectedLayers:
     """The background: the selected layer, else the one drawn last.
 
     In a group this plugin made, any layer stands for the group's background. Any other layer stands for itself, unless
@@ -62,13 +62,13 @@ def background(document: Any) -> Picked:
     if group is None:
         group = groups.last(document)
         if node is not None and (group is None or _is_in_sight(document, node)):
-            return Picked((node,), "", node)
+            return SelectedLayers((node,), "", node)
     if group is None:
         raise Refusal("There is no background to keep.", "Generate one, or select a layer.")
     return _background_of(document, group)
 
 
-def both(document: Any) -> tuple[Picked, Picked]:
+def both(document: Any) -> tuple[SelectedLayers, SelectedLayers]:
     """The foreground, meant as in `foreground`, and the background it stands before.
 
     That is the background of the foreground's group; or, if this plugin did not make one, the next layer below it that
@@ -88,7 +88,7 @@ def both(document: Any) -> tuple[Picked, Picked]:
             f"There is no layer below “{node.name()}” to be its background.",
             "Put the background below it, or select a layer of a generated group.",
         )
-    return front, Picked((behind,), "", behind)
+    return front, SelectedLayers((behind,), "", behind)
 
 
 def _next_below(node: Any) -> Any | None:
@@ -112,24 +112,24 @@ def _is_in_sight(document: Any, node: Any) -> bool:
     return not covered and not is_empty(node)
 
 
-def _foreground_of(document: Any, group: Any, node: Any | None) -> Picked:
+def _foreground_of(document: Any, group: Any, node: Any | None) -> SelectedLayers:
     found = _of_role(document, group, "foreground")
     if not found:
         raise Refusal(
             f"The foreground of “{group.name()}” is gone.", "Select the layer to keep, outside of that group."
         )
     chosen = next((child for child in found if node is not None and identity(child) == identity(node)), found[-1])
-    return Picked((chosen,), _prompt(document, group, "foreground"), group)
+    return SelectedLayers((chosen,), _prompt(document, group, "foreground"), group)
 
 
-def _background_of(document: Any, group: Any) -> Picked:
+def _background_of(document: Any, group: Any) -> SelectedLayers:
     found = _of_role(document, group, "background")
     if not found:
         raise Refusal(
             f"The background of “{group.name()}” is gone.", "Select the layer to keep, outside of that group."
         )
     shown = [child for child in found if child.visible()] or found[-1:]
-    return Picked(tuple(shown), _prompt(document, group, "background"), group)
+    return SelectedLayers(tuple(shown), _prompt(document, group, "background"), group)
 
 
 def _of_role(document: Any, group: Any, role: str) -> list[Any]:

@@ -75,7 +75,7 @@ class _Waiting:
     pictures: tuple[Picture, ...]
 
 
-class Link:
+class ServerLink:
     """A connection that is kept up until `stop`.
 
     Args:

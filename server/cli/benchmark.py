@@ -18,13 +18,13 @@ def run(arguments: argparse.Namespace) -> None:
     """
     check_canvas(arguments.size)
     keep_offline()
-    from layerfusion.engine.models.runtime.state_dict import read_json
-    from layerfusion.engine.profiling.cost_model import Price
+    from layerfusion.engine.models.catalog.model_files import read_json
+    from layerfusion.engine.profiling.cost_model import CostModel
 
     card = {**read_json(SDXL), "few_steps": None, "name": "sdxl", "checkpoint": "counted/without/weights"}
     spec = spec_from_values(card, SDXL.parent)
     working = working_size(arguments.size, stride=spec.stride, native_area=spec.native_area).working
-    price = Price(spec, working, arguments.foregrounds)
+    price = CostModel(spec, working, arguments.foregrounds)
     defaults = spec.defaults
     steps = arguments.steps or defaults.steps
     say(_what(working, steps, arguments.foregrounds))

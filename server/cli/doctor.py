@@ -48,6 +48,7 @@ def run(_arguments: argparse.Namespace) -> None:
 def _devices() -> Iterator[str]:
     """The devices torch sees, and advice where the machine has one it cannot use."""
     import torch
+
     from layerfusion.engine.models.runtime.devices import best_device, free_bytes
 
     for index in range(torch.cuda.device_count()):

@@ -13,9 +13,6 @@ ENVIRONMENT = {
 }
 """What they read when they are imported."""
 
-MEMORY = "LAYERFUSION_MEMORY"
-"""The variable by which `serve --memory` reaches the process that draws."""
-
 
 def keep_offline() -> None:
     """Set `ENVIRONMENT` for this process and those it starts. To be called before the engine's pipeline is imported."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.formats.files import check_writable, reading, replacing
-from layerfusion.engine.models.catalog.manifest import read_card
+from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.registry import EMBEDDED, find_model
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.server.cli.console import UsageError, say
@@ -21,7 +21,7 @@ from layerfusion.server.cli.environment import keep_offline
 
 if TYPE_CHECKING:
     from layerfusion.engine.evaluation.evaluation import Evaluation, Report
-    from layerfusion.engine.evaluation.metrics import Namer
+    from layerfusion.engine.evaluation.metrics import Classifier
 
 BEGIN = "<!-- figures: written by `layerfusion evaluate --write-table`, not by hand -->"
 END = "<!-- end of figures -->"
@@ -55,7 +55,7 @@ def register(commands: Any) -> None:
         metavar="P,P",
         help="some of table, background, blending, masks, boundary, moving, presets (default: all)",
     )
-    add("--recogniser", metavar="FILE", help="weights of the training's recogniser; without it nothing is named")
+    add("--classifier", metavar="FILE", help="weights of the training's classifier; without it nothing is named")
     add("--workers", metavar="N", type=int, default=1, help="processes that draw, up to one a core (default: 1)")
     add("--report", action="store_true", help="draw nothing; measure what is drawn already")
     add("--quick", action="store_true", help="two small pairs in three steps, to see that it runs; no figures")
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InvalidRequest: numbers out of range, another model's folder, or nothing to report.
         UsageError: more processes than there are processor cores.
-        FileError: the folder or the page cannot be written, the page has no place for the table, no recogniser there.
+        FileError: the folder or the page cannot be written, the page has no place for the table, no classifier there.
     """
     page = None if arguments.write_table is None else Path(arguments.write_table)
     if page is not None:
@@ -110,26 +110,26 @@ def _evaluation(arguments: argparse.Namespace, spec: ModelSpec) -> Evaluation:
         Path(arguments.out),
         quick(spec) if arguments.quick else spec,
         plan,
-        spec.vocabulary or read_card(EMBEDDED).vocabulary,
-        None if arguments.recogniser is None else _namer(Path(arguments.recogniser)),
+        spec.vocabulary or read_manifest(EMBEDDED).vocabulary,
+        None if arguments.classifier is None else _classifier(Path(arguments.classifier)),
         known_light=spec.demo,
     )
 
 
-def _namer(file: Path) -> Namer:
-    """The recogniser that the training leaves.
+def _classifier(file: Path) -> Classifier:
+    """The classifier that the training leaves.
 
     Raises:
         UnreadableFile: the file is not there, or holds something else.
     """
-    remedy = "Give the weights that `layerfusion train recogniser` left."
+    remedy = "Give the weights that `layerfusion train classifier` left."
     if not file.is_file():
         raise UnreadableFile(f"“{file}” is not a file.", remedy)
-    from layerfusion.engine.training.classifier import load_recogniser
+    from layerfusion.engine.training.classifier import load_classifier
 
     try:
-        with reading(file, "recogniser of this version"):
-            return load_recogniser(file)
+        with reading(file, "classifier of this version"):
+            return load_classifier(file)
     except UnreadableFile as error:
         raise UnreadableFile(error.message, remedy) from error
 

@@ -13,8 +13,8 @@ from layerfusion.engine.events import Event, Finished, Progress
 from layerfusion.engine.formats.files import check_writable
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import LayerStack
-from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.models.catalog.registry import available_models, find_model
+from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Kept
 from layerfusion.server.cli import inspection

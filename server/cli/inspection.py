@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnwritableFile
 from layerfusion.engine.formats.files import check_writable, replacing, writing
 
 if TYPE_CHECKING:
-    from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
     from PIL import Image
+
+    from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
 
 _FIRST = "masks.npz"
 

@@ -13,8 +13,8 @@ from layerfusion.server.cli.console import CommandError, UsageError, list_layers
 from layerfusion.server.config import ServerConfig, database, default_folder, layers
 from layerfusion.server.protocol.errors import ProtocolError
 from layerfusion.server.protocol.messages import Cancelled, Event, Failed, Generated, LayerBegin
-from layerfusion.server.storage.database import JobRecord, Records
-from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.database import Database, JobRecord
+from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.storage.lock import FolderLock
 from layerfusion.server.storage.retention import prune
 from layerfusion.server.worker.export_process import load_stack
@@ -72,7 +72,7 @@ def run_export(arguments: argparse.Namespace) -> None:
     formats.check_writable(arguments.out)
     records, job = _find(arguments)
     try:
-        stack = load_stack(records, Store(layers(_folder(arguments))), job.id)
+        stack = load_stack(records, LayerStore(layers(_folder(arguments))), job.id)
     except ProtocolError as error:
         raise CommandError(str(error)) from error
     formats.save(stack, arguments.out)
@@ -93,10 +93,10 @@ def run_prune(arguments: argparse.Namespace) -> None:
     lock = FolderLock(folder)
     try:
         defaults = ServerConfig(folder=folder)
-        with closing(Records(database(folder))) as records:
+        with closing(Database(database(folder))) as records:
             kept = prune(
                 records,
-                Store(layers(folder)),
+                LayerStore(layers(folder)),
                 max_seconds=defaults.job_seconds if arguments.days is None else arguments.days * _DAY,
                 max_bytes=defaults.store_bytes if arguments.gigabytes is None else int(arguments.gigabytes * 1e9),
                 upload_seconds=defaults.upload_seconds,
@@ -110,13 +110,13 @@ def _folder(arguments: argparse.Namespace) -> Path:
     return default_folder() if arguments.folder is None else Path(arguments.folder)
 
 
-def _open(arguments: argparse.Namespace) -> Records | None:
+def _open(arguments: argparse.Namespace) -> Database | None:
     """The list of jobs; None if no server ever ran on the folder."""
     path = database(_folder(arguments))
-    return Records(path, read_only=True) if path.exists() else None
+    return Database(path, read_only=True) if path.exists() else None
 
 
-def _find(arguments: argparse.Namespace) -> tuple[Records, JobRecord]:
+def _find(arguments: argparse.Namespace) -> tuple[Database, JobRecord]:
     records = _open(arguments)
     found = [] if records is None else [job for job in records.jobs() if job.id.startswith(arguments.job)]
     if records is None or not found:

@@ -18,8 +18,8 @@ from typing import Any, NoReturn, get_args
 
 from layerfusion.engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.shadow_light import HarmonyMode
 from layerfusion.engine.options.fusion import Preset
+from layerfusion.engine.options.harmony import HarmonyMode
 from layerfusion.engine.request import HARMONISE_STRENGTH, MAX_FOREGROUNDS
 from layerfusion.server.cli import benchmark, doctor, evaluate, export, generate, jobs, models, plugin, serve, train
 from layerfusion.server.cli.console import CommandError, UsageError, be_forgiving, say
@@ -331,7 +331,7 @@ def _add_train(commands: Any) -> None:
         "train",
         help="train the embedded model anew (needs the extra `train`)",
         description="Run one stage of the embedded model's training, or go on with it. Stages, in order: dataset, vae, "
-        "latents, unet, transparency, deltas, decoder, export; beside them recogniser and measure.",
+        "latents, unet, transparency, deltas, decoder, export; beside them classifier and measure.",
     )
     parser.set_defaults(run=train.run)
     add = parser.add_argument

@@ -14,7 +14,7 @@ from layerfusion.engine.models.catalog.readiness import missing, parts
 from layerfusion.engine.models.catalog.registry import cards_folder, known_models
 from layerfusion.engine.models.catalog.scan import Found, look_at, scan, usual_folders
 from layerfusion.engine.models.catalog.spec import SAMPLERS, FewSteps, ModelSpec, Precision, sampler_key
-from layerfusion.engine.models.catalog.weight_source import parse_place
+from layerfusion.engine.models.catalog.weight_source import parse_weight_source
 from layerfusion.server.cli.console import CommandError, UsageError, say
 
 
@@ -177,7 +177,7 @@ def _report(spec: ModelSpec) -> None:
 
 def _absolute(text: str | None) -> str | None:
     """A card stays right wherever the command is run from."""
-    return None if text is None else str(parse_place(text))
+    return None if text is None else str(parse_weight_source(text))
 
 
 def _lora(text: str) -> dict[str, Any]:

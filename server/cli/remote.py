@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.events import Event
@@ -22,7 +24,6 @@ from layerfusion.server.cli.token import read_token
 from layerfusion.server.client.client import Client, Refusal
 from layerfusion.server.client.remote_pipeline import Stopped, draw
 from layerfusion.server.config import LOOPBACK
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 TOKEN_VARIABLE = "LAYERFUSION_TOKEN"  # noqa: S105 - the name of a variable
 _WRONG_REQUEST = {"invalid_request", "invalid_layer", "invalid_message", "unknown_model", "too_large"}

@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from layerfusion.server.cli.environment import MEMORY, keep_offline
+from layerfusion.server.cli.environment import keep_offline
 from layerfusion.server.cli.token import read_token
+from layerfusion.server.worker.process import MEMORY
 
 
 def run(arguments: argparse.Namespace) -> int:

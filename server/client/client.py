@@ -19,6 +19,8 @@ from importlib import metadata
 from typing import TypeVar
 
 import msgpack
+from websockets.sync.client import ClientConnection, connect
+
 from layerfusion.server.protocol import MAJOR, MINOR, location
 from layerfusion.server.protocol.errors import ProtocolError
 from layerfusion.server.protocol.frames import MAX_FRAME, Arrival, Chunk, split
@@ -53,7 +55,6 @@ from layerfusion.server.protocol.messages import (
     Welcome,
 )
 from layerfusion.server.protocol.wire import Wire
-from websockets.sync.client import ClientConnection, connect
 
 M = TypeVar("M", bound=Message)
 

@@ -6,6 +6,8 @@ import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator
 
+from websockets.exceptions import ConnectionClosed
+
 from layerfusion.engine import events
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, LayerStack
@@ -14,7 +16,6 @@ from layerfusion.server import translate
 from layerfusion.server.client.client import Client, Refusal, new_job
 from layerfusion.server.client.client import Layer as ArrivedLayer
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Progress, Submit
-from websockets.exceptions import ConnectionClosed
 
 _TRIES = 30
 """Connections that fail one after the other before a job is given up."""

@@ -6,11 +6,12 @@ import hmac
 import ipaddress
 from http import HTTPStatus
 
-from layerfusion.server.config import LOOPBACK
 from websockets.datastructures import Headers
 
+from layerfusion.server.config import LOOPBACK
 
-class Gate:
+
+class AccessPolicy:
     """The door of one server.
 
     Args:

@@ -15,28 +15,29 @@ from importlib import metadata
 from typing import Any
 from urllib.parse import urlsplit
 
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import serve as listen
+from websockets.http11 import Request, Response
+
 from layerfusion.engine.errors import EngineError
 from layerfusion.server import translate
 from layerfusion.server.config import DEFAULT_PORT, ServerConfig, database, layers
 from layerfusion.server.net import handshakes, tls
-from layerfusion.server.net.access import Gate
+from layerfusion.server.net.access import AccessPolicy
 from layerfusion.server.net.connection import Connection
-from layerfusion.server.net.rate_limits import Allowances, Bucket
+from layerfusion.server.net.rate_limits import RateLimits, TokenBucket
 from layerfusion.server.net.request_handler import Jobs
 from layerfusion.server.net.signals import stopping
 from layerfusion.server.protocol import MAJOR, MINOR, location
 from layerfusion.server.protocol.frames import MAX_FRAME
 from layerfusion.server.protocol.messages import Welcome
 from layerfusion.server.queue.scheduler import Scheduler
-from layerfusion.server.storage.database import Records
-from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.database import Database
+from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.storage.lock import FolderLock
 from layerfusion.server.storage.retention import prune
 from layerfusion.server.worker.process import Load, load_pipeline
-from layerfusion.server.worker.supervisor import Worker
-from websockets.asyncio.server import Server, ServerConnection
-from websockets.asyncio.server import serve as listen
-from websockets.http11 import Request, Response
+from layerfusion.server.worker.supervisor import WorkerSupervisor
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +97,8 @@ class App:
         )
         self._token = config.token or secrets.token_urlsafe(32)
         self._tls = None if config.tls_cert is None else tls.server_context(config.tls_cert, config.tls_key)
-        self._uploads = Allowances(config.upload_bytes / 3600, config.upload_bytes)
-        self._gate: Gate | None = None
+        self._uploads = RateLimits(config.upload_bytes / 3600, config.upload_bytes)
+        self._gate: AccessPolicy | None = None
         self._connections: set[Connection] = set()
         self._stopping = asyncio.Event()
         self.runtime: location.Runtime | None = None
@@ -137,10 +138,10 @@ class App:
         config = self._config
         lock = await asyncio.to_thread(FolderLock, config.folder)
         stack.callback(lock.release)
-        self._store = Store(layers(config.folder))
-        self._records = await asyncio.to_thread(Records, database(config.folder))
+        self._store = LayerStore(layers(config.folder))
+        self._records = await asyncio.to_thread(Database, database(config.folder))
         stack.callback(self._records.close)
-        self._worker = Worker(
+        self._worker = WorkerSupervisor(
             self._store.folder,
             silence_seconds=config.silence_seconds,
             cancel_seconds=config.cancel_seconds,
@@ -195,7 +196,7 @@ class App:
             write_limit=MAX_FRAME,
             start_serving=False,
         )
-        self._gate = Gate(
+        self._gate = AccessPolicy(
             _address(server)[1],
             self._token,
             self._config.origins,
@@ -281,7 +282,7 @@ class App:
             welcome=self._welcome,
             store=self._store,
             jobs=self._jobs,
-            messages=Bucket(self._config.message_rate, self._config.message_burst),
+            messages=TokenBucket(self._config.message_rate, self._config.message_burst),
             uploads=self._uploads.of(socket.remote_address[0]),
         )
         self._connections.add(connection)

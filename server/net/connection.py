@@ -10,10 +10,13 @@ import contextlib
 import logging
 
 import msgpack
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
 from layerfusion.engine.errors import EngineError
 from layerfusion.server.net.outbox import Outbox
-from layerfusion.server.net.rate_limits import Bucket
-from layerfusion.server.net.request_handler import Desk, Jobs
+from layerfusion.server.net.rate_limits import TokenBucket
+from layerfusion.server.net.request_handler import Jobs, RequestHandler
 from layerfusion.server.net.session import CLOSE_REFUSED, Close, Commit, Drop, Effect, Keep, Send, Session
 from layerfusion.server.protocol.errors import LayerLost, ProtocolError, QuotaExceeded, ServerStopping
 from layerfusion.server.protocol.messages import (
@@ -33,9 +36,7 @@ from layerfusion.server.protocol.messages import (
     Welcome,
 )
 from layerfusion.server.protocol.wire import Wire
-from layerfusion.server.storage.layer_store import Draft, Store
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed
+from layerfusion.server.storage.layer_store import Draft, LayerStore
 
 logger = logging.getLogger(__name__)
 
@@ -64,17 +65,17 @@ class Connection:
         socket: ServerConnection,
         *,
         welcome: Welcome,
-        store: Store,
+        store: LayerStore,
         jobs: Jobs,
-        messages: Bucket,
-        uploads: Bucket,
+        messages: TokenBucket,
+        uploads: TokenBucket,
     ) -> None:
         self._socket = socket
         self._store = store
         self._session = Session(welcome, messages)
         self._uploads = uploads
         self._outbox = Outbox(store)
-        self._desk = Desk(jobs, self._outbox, lambda: self._session.identity or str(socket.id))
+        self._desk = RequestHandler(jobs, self._outbox, lambda: self._session.identity or str(socket.id))
         self._wire = Wire(msgpack.packb, msgpack.unpackb)
         self._draft: Draft | None = None
         self.uploaded: set[str] = set()

@@ -35,7 +35,7 @@ from layerfusion.server.protocol.messages import (
     Queued,
     is_last,
 )
-from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.layer_store import LayerStore
 
 PROGRESS_INTERVAL = 0.1
 """Seconds between two `Progress`."""
@@ -54,7 +54,7 @@ class Outbox:
         store: where the layers' pixels are.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: LayerStore) -> None:
         self._store = store
         self._replies: deque[Message] = deque()
         self._positions: dict[str, Queued] = {}

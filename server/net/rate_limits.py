@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-class Bucket:
+class TokenBucket:
     """An allowance that fills up again: at most `burst` at once, at most `rate` a second in the long run.
 
     Args:
@@ -42,18 +42,18 @@ class Bucket:
         self._filled = now
 
 
-class Allowances:
+class RateLimits:
     """One bucket for each address, so that connecting again brings nothing.
 
     Args:
-        rate, burst, clock: see `Bucket`.
+        rate, burst, clock: see `TokenBucket`.
     """
 
     def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._make = lambda: Bucket(rate, burst, clock)
-        self._buckets: dict[str, Bucket] = {}
+        self._make = lambda: TokenBucket(rate, burst, clock)
+        self._buckets: dict[str, TokenBucket] = {}
 
-    def of(self, address: str) -> Bucket:
+    def of(self, address: str) -> TokenBucket:
         """The bucket of that address. Those that are full again are forgotten: they cost memory and say nothing."""
         if address not in self._buckets:
             self._buckets = {known: bucket for known, bucket in self._buckets.items() if not bucket.full}

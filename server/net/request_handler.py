@@ -31,8 +31,8 @@ from layerfusion.server.protocol.messages import (
 )
 from layerfusion.server.queue.job import Job
 from layerfusion.server.queue.scheduler import Scheduler
-from layerfusion.server.storage.database import JobRecord, Records
-from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.database import Database, JobRecord
+from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.worker.export_process import export
 
 logger = logging.getLogger(__name__)
@@ -54,13 +54,13 @@ class Jobs:
     """
 
     scheduler: Scheduler
-    records: Records
-    store: Store
+    records: Database
+    store: LayerStore
     exporting: asyncio.Lock
     checking: asyncio.Lock
 
 
-class Desk:
+class RequestHandler:
     """One client's.
 
     Args:

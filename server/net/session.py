@@ -20,7 +20,8 @@ import logging
 from dataclasses import dataclass
 
 import msgpack
-from layerfusion.server.net.rate_limits import Bucket
+
+from layerfusion.server.net.rate_limits import TokenBucket
 from layerfusion.server.protocol import MAJOR, MINOR
 from layerfusion.server.protocol.errors import (
     BadFrame,
@@ -111,7 +112,7 @@ class Session:
         identity: who the client says it is, None if it does not.
     """
 
-    def __init__(self, welcome: Welcome, messages: Bucket | None = None) -> None:
+    def __init__(self, welcome: Welcome, messages: TokenBucket | None = None) -> None:
         self._welcome = welcome
         self._messages = messages
         self._wire = Wire(msgpack.packb, _unpackb)

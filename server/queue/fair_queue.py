@@ -26,7 +26,7 @@ class Waiting(Protocol):
 J = TypeVar("J", bound=Waiting)
 
 
-class Line(Generic[J]):
+class FairQueue(Generic[J]):
     """Jobs that wait to be drawn."""
 
     def __init__(self) -> None:

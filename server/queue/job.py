@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from layerfusion.server.protocol.messages import Event, Message, Submit, is_last
-from layerfusion.server.storage.database import Records
+from layerfusion.server.storage.database import Database
 
 Listener = Callable[[Message], None]
 
@@ -46,7 +46,7 @@ class Job:
             listener(message)
 
 
-def load(records: Records, job_id: str) -> Job | None:
+def load(records: Database, job_id: str) -> Job | None:
     """A job as it is on disk; None if it is not there."""
     record = records.find(job_id)
     return None if record is None else Job(record.submit, record.client, records.events(job_id))

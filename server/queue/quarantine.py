@@ -8,7 +8,7 @@ from __future__ import annotations
 from layerfusion.server import translate
 from layerfusion.server.protocol.errors import Quarantined
 from layerfusion.server.protocol.messages import Failed, Submit
-from layerfusion.server.storage.database import Records
+from layerfusion.server.storage.database import Database
 
 DEADLY = 2
 """So many times a request may end the process, before it is not drawn any more."""
@@ -23,7 +23,7 @@ class Quarantine:
         records: where they are written down.
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Database) -> None:
         self._records = records
 
     def check(self, submit: Submit) -> None:

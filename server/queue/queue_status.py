@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 
 from layerfusion.server.protocol.messages import Queued
 from layerfusion.server.queue.estimates import Estimates
-from layerfusion.server.queue.fair_queue import Line
+from layerfusion.server.queue.fair_queue import FairQueue
 from layerfusion.server.queue.job import Job
 
 
-class Places:
+class QueueStatus:
     """The line as those who stand in it see it.
 
     Args:
@@ -23,7 +23,7 @@ class Places:
     """
 
     def __init__(
-        self, line: Line[Job], estimates: Estimates, running: Callable[[], Job | None], seconds: float
+        self, line: FairQueue[Job], estimates: Estimates, running: Callable[[], Job | None], seconds: float
     ) -> None:
         self._line = line
         self._estimates = estimates

@@ -40,11 +40,11 @@ from layerfusion.server.protocol.messages import (
     is_last,
 )
 from layerfusion.server.queue.estimates import Estimates
-from layerfusion.server.queue.fair_queue import Line
+from layerfusion.server.queue.fair_queue import FairQueue
 from layerfusion.server.queue.job import Job, Listener, load
 from layerfusion.server.queue.quarantine import Quarantine
-from layerfusion.server.queue.queue_status import Places
-from layerfusion.server.storage.database import Records, interruption
+from layerfusion.server.queue.queue_status import QueueStatus
+from layerfusion.server.storage.database import Database, interruption
 from layerfusion.server.translate import failure
 from layerfusion.server.worker.supervisor import Executor
 
@@ -72,7 +72,7 @@ class Scheduler:
     def __init__(
         self,
         executor: Executor,
-        records: Records,
+        records: Database,
         *,
         waiting_jobs: int = 32,
         all_waiting_jobs: int = 1024,
@@ -88,9 +88,9 @@ class Scheduler:
         self._quarantine = Quarantine(records)
         self._estimates = Estimates()
         self._jobs: dict[str, Job] = {}  # those that are not over
-        self._line: Line[Job] = Line()
+        self._line: FairQueue[Job] = FairQueue()
         self._running: Job | None = None
-        self._places = Places(self._line, self._estimates, lambda: self._running, places_seconds)
+        self._places = QueueStatus(self._line, self._estimates, lambda: self._running, places_seconds)
         self._admission = asyncio.Lock()
         self._arrived = asyncio.Event()
         self._draining = False
@@ -193,7 +193,7 @@ class Scheduler:
             job.listeners.discard(listener)
 
     def place(self, job: Job) -> tuple[int, float | None]:
-        """How many jobs run before this one, and in how many seconds it starts; see `Places.of`."""
+        """How many jobs run before this one, and in how many seconds it starts; see `QueueStatus.of`."""
         return self._places.of(job)
 
     async def cancel(self, job: Job, *, replaced_by: str | None = None) -> None:

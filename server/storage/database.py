@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import msgpack
+
 from layerfusion.engine.errors import UnwritableFile
 from layerfusion.server.errors import BrokenStore
 from layerfusion.server.protocol.errors import Interrupted, InvalidMessage
@@ -118,7 +119,7 @@ class JobRecord:
     fetched: float | None
 
 
-class Records:
+class Database:
     """The database of one server. Any thread may call; one at a time is served.
 
     Args:

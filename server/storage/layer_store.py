@@ -20,7 +20,7 @@ from pathlib import Path
 from layerfusion.engine.errors import UnwritableFile
 
 
-class Store:
+class LayerStore:
     """A folder of layers.
 
     Args:
@@ -100,7 +100,7 @@ class Store:
 class Draft:
     """A layer that is being written. Leaving the `with` block without `keep` throws it away."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
+    def __init__(self, store: LayerStore, folder: Path) -> None:
         self._store = store
         try:
             self._file = tempfile.NamedTemporaryFile(dir=folder, delete=False)  # noqa: SIM115 - closed by close()

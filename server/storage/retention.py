@@ -11,8 +11,8 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from layerfusion.server.protocol.messages import State
-from layerfusion.server.storage.database import LIVE, Records
-from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.database import LIVE, Database
+from layerfusion.server.storage.layer_store import LayerStore
 
 UNFETCHED_SECONDS = 7 * 24 * 3600.0
 """A job that nobody has fetched is safe for so long after its end."""
@@ -34,8 +34,8 @@ class Inventory:
 
 
 def prune(
-    records: Records,
-    store: Store,
+    records: Database,
+    store: LayerStore,
     *,
     max_seconds: float,
     max_bytes: int,
@@ -53,7 +53,7 @@ def prune(
         uploads: SHA-256 of layers that clients are about to name.
 
     Raises:
-        UnwritableFile, BrokenStore: see `Records`.
+        UnwritableFile, BrokenStore: see `Database`.
     """
     jobs = records.outlines()
     files, sizes, needs = _files(records)
@@ -80,7 +80,7 @@ def _may_go(state: State, ended: float | None, fetched: float | None, now: float
     return fetched is not None or now - ended >= UNFETCHED_SECONDS
 
 
-def _files(records: Records) -> tuple[dict[str, list[str]], dict[str, int], Counter[str]]:
+def _files(records: Database) -> tuple[dict[str, list[str]], dict[str, int], Counter[str]]:
     """Files of each job, bytes of each file, and how many jobs need each."""
     files: dict[str, list[str]] = {}
     sizes: dict[str, int] = {}

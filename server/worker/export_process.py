@@ -23,8 +23,8 @@ from layerfusion.engine.image.layers import LayerStack
 from layerfusion.server import translate
 from layerfusion.server.protocol.errors import InternalError, LayerLost, NotFinished, ProtocolError, UnknownJob
 from layerfusion.server.protocol.messages import ExportFormat, LayerBegin
-from layerfusion.server.storage.database import Records
-from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.database import Database
+from layerfusion.server.storage.layer_store import LayerStore
 
 _SECONDS = 300.0
 
@@ -72,7 +72,7 @@ async def export(database: Path, layers: Path, job: str, form: ExportFormat) -> 
     return answer["sha256"], answer["bytes"]
 
 
-def load_stack(records: Records, store: Store, job: str) -> LayerStack:
+def load_stack(records: Database, store: LayerStore, job: str) -> LayerStack:
     """The layers of a finished job.
 
     Raises:
@@ -109,8 +109,8 @@ def main(arguments: list[str]) -> None:
     assert form in get_args(ExportFormat)
     form = cast(ExportFormat, form)
     try:
-        store = Store(Path(layers))
-        with contextlib.closing(Records(Path(database), read_only=True)) as records:
+        store = LayerStore(Path(layers))
+        with contextlib.closing(Database(Path(database), read_only=True)) as records:
             data = _encode(load_stack(records, store, job), form)
         answer: dict[str, object] = {"sha256": store.put(data), "bytes": len(data)}
     except (EngineError, ProtocolError) as error:

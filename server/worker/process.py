@@ -13,20 +13,23 @@ from pathlib import Path
 from typing import Protocol
 
 import msgpack
+
 from layerfusion.engine.errors import EngineError
 from layerfusion.engine.events import Event
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.server import translate
-from layerfusion.server.cli.environment import MEMORY
 from layerfusion.server.protocol.errors import InternalError, ProtocolError
 from layerfusion.server.protocol.messages import Cancel, Cancelled, Done, Message, Submit
 from layerfusion.server.protocol.wire import Wire
-from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.layer_store import LayerStore
 
 logger = logging.getLogger(__name__)
 
 READY = b"ready"
 """The first thing the process says: it can take a job. No message looks like this."""
+
+MEMORY = "LAYERFUSION_MEMORY"
+"""The variable by which `serve --memory` reaches the process that draws."""
 
 _wire = Wire(msgpack.packb, msgpack.unpackb)
 
@@ -57,13 +60,13 @@ def main(pipe: Connection, folder: Path, load: Load) -> None:
     """Draw jobs until the server closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides what it means
     logging.basicConfig(format="worker: %(levelname)s %(name)s: %(message)s")
-    _Drawing(pipe, Store(folder), load).serve()
+    _Drawing(pipe, LayerStore(folder), load).serve()
 
 
 class _Drawing:
     """The worker's side of the pipe. The weights of the model that was used last stay in memory."""
 
-    def __init__(self, pipe: Connection, store: Store, load: Load) -> None:
+    def __init__(self, pipe: Connection, store: LayerStore, load: Load) -> None:
         self._pipe = pipe
         self._store = store
         self._load = load

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 import msgpack
+
 from layerfusion.server import translate
 from layerfusion.server.protocol.errors import WorkerDied
 from layerfusion.server.protocol.messages import Cancel, Cancelled, Message, Submit, is_last
@@ -52,7 +53,7 @@ class Executor(Protocol):
         ...
 
 
-class Worker:
+class WorkerSupervisor:
     """An executor in a process of its own, started again whenever it ends. Use it as an async context manager.
 
     Args:
@@ -78,7 +79,7 @@ class Worker:
         self._supervisor: asyncio.Task[None] | None = None
         self._stopping_job: str | None = None
 
-    async def __aenter__(self) -> Worker:
+    async def __aenter__(self) -> WorkerSupervisor:
         self._loop = asyncio.get_running_loop()
         self._supervisor = self._loop.create_task(self._supervise())
         return self

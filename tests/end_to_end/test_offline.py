@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+
 from layerfusion.server.client.client import new_job
 from layerfusion.server.protocol.messages import Done, Generated, Submit
-
 from serving import Server
 
 

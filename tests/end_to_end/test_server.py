@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer as EngineLayer
@@ -22,7 +23,6 @@ from layerfusion.engine.sources import Generated as EngineGenerated
 from layerfusion.engine.sources import Kept as EngineKept
 from layerfusion.server.client.client import Layer, Refusal, new_job
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Generated, Kept, Progress, Started, Submit
-
 from serving import GUARD, SECONDS, Server, cmdline
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from layerfusion.engine import formats
 
+from layerfusion.engine import formats
 from serving import SECONDS, Server
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "client.py"

@@ -1,6 +1,7 @@
 """The embedded model, loaded once: engine tests run on real weights."""
 
 import pytest
+
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from layerfusion.engine.editing import harmonise, moved
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation.measures import alpha_of, effect_centre

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.events import Finished, Progress
 from layerfusion.engine.image.geometry import Size

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from layerfusion.engine.errors import InvalidLayer, InvalidRequest
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import Layer, Role

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers.models.autoencoders.vae import DecoderOutput
+
 from layerfusion.engine.errors import OutOfMemory
 from layerfusion.engine.events import Finished, Progress
 from layerfusion.engine.image.layers import Layer, Role

@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
-from layerfusion.engine.models.runtime.checkpoints import CONFIGS
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from layerfusion.engine.models.catalog.model_files import CONFIGS
 from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.models.runtime.offloading import MemoryPolicy
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 REPEATS = 3
 """Of each job, after one to warm up; the median counts."""

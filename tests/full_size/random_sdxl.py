@@ -12,16 +12,17 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
 from layerfusion.engine.fusion.attach import attention_modules
-from layerfusion.engine.models.catalog.manifest import read_card
+from layerfusion.engine.models.catalog.manifest import read_manifest
+from layerfusion.engine.models.catalog.model_files import CONFIGS
 from layerfusion.engine.models.catalog.spec import ModelSpec
-from layerfusion.engine.models.runtime.checkpoints import CONFIGS
 from layerfusion.engine.models.runtime.loading import ModelBundle, assemble
 from layerfusion.engine.models.runtime.tokenizers import sdxl_tokenizers
 from layerfusion.engine.transparency.deltas import Deltas, LowRank
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
-from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 
@@ -153,4 +154,4 @@ def _on_meta(kind: Any, part: str | None = None) -> Any:
 def _spec(folder: Path, native_size: int) -> ModelSpec:
     card = folder / "model.json"
     card.write_text(json.dumps({"base": "sdxl", "name": "random", "checkpoint": "nowhere"}), encoding="utf-8")
-    return replace(read_card(card), native_size=native_size)
+    return replace(read_manifest(card), native_size=native_size)

@@ -22,6 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from random_sdxl import compute_in, random_sdxl
+from torch import Tensor
+
 from layerfusion.engine.events import Finished, Progress
 from layerfusion.engine.fusion.attach import attached, attention_modules
 from layerfusion.engine.fusion.coupling import Coupling, Pass
@@ -31,8 +34,6 @@ from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.models.runtime.offloading import MemoryPolicy
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
-from random_sdxl import compute_in, random_sdxl
-from torch import Tensor
 
 
 def main() -> None:

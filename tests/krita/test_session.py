@@ -4,12 +4,13 @@ import hashlib
 
 import numpy as np
 import pytest
+from psd_tools import PSDImage
+
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
-from psd_tools import PSDImage
 
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(600)]
 

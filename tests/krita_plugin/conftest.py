@@ -6,9 +6,9 @@ import zipfile
 from types import SimpleNamespace
 
 import pytest
-from layerfusion.krita_plugin import package
 
-from desk import FakeDocument, FakeDocuments, FakeLink, FakeMemory, FakeView, greeting
+from desk import FakeDocument, FakeDocuments, FakeJobStore, FakeServerLink, FakeView, greeting
+from layerfusion.krita_plugin import package
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,13 @@ def desk(plugin):
     """A controller with all that is around it, and no server yet."""
     from krita_layerfusion.controller import Controller
 
-    view, link, documents, posted, memory = FakeView(), FakeLink(), FakeDocuments(FakeDocument()), [], FakeMemory()
+    view, link, documents, posted, memory = (
+        FakeView(),
+        FakeServerLink(),
+        FakeDocuments(FakeDocument()),
+        [],
+        FakeJobStore(),
+    )
     controller = Controller(view, documents, link, posted.append, memory)
     return SimpleNamespace(
         controller=controller,

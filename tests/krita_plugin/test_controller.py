@@ -3,9 +3,9 @@
 from typing import get_args
 
 import pytest
-from layerfusion.engine.options.fusion import Preset
 
 from desk import HEIGHT, WIDTH, arrived, finish, generate, greeting, wishes
+from layerfusion.engine.options.fusion import Preset
 
 # ---- generate --------------------------------------------------------------------------------------------------------
 

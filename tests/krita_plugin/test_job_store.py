@@ -13,9 +13,9 @@ JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
 
 @pytest.fixture
 def memory(plugin, tmp_path):
-    from krita_layerfusion.job_store import Memory
+    from krita_layerfusion.job_store import JobStore
 
-    return Memory(tmp_path / "jobs")
+    return JobStore(tmp_path / "jobs")
 
 
 @pytest.fixture
@@ -78,10 +78,10 @@ def test_a_file_that_makes_no_sense_is_removed(memory, job, tmp_path, text):
 
 
 def test_a_disk_that_takes_nothing_is_no_reason_to_fail(plugin, job, tmp_path):
-    from krita_layerfusion.job_store import Memory
+    from krita_layerfusion.job_store import JobStore
 
     (tmp_path / "file").touch()
-    memory = Memory(tmp_path / "file" / "jobs")
+    memory = JobStore(tmp_path / "file" / "jobs")
     memory.save(job)
     assert memory.take_left() == []
 

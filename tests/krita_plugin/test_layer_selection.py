@@ -30,6 +30,7 @@ def desk(plugin):
 def remember(document, drawing, made, **roles):
     """As `document.Document.insert` does; `roles` says of further layers in the drawing what they are."""
     from krita_layerfusion.nodes import identity
+
     from layerfusion import groups
 
     layers = {identity(node): roles.get(name, name) for name, node in vars(drawing).items() if name != "group"}
@@ -171,6 +172,7 @@ def test_a_background_with_what_fills_its_holes_is_two_layers_and_a_hidden_one_i
 @pytest.mark.parametrize("which", ["foreground", "background"])
 def test_what_was_deleted_from_a_group_is_named(plugin, which):
     from krita_layerfusion.jobs import Refusal
+
     from layerfusion import picks
 
     drawing = drawn("first")

@@ -9,6 +9,7 @@ from importlib import metadata, resources
 from pathlib import Path
 
 import pytest
+
 from layerfusion.krita_plugin import package
 from layerfusion.krita_plugin.package import KritaFolders, PackageError, build, enabled, install, krita_folders
 

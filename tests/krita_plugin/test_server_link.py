@@ -7,12 +7,13 @@ import threading
 
 import msgpack
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import serve
+
 from layerfusion.server.protocol import MAJOR, MINOR, location, messages
 from layerfusion.server.protocol.frames import CHUNK_BYTES, Chunk, split
 from layerfusion.server.protocol.location import Runtime
 from layerfusion.server.protocol.wire import Wire
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.server import serve
 
 SECONDS = 20
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
@@ -88,11 +89,11 @@ def events():
 @pytest.fixture
 def link(plugin, events, monkeypatch, tmp_path):
     """A link that is running and has found no server yet."""
-    from krita_layerfusion.server_link import Link, Offline
+    from krita_layerfusion.server_link import Offline, ServerLink
 
     monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
     monkeypatch.setattr("krita_layerfusion.server_link.LOOK_EVERY", 0.05)
-    running = Link(events.put)
+    running = ServerLink(events.put)
     running.start()
     assert events.get(timeout=SECONDS) == Offline(resumable=False)
     yield running

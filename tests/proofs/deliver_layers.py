@@ -11,7 +11,6 @@ from pathlib import Path
 
 from layerfusion.server.client.client import Layer
 from layerfusion.server.protocol.messages import Done
-
 from proving import ScriptedServer, check_layer, expect, parser, submit
 
 SIDE, LAYERS = 1024, 3

@@ -6,10 +6,9 @@ Promised: with `resume` it gets every event once and in order, and every layer b
 import tempfile
 from pathlib import Path
 
+import scripted
 from layerfusion.server.protocol.frames import Arrival, Chunk
 from layerfusion.server.protocol.messages import Cancelled, Done, Event, Failed, LayerBegin, LayerEnd, Resume
-
-import scripted
 from proving import ScriptedServer, dice, expect, parser, submit
 
 SIDE, LAYERS = 512, 4  # of 1 MiB: four chunks each

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgpack
+
 from layerfusion.engine.errors import EngineError
 from layerfusion.server import translate
 from layerfusion.server.config import ServerConfig
@@ -49,7 +50,7 @@ from layerfusion.server.protocol.messages import (
 )
 from layerfusion.server.protocol.schema import Between, Length, Matches, Record
 from layerfusion.server.protocol.wire import Wire
-from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.layer_store import LayerStore
 
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
 CLOSE_CODES = {1003, 1008}
@@ -270,7 +271,7 @@ class Attack:
         config = ServerConfig(folder=folder, layer_bytes=2**20)
         self.outcomes: collections.Counter[str] = collections.Counter()
         self.slowest = 0.0
-        self._store = Store(folder)
+        self._store = LayerStore(folder)
         self._store.put(_LAYER)
         self._welcome = Welcome(
             protocol=(MAJOR, MINOR),

@@ -8,10 +8,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from layerfusion.server.client.client import Layer
-from layerfusion.server.protocol.messages import Accepted, Done, Failed, JobList, ListJobs
 from websockets.exceptions import ConnectionClosed
 
+from layerfusion.server.client.client import Layer
+from layerfusion.server.protocol.messages import Accepted, Done, Failed, JobList, ListJobs
 from proving import SECONDS, ScriptedServer, check_layer, dice, expect, parser, submit
 
 SIDE, LAYERS, STEPS, STEP, JOBS = 32, 8, 5, 0.01, 4

@@ -11,11 +11,10 @@ import threading
 import time
 from pathlib import Path
 
+import scripted
 from layerfusion.server.client.client import Layer, Refusal
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Done, Failed, Fetch, Started
-
-import scripted
 from proving import KILL, SECONDS, check_layer, dice, expect, parser, submit
 from running import Running
 

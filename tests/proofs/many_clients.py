@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 
 import msgpack
+from websockets.asyncio.client import connect
+
 from layerfusion.server.config import database
 from layerfusion.server.protocol import MAJOR, MINOR
 from layerfusion.server.protocol.frames import MAX_FRAME
@@ -26,9 +28,7 @@ from layerfusion.server.protocol.messages import (
     Welcome,
 )
 from layerfusion.server.protocol.wire import Wire
-from layerfusion.server.storage.database import Records
-from websockets.asyncio.client import connect
-
+from layerfusion.server.storage.database import Database
 from proving import SECONDS, ScriptedServer, dice, expect, parser, submit
 
 MOST_BUSY = 0.05
@@ -109,7 +109,7 @@ def prove(clients, jobs, strict=False, seed=None):
             busy = server.stop()
         finally:
             server.kill()
-        records = Records(database(Path(folder) / "jobs"), read_only=True)
+        records = Database(database(Path(folder) / "jobs"), read_only=True)
         drawn = [job for job in records.jobs(states=("finished",)) if job.id in theirs]
         records.close()
     started = [record.client for record in sorted(drawn, key=lambda record: record.started)]

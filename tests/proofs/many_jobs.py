@@ -10,7 +10,6 @@ from pathlib import Path
 
 from layerfusion.server.config import layers
 from layerfusion.server.protocol.messages import Ack, Done
-
 from proving import ScriptedServer, expect, parser, submit
 
 SIDE = 64

@@ -11,11 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+import scripted
 from layerfusion.server.client.client import Client, Layer, new_job
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Generated, Submit
-
-import scripted
 
 sys.path.append(str(Path(__file__).parents[1] / "support"))  # as pytest does, for a proof that is run by itself
 

@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+
 from layerfusion.engine.errors import OutOfMemory
 from layerfusion.engine.events import Finished, LayerReady, Progress
 from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role

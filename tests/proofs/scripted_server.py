@@ -15,12 +15,11 @@ import threading
 import time
 from pathlib import Path
 
+import scripted
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.net import app as app_module
 from layerfusion.server.net.app import App
 from layerfusion.server.net.signals import stopping
-
-import scripted
 
 
 class Watched(selectors.DefaultSelector):

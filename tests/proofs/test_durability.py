@@ -1,7 +1,6 @@
 """The short forms of the proofs; `python tests/proofs/NAME.py --times N` is the long one."""
 
 import pytest
-from layerfusion.server.protocol import location
 
 import deliver_layers
 import drop_client
@@ -9,6 +8,7 @@ import kill_server
 import kill_worker
 import many_clients
 import many_jobs
+from layerfusion.server.protocol import location
 
 pytestmark = pytest.mark.timeout(300)
 

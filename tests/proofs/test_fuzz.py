@@ -1,10 +1,10 @@
 """The short form of `fuzz.py`, and that it would notice."""
 
 import pytest
-from layerfusion.server.net.session import Session
-from layerfusion.server.protocol.errors import BadFrame
 
 import fuzz
+from layerfusion.server.net.session import Session
+from layerfusion.server.protocol.errors import BadFrame
 
 
 @pytest.mark.timeout(400)

@@ -1,9 +1,9 @@
 """A server for all tests of a module."""
 
 import pytest
-from layerfusion.server.protocol import location
 
 import scripted
+from layerfusion.server.protocol import location
 from running import Running
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.server.config import ServerConfig
 

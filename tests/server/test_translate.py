@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
+
 from layerfusion.engine import events, request, sources
 from layerfusion.engine.errors import InvalidLayer, InvalidRequest, UnknownModel
 from layerfusion.engine.image import geometry
@@ -25,7 +26,7 @@ from layerfusion.server.protocol.messages import (
     Submit,
     Switch,
 )
-from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.layer_store import LayerStore
 
 JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
 RED_RGBA = np.tile(np.array([250, 20, 3, 128], np.uint8), (2, 3, 1))
@@ -34,7 +35,7 @@ RED_BGRA = bytes([3, 20, 250, 128]) * 6
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path)
+    return LayerStore(tmp_path)
 
 
 def submit(**values):

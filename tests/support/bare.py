@@ -3,10 +3,10 @@
 import contextlib
 
 import msgpack
-from layerfusion.server.protocol.messages import Hello
-from layerfusion.server.protocol.wire import Wire
 from websockets.exceptions import ConnectionClosed
 
+from layerfusion.server.protocol.messages import Hello
+from layerfusion.server.protocol.wire import Wire
 from running import SECONDS
 from samples import submit
 

@@ -1,6 +1,7 @@
 """Command lines, run in this process."""
 
 import numpy as np
+
 from layerfusion.server.cli.main import main
 
 CUT_OUT = np.zeros((70, 90, 4), np.uint8)

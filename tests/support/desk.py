@@ -37,7 +37,7 @@ class FakeView:
         return self.answer
 
 
-class FakeLink:
+class FakeServerLink:
     """Keeps what would go to the server."""
 
     def __init__(self):
@@ -111,7 +111,7 @@ class FakeDocuments:
         return self.document if found else None
 
 
-class FakeMemory:
+class FakeJobStore:
     def __init__(self):
         self.saved, self.left = {}, []
 
@@ -165,9 +165,9 @@ def greeting(wire, instance="one", protocol=(1, 2)):
 
 
 def wishes(**changes):
-    from krita_layerfusion.interfaces import Wishes
+    from krita_layerfusion.interfaces import GenerationParams
 
-    return Wishes(**{"foreground": "a red apple", "background": "a beach", "seed": 7, **changes})
+    return GenerationParams(**{"foreground": "a red apple", "background": "a beach", "seed": 7, **changes})
 
 
 def offline(**values):

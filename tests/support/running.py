@@ -8,13 +8,14 @@ import threading
 import time
 from urllib.parse import urlsplit
 
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
 from layerfusion.engine.errors import EngineError
 from layerfusion.server.client.client import Client
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.net.app import App, CannotServe
 from layerfusion.server.worker.process import load_pipeline
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
 SECONDS = 30
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from layerfusion.server.protocol.errors import WorkerDied
 from layerfusion.server.protocol.messages import Cancelled, Done, Message, Progress, Queued, Submit
 from layerfusion.server.queue.scheduler import Scheduler
-from layerfusion.server.storage.database import Records
+from layerfusion.server.storage.database import Database
 from layerfusion.server.translate import failure
-
 from samples import job_id, layer_begin, submit
 
 
@@ -58,7 +57,7 @@ async def running(folder=None, **limits):
     """A scheduler at work on a folder of its own, or on one that is given."""
     with contextlib.ExitStack() as stack:
         folder = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
-        records = Records(folder / "jobs.sqlite")
+        records = Database(folder / "jobs.sqlite")
         stack.callback(records.close)
         script = Script()
         scheduler = Scheduler(script, records, **{"places_seconds": 0, **limits})

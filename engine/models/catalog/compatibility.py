@@ -7,16 +7,16 @@ from typing import cast
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.identify import Use
+from layerfusion.engine.models.catalog.lora_keys import read_changes
+from layerfusion.engine.models.catalog.model_files import CONFIGS, UNET_PREFIX, read_json
 from layerfusion.engine.models.catalog.safetensors_header import Header
-from layerfusion.engine.models.runtime.checkpoints import CONFIGS, UNET_PREFIX
-from layerfusion.engine.models.runtime.lora import read_changes
-from layerfusion.engine.models.runtime.state_dict import read_json
 from layerfusion.engine.transparency.deltas import PROJECTIONS, parts_by_target
 from layerfusion.engine.transparency.key_names import ldm_name
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -20,8 +20,9 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+
 from layerfusion.engine.errors import DownloadFailed
-from layerfusion.engine.models.catalog.weight_source import HubPlace
+from layerfusion.engine.models.catalog.weight_source import HubWeights
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ _WEIGHTS = {
 }
 
 
-def fetch(place: HubPlace) -> tuple[HubPlace, Path]:
+def fetch(place: HubWeights) -> tuple[HubWeights, Path]:
     """Fetch a file, or a whole model in diffusers layout in half precision where it has that.
 
     Returns:
@@ -47,11 +48,11 @@ def fetch(place: HubPlace) -> tuple[HubPlace, Path]:
     return replace(place, revision=_commit(path) or place.revision), path
 
 
-def _fetch_file(place: HubPlace) -> str:
+def _fetch_file(place: HubWeights) -> str:
     return hf_hub_download(place.repo, place.file, revision=place.revision)
 
 
-def _fetch_folder(place: HubPlace) -> str:
+def _fetch_folder(place: HubWeights) -> str:
     names = [sibling.rfilename for sibling in HfApi().model_info(place.repo, revision=place.revision).siblings or ()]
     return snapshot_download(place.repo, revision=place.revision, allow_patterns=wanted_files(names))
 
@@ -78,7 +79,7 @@ def _commit(path: Path) -> str | None:
     return parts[parts.index("snapshots") + 1] if "snapshots" in parts[:-1] else None
 
 
-def _downloading(place: HubPlace, download: Callable[[], T]) -> T:
+def _downloading(place: HubWeights, download: Callable[[], T]) -> T:
     """What goes wrong becomes one sentence with a remedy."""
     page = f"https://huggingface.co/{place.repo}"
     try:

@@ -11,11 +11,11 @@ from typing import Any
 from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
 from layerfusion.engine.formats.files import replacing, writing
 from layerfusion.engine.models.catalog.identify import Use
-from layerfusion.engine.models.catalog.manifest import read_card
+from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.registry import card_path, known_models
 from layerfusion.engine.models.catalog.scan import Found, look_at, scan
 from layerfusion.engine.models.catalog.spec import ModelSpec
-from layerfusion.engine.models.catalog.weight_source import PREFIX, HubPlace, parse_place
+from layerfusion.engine.models.catalog.weight_source import PREFIX, HubWeights, parse_weight_source
 
 SDXL_BASE = "hf:stabilityai/stable-diffusion-xl-base-1.0"
 RECIPES: dict[str, dict[str, Any]] = {
@@ -61,12 +61,12 @@ def add_model(name: str, values: dict[str, Any]) -> ModelSpec:
     card = card_path(name)
     values = {"base": "sdxl", "name": name, **values}
     for role, text, use in _named_files(values):
-        place = parse_place(text)
-        if not isinstance(place, HubPlace):
+        place = parse_weight_source(text)
+        if not isinstance(place, HubWeights):
             check_use(place.path, role, use)
     _write(card, values)
     try:
-        return read_card(card)
+        return read_manifest(card)
     except BrokenModel as error:
         card.unlink()
         raise InvalidRequest(error.message, "Mend the values given.") from error
@@ -96,7 +96,7 @@ def check_use(path: Path, role: str, use: Use) -> None:
 
 def pull(
     name: str,
-    fetch: Callable[[HubPlace], tuple[HubPlace, Path]],
+    fetch: Callable[[HubWeights], tuple[HubWeights, Path]],
     say: Callable[[str], None],
     *,
     called: str | None = None,
@@ -124,9 +124,9 @@ def pull(
     card = card_path(called or (name if name in known else own_name(name)))
     values = json.loads(card.read_text(encoding="utf-8"))
     fetched = {}
-    for role, text in _hub_files(values, read_card(card)):
-        place = parse_place(text)
-        assert isinstance(place, HubPlace)
+    for role, text in _hub_files(values, read_manifest(card)):
+        place = parse_weight_source(text)
+        assert isinstance(place, HubWeights)
         if text not in fetched:
             say(f"{role}: {place}")
             try:
@@ -138,8 +138,8 @@ def pull(
             fetched[text] = str(pinned)
             if path.is_file():
                 check_use(path, role, _role_use(role))
-    _write(card, _pinned(values, read_card(card), fetched))
-    return read_card(card)
+    _write(card, _pinned(values, read_manifest(card), fetched))
+    return read_manifest(card)
 
 
 def own_name(name: str) -> str:

@@ -15,14 +15,14 @@ from layerfusion.engine.models.catalog.spec import (
     Precision,
     TransparencySpec,
 )
-from layerfusion.engine.models.catalog.weight_source import Place, parse_place
+from layerfusion.engine.models.catalog.weight_source import WeightSource, parse_weight_source
 from layerfusion.engine.options.fusion import FusionSettings
 
-SDXL = Path(__file__).parent / "sdxl" / "model.json"
+SDXL = Path(__file__).parents[1] / "sdxl" / "model.json"
 """What cards of SDXL models need not repeat."""
 
 
-def read_card(card: Path) -> ModelSpec:
+def read_manifest(card: Path) -> ModelSpec:
     """Read a model card. Paths in it are relative to its folder.
 
     A card with `"base": "sdxl"` needs a name and a checkpoint only; everything else has SDXL's values.
@@ -39,24 +39,24 @@ def read_card(card: Path) -> ModelSpec:
 
 
 def spec_from_values(values: dict[str, Any], folder: Path) -> ModelSpec:
-    """Make a spec of a whole card's values; see `read_card` for what can go wrong."""
+    """Make a spec of a whole card's values; see `read_manifest` for what can go wrong."""
 
-    def place(text: str | None) -> Place | None:
-        return None if text is None else parse_place(text, folder)
+    def place(text: str | None) -> WeightSource | None:
+        return None if text is None else parse_weight_source(text, folder)
 
     transparency = dict(values["transparency"])
     for part in ("deltas", "encoder", "decoder"):
-        transparency[part] = parse_place(transparency[part], folder)
+        transparency[part] = parse_weight_source(transparency[part], folder)
     defaults = dict(values["defaults"])
     return ModelSpec(
         name=values["name"],
         title=values.get("title", values["name"]),
-        checkpoint=parse_place(values["checkpoint"], folder),
+        checkpoint=parse_weight_source(values["checkpoint"], folder),
         transparency=TransparencySpec(**transparency),
         configs=place(values.get("configs")),
         vae=place(values.get("vae")),
         loras=tuple(
-            LoraSpec(file=parse_place(lora["file"], folder), weight=float(lora.get("weight", 1.0)))
+            LoraSpec(file=parse_weight_source(lora["file"], folder), weight=float(lora.get("weight", 1.0)))
             for lora in values.get("loras", ())
         ),
         few_steps=_one_of(values.get("few_steps"), (None, *get_args(FewSteps)), "few_steps"),

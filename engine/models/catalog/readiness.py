@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layerfusion.engine.models.catalog.spec import ModelSpec
-from layerfusion.engine.models.catalog.weight_source import HubPlace, Place
+from layerfusion.engine.models.catalog.weight_source import HubWeights, WeightSource
 
 SIZES = {
     "layer_xl_transparent_attn.safetensors": "743 MB",
@@ -29,13 +29,13 @@ class Part:
     """
 
     role: str
-    place: Place
+    place: WeightSource
     path: Path | None
 
     @property
     def size(self) -> str:
         """Of a missing part, in words; empty if it is not known."""
-        if not isinstance(self.place, HubPlace):
+        if not isinstance(self.place, HubWeights):
             return ""
         return SIZES.get(Path(self.place.file).name or self.place.repo, "")
 
@@ -43,7 +43,7 @@ class Part:
 def parts(spec: ModelSpec) -> tuple[Part, ...]:
     """All parts of a model, found or not. A file that holds two is listed once."""
     transparency = spec.transparency
-    places: list[tuple[str, Place | None]] = [
+    places: list[tuple[str, WeightSource | None]] = [
         ("checkpoint", spec.checkpoint),
         ("configurations", spec.configs),
         ("VAE", spec.vae),

@@ -8,14 +8,15 @@ import re
 from pathlib import Path
 
 import platformdirs
+
 from layerfusion.engine.errors import BrokenModel, InvalidRequest, UnknownModel
-from layerfusion.engine.models.catalog.manifest import read_card
+from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.readiness import missing
 from layerfusion.engine.models.catalog.spec import ModelSpec
 
 logger = logging.getLogger(__name__)
 
-EMBEDDED = Path(__file__).parent / "tiny" / "model.json"
+EMBEDDED = Path(__file__).parents[1] / "tiny" / "model.json"
 FOLDER_VARIABLE = "LAYERFUSION_MODELS"
 """Environment variable with the folder of the user's cards, in the place of the usual one."""
 
@@ -50,13 +51,13 @@ def known_models() -> tuple[tuple[ModelSpec, ...], tuple[BrokenModel, ...]]:
     specs, broken = [], []
     for card in sorted(cards_folder().glob("*.json")):
         try:
-            spec = read_card(card)
+            spec = read_manifest(card)
             if spec.name != card.stem or not NAME.fullmatch(spec.name):
                 raise BrokenModel(f"The card {card} calls its model “{spec.name}”.", "Name both alike.")
             specs.append(spec)
         except BrokenModel as error:
             broken.append(error)
-    return (*specs, read_card(EMBEDDED)), tuple(broken)
+    return (*specs, read_manifest(EMBEDDED)), tuple(broken)
 
 
 def available_models() -> tuple[ModelSpec, ...]:

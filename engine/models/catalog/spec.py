@@ -10,7 +10,7 @@ from typing import Literal
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.image.geometry import Size, working_size
 from layerfusion.engine.models.catalog.vocabulary import hint
-from layerfusion.engine.models.catalog.weight_source import Place
+from layerfusion.engine.models.catalog.weight_source import WeightSource
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import MAX_STEPS
 
@@ -79,9 +79,9 @@ class TransparencySpec:
     """
 
     kind: Literal["compact", "layerdiffuse"]
-    deltas: Place
-    encoder: Place
-    decoder: Place
+    deltas: WeightSource
+    encoder: WeightSource
+    decoder: WeightSource
     decoder_latent: Literal["scaled", "unscaled", "zero"]
     stride: int
     offset_factor: float = 1.0
@@ -100,7 +100,7 @@ class LoraSpec:
         ValueError: another weight.
     """
 
-    file: Place
+    file: WeightSource
     weight: float = 1.0
 
     def __post_init__(self) -> None:
@@ -136,10 +136,10 @@ class ModelSpec:
 
     name: str
     title: str
-    checkpoint: Place
+    checkpoint: WeightSource
     transparency: TransparencySpec
-    configs: Place | None = None
-    vae: Place | None = None
+    configs: WeightSource | None = None
+    vae: WeightSource | None = None
     loras: tuple[LoraSpec, ...] = ()
     few_steps: FewSteps | None = None
     precision: Precision = "auto"
@@ -193,7 +193,7 @@ class ModelSpec:
         return self.blended_template.format(foregrounds=joined, background=background)
 
 
-def located(place: Place, model: str) -> Path:
+def located(place: WeightSource, model: str) -> Path:
     """Where a part of a model is on this machine.
 
     Raises:

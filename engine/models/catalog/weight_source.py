@@ -20,7 +20,7 @@ _WEIGHTED = ("unet", "vae", "text_encoder", "text_encoder_2")
 
 
 @dataclass(frozen=True)
-class LocalPlace:
+class LocalWeights:
     """A file or folder of this machine.
 
     Attributes:
@@ -38,7 +38,7 @@ class LocalPlace:
 
 
 @dataclass(frozen=True)
-class HubPlace:
+class HubWeights:
     """A file of a Hugging Face repository, or the whole repository.
 
     Attributes:
@@ -71,10 +71,10 @@ class HubPlace:
         return folder if whole and (folder / "model_index.json").is_file() else None
 
 
-Place = LocalPlace | HubPlace
+WeightSource = LocalWeights | HubWeights
 
 
-def parse_place(text: str, beside: Path | None = None) -> Place:
+def parse_weight_source(text: str, beside: Path | None = None) -> WeightSource:
     """Read “hf:owner/name[@revision][/file]” or a path.
 
     Args:
@@ -87,10 +87,10 @@ def parse_place(text: str, beside: Path | None = None) -> Place:
         if not text.strip() or "\x00" in text:
             raise InvalidRequest(f"“{text}” is no file.", "Write a path, or hf:owner/name/file.safetensors.")
         path = Path(text).expanduser()
-        return LocalPlace(path if path.is_absolute() else (beside or Path.cwd()) / path)
+        return LocalWeights(path if path.is_absolute() else (beside or Path.cwd()) / path)
     match = _HUB.fullmatch(text)
     if match is None or ".." in (match["file"] or "").split("/"):
         raise InvalidRequest(
             f"“{text}” is no address of a Hugging Face model.", "Write hf:owner/name or hf:owner/name/file.safetensors."
         )
-    return HubPlace(match["repo"], match["revision"] or "main", match["file"] or "")
+    return HubWeights(match["repo"], match["revision"] or "main", match["file"] or "")

@@ -18,16 +18,14 @@ from diffusers.loaders.single_file_utils import (
     convert_ldm_vae_checkpoint,
     convert_open_clip_checkpoint,
 )
-from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.runtime.state_dict import State, fill, read_json, read_state, reading
-from layerfusion.engine.models.runtime.tokenizers import read_tokenizer, sdxl_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
-CONFIGS = Path(__file__).parent / "sdxl" / "configs"
-"""SDXL's configurations in diffusers layout."""
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.catalog.model_files import CONFIGS, UNET_PREFIX, read_json, reading
+from layerfusion.engine.models.runtime.state_dict import State, fill, read_state
+from layerfusion.engine.models.runtime.tokenizers import read_tokenizer, sdxl_tokenizers
 
-UNET_PREFIX = "model.diffusion_model."
 VAE_PREFIX = "first_stage_model."
 TEXT_PREFIX = "conditioner.embedders.0.transformer."
 TEXT_2_PREFIX = "conditioner.embedders.1.model."

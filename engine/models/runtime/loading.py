@@ -8,8 +8,12 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from layerfusion.engine.models.catalog.model_files import CONFIGS
 from layerfusion.engine.models.catalog.spec import ModelSpec, TransparencySpec, located
-from layerfusion.engine.models.runtime.checkpoints import CONFIGS, open_checkpoint, read_vae
+from layerfusion.engine.models.runtime.checkpoints import open_checkpoint, read_vae
 from layerfusion.engine.models.runtime.devices import vae_precision
 from layerfusion.engine.models.runtime.lora import add_lora
 from layerfusion.engine.models.runtime.offloading import Component, Memory
@@ -17,8 +21,6 @@ from layerfusion.engine.models.runtime.state_dict import fill, read_state
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from layerfusion.engine.transparency.deltas import Deltas, deltas_from_state
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
-from torch import nn
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 
 @dataclass(frozen=True, kw_only=True)

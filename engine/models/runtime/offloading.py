@@ -18,10 +18,11 @@ from enum import Enum
 from typing import Any, TypeVar
 
 import torch
+from torch import nn
+
 from layerfusion.engine.errors import InvalidRequest, OutOfMemory
 from layerfusion.engine.models.runtime.devices import free_bytes, is_out_of_memory, release
 from layerfusion.engine.transparency.deltas import Deltas
-from torch import nn
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ _BYTES = {Component.TEXT: 0, Component.UNET: 5600, Component.VAE: 800, Component
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class MemoryDemand:
     """What the next picture asks of memory.
 
     Attributes:
@@ -124,7 +125,7 @@ class Memory:
         self._notices: list[str] = []
         self.policy = MemoryPolicy.RESIDENT
 
-    def begin(self, job: Job, policy: MemoryPolicy | None = None) -> None:
+    def begin(self, job: MemoryDemand, policy: MemoryPolicy | None = None) -> None:
         """A job begins.
 
         Args:
@@ -177,7 +178,7 @@ class Memory:
         said, self._notices = self._notices, []
         return said
 
-    def needs(self, policy: MemoryPolicy, job: Job) -> int:
+    def needs(self, policy: MemoryPolicy, job: MemoryDemand) -> int:
         """The peak of a job in bytes: weights and activations, without `RESERVE`."""
         sequential = policy is MemoryPolicy.SEQUENTIAL
         pixels = dict.fromkeys(Component, job.pixels)
@@ -203,7 +204,7 @@ class Memory:
         first = next((p for module in self._parts[component] for p in module.parameters()), None)
         return 4 if first is None else first.dtype.itemsize
 
-    def _fitting(self, job: Job) -> MemoryPolicy:
+    def _fitting(self, job: MemoryDemand) -> MemoryPolicy:
         free = free_bytes(self._device)
         if free is None or self._device.type == "cpu":  # there, nothing is gained by moving weights
             return MemoryPolicy.RESIDENT

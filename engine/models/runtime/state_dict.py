@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
-from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.catalog.safetensors_header import read_header
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-T = TypeVar("T")
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.catalog.model_files import reading
+from layerfusion.engine.models.catalog.safetensors_header import read_header
+
 Module = TypeVar("Module", bound=nn.Module)
 State = dict[str, Tensor]
 
@@ -33,18 +32,6 @@ def read_state(file: Path) -> State:
         if tensor.is_floating_point() and not torch.isfinite(numbers.sum(dtype=torch.float32)):
             raise BrokenModel(f"{file} holds numbers that are not finite in “{key}”.", "Fetch the file again.")
     return state
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        BrokenModel: it is missing, or none.
-    """
-    values = reading(file, lambda: json.loads(file.read_text(encoding="utf-8")))
-    if not isinstance(values, dict):
-        raise BrokenModel(f"{file} holds no JSON object.", "Fetch the model again.")
-    return values
 
 
 def fill(module: Module, state: Mapping[str, Tensor], source: object, dtype: torch.dtype) -> Module:
@@ -80,16 +67,3 @@ def check_fit(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tenso
                 f"{source} does not fit: “{name}” has shape {tuple(found[name].shape)}, expected was {shape}.",
                 "It is for another kind of model: use the right one.",
             )
-
-
-def reading(path: Path, read: Callable[[], T]) -> T:
-    """Whatever goes wrong inside a library while a model file is read becomes one sentence naming the file.
-
-    Raises:
-        BrokenModel: see above.
-    """
-    try:
-        return read()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise BrokenModel(f"The model file {path} cannot be read: {reason}", "Fetch the model again.") from error

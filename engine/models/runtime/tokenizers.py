@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from layerfusion.engine.models.runtime.state_dict import reading
 from transformers import CLIPTokenizer
 
-MERGES = Path(__file__).parent / "sdxl" / "merges.txt.gz"
+from layerfusion.engine.models.catalog.model_files import reading
+
+MERGES = Path(__file__).parents[1] / "sdxl" / "merges.txt.gz"
 """CLIP's 48,894 merges (MIT licence, Copyright (c) 2021 OpenAI), one a line."""
 
 LENGTH = 77

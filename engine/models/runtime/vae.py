@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor, nn
+
 from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.models.runtime.offloading import Component
-from torch import Tensor, nn
 
 
 def to_latents(bundle: ModelBundle, rgb: Tensor) -> Tensor:

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.training.data.sprites import SpriteLibrary
 from layerfusion.engine.training.data.triplets import Triplet, make_triplet
 from layerfusion.engine.training.data.vocabulary import KINDS, TRANSLUCENT, is_held_out, names
-from numpy.typing import NDArray
-from tqdm import tqdm
 
 SHARD = 500
 FIELDS = ("foreground", "studio", "background", "composite", "shadow")
@@ -73,7 +74,7 @@ def build(folder: Path, sprites: Path, *, count: int, seed: int, workers: int, p
         count: examples; rounded up to whole shards.
         seed: of the whole set.
         workers: processes.
-        plan: what it shows; the recogniser, an instrument, learns from "everything".
+        plan: what it shows; the classifier, an instrument, learns from "everything".
     """
     folder.mkdir(parents=True, exist_ok=True)
     SpriteLibrary(sprites)  # a missing package is told here, once

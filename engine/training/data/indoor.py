@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from PIL import Image, ImageDraw
+
 from layerfusion.engine.training.data.paint import (
     SIDE,
     Colour,
@@ -21,7 +23,6 @@ from layerfusion.engine.training.data.paint import (
     ridge,
 )
 from layerfusion.engine.training.data.vocabulary import SINGLE, STUDIOS, WALLS, with_article
-from PIL import Image, ImageDraw
 
 _STUDIO = {
     "white": (240, 240, 240),

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image, ImageDraw
+
 from layerfusion.engine.training.data.paint import (
     SIDE,
     Colour,
@@ -22,7 +24,6 @@ from layerfusion.engine.training.data.paint import (
     perspective,
     ridge,
 )
-from PIL import Image, ImageDraw
 
 
 @dataclass(frozen=True)

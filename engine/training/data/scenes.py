@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from layerfusion.engine.training.data.indoor import DRAW_INDOOR, INDOOR_LIGHT, backdrop
 from layerfusion.engine.training.data.outdoor import DRAW_OUTDOOR, View
 from layerfusion.engine.training.data.paint import Picture

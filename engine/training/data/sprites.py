@@ -10,10 +10,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.training.data import translucent
 from layerfusion.engine.training.data.vocabulary import TRANSLUCENT, thing_of
-from PIL import Image
 
 PICTURES, NAMES = "fluent-emoji-3d", "emojibase-data"
 _FETCH = (

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
 from layerfusion.engine.training.data.paint import SIDE
 from layerfusion.engine.training.data.scenes import Light, Scene, backdrop, draw_scene
 from layerfusion.engine.training.data.sprites import SpriteLibrary
 from layerfusion.engine.training.data.vocabulary import KINDS, OUTDOOR, TIMES, is_held_out, thing_of, with_article
-from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 
 NATIVE = 128
 """Side of the finished pictures, in pixels."""

@@ -1,6 +1,6 @@
 """What the embedded model learns to draw, in the words it learns: objects, scenes, and which pairs it never sees.
 
-One list, used by the dataset builder, the recogniser, the measurements and the model card.
+One list, used by the dataset builder, the classifier, the measurements and the model card.
 """
 
 from __future__ import annotations

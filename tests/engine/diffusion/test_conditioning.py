@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import torch
+
 from layerfusion.engine.diffusion.conditioning import encode_prompts, truncated_prompts
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
 from layerfusion.engine import pipeline as job
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, Role

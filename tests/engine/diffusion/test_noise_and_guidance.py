@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from layerfusion.engine.diffusion.guidance import guide
 from layerfusion.engine.diffusion.noise import initial_noise
 

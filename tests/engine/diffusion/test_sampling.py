@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from layerfusion.engine.diffusion.sampling import Sampler, coupling_step
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.spec import SAMPLERS, sampler_key

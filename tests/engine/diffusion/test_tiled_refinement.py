@@ -2,6 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
 from layerfusion.engine.diffusion.tiled_refinement import OVERLAP, Mosaic, fade, padded, padded_size, tiles_over
 from layerfusion.engine.image.geometry import Size
 

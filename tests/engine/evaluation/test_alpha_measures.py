@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, largest_box, stray, translucency
 
 

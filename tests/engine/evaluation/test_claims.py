@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from layerfusion.engine.evaluation import claims, systems
 from layerfusion.engine.evaluation.items import prompt_set
 from layerfusion.engine.evaluation.measures import pasted
@@ -77,7 +78,7 @@ def background_study(folder, scene_shift: int, seed_shift: int, frozen_shift: in
     return study_of(folder, drawn)
 
 
-class Namer:
+class Classifier:
     """Calls every object what the first item asks for."""
 
     def name_objects(self, pictures):
@@ -89,7 +90,7 @@ class Namer:
 
 def test_an_object_that_follows_the_prompt_and_not_the_seed(tmp_path):
     claim = claims.background_claim(background_study(tmp_path, 51, 3), ITEMS, None)
-    assert "**Confirmed on this model**, as far as measured (without a recogniser)" in claim.result
+    assert "**Confirmed on this model**, as far as measured (without a classifier)" in claim.result
     shift = row(claim, "colour shift inside the object, another prompt").figures[""].value
     assert shift == pytest.approx((51 + 2.5) / 255 / 3)  # one channel of three; 0 … 5 more an item
     assert row(claim, "overlap").figures[""].value == 1
@@ -106,7 +107,7 @@ def test_one_byte_of_a_frozen_foreground_is_a_failure(tmp_path):
 
 
 def test_an_object_that_is_another_thing_is_not_confirmed(tmp_path):
-    claim = claims.background_claim(background_study(tmp_path, 51, 3), ITEMS, Namer())
+    claim = claims.background_claim(background_study(tmp_path, 51, 3), ITEMS, Classifier())
     assert row(claim, "object still named").figures[""].value == pytest.approx(1 / 6)
     assert "object still named" in claim.result
 

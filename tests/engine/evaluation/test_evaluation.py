@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from layerfusion.engine.errors import InvalidRequest, UnreadableFile
 from layerfusion.engine.evaluation import systems
 from layerfusion.engine.evaluation.evaluation import Evaluation, Plan, quick
@@ -12,7 +14,6 @@ from layerfusion.engine.evaluation.items import prompt_set
 from layerfusion.engine.evaluation.measures import alpha_of, pasted, soft_iou
 from layerfusion.engine.evaluation.study import Study, read_drawing, write_drawing
 from layerfusion.engine.models.catalog.registry import find_model
-from PIL import Image
 
 SPEC = quick(find_model("tiny"))
 PLAN = Plan(
@@ -65,7 +66,7 @@ def test_the_report_says_everything_that_was_asked(folder):
     assert {json.loads(line)["system"] for line in lines} == {system.name for system in systems.SYSTEMS}
 
 
-def test_without_a_recogniser_names_are_not_measured(folder):
+def test_without_a_classifier_names_are_not_measured(folder):
     markdown = evaluation(folder).report().as_markdown()
     assert "| scene named | not measured | not measured | not measured | not measured |" in markdown
 

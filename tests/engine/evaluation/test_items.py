@@ -1,4 +1,5 @@
 import pytest
+
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation.items import objects_of, prompt_set, scenes_of, stress_set
 from layerfusion.engine.models.catalog.registry import find_model
@@ -44,7 +45,7 @@ def test_the_other_background_is_another(count):
         assert item.other_seed != item.seed
 
 
-def test_the_recogniser_knows_objects_without_their_article():
+def test_the_classifier_knows_objects_without_their_article():
     assert [item.thing for item in prompt_set(WORDS, 3)] == ["red apple", "owl", "cherries"]
 
 

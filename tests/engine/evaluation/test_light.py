@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from layerfusion.engine.evaluation import light, measures
 from layerfusion.engine.evaluation.items import prompt_set, scenes_of
 from layerfusion.engine.evaluation.metrics import Truth, shadow_facts, tone_facts

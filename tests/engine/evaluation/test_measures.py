@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from layerfusion.engine.evaluation import measures
 from layerfusion.engine.evaluation.regions import beside, box_of, core, grown, shadow_place, shrunk, undisturbed
 

@@ -1,4 +1,5 @@
 import pytest
+
 from layerfusion.engine.evaluation.charts import Chart, draw_charts, ticks
 from layerfusion.engine.evaluation.rows import Claim, Row, Section, above, at_least, below, certain, every, within
 from layerfusion.engine.evaluation.statistics import Estimate, estimate

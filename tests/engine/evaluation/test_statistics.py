@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+
 from layerfusion.engine.evaluation.statistics import estimate, mean, paired, rank_correlation, ranks, ratio_of_sums
 
 

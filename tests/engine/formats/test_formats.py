@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnknownFormat, UnreadableFile, UnwritableFile
 from layerfusion.engine.image.compositing import flatten

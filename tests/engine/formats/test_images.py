@@ -3,10 +3,11 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
+
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.formats import load_image
 from layerfusion.engine.formats.images import decode, encode, srgb_profile
-from PIL import Image, ImageCms
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 17, 4), dtype=np.uint8)
 PIXELS[::2, :, 3] = 0

@@ -4,12 +4,13 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
-from PIL import Image
 
 
 def png(width=8, height=8, colour=(10, 20, 30, 40)):

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnreadableFile, UnwritableFile
 from layerfusion.engine.image.geometry import Size

@@ -2,15 +2,16 @@ import io
 
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
+from psd_tools import PSDImage
+from psd_tools.constants import BlendMode as PSDBlend
+from psd_tools.constants import Resource
+
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.image.compositing import composite, flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
-from PIL import Image, ImageCms
-from psd_tools import PSDImage
-from psd_tools.constants import BlendMode as PSDBlend
-from psd_tools.constants import Resource
 
 
 def noise(height, width, seed, alpha=None):

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
+from torch import Tensor
+
 from layerfusion.engine import pipeline as job
-from layerfusion.engine.diffusion.denoise import Anchor, Step
+from layerfusion.engine.diffusion.denoise import BackdropConstraint, Step
 from layerfusion.engine.events import Progress
 from layerfusion.engine.fusion.attention import FusionProcessor
 from layerfusion.engine.fusion.coupling import Coupling, Pass
@@ -16,7 +18,6 @@ from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated
-from torch import Tensor
 
 ALIKE = 1e-5
 """Attention of some rows alone may differ from that of all in the last bits."""
@@ -65,7 +66,7 @@ class Run:
     steps: list[Step] = field(default_factory=list)
     forwards: list[tuple[float, Pass, int]] = field(default_factory=list)
     attended: list[Attended] = field(default_factory=list)
-    anchors: tuple[Anchor, ...] = ()
+    anchors: tuple[BackdropConstraint, ...] = ()
     coupling: Coupling | None = None
     outside: list[list[Tensor]] = field(default_factory=list)
 

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+
 from layerfusion.engine.diffusion.conditioning import encode_prompts, time_ids
 from layerfusion.engine.fusion.attach import attached, attention_modules, structure_layers
 from layerfusion.engine.fusion.coupling import Coupling, Pass

@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+
 from layerfusion.engine.fusion.blending import blend_attention, layer_weights, share_background
 
 

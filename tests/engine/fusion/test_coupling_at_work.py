@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
 from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.sources import Kept
 from layerfusion.engine.transparency.deltas import LowRank

@@ -6,6 +6,7 @@ Four steps begin at t = 0.999, 0.749, 0.499 and 0.249 T.
 import numpy as np
 import pytest
 import torch
+
 from layerfusion.engine.fusion.coupling import Pass
 from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.sources import Kept

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+
 from layerfusion.engine.fusion.masks import (
     background_tokens,
     dilate,

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+
 from layerfusion.engine.fusion import priors
 from layerfusion.engine.fusion.priors import (
     content_confidence,

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from layerfusion.engine.fusion.coupling import Coupling, KnownShape, Pass
 from layerfusion.engine.fusion.masks import evidence, hard_mask, otsu_threshold, resample
 from layerfusion.engine.fusion.priors import content_confidence, minmax, normalised, participation

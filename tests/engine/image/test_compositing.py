@@ -2,10 +2,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from layerfusion.engine.image.compositing import bleed, composite, flatten, premultiply, unpremultiply
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
-from PIL import Image
 
 
 def random_pixels(height, width, seed, alpha=None):

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.image.geometry import Box, Framing, Size, check_canvas, working_size
 

@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.placement import fitted, in_box, visible_box
 

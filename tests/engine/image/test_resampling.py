@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from layerfusion.engine.image.geometry import Framing, Size, working_size
 from layerfusion.engine.image.resampling import resize, to_canvas, to_working
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size

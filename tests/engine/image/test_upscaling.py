@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from layerfusion.engine.image.geometry import Framing, Size
 from layerfusion.engine.image.resampling import smooth_to_canvas, to_canvas
 from layerfusion.engine.image.upscaling import box_mean, foreground_to_canvas, linear_model

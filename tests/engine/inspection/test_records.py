@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from layerfusion.engine.inspection.records import MaskRecord, MaskStep, StreamRecord, figure_place, spread
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from layerfusion.engine.models.runtime.checkpoints import CONFIGS
-from layerfusion.engine.transparency.key_names import ldm_name
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from layerfusion.engine.models.catalog.model_files import CONFIGS
+from layerfusion.engine.transparency.key_names import ldm_name
 
 SHRUNKEN = {
     "unet": {

@@ -1,10 +1,11 @@
 from pathlib import Path
 
 import pytest
+
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.options.docs_page import page
 from layerfusion.engine.options.fusion import PRESETS, FusionSettings
+from layerfusion.engine.options.harmony import HarmonySettings
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_words_no_switch_takes_are_named(name, word):
 
 def test_the_page_is_made_of_the_switches_as_they_are():
     """If it fails: python -m layerfusion.engine.options.docs_page > docs/fusion-settings.md"""
-    shipped = Path(__file__).parents[2] / "docs" / "fusion-settings.md"
+    shipped = Path(__file__).parents[3] / "docs" / "fusion-settings.md"
     assert shipped.read_text(encoding="utf-8") == page()
     for switch in FusionSettings.switches():
         assert f"### `{switch.name}`" in page()

@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+
 from layerfusion.engine.profiling.flop_counter import measure
 
 

@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from PIL import Image, ImageDraw
+
 from layerfusion.engine.training.data.sprites import NAMES, PICTURES, SpriteLibrary
 from layerfusion.engine.training.data.vocabulary import THINGS
-from PIL import Image, ImageDraw
 
 
 @pytest.fixture(scope="session")

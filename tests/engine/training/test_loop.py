@@ -6,11 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torch import nn
+
 from layerfusion.engine.training import loop
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import Muon, optimisers_for
-from PIL import Image
-from torch import nn
 
 
 class Regression(Stage):

@@ -6,8 +6,9 @@ import shutil
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
+
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.models.catalog.manifest import read_card
+from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.registry import EMBEDDED, find_model
 from layerfusion.engine.models.runtime.loading import load_model
 from layerfusion.engine.training import deltas as deltas_stage
@@ -15,7 +16,7 @@ from layerfusion.engine.training import export
 from layerfusion.engine.training.data.vocabulary import backgrounds, names, with_article
 from layerfusion.engine.training.latents import load_latents
 from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, predict, sample
-from layerfusion.engine.training.run import Workshop
+from layerfusion.engine.training.run import TrainingRun
 from layerfusion.engine.training.wordpieces import LENGTH, captions, make_tokenizer, token_ids, with_pieces_of
 
 
@@ -111,7 +112,7 @@ def test_what_is_exported_is_what_is_loaded(tmp_path, bundle):
         deltas=own,
     )
     assert size < export.LARGEST
-    read = load_model(read_card(tmp_path / "model.json"))
+    read = load_model(read_manifest(tmp_path / "model.json"))
     for part in ("unet", "vae", "decoder"):
         before, after = getattr(bundle, part).state_dict(), getattr(read, part).state_dict()
         assert before.keys() == after.keys()
@@ -125,7 +126,7 @@ def test_the_cards_vocabulary_is_the_trainings(tmp_path):
     card = tmp_path / "model.json"
     shutil.copy(EMBEDDED, card)
     export.write_vocabulary(card)
-    spec = read_card(card)
+    spec = read_manifest(card)
     assert spec.vocabulary["objects"] == tuple(with_article(name) for name in names(held_out=True))
     scenes = {
         f"{place} {time}" for place in spec.vocabulary["places"] for time in spec.vocabulary["times (after a place)"]
@@ -135,7 +136,7 @@ def test_the_cards_vocabulary_is_the_trainings(tmp_path):
 
 
 def test_stages_say_which_stage_comes_first(tmp_path):
-    workshop = Workshop(tmp_path, EMBEDDED)
+    workshop = TrainingRun(tmp_path, EMBEDDED)
     with pytest.raises(InvalidRequest, match="deltas"):
         workshop.export_to(tmp_path / "export")
     with pytest.raises(InvalidRequest, match="train latents"):

@@ -5,6 +5,8 @@ import colorsys
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.training import latents
 from layerfusion.engine.training.data import dataset, translucent
@@ -23,7 +25,6 @@ from layerfusion.engine.training.data.vocabulary import (
     thing_of,
     with_article,
 )
-from safetensors.torch import save_file
 
 
 def rng(seed=0):

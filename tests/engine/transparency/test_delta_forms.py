@@ -6,8 +6,9 @@ import math
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.runtime.checkpoints import CONFIGS
+from layerfusion.engine.models.catalog.model_files import CONFIGS
 from layerfusion.engine.transparency.deltas import Dense, LowRank, deltas_from_state, parts_by_target
 from layerfusion.engine.transparency.key_names import ldm_name
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from layerfusion.engine.transparency.drift_check import foreground_warning
 
 

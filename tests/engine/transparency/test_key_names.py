@@ -2,6 +2,7 @@
 
 import torch
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+
 from layerfusion.engine.transparency.key_names import diffusers_name, ldm_name
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+
 from layerfusion.engine.diffusion.layer_codec import decode_rgba, encode_rgba
 from layerfusion.engine.models.runtime.vae import posterior
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder

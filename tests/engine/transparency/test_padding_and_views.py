@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from layerfusion.engine.transparency.padding import _area, pad_colours
 from layerfusion.engine.transparency.views import median_of_views, turn, turn_back
 

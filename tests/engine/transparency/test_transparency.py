@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from layerfusion.engine.diffusion.layer_codec import decode_rgb, decode_rgba, encode_rgba
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.transparency.deltas import LowRank, deltas_from_state

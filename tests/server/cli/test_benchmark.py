@@ -3,11 +3,12 @@
 import re
 
 import pytest
+
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
-from layerfusion.engine.models.runtime.offloading import Job, MemoryPolicy
-from layerfusion.engine.models.runtime.state_dict import read_json
-from layerfusion.engine.profiling.cost_model import Price
+from layerfusion.engine.models.catalog.model_files import read_json
+from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPolicy
+from layerfusion.engine.profiling.cost_model import CostModel
 from layerfusion.server.cli.main import main
 
 pytestmark = pytest.mark.timeout(300)
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(scope="module")
 def price():
     card = {**read_json(SDXL), "few_steps": None, "name": "sdxl", "checkpoint": "nowhere"}
-    return Price(spec_from_values(card, SDXL.parent), Size(1024, 1024))
+    return CostModel(spec_from_values(card, SDXL.parent), Size(1024, 1024))
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +61,12 @@ def test_thriftier_policies_need_less_and_name_a_card(policies):
 
 @pytest.mark.parametrize("policy", list(MemoryPolicy))
 def test_the_estimate_by_which_a_policy_is_chosen_is_near_the_count(price, policies, policy):
-    estimate = price._bundle.memory.needs(policy, Job(rows=3, pixels=1024 * 1024))
+    estimate = price._bundle.memory.needs(policy, MemoryDemand(rows=3, pixels=1024 * 1024))
     assert estimate == pytest.approx(policies[policy].peak, rel=0.1)
 
 
 def test_the_command_prints_a_table(capsys, monkeypatch, price):
-    monkeypatch.setattr("layerfusion.engine.profiling.cost_model.Price", lambda *_: price)
+    monkeypatch.setattr("layerfusion.engine.profiling.cost_model.CostModel", lambda *_: price)
     assert main(["benchmark"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("SDXL at 1024x1024 px, 30 steps, 1 foreground")

@@ -5,9 +5,10 @@ import os
 
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from layerfusion.server.cli import environment
 from layerfusion.server.cli.main import main
-from safetensors.torch import save_file
 
 OPTIONS = {
     "unknown part": (["--parts", "table,poetry"], "poetry. Choose among: table, background"),
@@ -20,8 +21,8 @@ OPTIONS = {
     "no workers": (["--workers", "0"], "--workers is 0; choose 1 to"),
     "more workers than cores": (["--workers", str((os.cpu_count() or 1) + 1)], f"choose 1 to {os.cpu_count() or 1},"),
     "unknown model": (["--model", "nope"], "nope"),
-    "missing recogniser": (["--recogniser", "none.safetensors"], "none.safetensors” is not a file. Give the weights"),
-    "a folder as recogniser": (["--recogniser", "."], "“.” is not a file"),
+    "missing classifier": (["--classifier", "none.safetensors"], "none.safetensors” is not a file. Give the weights"),
+    "a folder as classifier": (["--classifier", "."], "“.” is not a file"),
     "missing page": (["--write-table", "none.md"], "none.md"),
     "page in a missing folder": (["--write-table", "nowhere/page.md"], "nowhere"),
     "nothing drawn": (["--report"], "Nothing is drawn completely yet in “evaluation”"),
@@ -53,9 +54,9 @@ def test_wrong_options_are_one_line_and_leave_nothing(capsys, folder, arguments,
 
 
 def shapes_of_another_vocabulary(file):
-    from layerfusion.engine.training.classifier import Recogniser
+    from layerfusion.engine.training.classifier import ClassifierNetwork
 
-    weights = {name: torch.zeros_like(value) for name, value in Recogniser().state_dict().items()}
+    weights = {name: torch.zeros_like(value) for name, value in ClassifierNetwork().state_dict().items()}
     save_file(weights | {"objects.1.bias": torch.zeros(3)}, file)
 
 
@@ -68,11 +69,11 @@ RECOGNISERS = {
 
 
 @pytest.mark.parametrize("make", RECOGNISERS.values(), ids=RECOGNISERS.keys())
-def test_what_is_no_recogniser_is_named_with_what_is_one(capsys, folder, make):
+def test_what_is_no_classifier_is_named_with_what_is_one(capsys, folder, make):
     make(folder / "mine.safetensors")
-    error = refused(capsys, "--recogniser", "mine.safetensors")
-    assert "“mine.safetensors” is not a recogniser" in error
-    assert "layerfusion train recogniser" in error
+    error = refused(capsys, "--classifier", "mine.safetensors")
+    assert "“mine.safetensors” is not a classifier" in error
+    assert "layerfusion train classifier" in error
     assert [path.name for path in folder.iterdir()] == ["mine.safetensors"]
 
 

@@ -7,14 +7,14 @@ import sys
 
 import numpy as np
 import pytest
+
+from commands import CUT_OUT, drawing
 from layerfusion.engine import formats
 from layerfusion.engine.events import Finished, Progress
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import LayerStack, Role
 from layerfusion.server.cli import generate
-
-from commands import CUT_OUT, drawing
 
 
 @pytest.fixture(autouse=True)

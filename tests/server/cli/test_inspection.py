@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from commands import CUT_OUT, drawing, run
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnwritableFile
 from layerfusion.engine.formats.images import encode
 from layerfusion.server.cli import environment, inspection
-
-from commands import CUT_OUT, drawing, run
 
 FILES = ["masks.npz", "masks.png", "streams.npz", "streams.png", "trust.png"]
 

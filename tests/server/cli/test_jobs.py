@@ -4,15 +4,15 @@ import time
 
 import numpy as np
 import pytest
+
+import scripted
 from layerfusion.engine import formats
 from layerfusion.server.cli.main import main
 from layerfusion.server.config import database, layers
 from layerfusion.server.protocol.messages import Done, Failed, Generated, Started
-from layerfusion.server.storage.database import Records
-from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.database import Database
+from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.storage.lock import FolderLock
-
-import scripted
 from samples import layer_begin, submit
 
 DAY = 24 * 3600.0
@@ -26,9 +26,9 @@ def job_id(number):
 def folder(tmp_path):
     """Three jobs: a finished one, one that failed long ago, one that waits."""
     folder = tmp_path / "jobs"
-    store = Store(layers(folder))
+    store = LayerStore(layers(folder))
     clock = [time.time() - 40 * DAY]
-    records = Records(database(folder), now=lambda: clock[0])
+    records = Database(database(folder), now=lambda: clock[0])
     add(records, 2)
     records.append(Started(job=job_id(2), seq=1))
     records.append(Failed(job=job_id(2), seq=2, code="out_of_memory", message="Too large.", hint="Draw less."))

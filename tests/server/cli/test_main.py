@@ -7,6 +7,8 @@ import sys
 
 import numpy as np
 import pytest
+
+from commands import CUT_OUT, drawing, run
 from layerfusion.engine import formats
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.image.geometry import Box, Size
@@ -18,8 +20,6 @@ from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.server.cli import generate
 from layerfusion.server.cli.console import say
 from layerfusion.server.cli.main import main
-
-from commands import CUT_OUT, drawing, run
 
 
 @pytest.fixture(autouse=True)

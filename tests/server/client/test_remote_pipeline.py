@@ -6,12 +6,14 @@ import threading
 
 import numpy as np
 import pytest
+
+import scripted
 from layerfusion.engine import formats
 from layerfusion.engine.events import Finished, LayerReady, Progress
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import Layer, Role
-from layerfusion.engine.image.shadow_light import HarmonySettings
 from layerfusion.engine.options.fusion import FusionSettings
+from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.server import translate
@@ -22,9 +24,7 @@ from layerfusion.server.client.client import Client, Refusal, new_job
 from layerfusion.server.client.remote_pipeline import draw
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Submit
-from layerfusion.server.storage.layer_store import Store
-
-import scripted
+from layerfusion.server.storage.layer_store import LayerStore
 from running import SECONDS, Running
 
 
@@ -58,7 +58,7 @@ def kept():
 
 
 def test_a_request_survives_the_way_over_the_wire(tmp_path):
-    store = Store(tmp_path)
+    store = LayerStore(tmp_path)
     apple = Generated(prompt="an apple", negative_prompt="a leaf", seed=9, box=Box(0, 8, 48, 40))
     made = request(
         background=Relit(layer=layer(), prompt="a beach", negative_prompt="people", seed=3, strength=0.25),
@@ -138,7 +138,7 @@ def test_a_job_cancelled_elsewhere_is_said(server):
 
 
 def test_a_lost_connection_is_made_again_and_nothing_is_missing_or_twice(server, monkeypatch):
-    monkeypatch.setattr(remote, "_PAUSE", 0.0)
+    monkeypatch.setattr(remote_pipeline, "_PAUSE", 0.0)
     made = []
 
     def connect():
@@ -160,8 +160,8 @@ def test_a_lost_connection_is_made_again_and_nothing_is_missing_or_twice(server,
 
 
 def test_a_server_that_does_not_come_back_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(remote, "_PAUSE", 0.0)
-    monkeypatch.setattr(remote, "_TRIES", 3)
+    monkeypatch.setattr(remote_pipeline, "_PAUSE", 0.0)
+    monkeypatch.setattr(remote_pipeline, "_TRIES", 3)
     clients = [server.client()]
 
     def connect():

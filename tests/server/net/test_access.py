@@ -1,14 +1,15 @@
 """Who may connect."""
 
 import pytest
-from layerfusion.server.net.access import Gate
 from websockets.datastructures import Headers
+
+from layerfusion.server.net.access import AccessPolicy
 
 GOOD = {"Host": "127.0.0.1:8737", "Authorization": "Bearer secret"}
 
 
 def status(headers, path="/", origins=()):
-    refusal = Gate(8737, "secret", origins).refusal(path, Headers(headers))
+    refusal = AccessPolicy(8737, "secret", origins).refusal(path, Headers(headers))
     return None if refusal is None else refusal[0]
 
 

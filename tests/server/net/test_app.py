@@ -7,6 +7,9 @@ import time
 
 import msgpack
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from bare import HELLO, WIRE, exchange, greeted
 from layerfusion.server.client.client import Refusal, new_job
 from layerfusion.server.net import connection as connection_module
 from layerfusion.server.protocol import MAJOR, MINOR
@@ -21,9 +24,6 @@ from layerfusion.server.protocol.messages import (
     UploadReady,
     UploadRefused,
 )
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-
-from bare import HELLO, WIRE, exchange, greeted
 from running import SECONDS
 from samples import submit
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import msgpack
 import pytest
-from layerfusion.server.net.session import MAX_MESSAGE
-from layerfusion.server.protocol.frames import MAX_FRAME
-from layerfusion.server.protocol.messages import Generated, Kept, Refused
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bare import HELLO, WIRE, greeted, raw_submit, refusal
+from layerfusion.server.net.session import MAX_MESSAGE
+from layerfusion.server.protocol.frames import MAX_FRAME
+from layerfusion.server.protocol.messages import Generated, Kept, Refused
 from running import SECONDS
 
 PATHS = ["../../etc/passwd", "/etc/passwd", "C:\\Windows\\win.ini", "\\\\evil\\share", "a/b", "..", ".", "a\0b", ""]

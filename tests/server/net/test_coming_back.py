@@ -4,6 +4,9 @@ import io
 
 import numpy as np
 import pytest
+from PIL import Image
+
+import samples
 from layerfusion.engine import formats
 from layerfusion.engine.errors import EngineError
 from layerfusion.server.client.client import Layer, Refusal, new_job
@@ -26,10 +29,7 @@ from layerfusion.server.protocol.messages import (
     Resubmit,
     Variant,
 )
-from layerfusion.server.storage.database import Records
-from PIL import Image
-
-import samples
+from layerfusion.server.storage.database import Database
 from running import SECONDS, Running
 from scripted import bgra, load, pixels
 
@@ -277,7 +277,7 @@ def test_a_damaged_list_is_said_and_left_alone(tmp_path):
     assert (folder / "jobs.sqlite").read_bytes() == b"not a database" * 1000
     (folder / "jobs.sqlite").unlink()
     Running(folder, load).__enter__().__exit__()
-    Records(folder / "jobs.sqlite", read_only=True).close()
+    Database(folder / "jobs.sqlite", read_only=True).close()
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):

@@ -8,15 +8,15 @@ import threading
 import time
 
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+import scripted
+from bare import WIRE, greeted, raw_submit, refusal
 from layerfusion.server.client.client import Refusal, new_job
 from layerfusion.server.net import handshakes
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.frames import CHUNK_BYTES, Chunk
 from layerfusion.server.protocol.messages import Cancel, Export, Generated, Upload, UploadReady, UploadRefused
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-
-import scripted
-from bare import WIRE, greeted, raw_submit, refusal
 from running import SECONDS, Running
 from samples import submit
 

@@ -5,6 +5,7 @@ import hashlib
 from dataclasses import replace
 
 import pytest
+
 from layerfusion.server.net import outbox
 from layerfusion.server.net.outbox import Outbox
 from layerfusion.server.protocol.frames import CHUNK_BYTES, Arrival, Chunk
@@ -23,8 +24,7 @@ from layerfusion.server.protocol.messages import (
     Queued,
     Started,
 )
-from layerfusion.server.storage.layer_store import Store
-
+from layerfusion.server.storage.layer_store import LayerStore
 from samples import layer_begin
 
 JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
@@ -37,7 +37,7 @@ DONE = Done(job=JOB, seq=4, layers=1)
 
 @pytest.fixture
 def store(tmp_path):
-    store = Store(tmp_path)
+    store = LayerStore(tmp_path)
     store.put(PIXELS)
     return store
 

@@ -1,6 +1,6 @@
-"""Allowances that fill up again."""
+"""RateLimits that fill up again."""
 
-from layerfusion.server.net.rate_limits import Allowances, Bucket
+from layerfusion.server.net.rate_limits import RateLimits, TokenBucket
 
 
 class Clock:
@@ -12,7 +12,7 @@ class Clock:
 
 def test_a_burst_then_the_rate():
     clock = Clock()
-    bucket = Bucket(rate=2, burst=5, clock=clock)
+    bucket = TokenBucket(rate=2, burst=5, clock=clock)
     assert [bucket.take(1) for _ in range(6)] == [True] * 5 + [False]
     clock.now += 1
     assert [bucket.take(1) for _ in range(3)] == [True, True, False]
@@ -20,20 +20,20 @@ def test_a_burst_then_the_rate():
 
 def test_rest_saves_up_no_more_than_a_burst():
     clock = Clock()
-    bucket = Bucket(rate=2, burst=5, clock=clock)
+    bucket = TokenBucket(rate=2, burst=5, clock=clock)
     clock.now += 1000
     assert not bucket.take(6)
     assert bucket.take(5)
 
 
 def test_what_is_refused_costs_nothing():
-    bucket = Bucket(rate=0, burst=5, clock=Clock())
+    bucket = TokenBucket(rate=0, burst=5, clock=Clock())
     assert not bucket.take(6)
     assert bucket.take(5)
 
 
 def test_an_address_keeps_its_bucket():
-    allowances = Allowances(rate=0, burst=5, clock=Clock())
+    allowances = RateLimits(rate=0, burst=5, clock=Clock())
     assert allowances.of("a").take(5)
     assert not allowances.of("a").take(1)
     assert allowances.of("b").take(5)
@@ -41,7 +41,7 @@ def test_an_address_keeps_its_bucket():
 
 def test_addresses_that_owe_nothing_are_forgotten():
     clock = Clock()
-    allowances = Allowances(rate=1, burst=5, clock=clock)
+    allowances = RateLimits(rate=1, burst=5, clock=clock)
     for number in range(1000):
         allowances.of(str(number)).take(5)
         clock.now += 1

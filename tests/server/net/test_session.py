@@ -6,6 +6,7 @@ import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.net.session import Close, Commit, Drop, Keep, Send, Session
 from layerfusion.server.protocol.frames import Chunk, split

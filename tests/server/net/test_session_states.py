@@ -6,8 +6,9 @@ import msgpack
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from layerfusion.server.config import ServerConfig
-from layerfusion.server.net.rate_limits import Bucket
+from layerfusion.server.net.rate_limits import TokenBucket
 from layerfusion.server.net.session import Close, Commit, Drop, Keep, Send, Session
 from layerfusion.server.protocol.frames import Chunk
 from layerfusion.server.protocol.messages import (
@@ -44,7 +45,7 @@ class Conversation(RuleBasedStateMachine):
     @initialize()
     def connect(self):
         self.now = 0.0
-        self.session = Session(WELCOME, Bucket(rate=0, burst=BURST, clock=lambda: self.now))
+        self.session = Session(WELCOME, TokenBucket(rate=0, burst=BURST, clock=lambda: self.now))
         self.greeted = self.ended = False
         self.pieces = None  # of the upload under way, with the number of those sent
         self.sent = 0

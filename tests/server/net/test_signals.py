@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+
 from layerfusion.server.net.signals import console_closing, stopping
 
 

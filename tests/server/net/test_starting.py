@@ -6,15 +6,15 @@ import socket
 from urllib.parse import urlsplit
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+
+import scripted
 from layerfusion.server.client.client import Refusal
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.net import app as app_module
 from layerfusion.server.net.app import App, CannotServe
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Started
-from websockets.exceptions import ConnectionClosed
-
-import scripted
 from running import SECONDS, Running
 from samples import submit
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
+import scripted
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.server.cli.main import main
 from layerfusion.server.cli.remote import _trust
 from layerfusion.server.client.client import Client
 from layerfusion.server.net import tls
 from layerfusion.server.protocol import location
-
-import scripted
 from running import SECONDS, Running
 
 CERT = Path(__file__).parent / "tls" / "cert.pem"

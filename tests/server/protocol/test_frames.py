@@ -5,6 +5,7 @@ import hashlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from layerfusion.server.protocol.errors import BadFrame, BadTransfer
 from layerfusion.server.protocol.frames import CHUNK_BYTES, Arrival, Chunk, split
 

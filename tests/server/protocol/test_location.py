@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.location import Runtime
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgpack
 import pytest
+
 from layerfusion.engine import errors as engine_errors
 from layerfusion.server import protocol
 from layerfusion.server.protocol import errors

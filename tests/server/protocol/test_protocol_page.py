@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgpack
 import pytest
+
+from layerfusion.server import protocol
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.net import handshakes, session
 from layerfusion.server.protocol import MAJOR, MINOR, frames
@@ -14,7 +16,7 @@ from layerfusion.server.protocol.location import Runtime
 from layerfusion.server.protocol.messages import Hello
 from layerfusion.server.protocol.wire import Wire
 
-PAGE = (Path(session.__file__).parent / "protocol" / "PROTOCOL.md").read_text(encoding="utf-8")
+PAGE = (Path(protocol.__file__).parent / "PROTOCOL.md").read_text(encoding="utf-8")
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
 
 

@@ -7,11 +7,12 @@ import msgpack
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgpack import fallback
+
 from layerfusion.server.protocol.errors import BadFrame, InvalidMessage
 from layerfusion.server.protocol.frames import CHUNK_BYTES, MAX_FRAME, Chunk
 from layerfusion.server.protocol.messages import Cancel, Generated, Submit
 from layerfusion.server.protocol.wire import Wire
-from msgpack import fallback
 
 JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
 CANCEL = Cancel(job=JOB)

@@ -1,9 +1,9 @@
 """How long a job will take: said from experience, or not at all."""
 
 import pytest
+
 from layerfusion.server.protocol.messages import Generated
 from layerfusion.server.queue.estimates import Estimates
-
 from samples import submit
 
 

@@ -1,9 +1,9 @@
 """Whose turn it is, and when the queue is full."""
 
 import pytest
+
 from layerfusion.server.protocol.errors import JobExists, QueueFull, UnknownJob
 from layerfusion.server.protocol.messages import Cancelled, Done, Started, Variant
-
 from samples import job_id, submit
 from scheduling import Heard, follow, position, running, scenario
 

@@ -1,9 +1,9 @@
 """Requests that end the process that draws."""
 
 import pytest
+
 from layerfusion.server.protocol.errors import Quarantined
 from layerfusion.server.protocol.messages import Done, Failed
-
 from samples import submit
 from scheduling import follow, running, scenario
 

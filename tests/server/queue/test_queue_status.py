@@ -1,7 +1,6 @@
 """What those who wait are told of their places."""
 
 from layerfusion.server.protocol.messages import Done, Queued, Started
-
 from samples import job_id, submit
 from scheduling import follow, position, running, scenario
 

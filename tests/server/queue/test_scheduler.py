@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
+
 from layerfusion.engine.errors import UnwritableFile
 from layerfusion.server.protocol.errors import JobExists, ServerStopping, StoreFull
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, LayerBegin, Progress, Started
-
 from samples import job_id, submit
 from scheduling import Heard, follow, position, running, scenario
 

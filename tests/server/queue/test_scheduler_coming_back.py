@@ -4,10 +4,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+
 from layerfusion.server.protocol.errors import UnknownJob
 from layerfusion.server.protocol.messages import Done, Failed, LayerBegin, Resubmit, Started
-from layerfusion.server.storage.database import Records
-
+from layerfusion.server.storage.database import Database
 from samples import job_id, layer_begin, submit
 from scheduling import Heard, follow, running, scenario
 
@@ -73,7 +73,7 @@ async def test_the_next_server_draws_what_waited_and_says_what_was_interrupted()
 @scenario
 async def test_a_job_whose_server_was_killed_is_interrupted():
     with tempfile.TemporaryDirectory() as folder:
-        records = Records(Path(folder) / "jobs.sqlite")
+        records = Database(Path(folder) / "jobs.sqlite")
         records.add([submit(1)], "a")
         records.append(Started(job=job_id(1), seq=1))
         records.append(layer_begin(job_id(1), seq=2))

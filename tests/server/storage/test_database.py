@@ -9,12 +9,12 @@ import sys
 import threading
 
 import pytest
+
 from layerfusion.engine.errors import UnwritableFile
 from layerfusion.server.errors import BrokenStore, StoreInUse
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Generated, Kept, Started
-from layerfusion.server.storage.database import Records
+from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.lock import FolderLock
-
 from samples import job_id, layer_begin, submit
 
 
@@ -32,14 +32,14 @@ def clock():
 
 @pytest.fixture
 def records(tmp_path, clock):
-    records = Records(tmp_path / "jobs.sqlite", now=clock)
+    records = Database(tmp_path / "jobs.sqlite", now=clock)
     yield records
     records.close()
 
 
 def reopened(records):
     """What another process finds, while the first is at it."""
-    return Records(records.path, read_only=True)
+    return Database(records.path, read_only=True)
 
 
 def drawn(records, number):
@@ -94,7 +94,7 @@ def test_a_job_is_started_once(records):
 
 def test_two_processes_do_not_start_the_same_job(records):
     records.add([submit(1)], "a")
-    other = Records(records.path)
+    other = Database(records.path)
     assert records.append(Started(job=job_id(1), seq=1))
     assert not other.append(Started(job=job_id(1), seq=1))
     other.close()
@@ -207,7 +207,7 @@ def test_a_damaged_file_is_said_and_left_alone(tmp_path):
     path = tmp_path / "jobs.sqlite"
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(BrokenStore, match=r"jobs\.sqlite cannot be read .* Move that file away"):
-        Records(path)
+        Database(path)
     assert path.read_bytes() == b"no database at all" * 100
 
 
@@ -221,14 +221,14 @@ def test_a_file_damaged_in_the_middle_is_said(records, tmp_path):
     data[4096 : 4096 * 6] = os.urandom(4096 * 5)
     path.write_bytes(data)
     with pytest.raises(BrokenStore, match="cannot be read"):
-        Records(path)
+        Database(path)
 
 
 def test_a_newer_version_is_left_alone(records):
     with sqlite3.connect(records.path) as database:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(BrokenStore, match="newer version"):
-        Records(records.path)
+        Database(records.path)
 
 
 def test_a_job_of_a_version_that_took_more_is_skipped(records, caplog):
@@ -269,7 +269,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     folder = tmp_path / "jobs"
     folder.mkdir(mode=0o500)
     with pytest.raises(UnwritableFile, match="cannot be written"):
-        Records(folder / "jobs.sqlite")
+        Database(folder / "jobs.sqlite")
 
 
 def test_a_database_that_cannot_be_written_is_said(records):
@@ -280,7 +280,7 @@ def test_a_database_that_cannot_be_written_is_said(records):
 
 def test_looking_needs_a_file(tmp_path):
     with pytest.raises(UnwritableFile):
-        Records(tmp_path / "jobs.sqlite", read_only=True)
+        Database(tmp_path / "jobs.sqlite", read_only=True)
     assert list(tmp_path.iterdir()) == []
 
 

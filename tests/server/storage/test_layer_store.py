@@ -8,8 +8,9 @@ import sys
 import time
 
 import pytest
+
 from layerfusion.engine.errors import UnwritableFile
-from layerfusion.server.storage.layer_store import Store
+from layerfusion.server.storage.layer_store import LayerStore
 
 PIXELS = bytes(range(256)) * 8
 DIGEST = hashlib.sha256(PIXELS).hexdigest()
@@ -17,7 +18,7 @@ DIGEST = hashlib.sha256(PIXELS).hexdigest()
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "layers")
+    return LayerStore(tmp_path / "layers")
 
 
 def files(store):
@@ -89,7 +90,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(store, monkeypatch):
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UnwritableFile):
-        Store(tmp_path / "file" / "layers")
+        LayerStore(tmp_path / "file" / "layers")
 
 
 def test_a_folder_that_has_gone(store):

@@ -4,11 +4,11 @@ import os
 import sqlite3
 
 import pytest
-from layerfusion.server.protocol.messages import Done, Failed, Kept, Started
-from layerfusion.server.storage.database import Records
-from layerfusion.server.storage.layer_store import Store
-from layerfusion.server.storage.retention import UNFETCHED_SECONDS, prune
 
+from layerfusion.server.protocol.messages import Done, Failed, Kept, Started
+from layerfusion.server.storage.database import Database
+from layerfusion.server.storage.layer_store import LayerStore
+from layerfusion.server.storage.retention import UNFETCHED_SECONDS, prune
 from samples import job_id, layer_begin, submit
 
 DAY = 24 * 3600.0
@@ -20,8 +20,8 @@ class Shelf:
 
     def __init__(self, folder):
         self.time = NOW
-        self.records = Records(folder / "jobs.sqlite", now=lambda: self.time)
-        self.store = Store(folder / "layers")
+        self.records = Database(folder / "jobs.sqlite", now=lambda: self.time)
+        self.store = LayerStore(folder / "layers")
 
     def drawn(self, number, *, age, fetched, pixels=None, last=Done):
         """A job that ended some days ago."""

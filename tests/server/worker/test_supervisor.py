@@ -6,11 +6,11 @@ import signal
 import sys
 
 import pytest
-from layerfusion.server.protocol.messages import Cancelled, Done, Failed, LayerBegin, Progress, is_last
-from layerfusion.server.storage.layer_store import Store
-from layerfusion.server.worker.supervisor import Worker
 
 import samples
+from layerfusion.server.protocol.messages import Cancelled, Done, Failed, LayerBegin, Progress, is_last
+from layerfusion.server.storage.layer_store import LayerStore
+from layerfusion.server.worker.supervisor import WorkerSupervisor
 
 SECONDS = 100
 KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
@@ -23,9 +23,9 @@ def submit(number, **values):
 @pytest.fixture(scope="module")
 def drawing(tmp_path_factory):
     """A worker, its store, and a way to wait for it."""
-    store = Store(tmp_path_factory.mktemp("layers"))
+    store = LayerStore(tmp_path_factory.mktemp("layers"))
     with asyncio.Runner() as runner:
-        worker = Worker(store.folder)
+        worker = WorkerSupervisor(store.folder)
         runner.run(worker.__aenter__())
         yield worker, store, lambda coroutine: runner.run(asyncio.wait_for(coroutine, SECONDS))
         runner.run(worker.__aexit__())
@@ -137,7 +137,7 @@ def test_deaths_in_quick_succession_slow_the_next_start_down(tmp_path, monkeypat
 
         monkeypatch.setattr("layerfusion.server.worker.supervisor.asyncio.sleep", sleep)
         (tmp_path / "file").touch()
-        async with Worker(tmp_path / "file"):
+        async with WorkerSupervisor(tmp_path / "file"):
             while len(pauses) < 4:
                 await real(0.02)
 

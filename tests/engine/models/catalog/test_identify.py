@@ -6,6 +6,7 @@ import struct
 
 import pytest
 import torch
+
 from layerfusion.engine.models.catalog.compatibility import misfits
 from layerfusion.engine.models.catalog.identify import Use, identify, precision
 from layerfusion.engine.models.catalog.safetensors_header import Header, TensorInfo, read_header

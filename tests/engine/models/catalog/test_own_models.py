@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 import torch
 from huggingface_hub import constants
+from safetensors.torch import save_file
+
 from layerfusion.engine import formats
 from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
 from layerfusion.engine.image.layers import Role
 from layerfusion.engine.models.catalog import library
 from layerfusion.engine.models.catalog.registry import FOLDER_VARIABLE, available_models, find_model
-from layerfusion.engine.models.catalog.weight_source import HubPlace, LocalPlace, parse_place
+from layerfusion.engine.models.catalog.weight_source import HubWeights, LocalWeights, parse_weight_source
 from layerfusion.engine.transparency.key_names import ldm_name
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 from layerfusion.server.cli import environment
 from layerfusion.server.cli.main import main
-from safetensors.torch import save_file
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 
@@ -210,12 +211,12 @@ class TestPull:
             path.parent.mkdir(parents=True, exist_ok=True)
             if place.file:
                 shutil.copy(program / "models" / "layer_model" / place.file, path)
-            return HubPlace(place.repo, commit, place.file), path
+            return HubWeights(place.repo, commit, place.file), path
 
         said = []
         spec = library.pull("sdxl", fetch, said.append)
         assert len(asked) == 4
-        assert spec.checkpoint == HubPlace("stabilityai/stable-diffusion-xl-base-1.0", commit)
+        assert spec.checkpoint == HubWeights("stabilityai/stable-diffusion-xl-base-1.0", commit)
         assert all(place.revision == commit for place in (spec.transparency.deltas, spec.transparency.decoder))
         assert any("transparent encoder: hf:" in line for line in said)
 
@@ -236,7 +237,7 @@ class TestPull:
         def fetch(place):
             if place.file:
                 raise DownloadFailed("The line is cut.")
-            return HubPlace(place.repo, "1" * 40), cards
+            return HubWeights(place.repo, "1" * 40), cards
 
         with pytest.raises(DownloadFailed):
             library.pull("sdxl", fetch, print)
@@ -255,18 +256,18 @@ class TestPull:
 class TestPlaces:
     def test_addresses_come_back(self, tmp_path):
         for text in ("hf:a/b@main", "hf:a/b@1234/c/d.safetensors"):
-            assert str(parse_place(text)) == text
-        assert parse_place("hf:a/b/c.safetensors") == HubPlace("a/b", "main", "c.safetensors")
-        assert parse_place("x/y", tmp_path) == LocalPlace(tmp_path / "x" / "y")
+            assert str(parse_weight_source(text)) == text
+        assert parse_weight_source("hf:a/b/c.safetensors") == HubWeights("a/b", "main", "c.safetensors")
+        assert parse_weight_source("x/y", tmp_path) == LocalWeights(tmp_path / "x" / "y")
 
     @pytest.mark.parametrize("text", ["hf:", "hf:a", "hf:a/b/../../etc/passwd", "hf:a/b@", "hf:a b/c", "", " "])
     def test_what_is_no_address_is_refused(self, text):
         with pytest.raises(InvalidRequest, match=r"no address|no file"):
-            parse_place(text)
+            parse_weight_source(text)
 
     def test_what_was_not_fetched_is_nowhere(self):
-        assert HubPlace("a/b", file="c.safetensors").locate() is None
-        assert HubPlace("a/b").locate() is None
+        assert HubWeights("a/b", file="c.safetensors").locate() is None
+        assert HubWeights("a/b").locate() is None
 
     def test_half_a_download_is_not_a_model(self, tmp_path):
         commit = "0" * 40
@@ -277,10 +278,10 @@ class TestPlaces:
         for name in ("model_index.json", "unet/a.safetensors", "vae/a.safetensors", "text_encoder/a.safetensors"):
             (snapshot / name).parent.mkdir(parents=True, exist_ok=True)
             (snapshot / name).write_bytes(b"")
-            assert HubPlace("a/b").locate() is None
+            assert HubWeights("a/b").locate() is None
         (snapshot / "text_encoder_2").mkdir()
         (snapshot / "text_encoder_2" / "a.safetensors").write_bytes(b"")
-        assert HubPlace("a/b").locate() == snapshot
+        assert HubWeights("a/b").locate() == snapshot
 
     def test_a_cached_file_is_found_offline(self, tmp_path):
         commit = "0" * 40
@@ -290,7 +291,7 @@ class TestPlaces:
         file = folder / "snapshots" / commit / "c.safetensors"
         file.parent.mkdir(parents=True)
         file.write_bytes(b"")
-        assert HubPlace("a/b", file="c.safetensors").locate() == file
+        assert HubWeights("a/b", file="c.safetensors").locate() == file
 
 
 def test_a_card_that_cannot_be_read_is_told_and_harms_nothing(capsys, cards):
@@ -335,4 +336,4 @@ def test_a_download_that_fails_says_why(monkeypatch):
     monkeypatch.setattr(hub, "hf_hub_download", broken)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     with pytest.raises(DownloadFailed, match="No space left on device"):
-        hub.fetch(HubPlace("a/b", file="c"))
+        hub.fetch(HubWeights("a/b", file="c"))

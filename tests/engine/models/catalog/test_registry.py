@@ -3,9 +3,10 @@ import shutil
 
 import pytest
 import torch
+
 from layerfusion.engine.errors import BrokenModel, UnknownModel
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.models.catalog.manifest import read_card
+from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.registry import EMBEDDED, available_models, find_model
 from layerfusion.engine.models.catalog.spec import SAMPLERS
 from layerfusion.engine.models.runtime.loading import load_model
@@ -16,7 +17,7 @@ def copied(tmp_path):
     """The embedded model in a folder of its own, to be broken."""
     shutil.copytree(find_model("tiny").folder, tmp_path / "weights")
     shutil.copy(EMBEDDED, tmp_path)
-    return read_card(tmp_path / EMBEDDED.name)
+    return read_manifest(tmp_path / EMBEDDED.name)
 
 
 def test_the_embedded_model_is_the_default_and_says_what_it_is():
@@ -54,7 +55,7 @@ def test_an_unreadable_card_is_named(tmp_path, text):
     card = tmp_path / "model.json"
     card.write_text(text)
     with pytest.raises(BrokenModel, match=r"model\.json"):
-        read_card(card)
+        read_manifest(card)
 
 
 FILES = [

@@ -3,9 +3,10 @@ import struct
 
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.safetensors_header import read_header
-from safetensors.torch import save_file
 
 
 @pytest.fixture

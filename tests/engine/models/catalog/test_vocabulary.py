@@ -1,6 +1,7 @@
 """Hints for words a small model was never shown."""
 
 import pytest
+
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.catalog.vocabulary import hint, nearest, unknown_words

@@ -5,10 +5,12 @@ import shutil
 
 import pytest
 import torch
-from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.runtime.checkpoints import CONFIGS, open_checkpoint, read_vae
-from layerfusion.engine.models.runtime.state_dict import read_state
 from safetensors.torch import load_file, save_file
+
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.catalog.model_files import CONFIGS
+from layerfusion.engine.models.runtime.checkpoints import open_checkpoint, read_vae
+from layerfusion.engine.models.runtime.state_dict import read_state
 
 
 @pytest.fixture(params=["folder", "file"])

@@ -1,10 +1,11 @@
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.runtime.checkpoints import open_checkpoint
 from layerfusion.engine.models.runtime.lora import add_lora
 from layerfusion.engine.transparency.key_names import ldm_name
-from safetensors.torch import save_file
 
 LINEAR = "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"
 CONV = "down_blocks.0.resnets.0.conv1"

@@ -2,14 +2,15 @@
 
 import pytest
 import torch
-from layerfusion.engine.errors import OutOfMemory
-from layerfusion.engine.models.runtime import devices, offloading
-from layerfusion.engine.models.runtime.offloading import Component, Job, Memory, MemoryPolicy
-from layerfusion.engine.transparency.deltas import LowRank
 from torch import nn
 
+from layerfusion.engine.errors import OutOfMemory
+from layerfusion.engine.models.runtime import devices, offloading
+from layerfusion.engine.models.runtime.offloading import Component, Memory, MemoryDemand, MemoryPolicy
+from layerfusion.engine.transparency.deltas import LowRank
+
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
-JOB = Job(rows=3, pixels=1024 * 1024)
+JOB = MemoryDemand(rows=3, pixels=1024 * 1024)
 
 
 class Network(nn.Module):
@@ -38,8 +39,8 @@ def parts():
 @pytest.fixture
 def made(parts, monkeypatch):
     """A model for a graphics card this machine need not have, with 24 GiB free on it."""
-    monkeypatch.setattr(memory, "release", lambda device: None)
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 24 << 30)
+    monkeypatch.setattr(offloading, "release", lambda device: None)
+    monkeypatch.setattr(offloading, "free_bytes", lambda device: 24 << 30)
     deltas = {"module": {"to_q": Delta(torch.zeros(2, 4), torch.zeros(4, 2))}}
     return Memory(parts, deltas, device=GPU, native_size=1024, latent_factor=8)
 
@@ -170,7 +171,7 @@ def test_it_chooses_by_what_is_free(made, parts, monkeypatch, free, policy):
         Component.DECODER: 0.2,
     }
     monkeypatch.setattr(made, "weights", lambda component: int(gigabytes[component] * (1 << 30)))
-    monkeypatch.setattr(memory, "free_bytes", lambda device: free << 30)
+    monkeypatch.setattr(offloading, "free_bytes", lambda device: free << 30)
     made.begin(JOB)
     assert made.policy is MemoryPolicy[policy]
 
@@ -180,23 +181,23 @@ def test_what_it_holds_already_counts_as_free(made, monkeypatch):
     made.run(lambda: None, Component.UNET)
     needed = made.needs(MemoryPolicy.RESIDENT, JOB) + offloading.RESERVE
     held = sum(made.weights(component) for component in Component)
-    monkeypatch.setattr(memory, "free_bytes", lambda device: needed - held)
+    monkeypatch.setattr(offloading, "free_bytes", lambda device: needed - held)
     made.begin(JOB)
     assert made.policy is MemoryPolicy.RESIDENT
-    monkeypatch.setattr(memory, "free_bytes", lambda device: needed - held - 1)
+    monkeypatch.setattr(offloading, "free_bytes", lambda device: needed - held - 1)
     made.begin(JOB)
     assert made.policy is not MemoryPolicy.RESIDENT
 
 
 def test_the_processor_keeps_everything_where_it_is(parts, monkeypatch):
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 1)
+    monkeypatch.setattr(offloading, "free_bytes", lambda device: 1)
     own = Memory(parts, {}, device=CPU, native_size=128, latent_factor=8)
     own.begin(JOB)
     assert own.policy is MemoryPolicy.RESIDENT
 
 
 def test_a_system_that_does_not_tell_is_trusted(made, monkeypatch):
-    monkeypatch.setattr(memory, "free_bytes", lambda device: None)
+    monkeypatch.setattr(offloading, "free_bytes", lambda device: None)
     made.begin(JOB)
     assert made.policy is MemoryPolicy.RESIDENT
     assert made.views_at_once(1024**2) == 8

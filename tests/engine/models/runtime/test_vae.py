@@ -1,4 +1,5 @@
 import torch
+
 from layerfusion.engine.models.runtime.vae import to_latents, to_rgb
 
 

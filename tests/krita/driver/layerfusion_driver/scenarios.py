@@ -217,7 +217,7 @@ def close_the_document(folder):
 
 def lose_the_anchor(folder):
     """The layer the result was to go above is deleted meanwhile: it goes to the top."""
-    document = yield from new_document("Anchor")
+    document = yield from new_document("BackdropConstraint")
     doomed = document.createNode("Doomed", "paintlayer")
     document.rootNode().addChildNode(doomed, None)
     yield from select(document, doomed)

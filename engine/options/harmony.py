@@ -1,0 +1,25 @@
+"""How Shadow and Light are made of the blended picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from layerfusion.engine.options.checks import check_choice
+
+HarmonyMode = Literal["clean", "exact"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HarmonySettings:
+    """How Shadow and Light are made from the blended picture.
+
+    Attributes:
+        mode: "clean": soft and free of ghosts, goes with the picture when it is moved; "exact": Background, Foreground,
+            Shadow and Light composite to Blended within 1/255, valid for this arrangement only.
+    """
+
+    mode: HarmonyMode = "clean"
+
+    def __post_init__(self) -> None:
+        check_choice("harmony mode", self.mode, get_args(HarmonyMode))
