@@ -161,7 +161,7 @@ def test_what_an_earlier_krita_left_and_the_server_forgot_is_forgotten(desk, wir
 
 
 def test_start_server_starts_it_once_and_tells_if_it_ends(desk, monkeypatch):
-    from layerfusion import launcher
+    from krita_layerfusion import launcher
 
     started = []
     monkeypatch.setattr(launcher, "start", lambda arguments, deliver: started.append((arguments, deliver)))
@@ -176,7 +176,7 @@ def test_start_server_starts_it_once_and_tells_if_it_ends(desk, monkeypatch):
 
 
 def test_a_server_that_ends_after_it_was_ready_is_the_links_to_tell(desk, wire, monkeypatch):
-    from layerfusion import launcher
+    from krita_layerfusion import launcher
 
     monkeypatch.setattr(launcher, "start", lambda *_: None)
     desk.controller.start_server()
@@ -187,7 +187,7 @@ def test_a_server_that_ends_after_it_was_ready_is_the_links_to_tell(desk, wire, 
 
 
 def test_a_program_that_cannot_be_started_is_named(desk, monkeypatch, tmp_path):
-    from layerfusion import launcher
+    from krita_layerfusion import launcher
 
     monkeypatch.setattr(launcher, "command", lambda: [str(tmp_path / "layerfusion"), "serve"])
     desk.controller.start_server()

@@ -11,7 +11,7 @@ SECONDS = 20
 
 @pytest.fixture
 def launcher(plugin):
-    from layerfusion import launcher
+    from krita_layerfusion import launcher
 
     return launcher
 

@@ -29,9 +29,8 @@ def desk(plugin):
 
 def remember(document, drawing, made, **roles):
     """As `document.Document.insert` does; `roles` says of further layers in the drawing what they are."""
+    from krita_layerfusion import groups
     from krita_layerfusion.nodes import identity
-
-    from layerfusion import groups
 
     layers = {identity(node): roles.get(name, name) for name, node in vars(drawing).items() if name != "group"}
     name = drawing.group.name()
@@ -40,10 +39,10 @@ def remember(document, drawing, made, **roles):
 
 
 def foreground(document, selected):
-    from layerfusion import picks
+    from krita_layerfusion import layer_selection
 
     document.select(selected)
-    picked = picks.foreground(document)
+    picked = layer_selection.foreground(document)
     (node,) = picked.nodes
     return node.name(), picked.prompt, picked.under.name()
 
@@ -91,7 +90,7 @@ def test_without_a_foreground_it_says_what_to_select(desk, plugin):
 
 
 def test_a_result_goes_above_all_groups_that_lie_on_a_layer(plugin):
-    from layerfusion import groups
+    from krita_layerfusion import groups
 
     paper, first, mask, second, cat = (
         Node("Paper", CANVAS),
@@ -112,10 +111,10 @@ def test_a_result_goes_above_all_groups_that_lie_on_a_layer(plugin):
 
 
 def background(document, selected):
-    from layerfusion import picks
+    from krita_layerfusion import layer_selection
 
     document.select(selected)
-    picked = picks.background(document)
+    picked = layer_selection.background(document)
     return [node.name() for node in picked.nodes], picked.prompt, picked.under.name()
 
 
@@ -171,9 +170,8 @@ def test_a_background_with_what_fills_its_holes_is_two_layers_and_a_hidden_one_i
 
 @pytest.mark.parametrize("which", ["foreground", "background"])
 def test_what_was_deleted_from_a_group_is_named(plugin, which):
+    from krita_layerfusion import layer_selection
     from krita_layerfusion.jobs import Refusal
-
-    from layerfusion import picks
 
     drawing = drawn("first")
     group = Node("first", CANVAS, [node for role, node in vars(drawing).items() if role not in (which, "group")])
@@ -181,7 +179,7 @@ def test_what_was_deleted_from_a_group_is_named(plugin, which):
     drawing.group = group
     remember(document, drawing, 0)
     with pytest.raises(Refusal, match=f"The {which} of “first” is gone"):
-        getattr(picks, which)(document)
+        getattr(layer_selection, which)(document)
 
 
 def test_without_any_layer_there_is_no_background(plugin):
@@ -195,10 +193,10 @@ def test_without_any_layer_there_is_no_background(plugin):
 
 
 def both(document, selected):
-    from layerfusion import picks
+    from krita_layerfusion import layer_selection
 
     document.select(selected)
-    front, behind = picks.both(document)
+    front, behind = layer_selection.both(document)
     assert len(front.nodes) == len(behind.nodes) == 1
     return front.nodes[0].name(), behind.nodes[0].name(), behind.prompt, front.under.name()
 

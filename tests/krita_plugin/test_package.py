@@ -134,7 +134,7 @@ spec = importlib.util.spec_from_file_location(
 )
 sys.modules["layerfusion"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["layerfusion"])
-import layerfusion.controller, layerfusion.link
+import layerfusion.controller, layerfusion.server_link
 from layerfusion.bundled import WIRE
 from layerfusion.protocol.messages import Cancel
 cancel = Cancel(job="01234567-89ab-cdef-0123-456789abcdef")
@@ -159,7 +159,18 @@ def test_every_file_is_python_3_10(plugin_folder):
 def test_the_types_of_the_assembled_plugin_hold(plugin_folder):
     """Without the files that are Qt and Krita from top to bottom, whose types no package has."""
     pytest.importorskip("pyright", reason="checked where pyright is installed")
-    names = ("controller", "groups", "images", "interfaces", "jobs", "launcher", "link", "nodes", "orders", "picks")
+    names = (
+        "controller",
+        "groups",
+        "images",
+        "interfaces",
+        "jobs",
+        "launcher",
+        "server_link",
+        "nodes",
+        "actions",
+        "layer_selection",
+    )
     settings = {
         "include": [f"layerfusion/{name}.py" for name in names],
         "pythonVersion": "3.10",

@@ -30,7 +30,6 @@ def refuse(event, arguments):
     if event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto"):
         raise RuntimeError(f"{event} {arguments}")
 sys.addaudithook(refuse)
-from server import libraries
 from layerfusion.server.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
