@@ -4,8 +4,6 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
 from layerfusion import engine, krita_plugin, server
 
 ROOT = Path(__file__).parents[1]
@@ -19,19 +17,22 @@ def tree(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: "/".join(path.parts[-3:]))
-def test_no_source_opens_what_could_run(path):
+def test_no_source_opens_what_could_run(subtests):
     """No pickle in any of its clothes, no `eval`, no shell."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
-            assert not RUNS_WHAT_IT_READS & {name.partition(".")[0] for name in names}
-        if isinstance(node, ast.Call):
-            called = ast.unparse(node.func)
-            assert called not in ("torch.load", "torch.jit.load", "eval", "exec", "os.system", "yaml.load"), called
-            flags = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-            assert flags.get("allow_pickle", "False") == "False"
-            assert flags.get("shell", "False") == "False"
+    for path in SOURCES:
+        with subtests.test(path.relative_to(ROOT).as_posix()):
+            for node in ast.walk(tree(path)):
+                if isinstance(node, (ast.Import, ast.ImportFrom)):
+                    names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+                    assert not RUNS_WHAT_IT_READS & {name.partition(".")[0] for name in names}
+                if isinstance(node, ast.Call):
+                    called = ast.unparse(node.func)
+                    assert called not in ("torch.load", "torch.jit.load", "eval", "exec", "os.system", "yaml.load"), (
+                        called
+                    )
+                    flags = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                    assert flags.get("allow_pickle", "False") == "False"
+                    assert flags.get("shell", "False") == "False"
 
 
 def test_what_goes_between_processes_is_bytes():
@@ -52,9 +53,10 @@ def test_the_page_names_a_test_for_every_threat():
     assert not [row for row in rows if "`tests/" not in row]
 
 
-@pytest.mark.parametrize(("file", "test"), NAMED, ids=[test for _, test in NAMED])
-def test_every_test_the_page_names_exists(file, test):
-    nodes = list(ast.walk(tree(ROOT / file)))
-    names = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
-    names |= {ast.unparse(target) for node in nodes if isinstance(node, ast.Assign) for target in node.targets}
-    assert test in names
+def test_every_test_the_page_names_exists(subtests):
+    for file, test in NAMED:
+        with subtests.test(file=file, test=test):
+            nodes = list(ast.walk(tree(ROOT / file)))
+            names = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+            names |= {ast.unparse(target) for node in nodes if isinstance(node, ast.Assign) for target in node.targets}
+            assert test in names

@@ -8,23 +8,27 @@ from layerfusion.engine.errors import InvalidRequest
 from layerfusion.server.config import ServerConfig
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_listens_on_this_machine(host):
-    assert ServerConfig(host=host).host == host
+def test_listens_on_this_machine(subtests):
+    for host in ["127.0.0.1", "::1", "localhost"]:
+        with subtests.test(host=host):
+            assert ServerConfig(host=host).host == host
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "::ffff:192.168.1.5"])
-def test_other_machines_reach_it_only_encrypted_or_by_saying_so(host):
-    with pytest.raises(InvalidRequest, match="can be reached from other machines, and the connection is not encrypted"):
-        ServerConfig(host=host)
-    assert ServerConfig(host=host, tls_cert=Path("cert.pem")).host == host
-    assert ServerConfig(host=host, unencrypted=True).host == host
+def test_other_machines_reach_it_only_encrypted_or_by_saying_so(subtests):
+    for host in ["0.0.0.0", "::", "192.168.1.5", "::ffff:192.168.1.5"]:
+        with subtests.test(host=host):
+            with pytest.raises(
+                InvalidRequest, match="can be reached from other machines, and the connection is not encrypted"
+            ):
+                ServerConfig(host=host)
+            assert ServerConfig(host=host, tls_cert=Path("cert.pem")).host == host
+            assert ServerConfig(host=host, unencrypted=True).host == host
 
 
-@pytest.mark.parametrize("host", ["", "example.com", "localhost.example.com", "127.0.0.1:80", "127.1", "*"])
-def test_refuses_what_is_no_address(host):
-    with pytest.raises(InvalidRequest, match="is no address to listen on"):
-        ServerConfig(host=host, unencrypted=True)
+def test_refuses_what_is_no_address(subtests):
+    for host in ["", "example.com", "localhost.example.com", "127.0.0.1:80", "127.1", "*"]:
+        with subtests.test(host=host), pytest.raises(InvalidRequest, match="is no address to listen on"):
+            ServerConfig(host=host, unencrypted=True)
 
 
 def test_a_key_needs_its_certificate():
@@ -32,20 +36,19 @@ def test_a_key_needs_its_certificate():
         ServerConfig(tls_key=Path("key.pem"))
 
 
-@pytest.mark.parametrize(
-    "token", ["", "x" * 31, "x" * 40 + "é", "x" * 20 + " " + "x" * 20, "x" * 40 + "\r\nHost: evil"]
-)
-def test_refuses_a_token_that_can_be_guessed_or_not_be_sent(token):
-    with pytest.raises(InvalidRequest, match="token") as refused:
-        ServerConfig(token=token)
-    assert not token or token not in str(refused.value)
+def test_refuses_a_token_that_can_be_guessed_or_not_be_sent(subtests):
+    for token in ["", "x" * 31, "x" * 40 + "é", "x" * 20 + " " + "x" * 20, "x" * 40 + "\r\nHost: evil"]:
+        with subtests.test(token=token):
+            with pytest.raises(InvalidRequest, match="token") as refused:
+                ServerConfig(token=token)
+            assert not token or token not in str(refused.value)
 
 
 def test_the_token_is_in_no_text_about_the_settings():
     assert "s3cret" not in repr(ServerConfig(token="s3cret" * 8))
 
 
-@pytest.mark.parametrize("port", [-1, 65_536])
-def test_refuses_what_is_no_port(port):
-    with pytest.raises(InvalidRequest, match="port"):
-        ServerConfig(port=port)
+def test_refuses_what_is_no_port(subtests):
+    for port in [-1, 65_536]:
+        with subtests.test(port=port), pytest.raises(InvalidRequest, match="port"):
+            ServerConfig(port=port)

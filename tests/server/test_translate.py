@@ -99,9 +99,8 @@ def test_refuses_a_layer_of_another_size(store):
         translate.to_request(submit(foregrounds=(kept,)), store)
 
 
-@pytest.mark.parametrize(
-    ("values", "error"),
-    [
+def test_what_the_engine_does_not_draw_is_refused_before_the_queue(subtests, store):
+    for values, error in [
         ({"width": 63}, InvalidRequest),
         ({"height": 5000}, InvalidRequest),
         ({"width": 4096, "height": 64}, InvalidRequest),
@@ -112,11 +111,9 @@ def test_refuses_a_layer_of_another_size(store):
         ({"background": Generated(prompt="x" * 100_000)}, InvalidRequest),
         ({"foregrounds": (Generated(prompt="x"),) * 7}, InvalidRequest),
         ({"model": "../../tiny"}, UnknownModel),
-    ],
-)
-def test_what_the_engine_does_not_draw_is_refused_before_the_queue(store, values, error):
-    with pytest.raises(error):
-        translate.to_request(submit(**values), store)
+    ]:
+        with subtests.test(values=values, error=error), pytest.raises(error):
+            translate.to_request(submit(**values), store)
 
 
 def test_progress(store):
@@ -213,20 +210,17 @@ def test_presets_and_switches_change_the_models_own_settings(store):
     assert made.fusion == own.preset("fast").changed({"decision_boundary": 3})
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
+def test_what_contradicts_the_canvas_or_the_method_is_refused_before_the_queue(subtests, store):
+    for values in [
         {"preset": "quick"},
         {"switches": (Switch(name="d", value="5"),)},
         {"switches": (Switch(name="prior", value="never"),)},
         {"blended_strength": 0.5},
         {"foregrounds": (Generated(prompt="a car", box=Box(x=90, y=0, width=32, height=16)),)},
         {"foregrounds": (Generated(prompt="a car", box=Box(x=-1, y=0, width=32, height=16)),)},
-    ],
-)
-def test_what_contradicts_the_canvas_or_the_method_is_refused_before_the_queue(store, values):
-    with pytest.raises(InvalidRequest):
-        translate.to_request(submit(**values), store)
+    ]:
+        with subtests.test(values=values), pytest.raises(InvalidRequest):
+            translate.to_request(submit(**values), store)
 
 
 def test_what_a_client_asks_for_is_what_the_engine_is_told(store):

@@ -47,10 +47,11 @@ def refused(capsys, *arguments):
     return err
 
 
-@pytest.mark.parametrize(("arguments", "named"), OPTIONS.values(), ids=OPTIONS.keys())
-def test_wrong_options_are_one_line_and_leave_nothing(capsys, folder, arguments, named):
-    assert named in refused(capsys, *arguments)
-    assert not list(folder.iterdir())
+def test_wrong_options_are_one_line_and_leave_nothing(subtests, capsys, folder):
+    for case, (arguments, named) in OPTIONS.items():
+        with subtests.test(case):
+            assert named in refused(capsys, *arguments)
+            assert not list(folder.iterdir())
 
 
 def shapes_of_another_vocabulary(file):
@@ -68,13 +69,14 @@ RECOGNISERS = {
 }
 
 
-@pytest.mark.parametrize("make", RECOGNISERS.values(), ids=RECOGNISERS.keys())
-def test_what_is_no_classifier_is_named_with_what_is_one(capsys, folder, make):
-    make(folder / "mine.safetensors")
-    error = refused(capsys, "--classifier", "mine.safetensors")
-    assert "“mine.safetensors” is not a classifier" in error
-    assert "layerfusion train classifier" in error
-    assert [path.name for path in folder.iterdir()] == ["mine.safetensors"]
+def test_what_is_no_classifier_is_named_with_what_is_one(subtests, capsys, folder):
+    for case, make in RECOGNISERS.items():
+        with subtests.test(case):
+            make(folder / "mine.safetensors")
+            error = refused(capsys, "--classifier", "mine.safetensors")
+            assert "“mine.safetensors” is not a classifier" in error
+            assert "layerfusion train classifier" in error
+            assert [path.name for path in folder.iterdir()] == ["mine.safetensors"]
 
 
 @pytest.mark.parametrize(("out", "named"), [("mine", "“mine” is a file"), ("mine/new", "cannot be written")])

@@ -84,13 +84,14 @@ UNWRITABLE = {
 }
 
 
-@pytest.mark.parametrize(("inspect", "named"), UNWRITABLE.values(), ids=UNWRITABLE.keys())
-def test_a_folder_that_cannot_be_written_is_named_before_drawing(capsys, folder, inspect, named):
-    (folder / "mine").write_bytes(b"precious")
-    code, out, err = run(capsys, *drawing(**{"--inspect": inspect}))
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert named in err
-    assert [path.name for path in folder.iterdir()] == ["mine"]
+def test_a_folder_that_cannot_be_written_is_named_before_drawing(subtests, capsys, folder):
+    for case, (inspect, named) in UNWRITABLE.items():
+        with subtests.test(case):
+            (folder / "mine").write_bytes(b"precious")
+            code, out, err = run(capsys, *drawing(**{"--inspect": inspect}))
+            assert (code, out, err.count("\n")) == (2, "", 1)
+            assert named in err
+            assert [path.name for path in folder.iterdir()] == ["mine"]
 
 
 @pytest.mark.parametrize("option", [["--masks"], ["--inspect", "inside"]])

@@ -134,9 +134,8 @@ def test_where_no_server_ran_there_are_no_jobs(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "arguments", [("list", "--newest", "0"), ("prune", "--days", "-1"), ("prune", "--gigabytes", "many")]
-)
-def test_numbers_that_are_none_are_said(capsys, arguments):
-    code, _, err = run(capsys, *arguments)
-    assert (code, "is no number from" in err) == (2, True)
+def test_numbers_that_are_none_are_said(subtests, capsys):
+    for arguments in [("list", "--newest", "0"), ("prune", "--days", "-1"), ("prune", "--gigabytes", "many")]:
+        with subtests.test(arguments=arguments):
+            code, _, err = run(capsys, *arguments)
+            assert (code, "is no number from" in err) == (2, True)

@@ -85,18 +85,19 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "named"), BAD.values(), ids=BAD.keys())
-def test_wrong_input_is_one_line_that_names_it(capsys, folder, arguments, named):
-    code, out, err = run(capsys, *arguments)
-    assert code == 2
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("layerfusion: ")
-    assert named in err
-    assert not re.search(r"--[\w-]*_", err), "an option's name as it is typed, not as the code spells it"
-    assert "usage" not in err
-    assert len(err) < 600
-    assert not list(folder.iterdir())
+def test_wrong_input_is_one_line_that_names_it(subtests, capsys, folder):
+    for case, (arguments, named) in BAD.items():
+        with subtests.test(case):
+            code, out, err = run(capsys, *arguments)
+            assert code == 2
+            assert out == ""
+            assert err.count("\n") == 1
+            assert err.startswith("layerfusion: ")
+            assert named in err
+            assert not re.search(r"--[\w-]*_", err), "an option's name as it is typed, not as the code spells it"
+            assert "usage" not in err
+            assert len(err) < 600
+            assert not list(folder.iterdir())
 
 
 KEPT = {
@@ -108,14 +109,15 @@ KEPT = {
 }
 
 
-@pytest.mark.parametrize(("content", "named"), KEPT.values(), ids=KEPT.keys())
-def test_a_foreground_that_cannot_be_kept_is_named(capsys, folder, content, named):
-    (folder / "mine.png").write_bytes(content)
-    code, out, err = run(capsys, *drawing(**{"--keep-foreground": "mine.png"}))
-    assert (code, out) == (2, "")
-    assert named in err
-    assert "mine.png" in err
-    assert [path.name for path in folder.iterdir()] == ["mine.png"]
+def test_a_foreground_that_cannot_be_kept_is_named(subtests, capsys, folder):
+    for case, (content, named) in KEPT.items():
+        with subtests.test(case):
+            (folder / "mine.png").write_bytes(content)
+            code, out, err = run(capsys, *drawing(**{"--keep-foreground": "mine.png"}))
+            assert (code, out) == (2, "")
+            assert named in err
+            assert "mine.png" in err
+            assert [path.name for path in folder.iterdir()] == ["mine.png"]
 
 
 def request_of(monkeypatch, *arguments):
@@ -181,17 +183,20 @@ def test_without_options_the_model_decides(monkeypatch):
     assert (request.steps, request.guidance_scale, request.blended_prompt) == (None, None, None)
 
 
-@pytest.mark.parametrize(
-    ("size", "canvas", "offset"),
-    [(None, Size(90, 70), (0, 0)), ("128x64", Size(128, 64), (19, -3)), ("64x64", Size(64, 64), (-13, -3))],
-)
-def test_a_kept_foreground_lies_at_its_own_size_in_the_middle(monkeypatch, folder, size, canvas, offset):
-    (folder / "my apple.png").write_bytes(encode(CUT_OUT))
-    request = request_of(monkeypatch, *drawing(**{"--keep-foreground": "my apple.png", "--size": size}))
-    (kept,) = request.foregrounds
-    assert request.size == canvas
-    assert (kept.prompt, kept.layer.name, kept.layer.offset) == ("a red apple", "my apple", offset)
-    assert np.array_equal(kept.layer.pixels, CUT_OUT)
+def test_a_kept_foreground_lies_at_its_own_size_in_the_middle(subtests, monkeypatch, folder):
+    for size, canvas, offset in [
+        (None, Size(90, 70), (0, 0)),
+        ("128x64", Size(128, 64), (19, -3)),
+        ("64x64", Size(64, 64), (-13, -3)),
+    ]:
+        with subtests.test(size=size, canvas=canvas, offset=offset):
+            (folder / "my apple.png").write_bytes(encode(CUT_OUT))
+            with monkeypatch.context() as patch:
+                request = request_of(patch, *drawing(**{"--keep-foreground": "my apple.png", "--size": size}))
+            (kept,) = request.foregrounds
+            assert request.size == canvas
+            assert (kept.prompt, kept.layer.name, kept.layer.offset) == ("a red apple", "my apple", offset)
+            assert np.array_equal(kept.layer.pixels, CUT_OUT)
 
 
 def save_stack(path):

@@ -39,20 +39,18 @@ def test_a_plain_request_with_the_token_is_answered(server):
     assert text.startswith("layerfusion ")
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
+def test_strangers_are_refused_before_the_upgrade(subtests, server):
+    for headers, status in [
         ({"Authorization": "Bearer wrong"}, 401),
         ({"Authorization": ""}, 401),
         ({"Host": "evil.example"}, 421),
         ({"Origin": "http://evil.example"}, 403),
-    ],
-)
-def test_strangers_are_refused_before_the_upgrade(server, headers, status):
-    assert server.get(**headers)[0] == status
-    with pytest.raises(InvalidStatus) as refused:
-        server.socket(**headers)
-    assert refused.value.response.status_code == status
+    ]:
+        with subtests.test(headers=headers, status=status):
+            assert server.get(**headers)[0] == status
+            with pytest.raises(InvalidStatus) as refused:
+                server.socket(**headers)
+            assert refused.value.response.status_code == status
 
 
 def test_other_paths_lead_nowhere(server):
@@ -104,21 +102,19 @@ def test_who_says_nothing_is_shown_out(server, monkeypatch):
         assert closed.value.rcvd.code == 1008
 
 
-@pytest.mark.parametrize(
-    ("frame", "code", "close"),
-    [
+def test_garbage_ends_the_connection_with_a_reason(subtests, server):
+    for frame, code, close in [
         (b"garbage", "bad_frame", 1008),
         (b"\x01", "bad_frame", 1008),
         ("text", "bad_frame", 1003),
         (msgpack.packb({"type": "cancel", "job": "x"}), "invalid_message", 1008),
-    ],
-)
-def test_garbage_ends_the_connection_with_a_reason(server, frame, code, close):
-    with greeted(server) as raw:
-        (refused,), closed = exchange(raw, frame)
-    assert isinstance(refused, Refused)
-    assert (refused.code, closed) == (code, close)
-    server.client().close()
+    ]:
+        with subtests.test(frame=frame, code=code, close=close):
+            with greeted(server) as raw:
+                (refused,), closed = exchange(raw, frame)
+            assert isinstance(refused, Refused)
+            assert (refused.code, closed) == (code, close)
+            server.client().close()
 
 
 def test_an_oversized_frame_ends_the_connection(server):
@@ -159,17 +155,15 @@ def upload(client, announced, sent):
     return client._receive()
 
 
-@pytest.mark.parametrize(
-    ("announced", "sent"), [(b"more", b"than announced"), (b"this", b"that")], ids=["larger", "another"]
-)
-def test_what_was_not_announced_is_not_stored(server, announced, sent):
-    with server.client() as client:
-        answer = upload(client, announced, sent)
-        assert isinstance(answer, UploadRefused)
-        assert answer.code == "bad_transfer"
-        assert not server.app._store.has(hashlib.sha256(announced).hexdigest())
-        assert not server.app._store.has(hashlib.sha256(sent).hexdigest())
-        client.upload(b"good")
+def test_what_was_not_announced_is_not_stored(subtests, server):
+    for case, announced, sent in [("larger", b"more", b"than announced"), ("another", b"this", b"that")]:
+        with subtests.test(case), server.client() as client:
+            answer = upload(client, announced, sent)
+            assert isinstance(answer, UploadRefused)
+            assert answer.code == "bad_transfer"
+            assert not server.app._store.has(hashlib.sha256(announced).hexdigest())
+            assert not server.app._store.has(hashlib.sha256(sent).hexdigest())
+            client.upload(b"good")
 
 
 def test_a_layer_that_is_too_large_is_not_taken(server):
@@ -204,9 +198,8 @@ def test_an_upload_that_breaks_off_leaves_nothing(server):
 # ---- jobs that are refused
 
 
-@pytest.mark.parametrize(
-    ("values", "code"),
-    [
+def test_a_job_that_cannot_be_drawn_is_refused(subtests, server):
+    for values, code in [
         ({"width": 63}, "invalid_request"),
         ({"height": 5000}, "invalid_request"),
         ({"width": 4096}, "invalid_request"),
@@ -214,13 +207,12 @@ def test_an_upload_that_breaks_off_leaves_nothing(server):
         ({"background": Generated(prompt="x" * 100_000)}, "invalid_request"),
         ({"foregrounds": (Kept(layer="0" * 64, width=1, height=1, name="x", prompt="x"),)}, "unknown_layer"),
         ({"model": "../../secrets"}, "unknown_model"),
-    ],
-)
-def test_a_job_that_cannot_be_drawn_is_refused(server, values, code):
-    with server.client() as client, pytest.raises(Refusal) as refused:
-        client.submit(submit(**values))
-    assert refused.value.code == code
-    assert refused.value.message
+    ]:
+        with subtests.test(values=values, code=code):
+            with server.client() as client, pytest.raises(Refusal) as refused:
+                client.submit(submit(**values))
+            assert refused.value.code == code
+            assert refused.value.message
 
 
 def test_an_invalid_job_is_refused_by_name(server):

@@ -22,28 +22,29 @@ PATHS = ["../../etc/passwd", "/etc/passwd", "C:\\Windows\\win.ini", "\\\\evil\\s
 # ---- a web page, another user, another program
 
 
-@pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://127.0.0.1", "file://", "http://localhost:8737"]
-)
-def test_a_web_page_cannot_open_a_websocket(server, origin):
-    with pytest.raises(InvalidStatus) as refused:
-        server.socket(Origin=origin)
-    assert refused.value.response.status_code == 403
+def test_a_web_page_cannot_open_a_websocket(subtests, server):
+    for origin in ["http://evil.example", "null", "http://127.0.0.1", "file://", "http://localhost:8737"]:
+        with subtests.test(origin=origin):
+            with pytest.raises(InvalidStatus) as refused:
+                server.socket(Origin=origin)
+            assert refused.value.response.status_code == 403
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.", "127.1", "2130706433"])
-def test_a_name_made_to_point_here_is_not_answered_to(server, host):
-    with pytest.raises(InvalidStatus) as refused:
-        server.socket(Host=host)
-    assert refused.value.response.status_code == 421
+def test_a_name_made_to_point_here_is_not_answered_to(subtests, server):
+    for host in ["evil.example", "127.0.0.1.evil.example", "localhost.", "127.1", "2130706433"]:
+        with subtests.test(host=host):
+            with pytest.raises(InvalidStatus) as refused:
+                server.socket(Host=host)
+            assert refused.value.response.status_code == 421
 
 
-@pytest.mark.parametrize("token", [None, "", "Bearer", "Bearer x", "Basic dTpw", "Bearer {token}x", "bearer {token}"])
-def test_another_user_has_no_token(server, token):
-    value = "" if token is None else token.format(token=server.runtime.token)
-    with pytest.raises(InvalidStatus) as refused:
-        server.socket(Authorization=value)
-    assert refused.value.response.status_code == 401
+def test_another_user_has_no_token(subtests, server):
+    for token in [None, "", "Bearer", "Bearer x", "Basic dTpw", "Bearer {token}x", "bearer {token}"]:
+        with subtests.test(token=token):
+            value = "" if token is None else token.format(token=server.runtime.token)
+            with pytest.raises(InvalidStatus) as refused:
+                server.socket(Authorization=value)
+            assert refused.value.response.status_code == 401
 
 
 def test_the_token_in_a_url_opens_nothing(server):
@@ -55,40 +56,46 @@ def test_the_token_is_256_bits_of_chance(server):
     assert len(server.runtime.token) == 43
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD"])
-def test_a_form_on_a_web_page_can_do_nothing(server, method):
+def test_a_form_on_a_web_page_can_do_nothing(subtests, server):
     """Only GET is understood: there is nothing that a cross-site form could change, and no CORS header allows more."""
-    request = http.client.HTTPConnection(*server.address, timeout=SECONDS)
-    with contextlib.closing(request), contextlib.suppress(http.client.HTTPException, ConnectionError):
-        request.request(method, "/", body=b"a=b", headers=server.headers)
-        answer = request.getresponse()
-        assert answer.status >= 400
-        assert not [name for name, _ in answer.getheaders() if name.lower().startswith("access-control")]
-    assert server.still_serves()
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "HEAD"]:
+        with subtests.test(method=method):
+            request = http.client.HTTPConnection(*server.address, timeout=SECONDS)
+            with contextlib.closing(request), contextlib.suppress(http.client.HTTPException, ConnectionError):
+                request.request(method, "/", body=b"a=b", headers=server.headers)
+                answer = request.getresponse()
+                assert answer.status >= 400
+                assert not [name for name, _ in answer.getheaders() if name.lower().startswith("access-control")]
+            assert server.still_serves()
 
 
 # ---- nothing is named by a path
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("field", ["model", "sampler"])
-def test_names_are_looked_up_and_never_opened(server, field, path):
-    with greeted(server) as raw:
-        raw.send(raw_submit(**{field: path}))
-        answer = WIRE.decode(raw.recv(SECONDS))
-    assert answer.type == "failed"
-    assert answer.code in ("unknown_model", "invalid_request", "invalid_message")
+def test_names_are_looked_up_and_never_opened(subtests, server):
+    for path in PATHS:
+        for field in ["model", "sampler"]:
+            with subtests.test(path=path, field=field):
+                with greeted(server) as raw:
+                    raw.send(raw_submit(**{field: path}))
+                    answer = WIRE.decode(raw.recv(SECONDS))
+                assert answer.type == "failed"
+                assert answer.code in ("unknown_model", "invalid_request", "invalid_message")
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_a_job_or_layer_has_an_id_and_no_path(server, path):
-    kept = {**Kept(layer="0" * 64, width=1, height=1, name="x", prompt="x").to_map(), "layer": path}
-    with greeted(server) as raw:
-        raw.send(raw_submit(foregrounds=[kept]))
-        assert WIRE.decode(raw.recv(SECONDS)).code == "invalid_message"
-    for message in ({"type": "cancel", "job": path}, {"type": "upload", "transfer": 0, "layer": path, "bytes": 4}):
-        with greeted(server) as raw:
-            assert refusal(raw, msgpack.packb(message)) == ("invalid_message", 1008)
+def test_a_job_or_layer_has_an_id_and_no_path(subtests, server):
+    for path in PATHS:
+        with subtests.test(path=path):
+            kept = {**Kept(layer="0" * 64, width=1, height=1, name="x", prompt="x").to_map(), "layer": path}
+            with greeted(server) as raw:
+                raw.send(raw_submit(foregrounds=[kept]))
+                assert WIRE.decode(raw.recv(SECONDS)).code == "invalid_message"
+            for message in (
+                {"type": "cancel", "job": path},
+                {"type": "upload", "transfer": 0, "layer": path, "bytes": 4},
+            ):
+                with greeted(server) as raw:
+                    assert refusal(raw, msgpack.packb(message)) == ("invalid_message", 1008)
 
 
 # ---- bombs
@@ -116,11 +123,12 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize(("frame", "code"), BOMBS.values(), ids=BOMBS.keys())
-def test_bombs_of_msgpack_do_not_go_off(server, frame, code):
-    with greeted(server) as raw:
-        assert refusal(raw, frame) == (code, 1008)
-    assert server.still_serves()
+def test_bombs_of_msgpack_do_not_go_off(subtests, server):
+    for case, (frame, code) in BOMBS.items():
+        with subtests.test(case):
+            with greeted(server) as raw:
+                assert refusal(raw, frame) == (code, 1008)
+            assert server.still_serves()
 
 
 def test_a_frame_above_the_limit_is_not_read(server):

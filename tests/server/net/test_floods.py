@@ -75,9 +75,8 @@ def test_an_upload_under_way_does_not_allow_a_second(server):
     assert refused.code == "unexpected_message"
 
 
-@pytest.mark.parametrize(
-    ("values", "code"),
-    [
+def test_a_job_beyond_the_limits_is_refused(subtests, server):
+    for values, code in [
         ({"width": 5000}, "invalid_request"),
         ({"width": 2**31}, "invalid_message"),
         ({"width": 63}, "invalid_request"),
@@ -91,14 +90,12 @@ def test_an_upload_under_way_does_not_allow_a_second(server):
         ({"foregrounds": [Generated(prompt="x").to_map()] * 7}, "invalid_request"),
         ({"foregrounds": [Generated(prompt="x").to_map()] * 65}, "invalid_message"),
         ({"foregrounds": []}, "invalid_message"),
-    ],
-    ids=str,
-)
-def test_a_job_beyond_the_limits_is_refused(server, values, code):
-    with greeted(server) as raw:
-        raw.send(raw_submit(**values))
-        answer = WIRE.decode(raw.recv(SECONDS))
-    assert (answer.type, answer.seq, answer.code) == ("failed", 0, code)
+    ]:
+        with subtests.test(values=values, code=code):
+            with greeted(server) as raw:
+                raw.send(raw_submit(**values))
+                answer = WIRE.decode(raw.recv(SECONDS))
+            assert (answer.type, answer.seq, answer.code) == ("failed", 0, code)
 
 
 def test_files_are_made_a_few_at_a_time(server):
@@ -170,24 +167,24 @@ def test_who_does_not_finish_a_handshake_is_cut_off_and_keeps_nobody_out(server)
         assert server.still_serves()
 
 
-@pytest.mark.parametrize(
-    "request_bytes",
-    [
-        b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n",
-        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 1000 + b"\r\n",
-        b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"\0" * 1000 + b"\r\n\r\n",
-    ],
-    ids=["long path", "many headers", "long header", "TLS to a plain port", "zeros"],
-)
-def test_a_request_that_is_none_is_cut_off_without_a_line_in_the_log(server, request_bytes, caplog):
-    with caplog.at_level(logging.INFO), socket.create_connection(server.address, SECONDS) as raw:
-        raw.sendall(request_bytes)
-        answer = b""
-        with contextlib.suppress(ConnectionError):
-            while part := raw.recv(1000):
-                answer += part
-    assert not answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 101"))
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
-    assert server.still_serves()
+NO_REQUESTS = {
+    "long path": b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n",
+    "many headers": b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 1000 + b"\r\n",
+    "long header": b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+    "TLS to a plain port": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "zeros": b"\0" * 1000 + b"\r\n\r\n",
+}
+
+
+def test_a_request_that_is_none_is_cut_off_without_a_line_in_the_log(subtests, server, caplog):
+    for case, request_bytes in NO_REQUESTS.items():
+        with subtests.test(case):
+            with caplog.at_level(logging.INFO), socket.create_connection(server.address, SECONDS) as raw:
+                raw.sendall(request_bytes)
+                answer = b""
+                with contextlib.suppress(ConnectionError):
+                    while part := raw.recv(1000):
+                        answer += part
+            assert not answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 101"))
+            assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+            assert server.still_serves()

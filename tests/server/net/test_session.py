@@ -72,32 +72,33 @@ def refusal(effects):
     raise AssertionError(f"not refused: {effects}")
 
 
-@pytest.mark.parametrize(
-    "item", [SUBMIT, Cancel(job=JOB), Upload(transfer=0, layer="0" * 64, bytes=4), Chunk(0, 0, b"x")]
-)
-def test_hello_comes_first(item):
-    assert refusal(receive(Session(WELCOME), item)) == "unexpected_message"
+def test_hello_comes_first(subtests):
+    for item in [SUBMIT, Cancel(job=JOB), Upload(transfer=0, layer="0" * 64, bytes=4), Chunk(0, 0, b"x")]:
+        with subtests.test(type(item).__name__):
+            assert refusal(receive(Session(WELCOME), item)) == "unexpected_message"
 
 
 def test_hello_comes_once(session):
     assert refusal(receive(session, HELLO)) == "unexpected_message"
 
 
-@pytest.mark.parametrize(("major", "update"), [(0, "client"), (2, "server")])
-def test_another_major_version_is_refused_whatever_else_it_says(major, update):
-    frame = msgpack.packb({"type": "hello", "protocol": [major, 3], "who": ["somebody", "new"]})
-    effects = Session(WELCOME).receive(frame)
-    assert refusal(effects) == "unsupported_version"
-    assert effects[0].message.hint == f"Update the {update}."
+def test_another_major_version_is_refused_whatever_else_it_says(subtests):
+    for major, update in [(0, "client"), (2, "server")]:
+        with subtests.test(major=major, update=update):
+            frame = msgpack.packb({"type": "hello", "protocol": [major, 3], "who": ["somebody", "new"]})
+            effects = Session(WELCOME).receive(frame)
+            assert refusal(effects) == "unsupported_version"
+            assert effects[0].message.hint == f"Update the {update}."
 
 
 def test_another_minor_version_is_welcome():
     assert receive(Session(WELCOME), Hello(protocol=(1, 99), client="new", version="9")) == [Send(WELCOME)]
 
 
-@pytest.mark.parametrize("frame", [b"", b"garbage", b"\xc1", b"\x01", msgpack.packb([1])])
-def test_garbage_is_refused(session, frame):
-    assert refusal(session.receive(frame)) == "bad_frame"
+def test_garbage_is_refused(subtests):
+    for frame in [b"", b"garbage", b"\xc1", b"\x01", msgpack.packb([1])]:
+        with subtests.test(frame=frame):
+            assert refusal(greeted().receive(frame)) == "bad_frame"
 
 
 def test_a_text_frame_is_refused(session):
@@ -106,9 +107,10 @@ def test_a_text_frame_is_refused(session):
     assert effects[1] == Close(1003)
 
 
-@pytest.mark.parametrize("message", [SUBMIT, Cancel(job=JOB), Resume(job=JOB, after=2)])
-def test_what_is_asked_is_handed_on(session, message):
-    assert receive(session, message) == [message]
+def test_what_is_asked_is_handed_on(subtests):
+    for message in [SUBMIT, Cancel(job=JOB), Resume(job=JOB, after=2)]:
+        with subtests.test(message.type):
+            assert receive(greeted(), message) == [message]
 
 
 def test_unknown_messages_are_ignored(session):
@@ -130,9 +132,10 @@ def test_an_invalid_job_fails_and_the_conversation_goes_on(session):
     assert receive(session, SUBMIT) == [SUBMIT]
 
 
-@pytest.mark.parametrize("values", [{**SUBMIT.to_map(), "job": 5}, {"type": "submit"}, {"type": "cancel", "job": "x"}])
-def test_an_invalid_message_about_no_job_is_refused(session, values):
-    assert refusal(session.receive(msgpack.packb(values))) == "invalid_message"
+def test_an_invalid_message_about_no_job_is_refused(subtests):
+    for values in [{**SUBMIT.to_map(), "job": 5}, {"type": "submit"}, {"type": "cancel", "job": "x"}]:
+        with subtests.test(values=values):
+            assert refusal(greeted().receive(msgpack.packb(values))) == "invalid_message"
 
 
 def test_an_upload_is_kept_piece_by_piece_and_committed_whole(session):

@@ -95,9 +95,8 @@ def test_who_does_not_encrypt_learns_nothing(server):
             assert b"layerfusion" not in raw.recv(1000)
 
 
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
+def test_it_answers_to_its_own_addresses_and_names(subtests, server):
+    for host, expected in [
         ("127.0.0.1:{port}", 200),
         ("localhost:{port}", 200),
         ("gpu.test:{port}", 200),
@@ -107,10 +106,9 @@ def test_who_does_not_encrypt_learns_nothing(server):
         ("evil.example:{port}", 421),
         ("192.0.2.7:{port}", 421),
         ("0.0.0.0:{port}", 421),
-    ],
-)
-def test_it_answers_to_its_own_addresses_and_names(server, host, expected):
-    assert status(server, host) == expected
+    ]:
+        with subtests.test(host=host, expected=expected):
+            assert status(server, host) == expected
 
 
 def test_a_token_is_needed_here_as_well(server):
@@ -166,38 +164,34 @@ def serve(capsys, folder, *arguments):
     return code, *capsys.readouterr()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
+def test_the_command_refuses_in_one_sentence(subtests, tmp_path, monkeypatch, capsys):
+    for arguments, code, said in [
         (["--host", "0.0.0.0"], 2, "can be reached from other machines, and the connection is not encrypted"),
         (["--host", "example.com"], 2, "no address to listen on"),
         (["--tls-cert", "none.pem"], 1, "The certificate none.pem"),
         (["--tls-key", str(KEY)], 2, "--tls-key without a certificate"),
-    ],
-)
-def test_the_command_refuses_in_one_sentence(tmp_path, monkeypatch, capsys, arguments, code, said):
-    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
-    ended, out, err = serve(capsys, tmp_path, *arguments)
-    assert (ended, out) == (code, "")
-    assert said in err
-    assert err.count("\n") == 1
+    ]:
+        with subtests.test(arguments=arguments, code=code, said=said):
+            monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
+            ended, out, err = serve(capsys, tmp_path, *arguments)
+            assert (ended, out) == (code, "")
+            assert said in err
+            assert err.count("\n") == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
-@pytest.mark.parametrize(
-    ("content", "mode", "said"),
-    [
+def test_a_token_that_is_no_secret_is_refused(subtests, tmp_path, capsys):
+    for content, mode, said in [
         ("x" * 40, 0o644, "can be read by other users"),
         ("short", 0o600, "The token has 5 characters"),
         ("", 0o600, "The token has 0 characters"),
         ("é" * 40, 0o600, "it is not plain text"),
-    ],
-)
-def test_a_token_that_is_no_secret_is_refused(tmp_path, capsys, content, mode, said):
-    token = tmp_path / "token"
-    token.write_text(content, encoding="utf-8")
-    token.chmod(mode)
-    code, out, err = serve(capsys, tmp_path, "--token-file", str(token))
-    assert (code, out) == (2, "")
-    assert said in err
-    assert not content or content not in err
+    ]:
+        with subtests.test(content=content, mode=mode, said=said):
+            token = tmp_path / "token"
+            token.write_text(content, encoding="utf-8")
+            token.chmod(mode)
+            code, out, err = serve(capsys, tmp_path, "--token-file", str(token))
+            assert (code, out) == (2, "")
+            assert said in err
+            assert not content or content not in err

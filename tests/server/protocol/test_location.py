@@ -75,17 +75,19 @@ def test_a_server_that_has_ended_is_not_found(file):
     assert location.read() is None
 
 
-@pytest.mark.parametrize("pid", [0, 2**40])
-def test_a_process_id_that_cannot_be_is_not_found(file, pid):
-    location.write(Runtime(url="ws://x", token="x", pid=pid, version="x", protocol="x"))
-    assert location.read() is None
+def test_a_process_id_that_cannot_be_is_not_found(subtests, file):
+    for pid in [0, 2**40]:
+        with subtests.test(pid=pid):
+            location.write(Runtime(url="ws://x", token="x", pid=pid, version="x", protocol="x"))
+            assert location.read() is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "5", "null", "{}", '{"url": 5}', "\x00\xff"])
-def test_a_broken_file_is_no_server(file, text):
-    file.parent.mkdir()
-    file.write_text(text, encoding="latin-1")
-    assert location.read() is None
+def test_a_broken_file_is_no_server(subtests, file):
+    for text in ["", "{", "[]", "5", "null", "{}", '{"url": 5}', "\x00\xff"]:
+        with subtests.test(text=text):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, encoding="latin-1")
+            assert location.read() is None
 
 
 def test_a_later_version_may_say_more(file):
@@ -103,24 +105,22 @@ def test_removes_only_what_it_wrote(file):
     location.remove(RUNTIME)
 
 
-@pytest.mark.parametrize(
-    ("platform", "variables", "expected"),
-    [
+def test_where_it_lies(subtests, monkeypatch):
+    for platform, variables, expected in [
         ("linux", {"XDG_STATE_HOME": "/state"}, Path("/state/layerfusion/server.json")),
         ("linux", {}, Path("/home/me/.local/state/layerfusion/server.json")),
         ("darwin", {}, Path("/home/me/Library/Application Support/layerfusion/server.json")),
         ("win32", {"LOCALAPPDATA": "/local"}, Path("/local/layerfusion/server.json")),
         ("win32", {}, Path("/home/me/AppData/Local/layerfusion/server.json")),
-    ],
-)
-def test_where_it_lies(monkeypatch, platform, variables, expected):
-    for name in (location.VARIABLE, "XDG_STATE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(Path, "home", lambda: Path("/home/me"))
-    assert location.path() == expected
+    ]:
+        with subtests.test(platform=platform, variables=variables, expected=expected):
+            for name in (location.VARIABLE, "XDG_STATE_HOME", "LOCALAPPDATA"):
+                monkeypatch.delenv(name, raising=False)
+            for name, value in variables.items():
+                monkeypatch.setenv(name, value)
+            monkeypatch.setattr(sys, "platform", platform)
+            monkeypatch.setattr(Path, "home", lambda: Path("/home/me"))
+            assert location.path() == expected
 
 
 def test_the_token_is_not_printed():
@@ -128,11 +128,12 @@ def test_the_token_is_not_printed():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes; the folder is the user's own")
-@pytest.mark.parametrize("mode", [0o644, 0o620, 0o602, 0o604])
-def test_a_file_that_others_can_read_or_write_is_not_trusted(file, mode):
-    location.write(RUNTIME)
-    file.chmod(mode)
-    assert location.read() is None
+def test_a_file_that_others_can_read_or_write_is_not_trusted(subtests, file):
+    for mode in [0o644, 0o620, 0o602, 0o604]:
+        with subtests.test(mode=mode):
+            location.write(RUNTIME)
+            file.chmod(mode)
+            assert location.read() is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no owners in this sense")

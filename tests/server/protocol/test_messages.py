@@ -173,14 +173,14 @@ def test_there_is_an_example_of_every_message():
     assert {type(message) for message in EXAMPLES} == set(TYPES.values())
 
 
-@pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: message.type)
-def test_survives_msgpack(message):
-    assert from_map(msgpack.unpackb(msgpack.packb(message.to_map()))) == message
+def test_survives_msgpack(subtests):
+    for message in EXAMPLES:
+        with subtests.test(message.type):
+            assert from_map(msgpack.unpackb(msgpack.packb(message.to_map()))) == message
 
 
-@pytest.mark.parametrize(
-    ("message", "field", "value"),
-    [
+def test_refuses_a_wrong_value_and_says_where(subtests):
+    for message, field, value in [
         (SUBMIT, "width", 0),
         (SUBMIT, "width", -64),
         (SUBMIT, "width", 65_536),
@@ -237,14 +237,13 @@ def test_survives_msgpack(message):
         (EXAMPLE["preview"], "width", 257),
         (EXAMPLE["preview"], "pixels", "text"),
         (EXAMPLE["preview"], "pixels", bytes(7)),
-    ],
-)
-def test_refuses_a_wrong_value_and_says_where(message, field, value):
-    with pytest.raises(InvalidMessage) as caught:
-        changed(message, **{field: value})
-    assert len(caught.value.message) < 250
-    if not (isinstance(value, list | dict) and field in ("background", "foregrounds", "variants")):
-        assert message.type in caught.value.message
+    ]:
+        with subtests.test(f"{message.type}.{field}", value=value):
+            with pytest.raises(InvalidMessage) as caught:
+                changed(message, **{field: value})
+            assert len(caught.value.message) < 250
+            if not (isinstance(value, list | dict) and field in ("background", "foregrounds", "variants")):
+                assert message.type in caught.value.message
 
 
 def test_a_message_that_is_made_wrong_was_never_made():
@@ -252,16 +251,17 @@ def test_a_message_that_is_made_wrong_was_never_made():
         Submit(job=JOB, width=0, height=64, background=Generated(prompt="x"), foregrounds=(KEPT,), model="tiny")
 
 
-@pytest.mark.parametrize("message", EXAMPLES, ids=lambda message: message.type)
-def test_every_field_without_a_default_is_required(message):
-    for field in fields(message):
-        values = message.to_map()
-        del values[field.name]
-        if field.default is MISSING:
-            with pytest.raises(InvalidMessage, match=rf"^{message.type}\.{field.name} is missing\.$"):
-                from_map(values)
-        else:
-            assert getattr(from_map(values), field.name) == field.default
+def test_every_field_without_a_default_is_required(subtests):
+    for message in EXAMPLES:
+        with subtests.test(message.type):
+            for field in fields(message):
+                values = message.to_map()
+                del values[field.name]
+                if field.default is MISSING:
+                    with pytest.raises(InvalidMessage, match=rf"^{message.type}\.{field.name} is missing\.$"):
+                        from_map(values)
+                else:
+                    assert getattr(from_map(values), field.name) == field.default
 
 
 def test_unknown_fields_are_ignored_with_a_log_line(caplog):
@@ -299,9 +299,10 @@ def mentions(page, name):
     )
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
-def test_the_plugins_oldest_python_can_read_it(path):
-    ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 10))
+def test_the_plugins_oldest_python_can_read_it(subtests):
+    for path in sorted(FOLDER.glob("*.py")):
+        with subtests.test(path.name):
+            ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 10))
 
 
 def test_a_submission_is_one_message_for_each_picture():

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import msgpack
-import pytest
 
 from layerfusion.server import protocol
 from layerfusion.server.config import ServerConfig
@@ -41,9 +40,8 @@ def test_the_bytes_are_as_shown():
     assert WIRE.encode(WIRE.decode(chunk)) == chunk
 
 
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [
+def test_the_limits_are_as_said(subtests):
+    for number, words in [
         (frames.MAX_FRAME, "longer than {}"),
         (frames.MAX_FRAME, "messages of {} bytes"),
         (frames.CHUNK_BYTES, "1 to {} bytes"),
@@ -55,11 +53,10 @@ def test_the_bytes_are_as_shown():
         (ServerConfig().max_connections, "({} by default)"),
         (session._unpackb.keywords["max_map_len"], "{} keys in a map"),
         (session._unpackb.keywords["max_array_len"], "{} items in a list"),
-    ],
-)
-def test_the_limits_are_as_said(number, words):
-    text = re.sub(r"\s+", " ", PAGE)
-    assert words.format(number) in text or words.format(f"{number:,}") in text
+    ]:
+        with subtests.test(number=number, words=words):
+            text = re.sub(r"\s+", " ", PAGE)
+            assert words.format(number) in text or words.format(f"{number:,}") in text
 
 
 def test_every_line_fits_a_reader():
