@@ -1,15 +1,15 @@
-"""Layer stacks in files: Photoshop (`.psd`), OpenRaster (`.ora`), or a folder of PNGs; chosen by the path.
+"""Saving and loading layer stacks: Photoshop (`.psd`), OpenRaster (`.ora`) or a folder of PNGs, chosen by the path.
 
     save(stack, "apple.psd")    load("apple.psd")
     save(stack, "apple.ora")    load("apple.ora")
     save(stack, "apple/")       load("apple/")        a path without suffix is a folder too
 
-What is saved comes back: order, names in any script, places, blend modes, opacity to 1/255, visibility, roles, and
-every byte of the pixels, colour under alpha 0 included. PSD leaves out margins in which all four channels are 0; the
-layer is smaller then and lies where it lay. Files of other programs are read as far as our three blend modes can show
-them rightly; what they cannot is refused by name rather than shown wrongly.
+Saving and loading preserves the order of layers, names in any script, offsets, blend modes, opacity to 1/255,
+visibility, roles, and every byte of the pixels, including colour under alpha 0. PSD leaves out margins in which all
+four channels are 0; such a layer comes back smaller, at the same place. Files of other programs are read if our three
+blend modes can show them correctly; otherwise the error names the layer and the feature that is not supported.
 
-Nothing half-written is ever left under the final name. Files are read as if an enemy had made them.
+A half-written file never appears under the final name. Files are treated as hostile input when they are read.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ def save(stack: LayerStack, path: str | os.PathLike[str]) -> None:
     """Write a stack; an existing file of that name is replaced.
 
     Raises:
-        UnknownFormat: a suffix no writer exists for.
-        UnwritableFile: the folder is missing or read-only, the disk is full, another's file is in the way.
+        UnknownFormat: there is no writer for the suffix.
+        UnwritableFile: the folder is missing or read-only, the disk is full, or a file that another program wrote would
+            be overwritten in a folder of PNGs.
     """
     _format_of(path).save(stack, Path(path))
 
@@ -42,17 +43,18 @@ def load(path: str | os.PathLike[str]) -> LayerStack:
     """Read a stack.
 
     Raises:
-        UnknownFormat: a suffix no reader exists for.
-        UnreadableFile: missing, truncated, not what its suffix says, too large, or using what our layers cannot show.
+        UnknownFormat: there is no reader for the suffix.
+        UnreadableFile: the file is missing, truncated, not of the format its suffix says, too large, or uses a feature
+            that our layers do not have.
     """
     return _format_of(path).load(Path(path))
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Find out before an hour of work whether `save` will be able to write there. Leaves nothing behind.
+    """Check that `save` can write to this path, before the layers are generated. It leaves no file behind.
 
     Raises:
-        UnknownFormat, UnwritableFile: as `save` would.
+        UnknownFormat, UnwritableFile: as in `save`.
     """
     if is_folder(path):
         png.check_writable(Path(path))
@@ -61,10 +63,10 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether the path means a folder of PNGs.
+    """Whether the path names a folder of PNGs: it ends in a separator or has no suffix.
 
     Raises:
-        UnknownFormat: a suffix no writer exists for.
+        UnknownFormat: there is no writer for the suffix.
     """
     return _format_of(path) is png
 

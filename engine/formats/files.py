@@ -1,4 +1,4 @@
-"""Files that are either written whole or not at all, and errors a person can act on."""
+"""Shared file handling of the formats: atomic writing, size limits, and errors that say what to do."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from typing import BinaryIO
 from layerfusion.engine.errors import EngineError, UnreadableFile, UnwritableFile
 
 MAX_SIDE = 8192
-"""Longest side of a picture or canvas that is read, in pixels."""
+"""Longest side of an image or canvas that is read, in pixels."""
 
 MAX_PIXELS = 4 * MAX_SIDE**2
-"""Pixels of all layers of one document together: 1 GiB of RGBA."""
+"""Largest number of pixels of all layers of one document together: 1 GiB of RGBA."""
 
 MAX_LAYERS = 256
 
 MAX_BYTES = 2**30
-"""Largest file that is read."""
+"""Largest file that is read, in bytes."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write a file beside `path` and put it in the place of `path` when the block ends well; otherwise leave no trace.
+    """Write a temporary file beside `path` and rename it to `path` when the block ends without an exception.
+
+    On an exception the temporary file is deleted and `path` stays as it was.
 
     Raises:
-        UnwritableFile: any step failed.
+        UnwritableFile: the operating system refused a step.
     """
-    path = Path(os.path.realpath(path))  # a link stays a link
+    path = Path(os.path.realpath(path))  # a symbolic link is kept: its target is replaced
     temporary = path.with_name(f".layerfusion-{secrets.token_hex(6)}.part")
     with writing(path):
         try:
@@ -46,19 +48,23 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Any failure of the operating system becomes an `UnwritableFile` naming `path`."""
+    """Turn any `OSError` in the block into an `UnwritableFile` that names `path`."""
     try:
         yield
     except OSError as error:
         raise UnwritableFile(
             f"“{path}” cannot be written ({error.strerror or error}).",
-            "Choose a folder that exists, may be written to and has space left.",
+            "Choose a folder that exists, that you may write to, and that has free space.",
         ) from error
 
 
 @contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
-    """Any failure becomes an `UnreadableFile` naming `path`, which should be a `kind` ("PSD document", …)."""
+    """Turn any exception in the block into an `UnreadableFile` that names `path`.
+
+    Args:
+        kind: what the file should be, for the message, such as "PSD document".
+    """
     try:
         yield
     except EngineError as error:
@@ -67,55 +73,71 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise UnreadableFile(f"“{path}” cannot be used: {error.message}", error.hint) from error
     except OSError as error:
         if error.errno is not None:
-            raise UnreadableFile(f"“{path}” cannot be read ({error.strerror}).", "Check the name.") from error
+            raise UnreadableFile(f"“{path}” cannot be read ({error.strerror}).", "Check the path.") from error
         raise damaged(path, kind) from error
-    except Exception as error:  # what a parser raises on hostile bytes is beyond listing
+    except Exception as error:  # parsers raise many kinds of exceptions on hostile bytes
         raise damaged(path, kind) from error
 
 
 def damaged(path: Path, kind: str) -> UnreadableFile:
-    return UnreadableFile(f"“{path}” is not a {kind}, or damaged.", "Save it again in the program it comes from.")
+    """The error for a file that is damaged or is no `kind`."""
+    return UnreadableFile(f"“{path}” is not a {kind}, or it is damaged.", "Save it again in the program it comes from.")
 
 
 def check_file(path: Path) -> None:
-    """Refuse what must not be read to its end: pipes, devices, folders, and files beyond any use.
+    """Refuse pipes, devices, folders and files above `MAX_BYTES`. To be called inside `reading`.
 
     Raises:
-        UnreadableFile, OSError: to be used inside `reading`.
+        UnreadableFile: the path names no regular file, or the file is too large.
+        OSError: the path cannot be examined, for example because it does not exist.
     """
     if path.stat().st_size > MAX_BYTES:
-        raise UnreadableFile(f"“{path}” is larger than {MAX_BYTES >> 20} MiB.", "Choose a smaller one.")
+        raise UnreadableFile(f"“{path}” is larger than {MAX_BYTES >> 20} MiB.", "Choose a smaller file.")
     if not path.is_file():
-        raise UnreadableFile(f"“{path}” is not a file.", "Check the name.")
+        raise UnreadableFile(f"“{path}” is not a file.", "Check the path.")
 
 
 def check_canvas(path: Path, width: int, height: int) -> None:
-    """
+    """Refuse a canvas that is empty or too large.
+
+    Args:
+        path: the document, for the message.
+        width, height: size of its canvas in pixels.
+
     Raises:
-        UnreadableFile: a canvas that is empty or larger than is read.
+        UnreadableFile: a side is below 1 px or above `MAX_SIDE`.
     """
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
-        raise UnreadableFile(f"“{path}” is {width}x{height} px.", f"Up to {MAX_SIDE} px a side are read.")
+        raise UnreadableFile(
+            f"“{path}” is {width}x{height} px.", f"Scale it to 1 to {MAX_SIDE} px a side; larger files are not read."
+        )
 
 
 def check_layers(path: Path, count: int, pixels: int) -> None:
-    """
+    """Refuse a document without layers or with too many.
+
+    Args:
+        path: the document, for the message.
+        count: number of layers.
+        pixels: number of pixels of all layers together.
+
     Raises:
-        UnreadableFile: no layers, or more than are read; `pixels` is how many they have together.
+        UnreadableFile: there is no layer, or a limit is exceeded.
     """
     if count == 0:
         raise UnreadableFile(f"“{path}” has no layers.", "Use a document with at least one pixel layer.")
     if count > MAX_LAYERS or pixels > MAX_PIXELS:
         raise UnreadableFile(
-            f"“{path}” has {count} layers of {pixels / 1e6:.0f} megapixels together.",
-            f"Up to {MAX_LAYERS} layers and {MAX_PIXELS / 1e6:.0f} megapixels are read; merge some.",
+            f"“{path}” has {count} layers with {pixels / 1e6:.0f} megapixels together.",
+            f"Merge some of them: up to {MAX_LAYERS} layers and {MAX_PIXELS / 1e6:.0f} megapixels are read.",
         )
 
 
 def check_writable(path: Path) -> None:
-    """
+    """Check that a file can be written to `path`, by creating and deleting a temporary file beside it.
+
     Raises:
-        UnwritableFile: `path` is a folder, or no file can be made beside it.
+        UnwritableFile: `path` is a folder, or no file can be created beside it.
     """
     if path.is_dir():
         raise UnwritableFile(f"“{path}” is a folder.", "Choose another name.")

@@ -1,4 +1,4 @@
-"""Single pictures: PNG bytes in and out, and the file an artist hands in as a layer."""
+"""Single images: PNG bytes to pixels and back, and image files that an artist gives as a layer."""
 
 from __future__ import annotations
 
@@ -17,39 +17,46 @@ from layerfusion.engine.image.layers import Pixels
 
 
 def load_image(path: str | os.PathLike[str]) -> Pixels:
-    """Read a PNG or WebP picture of 8 bits a channel.
+    """Read a PNG or WebP image with 8 bits a channel.
 
-    A picture with an embedded profile that is not sRGB is converted to sRGB; any other comes back byte for byte, colour
-    under alpha 0 included. Pictures without alpha come back opaque.
+    An image with an embedded profile other than sRGB is converted to sRGB; the pixels of all other images are returned
+    unchanged, including colour under alpha 0. Images without alpha come back opaque.
 
     Returns:
         uint8 (H, W, 4), sRGB, straight alpha; at most 8192 px a side.
 
     Raises:
-        UnreadableFile: missing, no PNG or WebP, truncated, too large, animated, or 16 bits a channel.
+        UnreadableFile: the file is missing, neither PNG nor WebP, truncated, too large, animated, or has 16 bits a
+            channel.
     """
     path = Path(path)
-    with reading(path, "PNG or WebP picture"):
+    with reading(path, "PNG or WebP image"):
         check_file(path)
         return decode(path.read_bytes(), f"“{path}”", ("PNG", "WEBP"))
 
 
 def decode(data: bytes, name: str, formats: tuple[str, ...] = ("PNG",)) -> Pixels:
-    """Picture bytes -> uint8 (H, W, 4), sRGB, straight alpha; see `load_image`. `name` is how errors call it.
+    """Decode an image file's bytes to uint8 (H, W, 4), sRGB, straight alpha; see `load_image`.
+
+    Args:
+        data: the file's bytes.
+        name: the image's name in error messages.
+        formats: the accepted formats, by Pillow's names.
 
     Raises:
-        UnreadableFile: see `load_image`. Whatever else Pillow raises on broken bytes is for `files.reading`.
+        UnreadableFile: see `load_image`.
+        Exception: anything that Pillow raises on broken bytes; call this inside `files.reading`.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         image = Image.open(io.BytesIO(data), formats=formats)
     if max(image.size) > MAX_SIDE:
         raise UnreadableFile(
-            f"{name} is {image.width}x{image.height} px.", f"Choose a picture of up to {MAX_SIDE} px a side."
+            f"{name} is {image.width}x{image.height} px.", f"Choose an image of up to {MAX_SIDE} px a side."
         )
     if getattr(image, "n_frames", 1) > 1:
-        raise UnreadableFile(f"{name} is animated.", "Save the frame you want as a picture of its own.")
-    if image.format == "PNG" and data[24] == 16:  # the depth in IHDR; Pillow would cut it to 8 without a word
+        raise UnreadableFile(f"{name} is animated.", "Save the frame you want as a separate image.")
+    if image.format == "PNG" and data[24] == 16:  # the bit depth in IHDR; Pillow would silently reduce it to 8
         raise UnreadableFile(f"{name} has 16 bits a channel.", "Save it with 8 bits a channel.")
     image.load()
     profile = image.info.get("icc_profile")
@@ -58,7 +65,7 @@ def decode(data: bytes, name: str, formats: tuple[str, ...] = ("PNG",)) -> Pixel
 
 
 def encode(pixels: Pixels) -> bytes:
-    """uint8 (H, W, 4), sRGB, straight alpha -> PNG bytes."""
+    """Encode uint8 (H, W, 4), sRGB, straight alpha, as PNG bytes."""
     chunks = PngImagePlugin.PngInfo()
     chunks.add(b"sRGB", b"\0")
     buffer = io.BytesIO()
@@ -68,9 +75,9 @@ def encode(pixels: Pixels) -> bytes:
 
 @cache
 def srgb_profile() -> bytes:
-    """The ICC profile of sRGB, the same bytes every time."""
+    """The ICC profile of sRGB. Its bytes are always the same, so that saved files are reproducible."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    profile[24:36] = bytes([0x07, 0xCF, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0])  # made on: 1 January 1999, not now
+    profile[24:36] = bytes([0x07, 0xCF, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0])  # creation date: 1 January 1999
     return bytes(profile)
 
 
@@ -83,5 +90,5 @@ def _to_srgb(image: Image.Image, profile: bytes, name: str) -> Image.Image:
         converted = ImageCms.profileToProfile(image, source, target)
     except (ImageCms.PyCMSError, OSError) as error:
         raise UnreadableFile(f"{name} has a colour profile that cannot be read.", "Save it as sRGB.") from error
-    assert converted is not None  # only None with inPlace
+    assert converted is not None  # it is None only with inPlace
     return converted

@@ -1,7 +1,7 @@
-"""OpenRaster documents (https://www.openraster.org): Krita, GIMP, MyPaint.
+"""OpenRaster documents (https://www.openraster.org), which Krita, GIMP and MyPaint read and write.
 
-A ZIP archive: `mimetype` first and stored, `stack.xml` with one group, one PNG a layer, the merged picture and a
-thumbnail. A layer's role is an attribute in our own XML namespace, which other programs pass over.
+A document is a ZIP archive of `mimetype` (first, uncompressed), `stack.xml` with one group, one PNG per layer, the
+merged image and a thumbnail. A layer's role is an attribute in our own XML namespace, which other programs ignore.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from layerfusion.engine.image.resampling import resize
 
 _BLEND = {BlendMode.NORMAL: "svg:src-over", BlendMode.MULTIPLY: "svg:multiply", BlendMode.ADD: "svg:plus"}
 _BLEND_BACK = {theirs: ours for ours, theirs in _BLEND.items()} | {
-    "krita:linear_dodge": BlendMode.ADD,  # what Krita writes for its two names of it
+    "krita:linear_dodge": BlendMode.ADD,  # Krita has two blend modes with this formula and writes either name
     "krita:add": BlendMode.ADD,
     "svg:add": BlendMode.ADD,
 }
@@ -31,7 +31,7 @@ _MIMETYPE = b"image/openraster"
 _MAX_XML = 2**20
 _MAX_MEMBER = 2**29
 _MAX_DEPTH = 32
-_FAR = 2**20
+_MAX_OFFSET = 2**20
 _THUMBNAIL = 256
 
 
@@ -48,7 +48,7 @@ def save(stack: LayerStack, path: Path) -> None:
 
 
 def load(path: Path) -> LayerStack:
-    """Read a stack; see `engine.formats.load`. Groups are dissolved. Nothing is unpacked onto the disk."""
+    """Read a stack; see `engine.formats.load`. Groups are flattened to their layers. Nothing is unpacked to disk."""
     with reading(path, "OpenRaster document"):
         check_file(path)
         with zipfile.ZipFile(path) as archive:
@@ -63,20 +63,24 @@ def load(path: Path) -> LayerStack:
             layers: list[Layer] = []
             for element, shown in found:
                 layer = _to_layer(archive, element, shown, path)
-                role = roles.remembered(element.get(_ROLE))
-                layers.append(roles.settled(layer, role, canvas, bottom=not layers))
+                role = roles.parse_role(element.get(_ROLE))
+                layers.append(roles.with_role(layer, role, canvas, bottom=not layers))
                 check_layers(path, len(found), sum(layer.size.area for layer in layers))
             name = _name(top[0]) if len(top) == 1 and top[0].tag == "stack" else path.stem
             return LayerStack(name=name, size=canvas, layers=tuple(layers))
 
 
 def _write(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    """Stored, and dated 1980, so that the same stack makes the same file; PNGs are compressed as they are."""
+    """Add a member, uncompressed because PNGs are compressed already, and dated 1980 so that files are reproducible."""
     archive.writestr(zipfile.ZipInfo(name), data)
 
 
 def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    """A member of at most `limit` bytes, whatever the archive says about its length."""
+    """Read a member of at most `limit` bytes. The length that the archive's directory states is not trusted.
+
+    Raises:
+        ValueError: the member is longer.
+    """
     with archive.open(name) as member:
         data = member.read(limit + 1)
     if len(data) > limit:
@@ -99,7 +103,7 @@ def _to_xml(stack: LayerStack) -> bytes:
     image = ElementTree.Element("image", {"version": "0.0.3", **size, "xmlns:layerfusion": roles.NAMESPACE})
     root = ElementTree.SubElement(image, "stack")
     group = ElementTree.SubElement(root, "stack", name=roles.writable_name(stack.name), isolation="isolate")
-    for index, layer in reversed(list(enumerate(stack))):  # the topmost comes first
+    for index, layer in reversed(list(enumerate(stack))):  # OpenRaster lists the topmost layer first
         attributes = {
             "name": roles.writable_name(layer.name),
             "src": _member(index),
@@ -115,7 +119,11 @@ def _to_xml(stack: LayerStack) -> bytes:
 
 
 def _parse(data: bytes) -> ElementTree.Element:
-    """Raises ValueError for anything but plain UTF-8 without a document type: entities are how XML bombs are built."""
+    """Parse XML bytes, refusing a document type: entities declared there can expand without limit.
+
+    Raises:
+        ValueError: the bytes are no UTF-8, contain a document type, or are no well-formed XML.
+    """
     text = data.decode("utf-8-sig")
     if "<!DOCTYPE" in text:
         raise ValueError("stack.xml has a document type")
@@ -125,7 +133,11 @@ def _parse(data: bytes) -> ElementTree.Element:
 def _leaves(
     path: Path, element: ElementTree.Element, shown: bool = True, depth: int = 0
 ) -> Iterator[tuple[ElementTree.Element, bool]]:
-    """The layers in an element, bottom first, and whether no group around them is hidden."""
+    """The layer elements in an element, bottom first, each with whether it and all groups around it are visible.
+
+    Raises:
+        UnreadableFile: a group has opacity or a blend mode, or the element is neither layer nor group.
+    """
     shown = shown and element.get("visibility") != "hidden"
     if element.tag == "layer":
         yield element, shown
@@ -139,7 +151,7 @@ def _leaves(
 
 
 def _to_layer(archive: zipfile.ZipFile, element: ElementTree.Element, shown: bool, path: Path) -> Layer:
-    """The layer; its role is settled by the caller."""
+    """Read one layer. Its role is a placeholder, which the caller replaces."""
     mode = element.get("composite-op", "svg:src-over")
     if mode not in _BLEND_BACK:
         raise _unsupported(path, element, f"has the blend mode {mode}")
@@ -148,16 +160,16 @@ def _to_layer(archive: zipfile.ZipFile, element: ElementTree.Element, shown: boo
         name=_name(element),
         role=Role.FOREGROUND,
         pixels=decode(_read(archive, source, _MAX_MEMBER), f"“{path}”: “{source}”"),
-        offset=(_place(element, "x"), _place(element, "y")),
+        offset=(_coordinate(element, "x"), _coordinate(element, "y")),
         blend=_BLEND_BACK[mode],
         opacity=float(element.get("opacity", 1)),
         visible=shown,
     )
 
 
-def _place(element: ElementTree.Element, axis: str) -> int:
+def _coordinate(element: ElementTree.Element, axis: str) -> int:
     value = int(element.get(axis, 0))
-    if abs(value) > _FAR:
+    if abs(value) > _MAX_OFFSET:
         raise ValueError(f"{axis} is {value}")
     return value
 

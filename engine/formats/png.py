@@ -1,4 +1,4 @@
-"""A folder with one PNG a layer and a manifest, `stack.json`, that says how they lie on each other.
+"""A folder with one PNG per layer and a manifest, `stack.json`, with their order, offsets, blend modes and roles.
 
     apple/
         01-background.png
@@ -6,9 +6,9 @@
         ...
         stack.json
 
-File names are by place and role, so that layer names may be anything. Nothing in an existing folder is deleted. Files
-of such names are replaced if the folder has a manifest of ours; without one they are somebody else's, and saving is
-refused.
+File names consist of the layer's number and role, so that layer names may contain any character. Saving deletes nothing
+in an existing folder. It overwrites files with such names only if the folder has a manifest of ours; otherwise they
+belong to somebody else, and saving is refused.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ MANIFEST = "stack.json"
 _FORMAT = "layerfusion-stack"
 _VERSION = 1
 _MAX_MANIFEST = 2**20
-_FAR = 2**20
+_MAX_OFFSET = 2**20
 _LAYER_FILE = re.compile(rf"\d+-({'|'.join(role.value for role in Role)})\.png")
 
 
 def save(stack: LayerStack, path: Path) -> None:
-    """Write a stack; see `engine.formats.save`. All files are complete before the first takes its place."""
+    """Write a stack; see `engine.formats.save`. All files are complete before the first gets its final name."""
     new = not path.exists()
     names = [f"{number:02}-{layer.role.value}.png" for number, layer in enumerate(stack, start=1)]
     with writing(path):
         path.mkdir(exist_ok=True)
     try:
         _check_ours(path)
-        with ExitStack() as staged:  # left in reverse: the manifest is entered first and so takes its place last
+        with ExitStack() as staged:  # contexts end in reverse order, so the manifest, entered first, is renamed last
             staged.enter_context(replacing(path / MANIFEST)).write(_to_json(stack, names))
             for name, layer in zip(names, stack, strict=True):
                 staged.enter_context(replacing(path / name)).write(encode(layer.pixels))
@@ -65,7 +65,7 @@ def load(path: Path) -> LayerStack:
     """Read a stack; see `engine.formats.load`. Only files directly in the folder are opened."""
     if not path.is_dir():
         why = "is not a folder" if path.exists() else "does not exist"
-        raise UnreadableFile(f"“{path}” {why}.", "Name a folder of layers, or a file ending in .psd or .ora.")
+        raise UnreadableFile(f"“{path}” {why}.", "Give a folder of layers, or a file ending in .psd or .ora.")
     manifest = path / MANIFEST
     with reading(manifest, "layer manifest"):
         check_file(manifest)
@@ -73,7 +73,7 @@ def load(path: Path) -> LayerStack:
             raise damaged(manifest, "layer manifest")
         values: Any = json.loads(manifest.read_bytes())
         if values["format"] != _FORMAT or values["version"] != _VERSION:
-            raise UnreadableFile(f"“{manifest}” is of another version.", "Update layerfusion.")
+            raise UnreadableFile(f"“{manifest}” has another format or version.", "Update layerfusion.")
         size = Size(values["width"], values["height"])
         check_canvas(manifest, size.width, size.height)
         check_layers(manifest, len(values["layers"]), 0)
@@ -85,10 +85,10 @@ def load(path: Path) -> LayerStack:
 
 
 def check_writable(path: Path) -> None:
-    """Whether `save` could make or fill this folder; leaves nothing behind.
+    """Check that `save` can create this folder or write into it. It leaves no file behind.
 
     Raises:
-        UnwritableFile: it could not.
+        UnwritableFile: it cannot.
     """
     if path.exists() and not path.is_dir():
         raise UnwritableFile(f"“{path}” is a file.", "Choose another name for the folder.")
@@ -100,14 +100,20 @@ def check_writable(path: Path) -> None:
 
 
 def _check_ours(folder: Path) -> None:
-    """Refuse a folder with files of our names and no manifest of ours."""
+    """Refuse a folder that has files with our names but no manifest of ours.
+
+    Raises:
+        UnwritableFile: it has such files.
+    """
     with suppress(OSError, ValueError, KeyError, TypeError):
         if json.loads((folder / MANIFEST).read_bytes())["format"] == _FORMAT:
             return
     with writing(folder):
         taken = [file for file in folder.iterdir() if file.name == MANIFEST or _LAYER_FILE.fullmatch(file.name)]
     if taken:
-        raise UnwritableFile(f"“{min(taken)}” is in the way: it is not one of ours.", "Choose another folder.")
+        raise UnwritableFile(
+            f"“{min(taken)}” would be overwritten, but layerfusion did not write it.", "Choose another folder."
+        )
 
 
 def _to_json(stack: LayerStack, names: list[str]) -> bytes:
@@ -133,12 +139,12 @@ def _to_layer(folder: Path, entry: dict[str, Any]) -> Layer:
     if not isinstance(name, str) or Path(name).name != name or "\\" in name or ":" in name:
         raise UnreadableFile(f"“{folder / MANIFEST}” names the file {name!r}.", "Layers must lie beside the manifest.")
     x, y = entry["offset"]
-    if not all(isinstance(value, int) and abs(value) <= _FAR for value in (x, y)):
+    if not all(isinstance(value, int) and abs(value) <= _MAX_OFFSET for value in (x, y)):
         raise ValueError(f"offset {x}, {y}")
-    picture = folder / name
-    with reading(picture, "PNG picture"):
-        check_file(picture)
-        pixels = decode(picture.read_bytes(), f"“{picture}”")
+    file = folder / name
+    with reading(file, "PNG image"):
+        check_file(file)
+        pixels = decode(file.read_bytes(), f"“{file}”")
     return Layer(
         name=entry["name"],
         role=Role(entry["role"]),

@@ -1,11 +1,11 @@
 """Photoshop documents.
 
-An RGB document of 8 bits with one group; each layer's alpha is its transparency channel. The merged picture that
-viewers without layers show is our own flatten over white: psd-tools' is wrong without an opaque background. An sRGB
-profile is embedded, so that Photoshop does not ask.
+A document is RGB with 8 bits a channel and one group; each layer's alpha is its transparency channel. The merged image,
+which viewers without layer support show, is our own composite over white, because psd-tools' composite is wrong without
+an opaque background. An sRGB profile is embedded, so that Photoshop does not ask for one.
 
-Photoshop has no field for a layer's role. It is kept in the document's XMP (which Photoshop preserves) by layer id, the
-number Photoshop itself tells layers apart by; where another program dropped either, it is guessed.
+Photoshop has no field for a layer's role. Roles are stored in the document's XMP metadata, which Photoshop preserves,
+by Photoshop's own layer id. Where another program has removed the metadata or the ids, roles are guessed.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _BLEND = {
 }
 _BLEND_BACK = {theirs: ours for ours, theirs in _BLEND.items()}
 _RASTERISED = ("pixel", "type", "shape", "smartobject")
-"""Kinds of layers that carry their pixels, whatever else they carry."""
+"""Kinds of layers for which the file contains pixels."""
 
 
 def save(stack: LayerStack, path: Path) -> None:
-    """Write a stack; see `engine.formats.save`. Margins in which all four channels are 0 are left out."""
+    """Write a stack; see `engine.formats.save`. Margins of a layer in which all four channels are 0 are left out."""
     size = (stack.size.width, stack.size.height)
     document = PSDImage.new("RGB", size, color=255, compression=Compression.RLE)
     group = document.create_group(name="group", blend_mode=PSDBlend.NORMAL)
@@ -61,7 +61,7 @@ def save(stack: LayerStack, path: Path) -> None:
 
     white = np.full((stack.size.height, stack.size.width, 4), 255, np.uint8)
     merged = composite(white, flatten(stack))
-    record = document._record  # the documented low-level structure: writing it keeps our merged picture
+    record = document._record  # `document.save` would replace our merged image; writing this structure keeps it
     record.image_data.set_data([merged[..., channel].tobytes() for channel in range(3)], record.header)
     with replacing(path) as file:
         record.write(file)
@@ -70,7 +70,8 @@ def save(stack: LayerStack, path: Path) -> None:
 def load(path: Path) -> LayerStack:
     """Read a stack; see `engine.formats.load`.
 
-    Groups are dissolved: right for pass-through groups, and for groups with an opaque background such as ours.
+    Groups are replaced by their layers. This is correct for pass-through groups and for groups with an opaque
+    background, such as ours.
     """
     with reading(path, "PSD document"):
         check_file(path)
@@ -81,8 +82,8 @@ def load(path: Path) -> LayerStack:
             document = PSDImage.open(file, parse_limits=ParseLimits(max_total_bytes=4 * MAX_BYTES))
         check_canvas(path, document.width, document.height)
         if document.color_mode is not ColorMode.RGB or document.depth != 8:
-            mode = f"{document.color_mode.name} with {document.depth} bits a channel"
-            raise UnreadableFile(f"“{path}” is {mode}.", "Convert it to RGB with 8 bits a channel.")
+            mode = f"{document.color_mode.name} mode with {document.depth} bits a channel"
+            raise UnreadableFile(f"“{path}” is in {mode}.", "Convert it to RGB with 8 bits a channel.")
         found = [layer for layer in document.descendants() if _has_pixels(path, layer)]
         check_layers(path, len(found), sum(layer.width * layer.height for layer in found))
         return _to_stack(document, found, path)
@@ -99,13 +100,17 @@ def _add(group: Group, layer: Layer, number: int) -> None:
         blend_mode=_BLEND[layer.blend],
         compression=Compression.RLE,
     )
-    added.name = roles.writable_name(layer.name)  # only the setter writes Unicode
+    added.name = roles.writable_name(layer.name)  # only this setter stores the name as Unicode
     added.visible = layer.visible
     added.tagged_blocks.set_data(Tag.LAYER_ID, number)
 
 
 def _crop(pixels: Pixels) -> tuple[Pixels, int, int]:
-    """Without margins of zeros; and what was cut off at the left and the top. At least one pixel is left."""
+    """Cut off the margins in which all four channels are 0; at least one pixel is left.
+
+    Returns:
+        The cropped pixels, and how many pixels were cut off at the left and at the top.
+    """
     used = np.any(pixels, axis=2)
     rows, columns = np.flatnonzero(np.any(used, axis=1)), np.flatnonzero(np.any(used, axis=0))
     if rows.size == 0:
@@ -128,18 +133,22 @@ def _roles_to_xmp(stack: LayerStack) -> bytes:
 
 
 def _roles_from_xmp(document: PSDImage) -> dict[int, Role]:
-    """Layer id -> role. XMP allows the property as an attribute or as an element; no XML parser sees these bytes."""
+    """Layer id -> role.
+
+    XMP allows the property as an attribute or as an element. A regular expression finds both, so that no XML parser is
+    exposed to these untrusted bytes.
+    """
     data: Any = document.image_resources.get_data(Resource.XMP_METADATA)
     match = re.search(rb'layerfusion:roles(?:="|>)([0-9a-z=;]*)', data) if isinstance(data, bytes) else None
     pairs = re.findall(r"([0-9]{1,9})=([a-z]+)", match[1].decode()) if match else []
-    return {int(number): role for number, name in pairs if (role := roles.remembered(name))}
+    return {int(number): role for number, name in pairs if (role := roles.parse_role(name))}
 
 
 def _has_pixels(path: Path, layer: PSDLayer) -> bool:
-    """Whether a layer is one to read; groups and empty layers are not.
+    """Whether to read this layer. Groups and empty layers are skipped.
 
     Raises:
-        UnreadableFile: it holds what our layers cannot show.
+        UnreadableFile: the layer uses a feature that our layers do not have.
     """
     why = ""
     if layer.is_group():
@@ -164,7 +173,7 @@ def _has_pixels(path: Path, layer: PSDLayer) -> bool:
 
 def _to_stack(document: PSDImage, found: list[PSDLayer], path: Path) -> LayerStack:
     canvas = Size(document.width, document.height)
-    known = _roles_from_xmp(document)
+    stated_roles = _roles_from_xmp(document)
     layers = []
     for index, theirs in enumerate(found):
         layer = Layer(
@@ -176,19 +185,19 @@ def _to_stack(document: PSDImage, found: list[PSDLayer], path: Path) -> LayerSta
             opacity=theirs.opacity / 255,
             visible=theirs.is_visible(),
         )
-        layers.append(roles.settled(layer, known.get(theirs.layer_id), canvas, bottom=index == 0))
+        layers.append(roles.with_role(layer, stated_roles.get(theirs.layer_id), canvas, bottom=index == 0))
     top = list(document)
     name = _name(top[0]) if len(top) == 1 and top[0].is_group() else path.stem
     return LayerStack(name=name, size=canvas, layers=tuple(layers))
 
 
 def _name(layer: PSDLayer) -> str:
-    return layer.name.rstrip("\0")[:255] or "Layer"  # Krita ends names with a zero
+    return layer.name.rstrip("\0")[:255] or "Layer"  # Krita ends names with a zero byte
 
 
 def _pixels(layer: PSDLayer) -> Pixels:
     values = layer.numpy()
-    assert values is not None  # `_has_pixels` looked
+    assert values is not None  # `_has_pixels` has checked it
     pixels = np.full((*values.shape[:2], 4), 255, np.uint8)
     pixels[..., : values.shape[2]] = np.rint(values * 255)
     return pixels

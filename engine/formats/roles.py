@@ -1,4 +1,4 @@
-"""What a layer is for, in files that do not say, and names that every format can hold."""
+"""Layer roles in files, guessed where a file does not state them, and layer names that every format can store."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
 
 NAMESPACE = "urn:layerfusion:stack:1"
-"""XML namespace of what we add to OpenRaster and to Photoshop's XMP."""
+"""XML namespace of our additions to OpenRaster's `stack.xml` and to Photoshop's XMP."""
 
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def remembered(value: str | None) -> Role | None:
-    """The role a file names; None for none, or for one of a later version."""
+def parse_role(value: str | None) -> Role | None:
+    """The role that a file states; None if it states none, or one that only a later version of LayerFusion knows."""
     return next((role for role in Role if role.value == value), None)
 
 
-def settled(layer: Layer, role: Role | None, canvas: Size, *, bottom: bool) -> Layer:
-    """The layer with the role its file remembers, or with a guess where another program wrote it (our choice): multiply
-    is Shadow, add is Light, the lowest is Background, a hidden one that would cover the canvas is Blended, the rest is
-    Foreground."""
+def with_role(layer: Layer, role: Role | None, canvas: Size, *, bottom: bool) -> Layer:
+    """The layer with the given role, or with a guessed role if `role` is None.
+
+    The guess (our choice): a layer in mode multiply is Shadow, in mode add Light; the lowest layer is Background; a
+    hidden layer that is opaque and covers the canvas is Blended; every other layer is Foreground.
+    """
     if role is None:
         if layer.blend is not BlendMode.NORMAL:
             role = Role.SHADOW if layer.blend is BlendMode.MULTIPLY else Role.LIGHT
@@ -34,11 +36,13 @@ def settled(layer: Layer, role: Role | None, canvas: Size, *, bottom: bool) -> L
 
 
 def _covers(layer: Layer, canvas: Size) -> bool:
+    """Whether the layer is opaque everywhere and reaches every edge of the canvas."""
     (x, y), size = layer.offset, layer.size
     reaches = x <= 0 and y <= 0 and x + size.width >= canvas.width and y + size.height >= canvas.height
     return reaches and int(layer.pixels[..., 3].min()) == 255
 
 
 def writable_name(name: str) -> str:
-    """The name without what XML and UTF-16 cannot hold: control characters and halves of characters become “\ufffd”."""
+    """The name with each character that XML or UTF-16 cannot store (control characters, lone surrogates) replaced by
+    “\ufffd”."""
     return _UNWRITABLE.sub("\ufffd", name)

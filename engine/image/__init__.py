@@ -1,1 +1,1 @@
-"""Pictures as numpy arrays: sizes, layers, compositing, resampling, and Shadow and Light."""
+"""Images as numpy arrays: sizes, layers, compositing, resampling, and the Shadow and Light layers. No torch."""

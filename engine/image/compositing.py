@@ -1,13 +1,13 @@
-"""How layers meet: the arithmetic of Photoshop, OpenRaster and Krita, on 8-bit straight-alpha pixels.
+"""Layer compositing with the arithmetic of Photoshop, OpenRaster and Krita, on 8-bit straight-alpha pixels.
 
 With backdrop colour b and alpha β, source colour s and alpha α (times the layer's opacity), the result has
 
     alpha   ρ = α + β - αβ
     colour  c ρ = (1 - α) β b + (1 - β) α s + αβ B(b, s)
 
-(PDF 1.7, ISO 32000-1 §11.3.6; Porter & Duff 1984 is the case B(b, s) = s). Values are those stored in the file, not
-linear light: that is what the three programs do in an 8-bit sRGB document. The result is rounded to 8 bits after every
-layer, as Krita rounds it, so that a stack looks here as it looks there, to 1/255.
+(PDF 1.7, ISO 32000-1 §11.3.6; Porter & Duff 1984 is the case B(b, s) = s). The formula is applied to the stored sRGB
+values, not to linear light, because the three programs do so in an 8-bit sRGB document. The result is rounded to 8 bits
+after every layer, as in Krita, so that our composite differs from Krita's by at most 1/255.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Unit = NDArray[np.floating]
 """float32, values 0-1."""
 
 _BAND = 256
-"""Rows composited at a time: keeps the float copies of a 4096 px canvas small."""
+"""Rows that are composited at a time. This keeps the float copies of a 4096 px canvas small."""
 
 _BLEND: dict[BlendMode, Callable[[Unit, Unit], Unit]] = {
     BlendMode.NORMAL: lambda backdrop, source: source,
@@ -33,16 +33,16 @@ _BLEND: dict[BlendMode, Callable[[Unit, Unit], Unit]] = {
 
 
 def premultiply(pixels: Pixels) -> Unit:
-    """uint8 (..., 4) straight alpha -> float32 (..., 4), 0-1, colours multiplied by alpha."""
+    """Convert uint8 (..., 4), straight alpha, to float32 (..., 4), 0-1, with colours multiplied by alpha."""
     unit = to_unit(pixels)
     unit[..., :3] *= unit[..., 3:]
     return unit
 
 
 def unpremultiply(unit: Unit) -> Pixels:
-    """float32 (..., 4), premultiplied -> uint8 (..., 4), straight alpha; clipped to 0-255.
+    """Convert float32 (..., 4), premultiplied, to uint8 (..., 4), straight alpha, clipped to 0-255.
 
-    Colour is black where alpha rounds to 0: there is nothing to see, and nothing to remember.
+    Colour is black where alpha rounds to 0.
     """
     alpha = unit[..., 3:]
     colour = np.divide(unit[..., :3], alpha, out=np.zeros_like(unit[..., :3]), where=alpha > 0.5 / 255)
@@ -50,26 +50,26 @@ def unpremultiply(unit: Unit) -> Pixels:
 
 
 def to_unit(values: NDArray[np.uint8]) -> Unit:
-    """uint8, any shape -> float32, 0-1."""
+    """Convert uint8 values of any shape to float32, 0-1."""
     return np.divide(values, np.float32(255), dtype=np.float32)
 
 
 def to_bytes(unit: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Float, any shape, 0-1 -> uint8, rounded to the nearest and clipped."""
+    """Convert floats of any shape, 0-1, to uint8; values are rounded to the nearest integer and clipped."""
     return np.clip(np.rint(unit * 255), 0, 255).astype(np.uint8)
 
 
 def composite(backdrop: Pixels, source: Pixels, blend: BlendMode = BlendMode.NORMAL, opacity: float = 1.0) -> Pixels:
-    """Lay `source` on `backdrop`.
+    """Composite `source` over `backdrop`.
 
     Args:
         backdrop: uint8 (H, W, 4), straight alpha.
         source: uint8 (H, W, 4), straight alpha, the same shape.
-        blend: how the two colours meet where both are visible.
-        opacity: of the source, 0-1; rounded to 1/255, as files store it.
+        blend: blend mode of the source: B in the module's formula.
+        opacity: opacity of the source, 0-1. It is rounded to a multiple of 1/255, as files store it.
 
     Returns:
-        uint8 (H, W, 4). Where the source is invisible, the backdrop byte for byte.
+        uint8 (H, W, 4), straight alpha. Where the source is fully transparent, the backdrop's bytes are unchanged.
     """
     result = np.empty_like(backdrop)
     for top in range(0, len(backdrop), _BAND):
@@ -81,19 +81,19 @@ def composite(backdrop: Pixels, source: Pixels, blend: BlendMode = BlendMode.NOR
 def _composite_band(backdrop: Pixels, source: Pixels, blend: BlendMode, opacity: float) -> Pixels:
     below, above = to_unit(backdrop), to_unit(source)
     beta, alpha = below[..., 3:], above[..., 3:] * np.float32(opacity)
-    meeting = _BLEND[blend](below[..., :3], above[..., :3])
-    colour = (1 - alpha) * beta * below[..., :3] + (1 - beta) * alpha * above[..., :3] + alpha * beta * meeting
+    mixed = _BLEND[blend](below[..., :3], above[..., :3])
+    colour = (1 - alpha) * beta * below[..., :3] + (1 - beta) * alpha * above[..., :3] + alpha * beta * mixed
     rho = alpha + beta - alpha * beta
     return np.where(alpha > 0, unpremultiply(np.concatenate([colour, rho], axis=-1)), backdrop)
 
 
 def flatten(stack: LayerStack) -> Pixels:
-    """The visible layers of a stack as one picture: what a viewer shows of the group on a transparent canvas.
+    """Composite the visible layers of a stack on a transparent canvas.
 
-    Layers may lie partly or wholly outside the canvas; what is outside takes no part.
+    Layers may lie partly or wholly outside the canvas; pixels outside it are ignored.
 
     Returns:
-        uint8 (H, W, 4) of the canvas's size, straight alpha; transparent black where nothing is.
+        uint8 (H, W, 4) of the canvas's size, straight alpha; transparent black where no layer is visible.
     """
     canvas = np.zeros((stack.size.height, stack.size.width, 4), np.uint8)
     for layer in stack:
@@ -108,7 +108,7 @@ def flatten(stack: LayerStack) -> Pixels:
 
 
 def over_checks(pixels: Pixels) -> NDArray[np.uint8]:
-    """A layer over a light chequerboard, to be looked at: uint8 (H, W, 4) -> (H, W, 3)."""
+    """Show a layer over a light chequerboard of 8 px squares: uint8 (H, W, 4), straight alpha, to uint8 (H, W, 3)."""
     rows, columns = np.mgrid[: pixels.shape[0], : pixels.shape[1]] // 8
     board = np.where((rows + columns) % 2, 184.0, 230.0)[..., None]
     alpha = pixels[..., 3:] / 255
@@ -116,17 +116,17 @@ def over_checks(pixels: Pixels) -> NDArray[np.uint8]:
 
 
 def bleed(pixels: Pixels, reach: int = 16) -> Pixels:
-    """Give invisible pixels near an edge the colour of what is visible beside them.
+    """Give fully transparent pixels near an edge the colour of the visible pixels beside them.
 
-    Viewers that scale straight-alpha pixels mix the colour under alpha 0 into the edge; black there shows as a dark
-    fringe. Colour grows outwards by one pixel, then by one of a picture half the size, and so on: a short walk however
-    far it reaches (after the pull-push of Gortler et al. 1996, The Lumigraph, §3.4). For generated layers only: what an
-    artist left under alpha 0 is hers.
+    Viewers that scale straight-alpha pixels mix the colour under alpha 0 into the edge; black there would show as a
+    dark fringe. Colour grows outwards by one pixel, then by one pixel of an image of half the size, and so on, so that
+    the work does not grow with the distance (after the pull-push algorithm of Gortler et al. 1996, The Lumigraph,
+    §3.4). Use it for generated layers only: colours under alpha 0 in an artist's layer must not change.
 
     Args:
         pixels: uint8 (H, W, 4), straight alpha.
         reach: colour is carried at least this far, in pixels, and at most about four times as far. Beyond that it is
-            black, which costs nothing in a file.
+            black, which compresses well.
 
     Returns:
         uint8 (H, W, 4). Alpha, and colour where alpha is above 0, are unchanged.
@@ -138,8 +138,12 @@ def bleed(pixels: Pixels, reach: int = 16) -> Pixels:
 
 
 def _grow(unit: Unit, reach: float) -> tuple[Unit, Unit]:
-    """Premultiplied (H, W, 4) -> colours (H, W, 3) with holes up to `reach` from anything visible filled, black beyond;
-    and (H, W, 1), 1 where a colour is known."""
+    """Fill transparent pixels of a premultiplied (H, W, 4) image with colour.
+
+    Returns:
+        Colours (H, W, 3), filled up to `reach` pixels from the nearest visible pixel and black beyond; and (H, W, 1),
+        1 where a colour is known and 0 elsewhere.
+    """
     height, width = unit.shape[:2]
     near = np.pad(unit, ((1, 1), (1, 1), (0, 0)))
     near = near[:-2] + near[1:-1] + near[2:]

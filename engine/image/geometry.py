@@ -1,4 +1,4 @@
-"""Sizes, and how a canvas of any size is drawn by a model that has a favourite one."""
+"""Sizes, boxes, and the choice of the working size at which a model draws a canvas of any size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Size:
     def __post_init__(self) -> None:
         for name, value in (("width", self.width), ("height", self.height)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InvalidRequest(f"A {name} of {value!r}.", "Sizes are whole pixels, at least 1.")
+                raise InvalidRequest(f"The {name} is {value!r}.", "Give a whole number of pixels, at least 1.")
 
     @property
     def area(self) -> int:
@@ -35,7 +35,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle on the canvas, in pixels: the place (x, y) of its top left pixel, and its size; not below 0."""
+    """A rectangle on the canvas: the coordinates (x, y) of its top left pixel, at least 0, and its size in pixels."""
 
     x: int
     y: int
@@ -50,14 +50,16 @@ class Box:
             ("height", self.height, MIN_BOX_SIDE),
         ):
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InvalidRequest(f"The box's {name} is {value!r}.", f"Boxes are whole pixels; at least {least}.")
+                raise InvalidRequest(
+                    f"The box's {name} is {value!r}.", f"Give a whole number of pixels, at least {least}."
+                )
 
     def lies_in(self, canvas: Size) -> bool:
         return self.x + self.width <= canvas.width and self.y + self.height <= canvas.height
 
-    def inset(self, part: float) -> Box:
-        """The box without a margin that is `part` (0-0.1) of its sides, on each side."""
-        across, down = round(part * self.width), round(part * self.height)
+    def inset(self, fraction: float) -> Box:
+        """The box without a margin on each side of `fraction` (0-0.1) of its width or height."""
+        across, down = round(fraction * self.width), round(fraction * self.height)
         width, height = max(MIN_BOX_SIDE, self.width - 2 * across), max(MIN_BOX_SIDE, self.height - 2 * down)
         return Box(self.x + (self.width - width) // 2, self.y + (self.height - height) // 2, width, height)
 
@@ -79,18 +81,18 @@ def check_canvas(size: Size) -> None:
     aspect = max(size.width, size.height) / min(size.width, size.height)
     if aspect > MAX_ASPECT:
         raise InvalidRequest(
-            f"The canvas {size} is {aspect:.3g} times as long as it is wide.",
-            f"Choose a shape between {MAX_ASPECT:.0f}:1 and 1:{MAX_ASPECT:.0f}; generate a part of a longer canvas.",
+            f"The canvas {size} has a side {aspect:.3g} times as long as the other.",
+            f"Choose a shape between {MAX_ASPECT:.0f}:1 and 1:{MAX_ASPECT:.0f}, or generate only a part of the canvas.",
         )
 
 
 @dataclass(frozen=True)
 class Framing:
-    """How a working picture covers a canvas: one uniform scale, then a centred crop. Nothing is stretched.
+    """How an image of the working size covers a canvas: one uniform scale, then a centred crop. Nothing is stretched.
 
     Attributes:
-        canvas: what the artist asked for.
-        working: what the model draws; multiples of its stride.
+        canvas: the size that was asked for.
+        working: the size at which the model draws; both sides are multiples of its stride.
     """
 
     canvas: Size
@@ -98,12 +100,12 @@ class Framing:
 
     @property
     def scale(self) -> float:
-        """Canvas pixels per working pixel: the smallest scale at which the working picture covers the canvas."""
+        """Canvas pixels per working pixel: the smallest scale at which the working image covers the canvas."""
         return max(self.canvas.width / self.working.width, self.canvas.height / self.working.height)
 
     @property
     def window(self) -> tuple[float, float, float, float]:
-        """The part of the working picture that is the canvas: (left, top, right, bottom) in working pixels."""
+        """The part of the working image that becomes the canvas: (left, top, right, bottom) in working pixels."""
         width, height = self.canvas.width / self.scale, self.canvas.height / self.scale
         left, top = (self.working.width - width) / 2, (self.working.height - height) / 2
         return left, top, left + width, top + height
@@ -112,14 +114,15 @@ class Framing:
 def working_size(canvas: Size, *, stride: int, native_area: int) -> Framing:
     """Choose the size at which a model draws a canvas (our choice).
 
-    Both sides are multiples of `stride`. Of all such sizes with about the canvas's shape the one of least cost wins:
-    |ln(area / native_area)| + 4 x (the share of the picture that is cropped away). Away from its native area a model
-    draws worse; what is cropped is drawn for nothing. Less than one stride is cropped, in one direction only.
+    Both sides are multiples of `stride`. Among all such sizes with about the canvas's aspect ratio, the one with the
+    least cost is chosen: |ln(area / native_area)| + 4 x (the fraction of the image that is cropped away). The first
+    term is there because a model draws worse away from its native area, the second because cropped pixels are wasted
+    work. Less than one stride is cropped, in one direction only.
 
     Args:
         canvas: 64-4096 px a side, at most 4:1.
-        stride: what both working sides must be multiples of, in pixels.
-        native_area: the area the model was trained at, in square pixels.
+        stride: number of pixels of which both working sides must be multiples.
+        native_area: area at which the model was trained, in square pixels.
 
     Raises:
         InvalidRequest: see `check_canvas`.

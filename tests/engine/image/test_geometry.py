@@ -48,7 +48,7 @@ def test_a_canvas_of_the_native_size_is_drawn_as_it_is():
 
 @pytest.mark.parametrize("sides", [(0, 5), (5, -1), (1.5, 2), (True, 2), ("5", 5)])
 def test_sizes_are_whole_and_positive(sides):
-    with pytest.raises(InvalidRequest, match="whole pixels"):
+    with pytest.raises(InvalidRequest, match="whole number of pixels"):
         Size(*sides)
 
 

@@ -69,7 +69,7 @@ def test_pictures_that_do_not_belong_together_are_refused(make):
         make(picture, picture[:4])
     holes = picture.copy()
     holes[3, 3, 3] = 254
-    with pytest.raises(InvalidLayer, match="holes"):
+    with pytest.raises(InvalidLayer, match="transparent pixels"):
         make(picture, holes)
 
 
