@@ -1,5 +1,6 @@
 """For every test, in every process a test starts."""
 
+import gc
 import os
 import tempfile
 
@@ -9,3 +10,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Models that whoever runs the tests has added must not change them.
 os.environ["LAYERFUSION_MODELS"] = tempfile.mkdtemp(prefix="layerfusion-no-models-")
+
+
+def pytest_collection_finish():
+    """What importing made lives to the end: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()

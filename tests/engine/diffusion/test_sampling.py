@@ -13,15 +13,15 @@ BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 
 
 @pytest.fixture(params=[ZERO_SNR, SDXL], ids=["v, zero terminal SNR", "epsilon, SDXL"])
-def bundle(request, bundle):
-    """A model of either kind that all samplers suit."""
+def model(request, bundle):
+    """A bundle of either kind that all samplers suit."""
     return replace(bundle, spec=replace(bundle.spec, samplers=tuple(SAMPLERS)), scheduler_config=BETAS | request.param)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_exact_predictions_lead_from_noise_to_the_clean_latents(bundle, name):
+def test_exact_predictions_lead_from_noise_to_the_clean_latents(model, name):
     """The pin of a kept layer: knowing z0 and ε, every solver must arrive at z0 by itself."""
-    sampler = Sampler(bundle, name, 10, seeds=[1])
+    sampler = Sampler(model, name, 10, seeds=[1])
     clean, noise = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
     state = sampler.state(clean, noise, 0)
     for index in range(10):
@@ -38,9 +38,9 @@ def test_exact_predictions_lead_from_noise_to_the_clean_latents(bundle, name):
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_a_model_that_knows_the_picture_is_led_to_it(bundle, name):
+def test_a_model_that_knows_the_picture_is_led_to_it(model, name):
     """Whatever noise the steps add: the prediction is made of what the latents hold now."""
-    sampler = Sampler(bundle, name, 12, seeds=[1])
+    sampler = Sampler(model, name, 12, seeds=[1])
     clean = torch.randn(1, 4, 8, 8)
     state = sampler.start(torch.randn(1, 4, 8, 8))
     for index in range(12):
@@ -54,9 +54,9 @@ def test_a_model_that_knows_the_picture_is_led_to_it(bundle, name):
 @pytest.mark.parametrize(
     "name", [name for name in SAMPLERS if name.startswith(("euler_a", "dpmpp_2m_sde", "dpmpp_sde", "lcm"))]
 )
-def test_each_stream_adds_its_own_noise_at_the_steps_and_shares_it_where_the_seed_is_shared(bundle, name):
+def test_each_stream_adds_its_own_noise_at_the_steps_and_shares_it_where_the_seed_is_shared(model, name):
     def run(seeds: list[int]) -> torch.Tensor:
-        sampler = Sampler(bundle, name, 4, seeds)
+        sampler = Sampler(model, name, 4, seeds)
         assert sampler.stochastic
         state = sampler.start(torch.ones(3, 4, 4, 4))
         for index in range(3):
@@ -72,9 +72,9 @@ def test_each_stream_adds_its_own_noise_at_the_steps_and_shares_it_where_the_see
     assert not torch.equal(first[0], changed[0])
 
 
-def test_karras_gives_way_where_the_model_begins_at_pure_noise(bundle):
-    plain, karras = Sampler(bundle, "dpmpp_2m", 20), Sampler(bundle, "DPM++ 2M Karras", 20)
-    if bundle.scheduler_config["rescale_betas_zero_snr"]:
+def test_karras_gives_way_where_the_model_begins_at_pure_noise(model):
+    plain, karras = Sampler(model, "dpmpp_2m", 20), Sampler(model, "DPM++ 2M Karras", 20)
+    if model.scheduler_config["rescale_betas_zero_snr"]:
         assert torch.equal(plain.timesteps, karras.timesteps)
         assert "DPM++ 2M Karras runs without" in karras.notice
     else:
@@ -89,23 +89,23 @@ def test_samplers_are_known_by_the_artists_names_too():
     assert sampler_key("heun") is None
 
 
-def test_lcm_says_how_many_steps_it_can_take(bundle):
+def test_lcm_says_how_many_steps_it_can_take(model):
     with pytest.raises(InvalidRequest, match=r"LCM cannot take 51 steps.*4 to 8"):
-        Sampler(bundle, "lcm", 51, seeds=[1])
+        Sampler(model, "lcm", 51, seeds=[1])
 
 
-def test_few_step_samplers_end_where_they_were_distilled_to_end(bundle):
-    few = replace(bundle, scheduler_config={**bundle.scheduler_config, "timestep_spacing": "trailing"})
+def test_few_step_samplers_end_where_they_were_distilled_to_end(model):
+    few = replace(model, scheduler_config={**model.scheduler_config, "timestep_spacing": "trailing"})
     assert [int(Sampler(few, name, 4).timesteps[0]) for name in ("euler", "ddim")] == [999, 999]
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_stacked_streams_advance_as_if_each_had_its_own_scheduler(bundle, name):
+def test_stacked_streams_advance_as_if_each_had_its_own_scheduler(model, name):
     noise = torch.randn(3, 4, 8, 8)
     predictions = torch.randn(5, 3, 4, 8, 8)
 
     def run(rows: slice) -> torch.Tensor:
-        sampler = Sampler(bundle, name, 5, [11, 12, 13][rows])
+        sampler = Sampler(model, name, 5, [11, 12, 13][rows])
         state = sampler.start(noise[rows])
         for index in range(5):
             sampler.model_input(state, index)
@@ -117,9 +117,9 @@ def test_stacked_streams_advance_as_if_each_had_its_own_scheduler(bundle, name):
         assert torch.equal(together[row : row + 1], run(slice(row, row + 1)))
 
 
-def test_unknown_sampler_names_those_that_suit_the_model(bundle):
+def test_unknown_sampler_names_those_that_suit_the_model(model):
     with pytest.raises(InvalidRequest, match=r"“heun”.*euler, euler_a"):
-        Sampler(bundle, "heun", 5)
+        Sampler(model, "heun", 5)
 
 
 def test_the_coupling_begins_at_the_first_step_below_the_fraction():
