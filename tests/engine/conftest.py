@@ -2,6 +2,8 @@
 
 import pytest
 
+from layerfusion.engine import pipeline as job
+from layerfusion.engine.diffusion.previews import is_due
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
@@ -19,7 +21,23 @@ def pipeline() -> LayerFusionPipeline:
     return LayerFusionPipeline(find_model("tiny"))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def without_previews():
+    """Previews change no layer and cost as much as all the rest: only tests that look at them have them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "is_due", lambda *_: False)
+        yield
+
+
 @pytest.fixture
+def with_previews():
+    """For a test that looks at previews, or at what happens while one is drawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "is_due", is_due)
+        yield
+
+
+@pytest.fixture(scope="session")
 def request_for():
     """Make a request of few steps; keywords replace its values."""
 

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from layerfusion.engine import pipeline as job
+from layerfusion.engine.diffusion.previews import is_due
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation.measures import auc
 from layerfusion.engine.events import Finished, LayerReady, Preview, Progress
@@ -26,18 +28,24 @@ def pixels_equal(one: LayerStack, other: LayerStack) -> bool:
 
 
 @pytest.fixture(scope="module")
-def drawn(pipeline):
-    """One job at the model's own size and steps: (events, stack)."""
-    from layerfusion.engine.request import GenerationRequest
+def seen():
+    """The masks of `drawn`."""
+    return MaskRecord()
 
-    request = GenerationRequest(
-        size=Size(128, 128),
-        background=Generated(prompt="a beach at sunset"),
-        foregrounds=(Generated(prompt="a red apple"),),
-        seed=3,
-    )
-    events = list(pipeline.generate(request))
+
+@pytest.fixture(scope="module")
+def drawn(pipeline, request_for, seen):
+    """One job at the model's own size and steps, with previews: (events, stack)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "is_due", is_due)
+        events = list(pipeline.generate(request_for(steps=None), seen))
     return events, finished(events)
+
+
+@pytest.fixture(scope="module")
+def plain(pipeline, request_for):
+    """The stack of `request_for()`, without previews."""
+    return finished(pipeline.generate(request_for()))
 
 
 def test_the_stack_is_what_an_artist_expects(drawn):
@@ -87,21 +95,23 @@ def test_events_come_in_order_and_every_layer_once(drawn):
     assert all(events.index(preview) < first_layer for preview in previews)
 
 
-def test_the_same_request_gives_the_same_bytes(pipeline, request_for):
-    assert pixels_equal(*(finished(pipeline.generate(request_for())) for _ in range(2)))
+@pytest.mark.usefixtures("with_previews")
+def test_the_same_request_gives_the_same_bytes_with_previews_or_without(pipeline, request_for, plain):
+    events = list(pipeline.generate(request_for()))
+    assert any(isinstance(event, Preview) for event in events)
+    assert pixels_equal(finished(events), plain)
 
 
-def test_each_layer_has_its_own_seed(pipeline, request_for):
-    base = finished(pipeline.generate(request_for()))
+def test_each_layer_has_its_own_seed(pipeline, request_for, plain):
     other = finished(pipeline.generate(request_for(foregrounds=(Generated(prompt="a red apple", seed=99),))))
-    assert not np.array_equal(base.layers[1].pixels, other.layers[1].pixels)
+    assert not np.array_equal(plain.layers[1].pixels, other.layers[1].pixels)
     assert request_for(foregrounds=(Generated(prompt="a red apple", seed=99),)).background_seed == 3
 
 
-def test_looking_inside_changes_nothing(pipeline, request_for):
+def test_looking_inside_changes_nothing(pipeline, request_for, plain):
     record, streams = MaskRecord(), StreamRecord(columns=2)
     with_record = finished(pipeline.generate(request_for(), record, streams))
-    assert pixels_equal(with_record, finished(pipeline.generate(request_for())))
+    assert pixels_equal(with_record, plain)
     assert len(record.steps) == 5, "the model's own coupling ends at 0.3 T"
     assert record.figure_step().timestep <= 800
     assert all(0 <= values.min() <= values.max() <= 1 for step in record.steps for values in step.maps)
@@ -128,11 +138,9 @@ def test_masks_are_recorded_of_coupled_steps_with_every_memory_policy(pipeline, 
     assert timesteps == [[999.0], [999.0]]
 
 
-def test_the_masks_find_the_object(pipeline, request_for):
-    record = MaskRecord()
-    stack = finished(pipeline.generate(request_for(steps=20), record))
-    alpha = stack.layers[1].pixels[..., 3].reshape(16, 8, 16, 8).mean(axis=(1, 3)) / 255
-    soft = np.mean([step.maps[2] for step in record.steps], axis=0)
+def test_the_masks_find_the_object(drawn, seen):
+    alpha = drawn[1].layers[1].pixels[..., 3].reshape(16, 8, 16, 8).mean(axis=(1, 3)) / 255
+    soft = np.mean([step.maps[2] for step in seen.steps], axis=0)
     assert auc(soft, alpha) > 0.9
 
 
@@ -193,14 +201,13 @@ def test_a_prompt_longer_than_the_model_reads_is_told(pipeline, request_for):
     assert any("only the beginning of “a red apple" in stage for stage in stages)
 
 
-def test_closing_the_iterator_stops_and_the_next_job_is_unharmed(pipeline, request_for):
-    expected = finished(pipeline.generate(request_for()))
+def test_closing_the_iterator_stops_and_the_next_job_is_unharmed(pipeline, request_for, plain):
     events = pipeline.generate(request_for())
     for event in events:
         if isinstance(event, Progress) and event.stage == "drawing" and event.step == 2:
             break
     events.close()
-    assert pixels_equal(finished(pipeline.generate(request_for())), expected)
+    assert pixels_equal(finished(pipeline.generate(request_for())), plain)
 
 
 def test_several_foregrounds_are_layers_of_their_own(pipeline, request_for):

@@ -60,6 +60,7 @@ def kept():
     return (Kept(layer=Layer(name="block", role=Role.FOREGROUND, pixels=pixels), prompt="a red apple"),)
 
 
+@pytest.mark.usefixtures("with_previews")
 @pytest.mark.parametrize("component", list(Component))
 def test_a_job_that_runs_out_once_gives_the_same_picture(bundle, request_for, kept, component):
     changes = {"foregrounds": kept} if component is Component.ENCODER else {}
