@@ -3,7 +3,7 @@
 They are imported relatively: another plugin may carry other versions of them under their own names.
 """
 
-from .msgpack import packb, unpackb
+from .msgpack import packb, unpackb  # pyright: ignore[reportAttributeAccessIssue]  # it picks one of two modules
 from .protocol.wire import Wire
 from .websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from .websockets.sync.client import connect

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-try:
+if TYPE_CHECKING:  # against one of the two, since a class cannot inherit from either
     from PyQt5 import QtCore, QtGui, QtWidgets
-except ImportError:  # Krita 6 makes importing PyQt5 an error
-    from PyQt6 import QtCore, QtGui, QtWidgets
+else:
+    try:
+        from PyQt5 import QtCore, QtGui, QtWidgets
+    except ImportError:  # Krita 6 makes importing PyQt5 an error
+        from PyQt6 import QtCore, QtGui, QtWidgets
 
 __all__ = ["Mailbox", "QtCore", "QtGui", "QtWidgets", "guarded"]
 
@@ -27,7 +30,8 @@ class Mailbox(QtCore.QObject):
 
     def __init__(self, receive: Callable[[Any], None]) -> None:
         super().__init__()
-        self._posted.connect(receive, QtCore.Qt.ConnectionType.QueuedConnection)
+        queued = QtCore.Qt.ConnectionType.QueuedConnection
+        self._posted.connect(receive, queued)  # pyright: ignore[reportCallIssue]  # PyQt5's stubs know one argument
 
     def post(self, value: object) -> None:
         self._posted.emit(value)
