@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import Layer, LayerStack, Role
+from layerfusion.engine.image.layers import Layer, LayeredImage, Role
 from layerfusion.engine.image.resampling import resize
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Kept
@@ -32,7 +32,7 @@ def moved(layer: Layer, by: tuple[int, int], scale: float = 1.0) -> Layer:
     return replace(layer, pixels=resize(layer.pixels, size), offset=place)
 
 
-def harmonise(stack: LayerStack, foreground: Layer, prompts: tuple[str, str], *, seed: int = 0) -> GenerationRequest:
+def harmonise(stack: LayeredImage, foreground: Layer, prompts: tuple[str, str], *, seed: int = 0) -> GenerationRequest:
     """The request that harmonises a stack's background with a foreground: both come back byte for byte, Shadow, Light
     and Blended are drawn anew, starting from their composite.
 

@@ -11,6 +11,7 @@
     │   ├── UnknownModel        no model of that name
     │   ├── BrokenModel         files missing, truncated or of another architecture
     │   └── DownloadFailed      a model could not be fetched: offline, no such file, no permission, disk full
+    ├── NoSuchLayer             a stack has no such layer; a KeyError too
     └── OutOfMemory             even the smallest way of running does not fit
 
 Each carries a `message` that names the offending value and a `hint` that says what to do; `str(error)` is both, as one
@@ -79,6 +80,10 @@ class BrokenModel(ModelError):
 
 class DownloadFailed(ModelError):
     code = "download_failed"
+
+
+class NoSuchLayer(EngineError, KeyError):
+    code = "no_such_layer"
 
 
 class OutOfMemory(EngineError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from layerfusion.engine.image.layers import Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.layers import Layer, Pixels, Role
+from layerfusion.engine.stack import LayerStack
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from layerfusion.engine.fusion.coupling import Coupling, KnownShape
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.compositing import bleed, flatten, to_unit
 from layerfusion.engine.image.geometry import Framing, Size, working_size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, Pixels, Role
 from layerfusion.engine.image.resampling import to_canvas, to_working
 from layerfusion.engine.image.shadow_light import clean_layers, exact_layers
 from layerfusion.engine.image.upscaling import foreground_to_canvas
@@ -40,6 +40,7 @@ from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPol
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated, Kept, Relit
+from layerfusion.engine.stack import LayerStack
 from layerfusion.engine.transparency.drift_check import foreground_warning
 
 

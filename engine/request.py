@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from PIL import Image
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.image.geometry import Size, check_canvas
-from layerfusion.engine.options.checks import check_number, check_whole
+from layerfusion.engine.image.layers import Layer, Role
+from layerfusion.engine.options.checks import check_number, check_text, check_whole, said
 from layerfusion.engine.options.fusion import FusionSettings, InitNoise
 from layerfusion.engine.options.harmony import HarmonySettings
-from layerfusion.engine.sources import MAX_SEED, Generated, Kept, Relit, Source, check_prompt, check_seed
+from layerfusion.engine.sources import MAX_SEED, Existing, Generated, Kept, Relit, Source, check_prompt
 
 MAX_STEPS = 150
 MAX_FOREGROUNDS = 6
@@ -22,6 +25,10 @@ HARMONISE_STRENGTH = 0.45
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GenerationRequest:
     """One job. Values left None come from the model's own defaults.
+
+    Plain values are taken where they are meant: (width, height) as the size, a text as a source to be drawn, one source
+    as the only foreground, "exact" as the harmony. What is there afterwards has the types below. A layer the artist
+    keeps or relights gets the role of the place it is given.
 
     Attributes:
         size: the canvas, 64-4096 px a side, at most 4:1.
@@ -42,7 +49,7 @@ class GenerationRequest:
         model: a name `layerfusion models` lists.
 
     Raises:
-        InvalidRequest: any value outside its range.
+        InvalidRequest: any value of another type, or outside its range.
     """
 
     size: Size
@@ -61,21 +68,32 @@ class GenerationRequest:
     model: str = "tiny"
 
     def __post_init__(self) -> None:
+        values = {
+            "size": Size.of(self.size, "canvas"),
+            "background": as_source(self.background, "background", Role.BACKGROUND),
+            "foregrounds": _foregrounds(self.foregrounds),
+            "harmony": HarmonySettings(mode=self.harmony) if isinstance(self.harmony, str) else self.harmony,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
         check_canvas(self.size)
-        if not 1 <= len(self.foregrounds) <= MAX_FOREGROUNDS:
-            raise InvalidRequest(f"{len(self.foregrounds)} foregrounds.", f"Ask for 1 to {MAX_FOREGROUNDS}.")
         self._check_boxes()
         if self.blended_prompt is not None:
             check_prompt("blended prompt", self.blended_prompt)
-        if self.seed is None:
-            raise InvalidRequest("A job without a seed.", f"Choose a whole number from 0 to {MAX_SEED}.")
-        check_seed(self.seed)
+        check_whole("seed", self.seed, low=0, high=MAX_SEED)
         if self.steps is not None:
             check_whole("number of steps", self.steps, low=1, high=MAX_STEPS)
         if self.guidance_scale is not None:
             check_number("guidance scale", self.guidance_scale, low=1, high=30)
         if self.guidance_rescale is not None:
             check_number("guidance rescale", self.guidance_rescale, low=0, high=1)
+        if self.sampler is not None:
+            check_text("sampler", self.sampler, "Name one that “layerfusion models” lists.")
+        if not isinstance(self.fusion, FusionSettings | None):
+            raise InvalidRequest(f"The fusion settings are {said(self.fusion)}.", "Give FusionSettings, or None.")
+        if not isinstance(self.harmony, HarmonySettings):
+            raise InvalidRequest(f"The harmony is {said(self.harmony)}.", "Give HarmonySettings, “clean” or “exact”.")
+        check_text("model", self.model, "Name one that “layerfusion models” lists.")
         check_number("strength of the refinement", self.refine, low=0, high=1)
         if self.blended_strength is not None:
             check_number("strength of the blended picture", self.blended_strength, low=0, high=1)
@@ -106,7 +124,7 @@ class GenerationRequest:
     @property
     def composable(self) -> bool:
         """Whether the artist has every layer, so that their composite is known before anything is drawn."""
-        return all(isinstance(source, (Kept, Relit)) for source in self.sources)
+        return all(isinstance(source, Existing) for source in self.sources)
 
     @property
     def background_seed(self) -> int:
@@ -127,3 +145,36 @@ class GenerationRequest:
             return self.background_seed
         digest = hashlib.sha256(f"layerfusion:{self.seed}:{index}".encode()).digest()
         return int.from_bytes(digest[:6], "big")
+
+
+def as_source(given: object, name: str, role: Role) -> Source:
+    """Take a source as it is, and make one to be drawn of a text.
+
+    Args:
+        name: what errors call it.
+        role: which a layer the artist keeps or relights gets.
+
+    Raises:
+        InvalidRequest: it is neither, or a text that is no prompt.
+    """
+    if isinstance(given, str):
+        check_prompt(f"prompt of the {name}", given)
+        return Generated(prompt=given)
+    if isinstance(given, Generated):
+        return given
+    if isinstance(given, (Kept, Relit)):
+        return given if given.layer.role is role else replace(given, layer=replace(given.layer, role=role))
+    if isinstance(given, (Layer, Image.Image)):
+        remedy = 'Say what it shows: Kept(picture, "a red apple"), or Relit.'
+    else:
+        remedy = "Give a prompt, or a Generated, Kept or Relit."
+    raise InvalidRequest(f"The {name} is {said(given)}.", remedy)
+
+
+def _foregrounds(given: object) -> tuple[Source, ...]:
+    """One source, or a tuple or list of them, bottom first."""
+    several = given if isinstance(given, (tuple, list)) else (given,)
+    if not 1 <= len(several) <= MAX_FOREGROUNDS:
+        raise InvalidRequest(f"{len(several)} foregrounds.", f"Ask for 1 to {MAX_FOREGROUNDS}.")
+    names = ["foreground"] if len(several) == 1 else [f"foreground {number}" for number in range(1, len(several) + 1)]
+    return tuple(as_source(one, name, Role.FOREGROUND) for one, name in zip(several, names, strict=True))

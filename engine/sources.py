@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from layerfusion.engine.errors import InvalidLayer, InvalidRequest
 from layerfusion.engine.image.geometry import Box
-from layerfusion.engine.image.layers import Layer
-from layerfusion.engine.options.checks import check_number, check_whole
+from layerfusion.engine.image.layers import Layer, Role
+from layerfusion.engine.image.pillow import pixels_of
+from layerfusion.engine.options.checks import check_number, check_whole, said
 
 MAX_PROMPT = 2000
 MAX_SEED = 2**53 - 1
@@ -15,7 +20,7 @@ MIN_KEPT_SIDE, MAX_KEPT_SIDE = 2, 16_384
 """Of an artist's layer, in pixels: one pixel is no picture; four times the longest canvas is enough around it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Generated:
     """A layer drawn from a prompt.
 
@@ -24,10 +29,15 @@ class Generated:
         negative_prompt: what to avoid; may be empty.
         seed: 0 to 2^53-1; None takes it from the job's, see `GenerationRequest.foreground_seed`.
         box: where on the canvas a foreground is drawn: it fills the box as far as its shape allows, standing on the
-            box's lower edge. None leaves the place to the model. A background fills the canvas and has none.
+            box's lower edge; (x, y, width, height) will do. None leaves the place to the model. A background fills the
+            canvas and has none.
+
+    Raises:
+        InvalidRequest: a value of another type, or outside its range.
     """
 
     prompt: str
+    _: KW_ONLY
     negative_prompt: str = ""
     seed: int | None = None
     box: Box | None = None
@@ -36,55 +46,87 @@ class Generated:
         check_prompt("prompt", self.prompt)
         check_prompt("negative prompt", self.negative_prompt, may_be_empty=True)
         check_seed(self.seed)
+        if self.box is not None:
+            object.__setattr__(self, "box", Box.of(self.box))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Kept:
-    """A layer the artist has already: it guides the others and comes back byte for byte.
-
-    A kept background may have holes, or leave parts of the canvas empty: what is missing is drawn on a layer of its own
-    below it.
+@dataclass(frozen=True, eq=False)
+class Existing:
+    """A layer the artist has already, as `Kept` or `Relit`.
 
     Attributes:
-        layer: its pixels, placed on the canvas; 2-16384 px a side, something in it visible.
+        layer: its pixels, placed on the canvas; 2-16384 px a side, something in it visible. A Pillow picture will do:
+            it lies at the canvas's top left corner. A path will not, since it could be a prompt as well: open it with
+            `PIL.Image.open`.
         prompt: what it shows, in a few words; the blended picture and the masks need to know.
+
+    Raises:
+        InvalidLayer: no layer, or one of which nothing can be made.
+        InvalidRequest: another value of another type, or outside its range.
     """
 
     layer: Layer
     prompt: str
 
+    if TYPE_CHECKING:  # what is taken; what is there afterwards is a Layer
+
+        def __init__(self, layer: Layer | Image.Image, prompt: str) -> None: ...
+
     def __post_init__(self) -> None:
-        check_prompt("prompt of the kept layer", self.prompt)
-        check_layer(self.layer)
+        check_prompt(f"prompt of the {self.word} layer", self.prompt)
+        object.__setattr__(self, "layer", as_layer(self.layer))
+
+    @property
+    def word(self) -> str:
+        """What becomes of the layer: "kept" or "relit"."""
+        return type(self).__name__.lower()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Relit:
+@dataclass(frozen=True, eq=False)
+class Kept(Existing):
+    """A layer the artist has already: it guides the others and comes back byte for byte.
+
+    A kept background may have holes, or leave parts of the canvas empty: what is missing is drawn on a layer of its own
+    below it. Attributes: see `Existing`.
+    """
+
+
+@dataclass(frozen=True, eq=False)
+class Relit(Existing):
     """A layer the artist has, drawn anew over her own pixels so that it fits the picture (SDEdit, Meng et al. 2022).
 
     It follows the artist's pixels until t = `strength` · T and is the model's own from there on, coupled with the other
     layers. What comes back is a new layer of the canvas's size.
 
     Attributes:
-        layer: its pixels, placed on the canvas; as for `Kept`.
-        prompt: what it shows.
+        layer, prompt: see `Existing`.
         negative_prompt: what to avoid; may be empty.
         seed: of the noise put on it, 0 to 2^53-1; None takes it from the job's, as for `Generated`.
         strength: how much is drawn anew, 0-1: 0.3 changes little but light and texture, 0.8 keeps little but the place.
     """
 
-    layer: Layer
-    prompt: str
+    _: KW_ONLY
     negative_prompt: str = ""
     seed: int | None = None
     strength: float = 0.5
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            layer: Layer | Image.Image,
+            prompt: str,
+            *,
+            negative_prompt: str = "",
+            seed: int | None = None,
+            strength: float = 0.5,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
-        check_prompt("prompt of the relit layer", self.prompt)
+        super().__post_init__()
         check_prompt("negative prompt", self.negative_prompt, may_be_empty=True)
         check_seed(self.seed)
         check_number("strength of the relit layer", self.strength, low=0, high=1)
-        check_layer(self.layer)
 
 
 Source = Generated | Kept | Relit
@@ -93,7 +135,7 @@ Source = Generated | Kept | Relit
 def check_prompt(name: str, value: str, *, may_be_empty: bool = False) -> None:
     """Raise `InvalidRequest` unless `value` is a text that says something, of at most 2000 characters."""
     if not isinstance(value, str):
-        raise InvalidRequest(f"The {name} is {type(value).__name__}, not text.", "Describe it in words.")
+        raise InvalidRequest(f"The {name} is {said(value)}.", "Describe it in words.")
     if not value.strip() and not may_be_empty:
         raise InvalidRequest(f"The {name} is empty.", "Say in a few words what to draw, for example “a red apple”.")
     if len(value) > MAX_PROMPT:
@@ -106,15 +148,29 @@ def check_seed(value: int | None) -> None:
         check_whole("seed", value, low=0, high=MAX_SEED)
 
 
-def check_layer(layer: Layer) -> None:
-    """Raise `InvalidLayer` unless something can be made of an artist's layer."""
-    if not isinstance(layer, Layer):
-        raise InvalidLayer(f"The layer is {type(layer).__name__}.", "Give a Layer: 8-bit RGBA pixels and a place.")
-    sides = (layer.size.width, layer.size.height)
-    if min(sides) < MIN_KEPT_SIDE or max(sides) > MAX_KEPT_SIDE:
+def as_layer(given: object) -> Layer:
+    """Take a layer as it is, and make one of a Pillow picture; see `Existing.layer`.
+
+    Raises:
+        InvalidLayer: it is neither, or nothing can be made of it.
+    """
+    if isinstance(given, Image.Image):
+        name = Path(str(getattr(given, "filename", ""))).stem[:255] or "Picture"
+        _check_sides(name, *given.size)  # before its file is unpacked
+        given = Layer(name=name, role=Role.FOREGROUND, pixels=pixels_of(given))
+    if not isinstance(given, Layer):
+        is_path = isinstance(given, (str, PurePath))
+        remedy = "Open it first: PIL.Image.open(path)." if is_path else "Give a Layer or a Pillow picture."
+        raise InvalidLayer(f"The layer is {said(given)}.", remedy)
+    _check_sides(given.name, given.size.width, given.size.height)
+    if not given.pixels[..., 3].any():
+        raise InvalidLayer(f"The layer “{given.name}” is transparent all over.", "Keep a layer that shows something.")
+    return given
+
+
+def _check_sides(name: str, width: int, height: int) -> None:
+    if min(width, height) < MIN_KEPT_SIDE or max(width, height) > MAX_KEPT_SIDE:
         raise InvalidLayer(
-            f"The layer “{layer.name}” is {layer.size} px.",
+            f"The layer “{name}” is {width}x{height} px.",
             f"Keep a layer of {MIN_KEPT_SIDE} to {MAX_KEPT_SIDE} px a side; crop it to the canvas, or enlarge it.",
         )
-    if not layer.pixels[..., 3].any():
-        raise InvalidLayer(f"The layer “{layer.name}” is transparent all over.", "Keep a layer that shows something.")

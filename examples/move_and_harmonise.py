@@ -11,11 +11,12 @@ from layerfusion.engine import formats
 from layerfusion.engine.editing import harmonise, moved
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import LayerStack, Role
+from layerfusion.engine.image.layers import Role
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated
+from layerfusion.engine.stack import LayerStack
 
 PROMPTS = ("a red apple", "a green meadow on a sunny day")
 

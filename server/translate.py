@@ -11,13 +11,14 @@ import numpy as np
 from layerfusion.engine import events
 from layerfusion.engine.errors import EngineError, InvalidLayer, InvalidRequest
 from layerfusion.engine.image.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Box, Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, Pixels, Role
 from layerfusion.engine.models.catalog.registry import available_models, find_model
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
 from layerfusion.engine.sources import MAX_PROMPT, Generated, Kept, Relit, Source
+from layerfusion.engine.stack import LayerStack
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.protocol import frames, messages
 from layerfusion.server.protocol.errors import ProtocolError, UnknownLayer

@@ -26,8 +26,9 @@ from layerfusion.engine.evaluation.regions import (
 from layerfusion.engine.evaluation.statistics import ranks
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.layers import Layer, Pixels, Role
 from layerfusion.engine.image.shadow_light import clean_layers, exact_layers, recompose
+from layerfusion.engine.stack import LayerStack
 
 Colour = NDArray[np.float64]
 """(3,): a value a channel."""

@@ -24,12 +24,13 @@ from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, s
 from layerfusion.engine.evaluation.measures import auc, pooled, soft_iou
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import LayerStack, Role
+from layerfusion.engine.image.layers import Role
 from layerfusion.engine.inspection.records import MaskRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
+from layerfusion.engine.stack import LayerStack
 from layerfusion.engine.training.classifier import ClassifierNetwork, scene_of
 from layerfusion.engine.training.data.dataset import Examples
 from layerfusion.engine.training.data.sprites import SpriteLibrary

@@ -28,7 +28,7 @@ from layerfusion.engine.evaluation.measures import alpha_of, pasted
 from layerfusion.engine.evaluation.regions import box_of, undisturbed
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Framing, Size
-from layerfusion.engine.image.layers import Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.layers import Layer, Pixels, Role
 from layerfusion.engine.image.resampling import to_working
 from layerfusion.engine.inspection.records import MaskRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
@@ -36,6 +36,7 @@ from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.vae import to_latents
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest, Kept, Source
+from layerfusion.engine.stack import LayerStack
 
 
 @dataclass(frozen=True)

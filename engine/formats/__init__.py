@@ -21,14 +21,14 @@ from types import ModuleType
 from layerfusion.engine.errors import UnknownFormat
 from layerfusion.engine.formats import files, ora, png, psd
 from layerfusion.engine.formats.images import load_image
-from layerfusion.engine.image.layers import LayerStack
+from layerfusion.engine.image.layers import LayeredImage
 
 __all__ = ["check_writable", "is_folder", "load", "load_image", "save"]
 
 _BY_SUFFIX: dict[str, ModuleType] = {".psd": psd, ".ora": ora}
 
 
-def save(stack: LayerStack, path: str | os.PathLike[str]) -> None:
+def save(stack: LayeredImage, path: str | os.PathLike[str]) -> None:
     """Write a stack; an existing file of that name is replaced.
 
     Raises:
@@ -39,7 +39,7 @@ def save(stack: LayerStack, path: str | os.PathLike[str]) -> None:
     _format_of(path).save(stack, Path(path))
 
 
-def load(path: str | os.PathLike[str]) -> LayerStack:
+def load(path: str | os.PathLike[str]) -> LayeredImage:
     """Read a stack.
 
     Raises:

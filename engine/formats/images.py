@@ -5,15 +5,14 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from functools import cache
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
-from layerfusion.engine.errors import UnreadableFile
+from layerfusion.engine.errors import InvalidLayer, UnreadableFile
 from layerfusion.engine.formats.files import MAX_SIDE, check_file, reading
 from layerfusion.engine.image.layers import Pixels
+from layerfusion.engine.image.pillow import pixels_of
 
 
 def load_image(path: str | os.PathLike[str]) -> Pixels:
@@ -59,9 +58,10 @@ def decode(data: bytes, name: str, formats: tuple[str, ...] = ("PNG",)) -> Pixel
     if image.format == "PNG" and data[24] == 16:  # the bit depth in IHDR; Pillow would silently reduce it to 8
         raise UnreadableFile(f"{name} has 16 bits a channel.", "Save it with 8 bits a channel.")
     image.load()
-    profile = image.info.get("icc_profile")
-    image = image.convert("RGBA")
-    return np.asarray(image if profile is None else _to_srgb(image, profile, name))
+    try:
+        return pixels_of(image)
+    except InvalidLayer as error:
+        raise UnreadableFile(f"{name} cannot be used: {error.message}", error.hint) from error
 
 
 def encode(pixels: Pixels) -> bytes:
@@ -71,24 +71,3 @@ def encode(pixels: Pixels) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels, "RGBA").save(buffer, "PNG", pnginfo=chunks)
     return buffer.getvalue()
-
-
-@cache
-def srgb_profile() -> bytes:
-    """The ICC profile of sRGB. Its bytes are always the same, so that saved files are reproducible."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    profile[24:36] = bytes([0x07, 0xCF, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0])  # creation date: 1 January 1999
-    return bytes(profile)
-
-
-def _to_srgb(image: Image.Image, profile: bytes, name: str) -> Image.Image:
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" in ImageCms.getProfileDescription(source).lower():
-            return image
-        target = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile()))
-        converted = ImageCms.profileToProfile(image, source, target)
-    except (ImageCms.PyCMSError, OSError) as error:
-        raise UnreadableFile(f"{name} has a colour profile that cannot be read.", "Save it as sRGB.") from error
-    assert converted is not None  # it is None only with inPlace
-    return converted

@@ -17,7 +17,7 @@ from layerfusion.engine.formats.files import check_canvas, check_file, check_lay
 from layerfusion.engine.formats.images import decode, encode
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Pixels, Role
 from layerfusion.engine.image.resampling import resize
 
 _BLEND = {BlendMode.NORMAL: "svg:src-over", BlendMode.MULTIPLY: "svg:multiply", BlendMode.ADD: "svg:plus"}
@@ -35,7 +35,7 @@ _MAX_OFFSET = 2**20
 _THUMBNAIL = 256
 
 
-def save(stack: LayerStack, path: Path) -> None:
+def save(stack: LayeredImage, path: Path) -> None:
     """Write a stack; see `engine.formats.save`."""
     merged = flatten(stack)
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
@@ -47,7 +47,7 @@ def save(stack: LayerStack, path: Path) -> None:
         _write(archive, "Thumbnails/thumbnail.png", encode(_thumbnail(merged)))
 
 
-def load(path: Path) -> LayerStack:
+def load(path: Path) -> LayeredImage:
     """Read a stack; see `engine.formats.load`. Groups are flattened to their layers. Nothing is unpacked to disk."""
     with reading(path, "OpenRaster document"):
         check_file(path)
@@ -67,7 +67,7 @@ def load(path: Path) -> LayerStack:
                 layers.append(roles.with_role(layer, role, canvas, bottom=not layers))
                 check_layers(path, len(found), sum(layer.size.area for layer in layers))
             name = _name(top[0]) if len(top) == 1 and top[0].tag == "stack" else path.stem
-            return LayerStack(name=name, size=canvas, layers=tuple(layers))
+            return LayeredImage(name=name, size=canvas, layers=tuple(layers))
 
 
 def _write(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
@@ -98,7 +98,7 @@ def _thumbnail(merged: Pixels) -> Pixels:
     return resize(merged, Size(max(1, round(width * scale)), max(1, round(height * scale))))
 
 
-def _to_xml(stack: LayerStack) -> bytes:
+def _to_xml(stack: LayeredImage) -> bytes:
     size = {"w": str(stack.size.width), "h": str(stack.size.height)}
     image = ElementTree.Element("image", {"version": "0.0.3", **size, "xmlns:layerfusion": roles.NAMESPACE})
     root = ElementTree.SubElement(image, "stack")

@@ -32,7 +32,7 @@ from layerfusion.engine.formats.files import (
 )
 from layerfusion.engine.formats.images import decode, encode
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
 
 MANIFEST = "stack.json"
 _FORMAT = "layerfusion-stack"
@@ -42,7 +42,7 @@ _MAX_OFFSET = 2**20
 _LAYER_FILE = re.compile(rf"\d+-({'|'.join(role.value for role in Role)})\.png")
 
 
-def save(stack: LayerStack, path: Path) -> None:
+def save(stack: LayeredImage, path: Path) -> None:
     """Write a stack; see `engine.formats.save`. All files are complete before the first gets its final name."""
     new = not path.exists()
     names = [f"{number:02}-{layer.role.value}.png" for number, layer in enumerate(stack, start=1)]
@@ -61,7 +61,7 @@ def save(stack: LayerStack, path: Path) -> None:
         raise
 
 
-def load(path: Path) -> LayerStack:
+def load(path: Path) -> LayeredImage:
     """Read a stack; see `engine.formats.load`. Only files directly in the folder are opened."""
     if not path.is_dir():
         why = "is not a folder" if path.exists() else "does not exist"
@@ -81,7 +81,7 @@ def load(path: Path) -> LayerStack:
         for entry in values["layers"]:
             layers.append(_to_layer(path, entry))
             check_layers(manifest, len(values["layers"]), sum(layer.size.area for layer in layers))
-        return LayerStack(name=str(values["name"])[:255], size=size, layers=tuple(layers))
+        return LayeredImage(name=str(values["name"])[:255], size=size, layers=tuple(layers))
 
 
 def check_writable(path: Path) -> None:
@@ -116,7 +116,7 @@ def _check_ours(folder: Path) -> None:
         )
 
 
-def _to_json(stack: LayerStack, names: list[str]) -> bytes:
+def _to_json(stack: LayeredImage, names: list[str]) -> bytes:
     entries = [
         {
             "file": name,

@@ -33,10 +33,10 @@ from layerfusion.engine.formats.files import (
     reading,
     replacing,
 )
-from layerfusion.engine.formats.images import srgb_profile
 from layerfusion.engine.image.compositing import composite, flatten
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Pixels, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Pixels, Role
+from layerfusion.engine.image.pillow import srgb_profile
 
 _BLEND = {
     BlendMode.NORMAL: PSDBlend.NORMAL,
@@ -48,7 +48,7 @@ _RASTERISED = ("pixel", "type", "shape", "smartobject")
 """Kinds of layers for which the file contains pixels."""
 
 
-def save(stack: LayerStack, path: Path) -> None:
+def save(stack: LayeredImage, path: Path) -> None:
     """Write a stack; see `engine.formats.save`. Margins of a layer in which all four channels are 0 are left out."""
     size = (stack.size.width, stack.size.height)
     document = PSDImage.new("RGB", size, color=255, compression=Compression.RLE)
@@ -67,7 +67,7 @@ def save(stack: LayerStack, path: Path) -> None:
         record.write(file)
 
 
-def load(path: Path) -> LayerStack:
+def load(path: Path) -> LayeredImage:
     """Read a stack; see `engine.formats.load`.
 
     Groups are replaced by their layers. This is correct for pass-through groups and for groups with an opaque
@@ -122,7 +122,7 @@ def _set_resource(document: PSDImage, key: Resource, data: bytes) -> None:
     document.image_resources[key] = ImageResource(key=key, data=data)
 
 
-def _roles_to_xmp(stack: LayerStack) -> bytes:
+def _roles_to_xmp(stack: LayeredImage) -> bytes:
     listed = ";".join(f"{number}={layer.role.value}" for number, layer in enumerate(stack, start=1))
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -171,7 +171,7 @@ def _has_pixels(path: Path, layer: PSDLayer) -> bool:
     return not layer.is_group() and layer.width > 0 and layer.height > 0
 
 
-def _to_stack(document: PSDImage, found: list[PSDLayer], path: Path) -> LayerStack:
+def _to_stack(document: PSDImage, found: list[PSDLayer], path: Path) -> LayeredImage:
     canvas = Size(document.width, document.height)
     stated_roles = _roles_from_xmp(document)
     layers = []
@@ -188,7 +188,7 @@ def _to_stack(document: PSDImage, found: list[PSDLayer], path: Path) -> LayerSta
         layers.append(roles.with_role(layer, stated_roles.get(theirs.layer_id), canvas, bottom=index == 0))
     top = list(document)
     name = _name(top[0]) if len(top) == 1 and top[0].is_group() else path.stem
-    return LayerStack(name=name, size=canvas, layers=tuple(layers))
+    return LayeredImage(name=name, size=canvas, layers=tuple(layers))
 
 
 def _name(layer: PSDLayer) -> str:

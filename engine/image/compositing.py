@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from layerfusion.engine.image.layers import BlendMode, LayerStack, Pixels
+from layerfusion.engine.image.layers import BlendMode, LayeredImage, Pixels
 
 Unit = NDArray[np.floating]
 """float32, values 0-1."""
@@ -87,7 +87,7 @@ def _composite_band(backdrop: Pixels, source: Pixels, blend: BlendMode, opacity:
     return np.where(alpha > 0, unpremultiply(np.concatenate([colour, rho], axis=-1)), backdrop)
 
 
-def flatten(stack: LayerStack) -> Pixels:
+def flatten(stack: LayeredImage) -> Pixels:
     """Composite the visible layers of a stack on a transparent canvas.
 
     Layers may lie partly or wholly outside the canvas; pixels outside it are ignored.

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.options.checks import is_whole, said
 
 MIN_SIDE = 64
 MAX_SIDE = 4096
@@ -22,8 +23,24 @@ class Size:
 
     def __post_init__(self) -> None:
         for name, value in (("width", self.width), ("height", self.height)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InvalidRequest(f"The {name} is {value!r}.", "Give a whole number of pixels, at least 1.")
+            if not is_whole(value) or value < 1:
+                raise InvalidRequest(f"The {name} is {said(value, int)}.", "Give a whole number of pixels, at least 1.")
+
+    @classmethod
+    def of(cls, value: object, name: str) -> Size:
+        """Return a size unchanged, and convert a pair (width, height).
+
+        Args:
+            name: what an error message calls the value.
+
+        Raises:
+            InvalidRequest: the value is neither, or a side is not a whole number of pixels.
+        """
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise InvalidRequest(f"The {name} is {said(value)}.", "Give (width, height) in pixels.")
+        return cls(*value)
 
     @property
     def area(self) -> int:
@@ -49,10 +66,23 @@ class Box:
             ("width", self.width, MIN_BOX_SIDE),
             ("height", self.height, MIN_BOX_SIDE),
         ):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            if not is_whole(value) or value < least:
                 raise InvalidRequest(
-                    f"The box's {name} is {value!r}.", f"Give a whole number of pixels, at least {least}."
+                    f"The box's {name} is {said(value, int)}.", f"Give a whole number of pixels, at least {least}."
                 )
+
+    @classmethod
+    def of(cls, value: object) -> Box:
+        """Return a box unchanged, and convert (x, y, width, height).
+
+        Raises:
+            InvalidRequest: the value is neither, or a number in it is not a whole number of pixels.
+        """
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, (tuple, list)) or len(value) != 4:
+            raise InvalidRequest(f"The box is {said(value)}.", "Give (x, y, width, height) in pixels.")
+        return cls(*value)
 
     def lies_in(self, canvas: Size) -> bool:
         return self.x + self.width <= canvas.width and self.y + self.height <= canvas.height

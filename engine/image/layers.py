@@ -1,19 +1,29 @@
-"""What a picture is made of: layers, and the stack that holds them in order."""
+"""What a picture is made of: layers, and the canvas that holds them in order."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.pillow import pixels_of
+from layerfusion.engine.options.checks import is_whole, said
+
+E = TypeVar("E", bound=Enum)
 
 Pixels = NDArray[np.uint8]
 """uint8 (H, W, 4), sRGB, straight (not premultiplied) alpha, 0-255."""
+
+FARTHEST = 2**31 - 1
+"""Of an offset, in pixels either way: what layered files and the wire can say."""
 
 
 class Role(Enum):
@@ -36,19 +46,21 @@ class BlendMode(Enum):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
-    """One picture layer.
+    """One layer of a picture.
 
     Attributes:
         name: shown to the artist; any Unicode, 1-255 characters.
-        role: what the layer is for.
-        pixels: uint8 (H, W, 4), sRGB, straight alpha. Copied and made read-only when the layer is made.
+        role: what the layer is for; its value will do.
+        pixels: uint8 (H, W, 4), sRGB, straight alpha; copied and made read-only when the layer is made. A Pillow
+            picture is converted, see `image.pillow.pixels_of`.
         offset: (x, y) of the top left pixel on the canvas, in pixels; may be negative or beyond the canvas.
-        blend: how it meets the layers below.
+        blend: how it meets the layers below; its value will do.
         opacity: 0-1.
-        visible: hidden layers take no part in `LayerStack.flatten`.
+        visible: hidden layers take no part in `compositing.flatten`.
 
     Raises:
-        InvalidLayer: pixels of another shape or dtype, no pixels, an empty name, opacity outside 0-1.
+        InvalidLayer: a value of another type, pixels of another shape or dtype, no pixels, an empty name, opacity
+            outside 0-1.
     """
 
     name: str
@@ -60,22 +72,22 @@ class Layer:
     visible: bool = True
 
     def __post_init__(self) -> None:
-        pixels = np.asarray(self.pixels)
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 4:
+        name = _checked_name("layer's name", self.name)
+        values = {
+            "role": _one_of(Role, f"role of the layer “{name}”", self.role),
+            "blend": _one_of(BlendMode, f"blend mode of the layer “{name}”", self.blend),
+            "pixels": _owned_pixels(name, self.pixels),
+            "offset": _checked_offset(name, self.offset),
+        }
+        opacity = self.opacity
+        if not isinstance(opacity, (int, float)) or isinstance(opacity, bool) or not 0 <= opacity <= 1:
             raise InvalidLayer(
-                f"Layer “{self.name}” has {pixels.dtype} pixels of shape {pixels.shape}.",
-                "Layers are 8-bit RGBA, shape (height, width, 4).",
+                f"The opacity of the layer “{name}” is {said(opacity, int, float)}.", "Opacity lies between 0 and 1."
             )
-        if pixels.shape[0] == 0 or pixels.shape[1] == 0:
-            raise InvalidLayer(f"Layer “{self.name}” has no pixels.", "Give a layer at least 1x1 pixels in size.")
-        if not 1 <= len(self.name) <= 255:
-            raise InvalidLayer(f"A layer name of {len(self.name)} characters.", "Use 1 to 255 characters.")
-        if not 0.0 <= self.opacity <= 1.0:
-            raise InvalidLayer(f"Layer “{self.name}” has opacity {self.opacity}.", "Opacity lies between 0 and 1.")
-        if pixels.flags.writeable or not pixels.flags.c_contiguous:
-            pixels = np.array(pixels, order="C", copy=True)
-            pixels.setflags(write=False)
-        object.__setattr__(self, "pixels", pixels)
+        if not isinstance(self.visible, bool):
+            raise InvalidLayer(f"Whether “{name}” is visible is {said(self.visible)}.", "Give True or False.")
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
 
     @property
     def size(self) -> Size:
@@ -83,6 +95,25 @@ class Layer:
 
     def renamed(self, name: str) -> Layer:
         return replace(self, name=name)
+
+    def to_pil(self) -> Image.Image:
+        """Its own pixels as a Pillow picture, mode RGBA; where it lies, how it blends and its opacity are not applied.
+
+        Pillow's pictures may be written on; this one is a copy.
+        """
+        return Image.fromarray(self.pixels.copy(), "RGBA")
+
+    def __repr__(self) -> str:
+        x, y = self.offset
+        notes = [f"{self.size} at {x},{y}", self.blend.value]
+        notes += [f"opacity {self.opacity:g}"] * (self.opacity != 1) + ["hidden"] * (not self.visible)
+        return f"<Layer {self.name!r}: {self.role.value}, {', '.join(notes)}>"
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows of it."""
+        buffer = io.BytesIO()
+        self.to_pil().save(buffer, "PNG")
+        return buffer.getvalue()
 
 
 def covers(layer: Layer, canvas: Size) -> bool:
@@ -95,18 +126,33 @@ def covers(layer: Layer, canvas: Size) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LayerStack:
-    """Layers of one picture, bottom first.
+class LayeredImage:
+    """Layers on a canvas: what a layered file holds. `engine.stack.LayerStack` is one that can also be shown and saved.
 
     Attributes:
-        name: the group's name in a document.
-        size: the canvas, in pixels.
+        name: the group's name in a document, at most 255 characters.
+        size: the canvas, in pixels; a pair (width, height) will do.
         layers: bottom first.
+
+    Raises:
+        InvalidLayer: a value of another type.
+        InvalidRequest: a size that is none.
     """
 
     name: str
     size: Size
     layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InvalidLayer(f"The name of the stack is {said(self.name)}.", "Give a text.")
+        if not isinstance(self.layers, (tuple, list)):
+            raise InvalidLayer(f"The layers are {said(self.layers)}.", "Give a tuple of layers, bottom first.")
+        for number, layer in enumerate(self.layers, start=1):
+            if not isinstance(layer, Layer):
+                raise InvalidLayer(f"Layer {number} of the stack is {said(layer)}.", "Give a Layer.")
+        object.__setattr__(self, "size", Size.of(self.size, "size of the stack"))
+        object.__setattr__(self, "layers", tuple(self.layers))
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)
@@ -118,6 +164,53 @@ class LayerStack:
         """The layers of one role, bottom first; empty if there is none."""
         return tuple(layer for layer in self.layers if layer.role is role)
 
-    def with_layer(self, layer: Layer) -> LayerStack:
-        """The same stack with `layer` on top."""
+    def with_layer(self, layer: Layer) -> Self:
+        """The same with `layer` on top."""
         return replace(self, layers=(*self.layers, layer))
+
+
+def _checked_name(what: str, name: object) -> str:
+    if not isinstance(name, str):
+        raise InvalidLayer(f"The {what} is {said(name)}.", "Give a text of 1 to 255 characters.")
+    if not 1 <= len(name) <= 255:
+        raise InvalidLayer(f"The {what} has {len(name)} characters.", "Use 1 to 255 characters.")
+    return name
+
+
+def _one_of(kind: type[E], what: str, value: object) -> E:
+    """A member of an enumeration, or its value."""
+    try:
+        return kind(value)
+    except ValueError:
+        names = ", ".join(member.value for member in kind)
+        raise InvalidLayer(f"The {what} is {said(value, str)}.", f"Choose one of: {names}.") from None
+
+
+def _owned_pixels(name: str, given: object) -> Pixels:
+    """Pixels nobody can write on: the array itself if it is read-only, else a copy."""
+    pixels = pixels_of(given) if isinstance(given, Image.Image) else given
+    if not isinstance(pixels, np.ndarray):
+        raise InvalidLayer(
+            f"The pixels of the layer “{name}” are {said(pixels)}.", "Give a NumPy array or a Pillow picture."
+        )
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 4:
+        raise InvalidLayer(
+            f"The layer “{name}” has {pixels.dtype} pixels of shape {pixels.shape}.",
+            "Layers are 8-bit RGBA: uint8, shape (height, width, 4).",
+        )
+    if pixels.shape[0] == 0 or pixels.shape[1] == 0:
+        raise InvalidLayer(f"The layer “{name}” has no pixels.", "Give a layer at least 1x1 pixels in size.")
+    if pixels.flags.writeable or not pixels.flags.c_contiguous:
+        pixels = np.array(pixels, order="C", copy=True)
+        pixels.setflags(write=False)
+    return pixels
+
+
+def _checked_offset(name: str, offset: object) -> tuple[int, int]:
+    if not isinstance(offset, (tuple, list)) or len(offset) != 2 or not all(is_whole(value) for value in offset):
+        raise InvalidLayer(f"The offset of the layer “{name}” is {said(offset)}.", "Give (x, y) in whole pixels.")
+    if not all(-FARTHEST <= value <= FARTHEST for value in offset):
+        raise InvalidLayer(
+            f"The offset of the layer “{name}” is {said(offset, tuple)}.", f"At most {FARTHEST} px from the canvas."
+        )
+    return offset[0], offset[1]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
-from layerfusion.engine.image.layers import LayerStack
+from layerfusion.engine.image.layers import LayeredImage
 
 
 class UsageError(Exception):
@@ -32,7 +32,7 @@ def be_forgiving(streams: Iterable[TextIO]) -> None:
             reconfigure(errors="replace")
 
 
-def list_layers(stack: LayerStack, path: str) -> None:
+def list_layers(stack: LayeredImage, path: str) -> None:
     """Name, size and place of every layer written, topmost first as in a layer docker, then the file."""
     width = max(len(layer.name) for layer in stack)
     for layer in reversed(stack.layers):

@@ -12,11 +12,11 @@ from layerfusion.engine import formats
 from layerfusion.engine.events import Event, Finished, Progress
 from layerfusion.engine.formats.files import check_writable
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import LayerStack
 from layerfusion.engine.models.catalog.registry import available_models, find_model
 from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Kept
+from layerfusion.engine.stack import LayerStack
 from layerfusion.server.cli import inspection
 from layerfusion.server.cli.console import UsageError, list_layers, say
 from layerfusion.server.cli.environment import keep_offline

@@ -17,8 +17,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.events import Event
-from layerfusion.engine.image.layers import LayerStack
 from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.stack import LayerStack
 from layerfusion.server.cli.console import CommandError, UsageError, list_layers, say
 from layerfusion.server.cli.token import read_token
 from layerfusion.server.client.client import Client, Refusal

@@ -10,8 +10,9 @@ from websockets.exceptions import ConnectionClosed
 
 from layerfusion.engine import events
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import Layer, LayerStack
+from layerfusion.engine.image.layers import Layer
 from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.stack import LayerStack
 from layerfusion.server import translate
 from layerfusion.server.client.client import Client, Refusal, new_job
 from layerfusion.server.client.client import Layer as ArrivedLayer

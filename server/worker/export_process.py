@@ -19,7 +19,7 @@ from layerfusion.engine import formats
 from layerfusion.engine.errors import EngineError
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.image.compositing import flatten
-from layerfusion.engine.image.layers import LayerStack
+from layerfusion.engine.stack import LayerStack
 from layerfusion.server import translate
 from layerfusion.server.protocol.errors import InternalError, LayerLost, NotFinished, ProtocolError, UnknownJob
 from layerfusion.server.protocol.messages import ExportFormat, LayerBegin

@@ -9,9 +9,10 @@ from layerfusion.engine.evaluation.measures import alpha_of, effect_centre
 from layerfusion.engine.evaluation.regions import SEEN, grown, shadow_place
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import Layer, LayerStack, Role
+from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated
+from layerfusion.engine.stack import LayerStack
 
 BY = (30, 0)
 PROMPTS = ("a red apple", "a room with a blue wall")

@@ -8,13 +8,14 @@ from layerfusion.engine.evaluation.measures import auc
 from layerfusion.engine.events import Finished, LayerReady, Preview, Progress
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, Role
 from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
 from layerfusion.engine.models.runtime.offloading import MemoryPolicy
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.sources import Generated, Kept
+from layerfusion.engine.stack import LayerStack
 
 
 def finished(events) -> LayerStack:

@@ -30,7 +30,7 @@ def make(**values):
         ({"blended_prompt": "  "}, "empty"),
         ({"seed": -1}, "-1"),
         ({"seed": 2**53}, str(2**53)),
-        ({"seed": None}, "without a seed"),
+        ({"seed": None}, "seed is None"),
         ({"seed": True}, "True"),
         ({"steps": 0}, "0"),
         ({"steps": 151}, "151"),

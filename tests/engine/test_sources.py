@@ -8,11 +8,12 @@ import pytest
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Box, Size
-from layerfusion.engine.image.layers import Layer, LayerStack, Role
+from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.request import HARMONISE_STRENGTH
 from layerfusion.engine.sources import Generated, Kept, Relit
+from layerfusion.engine.stack import LayerStack
 
 CANVAS = Size(128, 128)
 BEACH, APPLE = "a beach at sunset", "a red apple"

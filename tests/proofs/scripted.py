@@ -20,7 +20,8 @@ import numpy as np
 
 from layerfusion.engine.errors import OutOfMemory
 from layerfusion.engine.events import Finished, LayerReady, Progress
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, Role
+from layerfusion.engine.stack import LayerStack
 
 
 @dataclass

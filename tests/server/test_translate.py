@@ -9,8 +9,9 @@ from layerfusion.engine import events, request, sources
 from layerfusion.engine.errors import InvalidLayer, InvalidRequest, UnknownModel
 from layerfusion.engine.image import geometry
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, Role
 from layerfusion.engine.models.catalog.registry import available_models, find_model
+from layerfusion.engine.stack import LayerStack
 from layerfusion.server import translate
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.protocol.errors import UnknownLayer

@@ -11,7 +11,7 @@ from layerfusion.engine import formats
 from layerfusion.engine.errors import UnknownFormat, UnreadableFile, UnwritableFile
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
 
 TARGETS = ["picture.psd", "picture.ora", "picture/", "Picture.PSD", "folder"]
 
@@ -34,7 +34,7 @@ def make_stack():
         Layer(name="Licht", role=Role.LIGHT, pixels=noise(20, 20, 5), offset=(3, -4), blend=BlendMode.ADD),
         Layer(name="Blended", role=Role.BLENDED, pixels=noise(48, 64, 6, alpha=255), visible=False),
     )
-    return LayerStack(name="林檎 & apple", size=Size(64, 48), layers=layers)
+    return LayeredImage(name="林檎 & apple", size=Size(64, 48), layers=layers)
 
 
 def assert_same(first, second):
@@ -73,7 +73,7 @@ def test_margins_of_a_kept_layer_stay_in_place(tmp_path, target):
     kept = Layer(name="kept", role=Role.FOREGROUND, pixels=pixels)
     empty = Layer(name="empty", role=Role.LIGHT, pixels=np.zeros((4, 4, 4), np.uint8), blend=BlendMode.ADD)
     path = f"{tmp_path}/{target}"
-    formats.save(LayerStack(name="s", size=Size(64, 48), layers=(kept, empty)), path)
+    formats.save(LayeredImage(name="s", size=Size(64, 48), layers=(kept, empty)), path)
     stack = formats.load(path)
     (x, y), read = stack.layers[0].offset, stack.layers[0].pixels
     placed = np.zeros_like(pixels)
@@ -88,7 +88,7 @@ def test_awkward_names_are_written(tmp_path, target):
     pixels = np.full((4, 4, 4), 255, np.uint8)
     layers = tuple(Layer(name=name, role=Role.FOREGROUND, pixels=pixels) for name in names)
     path = f"{tmp_path}/{target}"
-    formats.save(LayerStack(name="\x01", size=Size(4, 4), layers=layers), path)
+    formats.save(LayeredImage(name="\x01", size=Size(4, 4), layers=layers), path)
     read = [layer.name for layer in formats.load(path)]
     assert read[0] == names[0]
     assert read[1] == names[1]
@@ -138,7 +138,7 @@ def test_a_failure_half_way_leaves_what_was_there(tmp_path, target, monkeypatch)
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UnwritableFile, match="No space left"):
-        formats.save(LayerStack(name="other", size=Size(64, 48), layers=make_stack().layers[:1]), path)
+        formats.save(LayeredImage(name="other", size=Size(64, 48), layers=make_stack().layers[:1]), path)
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 

@@ -7,7 +7,8 @@ from PIL import Image, ImageCms
 
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.formats import load_image
-from layerfusion.engine.formats.images import decode, encode, srgb_profile
+from layerfusion.engine.formats.images import decode, encode
+from layerfusion.engine.image.pillow import srgb_profile
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 17, 4), dtype=np.uint8)
 PIXELS[::2, :, 3] = 0

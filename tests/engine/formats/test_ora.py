@@ -10,7 +10,7 @@ from layerfusion.engine import formats
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
 
 
 def png(width=8, height=8, colour=(10, 20, 30, 40)):
@@ -40,7 +40,7 @@ def path(tmp_path):
 def make_stack(width=600, height=300):
     rng = np.random.default_rng(0)
     ground = rng.integers(0, 256, (height, width, 4), dtype=np.uint8)
-    return LayerStack(
+    return LayeredImage(
         name="s",
         size=Size(width, height),
         layers=(
@@ -68,7 +68,7 @@ def test_the_archive_is_as_the_standard_asks(path):
 
 def test_roles_are_remembered_against_appearance(path):
     layer = Layer(name="x", role=Role.BLENDED, pixels=np.full((4, 4, 4), 9, np.uint8), blend=BlendMode.MULTIPLY)
-    formats.save(LayerStack(name="s", size=Size(4, 4), layers=(layer,)), path)
+    formats.save(LayeredImage(name="s", size=Size(4, 4), layers=(layer,)), path)
     assert formats.load(path).layers[0].role is Role.BLENDED
 
 

@@ -6,14 +6,14 @@ import pytest
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnreadableFile, UnwritableFile
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import Layer, LayerStack, Role
+from layerfusion.engine.image.layers import Layer, LayeredImage, Role
 
 PIXELS = np.arange(4 * 5 * 4, dtype=np.uint8).reshape(4, 5, 4)
 
 
 def make_stack(count=2):
     layers = tuple(Layer(name=f"層 {n}", role=Role.FOREGROUND, pixels=PIXELS, offset=(n, -n)) for n in range(count))
-    return LayerStack(name="s", size=Size(5, 4), layers=layers)
+    return LayeredImage(name="s", size=Size(5, 4), layers=layers)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from layerfusion.engine import formats
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.image.compositing import composite, flatten
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
 
 
 def noise(height, width, seed, alpha=None):
@@ -22,7 +22,7 @@ def noise(height, width, seed, alpha=None):
 
 
 def make_stack(ground_alpha=255):
-    return LayerStack(
+    return LayeredImage(
         name="林檎",
         size=Size(40, 30),
         layers=(

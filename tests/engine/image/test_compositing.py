@@ -6,7 +6,7 @@ from PIL import Image
 
 from layerfusion.engine.image.compositing import bleed, composite, flatten, premultiply, unpremultiply
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
 
 
 def random_pixels(height, width, seed, alpha=None):
@@ -25,7 +25,7 @@ def layer(pixels, **values):
 
 
 def stack(*layers, size=(4, 4)):
-    return LayerStack(name="stack", size=Size(size[1], size[0]), layers=layers)
+    return LayeredImage(name="stack", size=Size(size[1], size[0]), layers=layers)
 
 
 def exactly(backdrop, source, blend, opacity):

@@ -5,7 +5,7 @@ import pytest
 
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
 
 
 def make(**values):
@@ -60,7 +60,7 @@ def test_renaming_changes_nothing_else():
 
 def test_a_stack_is_in_order_and_knows_roles():
     ground, first, second = make(role=Role.BACKGROUND), make(name="1"), make(name="2")
-    stack = LayerStack(name="stack", size=Size(3, 2), layers=(ground, first)).with_layer(second)
+    stack = LayeredImage(name="stack", size=Size(3, 2), layers=(ground, first)).with_layer(second)
     assert list(stack) == [ground, first, second]
     assert len(stack) == 3
     assert stack.by_role(Role.FOREGROUND) == (first, second)

@@ -4,7 +4,7 @@ import pytest
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
 from layerfusion.engine.image.shadow_light import clean_layers, exact_layers, recompose
 
 SIDE = 192
@@ -55,7 +55,7 @@ def test_the_whole_stack_with_exact_layers_is_the_blended_picture():
         Layer(name="Background", role=Role.BACKGROUND, pixels=background),
         Layer(name="Foreground", role=Role.FOREGROUND, pixels=foreground, offset=(-5, 9)),
     )
-    stack = LayerStack(name="picture", size=Size(32, 32), layers=below)
+    stack = LayeredImage(name="picture", size=Size(32, 32), layers=below)
     shadow, light = exact_layers(blended, flatten(stack))
     stack = stack.with_layer(Layer(name="Shadow", role=Role.SHADOW, pixels=shadow, blend=BlendMode.MULTIPLY))
     stack = stack.with_layer(Layer(name="Light", role=Role.LIGHT, pixels=light, blend=BlendMode.ADD))

@@ -13,7 +13,8 @@ from layerfusion.engine import formats
 from layerfusion.engine.events import Finished, Progress
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import LayerStack, Role
+from layerfusion.engine.image.layers import Role
+from layerfusion.engine.stack import LayerStack
 from layerfusion.server.cli import generate
 
 

@@ -12,11 +12,12 @@ from commands import CUT_OUT, drawing, run
 from layerfusion.engine import formats
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.image.geometry import Box, Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayerStack, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, Role
 from layerfusion.engine.models.catalog import registry
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.catalog.vocabulary import unknown_words
 from layerfusion.engine.sources import Generated, Kept, Relit
+from layerfusion.engine.stack import LayerStack
 from layerfusion.server.cli import generate
 from layerfusion.server.cli.console import say
 from layerfusion.server.cli.main import main
