@@ -21,7 +21,7 @@ from layerfusion.engine.diffusion.sampling import Sampler
 from layerfusion.engine.diffusion.source_constraints import needs_filling, open_streams, source_constraints
 from layerfusion.engine.diffusion.tiled_refinement import TiledRefinement
 from layerfusion.engine.errors import OutOfMemory
-from layerfusion.engine.events import Event, Finished, LayerReady, Preview, Progress
+from layerfusion.engine.events import Event, Finished, LayerReady, Notice, Preview, Progress
 from layerfusion.engine.fusion.attach import attached
 from layerfusion.engine.fusion.coupling import Coupling, KnownShape
 from layerfusion.engine.fusion.streams import Streams
@@ -39,9 +39,9 @@ from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPolicy
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.sources import Generated, Kept, Relit
+from layerfusion.engine.sources import Generated, Kept, Relit, shortened
 from layerfusion.engine.stack import LayerStack
-from layerfusion.engine.transparency.drift_check import foreground_warning
+from layerfusion.engine.transparency.drift_check import drift_notice
 
 
 class LayerFusionPipeline:
@@ -80,7 +80,7 @@ class LayerFusionPipeline:
             streams: collects every stream's estimate of the clean latents at every step, some of them as pictures.
 
         Yields:
-            Progress, Preview, LayerReady for every layer as soon as it is done, and Finished.
+            Notice, Progress, Preview, LayerReady for every layer as soon as it is done, and Finished.
 
         Raises:
             InvalidRequest: a value this model cannot work with.
@@ -88,14 +88,14 @@ class LayerFusionPipeline:
             OutOfMemory: the picture does not fit into memory, not even with the thriftiest policy.
         """
         try:
+            yield from self.spec.notices(request.size, [source.prompt for source in request.sources])
             if self._bundle is None:
-                yield Progress(stage="loading the model", step=0, total=1)
+                yield Progress(stage="loading_model", step=0, total=1)
                 self._bundle = load_model(self.spec, device=self._device or best_device())
             job = _Job(self._bundle, request, masks, streams)
             self._bundle.memory.begin(job.size, self._memory)
             for event in job.run():
-                for notice in self._bundle.memory.notices():
-                    yield Progress(stage=notice, step=0, total=1)
+                yield from self._bundle.memory.notices()
                 yield event
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise OutOfMemory(
@@ -135,7 +135,7 @@ class _Job:
         self._sampler = self._new_sampler()
         self._recorder = Recorder(bundle, self._streams, self._sampler, masks, streams)
         self._refinement: TiledRefinement | None = None
-        self._warnings: list[str] = []
+        self._drift: list[Notice] = []
 
     def _new_sampler(self) -> Sampler:
         return Sampler(self._bundle, self._choices.sampler, self._choices.steps, self._seeds())
@@ -151,12 +151,11 @@ class _Job:
         return self._framing.working.height // factor, self._framing.working.width // factor
 
     def run(self) -> Iterator[Event]:
-        for cut in truncated_prompts(self._bundle, self._positive_prompts()):
-            start = cut if len(cut) <= 40 else cut[:39] + "…"
-            yield Progress(stage=f"the model reads only the beginning of “{start}”", step=0, total=1)
-        if self._sampler.notice:
-            yield Progress(stage=self._sampler.notice, step=0, total=1)
-        yield Progress(stage="reading the prompts", step=0, total=1)
+        for prompt in truncated_prompts(self._bundle, self._positive_prompts()):
+            text = f"The model reads only the beginning of “{shortened(prompt, 40)}”."
+            yield Notice(code="prompt_truncated", text=text)
+        yield from self._sampler.notices
+        yield Progress(stage="reading_prompts", step=0, total=1)
         negative, positive = self._prompts()
         noise = self._noise()
         drafts = yield from self._drafts(noise, negative, positive)
@@ -261,7 +260,7 @@ class _Job:
                 guidance_rescale=self._choices.guidance_rescale,
             ):
                 latents = step.latents
-                yield Progress(stage="drafting what has a place", step=step.index + 1, total=total)
+                yield Progress(stage="drafting", step=step.index + 1, total=total)
         return {index: decode_rgba(self._bundle, latents[row : row + 1]) for row, index in enumerate(placed)}
 
     def _prompts(self) -> tuple[Conditioning, Conditioning]:
@@ -323,13 +322,12 @@ class _Job:
             *(self._foreground(latents, i) for i in range(self._streams.foregrounds)),
         ]
         total = len(self._request.foregrounds) + 4 + needs_filling(self._request)
-        for warning in filter(None, dict.fromkeys(self._warnings)):
-            yield Progress(stage=warning, step=0, total=1)
+        yield from dict.fromkeys(self._drift)
 
         def ready(place: int, layer: Layer) -> Iterator[Event]:
             layers[place] = layer
             yield LayerReady(layer=layer, index=place)
-            yield Progress(stage="decoding the layers", step=len(layers), total=total, eta=0.0)
+            yield Progress(stage="decoding", step=len(layers), total=total, eta=0.0)
 
         for place, layer in enumerate(pasted):
             yield from ready(place, layer)
@@ -376,7 +374,7 @@ class _Job:
             return source.layer
         drawn, before_grey = decode_foreground(self._bundle, latents[index : index + 1])
         if self._bundle.spec.transparency.kind == "layerdiffuse":
-            self._warnings.append(foreground_warning(drawn, before_grey))
+            self._drift += filter(None, [drift_notice(drawn, before_grey)])
         finer = self._refinement
         guide = None if finer is None else finer.guides[index]
         pixels = foreground_to_canvas(drawn, before_grey, self._framing, guide)
@@ -390,5 +388,4 @@ class _Job:
 
     def _title(self) -> str:
         """The group's name: what the picture shows, short enough for a layer list."""
-        title = " + ".join([*(source.prompt for source in self._request.foregrounds), self._request.background.prompt])
-        return title if len(title) <= 80 else title[:79] + "…"
+        return shortened(" + ".join(source.prompt for source in self._request.sources), 80)

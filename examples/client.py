@@ -25,7 +25,7 @@ def main(foreground: str, background: str, out: str) -> None:
     token = {"Authorization": f"Bearer {server['token']}"}
     with connect(server["url"], additional_headers=token, compression=None, proxy=None, max_size=1_572_864) as socket:
         send = lambda **message: socket.send(msgpack.packb(message))  # noqa: E731
-        send(type="hello", protocol=[1, 1], client="example", version="1")
+        send(type="hello", protocol=[1, 3], client="example", version="1")
         job = str(uuid.uuid4())
         layer, pixels = {}, bytearray()
         for frame in socket:
@@ -42,7 +42,9 @@ def main(foreground: str, background: str, out: str) -> None:
                     layers = {"background": source(background), "foregrounds": [source(foreground)]}
                     send(type="submit", job=job, **picture, **layers)
                 case "progress":
-                    print(f"{message['stage']}: {message['step']} of {message['total']}")
+                    print(f"{message['text']}: {message['step']} of {message['total']}")
+                case "notice":
+                    print(message["text"])
                 case "layer_begin":
                     layer, pixels = message, bytearray()
                 case "layer_end":

@@ -22,6 +22,7 @@ from layerfusion.engine.stack import LayerStack
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.protocol import frames, messages
 from layerfusion.server.protocol.errors import ProtocolError, UnknownLayer
+from layerfusion.server.protocol.schema import shared_fields
 from layerfusion.server.storage.layer_store import LayerStore
 
 _SWAPPED = (2, 1, 0, 3)
@@ -164,7 +165,9 @@ def from_event(job: str, event: events.Event, store: LayerStore) -> messages.Mes
     """
     match event:
         case events.Progress():
-            return messages.Progress(job=job, stage=event.stage, step=event.step, total=event.total, eta=event.eta)
+            return messages.Progress(job=job, **shared_fields(event, messages.Progress))
+        case events.Notice():
+            return messages.Notice(job=job, seq=1, code=event.code, text=event.text[:4000])
         case events.Preview():
             height, width, _ = event.pixels.shape
             return messages.Preview(
@@ -179,6 +182,12 @@ def from_event(job: str, event: events.Event, store: LayerStore) -> messages.Mes
             return _from_layer(job, event.layer, event.index, store)
         case events.Finished():
             return messages.Done(job=job, seq=1, layers=len(event.stack))
+
+
+def to_event(message: messages.Progress | messages.Notice) -> events.Progress | events.Notice:
+    """What the engine said, of what the client is told; a newer server may use codes that this engine has not."""
+    kind = events.Progress if isinstance(message, messages.Progress) else events.Notice
+    return kind(**shared_fields(message, kind))
 
 
 def _from_layer(job: str, layer: Layer, index: int, store: LayerStore) -> messages.LayerBegin:
@@ -254,10 +263,14 @@ def failure(job: str, error: EngineError | ProtocolError, *, seq: int = 0) -> me
     return messages.Failed(job=job, seq=seq, code=error.code, message=error.message[:4000], hint=error.hint[:4000])
 
 
-def notice(submit: messages.Submit) -> str:
-    """What the artist should know about the job's model at its size; empty if nothing."""
-    prompts = [submit.background.prompt, *(foreground.prompt for foreground in submit.foregrounds)]
-    return find_model(submit.model).notice(Size(submit.width, submit.height), prompts)
+def model_notice(submit: messages.Submit) -> str:
+    """What the artist should know about the job's model at its size, before it is drawn; empty if nothing."""
+    prompts = [source.prompt for source in (*submit.foregrounds, submit.background)]
+    return _in_one(find_model(submit.model).notices(Size(submit.width, submit.height), prompts))
+
+
+def _in_one(notices: Iterable[events.Notice]) -> str:
+    return " ".join(notice.text for notice in notices)
 
 
 def model_infos() -> tuple[messages.ModelInfo, ...]:
@@ -277,7 +290,7 @@ def _model_info(spec: ModelSpec) -> messages.ModelInfo:
         examples=tuple(
             messages.Example(foreground=foreground, background=background) for foreground, background in spec.examples
         ),
-        notice=spec.notice(Size(spec.native_size, spec.native_size)),
+        notice=_in_one(spec.notices(Size(spec.native_size, spec.native_size))),
     )
 
 

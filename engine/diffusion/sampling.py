@@ -20,6 +20,7 @@ from diffusers import (
 from torch import Tensor
 
 from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.events import Notice
 from layerfusion.engine.models.catalog.spec import SAMPLERS, sampler_key
 from layerfusion.engine.models.runtime.loading import ModelBundle
 
@@ -77,7 +78,7 @@ class Sampler:
         timesteps: (steps,) the training timesteps, descending.
         train_timesteps: T.
         stochastic: whether noise is added at every step.
-        notice: what the artist must know of the choice; empty if nothing.
+        notices: what the artist must know of the choice.
 
     Raises:
         InvalidRequest: a sampler this model does not have, or more steps than it can take.
@@ -90,11 +91,13 @@ class Sampler:
         if key == "lcm" and steps > MAX_LCM_STEPS:
             raise InvalidRequest(f"LCM cannot take {steps} steps.", f"Use 4 to 8, at most {MAX_LCM_STEPS}.")
         config = dict(bundle.scheduler_config)
-        solver, self.notice = _SOLVERS[key], ""
+        solver = _SOLVERS[key]
+        self.notices: tuple[Notice, ...] = ()
         if config.get("rescale_betas_zero_snr") and key in _ZERO_SNR_STAND_INS:
             solver = _ZERO_SNR_STAND_INS[key]
             config["timestep_spacing"] = "trailing"
-            self.notice = f"{SAMPLERS[key]} runs without Karras' spacing: this model begins at pure noise"
+            text = f"{SAMPLERS[key]} runs without Karras' spacing, because this model begins at pure noise."
+            self.notices = (Notice(code="sampler_replaced", text=text),)
         self._scheduler = solver.scheduler.from_config({**config, **solver.options})
         self._scheduler.set_timesteps(steps)
         self.timesteps: Tensor = self._scheduler.timesteps

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from layerfusion.engine.events import Notice
 from layerfusion.engine.image.layers import Pixels
 
 BORDER = 1 / 32
@@ -20,11 +21,11 @@ MAX_COVERAGE = 0.95
 MAX_BACKDROP_ERROR = 0.15
 """Mean distance from mid-grey, 0-1, of what the border shows where it is transparent."""
 
-ADVICE = "this checkpoint may have drifted too far from SDXL for LayerDiffuse; try one closer to the base model"
+ADVICE = "This checkpoint may have drifted too far from SDXL for LayerDiffuse; try one closer to the base model."
 
 
-def foreground_warning(foreground: Pixels, before_grey: Pixels) -> str:
-    """What is suspicious about a drawn foreground; empty if nothing.
+def drift_notice(foreground: Pixels, before_grey: Pixels) -> Notice | None:
+    """What is suspicious about a drawn foreground; None if nothing.
 
     Args:
         foreground: uint8 RGBA (H, W, 4), straight alpha, as the transparent decoder gave it.
@@ -33,16 +34,20 @@ def foreground_warning(foreground: Pixels, before_grey: Pixels) -> str:
     alpha = foreground[..., 3].astype(np.float32) / 255
     ring = _ring(alpha.shape)
     if (alpha > 0.5).mean() > MAX_COVERAGE:
-        return f"the foreground fills the whole picture: {ADVICE}"
+        return _notice("The foreground fills the whole picture.")
     if alpha[ring].mean() > MAX_BORDER_ALPHA:
-        return f"the foreground covers the picture's border: {ADVICE}"
+        return _notice("The foreground covers the picture's border.")
     clear = ring & (alpha < 0.1)
     if not clear.any():
-        return ""
+        return None
     error = np.abs(before_grey[..., :3][clear].astype(np.float32) / 255 - 0.5).mean()
     if error > MAX_BACKDROP_ERROR:
-        return f"the foreground does not stand before plain grey: {ADVICE}"
-    return ""
+        return _notice("The foreground does not stand before plain grey.")
+    return None
+
+
+def _notice(symptom: str) -> Notice:
+    return Notice(code="checkpoint_drifted", text=f"{symptom} {ADVICE}")
 
 
 def _ring(shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from layerfusion.engine import formats
-from layerfusion.engine.events import Event, Finished, Progress
+from layerfusion.engine.events import Event, Finished, Notice, Progress
 from layerfusion.engine.formats.files import check_writable
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import available_models, find_model
@@ -48,9 +48,6 @@ def run(arguments: argparse.Namespace) -> None:
     folder = None if arguments.inspect is None else Path(arguments.inspect)
     if folder is not None:
         inspection.check_folder(folder, arguments.out)
-    notice = spec.notice(request.size, [source.prompt for source in (request.background, *request.foregrounds)])
-    if notice:
-        say(notice, sys.stderr)
 
     keep_offline()
     from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
@@ -116,7 +113,7 @@ def _sheet_path(out: str) -> Path:
 
 
 def watch(events: Iterable[Event]) -> LayerStack:
-    """Show progress until the stack is finished: a bar on a terminal, otherwise one line a stage."""
+    """Show progress until the stack is finished: a bar on a terminal, otherwise one line a stage. Notices stay."""
     from tqdm import tqdm
 
     on_terminal = sys.stderr.isatty()
@@ -124,15 +121,20 @@ def watch(events: Iterable[Event]) -> LayerStack:
     layout = "{desc} |{bar}| {n}/{total} {postfix}"
     with tqdm(disable=not on_terminal, file=sys.stderr, leave=False, bar_format=layout) as bar:
         for event in events:
-            if isinstance(event, Progress):
-                if event.stage != stage:
-                    stage = event.stage
-                    bar.reset(event.total)
-                    bar.set_description_str(stage)
-                    if not on_terminal:
-                        say(f"{stage} …", sys.stderr)
-                bar.set_postfix_str("" if event.eta is None else f"{event.eta:.0f} s left")
-                bar.update(event.step - bar.n)
-            elif isinstance(event, Finished):
-                return event.stack
+            match event:
+                case Notice():
+                    bar.clear()
+                    say(event.text, sys.stderr)
+                    bar.refresh()
+                case Progress():
+                    if event.stage != stage:
+                        stage = event.stage
+                        bar.reset(event.total)
+                        bar.set_description_str(event.text)
+                        if not on_terminal:
+                            say(f"{event.text} …", sys.stderr)
+                    bar.set_postfix_str("" if event.eta is None else f"{event.eta:.0f} s left")
+                    bar.update(event.step - bar.n)
+                case Finished():
+                    return event.stack
     raise AssertionError("the pipeline ended without a stack")

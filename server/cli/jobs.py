@@ -12,7 +12,7 @@ from layerfusion.server import translate
 from layerfusion.server.cli.console import CommandError, UsageError, list_layers, say
 from layerfusion.server.config import ServerConfig, database, default_folder, layers
 from layerfusion.server.protocol.errors import ProtocolError
-from layerfusion.server.protocol.messages import Cancelled, Event, Failed, Generated, LayerBegin
+from layerfusion.server.protocol.messages import Cancelled, Event, Failed, Generated, LayerBegin, Notice
 from layerfusion.server.storage.database import Database, JobRecord
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.storage.lock import FolderLock
@@ -130,6 +130,8 @@ def _in_words(event: Event) -> str:
     match event:
         case LayerBegin():
             return f"layer {event.index}: {event.name}, {event.width}x{event.height}, {event.sha256}"
+        case Notice():
+            return f"notice: {event.code}: {event.text}"
         case Failed():
             return f"failed: {event.code}: {event.message} {event.hint}".strip()
         case Cancelled():

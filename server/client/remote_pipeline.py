@@ -16,7 +16,7 @@ from layerfusion.engine.stack import LayerStack
 from layerfusion.server import translate
 from layerfusion.server.client.client import Client, Refusal, new_job
 from layerfusion.server.client.client import Layer as ArrivedLayer
-from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Progress, Submit
+from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Notice, Progress, Submit
 
 _TRIES = 30
 """Connections that fail one after the other before a job is given up."""
@@ -37,7 +37,7 @@ def draw(connect: Callable[[], Client], request: GenerationRequest) -> Generator
         request: what is to be drawn.
 
     Yields:
-        `Progress`, `LayerReady`, and `Finished` at the end.
+        `Notice`, `Progress`, `LayerReady`, and `Finished` at the end.
 
     Raises:
         Refusal: the server does not draw it, or failed to.
@@ -83,8 +83,9 @@ class _Following:
         """What comes on this connection."""
         for event in self._client.events(self._submit.job):
             match event:
-                case Progress():
-                    yield events.Progress(stage=event.stage, step=event.step, total=event.total, eta=event.eta)
+                case Progress() | Notice():
+                    self._seen = max(self._seen, getattr(event, "seq", 0))
+                    yield translate.to_event(event)
                 case ArrivedLayer(begin, pixels):
                     self._seen = begin.seq
                     layer = self._layers[begin.index] = translate.to_layer(begin, pixels)

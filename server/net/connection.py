@@ -114,7 +114,7 @@ class Connection:
     async def _send(self) -> None:
         try:
             while True:
-                await self._socket.send(self._wire.encode(await self._outbox.next()))
+                await self._socket.send(self._wire.encode(self._session.adapted(await self._outbox.next())))
         except OSError as error:  # in the middle of a layer: what was sent of it means nothing
             lost = LayerLost(f"A layer cannot be read ({error.strerror or error}).", "Connect again and resume.")
             refused = Refused(code=lost.code, message=lost.message, hint=lost.hint)

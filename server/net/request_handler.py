@@ -222,6 +222,6 @@ def _layer(job: Job, index: int) -> LayerBegin:
 
 def _notice(submit: Submit) -> str:
     try:
-        return translate.notice(submit)
+        return translate.model_notice(submit)
     except EngineError:  # the job may be older than the models of today
         return ""

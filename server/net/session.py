@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgpack
 
@@ -43,6 +43,7 @@ from layerfusion.server.protocol.messages import (
     Hello,
     ListJobs,
     Message,
+    Progress,
     Refused,
     Resubmit,
     Resume,
@@ -64,6 +65,9 @@ MAX_MESSAGE = 512 * 1024
 
 SMALL_CHUNK = 16 * 1024
 """Bytes. Shorter chunks count as messages: each costs as much."""
+
+_STAGE_CODES = 3
+"""The minor version since which `Progress.stage` is a code."""
 
 _unpackb = functools.partial(msgpack.unpackb, max_map_len=256, max_array_len=1024, max_ext_len=0)
 """A few bytes can announce a million keys; no message of ours, or of a later version, has that many."""
@@ -118,6 +122,7 @@ class Session:
         self._wire = Wire(msgpack.packb, _unpackb)
         self.identity: str | None = None
         self._greeted = False
+        self._minor = MINOR
         self._upload: Upload | None = None
         self._arrival = Arrival(0, "")
 
@@ -134,6 +139,12 @@ class Session:
             logger.info("refused a client: %s", error.code)  # the message may quote a prompt
             refused = Refused(code=error.code, message=error.message, hint=error.hint)
             return [Send(refused), Close(CLOSE_TEXT_FRAME if isinstance(frame, str) else CLOSE_REFUSED)]
+
+    def adapted(self, item: Message | Chunk) -> Message | Chunk:
+        """What this client is sent in the place of `item`: one older than 1.3 shows the stage as it is to people."""
+        if isinstance(item, Progress) and self._minor < _STAGE_CODES:
+            return replace(item, stage=item.text[:255] or item.stage)
+        return item
 
     def end_upload(self) -> None:
         """There is no upload any more: the layer was there already, or could not be written."""
@@ -175,7 +186,7 @@ class Session:
         hello = from_map(values)
         assert isinstance(hello, Hello)
         logger.info("hello from %r %r", hello.client, hello.version)
-        self._greeted, self.identity = True, hello.identity
+        self._greeted, self.identity, self._minor = True, hello.identity, hello.protocol[1]
         return [Send(self._welcome)]
 
     def _begin_upload(self, upload: Upload) -> list[Effect]:

@@ -14,5 +14,5 @@ Standard library only, in the Python of Krita's oldest bundle (3.10): the Krita 
 MAJOR = 1
 """Raised when an old peer would misunderstand a new one. Peers of different majors do not talk."""
 
-MINOR = 2
+MINOR = 3
 """Raised when something is added that an old peer may ignore."""

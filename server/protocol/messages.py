@@ -36,7 +36,7 @@ from .jobs import (
     Switch,
     Variant,
 )
-from .results import Cancelled, Done, Event, Failed, LayerBegin, LayerEnd, Preview, Progress, Started, is_last
+from .results import Cancelled, Done, Event, Failed, LayerBegin, LayerEnd, Notice, Preview, Progress, Started, is_last
 from .uploads import Upload, Uploaded, UploadReady, UploadRefused
 
 logger = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ __all__ = [
     "ListJobs",
     "Message",
     "ModelInfo",
+    "Notice",
     "Preview",
     "Priority",
     "Progress",
@@ -106,6 +107,7 @@ FROM_SERVER = (
     Accepted,
     Queued,
     Started,
+    Notice,
     Progress,
     Preview,
     LayerBegin,

@@ -43,7 +43,8 @@ class Progress(Message):
     """Server: how far the job is. Not numbered, at most ten a second, the next one replaces it.
 
     Attributes:
-        stage: what is going on, in words for people.
+        stage: what is going on, as a code for programs; PROTOCOL.md lists them. Words for people before 1.3.
+        text: the same in words for people; empty before 1.3.
         step, total: of this stage; 0 <= step <= total.
         eta: seconds until the job is done, None if unknown.
     """
@@ -51,6 +52,7 @@ class Progress(Message):
     type: ClassVar[str] = "progress"
     job: JobId
     stage: Name
+    text: Text = ""
     step: Count
     total: Annotated[int, Between(1, 2**53 - 1)]
     eta: Seconds | None = None
@@ -59,6 +61,22 @@ class Progress(Message):
         super().__post_init__()
         if self.step > self.total:
             raise InvalidMessage(f"progress.step is {self.step} of {self.total}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(Message):
+    """Server: something the artist must know to judge the picture.
+
+    Attributes:
+        code: for programs; PROTOCOL.md lists them.
+        text: for people. One or more sentences.
+    """
+
+    type: ClassVar[str] = "notice"
+    job: JobId
+    seq: Sequence
+    code: Name
+    text: Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +197,7 @@ class Cancelled(Message):
     replaced_by: JobId | None = None
 
 
-Event = Started | LayerBegin | Done | Failed | Cancelled
+Event = Started | Notice | LayerBegin | Done | Failed | Cancelled
 """What is numbered. A layer is one event: its begin, its chunks and its end."""
 
 

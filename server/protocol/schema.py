@@ -112,6 +112,15 @@ class Record:
         )
 
 
+def shared_fields(value: Any, other: type) -> dict[str, Any]:
+    """The fields of a dataclass instance whose names the dataclass `other` has too, with their values.
+
+    Converting between two dataclasses by it, a field that was added to both cannot be forgotten.
+    """
+    theirs = {field.name for field in dataclasses.fields(other)}
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.name in theirs}
+
+
 @functools.lru_cache(maxsize=None)
 def _hints(cls: type[Record]) -> dict[str, Any]:
     hints = get_type_hints(cls, include_extras=True)

@@ -37,6 +37,7 @@ from layerfusion.server.protocol.messages import (
     Failed,
     Kept,
     LayerBegin,
+    Notice,
     Relit,
     Started,
     State,
@@ -387,7 +388,7 @@ def _consequence(event: Event, now: float) -> tuple[State | None, float | None, 
             return ("interrupted" if event.code == Interrupted.code else "failed"), None, now
         case Cancelled():
             return "cancelled", None, now
-        case LayerBegin():
+        case LayerBegin() | Notice():
             return None, None, None
 
 

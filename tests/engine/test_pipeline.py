@@ -1,3 +1,5 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from layerfusion.engine import pipeline as job
 from layerfusion.engine.diffusion.previews import is_due
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation.measures import auc
-from layerfusion.engine.events import Finished, LayerReady, Preview, Progress
+from layerfusion.engine.events import Finished, LayerReady, Notice, Preview, Progress, Stage
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
@@ -194,12 +196,22 @@ def test_uncoupled_streams_draw_alone(pipeline, request_for):
 
 def test_a_prompt_longer_than_the_model_reads_is_told(pipeline, request_for):
     long = Generated(prompt="a red apple " * 20)
-    stages = {
-        event.stage
-        for event in pipeline.generate(request_for(foregrounds=(long,), steps=1))
-        if isinstance(event, Progress)
-    }
-    assert any("only the beginning of “a red apple" in stage for stage in stages)
+    events = list(pipeline.generate(request_for(foregrounds=(long,), steps=1)))
+    told = [event.text for event in events if isinstance(event, Notice) and event.code == "prompt_truncated"]
+    assert told[0].startswith("The model reads only the beginning of “a red apple a red apple")
+    assert "…”" in told[0]
+    assert {event.stage for event in events if isinstance(event, Progress)} <= set(get_args(Stage))
+
+
+def test_what_must_be_known_of_the_model_is_told_before_it_is_loaded(pipeline, request_for):
+    """Even of a job that fails or is cancelled while its weights are read."""
+    strange = Generated(prompt="a xylophone")
+    events = pipeline.generate(request_for(foregrounds=(strange,), steps=1))
+    first, second = next(events), next(events)
+    events.close()
+    assert first == Notice(code="demo_model", text="Embedded demo model: it draws at 128x128 px.")
+    assert second.code == "unknown_words"
+    assert "“xylophone”" in second.text
 
 
 def test_closing_the_iterator_stops_and_the_next_job_is_unharmed(pipeline, request_for, plain):

@@ -8,7 +8,7 @@ import torch
 from diffusers.models.autoencoders.vae import DecoderOutput
 
 from layerfusion.engine.errors import OutOfMemory
-from layerfusion.engine.events import Finished, Progress
+from layerfusion.engine.events import Finished
 from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.models.runtime.offloading import Component, MemoryPolicy, memory_policy
 from layerfusion.engine.options.fusion import FusionSettings
@@ -16,7 +16,7 @@ from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Kept
 
-TOLD = ["memory is full: going on with one part", "memory is still full: going on in small pieces"]
+TOLD = ("Memory is full; drawing goes on with one part", "Memory is still full; drawing goes on in small pieces")
 
 
 def network(bundle, component):
@@ -50,7 +50,7 @@ def running_out(module, times):
 def draw(bundle, request, policy=None):
     events = list(LayerFusionPipeline(bundle.spec, memory=policy, bundle=bundle).generate(request))
     assert isinstance(events[-1], Finished)
-    return events[-1].stack, [event.stage for event in events if isinstance(event, Progress)]
+    return events[-1].stack, [event.text for event in events if getattr(event, "code", "") == "memory_policy_changed"]
 
 
 @pytest.fixture(scope="module")
@@ -67,19 +67,18 @@ def test_a_job_that_runs_out_once_gives_the_same_picture(bundle, request_for, ke
     request = request_for(steps=2, **changes)
     expected, quiet = draw(bundle, request)
     with running_out(network(bundle, component), 1):
-        stack, stages = draw(bundle, request)
-    assert [stage for stage in stages if "memory" in stage] == [f"{TOLD[0]} of the model at a time"]
-    assert not [stage for stage in quiet if "memory" in stage]
+        stack, told = draw(bundle, request)
+    assert told == [f"{TOLD[0]} of the model at a time."]
+    assert not quiet
     for ours, theirs in zip(stack, expected, strict=True):
         assert abs(ours.pixels.astype(int) - theirs.pixels).max() <= 1
 
 
 def test_a_job_that_runs_out_twice_is_drawn_in_small_pieces(bundle, request_for):
     with running_out(bundle.unet.up_blocks[-1], 2):
-        _, stages = draw(bundle, request_for(steps=2))
-    told = [stage for stage in stages if "memory" in stage]
+        _, told = draw(bundle, request_for(steps=2))
     assert len(told) == 2
-    assert all(stage.startswith(start) for stage, start in zip(told, TOLD, strict=True))
+    assert all(text.startswith(start) for text, start in zip(told, TOLD, strict=True))
 
 
 def test_a_job_that_never_fits_ends_with_what_to_do_and_the_next_is_unharmed(bundle, request_for):
@@ -89,8 +88,8 @@ def test_a_job_that_never_fits_ends_with_what_to_do_and_the_next_is_unharmed(bun
         pytest.raises(OutOfMemory, match=r"UNet.*smallest pieces.*Close other"),
     ):
         draw(bundle, request)
-    _, stages = draw(bundle, request)
-    assert not [stage for stage in stages if "memory" in stage]
+    _, told = draw(bundle, request)
+    assert not told
 
 
 @pytest.mark.parametrize(

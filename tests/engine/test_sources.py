@@ -179,7 +179,7 @@ def test_only_what_has_a_place_is_drafted(pipeline, request_for):
             )
         )
     )
-    drafts = [event for event in events if getattr(event, "stage", "").startswith("drafting")]
+    drafts = [event for event in events if getattr(event, "stage", "") == "drafting"]
     assert [(event.step, event.total) for event in drafts] == [(1, 2), (2, 2)]
 
 

@@ -4,6 +4,7 @@
     "die=2"                            the process is killed at step 2
     "hang=2"                           step 2 never ends
     "huge"                             raises OutOfMemory
+    "notices=2"                        says two things that must be known, each before a step
     "stamp"                            layers are named for the moment in which they leave the engine
 
 It runs in the real worker process and its layers go into the real store. Pixels depend on seed and index alone.
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from layerfusion.engine.errors import OutOfMemory
-from layerfusion.engine.events import Finished, LayerReady, Progress
+from layerfusion.engine.events import Finished, LayerReady, Notice, Progress
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
 from layerfusion.engine.stack import LayerStack
 
@@ -39,6 +40,8 @@ class Scripted:
                 kill()
             if script.get("hang") == str(step):
                 time.sleep(3600)
+            if step < int(script.get("notices", 0)):
+                yield Notice(code="prompt_truncated", text=notice_text(request.seed, step))
             yield Progress(
                 stage="drawing", step=step, total=steps, eta=float(script.get("seconds", 0)) * (steps - step)
             )
@@ -65,6 +68,10 @@ def pixels(seed, index, side):
         values[..., 3] = 255
     values.setflags(write=False)
     return values
+
+
+def notice_text(seed, number):
+    return f"Notice {number} of the job with the seed {seed}."
 
 
 def bgra(seed, index, side):

@@ -119,7 +119,9 @@ def test_what_the_engine_does_not_draw_is_refused_before_the_queue(subtests, sto
 
 def test_progress(store):
     event = events.Progress(stage="drawing", step=2, total=9, eta=1.5)
-    assert translate.from_event(JOB, event, store) == Progress(job=JOB, stage="drawing", step=2, total=9, eta=1.5)
+    said = translate.from_event(JOB, event, store)
+    assert said == Progress(job=JOB, stage="drawing", text="drawing", step=2, total=9, eta=1.5)
+    assert translate.to_event(said) == event
 
 
 def test_preview(store):
@@ -163,7 +165,7 @@ def test_every_model_can_be_told_about():
 
 
 def test_the_embedded_model_says_what_it_is():
-    assert "demo" in translate.notice(submit(width=512, height=512))
+    assert "demo" in translate.model_notice(submit(width=512, height=512))
 
 
 def test_limits_are_the_engines():

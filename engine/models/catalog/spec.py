@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.events import Notice
 from layerfusion.engine.image.geometry import Size, working_size
 from layerfusion.engine.models.catalog.vocabulary import hint
 from layerfusion.engine.models.catalog.weight_source import WeightSource
@@ -170,18 +171,23 @@ class ModelSpec:
             raise BrokenModel(f"{folder} is no folder in diffusers layout.", "Name the model's folder.")
         return folder
 
-    def notice(self, size: Size, prompts: Iterable[str] = ()) -> str:
-        """What the user must know before they judge the picture; empty if there is nothing to say.
+    def notices(self, size: Size, prompts: Iterable[str] = ()) -> tuple[Notice, ...]:
+        """What the user must know before they judge the picture.
 
         Args:
+            size: of the canvas, in pixels.
             prompts: what is to be drawn; words the model does not know are named.
         """
         if not self.demo:
-            return ""
+            return ()
         working = working_size(size, stride=self.stride, native_area=self.native_area).working
-        enlarged = " and enlarged" if working.area < size.area else ""
+        enlarged = ", and the picture is enlarged" if working.area < size.area else ""
+        said = f"{self.title[:1].upper()}{self.title[1:]}: it draws at {working} px{enlarged}."
         unknown = hint(self.vocabulary, self.related, prompts)
-        return f"{self.title}, drawn at {working} px{enlarged}{'. ' if unknown else ''}{unknown}"
+        return (
+            Notice(code="demo_model", text=said),
+            *([Notice(code="unknown_words", text=unknown)] if unknown else []),
+        )
 
     def blended_prompt(self, foregrounds: list[str], background: str) -> str:
         """The prompt of the whole picture, made of its parts.

@@ -56,9 +56,9 @@ def hint(vocabulary: Mapping[str, Iterable[str]], related: Mapping[str, str], pr
 
 def _sentence(word: str, near: list[str]) -> str:
     if not near:
-        return f"“{word}” is not among the words it knows."
+        return f"“{word}” is not among the words this model knows."
     listed = " or ".join(f"“{phrase}”" for phrase in near)
-    return f"“{word}” is not among the words it knows; near it: {listed}."
+    return f"“{word}” is not among the words this model knows; near it: {listed}."
 
 
 def _words(phrases: Iterable[str]) -> set[str]:

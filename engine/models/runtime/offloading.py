@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from layerfusion.engine.errors import InvalidRequest, OutOfMemory
+from layerfusion.engine.events import Notice
 from layerfusion.engine.models.runtime.devices import free_bytes, is_out_of_memory, release
 from layerfusion.engine.transparency.deltas import Deltas
 
@@ -68,8 +69,8 @@ class Component(Enum):
 
 
 _SAYS = {
-    MemoryPolicy.OFFLOAD: "memory is full: going on with one part of the model at a time",
-    MemoryPolicy.SEQUENTIAL: "memory is still full: going on in small pieces, which is slower",
+    MemoryPolicy.OFFLOAD: "Memory is full; drawing goes on with one part of the model at a time.",
+    MemoryPolicy.SEQUENTIAL: "Memory is still full; drawing goes on in small pieces, which is slower.",
 }
 
 RESERVE = 1 << 30
@@ -122,7 +123,7 @@ class Memory:
         self._native_size = native_size
         self._latent_factor = latent_factor
         self._present: set[Component] = set()
-        self._notices: list[str] = []
+        self._notices: list[Notice] = []
         self.policy = MemoryPolicy.RESIDENT
 
     def begin(self, job: MemoryDemand, policy: MemoryPolicy | None = None) -> None:
@@ -169,12 +170,12 @@ class Memory:
                 if lower is None:
                     raise self._failure(components) from error
             # Here and not above: while an error is handled, its traceback keeps every tensor of the failed try alive.
-            self._notices.append(_SAYS[lower])
+            self._notices.append(Notice(code="memory_policy_changed", text=_SAYS[lower]))
             self._follow(lower)
             self._evict(set(self._present))
 
-    def notices(self) -> list[str]:
-        """What a person should know since the last call, in words."""
+    def notices(self) -> list[Notice]:
+        """What a person should know since the last call."""
         said, self._notices = self._notices, []
         return said
 

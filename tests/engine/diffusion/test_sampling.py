@@ -76,11 +76,13 @@ def test_karras_gives_way_where_the_model_begins_at_pure_noise(model):
     plain, karras = Sampler(model, "dpmpp_2m", 20), Sampler(model, "DPM++ 2M Karras", 20)
     if model.scheduler_config["rescale_betas_zero_snr"]:
         assert torch.equal(plain.timesteps, karras.timesteps)
-        assert "DPM++ 2M Karras runs without" in karras.notice
+        (notice,) = karras.notices
+        assert notice.code == "sampler_replaced"
+        assert notice.text.startswith("DPM++ 2M Karras runs without")
     else:
-        assert karras.notice == ""
+        assert not karras.notices
         assert karras.timesteps[-1] < plain.timesteps[-1], "Karras spends its steps near the picture"
-    assert plain.notice == ""
+    assert not plain.notices
 
 
 def test_samplers_are_known_by_the_artists_names_too():

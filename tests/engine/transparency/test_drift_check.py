@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from layerfusion.engine.transparency.drift_check import foreground_warning
+from layerfusion.engine.transparency.drift_check import drift_notice
 
 
 def drawn(box, *, backdrop=128, alpha=255):
@@ -28,8 +28,9 @@ def drawn(box, *, backdrop=128, alpha=255):
     ],
 )
 def test_a_foreground_that_is_none_is_noticed(picture, words):
-    warning = foreground_warning(*picture)
-    assert words in warning
-    assert bool(warning) == bool(words)
-    if words:
-        assert "checkpoint" in warning
+    notice = drift_notice(*picture)
+    assert (notice is not None) == bool(words)
+    if notice is not None:
+        assert notice.code == "checkpoint_drifted"
+        assert words in notice.text
+        assert "checkpoint" in notice.text

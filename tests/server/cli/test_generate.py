@@ -10,7 +10,7 @@ import pytest
 
 from commands import CUT_OUT, drawing
 from layerfusion.engine import formats
-from layerfusion.engine.events import Finished, Progress
+from layerfusion.engine.events import Finished, Notice, Progress
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Role
@@ -49,7 +49,7 @@ def test_generate_draws_without_a_network_and_says_what_it_wrote(folder):
     )
     assert done.returncode == 0, done.stderr
     notice, *stages = done.stderr.splitlines()
-    assert notice.startswith("embedded demo model, drawn at ")
+    assert notice.startswith("Embedded demo model: it draws at ")
     assert "drawing …" in stages
     assert len(stages) == len(set(stages)), "one line a stage"
 
@@ -74,14 +74,19 @@ def test_progress_is_a_bar_on_a_terminal_and_a_line_a_stage_elsewhere(monkeypatc
     stack = LayerStack(name="s", size=Size(1, 1), layers=())
     stream = Terminal() if on_terminal else io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    drawing = [Progress(stage="drawing", step=step, total=4, eta=4.0 - step) for step in range(5)]
-    assert generate.watch([Progress(stage="loading", step=0, total=1), *drawing, Finished(stack=stack)]) is stack
+    first, *drawing = [Progress(stage="drawing", step=step, total=4, eta=4.0 - step) for step in range(5)]
+    notice = Notice(code="prompt_truncated", text="The model reads only the beginning.")
+    loading = Progress(stage="loading_model", step=0, total=1)
+    assert generate.watch([loading, first, notice, *drawing, Finished(stack=stack)]) is stack
     if on_terminal:
-        assert "drawing |" in stream.getvalue()
-        assert "/4" in stream.getvalue()
-        assert "\n" not in stream.getvalue()
+        before, after = stream.getvalue().split(f"{notice.text}\n")
+        assert before.endswith("\r"), "the notice has a line of its own, and the bar is drawn anew below it"
+        assert "loading the model |" in before
+        assert "drawing |" in after
+        assert "/4" in after
+        assert "\n" not in before + after
     else:
-        assert stream.getvalue() == "loading …\ndrawing …\n"
+        assert stream.getvalue() == f"loading the model …\ndrawing …\n{notice.text}\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

@@ -1,6 +1,7 @@
 """The conversation without a socket: frames in, what is to be done out."""
 
 import hashlib
+from dataclasses import replace
 
 import msgpack
 import pytest
@@ -16,6 +17,7 @@ from layerfusion.server.protocol.messages import (
     Failed,
     Generated,
     Hello,
+    Progress,
     Refused,
     Resume,
     Submit,
@@ -93,6 +95,18 @@ def test_another_major_version_is_refused_whatever_else_it_says(subtests):
 
 def test_another_minor_version_is_welcome():
     assert receive(Session(WELCOME), Hello(protocol=(1, 99), client="new", version="9")) == [Send(WELCOME)]
+
+
+def test_a_client_older_than_the_codes_of_stages_is_sent_the_words(subtests):
+    said = Progress(job=JOB, stage="reading_prompts", text="reading the prompts", step=0, total=1)
+    for minor, stage in [(0, "reading the prompts"), (2, "reading the prompts"), (3, "reading_prompts")]:
+        with subtests.test(minor=minor):
+            session = Session(WELCOME)
+            receive(session, Hello(protocol=(1, minor), client="old", version="1"))
+            assert session.adapted(said).stage == stage
+            assert session.adapted(replace(said, text="")).stage == "reading_prompts"
+            for other in (Chunk(0, 0, b"x"), Done(job=JOB, seq=1, layers=1)):
+                assert session.adapted(other) is other
 
 
 def test_garbage_is_refused(subtests):

@@ -5,11 +5,13 @@ import logging
 import math
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
+from typing import get_args
 
 import msgpack
 import pytest
 
 from layerfusion.engine import errors as engine_errors
+from layerfusion.engine import events
 from layerfusion.server import protocol
 from layerfusion.server.protocol import errors
 from layerfusion.server.protocol.errors import InvalidMessage
@@ -37,6 +39,7 @@ from layerfusion.server.protocol.messages import (
     Limits,
     ListJobs,
     ModelInfo,
+    Notice,
     Preview,
     Progress,
     Queued,
@@ -130,7 +133,8 @@ EXAMPLES = (
     Accepted(job=JOB, position=2, notice="small", starts_in=3.5),
     Queued(job=JOB, position=1),
     Started(job=JOB, seq=1),
-    Progress(job=JOB, stage="drawing", step=3, total=20, eta=1.5),
+    Notice(job=JOB, seq=2, code="prompt_truncated", text="The model reads only the beginning of “a …”."),
+    Progress(job=JOB, stage="drawing", text="drawing", step=3, total=20, eta=1.5),
     Preview(job=JOB, role="blended", index=0, width=2, height=1, pixels=bytes(8)),
     LAYER,
     LayerEnd(job=JOB, seq=2, transfer=0),
@@ -289,6 +293,7 @@ def test_protocol_md_names_every_message_field_and_code():
     codes = {cls.code for module in (errors, engine_errors) for cls in vars(module).values() if hasattr(cls, "code")}
     abstract = {"protocol_error", "engine_error", "file_error", "model_error"}
     never_sent = {"unreadable_file", "unknown_format"}
+    codes |= {*get_args(events.Stage), *get_args(events.NoticeCode)}
     missing = {name for name in names | codes - abstract - never_sent if not mentions(page, name)}
     assert not missing
 

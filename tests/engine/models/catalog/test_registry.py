@@ -23,8 +23,9 @@ def copied(tmp_path):
 def test_the_embedded_model_is_the_default_and_says_what_it_is():
     first, *_ = available_models()
     assert first.name == "tiny"
-    assert first.notice(Size(512, 512)) == "embedded demo model, drawn at 128x128 px and enlarged"
-    assert first.notice(Size(128, 128)) == "embedded demo model, drawn at 128x128 px"
+    (large,), (own,) = first.notices(Size(512, 512)), first.notices(Size(128, 128))
+    assert large.text == "Embedded demo model: it draws at 128x128 px, and the picture is enlarged."
+    assert own.text == "Embedded demo model: it draws at 128x128 px."
 
 
 def test_its_examples_are_in_its_vocabulary():

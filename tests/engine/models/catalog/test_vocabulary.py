@@ -57,5 +57,8 @@ def test_related_words_are_related_to_phrases_the_model_is_trained_on():
 
 def test_the_embedded_model_says_what_it_does_not_know():
     spec = find_model("tiny")
-    assert "not among" not in spec.notice(Size(128, 128), ["a red apple", "a beach at sunset"])
-    assert "“xylophone”" in spec.notice(Size(128, 128), ["a xylophone", "a beach at sunset"])
+    codes = [notice.code for notice in spec.notices(Size(128, 128), ["a red apple", "a beach at sunset"])]
+    assert codes == ["demo_model"]
+    unknown = spec.notices(Size(128, 128), ["a xylophone", "a beach at sunset"])[1]
+    assert unknown.code == "unknown_words"
+    assert "“xylophone”" in unknown.text
