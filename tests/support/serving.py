@@ -13,6 +13,9 @@ from layerfusion.server.protocol import location
 
 SECONDS = 100
 
+SECRET = "my unannounced character"
+"""A prompt that is drawn and must not be in the log."""
+
 GUARD = """
 import os, sys
 
@@ -80,7 +83,7 @@ class Server:
     def start(self):
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self._command, env=self.environment, stdout=log, stderr=log)
-        self.wait_until(self.is_announced)
+        wait_until(self.is_announced)
 
     def is_announced(self):
         assert self.process.poll() is None, f"the server ended: {self.log.read_text()}"
@@ -92,27 +95,29 @@ class Server:
         self.process.terminate()
         return self.process.wait(SECONDS)
 
-    @staticmethod
-    def wait_until(condition):
-        deadline = time.monotonic() + SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, f"never: {condition.__name__}"
-            time.sleep(0.02)
-
     def connect(self):
         runtime = location.Runtime.from_map(json.loads(self.runtime_file.read_text()))
         return Client.connect(runtime, timeout=SECONDS)
 
-    def worker(self):
-        """Process id of the worker, once there is one."""
-        self.wait_until(self.workers)
-        (worker,) = self.workers()
-        return worker
 
-    def workers(self):
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        children = {int(child) for task in tasks for child in (task / "children").read_text().split()}
-        return {child for child in children if b"spawn_main" in cmdline(child)}
+def wait_until(condition):
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {condition.__name__}"
+        time.sleep(0.02)
+
+
+def worker_of(process):
+    """Process id of a server's worker, once there is one."""
+    wait_until(lambda: _workers(process))
+    (worker,) = _workers(process)
+    return worker
+
+
+def _workers(process):
+    tasks = Path(f"/proc/{process.pid}/task").iterdir()
+    children = {int(child) for task in tasks for child in (task / "children").read_text().split()}
+    return {child for child in children if b"spawn_main" in cmdline(child)}
 
 
 def cmdline(pid):

@@ -1,6 +1,7 @@
-"""The real worker process with the embedded model: it draws, stops when asked, and its death is survived."""
+"""The real worker process: with the embedded model it draws and stops when asked; its death is survived."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -8,6 +9,7 @@ import sys
 import pytest
 
 import samples
+import scripted
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, LayerBegin, Progress, is_last
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.worker.supervisor import WorkerSupervisor
@@ -20,16 +22,30 @@ def submit(number, **values):
     return samples.submit(number, **{"steps": 2, **values})
 
 
-@pytest.fixture(scope="module")
-def drawing(tmp_path_factory):
+@contextlib.contextmanager
+def supervised(folder, **options):
     """A worker, its store, and a way to wait for it."""
-    store = LayerStore(tmp_path_factory.mktemp("layers"))
+    store = LayerStore(folder)
     with asyncio.Runner() as runner:
-        worker = WorkerSupervisor(store.folder)
+        worker = WorkerSupervisor(store.folder, **options)
         runner.run(worker.__aenter__())
         yield worker, store, lambda coroutine: runner.run(asyncio.wait_for(coroutine, SECONDS))
         runner.run(worker.__aexit__())
         assert not is_running(worker)
+
+
+@pytest.fixture(scope="module")
+def drawing(tmp_path_factory):
+    """A worker with the embedded model, for all tests that leave it alive."""
+    with supervised(tmp_path_factory.mktemp("layers")) as found:
+        yield found
+
+
+@pytest.fixture
+def mortal(tmp_path):
+    """A worker with a scripted engine: it is killed, and the embedded model takes seconds to load anew."""
+    with supervised(tmp_path, load=scripted.load) as found:
+        yield found
 
 
 def is_running(worker):
@@ -91,10 +107,11 @@ def test_a_late_cancel_does_not_hit_the_next_job(drawing):
     assert isinstance(wait(draw(worker, submit(5)))[-1], Done)
 
 
-def test_a_killed_worker_fails_its_job_and_is_replaced_busy_or_idle(drawing):
-    worker, _, wait = drawing
+def test_a_killed_worker_fails_its_job_and_is_replaced_busy_or_idle(mortal):
+    worker, _, wait = mortal
+    wait(worker.ready())
     first = worker.pid
-    *_, last = wait(draw_until(worker, submit(6, steps=150), lambda: os.kill(first, KILL)))
+    *_, last = wait(draw_until(worker, submit(6, steps=150, blended_prompt="hang=1"), lambda: os.kill(first, KILL)))
     assert (last.code, last.job) == ("worker_died", submit(6).job)
     if sys.platform != "win32":
         assert "signal 9" in last.message

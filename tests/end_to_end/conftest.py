@@ -1,0 +1,24 @@
+"""One server for all tests of this folder: each worker that starts imports torch and reads the model."""
+
+import json
+
+import pytest
+
+from serving import SECRET, Server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """`layerfusion serve` with its real worker. In the end, whatever was asked of it: it stops in good order, has
+    tried to reach no network, and its log names no prompt and no token."""
+    with Server(tmp_path_factory.mktemp("server")) as server:
+        server.start()
+        token = json.loads(server.runtime_file.read_text())["token"]
+        yield server
+        assert server.stop() == 0
+        assert not server.runtime_file.exists()
+        assert not server.blocked.exists(), server.blocked.read_text()
+        log = server.log.read_text()
+        assert "Listening on ws://127.0.0.1:" in log
+        assert SECRET not in log
+        assert token not in log
