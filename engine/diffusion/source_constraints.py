@@ -86,7 +86,7 @@ def source_constraints(
     """Read the artist's layers into the model's terms.
 
     Args:
-        fusion: the switches; how long a drawn background is held in the blended stream is one of them.
+        fusion: how the streams are coupled; how long a drawn background is held in the blended stream is one of them.
         drafts: foregrounds with a box, drawn alone: uint8 RGBA (H, W, 4), any size, by foreground.
     """
     return _Reader(bundle, request, fusion, framing, drafts).read()

@@ -13,7 +13,7 @@ from layerfusion.engine.evaluation.rows import Row, Section
 from layerfusion.engine.evaluation.statistics import Estimate, estimate, ratio_of_sums
 from layerfusion.engine.evaluation.study import Study
 from layerfusion.engine.evaluation.systems import Drawing, Variant
-from layerfusion.engine.options.fusion import PRESETS
+from layerfusion.engine.options.presets import PRESETS
 
 _WAYS = {name: Variant(f"preset_{name}", preset=name) for name in PRESETS}
 

@@ -1,4 +1,4 @@
-"""What is compared: LayerFusion, its switches one at a time, and what one would do without it. All drawn by one code.
+"""What is compared: LayerFusion, its options one at a time, and what one would do without it. All drawn by one code.
 
 1. *pasted*: foreground and background drawn each for itself (no coupling), the one laid over the other;
 2. *sequential*: the foreground alone, then the picture inpainted around it, then the background inpainted where the
@@ -45,8 +45,8 @@ class Variant:
 
     Attributes:
         name: unique, also as part of a file's name.
-        settings: switches of `FusionSettings` that differ from the model's defaults.
-        preset: one of `engine.options.fusion.PRESETS`; the model's own way if empty.
+        settings: options of `FusionSettings`, by their flat names, that differ from the model's defaults.
+        preset: one of `engine.options.presets.PRESETS`; the model's own way if empty.
         other_scene, other_seed: whether the background's prompt, or its seed, is the item's other one.
         apart: whether the foreground starts from noise that no background has.
         masks: whether the maps of every step are kept.

@@ -32,7 +32,7 @@ def structure_layers(unet: UNet2DConditionModel, count: int) -> tuple[str, ...]:
 def attached(unet: UNet2DConditionModel, coupling: Coupling, deltas: Deltas) -> Iterator[None]:
     """Within the block every attention module of `unet` runs a `FusionProcessor`; afterwards its own ones again."""
     own = dict(unet.attn_processors)
-    last = structure_layers(unet, coupling.settings.structure_layers)
+    last = structure_layers(unet, coupling.settings.research.structure_layers)
     ours: dict[str, Any] = {
         f"{name}.processor": FusionProcessor(name.rsplit(".", 1)[0], deltas.get(name, {}), name in last, coupling)
         for name in attention_modules(unet)

@@ -52,16 +52,16 @@ class FusionProcessor:
 
         settings = self._coupling.settings
         coupled = self._coupling.couples(self._block, grid)
-        blends = coupled and (settings.blend_self if is_self else settings.blend_cross)
+        blends = coupled and (settings.research.blend_self if is_self else settings.research.blend_cross)
         shares = coupled and is_self and settings.share_strength > 0
-        pairs = self._sharing_rows(len(query)) if shares and settings.sharing != "copy" else []
+        pairs = self._sharing_rows(len(query)) if shares and settings.research.sharing != "copy" else []
         out = self._attend(query, key, value, attn.scale, pairs, grid).transpose(1, 2).flatten(2)
-        if blends and settings.blend_point == "pre_out":
+        if blends and settings.research.blend_point == "pre_out":
             self._blend(out, grid)
         out = self._project(attn.to_out[0], "to_out.0", out)
-        if blends and settings.blend_point == "post_out":
+        if blends and settings.research.blend_point == "post_out":
             self._blend(out, grid)
-        if shares and settings.sharing == "copy":
+        if shares and settings.research.sharing == "copy":
             self._copy_background(out, grid)
         return out
 
@@ -89,17 +89,17 @@ class FusionProcessor:
                 key[rows],
                 self._coupling.end_of_text,
                 scale=scale,
-                counted=self._coupling.settings.end_of_text,
+                counted=self._coupling.settings.research.end_of_text,
             )
             self._coupling.note_content(self._block, content, grid)
         elif self._structure_layer:
-            heads = self._coupling.settings.heads
+            heads = self._coupling.settings.research.heads
             spread = participation(query[rows], key[rows], scale=scale, heads=heads)
             self._coupling.note_structure(spread, grid)
 
     def _sharing_rows(self, rows: int) -> list[tuple[int, int]]:
         """Pairs of rows, (who attends, to whose background tokens too), in each guidance half."""
-        streams, direction = self._coupling.streams, self._coupling.settings.share_direction
+        streams, direction = self._coupling.streams, self._coupling.settings.research.share_direction
         halves = self._coupling.halves(rows, self._coupling.share_unconditional)
         pairs = []
         for half in halves:
@@ -126,7 +126,7 @@ class FusionProcessor:
             value[rows],
             key[others],
             value[others],
-            torch.ones_like(tokens) if settings.sharing == "all" else tokens,
+            torch.ones_like(tokens) if settings.research.sharing == "all" else tokens,
             strength=settings.share_strength,
             scale=scale,
         )
@@ -137,7 +137,7 @@ class FusionProcessor:
         coupling = self._coupling
         amount = coupling.settings.share_strength * coupling.masks(self._block, grid).background
         for taker, giver in self._sharing_rows(len(out)):
-            if coupling.settings.share_direction != "both" or taker < giver:
+            if coupling.settings.research.share_direction != "both" or taker < giver:
                 out[taker] = torch.lerp(out[taker], out[giver], amount.to(out.dtype).unsqueeze(-1))
 
     def _blend(self, out: Tensor, grid: Grid) -> None:
@@ -145,7 +145,7 @@ class FusionProcessor:
         rows."""
         coupling, streams, settings = self._coupling, self._coupling.streams, self._coupling.settings
         masks = coupling.masks(self._block, grid)
-        for start in coupling.halves(len(out), settings.blend_unconditional):
+        for start in coupling.halves(len(out), settings.research.blend_unconditional):
             half = out[start : start + streams.count]
             foregrounds, blended = blend_attention(
                 half[: streams.foregrounds],
@@ -154,7 +154,7 @@ class FusionProcessor:
                 masks.hard.to(out.dtype),
                 masks.inner.to(out.dtype),
                 update=settings.foreground_update,
-                order=settings.update_order,
+                order=settings.research.update_order,
                 amodal=settings.amodal,
             )
             half[: streams.foregrounds] = foregrounds

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from layerfusion.engine.options.fusion import ForegroundUpdate, UpdateOrder
+from layerfusion.engine.options.fusion import ForegroundUpdate
+from layerfusion.engine.options.research import UpdateOrder
 
 
 def layer_weights(soft: Tensor) -> tuple[Tensor, Tensor]:

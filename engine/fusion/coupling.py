@@ -65,7 +65,7 @@ class Coupling:
 
     Attributes:
         streams: the rows of the batch.
-        settings: the switches.
+        settings: how the streams are coupled.
         latent_grid: the latents' (height, width).
         end_of_text: (K,) int64, the token whose attention is the content confidence.
         shapes: foreground index -> where it is, for those that the artist has or that have a box.
@@ -149,7 +149,7 @@ class Coupling:
         if self.half is Half.UNCONDITIONAL:
             return
         self._measured_content[block] = (content, grid)
-        if self.settings.content_source == "live":
+        if self.settings.research.content_source == "live":
             if self.running is not Pass.PRIOR and block in self._live_content:
                 content = self._smoothed(self._live_content[block][0], content)
             self._live_content[block] = self.content = (content, grid)
@@ -163,11 +163,11 @@ class Coupling:
         for block, (now, grid) in self._measured_content.items():
             last = self.block_content.get(block)
             self.block_content[block] = (now if last is None else self._smoothed(last[0], now), grid)
-        if self._measured_content and self.settings.content_source == "prior":
+        if self._measured_content and self.settings.research.content_source == "prior":
             self.content = next(reversed(self.block_content.values()))
 
     def _smoothed(self, last: Tensor, now: Tensor) -> Tensor:
-        keep = self.settings.mask_smoothing
+        keep = self.settings.research.mask_smoothing
         return now if keep == 0 else torch.lerp(now, last, keep)
 
     def needs_priors(self) -> bool:
@@ -178,9 +178,9 @@ class Coupling:
         """Whether streams are coupled in a transformer block of this token grid in the running forward."""
         settings = self.settings
         ready = not self.needs_priors() or (self.structure is not None and self.content is not None)
-        asked = [part.strip() for part in settings.blend_blocks.split(",") if part.strip()]
+        asked = [part.strip() for part in settings.research.blend_blocks.split(",") if part.strip()]
         chosen = not asked or any(part in block for part in asked)
-        return self.running is Pass.COUPLED and min(grid) >= settings.smallest_grid and ready and chosen
+        return self.running is Pass.COUPLED and min(grid) >= settings.research.smallest_grid and ready and chosen
 
     def masks(self, block: str, grid: Grid) -> Masks:
         """The masks of all foregrounds on a token grid, as the running forward applies them.
@@ -200,9 +200,9 @@ class Coupling:
         """The same, made of the priors as they stand now, whatever was applied."""
         settings = self.settings
         shown, trust = self.evidence(block, grid)
-        otsu = otsu_threshold(shown) if "otsu" in (settings.hard_mode, settings.soft_mode) else 0.5
-        threshold = otsu if settings.hard_mode == "otsu" else settings.hard_threshold
-        centre = otsu if settings.soft_mode == "otsu" else 0.5
+        otsu = otsu_threshold(shown) if "otsu" in (settings.research.hard_mode, settings.research.soft_mode) else 0.5
+        threshold = otsu if settings.research.hard_mode == "otsu" else settings.research.hard_threshold
+        centre = otsu if settings.research.soft_mode == "otsu" else 0.5
         soft = self._soft(shown, trust, settings.decision_boundary, centre)
         hard = hard_mask(shown, trust, threshold)
         own = settings.foreground_boundary
@@ -221,7 +221,7 @@ class Coupling:
         return background_tokens(shown[above], grid)
 
     def _soft(self, shown: Tensor, trust: Tensor, boundary: float, centre: Tensor | float) -> Tensor:
-        soft, when = soft_mask(shown, boundary, trust, centre), self.settings.normalise
+        soft, when = soft_mask(shown, boundary, trust, centre), self.settings.research.normalise
         spread = when == "always" or (when == "several" and self.streams.foregrounds > 1)
         return stretch(soft, boundary, centre) if spread else soft
 
@@ -234,18 +234,20 @@ class Coupling:
         if self.needs_priors():
             assert self.structure is not None
             content, raw = self._content(block, grid)
-            structure = resample(structure_prior(self.structure), self.structure_grid, grid, settings.resampling)
-            shown = evidence(structure, content, settings.mask_parts, settings.content_weight)
+            structure = resample(
+                structure_prior(self.structure), self.structure_grid, grid, settings.research.resampling
+            )
+            shown = evidence(structure, content, settings.research.mask_parts, settings.research.content_weight)
             trust = self._trust(raw)
         for index, shape in self.shapes.items():
-            shown[index] = resample(shape.alpha, self.latent_grid, grid, settings.resampling)[0]
+            shown[index] = resample(shape.alpha, self.latent_grid, grid, settings.research.resampling)[0]
             trust[index] = 1.0
         return shown, trust
 
     def _trust(self, content: Tensor) -> Tensor:
         """κ of the maps that are used: the lower of the two."""
         assert self.structure is not None
-        parts, gate = self.settings.mask_parts, self.settings.contrast_gate
+        parts, gate = self.settings.research.mask_parts, self.settings.research.contrast_gate
         by_structure, by_content = contrast(self.structure, gate), contrast(content, gate)
         if parts == "product":
             return torch.minimum(by_structure, by_content)
@@ -256,18 +258,20 @@ class Coupling:
         settings = self.settings
 
         def brought(maps: Maps) -> Tensor:
-            return resample(normalised(maps[0], settings.content_norm), maps[1], grid, settings.resampling)
+            return resample(
+                normalised(maps[0], settings.research.content_norm), maps[1], grid, settings.research.resampling
+            )
 
-        if settings.content_source == "live":
+        if settings.research.content_source == "live":
             assert self.content is not None
             return brought(self.content), self.content[0]
         own = self.block_content[block]
-        if settings.content_layers == "block":
+        if settings.research.content_layers == "block":
             return brought(own), own[0]
         others = [
             (minmax(maps[0]), maps[1])
             for maps in self.block_content.values()
-            if settings.content_layers == "all" or maps[1] == own[1]
+            if settings.research.content_layers == "all" or maps[1] == own[1]
         ]
         return torch.stack([brought(maps) for maps in others]).mean(dim=0), own[0]
 

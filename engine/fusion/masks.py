@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from layerfusion.engine.fusion.priors import minmax
-from layerfusion.engine.options.fusion import MaskParts, Resampling
+from layerfusion.engine.options.research import MaskParts, Resampling
 
 Grid = tuple[int, int]
 """(rows, columns) of tokens."""

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from layerfusion.engine.options.fusion import ContentNorm, EndOfText, Heads
+from layerfusion.engine.options.research import ContentNorm, EndOfText, Heads
 
 _CHUNK = 512
 """Query tokens whose attention rows are held at once: 84 MB at SDXL's 64x64 tokens and 10 heads."""

@@ -29,7 +29,7 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
         raise InvalidRequest(f"The {name} is {said(value, str)}.", f"Choose one of: {', '.join(choices)}.")
 
 
-def check_switch(name: str, value: object) -> None:
+def check_flag(name: str, value: object) -> None:
     """Raise `InvalidRequest` unless `value` is True or False."""
     if not isinstance(value, bool):
         raise InvalidRequest(f"The {name} is {said(value, bool)}.", "Choose true or false.")

@@ -1,21 +1,24 @@
-"""The page of the switches, made of them: python -m layerfusion.engine.options.docs_page > docs/fusion-settings.md"""
+"""The page of the options, made of them: python -m layerfusion.engine.options.docs_page > docs/fusion-settings.md"""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import Field
+from collections.abc import Sequence
+from dataclasses import Field, fields
 from itertools import groupby
 from typing import Any
 
 from layerfusion.engine.options.field import in_words
-from layerfusion.engine.options.fusion import PRESETS, FusionSettings
+from layerfusion.engine.options.fusion import FusionSettings
+from layerfusion.engine.options.presets import PRESETS
+from layerfusion.engine.options.research import ResearchSettings
 
 _HEAD = """\
-# The switches of LayerFusion
+# The options of LayerFusion
 
 LayerFusion draws three pictures at once: every foreground (F), the background (B) and the blended picture (X).
 After each attention module they exchange activations (a_F, a_X, a_B) by masks that are read from the foreground's
-own attention. The paper (arXiv 2412.04460) leaves much of this open; each open point is a switch here, so that
+own attention. The paper (arXiv 2412.04460) leaves much of this open; each open point is an option here, so that
 both readings can be tried.
 
 Most artists need none of them. Worth a try: `decision_boundary` (how crisp the object stands out),
@@ -24,12 +27,13 @@ it stood alone).
 
     layerfusion generate "an apple" --background "a beach" --preset fast --set decision_boundary=3 --out apple.psd
 
-`generate --inspect FOLDER` shows what a switch does inside: priors, masks and every stream's estimates, step by step,
+`generate --inspect FOLDER` shows what an option does inside: priors, masks and every stream's estimates, step by step,
 as sheets and as NumPy arrays (`engine/inspection/records.py` says which).
 
 Programs that speak the protocol send the same names and values as `preset` and `switches` of `submit`. Without
-either, the model's own settings hold; `layerfusion models` lists the models. Where switches contradict each other,
-the request is refused and the message says which two.
+either, the model's own settings hold; `layerfusion models` lists the models. Where options contradict each other,
+the request is refused and the message says which two. All names are flat: it makes no difference to a program which
+of the two parts of this page an option stands in.
 
 Symbols: s structure prior, c content confidence, u = minmax(s c), m soft mask, h hard mask, d decision boundary, σ
 the logistic function, T the number of training timesteps, t the time of a step, from T down to 0.
@@ -44,35 +48,44 @@ rows per step; `balanced` and `fast` leave out work besides.
 |---|---|
 """
 
+_RESEARCH = """
+## For researchers
+
+These options decide how the method reads the network and mixes it. A model is tuned with them; an artist has no
+reason to change one.
+"""
+
 
 def page() -> str:
-    """The whole page, in Markdown."""
+    """The whole page, in Markdown: the artist's options, then the researcher's."""
     presets = [
-        f"| `{name}` | {', '.join(f'`{switch}` = `{value}`' for switch, value in changes.items())} |"
+        f"| `{name}` | {', '.join(f'`{option}` = `{value}`' for option, value in changes.items())} |"
         for name, changes in PRESETS.items()
     ]
-    groups = groupby(FusionSettings.switches(), key=lambda switch: switch.metadata["group"])
-    return _HEAD + "\n".join(presets) + "\n" + "".join(_group(title, list(switches)) for title, switches in groups)
+    research = fields(ResearchSettings)
+    artist = FusionSettings.options()[: -len(research)]
+    return _HEAD + "\n".join(presets) + "\n\n## For artists\n" + _part(artist) + _RESEARCH + _part(research)
 
 
-def _group(title: str, switches: list[Field[Any]]) -> str:
-    return f"\n## {title}\n" + "".join(_switch(switch) for switch in switches)
+def _part(options: Sequence[Field[Any]]) -> str:
+    groups = groupby(options, key=lambda option: option.metadata["group"])
+    return "".join(f"\n### {title}\n" + "".join(_option(option) for option in members) for title, members in groups)
 
 
-def _switch(switch: Field[Any]) -> str:
-    about = switch.metadata
+def _option(option: Field[Any]) -> str:
+    about = option.metadata
     return (
-        f"\n### `{switch.name}`\n\n"
-        f"{_takes(about['limits'], switch.default is None)} Default: `{in_words(switch.default) or ' '}`.\n\n"
-        f"*For artists.* {about['artist']}\n\n"
-        f"*For researchers.* {about['researcher']}\n"
+        f"\n#### `{option.name}`\n\n"
+        f"{_takes(about['limits'], option.default is None)} Default: `{in_words(option.default) or ' '}`.\n\n"
+        f"{about['artist']}\n\n"
+        f"*In the paper's terms.* {about['researcher']}\n"
     )
 
 
 def _takes(limits: dict[str, Any], may_be_none: bool) -> str:
     if "choices" in limits:
         return f"One of {', '.join(f'`{choice}`' for choice in limits['choices'])}."
-    if "switch" in limits:
+    if "flag" in limits:
         return "`true` or `false`."
     if "text" in limits:
         return f"A text of at most {limits['text']} characters."

@@ -28,7 +28,8 @@ from layerfusion.engine.models.catalog.model_files import CONFIGS, read_json
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, assemble
 from layerfusion.engine.models.runtime.offloading import RESERVE, Component, Memory, MemoryPolicy
-from layerfusion.engine.options.fusion import FusionSettings, Preset
+from layerfusion.engine.options.fusion import FusionSettings
+from layerfusion.engine.options.presets import Preset
 from layerfusion.engine.profiling.flop_counter import Cost, measure
 from layerfusion.engine.transparency.deltas import Deltas, LowRank
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder

@@ -18,8 +18,8 @@ from typing import Any, NoReturn, get_args
 
 from layerfusion.engine.errors import EngineError, FileError, InvalidRequest, UnknownModel
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.options.fusion import Preset
 from layerfusion.engine.options.harmony import HarmonyMode
+from layerfusion.engine.options.presets import Preset
 from layerfusion.engine.request import HARMONISE_STRENGTH, MAX_FOREGROUNDS
 from layerfusion.server.cli import benchmark, doctor, evaluate, export, generate, jobs, models, plugin, serve, train
 from layerfusion.server.cli.console import CommandError, UsageError, be_forgiving, say

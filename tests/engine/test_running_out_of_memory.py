@@ -96,8 +96,8 @@ def test_a_job_that_never_fits_ends_with_what_to_do_and_the_next_is_unharmed(bun
     "fusion",
     [
         FusionSettings(),
-        FusionSettings(content_source="prior", prior="lagged"),
-        FusionSettings(blend_unconditional=False, mask_smoothing=0.5),
+        FusionSettings.from_values({"content_source": "prior", "prior": "lagged"}),
+        FusionSettings.from_values({"blend_unconditional": False, "mask_smoothing": 0.5}),
     ],
 )
 def test_guidance_halves_one_after_the_other_draw_what_they_draw_together(bundle, request_for, fusion):

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from desk import HEIGHT, WIDTH, arrived, finish, generate, greeting, wishes
-from layerfusion.engine.options.fusion import Preset
+from layerfusion.engine.options.presets import Preset
 
 # ---- generate --------------------------------------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ def spec_from_values(values: dict[str, Any], folder: Path) -> ModelSpec:
         stride=values["stride"],
         demo=values["demo"],
         blended_template=values["blended_template"],
-        defaults=ModelDefaults(**{**defaults, "fusion": FusionSettings(**defaults.get("fusion", {}))}),
+        defaults=ModelDefaults(**{**defaults, "fusion": FusionSettings.from_values(defaults.get("fusion", {}))}),
         samplers=tuple(values["samplers"]),
         examples=tuple((foreground, background) for foreground, background in values["examples"]),
         vocabulary={kind: tuple(words) for kind, words in values["vocabulary"].items()},

@@ -90,14 +90,15 @@ def small(bundle):
 def run(monkeypatch, small):
     """Draw, and return the `Run`: until the last step, without previews and layers.
 
-    Keywords are switches, and those of a request; every map is believed, and grids down to 4x4 are coupled.
+    Keywords are options of `FusionSettings`, and those of a request. Every map is believed, and grids down to 4x4 are
+    coupled.
     """
-    names = {switch.name for switch in FusionSettings.switches()}
+    names = {option.name for option in FusionSettings.options()}
     original_denoise, original_call = job.denoise, FusionProcessor.__call__
 
     def draw(bundle=small, **values) -> Run:
-        switches = {"contrast_gate": 0.0, "content_source": "prior", "smallest_grid": 4}
-        switches |= {name: values.pop(name) for name in list(values) if name in names}
+        options = {"contrast_gate": 0.0, "content_source": "prior", "smallest_grid": 4}
+        options |= {name: values.pop(name) for name in list(values) if name in names}
         side = bundle.spec.native_size
         asked = {
             "size": Size(side, side),
@@ -106,13 +107,13 @@ def run(monkeypatch, small):
             "seed": 3,
             "steps": 1,
         }
-        request = GenerationRequest(**{**asked, **values}, fusion=FusionSettings(**switches))
+        request = GenerationRequest(**{**asked, **values}, fusion=FusionSettings.from_values(options))
         seen = Run()
 
-        def denoise(*arguments, **options):
-            coupling, seen.anchors = arguments[2], options["anchors"]
+        def denoise(*arguments, **keywords):
+            coupling, seen.anchors = arguments[2], keywords["anchors"]
             seen.coupling = coupling
-            for step in original_denoise(*arguments, **options):
+            for step in original_denoise(*arguments, **keywords):
                 seen.steps.append(step)
                 seen.outside.append(
                     [

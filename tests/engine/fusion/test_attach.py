@@ -128,7 +128,7 @@ def test_coupling_changes_foreground_and_blended_and_sharing_the_background(bund
 
 
 def test_grids_below_the_smallest_are_left_alone(bundle, coupling, conditioning):
-    coupling.settings = FusionSettings(smallest_grid=17)
+    coupling.settings = FusionSettings.from_values({"smallest_grid": 17})
     with attached(bundle.unet, coupling, bundle.deltas):
         prior_pass(bundle, coupling, conditioning)
         coupling.begin(Pass.COUPLED)
@@ -141,7 +141,9 @@ def test_grids_below_the_smallest_are_left_alone(bundle, coupling, conditioning)
 def test_guidance_halves_use_the_conditional_rows_masks(bundle, conditioning, source):
     """Changing the unconditional half must not touch the conditional one."""
     streams = Streams(1)
-    coupling = Coupling(streams, FusionSettings(content_source=source), (16, 16), conditioning.end_of_text[:1])
+    coupling = Coupling(
+        streams, FusionSettings.from_values({"content_source": source}), (16, 16), conditioning.end_of_text[:1]
+    )
     results = []
     for scale in (1.0, 5.0):
         coupling.structure = coupling.content = None

@@ -1,4 +1,4 @@
-"""The switches of blending and sharing, each on whole jobs of the embedded model: it does what its text says.
+"""The options of blending and sharing, each on whole jobs of the embedded model: it does what its text says.
 
 Rows of a forward with one foreground: 0 foreground, 1 background, 2 blended of the unconditional half, then 3, 4, 5 of
 the conditional one.

@@ -1,4 +1,4 @@
-"""The switches of when and where, each on whole jobs of the embedded model: it does what its text says.
+"""The options of when and where, each on whole jobs of the embedded model: it does what its text says.
 
 Four steps begin at t = 0.999, 0.749, 0.499 and 0.249 T.
 """

@@ -1,11 +1,14 @@
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.options.docs_page import page
-from layerfusion.engine.options.fusion import PRESETS, FusionSettings
+from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonySettings
+from layerfusion.engine.options.presets import PRESETS
+from layerfusion.engine.options.research import ResearchSettings
 
 
 @pytest.mark.parametrize(
@@ -26,7 +29,7 @@ from layerfusion.engine.options.harmony import HarmonySettings
 )
 def test_values_are_checked(name, value):
     with pytest.raises(InvalidRequest, match=name.replace("_", " ")) as refused:
-        FusionSettings(**{name: value})
+        FusionSettings.from_values({name: value})
     assert repr(value) in refused.value.message
     assert refused.value.hint
 
@@ -42,25 +45,29 @@ def test_values_are_checked(name, value):
         ({"mask_smoothing": 0.5, "prior": "once", "content_source": "prior"}, "mask smoothing is 0.5"),
     ],
 )
-def test_switches_that_contradict_each_other_are_refused(values, named):
+def test_options_that_contradict_each_other_are_refused(values, named):
     with pytest.raises(InvalidRequest, match=named):
-        FusionSettings(**values)
+        FusionSettings.from_values(values)
 
 
 def test_changes_are_named_and_checked():
     changed = FusionSettings().changed({"decision_boundary": 3, "prior": "once"})
     assert changed == FusionSettings(decision_boundary=3, prior="once")
-    with pytest.raises(InvalidRequest, match="no switch 'boundary'") as refused:
+    with pytest.raises(InvalidRequest, match="no option 'boundary'") as refused:
         FusionSettings().changed({"boundary": 3})
     assert "decision_boundary" in refused.value.hint
 
 
 def test_every_preset_keeps_what_a_model_was_tuned_to():
-    tuned = FusionSettings(decision_boundary=5, content_source="prior", heads="map_mean")
+    tuned = FusionSettings.from_values({"decision_boundary": 5, "content_source": "prior", "heads": "map_mean"})
     for name, changes in PRESETS.items():
         preset = tuned.preset(name)
         assert preset == tuned.changed(changes)
-        assert (preset.decision_boundary, preset.content_source, preset.heads) == (5, "prior", "map_mean")
+        assert (preset.decision_boundary, preset.research.content_source, preset.research.heads) == (
+            5,
+            "prior",
+            "map_mean",
+        )
     with pytest.raises(InvalidRequest, match=r"'quick'.*paper, exact, balanced, fast"):
         tuned.preset("quick")
 
@@ -70,9 +77,22 @@ def test_no_preset_couples_longer_than_the_model_does():
     assert FusionSettings(blend_end=0.4).preset("fast").blend_end == 0.4
 
 
-def test_every_switch_says_what_it_does():
-    for switch in FusionSettings.switches():
-        assert switch.metadata["artist"].endswith(".") and switch.metadata["researcher"].endswith(".")
+def test_an_artist_meets_a_dozen_options_and_programs_meet_all_of_them_by_flat_names():
+    names = [option.name for option in FusionSettings.options()]
+    research = {option.name for option in fields(ResearchSettings)}
+    assert len(names) - len(research) == 12 and len(set(names)) == len(names) == 36
+    tuned = FusionSettings(amodal=False, research=ResearchSettings(normalise="never"))
+    assert list(tuned.values()) == names
+    assert FusionSettings.from_values(tuned.values()) == tuned == FusionSettings().changed(tuned.values())
+    assert FusionSettings.from_values({"normalise": "never"}).amodal is FusionSettings().amodal
+    with pytest.raises(InvalidRequest, match="research settings are a dict") as refused:
+        FusionSettings(research={"normalise": "never"})
+    assert "from_values" in refused.value.hint
+
+
+def test_every_option_says_what_it_does():
+    for option in FusionSettings.options():
+        assert option.metadata["artist"].endswith(".") and option.metadata["researcher"].endswith(".")
 
 
 def test_harmony_modes_are_listed_in_the_error():
@@ -86,24 +106,33 @@ def test_harmony_modes_are_listed_in_the_error():
         ({"decision_boundary": "3"}, FusionSettings(decision_boundary=3)),
         ({"foreground_boundary": " 2.5 "}, FusionSettings(foreground_boundary=2.5)),
         ({"foreground_boundary": "none"}, FusionSettings()),
-        ({"amodal": "False", "structure_layers": "2"}, FusionSettings(amodal=False, structure_layers=2)),
-        ({"content_norm": "none"}, FusionSettings(content_norm="none")),
-        ({"blend_blocks": "up_blocks"}, FusionSettings(blend_blocks="up_blocks")),
+        (
+            {"amodal": "False", "structure_layers": "2"},
+            FusionSettings.from_values({"amodal": False, "structure_layers": 2}),
+        ),
+        ({"content_norm": "none"}, FusionSettings.from_values({"content_norm": "none"})),
+        ({"blend_blocks": "up_blocks"}, FusionSettings.from_values({"blend_blocks": "up_blocks"})),
     ],
 )
-def test_switches_are_read_from_words(words, settings):
+def test_options_are_read_from_words(words, settings):
     assert FusionSettings().adjusted(None, words) == settings
 
 
 def test_settings_in_words_are_read_back():
-    settings = FusionSettings(
-        foreground_boundary=2.5, amodal=False, structure_layers=2, content_norm="none", blend_blocks="up_blocks"
+    settings = FusionSettings.from_values(
+        {
+            "foreground_boundary": 2.5,
+            "amodal": False,
+            "structure_layers": 2,
+            "content_norm": "none",
+            "blend_blocks": "up_blocks",
+        }
     )
     assert FusionSettings().adjusted(None, settings.words()) == settings
     assert FusionSettings(decision_boundary=3).adjusted(None, FusionSettings().words()) == FusionSettings()
 
 
-def test_single_switches_come_after_the_preset():
+def test_single_options_come_after_the_preset():
     assert FusionSettings().adjusted("exact", {}).prior == "lagged"
     assert FusionSettings().adjusted("exact", {"prior": "once"}).prior == "once"
 
@@ -112,15 +141,15 @@ def test_single_switches_come_after_the_preset():
     ("name", "word"),
     [("decision_boundary", "much"), ("amodal", "1"), ("structure_layers", "1.5"), ("prior", "none"), ("d", "5")],
 )
-def test_words_no_switch_takes_are_named(name, word):
+def test_words_no_option_takes_are_named(name, word):
     with pytest.raises(InvalidRequest, match="|".join((name.replace("_", " "), name))) as refused:
         FusionSettings().adjusted(None, {name: word})
     assert name == "d" or word in refused.value.message
 
 
-def test_the_page_is_made_of_the_switches_as_they_are():
+def test_the_page_is_made_of_the_options_as_they_are():
     """If it fails: python -m layerfusion.engine.options.docs_page > docs/fusion-settings.md"""
     shipped = Path(__file__).parents[3] / "docs" / "fusion-settings.md"
     assert shipped.read_text(encoding="utf-8") == page()
-    for switch in FusionSettings.switches():
-        assert f"### `{switch.name}`" in page()
+    for option in FusionSettings.options():
+        assert f"#### `{option.name}`" in page()

@@ -1,4 +1,4 @@
-"""What the switches choose between, as pure functions: each changes what it says and leaves the rest."""
+"""What the research options choose between, as pure functions: each changes what it says and leaves the rest."""
 
 import pytest
 import torch
@@ -86,14 +86,16 @@ def coupling(settings=None, count=1, **values):
 
 
 def test_only_named_blocks_and_grids_large_enough_are_coupled():
-    made = coupling(FusionSettings(blend_blocks="up_blocks, mid_block"))
+    made = coupling(FusionSettings.from_values({"blend_blocks": "up_blocks, mid_block"}))
     assert made.couples("up_blocks.1", GRID)
     assert not made.couples("down_blocks.0", GRID)
     assert not made.couples("up_blocks.1", (4, 4))
 
 
 def test_each_block_has_its_own_content_or_the_mean():
-    own, mean = (FusionSettings(content_source="prior", content_layers=layers) for layers in ("block", "all"))
+    own, mean = (
+        FusionSettings.from_values({"content_source": "prior", "content_layers": layers}) for layers in ("block", "all")
+    )
     for settings, alike in ((own, False), (mean, True)):
         made = coupling(settings)
         same = torch.allclose(made.masks("down_blocks.0", GRID).soft, made.masks("up_blocks.1", GRID).soft)
@@ -101,7 +103,7 @@ def test_each_block_has_its_own_content_or_the_mean():
 
 
 def test_smoothing_draws_the_maps_to_the_last_ones():
-    sharp, smooth = coupling(), coupling(FusionSettings(mask_smoothing=0.75))
+    sharp, smooth = coupling(), coupling(FusionSettings.from_values({"mask_smoothing": 0.75}))
     for made in (sharp, smooth):
         before = made.structure.clone()
         made.begin(Pass.PRIOR)
@@ -120,7 +122,10 @@ def test_a_foregrounds_own_boundary_leaves_the_pictures_mask():
 
 
 def test_the_masks_middle_goes_where_otsu_puts_it_and_the_content_counts_as_much_as_it_weighs():
-    block, settings = "up_blocks.1", FusionSettings(soft_mode="otsu", hard_mode="otsu", content_weight=0.3)
+    block, settings = (
+        "up_blocks.1",
+        FusionSettings.from_values({"soft_mode": "otsu", "hard_mode": "otsu", "content_weight": 0.3}),
+    )
     made = coupling(settings)
     shown, _ = made.evidence(block, GRID)
     masks = made.masks(block, GRID)
@@ -133,7 +138,11 @@ def test_the_masks_middle_goes_where_otsu_puts_it_and_the_content_counts_as_much
     ("when", "count", "spread"), [("several", 1, False), ("several", 2, True), ("always", 1, True)]
 )
 def test_masks_are_spread_over_their_whole_range_when_asked(when, count, spread):
-    soft = coupling(FusionSettings(normalise=when, decision_boundary=2.0), count).masks("up_blocks.1", GRID).soft
+    soft = (
+        coupling(FusionSettings.from_values({"normalise": when, "decision_boundary": 2.0}), count)
+        .masks("up_blocks.1", GRID)
+        .soft
+    )
     assert bool(soft.min() < 0.01) is spread
 
 
