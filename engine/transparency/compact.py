@@ -1,8 +1,9 @@
-"""The embedded model's transparent encoder and decoder: LayerDiffuse's idea at the size of a 128 px picture.
+"""The embedded model's transparent encoder and decoder: LayerDiffuse's latent transparency for 128 px images.
 
-As in LayerDiffuse (Zhang & Agrawala, arXiv 2402.17113) the encoder writes transparency as a small offset into the
-latents of the grey-padded colours, and the decoder reads colour and alpha back from the decoded picture and the
-latents. Both are ours and a few hundred thousand parameters; the published networks are for SDXL-sized latents.
+As in LayerDiffuse (Zhang & Agrawala, arXiv 2402.17113), the encoder adds transparency as a small offset to the latents
+of the grey-padded colours, and the decoder reads colour and alpha back from the decoded image and the latents. Both
+architectures are our choice and have a few hundred thousand parameters each; the published networks are made for SDXL's
+latents.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ DECODER_WIDTHS = (24, 48, 64, 96)
 
 
 class CompactTransparentEncoder(nn.Module):
-    """RGBA -> latent offset.
+    """Network from RGBA to a latent offset.
 
-    Shapes: (B, 4, H, W), grey-padded RGB in -1..1 and alpha in -1..1, to (B, 4, H/8, W/8) in the UNet's latent scale.
+    Input: (B, 4, H, W), grey-padded RGB and alpha, all in -1..1, H and W multiples of 8. Output: (B, 4, H/8, W/8) in
+    the UNet's latent scale.
     """
 
     def __init__(self) -> None:
@@ -38,10 +40,10 @@ class CompactTransparentEncoder(nn.Module):
 
 
 class CompactTransparentDecoder(nn.Module):
-    """(RGB, latents) -> (RGB, alpha logit), a small UNet with the latents joined in at their own resolution.
+    """Small UNet from a decoded image and its latents to RGB and alpha; the latents enter at 1/8 resolution.
 
-    Shapes: rgb (B, 3, H, W) in -1..1, H and W multiples of 8; latents (B, 4, H/8, W/8); to rgb (B, 3, H, W) in about
-    -1..1 and alpha logits (B, 1, H, W).
+    Input: rgb (B, 3, H, W) in -1..1, H and W multiples of 8; latents (B, 4, H/8, W/8) in the UNet's scale. Output: rgb
+    (B, 3, H, W), about -1..1 and not clipped, and alpha logits (B, 1, H, W).
     """
 
     def __init__(self) -> None:

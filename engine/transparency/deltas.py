@@ -1,11 +1,11 @@
-"""Foreground deltas: the change that makes the base model draw transparent foregrounds.
+"""Foreground deltas: weight changes of the UNet's attention that make it draw transparent foregrounds.
 
-They exist on `to_q`, `to_k`, `to_v` and `to_out.0` of attn1 and attn2 only (what LayerDiffuse's `attn` variant
-touches), and are added on the foreground rows of a batch; the base weights are never edited.
+They exist for `to_q`, `to_k`, `to_v` and `to_out.0` of attn1 and attn2 only (the projections that LayerDiffuse's `attn`
+variant changes). They act on the foreground rows of a batch only; the base weights are never edited.
 
-They are published in several forms, which all become the same `Deltas`:
+They are published in several forms, all of which are read as `Deltas`:
 
-| form | a key |
+| form | example of a key |
 |---|---|
 | Forge | `diffusion_model.input_blocks.4.1.transformer_blocks.0.attn1.to_q.weight::lora::0` (up; 1 is down) |
 | kohya | `lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q.lora_up.weight` (and `lora_down`) |
@@ -28,14 +28,14 @@ from layerfusion.engine.transparency.key_names import diffusers_name, ldm_name
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 ATTN_FILE = "layer_xl_transparent_attn.safetensors (Hugging Face: LayerDiffusion/layerdiffusion-v1)"
-"""The published file that is wanted here, for messages."""
+"""The published file to use, for error messages."""
 
 _TARGET = re.compile(r"(?P<module>.+\.transformer_blocks\.\d+\.attn[12])\.(?P<projection>to_q|to_k|to_v|to_out\.0)")
 
 
 @dataclass(frozen=True)
 class LowRank:
-    """ΔW = up @ down.
+    """A delta in low-rank form: ΔW = up @ down.
 
     Attributes:
         down: (rank, inputs).
@@ -46,22 +46,22 @@ class LowRank:
     up: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(…, inputs) -> (…, outputs): what is added to the base projection of `x`."""
+        """x @ ΔWᵀ, (…, inputs) -> (…, outputs); to be added to the base projection of `x`."""
         return (x @ self.down.T) @ self.up.T
 
     def to(self, device: torch.device, dtype: torch.dtype) -> LowRank:
-        """On another device, in another type."""
+        """A copy on another device or in another dtype."""
         return LowRank(self.down.to(device, dtype), self.up.to(device, dtype))
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of ΔW: (outputs, inputs)."""
+        """The shape of ΔW: (outputs, inputs)."""
         return self.up.shape[0], self.down.shape[1]
 
 
 @dataclass(frozen=True)
 class Dense:
-    """ΔW itself.
+    """A delta in dense form: ΔW itself.
 
     Attributes:
         weight: (outputs, inputs).
@@ -70,16 +70,16 @@ class Dense:
     weight: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(…, inputs) -> (…, outputs): what is added to the base projection of `x`."""
+        """x @ ΔWᵀ, (…, inputs) -> (…, outputs); to be added to the base projection of `x`."""
         return x @ self.weight.T
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Dense:
-        """On another device, in another type."""
+        """A copy on another device or in another dtype."""
         return Dense(self.weight.to(device, dtype))
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of ΔW: (outputs, inputs)."""
+        """The shape of ΔW: (outputs, inputs)."""
         return self.weight.shape[0], self.weight.shape[1]
 
 
@@ -90,17 +90,23 @@ Deltas = dict[str, dict[str, Delta]]
 
 
 class Part(NamedTuple):
-    """What one key of a file is: a part of one projection's delta."""
+    """The meaning of one key of a file: it holds one part of one projection's delta."""
 
-    target: str
+    target: str  # the projection's name in diffusers
     half: str  # "up", "down", "alpha" or "dense"
 
 
 def deltas_from_state(state: dict[str, Tensor], unet: torch.nn.Module, file: str) -> Deltas:
-    """Read deltas in any of the published forms, checked against the UNet.
+    """Build deltas from a file's tensors in any of the published forms, and check them against the UNet.
+
+    Args:
+        state: the file's tensors.
+        unet: the base model's UNet.
+        file: the file's name, for error messages.
 
     Raises:
-        BrokenModel: a key that is no attention projection of this UNet, a missing half, or a shape that does not fit.
+        BrokenModel: a key names no attention projection of this UNet, `up` or `down` is missing, or a shape does not
+            fit.
     """
     sizes = {
         name.removesuffix(".weight"): tuple(value.shape)
@@ -113,8 +119,8 @@ def deltas_from_state(state: dict[str, Tensor], unet: torch.nn.Module, file: str
         delta = _delta(target, {half: state[key] for half, key in parts.items()}, file)
         if delta.shape != sizes[target]:
             raise BrokenModel(
-                f"{file}: “{target}” has shape {delta.shape}, the model needs {sizes[target]}.",
-                "Use the deltas made for it.",
+                f"{file}: “{target}” has shape {delta.shape}, but the model needs {sizes[target]}.",
+                "Use the deltas that were made for this model.",
             )
         match = _TARGET.fullmatch(target)
         assert match is not None
@@ -123,13 +129,15 @@ def deltas_from_state(state: dict[str, Tensor], unet: torch.nn.Module, file: str
 
 
 def parts_by_target(keys: Iterable[str], targets: Mapping[str, object], file: str) -> dict[str, dict[str, str]]:
-    """Sort a file's keys: projection name -> half -> key.
+    """Group a file's keys by the projection that they change: projection name -> half -> key.
 
     Args:
-        targets: the projections there are, by diffusers' names.
+        keys: the file's keys.
+        targets: the UNet's attention projections, by their names in diffusers.
+        file: the file's name, for error messages.
 
     Raises:
-        BrokenModel: see `deltas_from_state`.
+        BrokenModel: a key changes something else or a projection that this UNet does not have, or there are no keys.
     """
     read = _reader(targets)
     found: dict[str, dict[str, str]] = {}
@@ -138,20 +146,24 @@ def parts_by_target(keys: Iterable[str], targets: Mapping[str, object], file: st
         if part is None:
             raise BrokenModel(
                 f"{file} changes “{key}”, which is not an attention projection.",
-                f"Foreground deltas may touch to_q, to_k, to_v and to_out of attn1 and attn2 only: use {ATTN_FILE}.",
+                f"Foreground deltas may change to_q, to_k, to_v and to_out of attn1 and attn2 only: use {ATTN_FILE}.",
             )
         if part.target not in targets:
             raise BrokenModel(
-                f"{file} is for another model: this one has no “{part.target}”.", "Use the deltas made for it."
+                f"{file} is for another model: this model has no “{part.target}”.",
+                "Use the deltas that were made for this model.",
             )
         found.setdefault(part.target, {})[part.half] = key
     if not found:
-        raise BrokenModel(f"{file} holds no deltas.", f"Use {ATTN_FILE}.")
+        raise BrokenModel(f"{file} contains no deltas.", f"Use {ATTN_FILE}.")
     return found
 
 
 def _reader(targets: Iterable[str]) -> Callable[[str], Part | None]:
-    """A function that tells what a key is; kohya's names have lost their dots, so they are looked up."""
+    """Make a function that interprets one key, or returns None if the key is in no known form.
+
+    kohya's names have underscores in place of dots, which cannot be reversed; they are looked up in a table.
+    """
     kohya = {}
     for name in targets:
         for spelling in (name, ldm_name(name) or name):
@@ -176,7 +188,7 @@ def _reader(targets: Iterable[str]) -> Callable[[str], Part | None]:
 
 
 def _forge_part(key: str) -> Part | None:
-    """`<LDM key>::lora::<0 up, 1 down>`."""
+    """Interpret `<LDM key>::lora::<index>`, where index 0 is `up` and 1 is `down`; None if the key has no such form."""
     path, kind, index = (*key.split("::"), "", "")[:3]
     name = path.removeprefix("model.").removeprefix("diffusion_model.").removesuffix(".weight")
     target = diffusers_name(name)
@@ -194,4 +206,4 @@ def _delta(target: str, parts: dict[str, Tensor], file: str) -> Delta:
             scale = float(parts["alpha"]) / down.shape[0] if "alpha" in parts else 1.0
             return LowRank(down=down, up=up if scale == 1.0 else up * scale)
     shapes = ", ".join(f"{half} {tuple(value.shape)}" for half, value in parts.items())
-    raise BrokenModel(f"{file} holds only a part of “{target}”, or a damaged one ({shapes}).", "Fetch the file again.")
+    raise BrokenModel(f"{file} has an incomplete or damaged delta for “{target}” ({shapes}).", "Fetch the file again.")

@@ -1,8 +1,8 @@
-"""Whether a checkpoint still speaks LayerDiffuse's language: told from a foreground it has just drawn.
+"""A check of each generated foreground for signs that LayerDiffuse does not work with the checkpoint.
 
-LayerDiffuse teaches SDXL to draw an object before plain mid-grey. Checkpoints that were retrained far away from SDXL no
-longer do so; their foregrounds come out opaque or tinted (sd-forge-layerdiffuse #145, ComfyUI-layerdiffuse #124). The
-limits are our choice.
+LayerDiffuse's deltas make SDXL draw an object before a plain mid-grey backdrop. Checkpoints that were fine-tuned too
+far from SDXL do not do so even with the deltas; their foregrounds come out opaque or tinted (sd-forge-layerdiffuse
+#145, ComfyUI-layerdiffuse #124). The limits are our choice. The pipeline calls it and passes the notice on.
 """
 
 from __future__ import annotations
@@ -14,35 +14,41 @@ from layerfusion.engine.events import Notice
 from layerfusion.engine.image.layers import Pixels
 
 BORDER = 1 / 32
-"""Of each side: the ring in which a free-standing object hardly ever is."""
+"""Width of the border region as a fraction of each side. A free-standing object hardly ever reaches into it."""
 
 MAX_BORDER_ALPHA = 0.3
-MAX_COVERAGE = 0.95
-MAX_BACKDROP_ERROR = 0.15
-"""Mean distance from mid-grey, 0-1, of what the border shows where it is transparent."""
+"""Mean alpha of the border, 0-1."""
 
-ADVICE = "This checkpoint may have drifted too far from SDXL for LayerDiffuse; try one closer to the base model."
+MAX_COVERAGE = 0.95
+"""Fraction of pixels with alpha above 0.5."""
+
+MAX_BACKDROP_ERROR = 0.15
+"""Mean distance of the border's transparent pixels from mid-grey, in units of the full value range 0-1."""
+
+ADVICE = (
+    "This checkpoint may have been fine-tuned too far from SDXL for LayerDiffuse; try one closer to the base model."
+)
 
 
 def drift_notice(foreground: Pixels, before_grey: Pixels) -> Notice | None:
-    """What is suspicious about a drawn foreground; None if nothing.
+    """Describe what is wrong with a generated foreground; None if nothing is suspicious.
 
     Args:
-        foreground: uint8 RGBA (H, W, 4), straight alpha, as the transparent decoder gave it.
-        before_grey: uint8 RGBA (H, W, 4), opaque: what the VAE alone makes of the same latents.
+        foreground: uint8 RGBA (H, W, 4), straight alpha, from the transparent decoder.
+        before_grey: uint8 RGBA (H, W, 4), opaque: the same latents decoded by the VAE alone.
     """
     alpha = foreground[..., 3].astype(np.float32) / 255
     ring = _ring(alpha.shape)
     if (alpha > 0.5).mean() > MAX_COVERAGE:
-        return _notice("The foreground fills the whole picture.")
+        return _notice("The foreground fills the whole image.")
     if alpha[ring].mean() > MAX_BORDER_ALPHA:
-        return _notice("The foreground covers the picture's border.")
+        return _notice("The foreground covers the image's border.")
     clear = ring & (alpha < 0.1)
     if not clear.any():
         return None
     error = np.abs(before_grey[..., :3][clear].astype(np.float32) / 255 - 0.5).mean()
     if error > MAX_BACKDROP_ERROR:
-        return _notice("The foreground does not stand before plain grey.")
+        return _notice("The foreground was not drawn before a plain grey backdrop.")
     return None
 
 
@@ -51,7 +57,7 @@ def _notice(symptom: str) -> Notice:
 
 
 def _ring(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """True along the border of an (H, W) picture."""
+    """(H, W): True within the border region."""
     height, width = shape
     ring = np.ones(shape, bool)
     down, right = max(1, round(height * BORDER)), max(1, round(width * BORDER))

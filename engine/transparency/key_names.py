@@ -1,10 +1,10 @@
-"""The two names every part of SDXL's UNet has: the original program's (LDM) and diffusers'.
+"""Conversion of module names of SDXL's UNet between the original LDM code's naming and diffusers'.
 
     input_blocks.4.1.transformer_blocks.0.attn1.to_q  <->  down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q
 
-A level has three input blocks (two with layers, one that halves) and three output blocks, so block i of the way down
-is level (i - 1) // 3, layer (i - 1) % 3, and of the way up level i // 3, layer i % 3. Inside a transformer block both
-programs use the same names. The mapping is that of diffusers' own converter, which the tests compare with.
+A resolution level has three input blocks (two with layers, one that downsamples) and three output blocks. So input
+block i is level (i - 1) // 3, layer (i - 1) % 3, and output block i is level i // 3, layer i % 3. Inside a transformer
+block both use the same names. The tests compare the mapping with diffusers' own converter.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 LAYERS = 3
-"""Blocks a level."""
+"""Input blocks, and output blocks, per resolution level."""
 
 _RESNET = {
     "in_layers.0": "norm1",
@@ -41,14 +41,14 @@ _PART = re.compile(
 
 
 def diffusers_name(ldm: str) -> str | None:
-    """A module's name in diffusers, from its LDM name; None if SDXL's UNet has no such module.
+    """Convert a module's LDM name to its name in diffusers; None if SDXL's UNet has no such module.
 
     Args:
-        ldm: without the prefix `model.diffusion_model.`, with or without a `weight` or `bias` at its end.
+        ldm: the name without the prefix `model.diffusion_model.`, with or without a final `weight` or `bias`.
     """
-    for ours, theirs in _OUTSIDE.items():
-        if ldm == ours or ldm.startswith(f"{ours}."):
-            return _inner(theirs, ldm[len(ours) + 1 :])
+    for original, converted in _OUTSIDE.items():
+        if ldm == original or ldm.startswith(f"{original}."):
+            return _diffusers_in_block(converted, ldm[len(original) + 1 :])
     match = _BLOCK.match(ldm)
     if match is None:
         return None
@@ -57,18 +57,20 @@ def diffusers_name(ldm: str) -> str | None:
         level, layer = divmod(block - 1, LAYERS)
         if layer == LAYERS - 1:
             return _joined(f"down_blocks.{level}.downsamplers.0.conv", rest.removeprefix("op").lstrip("."))
-        return _inner(f"down_blocks.{level}.{('resnets', 'attentions')[part]}.{layer}", rest) if part < 2 else None
+        name = f"down_blocks.{level}.{('resnets', 'attentions')[part]}.{layer}" if part < 2 else None
+        return _diffusers_in_block(name, rest) if name else None
     level, layer = divmod(block, LAYERS)
     if rest.split(".")[0] == "conv":
         return _joined(f"up_blocks.{level}.upsamplers.0", rest)
-    return _inner(f"up_blocks.{level}.{('resnets', 'attentions')[part]}.{layer}", rest) if part < 2 else None
+    name = f"up_blocks.{level}.{('resnets', 'attentions')[part]}.{layer}" if part < 2 else None
+    return _diffusers_in_block(name, rest) if name else None
 
 
 def ldm_name(diffusers: str) -> str | None:
-    """A module's LDM name, from its name in diffusers; the inverse of `diffusers_name`."""
-    for ours, theirs in _OUTSIDE.items():
-        if diffusers == theirs or diffusers.startswith(f"{theirs}."):
-            return _outer(ours, diffusers[len(theirs) + 1 :], "resnets" in theirs)
+    """Convert a module's name in diffusers to its LDM name; None if SDXL's UNet has no such module."""
+    for original, converted in _OUTSIDE.items():
+        if diffusers == converted or diffusers.startswith(f"{converted}."):
+            return _ldm_in_block(original, diffusers[len(converted) + 1 :], "resnets" in converted)
     match = _PART.match(diffusers)
     if match is None:
         return None
@@ -80,23 +82,24 @@ def ldm_name(diffusers: str) -> str | None:
         return _joined(f"output_blocks.{LAYERS * level + 2}.2", rest)
     start = LAYERS * level + layer
     block = f"input_blocks.{start + 1}" if match["side"] == "down" else f"output_blocks.{start}"
-    return _outer(f"{block}.{0 if kind == 'resnets' else 1}", rest, kind == "resnets")
+    return _ldm_in_block(f"{block}.{0 if kind == 'resnets' else 1}", rest, kind == "resnets")
 
 
-def _inner(module: str, rest: str) -> str:
-    """The rest of a name in a block: a residual block's parts have other names in diffusers."""
-    if "resnets" in module:
-        for ours, theirs in _RESNET.items():
-            if rest == ours or rest.startswith(f"{ours}."):
-                return _joined(module, theirs + rest[len(ours) :])
-    return _joined(module, rest)
+def _diffusers_in_block(block: str, rest: str) -> str:
+    """Append the converted rest of a name to its block's name; only the parts of residual blocks differ."""
+    if "resnets" in block:
+        for original, converted in _RESNET.items():
+            if rest == original or rest.startswith(f"{original}."):
+                return _joined(block, converted + rest[len(original) :])
+    return _joined(block, rest)
 
 
-def _outer(block: str, rest: str, resnet: bool) -> str:
+def _ldm_in_block(block: str, rest: str, resnet: bool) -> str:
+    """The inverse of `_diffusers_in_block`; `resnet` is whether the block is a residual block."""
     if resnet:
-        for ours, theirs in _RESNET.items():
-            if rest == theirs or rest.startswith(f"{theirs}."):
-                return _joined(block, ours + rest[len(theirs) :])
+        for original, converted in _RESNET.items():
+            if rest == converted or rest.startswith(f"{converted}."):
+                return _joined(block, original + rest[len(converted) :])
     return _joined(block, rest)
 
 

@@ -1,8 +1,8 @@
-"""The published transparent VAE of LayerDiffuse: a convolutional encoder and the decoder known as UNet1024.
+"""LayerDiffuse's published transparent VAE: a convolutional encoder, and the decoder known as UNet1024.
 
-Zhang & Agrawala, "Transparent Image Layer Diffusion using Latent Transparency" (arXiv 2402.17113). The layouts are
-those of the published files `vae_transparent_encoder.safetensors` (1,181,764 parameters) and
-`vae_transparent_decoder.safetensors` (538 tensors, 104,104,804 parameters), which load strictly.
+Zhang & Agrawala, "Transparent Image Layer Diffusion using Latent Transparency" (arXiv 2402.17113). The architectures
+match the published files `vae_transparent_encoder.safetensors` (1,181,764 parameters) and
+`vae_transparent_decoder.safetensors` (538 tensors, 104,104,804 parameters): every tensor is loaded and none is missing.
 """
 
 from __future__ import annotations
@@ -11,24 +11,25 @@ from diffusers.models.unets.unet_2d_blocks import AttnDownBlock2D, AttnUpBlock2D
 from torch import Tensor, nn
 
 DECODER_STRIDE = 64
-"""Both sides of the decoder's picture must be multiples of this many pixels: it halves them six times."""
+"""Both sides of the decoder's input must be multiples of this many pixels, because it halves them six times."""
 
 _WIDTHS = (32, 32, 64, 128, 256, 512, 512)
 _PLAIN_BLOCKS = 4
-"""The finest blocks, which have no attention."""
+"""Number of blocks without attention; they are those of the highest resolutions."""
 
 _LATENT_BLOCK = 3
-"""The latents are joined in before this block of the way down: there the picture has their resolution."""
+"""Index of the down block before which the latents are added: there the features have the latents' resolution."""
 
 _GROUPS = 4
 _HEAD_CHANNELS = 8
 
 
 class LayerDiffuseEncoder(nn.Module):
-    """RGBA -> the offset that hides transparency in the latents.
+    """Network from RGBA to the offset that encodes transparency in the latents.
 
-    Shapes: (B, 4, H, W), alpha first, then RGB padded under the transparent parts, all 0-1, to (B, 4, H/8, W/8), in
-    standard deviations of the VAE's posterior, before the offset's own factor.
+    Input: (B, 4, H, W), alpha first, then RGB padded under the transparent parts (`padding.pad_colours`), all 0-1.
+    Output: (B, 4, H/8, W/8), in standard deviations of the VAE's posterior, to be multiplied by
+    `TransparencySpec.offset_factor`.
     """
 
     def __init__(self) -> None:
@@ -44,10 +45,13 @@ class LayerDiffuseEncoder(nn.Module):
 
 
 class LayerDiffuseDecoder(nn.Module):
-    """(RGB, latents) -> RGBA: seven levels down and up over the decoded picture, the latents joined in at 1/8.
+    """UNet of seven levels from a decoded image and its latents to RGBA; the latents enter at 1/8 resolution.
 
-    Shapes: rgb (B, 3, H, W), 0-1, H and W multiples of 64; latents (B, 4, H/8, W/8); to (B, 4, H, W), about 0-1 and not
-    clipped: alpha first, then straight RGB.
+    Input: rgb (B, 3, H, W), 0-1, H and W multiples of 64; latents (B, 4, H/8, W/8). Output: (B, 4, H, W), about 0-1 and
+    not clipped: alpha first, then straight RGB.
+
+    Raises:
+        ValueError: H or W is no multiple of 64.
     """
 
     def __init__(self) -> None:
@@ -57,7 +61,7 @@ class LayerDiffuseDecoder(nn.Module):
         self.down_blocks = nn.ModuleList(_down(index) for index in range(len(_WIDTHS)))
         self.mid_block = UNetMidBlock2D(
             in_channels=_WIDTHS[-1],
-            temb_channels=None,  # type: ignore[arg-type]  # nothing here knows of timesteps
+            temb_channels=None,  # type: ignore[arg-type]  # no timestep embedding
             resnet_eps=1e-5,
             resnet_act_fn="silu",
             attention_head_dim=_HEAD_CHANNELS,
@@ -71,7 +75,7 @@ class LayerDiffuseDecoder(nn.Module):
     def forward(self, rgb: Tensor, latents: Tensor) -> Tensor:
         height, width = rgb.shape[-2:]
         if height % DECODER_STRIDE or width % DECODER_STRIDE:
-            raise ValueError(f"a picture of {width}x{height} px; both sides must be multiples of {DECODER_STRIDE}")
+            raise ValueError(f"the image is {width}x{height} px; both sides must be multiples of {DECODER_STRIDE}")
         x = self.conv_in(rgb)
         skips = [x]
         for index, block in enumerate(self.down_blocks):
@@ -81,14 +85,14 @@ class LayerDiffuseDecoder(nn.Module):
             skips += outputs
         x = self.mid_block(x)
         for block in self.up_blocks:
-            count = len(block.resnets)  # type: ignore[arg-type]  # a ModuleList, which the container forgets
+            count = len(block.resnets)  # type: ignore[arg-type]  # `resnets` is a ModuleList; type checkers cannot know
             x = block(x, tuple(skips[-count:]))
             del skips[-count:]
         return self.conv_out(self.conv_act(self.conv_norm_out(x)))
 
 
 def _down(index: int) -> nn.Module:
-    """A level of the way down, finest first."""
+    """The down block of one level; index 0 is the highest resolution."""
     last = index == len(_WIDTHS) - 1
     shape = {"in_channels": _WIDTHS[max(index - 1, 0)], "out_channels": _WIDTHS[index], "num_layers": 2}
     if index < _PLAIN_BLOCKS:
@@ -98,12 +102,12 @@ def _down(index: int) -> nn.Module:
         **_common(),
         attention_head_dim=_HEAD_CHANNELS,
         downsample_padding=1,
-        downsample_type=None if last else "conv",  # type: ignore[arg-type]  # None is how the last level says it has none
+        downsample_type=None if last else "conv",  # type: ignore[arg-type]  # None: no downsampling
     )
 
 
 def _up(index: int) -> nn.Module:
-    """A level of the way up, coarsest first."""
+    """The up block of one level; index 0 is the lowest resolution."""
     widths = _WIDTHS[::-1]
     last = index == len(widths) - 1
     shape = {

@@ -1,4 +1,4 @@
-"""Colour under the transparent parts of a picture, as LayerDiffuse's networks were trained to see it."""
+"""Filling in colour under the transparent parts of an image, as in the training of LayerDiffuse's networks."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _RATIO = 1.2
-"""From one level of the pyramid to the next."""
+"""Ratio of the sides of one pyramid level to those of the next smaller one."""
 
 
 def pad_colours(rgba: Tensor) -> Tensor:
-    """Fill in colour where a picture is transparent: what is visible, ever more blurred with its distance.
+    """Fill in colour where an image is transparent, from the visible colours, blurred more with greater distance.
 
-    A pyramid of premultiplied colours, each level 1.2 times smaller, down to one pixel a side; then up again, every
-    level laid over what came from below (the fill LayerDiffuse's published networks were trained with).
+    A pyramid of premultiplied colours is built, each level 1.2 times smaller, until the shorter side is 1 px. Then,
+    beginning with the smallest, each level is composited over the enlarged result of the smaller ones. LayerDiffuse's
+    published networks were trained with this fill.
 
     Args:
         rgba: float32 (4, H, W), straight alpha, 0-1.
 
     Returns:
-        float32 (3, H, W), 0-1: the picture's own colours where it is opaque, nowhere a colour that is not a mixture of
-        visible ones, black if nothing is visible. Colours under alpha 0 take no part.
+        float32 (3, H, W), 0-1: the image's own colours where it is opaque, elsewhere mixtures of visible colours; black
+        if nothing is visible. Colours under alpha 0 are ignored.
     """
     level = torch.cat([rgba[:3] * rgba[3:], rgba[3:]])
     levels = [level]
@@ -42,9 +43,9 @@ def pad_colours(rgba: Tensor) -> Tensor:
 
 @cache
 def _area(length: int, target: int) -> Tensor:
-    """(target, length): each target pixel is the mean of those it covers, partly covered ones by their share.
+    """(target, length) matrix: each target pixel is the mean of the pixels it covers, weighted by the covered fraction.
 
-    `interpolate(mode="area")` covers whole pixels only, which at 1.2 would shift edges by up to half a pixel.
+    `interpolate(mode="area")` uses whole pixels only, which at a ratio of 1.2 would shift edges by up to half a pixel.
     """
     edges = torch.arange(target + 1, dtype=torch.float64) * (length / target)
     pixels = torch.arange(length, dtype=torch.float64)

@@ -191,9 +191,9 @@ class TestRefusals:
         unet, pairs = small
         target = next(iter(pairs))
         state = written(pairs, "dense") | {f"{target}.weight": torch.zeros(3, 5)}
-        with pytest.raises(BrokenModel, match=r"shape \(3, 5\), the model needs"):
+        with pytest.raises(BrokenModel, match=r"shape \(3, 5\), but the model needs"):
             deltas_from_state(state, unet, "f")
 
     def test_an_empty_file_is_refused(self, small):
-        with pytest.raises(BrokenModel, match="holds no deltas"):
+        with pytest.raises(BrokenModel, match="contains no deltas"):
             deltas_from_state({}, small[0], "f")

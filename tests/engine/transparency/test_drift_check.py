@@ -19,10 +19,10 @@ def drawn(box, *, backdrop=128, alpha=255):
     [
         (drawn((16, 20, 50, 70)), ""),
         (drawn((16, 20, 64, 70)), ""),  # it may stand on the lower border
-        (drawn((0, 0, 64, 96)), "fills the whole picture"),
-        (drawn((0, 0, 60, 80)), "covers the picture's border"),
-        (drawn((16, 20, 50, 70), backdrop=250), "not stand before plain grey"),
-        (drawn((16, 20, 50, 70), backdrop=40), "not stand before plain grey"),
+        (drawn((0, 0, 64, 96)), "fills the whole image"),
+        (drawn((0, 0, 60, 80)), "covers the image's border"),
+        (drawn((16, 20, 50, 70), backdrop=250), "not drawn before a plain grey backdrop"),
+        (drawn((16, 20, 50, 70), backdrop=40), "not drawn before a plain grey backdrop"),
         (drawn((16, 20, 50, 70), backdrop=140), ""),
         (drawn((0, 0, 0, 0)), ""),
     ],

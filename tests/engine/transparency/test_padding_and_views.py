@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from layerfusion.engine.transparency.padding import _area, pad_colours
-from layerfusion.engine.transparency.views import median_of_views, turn, turn_back
+from layerfusion.engine.transparency.views import median_of_views, rotate, rotate_back
 
 TURNS = [(quarters, flip) for flip in (False, True) for quarters in range(4)]
 
@@ -62,16 +62,16 @@ class TestViews:
     @pytest.mark.parametrize("view", TURNS)
     def test_every_turn_has_its_way_back(self, view):
         picture = torch.rand(2, 3, 16, 24)
-        assert torch.equal(turn_back(turn(picture, *view), *view), picture)
+        assert torch.equal(rotate_back(rotate(picture, *view), *view), picture)
 
     def test_no_two_turns_are_alike(self):
         picture = torch.rand(1, 1, 8, 8)
-        views = [turn(picture, *view) for view in TURNS]
+        views = [rotate(picture, *view) for view in TURNS]
         assert not any(torch.equal(a, b) for i, a in enumerate(views) for b in views[:i])
 
     def test_the_mirror_comes_before_the_turn(self):
         picture = torch.arange(6.0).view(1, 1, 2, 3)
-        assert torch.equal(turn(picture, 1, True)[0, 0], torch.tensor([[0.0, 3], [1, 4], [2, 5]]))
+        assert torch.equal(rotate(picture, 1, True)[0, 0], torch.tensor([[0.0, 3], [1, 4], [2, 5]]))
 
     @pytest.mark.parametrize("at_once", [1, 2, 3, 8])
     def test_a_decoder_without_preferences_sees_the_same_in_all(self, at_once):

@@ -25,7 +25,7 @@ def test_a_delta_is_its_matrix_product():
                 f"{MODULE}.to_q.lora_A.weight": torch.zeros(4, 64),
                 f"{MODULE}.to_q.lora_B.weight": torch.zeros(64, 4),
             },
-            r"shape \(64, 64\), the model needs \(32, 32\)",
+            r"shape \(64, 64\), but the model needs \(32, 32\)",
         ),
     ],
 )
