@@ -14,7 +14,7 @@ from pathlib import Path
 
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.readiness import missing, parts
-from layerfusion.engine.models.catalog.registry import cards_folder, known_models
+from layerfusion.engine.models.catalog.registry import known_models, manifests_folder
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.krita_plugin.package import krita_folders
 from layerfusion.server.cli.console import CommandError, say
@@ -75,15 +75,15 @@ def _models() -> Iterator[str]:
         if lost:
             yield f"model {spec.name}: {spec.title}, NOT complete"
             for part in lost:
-                yield f"  missing {part.role}: {part.place}{f', {part.size}' if part.size else ''}"
+                yield f"  missing {part.role}: {part.source}{f', {part.size}' if part.size else ''}"
             yield f"  get it: layerfusion models pull {spec.name}"
         else:
             yield f"model {spec.name}: {spec.title}, ready, {_size(spec) / 1e6:,.0f} MB"
     for error in broken:
-        yield f"model card not read: {error}"
+        yield f"model manifest not read: {error}"
     if all(spec.demo for spec in specs):
         yield "No SDXL model yet. Get one: layerfusion models pull sdxl (7.9 GB), or use yours: layerfusion models scan"
-    yield f"Your models' cards: {cards_folder()}"
+    yield f"Your models' manifests: {manifests_folder()}"
 
 
 def _size(spec: ModelSpec) -> int:

@@ -11,8 +11,8 @@ from layerfusion.engine.errors import UnknownModel
 from layerfusion.engine.models.catalog import library
 from layerfusion.engine.models.catalog.identify import Use, precision
 from layerfusion.engine.models.catalog.readiness import missing, parts
-from layerfusion.engine.models.catalog.registry import cards_folder, known_models
-from layerfusion.engine.models.catalog.scan import Found, look_at, scan, usual_folders
+from layerfusion.engine.models.catalog.registry import known_models, manifests_folder
+from layerfusion.engine.models.catalog.scan import Found, inspect_path, scan, usual_folders
 from layerfusion.engine.models.catalog.spec import SAMPLERS, FewSteps, ModelSpec, Precision, sampler_key
 from layerfusion.engine.models.catalog.weight_source import parse_weight_source
 from layerfusion.server.cli.console import CommandError, UsageError, say
@@ -79,7 +79,7 @@ def list_models(_arguments: argparse.Namespace) -> None:
     """List every model, those that can draw first, and say what the others lack.
 
     Raises:
-        BrokenModel: the embedded model's own card cannot be read.
+        BrokenModel: the embedded model's own manifest cannot be read.
     """
     specs, broken = known_models()
     for spec in sorted(specs, key=lambda spec: bool(missing(spec))):
@@ -124,7 +124,7 @@ def describe(spec: ModelSpec) -> Iterator[str]:
         yield f"  distilled ({spec.few_steps}): few steps, no guidance"
     for part in parts(spec):
         size = f", {part.size}" if part.size else ""
-        yield f"  {part.role}: {part.path if part.path else f'MISSING, {part.place}{size}'}"
+        yield f"  {part.role}: {part.path if part.path else f'MISSING, {part.source}{size}'}"
     if missing(spec):
         yield f"  fetch what is missing: layerfusion models pull {spec.name}"
     for kind, words in spec.vocabulary.items():
@@ -134,7 +134,7 @@ def describe(spec: ModelSpec) -> Iterator[str]:
 
 
 def add_model(arguments: argparse.Namespace) -> None:
-    """Write a card for a model of the user's.
+    """Write a manifest for a model of the user's.
 
     Raises:
         EngineError: see `library.add_model`.
@@ -166,9 +166,9 @@ def _sampler(name: str | None) -> str | None:
 
 def _report(spec: ModelSpec) -> None:
     """What was added, and what it still lacks."""
-    say(f"Added “{spec.name}” ({cards_folder() / spec.name}.json).")
+    say(f"Added “{spec.name}” ({manifests_folder() / spec.name}.json).")
     for part in missing(spec):
-        say(f"  missing: {part.role}, {part.place}{f', {part.size}' if part.size else ''}")
+        say(f"  missing: {part.role}, {part.source}{f', {part.size}' if part.size else ''}")
     if missing(spec):
         say(f"Fetch the rest with: layerfusion models pull {spec.name}")
     else:
@@ -176,7 +176,7 @@ def _report(spec: ModelSpec) -> None:
 
 
 def _absolute(text: str | None) -> str | None:
-    """A card stays right wherever the command is run from."""
+    """Make paths absolute, so that the manifest is valid wherever the command is run from."""
     return None if text is None else str(parse_weight_source(text))
 
 
@@ -199,7 +199,7 @@ def pull_model(arguments: argparse.Namespace) -> None:
     """
     from layerfusion.engine.models.catalog.hub import fetch
 
-    spec = library.pull(arguments.name, fetch, say, called=arguments.called)
+    spec = library.pull(arguments.name, fetch, say, new_name=arguments.called)
     if not spec.demo:
         _report(spec)
 
@@ -227,7 +227,7 @@ def scan_folders(arguments: argparse.Namespace) -> None:
     models = library.checkpoints(found)
     transparency = library.find_parts(folders)
     for item in models:
-        name = library.own_name(item.path.stem if item.path.is_file() else item.path.name)
+        name = library.valid_name(item.path.stem if item.path.is_file() else item.path.name)
         if arguments.add:
             _report(library.add_model(name, {"checkpoint": str(item.path.resolve()), "transparency": transparency}))
         else:
@@ -251,7 +251,7 @@ def check_files(arguments: argparse.Namespace) -> None:
 
 def _check(path: Path) -> bool:
     """Report on one file; whether it can be used."""
-    found = look_at(path)
+    found = inspect_path(path)
     if found.identity is None:
         say(found.problem)
         return False
@@ -276,7 +276,7 @@ def _precision(path: Path) -> str:
 def _faults(path: Path, use: Use | None) -> list[str]:
     if use is None or path.is_dir():
         return []
-    from layerfusion.engine.models.catalog.compatibility import misfits
+    from layerfusion.engine.models.catalog.compatibility import mismatches
     from layerfusion.engine.models.catalog.safetensors_header import read_header
 
-    return misfits(read_header(path), use)
+    return mismatches(read_header(path), use)

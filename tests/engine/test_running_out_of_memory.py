@@ -16,7 +16,7 @@ from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Kept
 
-TOLD = ("Memory is full; drawing goes on with one part", "Memory is still full; drawing goes on in small pieces")
+TOLD = ("Memory ran out; drawing continues with one part", "Memory ran out again; drawing continues in smaller pieces")
 
 
 def network(bundle, component):
@@ -68,7 +68,7 @@ def test_a_job_that_runs_out_once_gives_the_same_picture(bundle, request_for, ke
     expected, quiet = draw(bundle, request)
     with running_out(network(bundle, component), 1):
         stack, told = draw(bundle, request)
-    assert told == [f"{TOLD[0]} of the model at a time."]
+    assert told == [f"{TOLD[0]} of the model at a time on the device."]
     assert not quiet
     for ours, theirs in zip(stack, expected, strict=True):
         assert abs(ours.pixels.astype(int) - theirs.pixels).max() <= 1
@@ -85,7 +85,7 @@ def test_a_job_that_never_fits_ends_with_what_to_do_and_the_next_is_unharmed(bun
     request = request_for(steps=2)
     with (
         running_out(bundle.unet.up_blocks[-1], 3),
-        pytest.raises(OutOfMemory, match=r"UNet.*smallest pieces.*Close other"),
+        pytest.raises(OutOfMemory, match=r"UNet.*policy that needs the least.*Close other"),
     ):
         draw(bundle, request)
     _, told = draw(bundle, request)

@@ -1,1 +1,1 @@
-"""Which models there are, where their weights lie, and whether a file fits. Loads no weights."""
+"""Known models, the places of their files, and checks of what a file is. Nothing here loads weights."""

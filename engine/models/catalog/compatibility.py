@@ -1,4 +1,7 @@
-"""Whether a file's tensors are exactly those SDXL needs: names and shapes against the networks on the meta device."""
+"""Comparison of a file's tensor names and shapes with those that SDXL's networks have, without reading weights.
+
+The networks are built on the meta device. `layerfusion models check` prints the result.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.identify import Use
-from layerfusion.engine.models.catalog.lora_keys import read_changes
+from layerfusion.engine.models.catalog.lora_keys import group_by_module
 from layerfusion.engine.models.catalog.model_files import CONFIGS, UNET_PREFIX, read_json
 from layerfusion.engine.models.catalog.safetensors_header import Header
 from layerfusion.engine.transparency.deltas import PROJECTIONS, parts_by_target
@@ -21,8 +24,16 @@ from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, La
 Shapes = dict[str, tuple[int, ...]]
 
 
-def misfits(header: Header, use: Use) -> list[str]:
-    """What is wrong with a file as this part of an SDXL model, one sentence a kind of fault; empty if it fits."""
+def mismatches(header: Header, use: Use) -> list[str]:
+    """Say why a file cannot serve as a given part of an SDXL model.
+
+    Args:
+        header: the file's names and shapes.
+        use: the part it is to be.
+
+    Returns:
+        One sentence per kind of mismatch; empty if the file fits.
+    """
     found = {name: tensor.shape for name, tensor in header.tensors.items()}
     if use is Use.CHECKPOINT:
         unet = {name.removeprefix(UNET_PREFIX): shape for name, shape in found.items() if name.startswith(UNET_PREFIX)}
@@ -32,9 +43,9 @@ def misfits(header: Header, use: Use) -> list[str]:
             network = LayerDiffuseEncoder() if use is Use.ENCODER else LayerDiffuseDecoder()
         return _differences(f"the {use.value}", _shapes(network), found)
     if use is Use.DELTAS:
-        return _delta_misfits(header)
+        return _delta_mismatches(header)
     if use is Use.LORA:
-        return _lora_misfits(header)
+        return _lora_mismatches(header)
     if use is Use.VAE and "encoder.down_blocks.0.resnets.0.conv1.weight" in found:
         with torch.device("meta"):
             vae = cast(AutoencoderKL, AutoencoderKL.from_config(read_json(CONFIGS / "vae" / "config.json")))
@@ -43,12 +54,12 @@ def misfits(header: Header, use: Use) -> list[str]:
 
 
 def sdxl_unet() -> UNet2DConditionModel:
-    """SDXL's UNet without weights."""
+    """SDXL's UNet on the meta device, without weights."""
     with torch.device("meta"):
         return cast(UNet2DConditionModel, UNet2DConditionModel.from_config(read_json(CONFIGS / "unet" / "config.json")))
 
 
-def _delta_misfits(header: Header) -> list[str]:
+def _delta_mismatches(header: Header) -> list[str]:
     sizes = {
         name.removesuffix(".weight"): shape
         for name, shape in _shapes(sdxl_unet()).items()
@@ -58,7 +69,7 @@ def _delta_misfits(header: Header) -> list[str]:
         found = parts_by_target(header.tensors, sizes, str(header.file))
     except BrokenModel as error:
         return [str(error)]
-    faults = []
+    sentences = []
     for target, halves in found.items():
         shapes = {half: header.tensors[key].shape for half, key in halves.items()}
         if "dense" in shapes:
@@ -66,14 +77,14 @@ def _delta_misfits(header: Header) -> list[str]:
         else:
             size = (shapes["up"][0], shapes["down"][1]) if {"up", "down"} <= set(shapes) else None
         if size != sizes[target]:
-            faults.append(f"“{target}” has shape {size}, expected was {sizes[target]}.")
-    lacking = sorted(sizes.keys() - found.keys())
-    if lacking:
-        faults.append(f"{len(lacking)} of {len(sizes)} projections are missing (first: {lacking[0]}).")
-    return faults[:3]
+            sentences.append(f"“{target}” has shape {size}; the expected shape is {sizes[target]}.")
+    missing = sorted(sizes.keys() - found.keys())
+    if missing:
+        sentences.append(f"{len(missing)} of {len(sizes)} projections are missing (first: {missing[0]}).")
+    return sentences[:3]
 
 
-def _lora_misfits(header: Header) -> list[str]:
+def _lora_mismatches(header: Header) -> list[str]:
     with torch.device("meta"):
         state = {name: torch.empty(tensor.shape) for name, tensor in header.tensors.items()}
         configs = [
@@ -86,7 +97,7 @@ def _lora_misfits(header: Header) -> list[str]:
             "text_encoder_2": CLIPTextModelWithProjection(configs[1]),
         }
     try:
-        read_changes(header.file, state, components)
+        group_by_module(header.file, state, components)
     except BrokenModel as error:
         return [str(error)]
     return []
@@ -100,18 +111,18 @@ def _shapes(network: torch.nn.Module) -> Shapes:
     return {name: tuple(value.shape) for name, value in network.state_dict().items()}
 
 
-def _differences(what: str, expected: Shapes, found: Mapping[str, tuple[int, ...]]) -> list[str]:
-    faults = []
+def _differences(network: str, expected: Shapes, found: Mapping[str, tuple[int, ...]]) -> list[str]:
+    sentences = []
     missing, unknown = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     if missing:
-        faults.append(f"{what} lacks {len(missing)} of {len(expected)} tensors (first: {missing[0]}).")
+        sentences.append(f"{network} lacks {len(missing)} of {len(expected)} tensors (first: {missing[0]}).")
     if unknown:
-        faults.append(f"{what} has {len(unknown)} tensors too many (first: {unknown[0]}).")
+        sentences.append(f"{network} has {len(unknown)} unknown tensors (first: {unknown[0]}).")
     other = [name for name in expected if name in found and tuple(found[name]) != expected[name]]
     if other:
         name = other[0]
-        faults.append(
-            f"{what} has {len(other)} tensors of another shape: “{name}” is {tuple(found[name])}, "
-            f"expected was {expected[name]}."
+        sentences.append(
+            f"{network} has {len(other)} tensors with a wrong shape: “{name}” has shape {tuple(found[name])}; "
+            f"the expected shape is {expected[name]}."
         )
-    return faults
+    return sentences

@@ -1,7 +1,7 @@
-"""Fetching models from Hugging Face: the only part of the engine that may use the network, and only when it is told to.
+"""Downloading models from Hugging Face for `layerfusion models pull`; no other module of the engine uses the network.
 
-Files go into the usual cache of `huggingface_hub`, so other programs share them; downloads show a bar and go on where
-they were interrupted. `HF_HUB_OFFLINE`, `HF_HOME`, `HF_TOKEN` and `HF_ENDPOINT` work as everywhere.
+Files go into the cache of `huggingface_hub`, which other programs share. Downloads show a progress bar and continue
+where they were interrupted. `HF_HUB_OFFLINE`, `HF_HOME`, `HF_TOKEN` and `HF_ENDPOINT` have their usual effect.
 """
 
 from __future__ import annotations
@@ -35,32 +35,40 @@ _WEIGHTS = {
 }
 
 
-def fetch(place: HubWeights) -> tuple[HubWeights, Path]:
-    """Fetch a file, or a whole model in diffusers layout in half precision where it has that.
+def fetch(source: HubWeights) -> tuple[HubWeights, Path]:
+    """Download a file, or a whole model in diffusers layout, with half-precision weights if the repository has them.
 
     Returns:
-        the place with its commit in it, so that it never changes by itself, and where it lies now.
+        The source with the downloaded commit as its revision, so that it always means the same files, and the local
+        path.
 
     Raises:
-        DownloadFailed: offline, no such repository, file or revision, no permission, or the disk is full.
+        DownloadFailed: the machine is offline, the repository, file or revision does not exist, access is denied, or
+            the disk is full.
     """
-    path = _downloading(place, lambda: Path(_fetch_file(place) if place.file else _fetch_folder(place)))
-    return replace(place, revision=_commit(path) or place.revision), path
+    path = _downloading(source, lambda: Path(_fetch_file(source) if source.file else _fetch_folder(source)))
+    return replace(source, revision=_commit(path) or source.revision), path
 
 
-def _fetch_file(place: HubWeights) -> str:
-    return hf_hub_download(place.repo, place.file, revision=place.revision)
+def _fetch_file(source: HubWeights) -> str:
+    return hf_hub_download(source.repo, source.file, revision=source.revision)
 
 
-def _fetch_folder(place: HubWeights) -> str:
-    names = [sibling.rfilename for sibling in HfApi().model_info(place.repo, revision=place.revision).siblings or ()]
-    return snapshot_download(place.repo, revision=place.revision, allow_patterns=wanted_files(names))
+def _fetch_folder(source: HubWeights) -> str:
+    names = [sibling.rfilename for sibling in HfApi().model_info(source.repo, revision=source.revision).siblings or ()]
+    return snapshot_download(source.repo, revision=source.revision, allow_patterns=wanted_files(names))
 
 
 def wanted_files(names: list[str]) -> list[str]:
-    """Of a repository's files, those of one SDXL model: of each part the half-precision weights, else the full ones.
+    """Choose the files of an SDXL model to download: for each part the half-precision weights, or else the full ones.
 
-    Pickles, other formats and other variants are left where they are.
+    Pickles, other formats and other variants are not downloaded.
+
+    Args:
+        names: the paths of all files in the repository.
+
+    Returns:
+        Paths, and glob patterns for small files.
     """
     wanted: list[str] = list(_SMALL)
     for folder, stem in _WEIGHTS.items():
@@ -74,40 +82,40 @@ def wanted_files(names: list[str]) -> list[str]:
 
 
 def _commit(path: Path) -> str | None:
-    """The commit a path in the cache belongs to: …/snapshots/<commit>/…"""
+    """The commit in a path of the cache, …/snapshots/<commit>/…; None if the path has another form."""
     parts = path.parts
     return parts[parts.index("snapshots") + 1] if "snapshots" in parts[:-1] else None
 
 
-def _downloading(place: HubWeights, download: Callable[[], T]) -> T:
-    """What goes wrong becomes one sentence with a remedy."""
-    page = f"https://huggingface.co/{place.repo}"
+def _downloading(source: HubWeights, download: Callable[[], T]) -> T:
+    """Run `download` and turn every error of the library into a `DownloadFailed` with a remedy."""
+    page = f"https://huggingface.co/{source.repo}"
     try:
         return download()
     except GatedRepoError as error:
         raise DownloadFailed(
-            f"{place.repo} is given only to those who accept its terms.",
+            f"{source.repo} can be downloaded only after its terms have been accepted.",
             f"Accept them at {page}, run “hf auth login”, and try again.",
         ) from error
     except RepositoryNotFoundError as error:
         raise DownloadFailed(
-            f"There is no model {place.repo} at Hugging Face, or it is private.", f"Look at {page}."
+            f"There is no model {source.repo} on Hugging Face, or it is private.", f"Check {page}."
         ) from error
     except RevisionNotFoundError as error:
-        raise DownloadFailed(f"{place.repo} has no revision “{place.revision}”.", f"Look at {page}.") from error
+        raise DownloadFailed(f"{source.repo} has no revision “{source.revision}”.", f"Check {page}.") from error
     except (OfflineModeIsEnabled, LocalEntryNotFoundError) as error:
         offline = constants.is_offline_mode()
         reason = "offline mode is on (HF_HUB_OFFLINE)" if offline else "huggingface.co cannot be reached"
         remedy = "Unset HF_HUB_OFFLINE" if offline else "Check the connection"
         raise DownloadFailed(
-            f"{place} is not on this machine, and {reason}.",
-            f"{remedy}, or fetch it elsewhere and name the file: see “layerfusion models add --help”.",
+            f"{source} is not on this machine, and {reason}.",
+            f"{remedy}, or download it elsewhere and give its path: see “layerfusion models add --help”.",
         ) from error
     except EntryNotFoundError as error:
-        raise DownloadFailed(f"{place.repo} has no file “{place.file}”.", f"Look at {page}/tree/main.") from error
-    except Exception as error:  # the library's network errors are those of whichever HTTP client its version uses
+        raise DownloadFailed(f"{source.repo} has no file “{source.file}”.", f"Check {page}/tree/main.") from error
+    except Exception as error:  # the library's network errors depend on the HTTP client that its version uses
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise DownloadFailed(
-            f"{place} could not be fetched: {reason}",
-            "Check the connection and the free space, and try again: it goes on where it stopped.",
+            f"{source} could not be downloaded: {reason}",
+            "Check the connection and the free disk space, and try again: the download continues where it stopped.",
         ) from error

@@ -1,4 +1,7 @@
-"""What a safetensors file is, told from its head: the names, shapes and types of its tensors, never its file name."""
+"""Identification of a safetensors file from its header: the names, shapes and dtypes of its tensors, not its file name.
+
+Used by `layerfusion models check`, `scan` and `add`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ REPOSITORY = "LayerDiffusion/layerdiffusion-v1"
 
 
 class Use(Enum):
-    """What a file can be here."""
+    """The uses that LayerFusion has for a model file."""
 
     CHECKPOINT = "checkpoint"
     VAE = "VAE"
@@ -30,10 +33,10 @@ class Identity:
     """What a file is.
 
     Attributes:
-        what: in words, for example “SDXL checkpoint, a single file”.
-        use: what it can be to a model here; None if nothing.
-        remedy: what to use instead, or what is to be added; empty if all is well.
-        warning: what may go wrong with it; empty if nothing is known.
+        what: a description, for example “SDXL checkpoint, a single file”.
+        use: what LayerFusion can use it as; None if it cannot use it.
+        remedy: what to use instead, or what to add; empty if nothing needs to be done.
+        warning: a known problem with such files; empty if there is none.
     """
 
     what: str
@@ -43,7 +46,7 @@ class Identity:
 
 
 def identify(header: Header) -> Identity:
-    """Tell what a file is."""
+    """Identify a file. A file that matches nothing known gets an `Identity` without a use."""
     names = header.tensors.keys()
     for recognise in (_layerdiffuse_networks, _transparent_weights, _checkpoint, _adapter, _vae, _diffusers_unet):
         found = recognise(header)
@@ -52,17 +55,17 @@ def identify(header: Header) -> Identity:
     prefixes = Counter(name.split(".")[0] for name in names).most_common(3)
     inside = ", ".join(f"{prefix} ({count})" for prefix, count in prefixes) or "nothing"
     return Identity(
-        f"a safetensors file of {len(names)} tensors that means nothing here; it holds {inside}",
+        f"a safetensors file of an unknown kind with {len(names)} tensors: {inside}",
         remedy="Use an SDXL checkpoint, VAE or LoRA, or one of LayerDiffuse's SDXL files.",
     )
 
 
 def precision(header: Header) -> str:
-    """The types of its numbers, the most used first."""
-    words = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8", "F8_E5M2": "float8"}
+    """The one or two most frequent dtypes of the tensors, such as “float16 and float32”."""
+    titles = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8", "F8_E5M2": "float8"}
     types: Counter[str] = Counter()
     for tensor in header.tensors.values():
-        types[words.get(tensor.dtype, tensor.dtype)] += 1
+        types[titles.get(tensor.dtype, tensor.dtype)] += 1
     return " and ".join(name for name, _ in types.most_common(2))
 
 
@@ -84,7 +87,7 @@ _ATTENTION = re.compile(r".+\.transformer_blocks\.\d+\.attn[12]\.(to_q|to_k|to_v
 
 
 def _transparent_weights(header: Header) -> Identity | None:
-    """LayerDiffuse's changes of the UNet: Forge's keys, kohya's, or dense offsets under diffusers' names."""
+    """LayerDiffuse's weight changes of the UNet: Forge's or kohya's keys, or dense offsets in diffusers' names."""
     names = list(header.tensors)
     if any("::" in name for name in names):
         return _forge_weights(header)
@@ -99,9 +102,10 @@ def _transparent_weights(header: Header) -> Identity | None:
 
 
 def _is_whole_attention(names: list[str]) -> bool:
-    """Whether these are kohya's keys of every projection of every attention, without alphas and nothing else.
+    """Whether the keys are kohya's for all four projections of some attention modules, without alphas, and no others.
 
-    Trainers write alphas, and hardly ever exactly this selection; the published file is exactly this.
+    The published LayerDiffuse file has exactly these keys. LoRAs from trainers have alphas and hardly ever exactly this
+    selection.
     """
     modules: dict[str, set[str]] = {}
     for name in names:
@@ -128,7 +132,7 @@ def _forge_weights(header: Header) -> Identity:
 
 
 def _partial_unet(header: Header) -> Identity | None:
-    """Dense offsets of more than the attention: the `conv` variant and the conditional models."""
+    """Dense offsets of more than the attention projections: the `conv` variant and the conditional models."""
     names = set(header.tensors)
     if {"time_embedding.linear_1.weight", "encoder.conv_in.weight"} & names or "conv_in.weight" not in names:
         return None
@@ -138,15 +142,15 @@ def _partial_unet(header: Header) -> Identity | None:
 def _other_layerdiffuse(count: int, conv_in: tuple[int, ...] | None) -> Identity:
     channels = conv_in[1] if conv_in is not None and len(conv_in) == 4 else 4
     if channels > 4:
-        given = "the background or foreground" if channels == 8 else "one layer and the blended picture"
+        given = "the background or foreground" if channels == 8 else "one layer and the blended image"
         return Identity(
-            f"a LayerDiffuse model that is given {given} ({count} dense offsets, {channels} input channels)",
-            remedy="LayerFusion needs no such model: it draws all layers together, or around the one you keep. "
+            f"a LayerDiffuse model conditioned on {given} ({count} dense offsets, {channels} input channels)",
+            remedy="LayerFusion needs no such model: it draws all layers together, or the others around a kept layer. "
             + _instead(),
         )
     return Identity(
         f"the “conv” variant of LayerDiffuse's transparent foregrounds ({count} dense offsets)",
-        remedy="It changes convolutions, which act on a whole picture and cannot be changed for the foreground alone. "
+        remedy="It also changes convolutions; LayerFusion can apply changes of the attention projections only. "
         + _instead(),
     )
 
@@ -155,7 +159,7 @@ def _instead() -> str:
     return f"Use {ATTN_FILE} from {REPOSITORY}."
 
 
-# ---- what other programs keep ----------------------------------------------------------------------------------------
+# ---- checkpoints, VAEs and LoRAs -------------------------------------------------------------------------------------
 
 _UNET = "model.diffusion_model."
 
@@ -168,15 +172,17 @@ def _checkpoint(header: Header) -> Identity | None:
         return Identity("a Flux or Stable Diffusion 3 checkpoint", remedy="Use an SDXL checkpoint.")
     label = shape(f"{_UNET}label_emb.0.0.weight")
     if label is None or shape(f"{_UNET}input_blocks.0.0.weight") is None:
-        return Identity("a checkpoint of Stable Diffusion 1 or 2, or of another family", remedy="Use an SDXL one.")
+        return Identity(
+            "a checkpoint of Stable Diffusion 1 or 2, or of another family", remedy="Use an SDXL checkpoint."
+        )
     channels = (shape(f"{_UNET}input_blocks.0.0.weight") or (0, 0))[1]
     if channels != 4:
         return Identity(
-            f"an SDXL checkpoint for inpainting ({channels} input channels)", remedy="Use a plain SDXL one."
+            f"an SDXL checkpoint for inpainting ({channels} input channels)", remedy="Use a plain SDXL checkpoint."
         )
     if label[1] == 2560:
         return Identity("the SDXL refiner", remedy="Use an SDXL base checkpoint; the refiner is not needed.")
-    lacking = [
+    missing = [
         part
         for part, name in {
             "VAE": "first_stage_model.decoder.conv_in.weight",
@@ -186,32 +192,32 @@ def _checkpoint(header: Header) -> Identity | None:
         if name not in header.tensors
     ]
     what = "SDXL checkpoint, a single file"
-    if lacking == ["VAE"]:
-        return Identity(f"{what} without a VAE", Use.CHECKPOINT, "Add one with --vae FILE.", lineage(header))
-    if lacking:
-        return Identity(f"{what} without {', '.join(lacking)}", remedy="Use a complete checkpoint.")
-    return Identity(what, Use.CHECKPOINT, warning=lineage(header))
+    if missing == ["VAE"]:
+        return Identity(f"{what} without a VAE", Use.CHECKPOINT, "Add one with --vae FILE.", lineage_warning(header))
+    if missing:
+        return Identity(f"{what} without {', '.join(missing)}", remedy="Use a complete checkpoint.")
+    return Identity(what, Use.CHECKPOINT, warning=lineage_warning(header))
 
 
 _LINEAGES = ("illustrious", "noobai", "noob ai", "animagine xl 4", "animagine-xl-4", "pony")
 
 
-def lineage(header: Header) -> str:
-    """A warning if a checkpoint says that it descends from models on which LayerDiffuse is known to fail, else empty.
+def lineage_warning(header: Header) -> str:
+    """A warning if a checkpoint's metadata names a base model on which LayerDiffuse is known to fail; else empty.
 
-    Heavily retrained SDXL models have drifted too far from the one LayerDiffuse was trained on (sd-forge-layerdiffuse
+    Such SDXL models were fine-tuned too far from the model on which LayerDiffuse was trained (sd-forge-layerdiffuse
     #145, ComfyUI-layerdiffuse #124).
     """
-    told = " ".join(value for key, value in header.metadata.items() if len(value) < 2000).casefold()
-    named = next((name for name in _LINEAGES if name in told), None)
+    metadata = " ".join(value for key, value in header.metadata.items() if len(value) < 2000).casefold()
+    named = next((name for name in _LINEAGES if name in metadata), None)
     if "v_pred" in header.tensors:
-        reason = "It predicts v, which LayerDiffuse's weights were not trained for"
+        reason = "It is a v-prediction model, for which LayerDiffuse's weights were not trained"
     elif named is not None:
-        reason = f"It names “{named}” as what it descends from, and such models have drifted far from SDXL"
+        reason = f"Its metadata names “{named}”, and models based on that were fine-tuned far from SDXL"
     else:
         return ""
     return (
-        f"{reason}: foregrounds may come out opaque or tinted. If they do, use an SDXL model closer to the base one, "
+        f"{reason}: foregrounds may come out opaque or tinted. If they do, use a model closer to SDXL's base model, "
         "or add “plain grey background” to the foreground's prompt."
     )
 
@@ -225,14 +231,14 @@ def _adapter(header: Header) -> Identity | None:
     if not any("lora" in name for name in names):
         return None
     if any(name.startswith("lora_transformer_") or ".single_transformer_blocks." in name for name in names):
-        return Identity("a LoRA for Flux or another family", remedy="Use one made for SDXL.")
+        return Identity("a LoRA for Flux or another family", remedy="Use a LoRA made for SDXL.")
     context = {
         tensor.shape[1]
         for name, tensor in header.tensors.items()
         if len(tensor.shape) == 2 and re.search(r"attn2[._](to_k|processor)", name) and re.search("down|lora_A", name)
     }
     if context & {768, 1024} or any(name.startswith("lora_te_") for name in names):
-        return Identity("a LoRA for Stable Diffusion 1 or 2", remedy="Use one made for SDXL.")
+        return Identity("a LoRA for Stable Diffusion 1 or 2", remedy="Use a LoRA made for SDXL.")
     encoders = ", with text encoders" if any(name.startswith(("lora_te", "text_encoder")) for name in names) else ""
     ranks = Counter(
         min(tensor.shape[:2])
@@ -248,14 +254,14 @@ def _vae(header: Header) -> Identity | None:
         shape = header.shape(f"{prefix}decoder.conv_in.weight")
         if shape is not None and header.shape(f"{prefix}encoder.conv_in.weight") is not None:
             if shape[1] != 4:
-                return Identity(f"a VAE of {shape[1]} channels, for another family", remedy="Use an SDXL VAE.")
+                return Identity(f"a VAE with {shape[1]} channels, for another family", remedy="Use an SDXL VAE.")
             return Identity(
                 "VAE with 4 channels",
                 Use.VAE,
-                warning="SDXL's and Stable Diffusion 1's look alike: be sure it is SDXL's.",
+                warning="VAEs of SDXL and of Stable Diffusion 1 have the same tensors: make sure that it is for SDXL.",
             )
         if shape is not None:
-            return Identity("half a VAE, the decoder alone", remedy="Use a whole VAE.")
+            return Identity("the decoder of a VAE without its encoder", remedy="Use a complete VAE.")
     return None
 
 
@@ -264,5 +270,5 @@ def _diffusers_unet(header: Header) -> Identity | None:
         return None
     return Identity(
         "the UNet of an SDXL model in diffusers layout, one file of several",
-        remedy="Name the model's folder, the one with model_index.json in it.",
+        remedy="Give the model's folder, which contains model_index.json.",
     )

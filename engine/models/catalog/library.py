@@ -1,4 +1,7 @@
-"""The user's own models: cards written, and what they name fetched."""
+"""Adding models of the user's: writing their manifests (`model.json` files) and downloading the files these name.
+
+Used by `layerfusion models add`, `pull` and `scan`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidReques
 from layerfusion.engine.formats.files import replacing, writing
 from layerfusion.engine.models.catalog.identify import Use
 from layerfusion.engine.models.catalog.manifest import read_manifest
-from layerfusion.engine.models.catalog.registry import card_path, known_models
-from layerfusion.engine.models.catalog.scan import Found, look_at, scan
+from layerfusion.engine.models.catalog.registry import known_models, manifest_path
+from layerfusion.engine.models.catalog.scan import Found, inspect_path, scan
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.catalog.weight_source import PREFIX, HubWeights, parse_weight_source
 
@@ -39,134 +42,149 @@ RECIPES: dict[str, dict[str, Any]] = {
         "few_steps": "lcm",
     },
 }
-"""Models that can be pulled by name."""
+"""Models that `layerfusion models pull` knows by name: the values of their manifests."""
 
 _PARTS = {"deltas": Use.DELTAS, "encoder": Use.ENCODER, "decoder": Use.DECODER}
-"""The card's transparency entries, and what their files must be."""
+"""The manifest's entries under `transparency`, and what their files must be."""
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def add_model(name: str, values: dict[str, Any]) -> ModelSpec:
-    """Write a card for a model of the user's, after looking at every file it names that is on this machine.
+    """Check every local file that a manifest names, then write the manifest for a model of the user's.
 
     Args:
-        values: the card's; `base` is SDXL and `name` the name given.
+        name: the model's name, which is also the manifest's file name.
+        values: the manifest's values; `base` is "sdxl" and `name` is `name` unless they say otherwise.
 
     Raises:
-        InvalidRequest: a name or value that cannot be.
-        BrokenModel: a file it names is not there or is something else.
-        UnwritableFile: the card cannot be written.
+        InvalidRequest: the name or a value is not valid.
+        BrokenModel: a file that the values name is missing or is of another kind.
+        UnwritableFile: the manifest cannot be written.
     """
-    card = card_path(name)
+    manifest = manifest_path(name)
     values = {"base": "sdxl", "name": name, **values}
     for role, text, use in _named_files(values):
-        place = parse_weight_source(text)
-        if not isinstance(place, HubWeights):
-            check_use(place.path, role, use)
-    _write(card, values)
+        source = parse_weight_source(text)
+        if not isinstance(source, HubWeights):
+            check_use(source.path, role, use)
+    _write(manifest, values)
     try:
-        return read_manifest(card)
+        return read_manifest(manifest)
     except BrokenModel as error:
-        card.unlink()
-        raise InvalidRequest(error.message, "Mend the values given.") from error
+        manifest.unlink()
+        raise InvalidRequest(error.message, "Correct the values that you gave.") from error
 
 
 def check_use(path: Path, role: str, use: Use) -> None:
-    """Refuse a file that is not what it is given for.
+    """Refuse a file that cannot be used for its purpose.
+
+    Args:
+        path: the file, or a folder in diffusers layout.
+        role: its purpose, for the error message.
+        use: its purpose.
 
     Raises:
-        BrokenModel: it is missing, unreadable or something else; the message says what.
+        BrokenModel: it is missing, unreadable or of another kind; the message says of which.
     """
     if not path.exists():
         raise BrokenModel(f"There is no file {path} ({role}).", "Check the path.")
     if use is Use.VAE and path.is_dir():
         return
-    found = look_at(path)
+    found = inspect_path(path)
     if found.identity is None:
         raise BrokenModel(found.problem)
-    # A LoRA with the published selection of keys cannot be told from LayerDiffuse's own, and may be used as either.
+    # A LoRA with LayerDiffuse's selection of keys cannot be distinguished from LayerDiffuse's deltas: allow both uses.
     allowed = {use} | ({Use.DELTAS} if use is Use.LORA else {Use.LORA} if use is Use.DELTAS else set())
     if found.identity.use not in allowed:
         raise BrokenModel(
             f"{path} is given as the {role}, but it is {found.identity.what}.",
-            found.identity.remedy or f"Name a {role}.",
+            found.identity.remedy or f"Give a {role}.",
         )
 
 
 def pull(
     name: str,
     fetch: Callable[[HubWeights], tuple[HubWeights, Path]],
-    say: Callable[[str], None],
+    report: Callable[[str], None],
     *,
-    called: str | None = None,
+    new_name: str | None = None,
 ) -> ModelSpec:
-    """Fetch what a model lacks, and note in its card which commits were fetched.
+    """Download the missing files of a model and record the downloaded commits in its manifest.
 
     Args:
-        name: a known model's, one of `RECIPES`, or “owner/name” of a repository in diffusers layout.
+        name: the name of a known model, one of `RECIPES`, or “owner/name” of a repository in diffusers layout.
         fetch: `engine.models.catalog.hub.fetch`.
-        say: told what happens, a line at a time.
-        called: the name of a new model; None makes it of `name`.
+        report: is called with a line of text before each download.
+        new_name: the name of a new model; None derives it from `name`.
 
     Raises:
-        UnknownModel: a name that is none of these.
+        UnknownModel: `name` is none of these.
         DownloadFailed: see `fetch`.
-        UnwritableFile: the card cannot be written.
+        BrokenModel: the manifest cannot be read, or a downloaded file is of another kind.
+        UnwritableFile: the manifest cannot be written.
     """
     known = {spec.name: spec for spec in known_models()[0]}
-    target = called or name
+    target = new_name or name
     if target in known and known[target].demo:
-        say(f"“{target}” comes with the package: nothing to fetch.")
+        report(f"“{target}” is part of the package: there is nothing to download.")
         return known[target]
     if target not in known:
-        _write(card_path(called or own_name(name)), _recipe(name, called))
-    card = card_path(called or (name if name in known else own_name(name)))
-    values = json.loads(card.read_text(encoding="utf-8"))
+        _write(manifest_path(new_name or valid_name(name)), _recipe(name, new_name))
+    manifest = manifest_path(new_name or (name if name in known else valid_name(name)))
+    values = json.loads(manifest.read_text(encoding="utf-8"))
     fetched = {}
-    for role, text in _hub_files(values, read_manifest(card)):
-        place = parse_weight_source(text)
-        assert isinstance(place, HubWeights)
+    for role, text in _hub_files(values, read_manifest(manifest)):
+        source = parse_weight_source(text)
+        assert isinstance(source, HubWeights)
         if text not in fetched:
-            say(f"{role}: {place}")
+            report(f"{role}: {source}")
             try:
-                pinned, path = fetch(place)
+                pinned, path = fetch(source)
             except DownloadFailed:
                 if target not in known and not fetched:
-                    card.unlink()  # nothing came of it: leave no model that cannot be had
+                    manifest.unlink()  # nothing was downloaded: leave no unusable model behind
                 raise
             fetched[text] = str(pinned)
             if path.is_file():
                 check_use(path, role, _role_use(role))
-    _write(card, _pinned(values, read_manifest(card), fetched))
-    return read_manifest(card)
+    _write(manifest, _pinned(values, read_manifest(manifest), fetched))
+    return read_manifest(manifest)
 
 
-def own_name(name: str) -> str:
-    """A model's name made of a repository's, a file's or any other: small letters, digits, dots and dashes."""
-    plain = re.sub(r"[^a-z0-9._-]+", "-", name.split("/")[-1].casefold()).strip("-._")
+def valid_name(text: str) -> str:
+    """Derive a valid model name from any text, such as a repository's or file's name.
+
+    The name consists of at most 64 lower-case letters, digits, dots, underscores and dashes.
+    """
+    plain = re.sub(r"[^a-z0-9._-]+", "-", text.split("/")[-1].casefold()).strip("-._")
     return plain[:64] or "model"
 
 
-def _recipe(name: str, called: str | None) -> dict[str, Any]:
+def _recipe(name: str, new_name: str | None) -> dict[str, Any]:
+    """The values of a new manifest.
+
+    Raises:
+        UnknownModel: `name` is neither one of `RECIPES` nor “owner/name”.
+    """
     if name in RECIPES:
-        return {"base": "sdxl", "name": called or name, **RECIPES[name]}
+        return {"base": "sdxl", "name": new_name or name, **RECIPES[name]}
     if _HUB_NAME.fullmatch(name.removeprefix(PREFIX)):
         return {
             "base": "sdxl",
-            "name": called or own_name(name),
+            "name": new_name or valid_name(name),
             "title": name.removeprefix(PREFIX),
             "checkpoint": PREFIX + name.removeprefix(PREFIX),
         }
     raise UnknownModel(
         f"There is no model “{name}”.",
-        f"Pull one of {', '.join(RECIPES)}, a model that “layerfusion models list” shows, or OWNER/NAME of one at "
+        f"Pull one of {', '.join(RECIPES)}, a model that “layerfusion models list” shows, or OWNER/NAME of a model on "
         "Hugging Face.",
     )
 
 
 def _named_files(values: dict[str, Any]) -> Iterable[tuple[str, str, Use]]:
-    """Every file a card's own values name: role, text, what it must be."""
+    """Every file that a manifest's own values name: its role, its address or path, and what it must be."""
     yield "checkpoint", values["checkpoint"], Use.CHECKPOINT
     if values.get("vae"):
         yield "VAE", values["vae"], Use.VAE
@@ -178,7 +196,7 @@ def _named_files(values: dict[str, Any]) -> Iterable[tuple[str, str, Use]]:
 
 
 def _hub_files(values: dict[str, Any], spec: ModelSpec) -> list[tuple[str, str]]:
-    """What is to be fetched: the card's own addresses, and those it inherits."""
+    """The files to download, as (role, address): those that the manifest names and those that it inherits."""
     own = [(role, text) for role, text, _ in _named_files(values) if text.startswith(PREFIX)]
     inherited = [
         (use.value, str(getattr(spec.transparency, part)))
@@ -193,7 +211,7 @@ def _role_use(role: str) -> Use:
 
 
 def _pinned(values: dict[str, Any], spec: ModelSpec, fetched: dict[str, str]) -> dict[str, Any]:
-    """The card's values with every fetched address at its commit."""
+    """The manifest's values with every downloaded address replaced by one that names the commit."""
 
     def at_commit(text: str | None) -> str | None:
         return fetched.get(text, text) if text else text
@@ -213,18 +231,21 @@ def _pinned(values: dict[str, Any], spec: ModelSpec, fetched: dict[str, str]) ->
     }
 
 
-def _write(card: Path, values: dict[str, Any]) -> None:
-    with writing(card.parent):
-        card.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(card) as file:
+def _write(manifest: Path, values: dict[str, Any]) -> None:
+    with writing(manifest.parent):
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(manifest) as file:
         file.write((json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def find_parts(folders: Iterable[Path]) -> dict[str, str]:
-    """LayerDiffuse's files in other programs' folders: the card's transparency entries, as far as they were found.
+    """Find LayerDiffuse's files in other programs' folders.
+
+    Returns:
+        Values for the manifest's `transparency`: "deltas", "encoder" and "decoder", as far as they were found.
 
     Raises:
-        BrokenModel: a folder is not there.
+        BrokenModel: a folder does not exist.
     """
     found: dict[str, str] = {}
     uses = {use: part for part, use in _PARTS.items()}
@@ -236,5 +257,5 @@ def find_parts(folders: Iterable[Path]) -> dict[str, str]:
 
 
 def checkpoints(found: Iterable[Found]) -> list[Found]:
-    """Those of the files found that a model can be made of."""
+    """Those of the found files that are SDXL checkpoints."""
     return [item for item in found if item.identity is not None and item.identity.use is Use.CHECKPOINT]

@@ -1,4 +1,7 @@
-"""How LoRA files name what they change: kohya's, diffusers' and PEFT's spellings. Names and shapes only."""
+"""The naming schemes of LoRA files (kohya's, diffusers' and PEFT's), mapped to modules of SDXL's networks.
+
+Only names and shapes are used, so that a file can be checked without its weights.
+"""
 
 from __future__ import annotations
 
@@ -31,40 +34,43 @@ _OTHER_KINDS = {
     "glora": "GLoRA",
     ".diff": "full",
 }
-"""Adapters that are no plain LoRA, by what their keys hold."""
+"""Adapters other than plain LoRA, by a part of their keys."""
 
 _PROCESSOR = re.compile(r"\.processor\.(to_q|to_k|to_v|to_out)_lora\.(up|down)\.weight$")
-"""How diffusers before 0.17 wrote attention LoRAs."""
+"""Keys of attention LoRAs that diffusers wrote before version 0.17."""
 
 
-def read_changes(
+def group_by_module(
     file: Path, state: Mapping[str, Tensor], components: Mapping[str, nn.Module]
 ) -> dict[tuple[str, str], dict[str, Tensor]]:
-    """Sort a LoRA's tensors: (component, module) -> its tensors, by what they are: “up”, “down”, “alpha”.
+    """Group a LoRA's tensors by the module that they change.
 
     Args:
-        file: for the message.
-        state: the file's tensors; their shapes are enough, they may be on the meta device.
-        components: “unet”, “text_encoder” and “text_encoder_2”.
+        file: the LoRA file, for error messages.
+        state: the file's tensors; only their shapes are used, so they may be on the meta device.
+        components: the networks “unet”, “text_encoder” and “text_encoder_2”.
+
+    Returns:
+        (component, module name) -> the module's tensors, by “up”, “down” and “alpha”.
 
     Raises:
-        BrokenModel: it is no plain LoRA, or changes something these networks do not have.
+        BrokenModel: the file is no plain LoRA, changes a module that these networks do not have, or is empty.
     """
     table = _targets(components)
-    changes: dict[tuple[str, str], dict[str, Tensor]] = {}
+    groups: dict[tuple[str, str], dict[str, Tensor]] = {}
     for key, value in state.items():
         found = _parse(key, table)
         if found is None:
-            raise _stranger(file, key, state)
+            raise _unknown_key(file, key, state)
         target, half = found
-        changes.setdefault(target, {})[half] = value
-    if not changes:
+        groups.setdefault(target, {})[half] = value
+    if not groups:
         raise BrokenModel(f"{file} is empty.", "Fetch it again.")
-    return changes
+    return groups
 
 
 def _targets(components: Mapping[str, nn.Module]) -> dict[str, tuple[str, str]]:
-    """Every spelling a LoRA may use for a module that has a weight."""
+    """Every name that a LoRA may use for a linear or convolution module -> (component, module name)."""
     table: dict[str, tuple[str, str]] = {}
     for component, network in components.items():
         prefix = next(kohya for kohya, ours in _KOHYA.items() if ours == component)
@@ -86,7 +92,7 @@ def _text_spellings(name: str) -> set[str]:
 
 
 def _parse(key: str, table: Mapping[str, tuple[str, str]]) -> tuple[tuple[str, str], str] | None:
-    """The module a key changes and which half it is, None if it is neither."""
+    """The target that a key changes, and “up”, “down” or “alpha”; None if the key is not understood."""
     old = _PROCESSOR.search(key)
     if old is not None:
         projection = "to_out.0" if old[1] == "to_out" else old[1]
@@ -100,19 +106,20 @@ def _parse(key: str, table: Mapping[str, tuple[str, str]]) -> tuple[tuple[str, s
     return None
 
 
-def _stranger(file: Path, key: str, state: Mapping[str, Tensor]) -> BrokenModel:
-    """Why a key has no place here."""
+def _unknown_key(file: Path, key: str, state: Mapping[str, Tensor]) -> BrokenModel:
+    """The error for a key that is not understood; it says what the file probably is."""
     kind = next((title for mark, title in _OTHER_KINDS.items() if any(mark in name for name in state)), None)
     if kind is not None:
         return BrokenModel(
-            f"{file} is a {kind} adapter, not a plain LoRA (“{key}”).", "Use the LoRA version, or merge it elsewhere."
+            f"{file} is a {kind} adapter, not a plain LoRA (“{key}”).",
+            "Use its LoRA version, or merge it into a checkpoint with another program.",
         )
     if key.startswith("lora_te_") or any(
         "attn2" in name and value.ndim == 2 and value.shape[1] in (768, 1024) and "down" in name
         for name, value in state.items()
     ):
-        return BrokenModel(f"{file} is a LoRA for Stable Diffusion 1 or 2.", "Use one made for SDXL.")
+        return BrokenModel(f"{file} is a LoRA for Stable Diffusion 1 or 2.", "Use a LoRA made for SDXL.")
     return BrokenModel(
         f"{file} changes “{key}”, which this model does not have.",
-        f"See what it is with “layerfusion models check {file}”.",
+        f"Run “layerfusion models check {file}” to see what the file is.",
     )

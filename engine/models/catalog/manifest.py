@@ -1,4 +1,4 @@
-"""Model cards: a model described in a small JSON file."""
+"""Reading model manifests: small JSON files that describe a model (`model.json`, or `<name>.json` for a user's own)."""
 
 from __future__ import annotations
 
@@ -19,29 +19,37 @@ from layerfusion.engine.models.catalog.weight_source import WeightSource, parse_
 from layerfusion.engine.options.fusion import FusionSettings
 
 SDXL = Path(__file__).parents[1] / "sdxl" / "model.json"
-"""What cards of SDXL models need not repeat."""
+"""The values that manifests of SDXL models inherit."""
 
 
-def read_manifest(card: Path) -> ModelSpec:
-    """Read a model card. Paths in it are relative to its folder.
+def read_manifest(file: Path) -> ModelSpec:
+    """Read a model manifest. Relative paths in it are relative to its folder.
 
-    A card with `"base": "sdxl"` needs a name and a checkpoint only; everything else has SDXL's values.
+    A manifest with `"base": "sdxl"` needs only a name and a checkpoint; all other values are inherited from SDXL's.
 
     Raises:
-        BrokenModel: the card is missing, no JSON, or lacks a value.
+        BrokenModel: the manifest is missing, is no JSON, lacks a value or has an invalid one.
     """
     try:
-        return spec_from_values(_merged(_json(SDXL), _json(card)), card.parent)
+        return spec_from_values(_merged(_json(SDXL), _json(file)), file.parent)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError) as error:
         raise BrokenModel(
-            f"The model card {card} cannot be read ({error}).", "Install the package again, or mend the card."
+            f"The model manifest {file} cannot be read ({error}).", "Correct the file, or install the package again."
         ) from error
 
 
 def spec_from_values(values: dict[str, Any], folder: Path) -> ModelSpec:
-    """Make a spec of a whole card's values; see `read_manifest` for what can go wrong."""
+    """Make a spec from a complete manifest's values, without inheritance.
 
-    def place(text: str | None) -> WeightSource | None:
+    Args:
+        values: the values.
+        folder: the folder that relative paths are relative to.
+
+    Raises:
+        EngineError, ValueError, KeyError, TypeError, AttributeError: a value is missing or invalid.
+    """
+
+    def optional_source(text: str | None) -> WeightSource | None:
         return None if text is None else parse_weight_source(text, folder)
 
     transparency = dict(values["transparency"])
@@ -53,8 +61,8 @@ def spec_from_values(values: dict[str, Any], folder: Path) -> ModelSpec:
         title=values.get("title", values["name"]),
         checkpoint=parse_weight_source(values["checkpoint"], folder),
         transparency=TransparencySpec(**transparency),
-        configs=place(values.get("configs")),
-        vae=place(values.get("vae")),
+        configs=optional_source(values.get("configs")),
+        vae=optional_source(values.get("vae")),
         loras=tuple(
             LoraSpec(file=parse_weight_source(lora["file"], folder), weight=float(lora.get("weight", 1.0)))
             for lora in values.get("loras", ())
@@ -74,14 +82,14 @@ def spec_from_values(values: dict[str, Any], folder: Path) -> ModelSpec:
     )
 
 
-def _merged(base: dict[str, Any], card: dict[str, Any]) -> dict[str, Any]:
-    """The card's values over its base's; a few-step model also inherits what its kind needs."""
-    if card.get("base") != "sdxl":
-        return card
-    few_steps = base["few_steps"].get(card.get("few_steps"), {})
-    defaults = {**base["defaults"], **few_steps, **card.get("defaults", {})}
-    transparency = {**base["transparency"], **card.get("transparency", {})}
-    return {**base, "few_steps": None, **card, "defaults": defaults, "transparency": transparency}
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """A manifest's own values merged over its base's; a few-step model also inherits the defaults of its kind."""
+    if own.get("base") != "sdxl":
+        return own
+    few_steps = base["few_steps"].get(own.get("few_steps"), {})
+    defaults = {**base["defaults"], **few_steps, **own.get("defaults", {})}
+    transparency = {**base["transparency"], **own.get("transparency", {})}
+    return {**base, "few_steps": None, **own, "defaults": defaults, "transparency": transparency}
 
 
 def _one_of(value: Any, choices: tuple[Any, ...], name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What a model's files are called, and how one is read so that a broken one is named."""
+"""Names of a model's files, and reading them so that every error names the file."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ CONFIGS = Path(__file__).parents[1] / "sdxl" / "configs"
 """SDXL's configurations in diffusers layout."""
 
 UNET_PREFIX = "model.diffusion_model."
-"""How the UNet's tensors begin in a single file."""
+"""Prefix of the UNet's tensors in a single-file checkpoint."""
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object.
+    """Read a JSON object from a file.
 
     Raises:
-        BrokenModel: it is missing, or none.
+        BrokenModel: the file is missing or contains no JSON object.
     """
     values = reading(file, lambda: json.loads(file.read_text(encoding="utf-8")))
     if not isinstance(values, dict):
-        raise BrokenModel(f"{file} holds no JSON object.", "Fetch the model again.")
+        raise BrokenModel(f"{file} contains no JSON object.", "Fetch the model again.")
     return values
 
 
 def reading(path: Path, read: Callable[[], T]) -> T:
-    """Whatever goes wrong inside a library while a model file is read becomes one sentence naming the file.
+    """Call `read` and turn the errors of libraries into a `BrokenModel` that names the file.
 
     Raises:
-        BrokenModel: see above.
+        BrokenModel: `read` failed.
     """
     try:
         return read()

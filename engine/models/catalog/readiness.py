@@ -1,4 +1,4 @@
-"""Whether all parts of a model are on this machine. Looks at names and places only; opens no weights."""
+"""Check whether all files of a model are on this machine. It looks for the files and does not open them."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ SIZES = {
     "ld_diffusers_sdxl_attn.safetensors": "1.91 GB",
     "stabilityai/stable-diffusion-xl-base-1.0": "6.9 GB",
 }
-"""What the published files weigh, by file name or repository."""
+"""Sizes of published files, by file name or repository, as they are shown to the user."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One file or folder a model is made of.
+    """One file or folder of a model.
 
     Attributes:
-        role: what it is to the model, in words.
-        place: where it should be.
-        path: where it is, None if it is missing.
+        role: its purpose, such as “transparent decoder”.
+        source: where the manifest says that it is.
+        path: where it is on this machine; None if it is missing.
     """
 
     role: str
-    place: WeightSource
+    source: WeightSource
     path: Path | None
 
     @property
     def size(self) -> str:
-        """Of a missing part, in words; empty if it is not known."""
-        if not isinstance(self.place, HubWeights):
+        """The download's size, such as "2.4 MB"; empty if it is unknown."""
+        if not isinstance(self.source, HubWeights):
             return ""
-        return SIZES.get(Path(self.place.file).name or self.place.repo, "")
+        return SIZES.get(Path(self.source.file).name or self.source.repo, "")
 
 
 def parts(spec: ModelSpec) -> tuple[Part, ...]:
-    """All parts of a model, found or not. A file that holds two is listed once."""
+    """All parts of a model, whether they are here or not. A file that contains encoder and decoder is listed once."""
     transparency = spec.transparency
-    places: list[tuple[str, WeightSource | None]] = [
+    sources: list[tuple[str, WeightSource | None]] = [
         ("checkpoint", spec.checkpoint),
         ("configurations", spec.configs),
         ("VAE", spec.vae),
@@ -52,7 +52,7 @@ def parts(spec: ModelSpec) -> tuple[Part, ...]:
         ("transparent encoder", transparency.encoder),
         ("transparent decoder", transparency.decoder if transparency.decoder != transparency.encoder else None),
     ]
-    return tuple(Part(role, place, place.locate()) for role, place in places if place is not None)
+    return tuple(Part(role, source, source.locate()) for role, source in sources if source is not None)
 
 
 def missing(spec: ModelSpec) -> tuple[Part, ...]:

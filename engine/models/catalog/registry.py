@@ -1,4 +1,4 @@
-"""Which models there are, by name. Reads cards only; weights are read by `engine.models.runtime.loading`."""
+"""The models that this machine has, by name. Only manifests are read; `engine.models.runtime.loading` reads weights."""
 
 from __future__ import annotations
 
@@ -18,42 +18,49 @@ logger = logging.getLogger(__name__)
 
 EMBEDDED = Path(__file__).parents[1] / "tiny" / "model.json"
 FOLDER_VARIABLE = "LAYERFUSION_MODELS"
-"""Environment variable with the folder of the user's cards, in the place of the usual one."""
+"""Environment variable that sets the folder of the user's model manifests."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-def cards_folder() -> Path:
-    """Where the user's model cards are; it need not exist."""
+def manifests_folder() -> Path:
+    """The folder of the user's model manifests. It need not exist."""
     chosen = os.environ.get(FOLDER_VARIABLE)
     return Path(chosen) if chosen else platformdirs.user_data_path("layerfusion", appauthor=False) / "models"
 
 
-def card_path(name: str) -> Path:
-    """Where the card of a user's model is.
+def manifest_path(name: str) -> Path:
+    """The path of the manifest of a user's model.
 
     Raises:
-        InvalidRequest: a name that cannot be one.
+        InvalidRequest: the name is not valid.
     """
     if not NAME.fullmatch(name) or name == "tiny":
         raise InvalidRequest(
-            f"A model cannot be called “{name}”.", "Use small letters, digits, dots and dashes; “tiny” is taken."
+            f"“{name}” cannot be the name of a model.",
+            "Use up to 64 lower-case letters, digits, dots, underscores and dashes; “tiny” is taken.",
         )
-    return cards_folder() / f"{name}.json"
+    return manifests_folder() / f"{name}.json"
 
 
 def known_models() -> tuple[tuple[ModelSpec, ...], tuple[BrokenModel, ...]]:
-    """Every model there is a card of, complete or not, by name; and what is wrong with cards that cannot be read.
+    """Every model that has a manifest, complete or not, ordered by name with the embedded model last.
+
+    Returns:
+        The models, and an error for each manifest of the user's that cannot be read.
 
     Raises:
-        BrokenModel: the embedded model's own card cannot be read.
+        BrokenModel: the embedded model's own manifest cannot be read.
     """
     specs, broken = [], []
-    for card in sorted(cards_folder().glob("*.json")):
+    for manifest in sorted(manifests_folder().glob("*.json")):
         try:
-            spec = read_manifest(card)
-            if spec.name != card.stem or not NAME.fullmatch(spec.name):
-                raise BrokenModel(f"The card {card} calls its model “{spec.name}”.", "Name both alike.")
+            spec = read_manifest(manifest)
+            if spec.name != manifest.stem or not NAME.fullmatch(spec.name):
+                raise BrokenModel(
+                    f"The manifest {manifest} names its model “{spec.name}”.",
+                    "Give the file and the model the same name.",
+                )
             specs.append(spec)
         except BrokenModel as error:
             broken.append(error)
@@ -61,12 +68,13 @@ def known_models() -> tuple[tuple[ModelSpec, ...], tuple[BrokenModel, ...]]:
 
 
 def available_models() -> tuple[ModelSpec, ...]:
-    """Every model this machine can draw with; the first is the default.
+    """Every model with all its files on this machine; the first is the default.
 
-    The user's own come first, the embedded one last: it is what there is while nothing else is complete.
+    The user's own models come first. The embedded model is last, so that it is the default only if no other is
+    complete.
 
     Raises:
-        BrokenModel: the embedded model's own card cannot be read.
+        BrokenModel: the embedded model's own manifest cannot be read.
     """
     specs, broken = known_models()
     for error in broken:
@@ -75,19 +83,21 @@ def available_models() -> tuple[ModelSpec, ...]:
 
 
 def find_model(name: str) -> ModelSpec:
-    """The model of that name.
+    """The model with the given name.
 
     Raises:
-        UnknownModel: there is none; the hint lists those there are.
-        BrokenModel: parts of it are missing; the hint says how to get them.
+        UnknownModel: there is none; the hint lists the known models.
+        BrokenModel: files of the model are missing, and the hint says how to get them; or the embedded model's manifest
+            cannot be read.
     """
     specs, broken = known_models()
     for spec in specs:
         if spec.name == name:
-            lost = () if spec.demo else missing(spec)
-            if lost:
+            absent = () if spec.demo else missing(spec)
+            if absent:
+                listed = "; ".join(f"{part.role} {part.source}" for part in absent)
                 raise BrokenModel(
-                    f"The model “{name}” is not complete: {'; '.join(f'{p.role} {p.place}' for p in lost)} missing.",
+                    f"The model “{name}” is not complete. Missing: {listed}.",
                     f"Fetch what is missing with “layerfusion models pull {name}”.",
                 )
             return spec

@@ -1,4 +1,4 @@
-"""The head of a safetensors file: what is in it, read without its weights, without torch, and without trust."""
+"""Reading and checking the header of an untrusted safetensors file, without its weights and without torch."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 from layerfusion.engine.errors import BrokenModel
 
 MAX_HEADER = 100_000_000
-"""Bytes; what the format's own library allows."""
+"""Largest header in bytes; the safetensors library has the same limit."""
 
 _BYTES = {
     **{"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2},
     **{"F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I8": 1, "U8": 1, "BOOL": 1},
 }
-"""Bytes of one number."""
+"""Size of one value in bytes, by safetensors' dtype name."""
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One tensor of a file: its type as safetensors names it (“F16”), and its shape."""
+    """One tensor of a file: its dtype, as safetensors names it (such as “F16”), and its shape."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -35,12 +35,12 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Header:
-    """What a safetensors file says of itself.
+    """The header of a safetensors file.
 
     Attributes:
-        file: which.
-        tensors: by name, in the file's order.
-        metadata: text the maker wrote beside them; may be empty.
+        file: the file.
+        tensors: the tensors by name, in the file's order.
+        metadata: text fields of the header; may be empty.
     """
 
     file: Path
@@ -52,17 +52,16 @@ class Header:
         return sum(math.prod(tensor.shape) for tensor in self.tensors.values())
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """Of one tensor, None if the file does not have it."""
+        """The shape of one tensor; None if the file does not have it."""
         tensor = self.tensors.get(name)
         return None if tensor is None else tensor.shape
 
 
 def read_header(file: Path) -> Header:
-    """Read and check the head of a safetensors file; its weights stay on the disk.
+    """Read and check the header of a safetensors file; its weights are not read.
 
     Raises:
-        BrokenModel: the file is missing, a pickle, something else entirely, or truncated; the message says which, and
-            what was expected where a size is wrong.
+        BrokenModel: the file is missing, a pickle, of another format, damaged or truncated; the message says which.
     """
     try:
         size = file.stat().st_size
@@ -73,7 +72,7 @@ def read_header(file: Path) -> Header:
             text = stream.read(length) if plausible else b""
             if not text.startswith(b"{"):
                 stream.seek(0)
-                raise _foreign(file, stream.read(512), size)
+                raise _not_safetensors(file, stream.read(512), size)
     except OSError as error:
         raise BrokenModel(
             f"The model file {file} cannot be read ({error.strerror or error}).", "Check the path, or fetch it again."
@@ -92,31 +91,47 @@ def _parse(file: Path, text: bytes) -> tuple[dict[str, TensorInfo], dict[str, st
             info = TensorInfo(str(entry["dtype"]), tuple(int(side) for side in entry["shape"]))
             begin, end = entry["data_offsets"]
             if info.dtype in _BYTES and end - begin != info.bytes:
-                raise ValueError(f"“{name}” has {end - begin} bytes, its shape needs {info.bytes}")
+                raise ValueError(f"“{name}” has {end - begin} bytes, but its shape needs {info.bytes}")
             tensors[name] = info
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BrokenModel(f"The head of {file} is damaged ({error}).", "Fetch the file again.") from error
+        raise BrokenModel(f"The header of {file} is damaged ({error}).", "Fetch the file again.") from error
     return tensors, metadata
 
 
 def _check_extent(file: Path, text: bytes, found: int) -> None:
-    """The weights must be as many bytes as the head says."""
+    """Refuse a file whose weights have more or fewer bytes than the header says.
+
+    Args:
+        file: the file, for the message.
+        text: its header.
+        found: bytes after the header.
+
+    Raises:
+        BrokenModel: the numbers differ.
+    """
     entries = json.loads(text)
     expected = max((entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"), default=0)
     if found != expected:
-        what = "is truncated" if found < expected else "has something behind its weights"
+        what = "is truncated" if found < expected else "has extra data after its weights"
         raise BrokenModel(
-            f"{file} {what}: {expected:,} bytes of weights were expected and {found:,} found.", "Fetch the file again."
+            f"{file} {what}: {expected:,} bytes of weights were expected, but {found:,} were found.",
+            "Fetch the file again.",
         )
 
 
-def _foreign(file: Path, start: bytes, size: int) -> BrokenModel:
-    """What a file that is no safetensors file seems to be, and what to do about it."""
+def _not_safetensors(file: Path, start: bytes, size: int) -> BrokenModel:
+    """The error for a file of another format; it says what the file seems to be and what to do.
+
+    Args:
+        file: the file, for the message.
+        start: its first 512 bytes.
+        size: its size in bytes.
+    """
     if start.startswith((b"PK\x03\x04", b"\x80")):
         return BrokenModel(
-            f"{file} is a Python pickle (.ckpt, .pt or .bin). Opening one can run any program hidden in it, so it is "
-            "never opened here.",
-            "Get the .safetensors version, which nearly every model has; or convert it where you trust it.",
+            f"{file} is a Python pickle (.ckpt, .pt or .bin). Opening a pickle can run any program hidden in it, so "
+            "layerfusion never opens one.",
+            "Get the model's .safetensors version, which nearly every model has.",
         )
     if start.startswith(b"version https://git-lfs"):
         return BrokenModel(
@@ -126,9 +141,11 @@ def _foreign(file: Path, start: bytes, size: int) -> BrokenModel:
         return BrokenModel(f"{file} is a GGUF file.", "Use the model's .safetensors version.")
     if start.lstrip()[:1] == b"<":
         return BrokenModel(
-            f"{file} is a web page, not the weights: the download needed a login or a licence.",
-            "Sign in at the site, accept its terms and fetch it again.",
+            f"{file} is a web page, not the weights: the site probably wanted a login or the acceptance of a licence.",
+            "Sign in at the site, accept its terms and fetch the file again.",
         )
     if size < 8:
-        return BrokenModel(f"{file} has {size} bytes: it is no safetensors file.", "Fetch it again.")
-    return BrokenModel(f"{file} is no safetensors file, or its head is damaged.", "Fetch the .safetensors file again.")
+        return BrokenModel(f"{file} has {size} bytes, so it is no safetensors file.", "Fetch the file again.")
+    return BrokenModel(
+        f"{file} is no safetensors file, or its header is damaged.", "Fetch the .safetensors file again."
+    )

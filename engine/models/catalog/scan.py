@@ -1,4 +1,7 @@
-"""Finding what other programs have downloaded already: their model folders, read by the files' heads."""
+"""Finding models that other programs have downloaded, by the headers of the files in their folders.
+
+Used by `layerfusion models scan`.
+"""
 
 from __future__ import annotations
 
@@ -14,30 +17,30 @@ from layerfusion.engine.models.catalog.identify import Identity, Use, identify
 from layerfusion.engine.models.catalog.safetensors_header import read_header
 
 LARGEST = 20_000
-"""Files looked at in one folder before the search ends: someone has named a whole disk."""
+"""Files after which a search ends, because the folder is probably a whole disk."""
 
 INDEX = "model_index.json"
-"""What every folder in diffusers layout has."""
+"""A file that every model in diffusers layout has."""
 
 _INSIDE = (
     *("models/checkpoints", "models/Stable-diffusion", "models/vae", "models/VAE", "models/loras", "models/Lora"),
     *("models/layer_model", "models/unet", "models/diffusers"),
 )
-"""Where ComfyUI and A1111 (with Forge) keep models, from the program's folder. InvokeAI keeps them in `models/sdxl`,
-`models/core` and by key, so all of its `models` is looked at."""
+"""The model folders of ComfyUI and A1111 (with Forge), relative to the program's folder. InvokeAI has no such fixed
+folders; all of its `models` is searched."""
 
 _PROGRAMS = ("ComfyUI", "comfyui", "stable-diffusion-webui", "stable-diffusion-webui-forge", "invokeai", "InvokeAI")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A model file.
+    """A model file that was found, or a folder in diffusers layout.
 
     Attributes:
-        path: where.
-        identity: what it is; None where `problem` says why that is not known.
+        path: its path.
+        identity: what it is; None if it cannot be read.
         problem: why it cannot be read; empty if it can.
-        bytes: its size.
+        bytes: its size in bytes.
     """
 
     path: Path
@@ -47,7 +50,7 @@ class Found:
 
 
 def usual_folders(home: Path | None = None) -> tuple[Path, ...]:
-    """The folders of other programs that are on this machine, where their installers put them."""
+    """The folders of other programs on this machine, as far as they are where the programs' installers put them."""
     home = home or Path.home()
     roots = [home, home / "Documents", home / "AI", home / "git"]
     if sys.platform == "win32":
@@ -55,32 +58,36 @@ def usual_folders(home: Path | None = None) -> tuple[Path, ...]:
         roots.append(Path(os.environ.get("LOCALAPPDATA", str(home))) / "Programs")
     folders = [root / program for root in roots for program in _PROGRAMS]
     packaged = [root / "ComfyUI_windows_portable" / "ComfyUI" for root in roots]
-    # A file system that ignores case shows one folder under two names.
+    # On a file system that ignores case, two of these names may be the same folder.
     return tuple({path.resolve(): path for path in [*folders, *packaged] if (path / "models").is_dir()}.values())
 
 
 def scan(folder: Path) -> Iterator[Found]:
-    """Every model file under a folder: another program's own one, its `models`, or any with files in it.
+    """Inspect every model file in a folder and its sub-folders.
+
+    Args:
+        folder: another program's folder, its `models` folder, or any folder with model files.
 
     Yields:
-        safetensors files in the order of their paths; pickles too, as problems, so that nobody wonders where they are.
+        safetensors files and folders in diffusers layout, in the order of their paths. Pickles are included with a
+        problem, so that the user sees why they are not used.
 
     Raises:
-        BrokenModel: there is no such folder.
+        BrokenModel: the folder does not exist.
     """
     if not folder.is_dir():
-        raise BrokenModel(f"There is no folder {folder}.", "Name a program's folder, or its models folder.")
+        raise BrokenModel(f"There is no folder {folder}.", "Give a program's folder, or its models folder.")
     known = [folder / inside for inside in _INSIDE if (folder / inside).is_dir()]
     invoke = [folder / "models"] if not known and (folder / "models").is_dir() else []
     seen: set[Path] = set()
     for path in _files(known or invoke or [folder]):
         if path.resolve() not in seen:
             seen.add(path.resolve())
-            yield look_at(path)
+            yield inspect_path(path)
 
 
-def look_at(path: Path) -> Found:
-    """One file, or one folder in diffusers layout."""
+def inspect_path(path: Path) -> Found:
+    """Inspect one file, or one folder in diffusers layout."""
     try:
         if path.is_dir():
             size = sum(file.stat().st_size for file in path.rglob("*.safetensors"))
@@ -95,7 +102,7 @@ def look_at(path: Path) -> Found:
 
 
 def _folder_identity(path: Path) -> Identity:
-    """What a folder in diffusers layout says it is."""
+    """Identify a folder in diffusers layout by its `model_index.json`."""
     try:
         pipeline = str(json.loads((path / INDEX).read_text(encoding="utf-8")).get("_class_name", "?"))
     except (OSError, ValueError, AttributeError):
@@ -110,15 +117,15 @@ def _folder_identity(path: Path) -> Identity:
 def _files(folders: Iterable[Path]) -> Iterator[Path]:
     count = 0
     for folder in folders:
-        for place, inner, names in os.walk(folder):
+        for current, subfolders, names in os.walk(folder):
             if INDEX in names:
-                inner.clear()
-                yield Path(place)
+                subfolders.clear()
+                yield Path(current)
                 continue
-            inner[:] = sorted(name for name in inner if not name.startswith("."))
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
             for name in sorted(names):
                 count += 1
                 if count > LARGEST:
                     return
                 if name.lower().endswith((".safetensors", ".ckpt")):
-                    yield Path(place) / name
+                    yield Path(current) / name

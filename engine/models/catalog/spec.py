@@ -1,4 +1,4 @@
-"""What the engine knows of a model before a single weight is read: where it is, and what suits it."""
+"""The description of a model without its weights: where its files are, its defaults, and what the user should know."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ SAMPLERS = {
     "ddim": "DDIM",
     "lcm": "LCM",
 }
-"""Samplers: what requests call them, and the names artists know; `engine.diffusion.sampling` maps them to solvers."""
+"""Samplers: the name in requests -> the name shown to artists. `engine.diffusion.sampling` maps them to solvers."""
 
 
 def sampler_key(name: str) -> str | None:
-    """What requests call a sampler, from that or from the artists' name for it; None if there is none."""
+    """A sampler's name in requests, given that name or the one shown to artists; None if there is no such sampler."""
     plain = " ".join(name.casefold().split())
     return next((key for key, title in SAMPLERS.items() if plain in (key, title.casefold())), None)
 
 
 FewSteps = Literal["lightning", "hyper", "lcm"]
-"""Distilled models and LoRAs that draw in 4 to 8 steps without classifier-free guidance."""
+"""Kinds of distilled models and LoRAs that draw in 4 to 8 steps without classifier-free guidance."""
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDefaults:
-    """What a request gets when it leaves a value out. They live with the model, tuned on it.
+    """The values that a request gets if it leaves them out; they are tuned for the model.
 
     Raises:
-        ValueError: a number of steps or a sampler that cannot be.
+        ValueError: the number of steps is out of range, or the sampler is unknown.
     """
 
     steps: int
@@ -57,26 +57,25 @@ class ModelDefaults:
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= MAX_STEPS:
-            raise ValueError(f"{self.steps} steps; 1 to {MAX_STEPS} are possible")
+            raise ValueError(f"steps is {self.steps}; it must be 1 to {MAX_STEPS}")
         if self.sampler not in SAMPLERS:
-            raise ValueError(f"the sampler “{self.sampler}”; there are {', '.join(SAMPLERS)}")
+            raise ValueError(f"sampler is “{self.sampler}”; it must be one of {', '.join(SAMPLERS)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransparencySpec:
-    """Where a model's LayerDiffuse-style parts are and which conventions they were trained with.
+    """Where a model's transparency parts are, and the conventions with which they were trained.
 
     Attributes:
         kind: the networks' architecture: "layerdiffuse" is the published one, "compact" the embedded model's.
         deltas: safetensors file with the deltas of the foreground rows, in any published form.
-        encoder, decoder: safetensors files with the transparent encoder and decoder; the embedded model has both in
-            one.
-        decoder_latent: which latents the transparent decoder reads: "scaled" (the UNet's), "unscaled" (the VAE's; the
-            authors' own way with the published decoder, though some programs scale), or "zero" (none).
-        stride: what both sides of the decoder's input must be multiples of, in pixels.
-        offset_factor: what the encoder's offset is multiplied with. The published encoder was trained at 300; programs
-            that leave it out add next to nothing.
-        views: how many turned and mirrored views of a foreground the decoder judges, 1 or 8.
+        encoder, decoder: safetensors files with the transparent encoder and decoder; may be the same file.
+        decoder_latent: which latents the transparent decoder gets: "scaled" (the UNet's), "unscaled" (the VAE's, as in
+            the authors' code for the published decoder; some other programs scale them), or "zero" (zeros).
+        stride: number of pixels of which both sides of the decoder's input must be multiples.
+        offset_factor: factor by which the encoder's offset is multiplied. The published encoder was trained with 300;
+            without it the offset is close to zero.
+        views: number of rotated and mirrored views of a foreground that are decoded, 1 or 8.
     """
 
     kind: Literal["compact", "layerdiffuse"]
@@ -91,14 +90,14 @@ class TransparencySpec:
 
 @dataclass(frozen=True, kw_only=True)
 class LoraSpec:
-    """A LoRA of the artist's, in force for all streams.
+    """A LoRA of the artist's, which acts on all streams.
 
     Attributes:
-        file: safetensors, with kohya's or diffusers' keys.
-        weight: -4 to 4; 1 as it was trained.
+        file: safetensors file with kohya's or diffusers' keys.
+        weight: factor of the weight change, -4 to 4; 1 is its strength in training.
 
     Raises:
-        ValueError: another weight.
+        ValueError: the weight is out of range.
     """
 
     file: WeightSource
@@ -106,33 +105,35 @@ class LoraSpec:
 
     def __post_init__(self) -> None:
         if not -4 <= self.weight <= 4:
-            raise ValueError(f"the weight {self.weight} of the LoRA {self.file}; -4 to 4 are possible")
+            raise ValueError(f"the weight of the LoRA {self.file} is {self.weight}; it must be -4 to 4")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """A model as the user sees it.
+    """A model, as its manifest describes it.
 
     Attributes:
-        name: what requests call it.
-        title: what people call it.
-        checkpoint: the weights: a folder in diffusers layout, or a single safetensors file as other programs keep it.
+        name: its name in requests.
+        title: its name for people.
+        checkpoint: the base model: a folder in diffusers layout, or a single safetensors file with LDM names.
         transparency: the parts that make foregrounds transparent.
-        configs: folder in diffusers layout whose configurations describe the networks of a single-file checkpoint; None
-            is SDXL's.
-        vae: another VAE than the checkpoint's own, as a folder or a single file; None keeps its own.
-        loras: in the order they are added.
-        few_steps: which kind of distillation the checkpoint or one of its LoRAs is; None for an ordinary model.
-        precision: of the weights; "auto" takes what the device is good at.
-        native_size: the side it was trained at, in pixels; it draws pictures of about this size squared.
-        stride: what both working sides must be multiples of, in pixels.
+        configs: folder in diffusers layout with the network configurations of a single-file checkpoint; None means
+            SDXL's.
+        vae: a VAE to use in place of the checkpoint's, as a folder or a single file; None uses the checkpoint's.
+        loras: LoRAs, in the order in which they are added.
+        few_steps: the kind of few-step distillation of the checkpoint or of one of its LoRAs; None for an ordinary
+            model.
+        precision: dtype of the weights; "auto" chooses by the device.
+        native_size: side of the training images in pixels; the model draws images of about this size squared.
+        stride: number of pixels of which both working sides must be multiples.
         demo: True for the embedded demonstration model.
-        blended_template: how the blended prompt is made of `{foregrounds}` and `{background}`.
-        samplers: sampler names that suit it.
-        examples: (foreground, background) prompts it draws well.
-        vocabulary: what a model of few words knows; empty for a model that knows the world.
-        related: a phrase of the vocabulary -> words it does not know but that phrase can stand for, parted by spaces.
-        about: what one should know of it, a sentence or two a line: its data, its licence, what it can and cannot do.
+        blended_template: template of the blended prompt, with `{foregrounds}` and `{background}`.
+        defaults: the values that a request gets if it leaves them out.
+        samplers: names of suitable samplers.
+        examples: pairs of (foreground prompt, background prompt) that it draws well.
+        vocabulary: kind -> known phrases, for a model with a limited vocabulary; otherwise empty.
+        related: phrase of the vocabulary -> unknown words, separated by spaces, for which the phrase is a substitute.
+        about: texts for the user about the model's data, licence, abilities and limits.
     """
 
     name: str
@@ -164,51 +165,56 @@ class ModelSpec:
         """The checkpoint's folder in diffusers layout.
 
         Raises:
-            BrokenModel: it is not there, or the checkpoint is a single file.
+            BrokenModel: it is missing, or the checkpoint is a single file.
         """
         folder = located(self.checkpoint, self.name)
         if not folder.is_dir():
-            raise BrokenModel(f"{folder} is no folder in diffusers layout.", "Name the model's folder.")
+            raise BrokenModel(f"{folder} is no folder in diffusers layout.", "Give the model's folder.")
         return folder
 
     def notices(self, size: Size, prompts: Iterable[str] = ()) -> tuple[Notice, ...]:
-        """What the user must know before they judge the picture.
+        """The limits of the embedded model that the user should know for a request; none for other models.
 
         Args:
-            size: of the canvas, in pixels.
-            prompts: what is to be drawn; words the model does not know are named.
+            size: the canvas.
+            prompts: all prompts of the request; a notice names words that the model does not know.
         """
         if not self.demo:
             return ()
         working = working_size(size, stride=self.stride, native_area=self.native_area).working
         enlarged = ", and the picture is enlarged" if working.area < size.area else ""
-        said = f"{self.title[:1].upper()}{self.title[1:]}: it draws at {working} px{enlarged}."
+        limits = f"{self.title[:1].upper()}{self.title[1:]}: it draws at {working} px{enlarged}."
         unknown = hint(self.vocabulary, self.related, prompts)
         return (
-            Notice(code="demo_model", text=said),
+            Notice(code="demo_model", text=limits),
             *([Notice(code="unknown_words", text=unknown)] if unknown else []),
         )
 
     def blended_prompt(self, foregrounds: list[str], background: str) -> str:
-        """The prompt of the whole picture, made of its parts.
+        """Make the prompt of the blended image from those of the layers.
 
         Args:
-            foregrounds: one prompt a foreground, top first.
+            foregrounds: one prompt per foreground, top first.
+            background: the background's prompt.
         """
         joined = foregrounds[0] if len(foregrounds) == 1 else ", ".join(foregrounds[:-1]) + " and " + foregrounds[-1]
         return self.blended_template.format(foregrounds=joined, background=background)
 
 
-def located(place: WeightSource, model: str) -> Path:
-    """Where a part of a model is on this machine.
+def located(source: WeightSource, model: str) -> Path:
+    """The path of a part of a model on this machine.
+
+    Args:
+        source: where the manifest says that it is.
+        model: the model's name, for the error message.
 
     Raises:
-        BrokenModel: it is not there; the hint says how to get it.
+        BrokenModel: it is missing; the hint says how to get it.
     """
-    path = place.locate()
+    path = source.locate()
     if path is None:
         raise BrokenModel(
-            f"The model “{model}” is not complete: {place} is missing.",
+            f"The model “{model}” is not complete: {source} is missing.",
             f"Fetch it with “layerfusion models pull {model}”, or see “layerfusion models show {model}”.",
         )
     return path

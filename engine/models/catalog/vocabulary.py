@@ -1,4 +1,4 @@
-"""What a model of few words says about words it was never shown: which ones, and what lies nearest."""
+"""Hints about prompt words that a model with a limited vocabulary does not know, with known phrases to use instead."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ _COMMON = frozenset(
         "one very front is are",
     )
 )
-"""What everybody says; no model need be shown it."""
+"""Function words, which never count as unknown."""
 
-_SPELLING = 0.75
-"""How alike two words must be, as difflib measures it, for one to be taken for a slip of the other."""
+_MIN_SIMILARITY = 0.75
+"""Least similarity (difflib's ratio, 0-1) at which a word counts as a misspelling of another (our choice)."""
 
-_LISTED = 3
+_MAX_LISTED = 3
+"""Most unknown words that a hint names, and most known phrases that it suggests for each."""
 
 
 def unknown_words(vocabulary: Mapping[str, Iterable[str]], prompt: str) -> list[str]:
-    """The words of a prompt that no phrase of the vocabulary has, in their order; everybody's words such as `the` and
-    plurals of known words count as known.
+    """The words of a prompt that no phrase of the vocabulary contains, in the prompt's order and without repetition.
+
+    Function words such as `the` and plurals of known words count as known.
 
     Args:
-        vocabulary: kind -> phrases, as `ModelSpec.vocabulary`; empty: nothing is unknown.
+        vocabulary: kind -> phrases, see `ModelSpec.vocabulary`. If it is empty, no word is unknown.
+        prompt: the prompt.
     """
     known = _words(phrase for phrases in vocabulary.values() for phrase in phrases)
     if not known:
@@ -36,29 +39,36 @@ def unknown_words(vocabulary: Mapping[str, Iterable[str]], prompt: str) -> list[
 
 
 def nearest(vocabulary: Mapping[str, Iterable[str]], related: Mapping[str, str], word: str) -> list[str]:
-    """Known phrases for a word that is not known, the likeliest first; empty if nothing is near.
+    """At most three known phrases to use in place of an unknown word; empty if none is similar.
+
+    Phrases that `related` lists for the word come first, then phrases with a word that is spelt similarly.
 
     Args:
-        related: known phrase -> words it can stand for, parted by spaces.
+        vocabulary: kind -> phrases, see `ModelSpec.vocabulary`.
+        related: known phrase -> unknown words, separated by spaces, for which it is a substitute.
+        word: the unknown word, in lower case.
     """
     phrases = [phrase for phrases in vocabulary.values() for phrase in phrases]
-    meant = [phrase for phrase, words in related.items() if {word, word.removesuffix("s")} & set(words.split())]
-    slips = difflib.get_close_matches(word, _words(phrases) - _COMMON, n=1, cutoff=_SPELLING)
-    spelt = [phrase for phrase in phrases for slip in slips if slip in phrase.split()]
-    return list(dict.fromkeys([*meant, *spelt]))[:_LISTED]
+    substitutes = [phrase for phrase, words in related.items() if {word, word.removesuffix("s")} & set(words.split())]
+    similar = difflib.get_close_matches(word, _words(phrases) - _COMMON, n=1, cutoff=_MIN_SIMILARITY)
+    respelt = [phrase for phrase in phrases for known in similar if known in phrase.split()]
+    return list(dict.fromkeys([*substitutes, *respelt]))[:_MAX_LISTED]
 
 
 def hint(vocabulary: Mapping[str, Iterable[str]], related: Mapping[str, str], prompts: Iterable[str]) -> str:
-    """One sentence a prompt's unknown words, with what the model knows instead; empty if it knows them all."""
+    """One sentence for each of the first three unknown words of the prompts; empty if there are none.
+
+    See `nearest` for the arguments.
+    """
     words = dict.fromkeys(word for prompt in prompts for word in unknown_words(vocabulary, prompt))
-    return " ".join(_sentence(word, nearest(vocabulary, related, word)) for word in list(words)[:_LISTED])
+    return " ".join(_sentence(word, nearest(vocabulary, related, word)) for word in list(words)[:_MAX_LISTED])
 
 
-def _sentence(word: str, near: list[str]) -> str:
-    if not near:
-        return f"“{word}” is not among the words this model knows."
-    listed = " or ".join(f"“{phrase}”" for phrase in near)
-    return f"“{word}” is not among the words this model knows; near it: {listed}."
+def _sentence(word: str, suggestions: list[str]) -> str:
+    if not suggestions:
+        return f"This model does not know the word “{word}”."
+    listed = " or ".join(f"“{phrase}”" for phrase in suggestions)
+    return f"This model does not know the word “{word}”; try {listed}."
 
 
 def _words(phrases: Iterable[str]) -> set[str]:

@@ -1,6 +1,6 @@
-"""Where a model's files are: a path of this machine, or a file of a Hugging Face repository in the usual cache.
+"""The source of a model's file: a path on this machine, or a Hugging Face repository whose files are in the cache.
 
-Nothing here downloads; `engine.models.catalog.hub` does, and only when it is told to.
+Nothing here downloads anything; only `engine.models.catalog.hub` does.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ _HUB = re.compile(
     r"hf:(?P<repo>[\w.-]{1,96}/[\w.-]{1,96})(?:@(?P<revision>[\w.-]{1,64}))?(?:/(?P<file>[^\\\x00-\x1f]{1,255}))?"
 )
 PREFIX = "hf:"
-_WEIGHTED = ("unet", "vae", "text_encoder", "text_encoder_2")
-"""The folders of a model in diffusers layout that hold weights."""
+_WEIGHT_FOLDERS = ("unet", "vae", "text_encoder", "text_encoder_2")
+"""The folders of a model in diffusers layout that contain weights."""
 
 
 @dataclass(frozen=True)
 class LocalWeights:
-    """A file or folder of this machine.
+    """A file or folder on this machine.
 
     Attributes:
-        path: absolute.
+        path: its absolute path.
     """
 
     path: Path
@@ -33,7 +33,7 @@ class LocalWeights:
         return str(self.path)
 
     def locate(self) -> Path | None:
-        """The path, if something is there."""
+        """The path; None if nothing exists there."""
         return self.path if self.path.exists() else None
 
 
@@ -43,8 +43,9 @@ class HubWeights:
 
     Attributes:
         repo: “owner/name”.
-        revision: a commit, tag or branch. A downloaded model's card names the commit, so it never changes by itself.
-        file: inside the repository; empty for all of it.
+        revision: a commit, tag or branch. The manifest of a downloaded model names the commit, so that the model does
+            not change when its repository does.
+        file: path inside the repository; empty for the whole repository.
     """
 
     repo: str
@@ -55,7 +56,7 @@ class HubWeights:
         return f"{PREFIX}{self.repo}@{self.revision}" + (f"/{self.file}" if self.file else "")
 
     def locate(self) -> Path | None:
-        """Where it lies in the cache, None if it was not downloaded. Never touches the network."""
+        """The path in the cache; None if it is not downloaded completely. The network is not used."""
         from huggingface_hub import snapshot_download, try_to_load_from_cache
         from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -66,31 +67,32 @@ class HubWeights:
             folder = Path(snapshot_download(self.repo, revision=self.revision, local_files_only=True))
         except (LocalEntryNotFoundError, OSError, ValueError):
             return None
-        # An interrupted download leaves the files that were finished.
-        whole = all(any((folder / part).glob("*.safetensors")) for part in _WEIGHTED)
-        return folder if whole and (folder / "model_index.json").is_file() else None
+        # An interrupted download leaves the files that were finished, so the folder alone proves nothing.
+        complete = all(any((folder / part).glob("*.safetensors")) for part in _WEIGHT_FOLDERS)
+        return folder if complete and (folder / "model_index.json").is_file() else None
 
 
 WeightSource = LocalWeights | HubWeights
 
 
 def parse_weight_source(text: str, beside: Path | None = None) -> WeightSource:
-    """Read “hf:owner/name[@revision][/file]” or a path.
+    """Parse “hf:owner/name[@revision][/file]” or a path.
 
     Args:
-        beside: the folder relative paths are relative to; None takes the current one.
+        text: the address or path.
+        beside: the folder that relative paths are relative to; None means the current folder.
 
     Raises:
-        InvalidRequest: an address that is none.
+        InvalidRequest: the text is neither an address nor a path.
     """
     if not text.startswith(PREFIX):
         if not text.strip() or "\x00" in text:
-            raise InvalidRequest(f"“{text}” is no file.", "Write a path, or hf:owner/name/file.safetensors.")
+            raise InvalidRequest(f"“{text}” is no path of a file.", "Give a path, or hf:owner/name/file.safetensors.")
         path = Path(text).expanduser()
         return LocalWeights(path if path.is_absolute() else (beside or Path.cwd()) / path)
     match = _HUB.fullmatch(text)
     if match is None or ".." in (match["file"] or "").split("/"):
         raise InvalidRequest(
-            f"“{text}” is no address of a Hugging Face model.", "Write hf:owner/name or hf:owner/name/file.safetensors."
+            f"“{text}” is no address of a Hugging Face model.", "Give hf:owner/name or hf:owner/name/file.safetensors."
         )
     return HubWeights(match["repo"], match["revision"] or "main", match["file"] or "")

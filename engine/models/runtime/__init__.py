@@ -1,1 +1,1 @@
-"""A model in memory: reading its weights, adapters, devices, and how much of it is loaded at a time."""
+"""A model in memory: reading its weights, adding LoRAs, choosing a device, and offloading parts that do not fit."""

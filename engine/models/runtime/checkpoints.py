@@ -1,6 +1,6 @@
-"""The base model's parts, from a folder in diffusers layout or from a single file as other programs keep it.
+"""Reading the base model's networks from a folder in diffusers layout or from a single-file checkpoint.
 
-Nothing is fetched: a single file's configuration and word pieces come with this package.
+Nothing is downloaded: the network configurations and the tokenizer for single files are part of this package.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ Tokenizers = tuple[CLIPTokenizer, CLIPTokenizer]
 
 
 class Checkpoint(Protocol):
-    """A base model's parts, each read when it is asked for. Networks are on the CPU, in `dtype`, ready to draw.
+    """A base model whose parts are read on demand. Networks are returned on the CPU, in `dtype` and in eval mode.
 
-    All methods raise `BrokenModel` where a file is missing, truncated, no safetensors file or of another architecture.
+    All methods raise `BrokenModel` if a file is missing, truncated, no safetensors file or of another architecture.
     """
 
     def unet(self, dtype: torch.dtype) -> UNet2DConditionModel: ...
@@ -54,10 +54,11 @@ class Checkpoint(Protocol):
 
 
 def open_checkpoint(path: Path, configs: Path = CONFIGS) -> Checkpoint:
-    """A folder in diffusers layout, or a single safetensors file.
+    """Open a folder in diffusers layout, or a single safetensors file.
 
     Args:
-        configs: what a single file's networks look like.
+        path: the folder or file.
+        configs: folder with the network configurations of a single file.
     """
     return Folder(path) if path.is_dir() else SingleFile(path, configs)
 
@@ -95,11 +96,11 @@ class Folder:
 
 @dataclass(frozen=True)
 class SingleFile:
-    """An SDXL checkpoint with the original program's names.
+    """An SDXL checkpoint in a single file, with LDM names.
 
     Attributes:
         path: the file.
-        configs: folder with the configurations of its networks.
+        configs: folder in diffusers layout with the configurations of its networks.
     """
 
     path: Path
@@ -120,11 +121,11 @@ class SingleFile:
     def text_encoders(self, dtype: torch.dtype) -> TextEncoders:
         first = self._converted("the first text encoder", convert_ldm_clip_checkpoint, self._under(TEXT_PREFIX))
         folder = self.configs / "text_encoder_2"
-        stand_in = _on_meta(CLIPTextModelWithProjection, _clip_config(folder))
+        text_model = _on_meta(CLIPTextModelWithProjection, _clip_config(folder))  # the converter reads only its sizes
         second = self._converted(
             "the second text encoder",
             convert_open_clip_checkpoint,
-            stand_in,
+            text_model,
             self._under(TEXT_2_PREFIX),
             prefix=TEXT_2_PREFIX,
         )
@@ -137,7 +138,8 @@ class SingleFile:
         return sdxl_tokenizers()
 
     def scheduler_config(self) -> dict[str, Any]:
-        """SDXL's, or what the file's own marks say: “v_pred” and “ztsnr” are how fine-tunes announce these two."""
+        """SDXL's configuration, changed if the file has the keys “v_pred” or “ztsnr”, with which fine-tunes announce
+        v-prediction and zero terminal SNR."""
         config = read_json(self.configs / "scheduler" / "scheduler_config.json")
         if "v_pred" in self._state:
             config["prediction_type"] = "v_prediction"
@@ -152,18 +154,22 @@ class SingleFile:
         return {key: value for key, value in self._state.items() if key.startswith(prefix)}
 
     def _converted(self, part: str, convert: Any, *arguments: Any, **options: Any) -> State:
-        """What diffusers' own converter makes of the file's tensors."""
+        """Run one of diffusers' converters on the file's tensors.
+
+        Raises:
+            BrokenModel: the converter failed or found nothing; `part` names the network in the message.
+        """
         state = reading(self.path, lambda: convert(*arguments, **options))
         if not state:
             raise BrokenModel(
-                f"{self.path} does not hold {part} of an SDXL model.",
-                f"See what it is with “layerfusion models check {self.path}”.",
+                f"{self.path} does not contain {part} of an SDXL model.",
+                f"Run “layerfusion models check {self.path}” to see what the file is.",
             )
         return state
 
 
 def read_vae(path: Path, dtype: torch.dtype, configs: Path = CONFIGS) -> AutoencoderKL:
-    """A VAE on its own: a folder in diffusers layout, or a file with diffusers' or the original program's names.
+    """Read a separate VAE: a folder in diffusers layout, or a file with diffusers' names or LDM names.
 
     Raises:
         BrokenModel: see `Checkpoint`.
@@ -171,12 +177,19 @@ def read_vae(path: Path, dtype: torch.dtype, configs: Path = CONFIGS) -> Autoenc
     if path.is_dir():
         return _diffusers_part(AutoencoderKL, path / "vae" if (path / "vae").is_dir() else path, dtype)
     state = read_state(path)
-    whole = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
-    return single_file_vae(path, whole or state, dtype, configs)
+    from_checkpoint = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
+    return single_file_vae(path, from_checkpoint or state, dtype, configs)
 
 
 def single_file_vae(path: Path, state: State, dtype: torch.dtype, configs: Path) -> AutoencoderKL:
-    """Make a VAE of tensors with either kind of names."""
+    """Build a VAE from tensors with diffusers' names or LDM names.
+
+    Args:
+        path: the tensors' file, for error messages.
+
+    Raises:
+        BrokenModel: the tensors do not fit.
+    """
     config = read_json(configs / "vae" / "config.json")
     if not any("down_blocks" in key for key in state):
         state = {key: value for key, value in state.items() if ".loss." not in key and not key.startswith("loss.")}
@@ -195,7 +208,7 @@ def _diffusers_part(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
 
 
 def _on_meta(kind: Any, config: Any) -> Any:
-    """A network without weights, in no time and no memory."""
+    """Build a network on the meta device: it has shapes but no weights, and takes no memory."""
     with torch.device("meta"):
         return kind.from_config(config) if isinstance(config, dict) else kind(config)
 
@@ -205,28 +218,38 @@ def _clip_config(folder: Path) -> CLIPTextConfig:
 
 
 def _text_encoder(kind: Any, folder: Path, files: dict[Path, State], dtype: torch.dtype) -> Any:
-    """A transformers text encoder; the library knows the names older versions of itself wrote."""
+    """Build a text encoder with transformers' own loader, which also understands keys of its older versions.
+
+    Raises:
+        BrokenModel: the tensors do not fit.
+    """
     state = {key: value for part in files.values() for key, value in part.items() if not key.endswith("position_ids")}
     file = next(iter(files))
-    transformers_logging.disable_progress_bar()  # the job has a bar of its own
+    transformers_logging.disable_progress_bar()  # the command line shows its own progress bar
     model, found = reading(
         file,
         lambda: kind.from_pretrained(
             None, config=_clip_config(folder), state_dict=state, dtype=dtype, output_loading_info=True
         ),
     )
-    wrong = [*found["missing_keys"], *found["unexpected_keys"], *(str(key) for key in found["mismatched_keys"])]
-    if wrong:
+    mismatches = [*found["missing_keys"], *found["unexpected_keys"], *(str(key) for key in found["mismatched_keys"])]
+    if mismatches:
         raise BrokenModel(
-            f"{file} does not fit a {kind.__name__}: {len(wrong)} tensors are missing, unknown or of another shape "
-            f"(first: {wrong[0]}).",
-            "It is for another kind of model, or incomplete: fetch it again.",
+            f"{file} does not fit a {kind.__name__}: {len(mismatches)} tensors are missing, unknown or of another "
+            f"shape (first: {mismatches[0]}).",
+            "The file is incomplete or for another kind of model: fetch it again.",
         )
     return model.eval().requires_grad_(False)
 
 
 def _weights_in(folder: Path, stem: str, dtype: torch.dtype) -> dict[Path, State]:
-    """The weights of one part: in one file or several, in full or half precision, whichever suits and is there."""
+    """Read the weights of one network, from one file or several.
+
+    The precision nearest to `dtype` is preferred; the other one is used if it is the only one there.
+
+    Raises:
+        BrokenModel: there are no safetensors weights, or they cannot be read.
+    """
     half = dtype in (torch.float16, torch.bfloat16)
     variants = (".fp16", "") if half else ("", ".fp16")
     for variant in variants:
@@ -241,7 +264,7 @@ def _weights_in(folder: Path, stem: str, dtype: torch.dtype) -> dict[Path, State
     pickles = sorted(path.name for path in folder.glob("*.bin"))
     if pickles:
         raise BrokenModel(
-            f"{file} is missing; {pickles[0]} beside it is a pickle, which is never opened here.",
+            f"{file} is missing. {pickles[0]} beside it is a pickle, which layerfusion never opens.",
             "Get the model's .safetensors files.",
         )
     raise BrokenModel(f"The model file {file} is missing.", "Fetch the model again.")
@@ -251,7 +274,7 @@ _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": 
 
 
 def _modern_attention(state: State) -> State:
-    """Names of the VAE's attention as diffusers wrote them before 0.12 become today's."""
+    """Rename the attention of VAEs that diffusers saved before version 0.12 to today's names."""
     renamed = {}
     for key, value in state.items():
         parts = key.split(".")

@@ -1,4 +1,4 @@
-"""The devices there are, what is free on them, and what they may compute in."""
+"""Choice of the compute device, its free memory, and the precision in which a VAE can compute on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def best_device() -> torch.device:
-    """CUDA (which is also how ROCm builds of torch call an AMD card), Apple's Metal, else the processor."""
+    """CUDA if it is available (ROCm builds of torch call AMD cards "cuda" too), else Apple's MPS, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -18,9 +18,9 @@ def best_device() -> torch.device:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """What this process could still use of a device's memory; None where the system does not tell.
+    """The device memory that this process can still use, in bytes; None if the system does not report it.
 
-    What torch holds in reserve counts as free: it is used before anything new is asked for.
+    Memory that torch has reserved but not allocated counts as free, because torch uses it first.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -31,7 +31,7 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def release(device: torch.device) -> None:
-    """Give back what torch holds in reserve on a device."""
+    """Return memory that torch has reserved but not allocated to the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":
@@ -39,23 +39,24 @@ def release(device: torch.device) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out: CUDA has a class for it, Metal and the processor a sentence."""
+    """Whether an error means that memory ran out. CUDA has a class for it; for MPS and CPU the message tells."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(
-        words in str(error) for words in ("MPS backend out of memory", "can't allocate memory", "not enough memory")
+        message in str(error) for message in ("MPS backend out of memory", "can't allocate memory", "not enough memory")
     )
 
 
 def vae_precision(config: Any, device: torch.device, dtype: torch.dtype) -> torch.dtype:
-    """What a VAE computes in so that it does not overflow.
+    """Choose a dtype in which a VAE does not overflow.
 
-    SDXL's own VAE leaves float16's range inside its decoder, and says so in its configuration (`force_upcast`);
-    bfloat16 has the range of float32. VAEs mended for float16 do not say so and keep it.
+    SDXL's own VAE exceeds float16's range inside its decoder, and its configuration says so (`force_upcast`). Such a
+    VAE computes in bfloat16, which has float32's range, or in float32. VAEs that were fixed for float16 keep it.
 
     Args:
-        config: the VAE's.
-        dtype: of the other networks.
+        config: the VAE's configuration.
+        device: the device on which it computes.
+        dtype: dtype of the other networks.
     """
     if dtype != torch.float16 or not config.get("force_upcast", True):
         return dtype
@@ -65,7 +66,7 @@ def vae_precision(config: Any, device: torch.device, dtype: torch.dtype) -> torc
 
 
 def _free_main_memory(table: Path) -> int | None:
-    """Linux tells in a table of kibibytes; other systems are not asked."""
+    """`MemAvailable` of Linux's /proc/meminfo in bytes; None on systems that do not have this file."""
     try:
         lines = table.read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""A model in memory: the base model's parts, the foreground deltas and the transparent networks together."""
+"""Loading a model: the base model's networks, the LoRAs, the foreground deltas and the transparent networks."""
 
 from __future__ import annotations
 
@@ -28,17 +28,16 @@ class ModelBundle:
     """A model in memory.
 
     Attributes:
-        spec: what it is.
-        unet: the one UNet of all streams.
-        vae: decodes background and blended, and gives the transparent decoder its colours.
-        tokenizers, text_encoders: SDXL's two.
-        scheduler_config: the training noise schedule, as diffusers writes it.
-        zeros_for_empty_prompt: whether an empty negative prompt means all-zero embeddings.
-        deltas: added on the foreground rows.
-        encoder, decoder: RGBA <-> latents.
-        memory: where the networks are, and what is done when they do not fit. Whoever computes with one lets it be
-            brought by `memory.run`.
-        device, dtype: where the UNet computes, and in what.
+        spec: its description.
+        unet: the UNet that all streams share.
+        vae: decodes background and blended, and provides the input image of the transparent decoder.
+        tokenizers, text_encoders: SDXL's two tokenizers and text encoders.
+        scheduler_config: the training noise schedule, in diffusers' format.
+        zeros_for_empty_prompt: whether an empty negative prompt is encoded as zeros.
+        deltas: the foreground deltas, which act on the foreground rows.
+        encoder, decoder: the transparent encoder (RGBA to latents) and decoder (latents to RGBA).
+        memory: moves the networks to the device and back. All computations with a network go through `memory.run`.
+        device, dtype: device and dtype in which the UNet computes.
     """
 
     spec: ModelSpec
@@ -57,12 +56,12 @@ class ModelBundle:
 
     @property
     def latent_factor(self) -> int:
-        """Pixels per latent, a side."""
+        """Pixels per latent along each axis, 8 for SDXL."""
         return _latent_factor(self.vae)
 
 
 def assemble(**parts: Any) -> ModelBundle:
-    """A bundle of its parts, all but `memory`; the networks may lie in main memory and are brought when needed."""
+    """Make a bundle from its attributes without `memory`, which is made here; networks may still be on the CPU."""
     memory = Memory(
         {
             Component.TEXT: parts["text_encoders"],
@@ -87,19 +86,20 @@ _NETWORKS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
     "compact": (CompactTransparentEncoder, CompactTransparentDecoder),
     "layerdiffuse": (LayerDiffuseEncoder, LayerDiffuseDecoder),
 }
-"""The transparent encoder and decoder of each kind."""
+"""`TransparencySpec.kind` -> classes of the transparent encoder and decoder."""
 
 
 def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: torch.dtype | None = None) -> ModelBundle:
-    """Read a model's weights into main memory. Nothing is fetched.
+    """Read a model's weights into main memory. Nothing is downloaded.
 
     Args:
-        device: where it shall compute; None takes the CPU.
-        dtype: of all weights; None takes the spec's precision, which may leave it to the device. The VAE gets a wider
-            one where it would overflow.
+        spec: the model.
+        device: the device on which it will compute; None means the CPU.
+        dtype: dtype of all weights; None means `precision(spec, device)`. The VAE gets a wider dtype if it would
+            overflow, see `devices.vae_precision`.
 
     Raises:
-        BrokenModel: a file is missing, truncated, not safetensors, or its tensors are not this architecture's.
+        BrokenModel: a file is missing, truncated, no safetensors file, or does not fit the architecture.
     """
     device = device or torch.device("cpu")
     dtype = dtype or precision(spec, device)
@@ -133,7 +133,8 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
 
 
 def precision(spec: ModelSpec, device: torch.device) -> torch.dtype:
-    """The type a model's weights get on a device: bfloat16 on GPUs that have it, else float16, and float32 on a CPU."""
+    """The dtype of a model's weights: the spec's, or for "auto" float32 on a CPU, bfloat16 on devices that support it
+    and float16 on others."""
     if spec.precision != "auto":
         return getattr(torch, spec.precision)
     if device.type == "cpu":
@@ -144,7 +145,12 @@ def precision(spec: ModelSpec, device: torch.device) -> torch.dtype:
 
 
 def transparent_networks(transparency: TransparencySpec, model: str, dtype: torch.dtype) -> tuple[Any, Any]:
-    """The transparent encoder and decoder, on the CPU.
+    """Read the transparent encoder and decoder into main memory.
+
+    Args:
+        transparency: their files and architecture.
+        model: the model's name, for error messages.
+        dtype: dtype of the weights.
 
     Raises:
         BrokenModel: a file is missing or does not fit.

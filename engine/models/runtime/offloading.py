@@ -1,13 +1,14 @@
-"""How a model that is larger than a graphics card still draws: three ways of running, one below the other.
+"""Offloading: running a model that is larger than the device's memory, with one of three memory policies.
 
-| policy | what is on the device | what else |
+| policy | what is on the device | effect |
 |---|---|---|
-| resident | everything, all the time | the fastest |
-| offload | one component at a time, the others in main memory | some seconds of copying a job |
-| sequential | the same | guidance halves one after the other, VAE in tiles, one view of the decoder at a time |
+| resident | all components, all the time | the fastest |
+| offload | one component at a time, the others in main memory | some seconds of copying per job |
+| sequential | the same | guidance halves one after the other, VAE in tiles, one decoder view at a time; the slowest |
 
-Rows of one guidance half are coupled inside the UNet, so they cannot be drawn apart. When memory runs out in the middle
-of a job, what is there is freed, the next policy takes over and the work that failed is done again.
+A guidance half is the rows of the batch with, or those without, the prompt. Rows of one half are coupled inside the
+UNet, so that they cannot be computed separately. If memory runs out during a job, the components are moved off the
+device, the next policy takes effect and the failed work is repeated.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 
 class MemoryPolicy(Enum):
-    """The ways of running, the fastest and hungriest first."""
+    """The memory policies; the first is the fastest and needs the most memory."""
 
     RESIDENT = "resident"
     OFFLOAD = "offload"
@@ -37,17 +38,17 @@ class MemoryPolicy(Enum):
 
     @property
     def next(self) -> MemoryPolicy | None:
-        """The next thriftier one; None for the last."""
-        ladder = list(MemoryPolicy)
-        place = ladder.index(self) + 1
-        return ladder[place] if place < len(ladder) else None
+        """The policy that needs less memory than this one; None for the last."""
+        policies = list(MemoryPolicy)
+        index = policies.index(self) + 1
+        return policies[index] if index < len(policies) else None
 
 
 def memory_policy(name: str) -> MemoryPolicy | None:
-    """The policy of that name; None for "auto", which chooses by what is free.
+    """The policy with the given name; None for "auto", which chooses by the free memory.
 
     Raises:
-        InvalidRequest: there is none of that name.
+        InvalidRequest: there is no such policy.
     """
     if name == "auto":
         return None
@@ -59,7 +60,7 @@ def memory_policy(name: str) -> MemoryPolicy | None:
 
 
 class Component(Enum):
-    """What of a model is moved as one. The value is its name for people."""
+    """The units in which a model is moved between device and main memory. The value is the name in messages."""
 
     TEXT = "text encoders"
     UNET = "UNet"
@@ -68,26 +69,27 @@ class Component(Enum):
     DECODER = "transparent decoder"
 
 
-_SAYS = {
-    MemoryPolicy.OFFLOAD: "Memory is full; drawing goes on with one part of the model at a time.",
-    MemoryPolicy.SEQUENTIAL: "Memory is still full; drawing goes on in small pieces, which is slower.",
+_NOTICES = {
+    MemoryPolicy.OFFLOAD: "Memory ran out; drawing continues with one part of the model at a time on the device.",
+    MemoryPolicy.SEQUENTIAL: "Memory ran out again; drawing continues in smaller pieces, which is slower.",
 }
 
 RESERVE = 1 << 30
-"""Bytes left alone when a policy is chosen: the driver's context, kernels' workspaces, gaps between tensors."""
+"""Bytes that the choice of a policy leaves free for the driver's context, kernels' workspaces and fragmentation."""
 
 _BYTES = {Component.TEXT: 0, Component.UNET: 5600, Component.VAE: 800, Component.ENCODER: 40, Component.DECODER: 330}
-"""Activations at their peak, for every byte of a number: a row and latent pixel of the UNet's, a pixel of the others'
-(and view of the decoder's). Counted on SDXL's networks, see `engine.profiling.flop_counter`."""
+"""Peak number of activation values, per row and latent pixel for the UNet, per pixel and view for the decoder, and per
+pixel for the others. Multiplied by the bytes of one value, this is the peak in bytes. Counted on SDXL's networks, see
+`engine.profiling.flop_counter`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryDemand:
-    """What the next picture asks of memory.
+    """The quantities of a job that determine its memory use.
 
     Attributes:
-        rows: of one guidance half: foregrounds, background and blended.
-        pixels: of the working picture.
+        rows: rows of one guidance half: foregrounds, background and blended.
+        pixels: pixels of an image at working size.
     """
 
     rows: int
@@ -95,17 +97,17 @@ class MemoryDemand:
 
 
 class Memory:
-    """Where a model's components are, and what is done when they do not fit.
+    """Moves a model's components between main memory and the device, according to a policy.
 
     Args:
         parts: the networks of each component, in main memory.
-        deltas: the UNet's foreground deltas; the tensors in the dictionary are replaced when they move.
-        device: where the model computes.
-        native_size: the side the model was trained at, in pixels.
-        latent_factor: pixels per latent, a side.
+        deltas: the UNet's foreground deltas; the values of the dictionaries are replaced when they move.
+        device: the device on which the model computes.
+        native_size: side of the model's training images in pixels.
+        latent_factor: pixels per latent along each axis.
 
     Attributes:
-        policy: in force now. Within a job it only goes down.
+        policy: the current policy. Within a job it changes only to policies that need less memory.
     """
 
     def __init__(
@@ -127,41 +129,47 @@ class Memory:
         self.policy = MemoryPolicy.RESIDENT
 
     def begin(self, job: MemoryDemand, policy: MemoryPolicy | None = None) -> None:
-        """A job begins.
+        """Choose the policy for a new job.
 
         Args:
-            policy: None takes the fastest that fits into what is free now.
+            job: what the job needs.
+            policy: the policy; None chooses the fastest for which enough memory is free.
         """
         self._notices.clear()
-        self._follow(policy or self._fitting(job))
+        self._set_policy(policy or self._choose_policy(job))
 
     @property
     def halves_apart(self) -> bool:
-        """Whether the two guidance halves are two forwards."""
+        """Whether the two guidance halves are computed in two forward passes instead of one."""
         return self.policy is MemoryPolicy.SEQUENTIAL
 
     def views_at_once(self, pixels: int) -> int:
-        """Of the transparent decoder's eight views of a picture: as many as fit into what is free, and one at least."""
+        """How many of the transparent decoder's eight views fit into the free memory at once, at least 1.
+
+        Args:
+            pixels: pixels of one view.
+        """
         if self.policy is MemoryPolicy.SEQUENTIAL:
             return 1
         free = free_bytes(self._device)
         if free is None:
             return 8
-        return min(8, max(1, (free - RESERVE) // (pixels * _BYTES[Component.DECODER] * self._width(Component.DECODER))))
+        view = pixels * _BYTES[Component.DECODER] * self._value_bytes(Component.DECODER)
+        return min(8, max(1, (free - RESERVE) // view))
 
     def run(self, work: Callable[[], T], *components: Component) -> T:
-        """Do `work` with its components on the device, again and more thriftily whenever memory runs out.
+        """Run `work` with its components on the device; if memory runs out, repeat it with the next policy.
 
         Args:
-            work: without lasting effects before it is done; it may read this object's policy anew on every try.
-            components: what it computes with.
+            work: a function that can be repeated: it has no lasting effect unless it succeeds. It may read `policy`.
+            components: the components with which it computes.
 
         Raises:
-            OutOfMemory: it does not fit even with the last policy.
+            OutOfMemory: memory ran out with the last policy too.
         """
         while True:
             try:
-                self._bring(set(components))
+                self._load(set(components))
                 return work()
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -169,52 +177,52 @@ class Memory:
                 lower = self.policy.next
                 if lower is None:
                     raise self._failure(components) from error
-            # Here and not above: while an error is handled, its traceback keeps every tensor of the failed try alive.
-            self._notices.append(Notice(code="memory_policy_changed", text=_SAYS[lower]))
-            self._follow(lower)
-            self._evict(set(self._present))
+            # Not in the except block: while an error is handled, its traceback keeps the failed run's tensors alive.
+            self._notices.append(Notice(code="memory_policy_changed", text=_NOTICES[lower]))
+            self._set_policy(lower)
+            self._unload(set(self._present))
 
     def notices(self) -> list[Notice]:
-        """What a person should know since the last call."""
-        said, self._notices = self._notices, []
-        return said
+        """Notices about changes of the policy since the last call."""
+        notices, self._notices = self._notices, []
+        return notices
 
     def needs(self, policy: MemoryPolicy, job: MemoryDemand) -> int:
-        """The peak of a job in bytes: weights and activations, without `RESERVE`."""
+        """A job's peak use of the device's memory in bytes: weights and activations, without `RESERVE`."""
         sequential = policy is MemoryPolicy.SEQUENTIAL
         pixels = dict.fromkeys(Component, job.pixels)
         pixels[Component.UNET] = job.pixels // self._latent_factor**2 * job.rows * (1 if sequential else 2)
         if sequential:
             pixels[Component.VAE] = min(job.pixels, (self._native_size // 2) ** 2)
         weights = {component: self.weights(component) for component in self._parts}
-        activations = {c: pixels[c] * _BYTES[c] * self._width(c) for c in self._parts}
+        activations = {c: pixels[c] * _BYTES[c] * self._value_bytes(c) for c in self._parts}
         if policy is MemoryPolicy.RESIDENT:
             return sum(weights.values()) + max(activations.values())
         return max(weights[component] + activations[component] for component in self._parts)
 
     def weights(self, component: Component) -> int:
-        """What a component's weights take, in bytes; the foreground deltas belong to the UNet."""
+        """The size of a component's weights in bytes; the foreground deltas are part of the UNet."""
         modules = self._parts[component]
         size = sum(tensor.nbytes for module in modules for tensor in module.state_dict().values())
         if component is Component.UNET:
             size += sum(t.nbytes for parts in self._deltas.values() for delta in parts.values() for t in tensors(delta))
         return size
 
-    def _width(self, component: Component) -> int:
-        """Bytes of a number."""
+    def _value_bytes(self, component: Component) -> int:
+        """Bytes of one value in the component's dtype."""
         first = next((p for module in self._parts[component] for p in module.parameters()), None)
         return 4 if first is None else first.dtype.itemsize
 
-    def _fitting(self, job: MemoryDemand) -> MemoryPolicy:
+    def _choose_policy(self, job: MemoryDemand) -> MemoryPolicy:
         free = free_bytes(self._device)
-        if free is None or self._device.type == "cpu":  # there, nothing is gained by moving weights
+        if free is None or self._device.type == "cpu":  # moving weights cannot help on a CPU
             return MemoryPolicy.RESIDENT
         free += sum(self.weights(component) for component in self._present)
         fits = (policy for policy in MemoryPolicy if self.needs(policy, job) + RESERVE <= free)
         return next(fits, MemoryPolicy.SEQUENTIAL)
 
-    def _follow(self, policy: MemoryPolicy) -> None:
-        """From now on; the VAE works in tiles of half the model's favourite side where that is the policy."""
+    def _set_policy(self, policy: MemoryPolicy) -> None:
+        """Set the policy. With `SEQUENTIAL`, the VAE works in tiles of half the model's native size (our choice)."""
         self.policy = policy
         for vae in self._parts.get(Component.VAE, ()):
             settings: Any = vae
@@ -222,15 +230,15 @@ class Memory:
             settings.tile_sample_min_size = self._native_size // 2
             settings.tile_latent_min_size = self._native_size // 2 // self._latent_factor
 
-    def _bring(self, wanted: set[Component]) -> None:
+    def _load(self, wanted: set[Component]) -> None:
         wanted = set(self._parts) if self.policy is MemoryPolicy.RESIDENT else wanted & set(self._parts)
-        self._evict(self._present - wanted)
+        self._unload(self._present - wanted)
         for component in Component:
             if component in wanted - self._present:
-                self._present.add(component)  # first, so that half of a move is undone too
+                self._present.add(component)  # before the move, so that a move that fails halfway is undone
                 self._move(component, self._device)
 
-    def _evict(self, components: set[Component]) -> None:
+    def _unload(self, components: set[Component]) -> None:
         for component in components:
             self._move(component, torch.device("cpu"))
             self._present.discard(component)
@@ -248,11 +256,11 @@ class Memory:
     def _failure(self, components: tuple[Component, ...]) -> OutOfMemory:
         names = " and ".join(component.value for component in components)
         return OutOfMemory(
-            f"Memory ran out in the {names}, even in the smallest pieces (device: {self._device}).",
-            "Close other programs that use it, or ask for fewer foregrounds.",
+            f"Memory ran out in the {names}, even with the policy that needs the least (device: {self._device}).",
+            "Close other programs that use the device, or ask for fewer foregrounds.",
         )
 
 
 def tensors(delta: Any) -> tuple[torch.Tensor, ...]:
-    """Of one foreground delta, whatever its form."""
+    """The tensors of one foreground delta in any form."""
     return tuple(vars(delta).values())

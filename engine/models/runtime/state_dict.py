@@ -1,4 +1,4 @@
-"""Weights from safetensors files into networks: every tensor accounted for, no pickle ever opened."""
+"""Reading safetensors files into networks. Every tensor must fit exactly, and pickles are never opened."""
 
 from __future__ import annotations
 
@@ -19,29 +19,35 @@ State = dict[str, Tensor]
 
 
 def read_state(file: Path) -> State:
-    """All tensors of a safetensors file, on the CPU and as the file has them; large files stay on the disk until used.
+    """Read all tensors of a safetensors file on the CPU, in the file's dtypes.
 
     Raises:
-        BrokenModel: the file is missing, truncated, no safetensors file, or holds numbers that are not finite.
+        BrokenModel: the file is missing, truncated, no safetensors file, or contains values that are not finite.
     """
     read_header(file)
     state = reading(file, lambda: load_file(str(file)))
     for key, tensor in state.items():
-        # One pass at the memory's speed: a sum is finite only if all of it is. Eight-bit floats cannot be summed.
-        numbers = tensor.float() if tensor.element_size() == 1 else tensor
-        if tensor.is_floating_point() and not torch.isfinite(numbers.sum(dtype=torch.float32)):
-            raise BrokenModel(f"{file} holds numbers that are not finite in “{key}”.", "Fetch the file again.")
+        # A sum is finite only if all values are; this reads the tensor once. torch cannot sum eight-bit floats.
+        values = tensor.float() if tensor.element_size() == 1 else tensor
+        if tensor.is_floating_point() and not torch.isfinite(values.sum(dtype=torch.float32)):
+            raise BrokenModel(f"{file} contains values that are not finite in “{key}”.", "Fetch the file again.")
     return state
 
 
 def fill(module: Module, state: Mapping[str, Tensor], source: object, dtype: torch.dtype) -> Module:
-    """Give a network, made on the meta device, its weights; nothing may be missing, left over or of another shape.
+    """Assign weights to a network that was built on the meta device.
 
     Args:
-        source: where the weights are from, for the message.
+        module: the network.
+        state: its weights; none may be missing, unknown or of another shape.
+        source: the file of the weights, for error messages.
+        dtype: dtype of the network's weights afterwards.
+
+    Returns:
+        The network, in eval mode and without gradients.
 
     Raises:
-        BrokenModel: they do not fit.
+        BrokenModel: the weights do not fit.
     """
     check_fit({name: tuple(value.shape) for name, value in module.state_dict().items()}, state, source)
     module.load_state_dict({key: value.to(dtype) for key, value in state.items()}, strict=True, assign=True)
@@ -49,21 +55,27 @@ def fill(module: Module, state: Mapping[str, Tensor], source: object, dtype: tor
 
 
 def check_fit(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor], source: object) -> None:
-    """Compare names and shapes.
+    """Compare the names and shapes of tensors with the expected ones.
+
+    Args:
+        expected: tensor name -> shape.
+        found: the tensors.
+        source: the file of the tensors, for error messages.
 
     Raises:
-        BrokenModel: they differ; the message names the first difference and counts them all.
+        BrokenModel: they differ; the message gives the number of missing and unknown tensors and the first of them, or
+            the first wrong shape.
     """
     missing, unknown = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     if missing or unknown:
         raise BrokenModel(
-            f"{source} does not fit: {len(missing)} of {len(expected)} tensors are missing and {len(unknown)} unknown "
-            f"(first: {next(iter(missing + unknown))}).",
-            "It is for another kind of model, or incomplete: fetch it again, or use the right one.",
+            f"{source} does not fit: {len(missing)} of {len(expected)} tensors are missing and {len(unknown)} are "
+            f"unknown (first: {next(iter(missing + unknown))}).",
+            "The file is incomplete or for another kind of model: fetch it again, or use another file.",
         )
     for name, shape in expected.items():
         if tuple(found[name].shape) != shape:
             raise BrokenModel(
-                f"{source} does not fit: “{name}” has shape {tuple(found[name].shape)}, expected was {shape}.",
-                "It is for another kind of model: use the right one.",
+                f"{source} does not fit: “{name}” has shape {tuple(found[name].shape)}; the expected shape is {shape}.",
+                "The file is for another kind of model: use another file.",
             )

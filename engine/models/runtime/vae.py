@@ -1,4 +1,4 @@
-"""Pictures <-> the UNet's latents, normalised as the model's own configuration says."""
+"""Encoding images to the UNet's latents and decoding them, with the normalisation of the VAE's configuration."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from layerfusion.engine.models.runtime.offloading import Component
 
 
 def to_latents(bundle: ModelBundle, rgb: Tensor) -> Tensor:
-    """Encode (B, 3, H, W) in -1..1 to the UNet's latents (B, 4, h, w): the mean, normalised as the model says."""
+    """Encode rgb (B, 3, H, W) in -1..1 to the UNet's latents (B, 4, h, w): the posterior's mean, normalised."""
     return from_vae(bundle, posterior(bundle, rgb)[0])
 
 
 def posterior(bundle: ModelBundle, rgb: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the VAE's posterior, (B, 4, h, w) each, in its own scale.
+    """Mean and standard deviation of the VAE's posterior, each (B, 4, h, w), in the VAE's scale.
 
     Args:
+        bundle: the model.
         rgb: (B, 3, H, W), -1..1.
     """
 
@@ -33,8 +34,8 @@ def posterior(bundle: ModelBundle, rgb: Tensor) -> tuple[Tensor, Tensor]:
 def to_rgb(bundle: ModelBundle, latents: Tensor) -> Tensor:
     """Decode the UNet's latents (B, 4, h, w) to (B, 3, H, W), clipped to -1..1.
 
-    A VAE that leaves the range of half precision on the way, as SDXL's does in float16, computes in float32 from then
-    on.
+    If the VAE overflows in half precision, as SDXL's may in float16, it is converted to float32 for good and the
+    decoding is repeated.
     """
 
     def decode() -> Tensor:
@@ -43,25 +44,25 @@ def to_rgb(bundle: ModelBundle, latents: Tensor) -> Tensor:
 
     rgb = bundle.memory.run(decode, Component.VAE)
     if bundle.vae.dtype != torch.float32 and not torch.isfinite(rgb).all():
-        nn.Module.to(bundle.vae, torch.float32)  # diffusers' own `to` warns of what is meant here
+        nn.Module.to(bundle.vae, torch.float32)  # diffusers' own `to` would print a warning
         rgb = bundle.memory.run(decode, Component.VAE)
     return rgb
 
 
 def from_vae(bundle: ModelBundle, latents: Tensor) -> Tensor:
-    """The VAE's latents -> the UNet's, (B, 4, h, w)."""
+    """Convert latents (B, 4, h, w) from the VAE's scale to the UNet's."""
     shift, scale = _normalisation(bundle)
     return (latents - shift) * scale
 
 
 def to_vae(bundle: ModelBundle, latents: Tensor) -> Tensor:
-    """The UNet's latents -> the VAE's, (B, 4, h, w)."""
+    """Convert latents (B, 4, h, w) from the UNet's scale to the VAE's."""
     shift, scale = _normalisation(bundle)
     return latents / scale + shift
 
 
 def _normalisation(bundle: ModelBundle) -> tuple[Tensor | float, Tensor | float]:
-    """(shift, scale) with latents = (z - shift) * scale, from the VAE's own configuration."""
+    """(shift, scale), where the UNet's latents are (z - shift) * scale, from the VAE's configuration."""
     config = bundle.vae.config
     mean, std, factor = config["latents_mean"], config["latents_std"], config["scaling_factor"]
     if mean is None or std is None:

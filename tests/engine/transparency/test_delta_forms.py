@@ -184,7 +184,7 @@ class TestRefusals:
         unet, pairs = small
         state = written(pairs, form)
         del state[FORMS[form](next(iter(pairs)), "down")]
-        with pytest.raises(BrokenModel, match="only a part of"):
+        with pytest.raises(BrokenModel, match="incomplete or damaged delta"):
             deltas_from_state(state, unet, "f")
 
     def test_a_wrong_shape_says_expected_and_found(self, small):

@@ -7,7 +7,7 @@ import struct
 import pytest
 import torch
 
-from layerfusion.engine.models.catalog.compatibility import misfits
+from layerfusion.engine.models.catalog.compatibility import mismatches
 from layerfusion.engine.models.catalog.identify import Use, identify, precision
 from layerfusion.engine.models.catalog.safetensors_header import Header, TensorInfo, read_header
 from layerfusion.engine.transparency.key_names import ldm_name
@@ -73,7 +73,7 @@ class TestWhatFits:
         found = identify(head(checkpoint))
         assert (found.use, found.what) == (Use.CHECKPOINT, "SDXL checkpoint, a single file")
         assert (found.remedy, found.warning) == ("", "")
-        assert misfits(head(checkpoint), Use.CHECKPOINT) == []
+        assert mismatches(head(checkpoint), Use.CHECKPOINT) == []
 
     def test_a_checkpoint_without_a_vae_says_how_to_add_one(self, checkpoint):
         shapes = {name: shape for name, shape in checkpoint.items() if "first_stage" not in name}
@@ -87,12 +87,12 @@ class TestWhatFits:
         found = identify(head(shapes))
         assert found.use is Use.DELTAS
         assert form in found.what
-        assert misfits(head(shapes), Use.DELTAS) == []
+        assert mismatches(head(shapes), Use.DELTAS) == []
 
     def test_the_dense_deltas(self, unet):
         shapes = {f"{name}.weight": shape for name, shape in attention(unet).items()}
         assert identify(head(shapes)).use is Use.DELTAS
-        assert misfits(head(shapes), Use.DELTAS) == []
+        assert mismatches(head(shapes), Use.DELTAS) == []
 
     def test_the_transparent_networks(self):
         from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
@@ -101,14 +101,14 @@ class TestWhatFits:
             with torch.device("meta"):
                 shapes = {name: tuple(value.shape) for name, value in network().state_dict().items()}
             assert identify(head(shapes)).use is use
-            assert misfits(head(shapes), use) == []
+            assert mismatches(head(shapes), use) == []
 
     def test_an_artists_lora(self, unet):
         shapes = low_rank(unet, kohya, rank=16)
         shapes |= {name.replace("lora_up.weight", "alpha"): () for name in list(shapes) if "lora_up" in name}
         found = identify(head(shapes))
         assert (found.use, found.what) == (Use.LORA, "SDXL LoRA of rank 16")
-        assert misfits(head(shapes), Use.LORA) == []
+        assert mismatches(head(shapes), Use.LORA) == []
 
     def test_a_vae(self):
         shapes = {"encoder.conv_in.weight": (128, 3, 3, 3), "decoder.conv_in.weight": (512, 4, 3, 3)}
@@ -143,8 +143,8 @@ class TestWhatDoesNot:
             ({"lora_unet_a.lokr_w1": (1, 1)}, "LoKr"),
             ({"lora_unet_x_attn2_to_k.lora_down.weight": (8, 768)}, "LoRA for Stable Diffusion 1"),
             ({"decoder.conv_in.weight": (512, 16, 3, 3), "encoder.conv_in.weight": (1,)}, "16 channels"),
-            ({"clip_l": (8, 768)}, "means nothing here"),
-            ({}, "holds nothing"),
+            ({"clip_l": (8, 768)}, "of an unknown kind"),
+            ({}, "0 tensors: nothing"),
         ],
     )
     def test_others_are_told_apart(self, shapes, words):
@@ -161,17 +161,17 @@ class TestWhatDoesNot:
     def test_a_checkpoint_of_another_size_names_expected_and_found(self, checkpoint):
         name = "model.diffusion_model.middle_block.0.in_layers.2.weight"
         shapes = checkpoint | {name: (640, 640, 3, 3)}
-        (fault,) = misfits(head(shapes), Use.CHECKPOINT)
-        assert "(640, 640, 3, 3), expected was (1280, 1280, 3, 3)" in fault
+        (fault,) = mismatches(head(shapes), Use.CHECKPOINT)
+        assert "(640, 640, 3, 3); the expected shape is (1280, 1280, 3, 3)" in fault
         del shapes[name]
-        (fault,) = misfits(head(shapes), Use.CHECKPOINT)
+        (fault,) = mismatches(head(shapes), Use.CHECKPOINT)
         assert "lacks 1 of 1680 tensors (first: middle_block.0.in_layers.2.weight)" in fault
 
     def test_deltas_that_are_incomplete_say_what_is_missing(self, unet):
         shapes = low_rank(unet, forge)
         name = next(iter(attention(unet)))
         del shapes[forge(name, 0)], shapes[forge(name, 1)]
-        (fault,) = misfits(head(shapes), Use.DELTAS)
+        (fault,) = mismatches(head(shapes), Use.DELTAS)
         assert "1 of 560 projections are missing" in fault
 
 
@@ -183,7 +183,7 @@ class TestLineage:
         assert "opaque or tinted" in found.warning
 
     def test_v_prediction_is_warned_of(self, checkpoint):
-        assert "predicts v" in identify(head(checkpoint | {"v_pred": ()})).warning
+        assert "v-prediction" in identify(head(checkpoint | {"v_pred": ()})).warning
 
     def test_others_are_not(self, checkpoint):
         assert identify(head(checkpoint, **{"modelspec.title": "Juggernaut XL"})).warning == ""

@@ -25,8 +25,8 @@ PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
 
 
 @pytest.fixture(autouse=True)
-def cards(tmp_path, monkeypatch):
-    folder = tmp_path / "cards"
+def manifests(tmp_path, monkeypatch):
+    folder = tmp_path / "manifests"
     monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
     for name in environment.ENVIRONMENT:
         monkeypatch.setenv(name, "1" if name == "HF_HUB_OFFLINE" else "")
@@ -70,7 +70,7 @@ def run(capsys, *arguments):
     return code, out, err
 
 
-def test_from_another_programs_folder_to_a_layered_picture(capsys, program, shrunken, cards, tmp_path, monkeypatch):
+def test_from_another_programs_folder_to_a_layered_picture(capsys, program, shrunken, manifests, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, _ = run(capsys, "models", "scan", program)
     assert code == 0
@@ -83,10 +83,10 @@ def test_from_another_programs_folder_to_a_layered_picture(capsys, program, shru
     code, out, err = run(capsys, "models", "scan", program, "--add")
     assert code == 0, err
     assert "missing" not in out
-    card = cards / "my-model-xl.json"
-    values = json.loads(card.read_text())
+    manifest = manifests / "my-model-xl.json"
+    values = json.loads(manifest.read_text())
     # What a shrunken model needs to be told, which a real one is not.
-    card.write_text(json.dumps(values | {"configs": str(shrunken.configs), "native_size": 64}))
+    manifest.write_text(json.dumps(values | {"configs": str(shrunken.configs), "native_size": 64}))
 
     code, out, err = run(
         capsys,
@@ -124,7 +124,7 @@ class TestCheck:
     def test_a_pickle_is_refused_with_reason_and_remedy(self, capsys, program):
         code, out, _ = run(capsys, "models", "check", program / "models" / "checkpoints" / "old.ckpt")
         assert code == 1
-        assert "never opened here" in out
+        assert "never opens one" in out
         assert ".safetensors version" in out
 
     def test_a_folder_in_diffusers_layout(self, capsys, shrunken, tmp_path):
@@ -153,7 +153,7 @@ class TestAdd:
         assert "missing transparent decoder" in out
         assert "208 MB" in out
 
-    def test_few_step_models_draw_in_few_steps_without_guidance(self, capsys, shrunken, program, cards):
+    def test_few_step_models_draw_in_few_steps_without_guidance(self, capsys, shrunken, program, manifests):
         lora = program / "models" / "loras" / "lightning.safetensors"
         name = "lora_unet_mid_block_attentions_0_proj_in"
         save_file({f"{name}.lora_up.weight": torch.zeros(64, 2), f"{name}.lora_down.weight": torch.zeros(2, 64)}, lora)
@@ -168,8 +168,8 @@ class TestAdd:
         assert spec.loras[0].weight == 0.8
         from layerfusion.engine.models.runtime.loading import load_model
 
-        card = cards / "fast.json"
-        card.write_text(json.dumps(json.loads(card.read_text()) | {"configs": str(shrunken.configs)}))
+        manifest = manifests / "fast.json"
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"configs": str(shrunken.configs)}))
         bundle = load_model(find_model("fast"))
         assert bundle.scheduler_config["timestep_spacing"] == "trailing"
         assert bundle.spec.transparency.offset_factor == 300.0
@@ -177,27 +177,27 @@ class TestAdd:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (["tiny", "x"], "cannot be called “tiny”"),
-            (["Big Name", "x"], "cannot be called"),
+            (["tiny", "x"], "“tiny” cannot be the name"),
+            (["Big Name", "x"], "cannot be the name"),
             (["m", "nowhere.safetensors"], "no file"),
             (["m", "{deltas}"], "given as the checkpoint, but it is LayerDiffuse's"),
             (["m", "{file}", "--decoder", "{deltas}"], "given as the transparent decoder"),
             (["m", "{file}", "--lora", "{file}"], "given as the LoRA"),
             (["m", "{file}", "--lora", "{deltas}=much"], "no weight of a LoRA"),
             (["m", "hf:nonsense"], "no address"),
-            (["m", "{file}", "--steps", "0"], "0 steps"),
+            (["m", "{file}", "--steps", "0"], "steps is 0"),
             (["m", "{file}", "--sampler", "Heun"], "DPM++ 2M Karras"),
-            (["m", "{file}", "--lora", "{deltas}=9"], "the weight 9.0"),
+            (["m", "{file}", "--lora", "{deltas}=9"], "is 9.0; it must be -4 to 4"),
         ],
     )
     def test_what_cannot_be_added_is_refused_and_nothing_is_written(
-        self, capsys, shrunken, program, cards, arguments, words
+        self, capsys, shrunken, program, manifests, arguments, words
     ):
         deltas = program / "models" / "layer_model" / "layer_xl_transparent_attn.safetensors"
         code, _, err = run(capsys, "models", "add", *(a.format(file=shrunken.file, deltas=deltas) for a in arguments))
         assert code in (1, 2)
         assert words in err
-        assert not list(cards.glob("*.json"))
+        assert not list(manifests.glob("*.json"))
 
 
 class TestPull:
@@ -227,26 +227,26 @@ class TestPull:
         with pytest.raises(BrokenModel, match=r"given as the checkpoint, but it is LayerDiffuse's"):
             library.pull("sdxl", fetch, lambda line: None)
 
-    def test_offline_is_honoured_and_said(self, capsys, cards):
+    def test_offline_is_honoured_and_said(self, capsys, manifests):
         code, _, err = run(capsys, "models", "pull", "sdxl")
         assert code == 1
         assert "offline mode is on (HF_HUB_OFFLINE)" in err
-        assert not list(cards.glob("*.json"))
+        assert not list(manifests.glob("*.json"))
 
-    def test_what_was_interrupted_can_be_gone_on_with(self, cards):
+    def test_what_was_interrupted_can_be_gone_on_with(self, manifests):
         def fetch(place):
             if place.file:
                 raise DownloadFailed("The line is cut.")
-            return HubWeights(place.repo, "1" * 40), cards
+            return HubWeights(place.repo, "1" * 40), manifests
 
         with pytest.raises(DownloadFailed):
             library.pull("sdxl", fetch, print)
-        assert (cards / "sdxl.json").is_file()
+        assert (manifests / "sdxl.json").is_file()
 
     def test_the_embedded_model_needs_no_fetching(self, capsys):
         code, out, _ = run(capsys, "models", "pull", "tiny")
         assert code == 0
-        assert "nothing to fetch" in out
+        assert "nothing to download" in out
 
     def test_an_unknown_name_lists_what_there_is(self):
         with pytest.raises(UnknownModel, match="sdxl-lightning"):
@@ -262,7 +262,7 @@ class TestPlaces:
 
     @pytest.mark.parametrize("text", ["hf:", "hf:a", "hf:a/b/../../etc/passwd", "hf:a/b@", "hf:a b/c", "", " "])
     def test_what_is_no_address_is_refused(self, text):
-        with pytest.raises(InvalidRequest, match=r"no address|no file"):
+        with pytest.raises(InvalidRequest, match=r"no address|no path of a file"):
             parse_weight_source(text)
 
     def test_what_was_not_fetched_is_nowhere(self):
@@ -294,9 +294,9 @@ class TestPlaces:
         assert HubWeights("a/b", file="c.safetensors").locate() == file
 
 
-def test_a_card_that_cannot_be_read_is_told_and_harms_nothing(capsys, cards):
-    cards.mkdir()
-    (cards / "bad.json").write_text("{")
+def test_a_manifest_that_cannot_be_read_is_told_and_harms_nothing(capsys, manifests):
+    manifests.mkdir()
+    (manifests / "bad.json").write_text("{")
     code, out, _ = run(capsys, "models", "list")
     assert code == 0
     assert "not read:" in out

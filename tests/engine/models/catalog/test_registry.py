@@ -53,10 +53,10 @@ def test_the_blended_prompt_joins_its_parts():
 
 @pytest.mark.parametrize("text", ["", "no json", "{}", '{"name": "x", "defaults": {"fusion": {"nonsense": 1}}}'])
 def test_an_unreadable_card_is_named(tmp_path, text):
-    card = tmp_path / "model.json"
-    card.write_text(text)
+    manifest = tmp_path / "model.json"
+    manifest.write_text(text)
     with pytest.raises(BrokenModel, match=r"model\.json"):
-        read_manifest(card)
+        read_manifest(manifest)
 
 
 FILES = [

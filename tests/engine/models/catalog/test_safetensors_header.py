@@ -26,7 +26,7 @@ def test_names_shapes_types_and_metadata_are_read(file):
 
 
 FOREIGN = {
-    "a zip pickle": (b"PK\x03\x04" + b"\0" * 200, "pickle.*never opened here.*safetensors version"),
+    "a zip pickle": (b"PK\x03\x04" + b"\0" * 200, "pickle.*never opens one.*safetensors version"),
     "an old pickle": (b"\x80\x02}q\x00." + b"\0" * 200, "pickle"),
     "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
     "a web page": (b"<!DOCTYPE html><html>login</html>", "web page.*Sign in"),
@@ -50,10 +50,10 @@ def test_what_is_no_safetensors_file_is_told_apart(tmp_path, case):
 def test_a_truncated_file_says_what_was_expected_and_found(file):
     content = file.read_bytes()
     file.write_bytes(content[:-5])
-    with pytest.raises(BrokenModel, match=r"truncated: 28 bytes of weights were expected and 23 found"):
+    with pytest.raises(BrokenModel, match=r"truncated: 28 bytes of weights were expected, but 23 were found"):
         read_header(file)
     file.write_bytes(content + b"x")
-    with pytest.raises(BrokenModel, match=r"something behind its weights: 28 .* 29 found"):
+    with pytest.raises(BrokenModel, match=r"extra data after its weights: 28 .* 29 were found"):
         read_header(file)
 
 
@@ -70,7 +70,7 @@ def test_a_truncated_file_says_what_was_expected_and_found(file):
 def test_a_damaged_head_is_refused(tmp_path, entries):
     text = json.dumps(entries).encode()
     (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 8)
-    with pytest.raises(BrokenModel, match=r"head of .*x\.safetensors is damaged"):
+    with pytest.raises(BrokenModel, match=r"header of .*x\.safetensors is damaged"):
         read_header(tmp_path / "x.safetensors")
 
 

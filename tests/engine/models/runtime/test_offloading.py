@@ -102,7 +102,7 @@ def test_each_time_memory_runs_out_it_goes_one_rung_down_and_on(made, parts, fai
 @pytest.mark.parametrize("component", list(Component))
 def test_only_when_the_last_rung_fails_it_gives_up(made, component):
     made.begin(JOB)
-    with pytest.raises(OutOfMemory, match=f"{component.value}.*smallest pieces.*Close other programs"):
+    with pytest.raises(OutOfMemory, match=f"{component.value}.*policy that needs the least.*Close other programs"):
         made.run(out_of_memory(3), component)
 
 
