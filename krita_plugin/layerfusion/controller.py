@@ -25,6 +25,7 @@ from .protocol.messages import (
     Cancelled,
     Done,
     Failed,
+    Notice,
     Preview,
     Progress,
     Queued,
@@ -34,7 +35,10 @@ from .protocol.messages import (
     Welcome,
 )
 from .server_link import Offline, Online, ServerLink
-from .text import duration, file_name, sentence
+from .text import duration, file_name, sentence, stage
+
+NOTICES_SINCE = (1, 3)
+"""The first version of the protocol that has `Notice`."""
 
 
 class Controller:
@@ -146,8 +150,13 @@ class Controller:
     def _receive_about(self, job: PendingJob, event: object) -> None:
         match event:
             case Accepted():
-                job.accepted, job.notice = True, event.notice
+                job.accepted = True
+                if event.notice and not self._tells_notices():
+                    self._view.note(sentence(event.notice))
                 self._show_place(job, event)
+            case Notice():
+                job.after = event.seq
+                self._view.note(event.text)
             case Queued():
                 self._show_place(job, event)
             case Started():
@@ -213,6 +222,8 @@ class Controller:
         self._view.show_server(welcome, "Ready")
         if self._left is None:
             self._left = {job.id: job for job in self._memory.take_left()}
+            for job in self._left.values():
+                self._note_warning(job)
         for job in [*self._left.values(), *self._current()]:
             if job.accepted:
                 self._link.send(Resume(job=job.id, after=job.after))
@@ -280,8 +291,17 @@ class Controller:
             ]
             for job in (self._job, *self._next):
                 self._memory.save(job)
+            self._note_warning(self._job)
             self._view.show_job("Sending", 0, 0)
             self._link.submit(submit, action.pictures)
+
+    def _tells_notices(self) -> bool:
+        """Whether the server sends a message of its own for what the artist must know; older ones say it once."""
+        return self._welcome is not None and self._welcome.protocol >= NOTICES_SINCE
+
+    def _note_warning(self, job: PendingJob) -> None:
+        if job.warning:
+            self._view.note(sentence(job.warning))
 
     def _find(self, job_id: str | None) -> PendingJob | None:
         ours = {job.id: job for job in self._current()}
@@ -325,8 +345,7 @@ class Controller:
             return
         with _Refusals(self._view):
             document.insert(job.placement, job.title, job.stack(), job.record)
-            notes = [sentence(note) for note in (job.warning, job.notice) if note]
-            self._view.say(f"Drawn into “{document.name}”.", " ".join(notes))
+            self._view.say(f"Drawn into “{document.name}”.")
             self._finish(job, job.after)
             return
         self._finish(job, 0)  # not acknowledged: the server keeps the layers for a week at least
@@ -356,7 +375,7 @@ class Controller:
         self._show(job, words, 0, 0)
 
     def _show_progress(self, job: PendingJob, progress: Progress) -> None:
-        words = f"{progress.stage[:1].upper()}{progress.stage[1:]} {progress.step} of {progress.total}"
+        words = f"{stage(progress.stage, progress.text)} {progress.step} of {progress.total}"
         if progress.eta is not None and progress.eta >= 1:
             words += f" · {duration(progress.eta)} left"
         self._show(job, words, progress.step, progress.total)

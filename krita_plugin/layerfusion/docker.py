@@ -17,7 +17,7 @@ from .protocol.messages import MAX_VARIANTS, Welcome
 from .qt import Mailbox, QtCore, QtGui, QtWidgets, guarded
 from .server_link import ServerLink
 from .text import PRESETS
-from .widgets import Fold, Notice, PercentSlider, PreviewBox, PromptField, StateLine, die_icon
+from .widgets import Fold, Notice, NoticeList, PercentSlider, PreviewBox, PromptField, StateLine, die_icon
 
 ID = "layerfusion_docker"
 TITLE = "LayerFusion"
@@ -76,6 +76,9 @@ class Docker(DockWidget):
     def show_preview(self, picture: Picture) -> None:
         self._preview.show_picture(picture)
 
+    def note(self, text: str) -> None:
+        self._notices.add(text)
+
     def say(self, message: str, hint: str = "") -> None:
         self._notice.show_words(message, hint, warning=False)
 
@@ -98,6 +101,7 @@ class Docker(DockWidget):
     def _order(self, intent: Callable[[GenerationParams], None]) -> None:
         """Have the controller do what one of the buttons that draw is for."""
         self._notice.clear()
+        self._notices.clear()
         if not self._lock.isChecked():
             self._roll()
         intent(self._wishes())
@@ -171,6 +175,8 @@ class Docker(DockWidget):
         column.addWidget(self._build_advanced())
         column.addWidget(self._build_buttons())
         column.addWidget(self._build_job())
+        self._notices = NoticeList()
+        column.addWidget(self._notices)
         self._notice = Notice()
         column.addWidget(self._notice)
         column.addStretch(1)

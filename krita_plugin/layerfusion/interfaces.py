@@ -56,8 +56,11 @@ class View(Protocol):
     def show_preview(self, picture: Picture) -> None:
         """A small picture of what is being drawn."""
 
+    def note(self, text: str) -> None:
+        """Something about the picture under way that stays in sight until another is asked for; twice is once."""
+
     def say(self, message: str, hint: str = "") -> None:
-        """Something to know."""
+        """Something to know, until there is something else."""
 
     def warn(self, message: str, hint: str = "") -> None:
         """Something went wrong; `hint` is what to do about it."""

@@ -89,7 +89,6 @@ class PendingJob:
         series: the job whose message asks for this one too, with another seed; None if it has a message of its own.
         accepted: the server has it.
         after: sequence number of the last event that came whole, for `Resume`.
-        notice: what the server wants the artist to know about this job.
         shows_whole: the preview on screen is of the whole picture, so one of a part must not take its place.
         layers: what has arrived, by place in the stack, bottom first.
     """
@@ -104,7 +103,6 @@ class PendingJob:
     series: str | None = None
     accepted: bool = False
     after: int = 0
-    notice: str = ""
     shows_whole: bool = False
     layers: dict[int, ArrivedLayer] = field(default_factory=dict)
 

@@ -13,6 +13,23 @@ PRESETS = (
 )
 """Titles, the protocol's names (None: none) and descriptions."""
 
+STAGES = {
+    "loading_model": "Loading the model",
+    "reading_prompts": "Reading the prompts",
+    "drafting": "Drafting what stands in the selection",
+    "drawing": "Drawing",
+    "refining": "Refining",
+    "decoding": "Making the layers",
+}
+"""The protocol's codes of what a job is busy with, in our words."""
+
+
+def stage(code: str, text: str) -> str:
+    """What a job is busy with: in our words; in the server's for a code we do not know. Servers before 1.3 send words
+    in the place of the code."""
+    words = STAGES.get(code) or text or code
+    return words[:1].upper() + words[1:]
+
 
 def listed(items: tuple[str, ...]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

@@ -80,6 +80,33 @@ class Notice(QtWidgets.QWidget):
         self.setVisible(False)
 
 
+class NoticeList(QtWidgets.QWidget):
+    """What the artist must know of a picture, one below the other, each once. Hidden while there is nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: dict[str, Notice] = {}
+        self._column = QtWidgets.QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(2)
+        self.setVisible(False)
+
+    def add(self, text: str) -> None:
+        if text not in self._lines:
+            line = self._lines[text] = Notice()
+            self._column.addWidget(line)
+            line.show_words(text, "", warning=True)
+            self.setVisible(True)
+
+    def clear(self) -> None:
+        for line in self._lines.values():
+            line.setVisible(False)  # at once; Qt deletes it when it has the time
+            self._column.removeWidget(line)
+            line.deleteLater()
+        self._lines = {}
+        self.setVisible(False)
+
+
 class PreviewBox(QtWidgets.QLabel):
     """A small picture over a checkerboard, so that what is transparent can be seen. Hidden while there is none."""
 

@@ -69,7 +69,7 @@ def test_two_prompts_become_one_group_above_the_active_layer(facts):
     assert found["layer list"] == ["Background", FIRST, [name for name, _, _ in STACK]]
     assert found["active"] == "Background", "the artist may be painting on it"
     assert said(found, "Drawn into “Sketch”.")
-    assert said(found, "Embedded demo model")
+    assert said(found, "Embedded demo model: it draws at"), "what must be known of the picture stays beside it"
 
 
 def test_the_layers_are_what_the_engine_draws_byte_for_byte(facts):

@@ -4,7 +4,8 @@ from typing import get_args
 
 import pytest
 
-from desk import HEIGHT, WIDTH, arrived, finish, generate, greeting, wishes
+from desk import HEIGHT, WIDTH, arrived, finish, generate, greeting, offline, wishes
+from layerfusion.engine.events import Stage
 from layerfusion.engine.options.presets import Preset
 
 # ---- generate --------------------------------------------------------------------------------------------------------
@@ -43,7 +44,8 @@ def test_the_layers_go_into_the_document_bottom_first_once_all_are_there(online,
     assert [layer.picture.data[0] for layer in layers] == [0, 1, 2]
     assert record["foreground"] == "a red apple"
     assert (record["seed"], record["model"]) == (7, "tiny")
-    assert online.view.told == [("say", "Drawn into “Sketch”.", "Embedded demo model, drawn at 128x96 px.")]
+    assert online.view.told == [("say", "Drawn into “Sketch”.", "")]
+    assert online.view.notes == ["A demo model draws it."]
     assert not online.view.busy
 
 
@@ -99,10 +101,50 @@ def test_a_document_of_other_colours_is_refused_before_anything_is_sent(online):
     assert not online.link.submitted
 
 
-def test_a_profile_that_is_not_srgb_is_named_with_the_result(online, wire):
+def test_a_profile_that_is_not_srgb_is_named_beside_the_result(online, wire):
     online.document.warning = "The document's profile is “Rec2020”"
-    finish(online, wire, generate(online).job)
-    assert online.view.told[-1][2].startswith("The document's profile is “Rec2020”. ")
+    job = generate(online).job
+    assert online.view.notes == ["The document's profile is “Rec2020”."]
+    finish(online, wire, job)
+    assert online.view.notes == ["The document's profile is “Rec2020”.", "A demo model draws it."]
+
+
+def test_a_server_older_than_notices_says_them_when_it_takes_the_job(desk, wire):
+    desk.controller.receive(greeting(wire, protocol=(1, 2)))
+    job = generate(desk).job
+    desk.controller.receive(wire.Accepted(job=job, position=0, notice="embedded demo model, drawn at 128x96 px"))
+    assert desk.view.notes == ["Embedded demo model, drawn at 128x96 px."]
+
+
+def test_every_stage_of_the_engine_has_words_of_ours(plugin):
+    from krita_layerfusion.text import STAGES
+
+    assert tuple(STAGES) == get_args(Stage)
+
+
+def test_a_notice_is_an_event_that_is_not_asked_for_again(online, wire):
+    job = generate(online).job
+    online.controller.receive(wire.Accepted(job=job, position=0))
+    online.controller.receive(wire.Notice(job=job, seq=2, code="unheard_of", text="The moon is full."))
+    assert online.view.notes == ["The moon is full."], "whatever its code"
+    online.controller.receive(offline(resumable=True, message="The connection was lost.", hint=""))
+    online.controller.receive(greeting(wire))
+    assert online.link.sent == [wire.Resume(job=job, after=2)]
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "words"),
+    [
+        ("reading_prompts", "reading", "Reading the prompts"),
+        ("dreaming", "dreaming of sheep", "Dreaming of sheep"),
+        ("loading the model", "", "Loading the model"),
+    ],
+    ids=["ours", "of a newer server", "of an older server"],
+)
+def test_stages_are_shown_in_our_words_else_in_the_servers(online, wire, code, text, words):
+    job = generate(online).job
+    online.controller.receive(wire.Progress(job=job, stage=code, text=text, step=0, total=1))
+    assert online.view.job == f"{words} 0 of 1"
 
 
 def test_a_document_closed_meanwhile_is_a_message(online, wire):

@@ -1,6 +1,6 @@
 """Servers, connections, documents and whole Kritas that go while a picture is drawn, and come back."""
 
-from desk import HEIGHT, OLD, ROLES, WIDTH, arrived, finish, generate, greeting, interrupted, offline
+from desk import HEIGHT, LAST, OLD, ROLES, WIDTH, arrived, finish, generate, greeting, interrupted, offline
 
 
 def test_a_job_waits_for_a_server_that_is_gone(online, wire):
@@ -87,7 +87,7 @@ def test_layers_are_acknowledged_once_they_are_in_the_document(online, wire):
     job = generate(online).job
     assert list(online.memory.saved) == [job]
     finish(online, wire, job)
-    assert online.link.sent == [wire.Ack(job=job, seq=len(ROLES) + 2)]
+    assert online.link.sent == [wire.Ack(job=job, seq=LAST)]
     assert not online.memory.saved
 
 
@@ -115,7 +115,7 @@ def test_layers_whose_document_was_closed_wait_for_it(online, wire):
     online.controller.document_shown()
     online.controller.document_shown()
     assert len(online.document.inserted) == 1
-    assert online.link.sent == [wire.Ack(job=job, seq=len(ROLES) + 2)]
+    assert online.link.sent == [wire.Ack(job=job, seq=LAST)]
     assert not online.memory.saved
 
 
@@ -131,7 +131,7 @@ def left_behind(desk, wire):
         foregrounds=(wire.Generated(prompt="a"),),
         model="tiny",
     )
-    return PendingJob(submit, desk.document.placement(), "a + b", {}, (), "", accepted=True)
+    return PendingJob(submit, desk.document.placement(), "a + b", {}, (), "mind the profile", accepted=True)
 
 
 def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(desk, wire):
@@ -140,10 +140,11 @@ def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(desk, wire):
     desk.controller.receive(greeting(wire))
     assert desk.link.sent == [wire.Resume(job=OLD, after=0)]
     assert not desk.view.busy
+    assert desk.view.notes == ["Mind the profile."]
     submit = generate(desk)
     finish(desk, wire, OLD)
     assert [title for _, title, _, _ in desk.document.inserted] == ["a + b"]
-    assert desk.link.sent[1:] == [wire.Ack(job=OLD, seq=len(ROLES) + 2)]
+    assert desk.link.sent[1:] == [wire.Ack(job=OLD, seq=LAST)]
     assert desk.view.busy
     finish(desk, wire, submit.job)
     assert len(desk.document.inserted) == 2

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field, replace
 WIDTH, HEIGHT = 64, 48
 OLD = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d9ff"
 ROLES = [("background", "normal"), ("foreground", "normal"), ("shadow", "multiply")]
+LAST = 1 + 1 + len(ROLES) + 1
+"""Number of the last event of `finish`: started, a notice, the layers, done."""
 
 
 class FakeView:
     """Writes down what it is told to show, and answers questions as prepared."""
 
     def __init__(self):
-        self.told, self.pictures, self.questions = [], [], []
+        self.told, self.notes, self.pictures, self.questions = [], [], [], []
         self.busy, self.answer = False, True
 
     def show_server(self, welcome, words, startable=False):
@@ -25,6 +27,9 @@ class FakeView:
 
     def show_preview(self, picture):
         self.pictures.append(picture)
+
+    def note(self, text):
+        self.notes.append(text)
 
     def say(self, message, hint=""):
         self.told.append(("say", message, hint))
@@ -126,7 +131,7 @@ class FakeJobStore:
         return left
 
 
-def greeting(wire, instance="one", protocol=(1, 2)):
+def greeting(wire, instance="one", protocol=(1, 3)):
     from krita_layerfusion.server_link import Online
 
     model = {
@@ -207,9 +212,10 @@ def finish(desk, wire, job, pixels=(None, None, None)):
     """All that a server sends for a job, the layers in an order of its own."""
     desk.controller.receive(wire.Accepted(job=job, position=0, notice="embedded demo model, drawn at 128x96 px"))
     desk.controller.receive(wire.Started(job=job, seq=1))
-    for seq, index in enumerate((2, 0, 1), 2):
+    desk.controller.receive(wire.Notice(job=job, seq=2, code="demo_model", text="A demo model draws it."))
+    for seq, index in enumerate((2, 0, 1), 3):
         desk.controller.receive(arrived(wire, job, index, seq, pixels[index]))
-    desk.controller.receive(wire.Done(job=job, seq=5, layers=3))
+    desk.controller.receive(wire.Done(job=job, seq=LAST, layers=3))
 
 
 def generate(desk, **changes):
