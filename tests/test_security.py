@@ -7,9 +7,7 @@ from pathlib import Path
 from layerfusion import engine, krita_plugin, server
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted(
-    path for package in (engine, server, krita_plugin) for path in Path(package.__file__).parent.rglob("*.py")
-)
+SOURCES = sorted(path for package in (engine, server, krita_plugin) for path in Path(package.__path__[0]).rglob("*.py"))
 RUNS_WHAT_IT_READS = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "jsonpickle"}
 
 

@@ -32,6 +32,7 @@ def plugin(plugin_folder):
     spec = importlib.util.spec_from_file_location(
         "krita_layerfusion", folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["krita_layerfusion"] = module
     spec.loader.exec_module(module)
@@ -59,7 +60,7 @@ def desk(plugin):
         [],
         FakeJobStore(),
     )
-    controller = Controller(view, documents, link, posted.append, memory)
+    controller = Controller(view, documents, link, posted.append, memory)  # pyright: ignore[reportArgumentType]
     return SimpleNamespace(
         controller=controller,
         view=view,

@@ -83,7 +83,7 @@ def test_the_desktop_file_names_the_package_and_its_manual(plugin_zip):
 
 
 def test_a_file_changed_after_installation_is_refused(monkeypatch, tmp_path):
-    class Changed(type(metadata.files("msgpack")[0])):
+    class Changed(metadata.PackagePath):
         def locate(self):
             return tmp_path / "ext.py"
 
@@ -91,7 +91,7 @@ def test_a_file_changed_after_installation_is_refused(monkeypatch, tmp_path):
     real = metadata.files
 
     def files(name):
-        found = list(real(name))
+        found = list(real(name) or ())
         for index, file in enumerate(found):
             if str(file) == "msgpack/ext.py":
                 found[index] = Changed(file)

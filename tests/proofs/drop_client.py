@@ -37,7 +37,7 @@ def prove(times, seed=None):
 
 def listen(client, seen, pixels, frames):
     """Take so many frames, then go without a word; return whether the job is over."""
-    begin = None
+    begin, data = None, bytearray()
     for _ in range(frames):
         item = client._wire.decode(client._socket.recv(60))
         if isinstance(item, LayerBegin):

@@ -225,7 +225,10 @@ def with_other_bytes(frame: bytes, random: random.Random) -> bytes:
 
 
 def chunk(random: random.Random) -> bytes:
-    size = random.choice([1, 10, 4096, 20_000, *([CHUNK_BYTES] if random.random() < 0.02 else [])])
+    sizes = [1, 10, 4096, 20_000]
+    if random.random() < 0.02:
+        sizes.append(CHUNK_BYTES)
+    size = random.choice(sizes)
     return Chunk(random.choice([0, 1, 2**32 - 1]), random.choice([0, 1, 2**32 - 1]), bytes(size)).to_bytes()
 
 

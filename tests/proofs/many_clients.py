@@ -112,7 +112,7 @@ def prove(clients, jobs, strict=False, seed=None):
         records = Database(database(Path(folder) / "jobs"), read_only=True)
         drawn = [job for job in records.jobs(states=("finished",)) if job.id in theirs]
         records.close()
-    started = [record.client for record in sorted(drawn, key=lambda record: record.started)]
+    started = [record.client for record in sorted(drawn, key=lambda record: record.started or 0)]
     print(f"{clients} clients x {jobs} jobs: {len(drawn)} drawn")
     rounds = [started[at : at + clients] for at in range(0, len(started), clients)]
     expect(len(rounds) == jobs and all(len(set(each)) == clients for each in rounds), "a client was served out of turn")

@@ -28,7 +28,8 @@ from layerfusion.engine.stack import LayerStack
 @dataclass
 class Scripted:
     def generate(self, request):
-        script = dict(word.partition("=")[::2] for word in (request.blended_prompt or "").split())
+        words = (word.partition("=") for word in (request.blended_prompt or "").split())
+        script = {name: value for name, _, value in words}
         if "huge" in script:
             raise OutOfMemory("The picture does not fit.", "Draw a smaller one.")
         if "stamp" in script:  # so that drawing them is over by then

@@ -83,6 +83,7 @@ class Running:
     def address(self):
         """(host, port)."""
         parts = urlsplit(self.runtime.url)
+        assert parts.hostname is not None
         return parts.hostname, parts.port
 
     def client(self):

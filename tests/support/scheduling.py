@@ -60,7 +60,7 @@ async def running(folder=None, **limits):
         records = Database(folder / "jobs.sqlite")
         stack.callback(records.close)
         script = Script()
-        scheduler = Scheduler(script, records, **{"places_seconds": 0, **limits})
+        scheduler = Scheduler(script, records, **{"places_seconds": 0, **limits})  # pyright: ignore[reportArgumentType]
         await scheduler.recover()
         task = asyncio.create_task(scheduler.run())
         try:
@@ -84,7 +84,7 @@ class Heard(list):
         self.append(message)
         self._news.set()
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
     __eq__ = object.__eq__
 
     async def wait_for(self, kind, count=1):

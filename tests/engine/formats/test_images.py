@@ -102,7 +102,7 @@ def test_animations_are_refused(tmp_path, suffix):
 @pytest.mark.parametrize("size", [(8193, 1), (1, 8193), (12_000, 12_000), (60_000, 60_000)])
 @pytest.mark.filterwarnings("error")
 def test_pictures_beyond_the_limits_are_refused_before_they_are_unpacked(tmp_path, size):
-    (tmp_path / "a.png").write_bytes(raw_png(*size, 8, 6, b""))
+    (tmp_path / "a.png").write_bytes(raw_png(size[0], size[1], 8, 6, b""))
     with pytest.raises(UnreadableFile):
         load_image(tmp_path / "a.png")
 

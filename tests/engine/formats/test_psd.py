@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 from psd_tools import PSDImage
+from psd_tools.api.layers import Group
 from psd_tools.constants import BlendMode as PSDBlend
 from psd_tools.constants import Resource
 
@@ -59,6 +60,7 @@ def test_other_readers_render_the_layers_as_we_do(saved):
 def test_the_document_is_what_photoshop_and_krita_expect(saved):
     document = PSDImage.open(saved)
     (group,) = document
+    assert isinstance(group, Group)
     assert group.blend_mode is PSDBlend.NORMAL  # Krita shows a pass-through group of such a file empty
     assert not any(layer.has_mask() for layer in group)
     assert [layer.name for layer in group] == ["Ground", "Apple", "S", "L", "B"]
@@ -70,6 +72,7 @@ def test_the_document_is_what_photoshop_and_krita_expect(saved):
 def test_roles_survive_renaming_and_reordering(saved):
     document = PSDImage.open(saved)
     group = document[0]
+    assert isinstance(group, Group)
     group[1].name = "Pomme"
     group[1].move_up()
     document.save(saved)

@@ -55,7 +55,9 @@ def test_results_lie_between_their_inputs(rows):
 
 
 def test_without_an_update_the_foregrounds_are_left_alone(rows):
-    assert blend_attention(*rows, torch.rand(3, 16), torch.ones(3, 16), update="none")[0] is rows[0]
+    foregrounds, blended = rows
+    left, _ = blend_attention(foregrounds, blended, torch.rand(3, 16), torch.ones(3, 16), update="none")
+    assert left is foregrounds
 
 
 def test_raw_update_takes_the_picture_itself_and_the_soft_one_goes_by_the_soft_mask(rows):

@@ -29,7 +29,9 @@ def test_only_what_can_be_seen_counts(picture):
     ],
 )
 def test_it_touches_the_box_from_within_standing_in_the_middle(picture, box, size, place):
-    pixels, offset = fitted(picture, box)
+    found = fitted(picture, box)
+    assert found is not None
+    pixels, offset = found
     assert (pixels.shape[1], pixels.shape[0]) == size
     assert offset == place
     assert (pixels[2:-2, 2:-2] == (200, 0, 0, 255)).all()

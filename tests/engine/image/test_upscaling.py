@@ -41,14 +41,14 @@ def error(result: np.ndarray) -> float:
 
 def test_an_edge_of_alpha_follows_the_edge_of_colour(drawn):
     plain = to_canvas(drawn[0], FRAMING)
-    led = foreground_to_canvas(*drawn, FRAMING)
-    fine = foreground_to_canvas(*drawn, FRAMING, opaque(scene(512)))
+    led = foreground_to_canvas(drawn[0], drawn[1], FRAMING)
+    fine = foreground_to_canvas(drawn[0], drawn[1], FRAMING, opaque(scene(512)))
     assert error(led) < 0.9 * error(plain)
     assert error(fine) < 0.7 * error(plain)
 
 
 def test_colour_and_what_is_surely_solid_or_empty_stay_as_resampling_has_them(drawn):
-    plain, led = to_canvas(drawn[0], FRAMING), foreground_to_canvas(*drawn, FRAMING)
+    plain, led = to_canvas(drawn[0], FRAMING), foreground_to_canvas(drawn[0], drawn[1], FRAMING)
     assert np.array_equal(plain[..., :3], led[..., :3])
     sure = (plain[..., 3] == 0) | (plain[..., 3] == 255)
     assert 0.5 < sure.mean() < 1
@@ -59,7 +59,7 @@ def test_colour_and_what_is_surely_solid_or_empty_stay_as_resampling_has_them(dr
 @pytest.mark.parametrize("canvas", [Size(128, 128), Size(96, 96)])
 def test_a_canvas_no_larger_than_the_picture_is_resampled_plainly(drawn, canvas):
     framing = Framing(canvas, Size(128, 128))
-    assert np.array_equal(foreground_to_canvas(*drawn, framing), to_canvas(drawn[0], framing))
+    assert np.array_equal(foreground_to_canvas(drawn[0], drawn[1], framing), to_canvas(drawn[0], framing))
 
 
 def test_a_flat_guide_says_nothing():

@@ -64,7 +64,7 @@ class Shrunken:
 def full_unet() -> UNet2DConditionModel:
     """SDXL's UNet on the meta device."""
     with torch.device("meta"):
-        return UNet2DConditionModel.from_config(json.loads((CONFIGS / "unet" / "config.json").read_text()))
+        return UNet2DConditionModel.from_config(json.loads((CONFIGS / "unet" / "config.json").read_text()))  # pyright: ignore[reportReturnType]
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +92,7 @@ def shrunken(tmp_path_factory) -> Shrunken:
         part.half().save_pretrained(folder / name)
         part.float().eval().requires_grad_(False)
     save_file(single_file_state(unet, vae, encoders), file, metadata={"modelspec.architecture": "stable-diffusion-xl"})
-    return Shrunken(configs, folder, file, unet, vae, encoders)
+    return Shrunken(configs, folder, file, unet, vae, encoders)  # pyright: ignore[reportArgumentType]
 
 
 def single_file_state(unet, vae, encoders):

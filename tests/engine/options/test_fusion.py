@@ -97,7 +97,7 @@ def test_every_option_says_what_it_does():
 
 def test_harmony_modes_are_listed_in_the_error():
     with pytest.raises(InvalidRequest, match="clean, exact"):
-        HarmonySettings(mode="vivid")
+        HarmonySettings(mode="vivid")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(

@@ -92,5 +92,5 @@ def test_muon_takes_steps_with_equal_singular_values():
 def test_embeddings_norms_and_edges_are_adams():
     network = nn.ModuleDict({"conv_in": nn.Conv2d(4, 8, 3), "block": nn.Conv2d(8, 8, 3), "embed": nn.Embedding(5, 8)})
     adam, muon = optimisers_for(network, lr=1e-3)
-    assert sum(p.numel() for group in muon.param_groups for p in group["params"]) == network["block"].weight.numel()
+    assert sum(p.numel() for group in muon.param_groups for p in group["params"]) == network["block"].weight.numel()  # pyright: ignore[reportCallIssue]
     assert {group["base_lr"] for group in (*adam.param_groups, *muon.param_groups)} == {1e-3, 1e-2}

@@ -45,7 +45,7 @@ def test_a_perfect_model_draws_the_picture_it_has_in_mind():
             return (a.sqrt() * noise - (1 - a).sqrt() * torch.cat([target] * 2),)
 
     nothing = torch.zeros(1, LENGTH, 4), torch.zeros(1, 4)
-    drawn = sample(Perfect(), torch.zeros(2, LENGTH, 4), torch.zeros(2, 4), nothing, rescale=0)
+    drawn = sample(Perfect(), torch.zeros(2, LENGTH, 4), torch.zeros(2, 4), nothing, rescale=0)  # pyright: ignore[reportArgumentType]
     torch.testing.assert_close(drawn, target, rtol=1e-2, atol=5e-2)
 
 
@@ -71,7 +71,7 @@ def test_other_word_pieces_leave_what_was_learnt(bundle, pieces):
     with torch.inference_mode():
         for before, after in zip(
             encode_text(bundle.text_encoders, token_ids(old, common)),
-            encode_text(encoders, token_ids(pieces, common)),
+            encode_text(encoders, token_ids(pieces, common)),  # pyright: ignore[reportArgumentType]
             strict=True,
         ):
             torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
@@ -86,7 +86,7 @@ def test_fresh_deltas_change_nothing_and_trained_ones_go_with_their_hooks(bundle
     handles = deltas_stage.hook(bundle.unet, own)
     assert torch.equal(predict(bundle.unet, latents, timesteps, *words), plain)
     for delta in own.values():
-        delta.lora_B.weight.fill_(0.01)
+        delta.lora_B.weight.fill_(0.01)  # pyright: ignore[reportCallIssue]
     assert not torch.allclose(predict(bundle.unet, latents, timesteps, *words), plain, atol=1e-3)
     for handle in handles:
         handle.remove()
@@ -98,7 +98,7 @@ def test_what_is_exported_is_what_is_loaded(tmp_path, bundle):
     own = deltas_stage.fresh_deltas(bundle.unet)
     with torch.no_grad():
         for delta in own.values():
-            delta.lora_B.weight.normal_(generator=torch.Generator().manual_seed(1))
+            delta.lora_B.weight.normal_(generator=torch.Generator().manual_seed(1))  # pyright: ignore[reportCallIssue]
     shutil.copy(EMBEDDED, tmp_path / "model.json")
     # parts of their own: the export halves what it is given
     mine = load_model(find_model("tiny"))

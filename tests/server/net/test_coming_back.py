@@ -69,7 +69,7 @@ def receive(client, kind):
 def receive_file(client):
     """A file with its chunks, checked."""
     wire, socket = client._wire, client._socket
-    begin = data = arrival = None
+    begin, data, arrival = None, bytearray(), None
     while True:
         item = wire.decode(socket.recv(SECONDS))
         if isinstance(item, FetchFailed):

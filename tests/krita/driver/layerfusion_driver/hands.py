@@ -181,7 +181,8 @@ def save_next_dialog_as(path):
 
 
 def new_document(name, size=SIZE, model="RGBA", depth="U8", profile=""):
-    document = Krita.instance().createDocument(*size, name, model, depth, profile, 300.0)
+    width, height = size
+    document = Krita.instance().createDocument(width, height, name, model, depth, profile, 300.0)
     Krita.instance().activeWindow().addView(document)
     yield from wait_until(lambda: Krita.instance().activeDocument() is not None and document.activeNode() is not None)
     yield from show(document)

@@ -223,7 +223,7 @@ def keep_a_background_with_holes(folder):
     yield from wait_until(lambda: not busy())
     yield from pause(0.3)
     drawn = document.rootNode().childNodes()[-1]
-    facts = {"tree": tree(document), "layers": [node.name() for node in drawn.childNodes()]}
+    facts: dict[str, object] = {"tree": tree(document), "layers": [node.name() for node in drawn.childNodes()]}
     around = (-20, -20, 168, 168)
     facts["same"] = bytes(drawn.childNodes()[1].pixelData(*around)) == bytes(lake.pixelData(*around))
     yield from select(document, drawn)
