@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerfusion.server.config import ServerConfig
-from layerfusion.server.net.session import Close, Commit, Drop, Keep, Send, Session
+from layerfusion.server.net.rate_limits import TokenBucket
+from layerfusion.server.net.session import MAX_MESSAGE, Close, Commit, Drop, Keep, Send, Session
 from layerfusion.server.protocol.frames import Chunk, split
 from layerfusion.server.protocol.messages import (
     Cancel,
@@ -119,6 +120,20 @@ def test_a_text_frame_is_refused(session):
     effects = session.receive("{}")
     assert effects[0].message.code == "bad_frame"
     assert effects[1] == Close(1003)
+
+
+def test_a_message_longer_than_any_job_is_refused_before_it_is_unpacked(session):
+    assert refusal(session.receive(b"\xc1" * (MAX_MESSAGE + 1))) == "too_large"
+
+
+def test_messages_and_tiny_chunks_are_counted_and_chunks_of_a_decent_size_are_not():
+    session = Session(WELCOME, TokenBucket(rate=0, burst=3))
+    receive(session, HELLO)
+    receive(session, UPLOAD)
+    for chunk in split(3, PIXELS):
+        receive(session, chunk)
+    assert receive(session, Chunk(3, 9, b"x")) == []
+    assert refusal(receive(session, Cancel(job=JOB))) == "too_fast"
 
 
 def test_what_is_asked_is_handed_on(subtests):

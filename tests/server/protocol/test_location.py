@@ -1,10 +1,14 @@
 """The runtime file: found, private, whole, and recognised when its server is gone."""
 
+import ctypes
 import os
+import ssl
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -141,3 +145,73 @@ def test_a_file_of_another_user_is_not_trusted(file, monkeypatch):
     location.write(RUNTIME)
     monkeypatch.setattr(os, "getuid", lambda: file.stat().st_uid + 1)
     assert location.read() is None
+
+
+def test_without_encryption_there_is_nothing_to_verify():
+    assert RUNTIME.tls() is None
+
+
+def test_the_certificate_that_is_given_is_trusted_whatever_name_it_bears():
+    pem = (Path(__file__).parents[1] / "net" / "tls" / "cert.pem").read_text("ascii")
+    context = replace(RUNTIME, url="wss://127.0.0.1:1/", certificate=pem).tls()
+    assert context is not None
+    assert len(context.get_ca_certs()) == 1
+    assert (context.check_hostname, context.verify_mode) == (False, ssl.CERT_REQUIRED)
+    with pytest.raises(ssl.SSLError):
+        replace(RUNTIME, url="wss://127.0.0.1:1/", certificate="damaged").tls()
+
+
+def test_without_a_certificate_the_systems_own_are_asked_for_the_name():
+    context = replace(RUNTIME, url="wss://example.org/").tls()
+    assert context is not None
+    assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stands in for what Windows has")
+def test_windows_is_asked_by_its_own_means_and_nothing_is_sent_to_the_process(monkeypatch, subtests):
+    class Function:
+        """One of a library's functions, on which attributes may be set."""
+
+        def __init__(self, call):
+            self._call = call
+
+        def __call__(self, *arguments):
+            return self._call(*arguments)
+
+    def kernel32(handle, code):
+        def exit_code(_handle, place):
+            place._obj.value = code
+            return True
+
+        closed = []
+        calls = (lambda *_: handle), exit_code, closed.append
+        opening, asking, closing = (Function(call) for call in calls)
+        library = SimpleNamespace(OpenProcess=opening, GetExitCodeProcess=asking, CloseHandle=closing)
+        monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=library), raising=False)
+        return closed
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("this would end the process, or send it Ctrl-C"))
+    for handle, code, running in [(7, 259, True), (7, 0, False), (None, 0, False)]:
+        with subtests.test(handle=handle, code=code):
+            closed = kernel32(handle, code)
+            assert location.is_running(4711) is running
+            assert closed == ([] if handle is None else [handle])
+
+
+def test_a_process_of_somebody_else_is_running(monkeypatch):
+    def refuse(_pid, _signal):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert location.is_running(4711)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it is about other systems there")
+def test_on_windows_the_modes_of_a_file_say_nothing(file, monkeypatch):
+    location.write(RUNTIME)
+    file.chmod(0o666)
+    assert not location.is_secret(file.stat())
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert location.is_secret(file.stat())

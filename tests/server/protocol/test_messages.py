@@ -55,6 +55,7 @@ from layerfusion.server.protocol.messages import (
     Variant,
     Welcome,
     from_map,
+    is_last,
 )
 
 JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
@@ -316,3 +317,15 @@ def test_a_submission_is_one_message_for_each_picture():
     assert first == replace(SUBMIT, variants=variants)
     assert second == replace(SUBMIT, job=OTHER, seed=9)
     assert SUBMIT.jobs() == (SUBMIT,)
+
+
+def test_a_job_is_over_with_its_last_event_only(subtests):
+    failed = Failed(job=JOB, seq=1, code="internal_error", message="x", hint="")
+    for event, last in [
+        (Started(job=JOB, seq=1), False),
+        (Done(job=JOB, seq=1, layers=1), True),
+        (failed, True),
+        (Cancelled(job=JOB, seq=1), True),
+    ]:
+        with subtests.test(event.type):
+            assert is_last(event) is last
