@@ -205,9 +205,10 @@ def test_a_layer_lost_from_disk_is_said(server):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the worker is found in /proc")
-def test_a_killed_worker_fails_its_job_and_the_next_one_is_drawn(server):
-    with server.connect() as client:
-        job = submit(steps=150)
+def test_a_killed_worker_fails_its_job_and_the_next_one_is_drawn(tmp_path):
+    """The engine is scripted: the one that draws would be imported once more."""
+    with proving.ScriptedServer(tmp_path) as server, server.connect() as client:
+        job = proving.submit("hang=1")
         client.submit(job)
         for event in client.events(job.job):
             if isinstance(event, Progress) and event.stage == "drawing":
@@ -216,7 +217,7 @@ def test_a_killed_worker_fails_its_job_and_the_next_one_is_drawn(server):
         *_, failed = client.events(job.job)
         assert isinstance(failed, Failed)
         assert failed.code == "worker_died"
-        assert isinstance(draw(client, submit(steps=1))[0][-1], Done)
+        assert isinstance(draw(client, proving.submit())[0][-1], Done)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the worker is found in /proc")

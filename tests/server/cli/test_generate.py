@@ -1,14 +1,16 @@
 """`layerfusion generate` from beginning to end, on the embedded model."""
 
+import contextlib
 import io
 import signal
+import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from commands import CUT_OUT, drawing
+from commands import CUT_OUT, drawing, run
 from layerfusion.engine import formats
 from layerfusion.engine.events import Finished, Notice, Progress
 from layerfusion.engine.formats.images import encode
@@ -16,6 +18,27 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Role
 from layerfusion.engine.stack import LayerStack
 from layerfusion.server.cli import generate
+
+
+@pytest.fixture(scope="module")
+def no_network():
+    """A context in which this process cannot use a network. The hook cannot be taken away again, only told to rest."""
+    refusing = []
+
+    def refuse(event, arguments):
+        if refusing and event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto"):
+            raise RuntimeError(f"{event} {arguments}")
+
+    @contextlib.contextmanager
+    def refused():
+        refusing.append(True)
+        try:
+            yield
+        finally:
+            refusing.clear()
+
+    sys.addaudithook(refuse)
+    return refused
 
 
 @pytest.fixture(autouse=True)
@@ -34,21 +57,16 @@ sys.addaudithook(refuse)
 from layerfusion.server.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
+"""A command from its first import without a network."""
 
 
-def test_generate_draws_without_a_network_and_says_what_it_wrote(folder):
+def test_generate_draws_without_a_network_and_says_what_it_wrote(capsys, folder, no_network):
     (folder / "mine.png").write_bytes(encode(CUT_OUT))
     arguments = drawing(**{"--keep-foreground": "mine.png", "--size": "96x80", "--steps": "2", "--out": "out/"})
-    done = subprocess.run(
-        [sys.executable, "-c", OFFLINE, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        timeout=110,
-    )
-    assert done.returncode == 0, done.stderr
-    notice, *stages = done.stderr.splitlines()
+    with no_network():
+        code, out, err = run(capsys, *arguments)
+    assert code == 0, err
+    notice, *stages = err.splitlines()
     assert notice.startswith("Embedded demo model: it draws at ")
     assert "drawing …" in stages
     assert len(stages) == len(set(stages)), "one line a stage"
@@ -59,9 +77,15 @@ def test_generate_draws_without_a_network_and_says_what_it_wrote(folder):
     kept = stack.layers[1]
     assert np.array_equal(kept.pixels, CUT_OUT)
     assert kept.offset == (3, 5)
-    lines = done.stdout.splitlines()
+    lines = out.splitlines()
     assert lines[3].endswith("90x70 at 3,5  normal")
     assert lines[5].startswith("out/  96x80 px, 5 layers, ")
+
+
+def test_without_a_network_nothing_is_reached(no_network):
+    """Or the test above would show nothing."""
+    with no_network(), pytest.raises(RuntimeError, match=r"socket\.getaddrinfo"):
+        socket.create_connection(("localhost", 80), 5)
 
 
 class Terminal(io.StringIO):
@@ -93,7 +117,7 @@ def test_progress_is_a_bar_on_a_terminal_and_a_line_a_stage_elsewhere(monkeypatc
 def test_ctrl_c_while_drawing_leaves_nothing_behind(folder):
     arguments = drawing(**{"--steps": "150"})
     process = subprocess.Popen(
-        [sys.executable, "-m", "layerfusion.server", *arguments],
+        [sys.executable, "-c", OFFLINE, *arguments],
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
