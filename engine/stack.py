@@ -106,7 +106,7 @@ class LayerStack(LayeredImage):
 
     def __repr__(self) -> str:
         lines = [f"<LayerStack {self.name!r}, {self.size} px, {len(self)} layers, bottom first:"]
-        return "\n  ".join([*lines, *(repr(layer)[1:-1] for layer in self)]) + ">"
+        return "\n  ".join([*lines, *(repr(layer)[len("<Layer ") : -1] for layer in self)]) + ">"
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows of it: the composite and every layer, on a contact sheet."""

@@ -31,7 +31,7 @@ FLOORS = [
     "engine.diffusion",
     "engine.inspection",
     "engine.pipeline engine.profiling engine.training.data",
-    "engine.training",
+    "engine.api engine.training",
     "engine.evaluation",
     # The server, down to the wire that needs nothing else of ours.
     "server.protocol",
@@ -235,6 +235,8 @@ print(json.dumps({
 }))
 """
 LIGHT = [
+    "layerfusion",
+    "layerfusion.engine.api",
     "layerfusion.server.net.app",
     "layerfusion.server.cli.main",
     "layerfusion.engine.request",

@@ -31,11 +31,19 @@ def read_manifest(file: Path) -> ModelSpec:
         BrokenModel: the manifest is missing, is no JSON, lacks a value or has an invalid one.
     """
     try:
-        return spec_from_values(_merged(_json(SDXL), _json(file)), file.parent)
+        return inheriting_spec(_json(file), file.parent)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError) as error:
         raise BrokenModel(
             f"The model manifest {file} cannot be read ({error}).", "Correct the file, or install the package again."
         ) from error
+
+
+def inheriting_spec(values: dict[str, Any], folder: Path) -> ModelSpec:
+    """Make a spec from a manifest's own values; with `"base": "sdxl"`, all others are SDXL's.
+
+    Arguments and errors are those of `spec_from_values`.
+    """
+    return spec_from_values(_merged(_json(SDXL), values), folder)
 
 
 def spec_from_values(values: dict[str, Any], folder: Path) -> ModelSpec:

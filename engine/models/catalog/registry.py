@@ -93,14 +93,24 @@ def find_model(name: str) -> ModelSpec:
     specs, broken = known_models()
     for spec in specs:
         if spec.name == name:
-            absent = () if spec.demo else missing(spec)
-            if absent:
-                listed = "; ".join(f"{part.role} {part.source}" for part in absent)
-                raise BrokenModel(
-                    f"The model “{name}” is not complete. Missing: {listed}.",
-                    f"Fetch what is missing with “layerfusion models pull {name}”.",
-                )
-            return spec
+            pull = f"Fetch what is missing with “layerfusion models pull {name}”."
+            return spec if spec.demo else complete(spec, pull)
     for error in broken:
         logger.warning("%s", error)
     raise UnknownModel(f"There is no model “{name}”.", f"Known models: {', '.join(spec.name for spec in specs)}.")
+
+
+def complete(spec: ModelSpec, remedy: str) -> ModelSpec:
+    """Return the spec if all its parts are on this machine.
+
+    Args:
+        remedy: how to get the missing parts, as the hint of the error.
+
+    Raises:
+        BrokenModel: parts are missing.
+    """
+    absent = missing(spec)
+    if absent:
+        listed = "; ".join(f"{part.role} {part.source}" for part in absent)
+        raise BrokenModel(f"The model “{spec.name}” is not complete. Missing: {listed}.", remedy)
+    return spec
