@@ -37,9 +37,10 @@ from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.devices import best_device
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPolicy
+from layerfusion.engine.options.checks import shortened
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.sources import Generated, Kept, Relit, shortened
+from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.engine.stack import LayerStack
 from layerfusion.engine.transparency.drift_check import drift_notice
 

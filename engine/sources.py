@@ -132,11 +132,6 @@ class Relit(Existing):
 Source = Generated | Kept | Relit
 
 
-def shortened(text: str, length: int) -> str:
-    """A prompt or a title, for a list or a message: at most `length` characters, the last one “…” if some are cut."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
 def check_prompt(name: str, value: str, *, may_be_empty: bool = False) -> None:
     """Raise `InvalidRequest` unless `value` is a text that says something, of at most 2000 characters."""
     if not isinstance(value, str):

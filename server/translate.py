@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from layerfusion.engine import events
-from layerfusion.engine.errors import EngineError, InvalidLayer, InvalidRequest
+from layerfusion.engine.errors import InvalidLayer, InvalidRequest
 from layerfusion.engine.image.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Box, Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Pixels, Role
 from layerfusion.engine.models.catalog.registry import available_models, find_model
@@ -21,7 +21,7 @@ from layerfusion.engine.sources import MAX_PROMPT, Generated, Kept, Relit, Sourc
 from layerfusion.engine.stack import LayerStack
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.protocol import frames, messages
-from layerfusion.server.protocol.errors import ProtocolError, UnknownLayer
+from layerfusion.server.protocol.errors import UnknownLayer
 from layerfusion.server.protocol.schema import shared_fields
 from layerfusion.server.storage.layer_store import LayerStore
 
@@ -39,19 +39,15 @@ def to_request(submit: messages.Submit, store: LayerStore) -> GenerationRequest:
         UnknownLayer: a kept layer that is not in the store.
     """
     return GenerationRequest(
-        size=Size(submit.width, submit.height),
-        background=_to_source(submit.background, Role.BACKGROUND, store),
-        foregrounds=tuple(_to_source(source, Role.FOREGROUND, store) for source in submit.foregrounds),
-        blended_prompt=submit.blended_prompt,
-        blended_strength=submit.blended_strength,
-        seed=submit.seed,
-        steps=submit.steps,
-        guidance_scale=submit.guidance_scale,
-        guidance_rescale=submit.guidance_rescale,
-        sampler=submit.sampler,
-        fusion=_to_fusion(submit),
-        harmony=HarmonySettings(mode=submit.harmony),
-        model=_check_sampler(submit, find_model(submit.model)),
+        **{
+            **shared_fields(submit, GenerationRequest),
+            "size": Size(submit.width, submit.height),
+            "background": _to_source(submit.background, Role.BACKGROUND, store),
+            "foregrounds": tuple(_to_source(source, Role.FOREGROUND, store) for source in submit.foregrounds),
+            "fusion": _to_fusion(submit),
+            "harmony": HarmonySettings(mode=submit.harmony),
+            "model": _check_sampler(submit, find_model(submit.model)),
+        }
     )
 
 
@@ -72,21 +68,13 @@ def _to_fusion(submit: messages.Submit) -> FusionSettings | None:
 
 def _to_source(source: messages.Source, role: Role, store: LayerStore) -> Source:
     if isinstance(source, messages.Generated):
-        box = source.box and Box(source.box.x, source.box.y, source.box.width, source.box.height)
-        return Generated(prompt=source.prompt, negative_prompt=source.negative_prompt, seed=source.seed, box=box)
-    layer = Layer(name=source.name, role=role, pixels=_read_pixels(source, store), offset=(source.x, source.y))
-    if isinstance(source, messages.Kept):
-        return Kept(layer=layer, prompt=source.prompt)
-    return Relit(
-        layer=layer,
-        prompt=source.prompt,
-        negative_prompt=source.negative_prompt,
-        seed=source.seed,
-        strength=source.strength,
-    )
+        box = source.box and Box(**shared_fields(source.box, Box))
+        return Generated(**{**shared_fields(source, Generated), "box": box})
+    kind = Kept if isinstance(source, messages.Kept) else Relit
+    return kind(**{**shared_fields(source, kind), "layer": _layer(source, role, _read_pixels(source, store))})
 
 
-def _read_pixels(source: messages.Kept | messages.Relit, store: LayerStore) -> Pixels:
+def _read_pixels(source: messages.Existing, store: LayerStore) -> Pixels:
     try:
         data = store.read(source.layer)
     except FileNotFoundError:
@@ -96,27 +84,21 @@ def _read_pixels(source: messages.Kept | messages.Relit, store: LayerStore) -> P
             f"The layer “{source.name}” has {len(data)} bytes, which is not {source.width}x{source.height} pixels.",
             "Send 4 bytes for each pixel.",
         )
-    return np.frombuffer(data, np.uint8).reshape(source.height, source.width, 4)[..., _SWAPPED]
+    return _to_rgba(data, source.width, source.height)
 
 
 def to_submit(request: GenerationRequest, job: str) -> messages.Submit:
     """What a client asks for; the way back from `to_request`. Kept layers are to be uploaded first, see `uploads`."""
     return messages.Submit(
         job=job,
-        width=request.size.width,
-        height=request.size.height,
-        background=_from_source(request.background),
-        foregrounds=tuple(_from_source(source) for source in request.foregrounds),
-        blended_prompt=request.blended_prompt,
-        blended_strength=request.blended_strength,
-        seed=request.seed,
-        steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        guidance_rescale=request.guidance_rescale,
-        sampler=request.sampler,
-        switches=_from_fusion(request.fusion),
-        harmony=request.harmony.mode,
-        model=request.model,
+        **{
+            **shared_fields(request, messages.Submit),
+            **shared_fields(request.size, messages.Submit),
+            "background": _from_source(request.background),
+            "foregrounds": tuple(_from_source(source) for source in request.foregrounds),
+            "switches": _from_fusion(request.fusion),
+            "harmony": request.harmony.mode,
+        },
     )
 
 
@@ -127,30 +109,16 @@ def _from_fusion(fusion: FusionSettings | None) -> tuple[messages.Switch, ...]:
 
 def _from_source(source: Source) -> messages.Source:
     if isinstance(source, Generated):
-        box = source.box and messages.Box(
-            x=source.box.x, y=source.box.y, width=source.box.width, height=source.box.height
-        )
-        return messages.Generated(
-            prompt=source.prompt, negative_prompt=source.negative_prompt, seed=source.seed, box=box
-        )
-    layer = source.layer
-    pixels: dict[str, Any] = {
-        "layer": hashlib.sha256(_to_bgra(layer.pixels)).hexdigest(),
-        "width": layer.size.width,
-        "height": layer.size.height,
-        "x": layer.offset[0],
-        "y": layer.offset[1],
-        "name": layer.name,
-        "prompt": source.prompt,
-    }
-    if isinstance(source, Kept):
-        return messages.Kept(**pixels)
-    return messages.Relit(**pixels, negative_prompt=source.negative_prompt, seed=source.seed, strength=source.strength)
+        box = source.box and messages.Box(**shared_fields(source.box, messages.Box))
+        return messages.Generated(**{**shared_fields(source, messages.Generated), "box": box})
+    kind = messages.Kept if isinstance(source, Kept) else messages.Relit
+    digest = hashlib.sha256(_to_bgra(source.layer.pixels)).hexdigest()
+    return kind(**{**_outline(source.layer, kind), **shared_fields(source, kind), "layer": digest})
 
 
 def uploads(request: GenerationRequest) -> Iterator[bytes]:
     """The BGRA pixels of each layer the request keeps."""
-    for source in (request.background, *request.foregrounds):
+    for source in request.sources:
         if not isinstance(source, Generated):
             yield _to_bgra(source.layer.pixels)
 
@@ -197,18 +165,14 @@ def _from_layer(job: str, layer: Layer, index: int, store: LayerStore) -> messag
         seq=1,
         transfer=0,
         index=index,
-        name=layer.name,
-        role=layer.role.value,
-        x=layer.offset[0],
-        y=layer.offset[1],
-        width=layer.size.width,
-        height=layer.size.height,
-        blend=layer.blend.value,
-        opacity=layer.opacity,
-        visible=layer.visible,
+        **{**_outline(layer, messages.LayerBegin), "role": layer.role.value},
         bytes=len(pixels),
         sha256=store.put(pixels),
     )
+
+
+def _to_rgba(data: bytes, width: int, height: int) -> Pixels:
+    return np.frombuffer(data, np.uint8).reshape(height, width, 4)[..., _SWAPPED]
 
 
 def _to_bgra(pixels: Pixels) -> bytes:
@@ -227,7 +191,7 @@ def to_stack(submit: messages.Submit, begins: Iterable[messages.LayerBegin], sto
     """
     ordered = sorted(begins, key=lambda begin: begin.index)
     return LayerStack(
-        name=title(submit),
+        name=submit.title,
         size=Size(submit.width, submit.height),
         layers=tuple(to_layer(begin, store.read(begin.sha256)) for begin in ordered),
     )
@@ -241,31 +205,24 @@ def to_layer(begin: messages.LayerBegin, data: bytes) -> Layer:
     """
     if len(data) != begin.bytes:
         raise OSError(f"{len(data)} bytes where {begin.bytes} were written")
-    return Layer(
-        name=begin.name,
-        role=Role(begin.role),
-        pixels=np.frombuffer(data, np.uint8).reshape(begin.height, begin.width, 4)[..., _SWAPPED],
-        offset=(begin.x, begin.y),
-        blend=BlendMode(begin.blend),
-        opacity=begin.opacity,
-        visible=begin.visible,
-    )
+    return _layer(begin, Role(begin.role), _to_rgba(data, begin.width, begin.height))
 
 
-def title(submit: messages.Submit) -> str:
-    """A job in a few words: its prompts, shortened."""
-    prompts = [" ".join(source.prompt.split()) for source in (*submit.foregrounds, submit.background)]
-    return " + ".join(prompt if len(prompt) <= 40 else f"{prompt[:39].rstrip()}…" for prompt in prompts)[:255] or "-"
+def _outline(layer: Layer, kind: type[messages.Message] | type[messages.Existing]) -> dict[str, Any]:
+    """What a message of that kind says of a layer, but for its role and its pixels."""
+    (x, y), size = layer.offset, layer.size
+    return {**shared_fields(layer, kind), **shared_fields(size, kind), "x": x, "y": y, "blend": layer.blend.value}
 
 
-def failure(job: str, error: EngineError | ProtocolError, *, seq: int = 0) -> messages.Failed:
-    """What the client is told of an error; `seq` 0 if no job came of it."""
-    return messages.Failed(job=job, seq=seq, code=error.code, message=error.message[:4000], hint=error.hint[:4000])
+def _layer(said: messages.LayerBegin | messages.Existing, role: Role, pixels: Pixels) -> Layer:
+    """The layer of which a message says something."""
+    own = {"role": role, "pixels": pixels, "offset": (said.x, said.y), "blend": BlendMode(said.blend)}
+    return Layer(**{**shared_fields(said, Layer), **own})
 
 
 def model_notice(submit: messages.Submit) -> str:
     """What the artist should know about the job's model at its size, before it is drawn; empty if nothing."""
-    prompts = [source.prompt for source in (*submit.foregrounds, submit.background)]
+    prompts = [source.prompt for source in submit.sources]
     return _in_one(find_model(submit.model).notices(Size(submit.width, submit.height), prompts))
 
 

@@ -55,9 +55,14 @@ def said(value: object, *expected: type) -> str:
         text = repr(value)
     except Exception:  # the value is anybody's, and so is its `__repr__`; Python's own refuses ints of 5000 digits
         return f"of type {_name(type(value))}"
-    text = text if len(text) <= 60 else f"{text[:59]}…"
+    text = shortened(text, 60)
     right = isinstance(value, expected) and (not isinstance(value, bool) or bool in expected)
     return text if right or value is None else f"{text} (type {_name(type(value))})"
+
+
+def shortened(text: str, length: int) -> str:
+    """A text for a list or a message: at most `length` characters, the last one “…” if some are cut."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _name(kind: type) -> str:

@@ -12,8 +12,10 @@ from typing import Any
 from .images import Picture
 from .interfaces import Document, GenerationParams
 from .jobs import KeptLayer, Placement, Refusal
+from .protocol import MAJOR
 from .protocol.messages import Box, Generated, Kept, Relit, Source, Submit, Variant
-from .text import listed, shortened
+from .protocol.titles import title
+from .text import listed
 
 SEEDS = 2**53
 """As many as there are; the first follows the last."""
@@ -37,7 +39,7 @@ class Action:
     @property
     def title(self) -> str:
         """Of the group the layers come in."""
-        return f"{shortened(self.foreground.prompt)} + {shortened(self.background.prompt)}"
+        return title((self.foreground.prompt, self.background.prompt))
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -86,12 +88,7 @@ class Action:
 
 def check_server(submit: Submit, protocol: tuple[int, int]) -> None:
     """Raise `Refusal` if a server that speaks this version of the protocol does not know all that is asked for."""
-    boxes = [source.box for source in submit.foregrounds if isinstance(source, Generated)]
-    if isinstance(submit.background, Kept) or any(boxes) or submit.preset:
-        since = (1, 2)
-    else:
-        since = (1, 1) if submit.variants else (1, 0)
-    if protocol < since:
+    if protocol < (MAJOR, submit.minor):
         raise Refusal(
             "The server that runs is older than this plugin and does not know that yet.",
             "Stop it with Ctrl-C where it was started, or start the computer again; then press Start server.",

@@ -240,6 +240,4 @@ class ServerLink:
         if isinstance(answer, Uploaded):
             self.submit(waiting.submit, waiting.pictures[1:])
         else:
-            self._deliver(
-                Failed(job=waiting.submit.job, seq=0, code=answer.code, message=answer.message, hint=answer.hint)
-            )
+            self._deliver(Failed.of(answer, job=waiting.submit.job, seq=0))

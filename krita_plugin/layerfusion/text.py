@@ -35,11 +35,6 @@ def listed(items: tuple[str, ...]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-def shortened(prompt: str) -> str:
-    line = " ".join(prompt.split())
-    return line if len(line) <= 40 else f"{line[:39].rstrip()}…"
-
-
 def sentence(words: str) -> str:
     return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
 

@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 
 from layerfusion.engine import formats
-from layerfusion.server import translate
 from layerfusion.server.cli.console import CommandError, UsageError, list_layers, say
 from layerfusion.server.config import ServerConfig, database, default_folder, layers
 from layerfusion.server.protocol.errors import ProtocolError
@@ -35,7 +34,7 @@ def run_list(arguments: argparse.Namespace) -> None:
     jobs = records.jobs(newest=arguments.newest)
     for job in jobs:
         size = f"{job.submit.width}x{job.submit.height}"
-        say(f"{job.id}  {job.state:<11}  {_when(job.submitted)}  {size:>9}  {job.layers} layers  {_title(job)}")
+        say(f"{job.id}  {job.state:<11}  {_when(job.submitted)}  {size:>9}  {job.layers} layers  {job.submit.title}")
     say(f"{len(jobs)} jobs")
 
 
@@ -138,10 +137,6 @@ def _in_words(event: Event) -> str:
             return "cancelled" if event.replaced_by is None else f"cancelled: replaced by {event.replaced_by}"
         case _:
             return event.type
-
-
-def _title(job: JobRecord) -> str:
-    return translate.title(job.submit)
 
 
 def _when(moment: float) -> str:

@@ -21,9 +21,10 @@ from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.stack import LayerStack
 from layerfusion.server.cli.console import CommandError, UsageError, list_layers, say
 from layerfusion.server.cli.token import read_token
-from layerfusion.server.client.client import Client, Refusal
+from layerfusion.server.client.client import Client
 from layerfusion.server.client.remote_pipeline import Stopped, draw
 from layerfusion.server.config import LOOPBACK
+from layerfusion.server.protocol.errors import ProtocolError
 
 TOKEN_VARIABLE = "LAYERFUSION_TOKEN"  # noqa: S105 - the name of a variable
 _WRONG_REQUEST = {"invalid_request", "invalid_layer", "invalid_message", "unknown_model", "too_large"}
@@ -54,9 +55,9 @@ def run(
             request = replace(request, model=_first_model(connect))
         with contextlib.closing(draw(connect, request)) as events:
             stack = watch(events)
-    except Refusal as refusal:
-        kind = UsageError if refusal.code in _WRONG_REQUEST else CommandError
-        raise kind(str(refusal)) from refusal
+    except ProtocolError as error:
+        kind = UsageError if error.code in _WRONG_REQUEST else CommandError
+        raise kind(str(error)) from error
     except Stopped as stopped:
         raise CommandError(str(stopped)) from stopped
     except InvalidStatus as error:

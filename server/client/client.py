@@ -22,7 +22,7 @@ import msgpack
 from websockets.sync.client import ClientConnection, connect
 
 from layerfusion.server.protocol import MAJOR, MINOR, location
-from layerfusion.server.protocol.errors import ProtocolError
+from layerfusion.server.protocol.errors import ProtocolError, UnsupportedVersion
 from layerfusion.server.protocol.frames import MAX_FRAME, Arrival, Chunk, split
 from layerfusion.server.protocol.messages import (
     Accepted,
@@ -189,8 +189,15 @@ class Client:
         """Queue a job.
 
         Raises:
+            UnsupportedVersion: the server is too old to know all that is asked for, and would leave it out.
             Refusal: the server does not draw it.
         """
+        if self.welcome.protocol < (MAJOR, submit.minor):
+            major, minor = self.welcome.protocol
+            raise UnsupportedVersion(
+                f"The server speaks protocol {major}.{minor}, and this picture needs {MAJOR}.{submit.minor}.",
+                "Update the server.",
+            )
         self._send(submit)
         return self._wait_for(Accepted, job=submit.job)
 

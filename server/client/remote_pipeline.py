@@ -41,6 +41,7 @@ def draw(connect: Callable[[], Client], request: GenerationRequest) -> Generator
 
     Raises:
         Refusal: the server does not draw it, or failed to.
+        UnsupportedVersion: the server is too old to know all that is asked for.
         Stopped: the job was cancelled elsewhere.
         OSError, ConnectionClosed, InvalidHandshake: no connection, or none any more.
     """
@@ -100,9 +101,7 @@ class _Following:
 
     def _stack(self) -> LayerStack:
         layers = tuple(self._layers[index] for index in sorted(self._layers))
-        return LayerStack(
-            name=translate.title(self._submit), size=Size(self._submit.width, self._submit.height), layers=layers
-        )
+        return LayerStack(name=self._submit.title, size=Size(self._submit.width, self._submit.height), layers=layers)
 
     def _connect_again(self) -> Client:
         """Connect and ask for what was missed."""

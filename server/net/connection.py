@@ -96,7 +96,7 @@ class Connection:
     async def part(self) -> None:
         """Say that the server stops, after everything else that is to be said, and close."""
         error = ServerStopping("The server is being stopped.", "Start it and connect again.")
-        self._outbox.put(Refused(code=error.code, message=error.message, hint=error.hint))
+        self._outbox.put(Refused.of(error))
         await self._close(_CLOSE_GOING_AWAY)
 
     async def _listen(self) -> None:
@@ -117,8 +117,7 @@ class Connection:
                 await self._socket.send(self._wire.encode(self._session.adapted(await self._outbox.next())))
         except OSError as error:  # in the middle of a layer: what was sent of it means nothing
             lost = LayerLost(f"A layer cannot be read ({error.strerror or error}).", "Connect again and resume.")
-            refused = Refused(code=lost.code, message=lost.message, hint=lost.hint)
-            await self._socket.send(self._wire.encode(refused))
+            await self._socket.send(self._wire.encode(Refused.of(lost)))
             await self._socket.close(CLOSE_REFUSED, lost.code)
 
     async def _close(self, code: int) -> None:
@@ -170,9 +169,7 @@ class Connection:
         except (EngineError, ProtocolError) as error:
             self._session.end_upload()
             self._drop_draft()
-            self._outbox.put(
-                UploadRefused(transfer=upload.transfer, code=error.code, message=error.message, hint=error.hint)
-            )
+            self._outbox.put(UploadRefused.of(error, transfer=upload.transfer))
 
     async def _begin(self, upload: Upload) -> None:
         self.uploaded.add(upload.layer)  # before looking, so that it is not pruned after

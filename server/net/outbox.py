@@ -145,9 +145,9 @@ class Outbox:
             "Draw it again: resubmit the job.",
         )
         if isinstance(event, FileBegin):
-            return FetchFailed(job=event.job, format=event.format, code=lost.code, message=lost.message, hint=lost.hint)
+            return FetchFailed.of(lost, job=event.job, format=event.format)
         self._events = deque(other for other in self._events if other.job != event.job)
-        return Failed(job=event.job, seq=0, code=lost.code, message=lost.message, hint=lost.hint)
+        return Failed.of(lost, job=event.job, seq=0)
 
     def _next_preview(self) -> Preview | None:
         return self._previews.pop(next(iter(self._previews))) if self._previews else None

@@ -18,6 +18,7 @@ from layerfusion.server.protocol.messages import (
     Cancel,
     Done,
     Export,
+    Failed,
     Fetch,
     FetchFailed,
     FileBegin,
@@ -110,7 +111,7 @@ class RequestHandler:
                 case Resume():
                     self._follow(await self._scheduler.find(request.job), after=request.after)
         except (EngineError, ProtocolError) as error:
-            self._outbox.put(translate.failure(request.job, error))
+            self._outbox.put(Failed.of(error, job=request.job, seq=0))
 
     async def _submit(self, submit: Submit) -> list[Job]:
         known = await self._scheduler.known(submit)
@@ -149,15 +150,7 @@ class RequestHandler:
             if not self._jobs.store.has(begin.sha256):
                 raise LayerLost(f"The layer “{begin.name}” is gone from the server's disk.", "Resubmit the job.")
         except (EngineError, ProtocolError) as error:
-            self._outbox.put(
-                FetchFailed(
-                    job=request.job,
-                    index=request.index,
-                    code=error.code,
-                    message=error.message[:4000],
-                    hint=error.hint,
-                )
-            )
+            self._outbox.put(FetchFailed.of(error, job=request.job, index=request.index))
         else:
             self._outbox.put(begin)
 
@@ -165,11 +158,7 @@ class RequestHandler:
         """In a task of its own: it takes seconds, in which the client may ask for other things."""
         if len(self._exports) >= _MOST_EXPORTS:
             full = QueueFull(f"{len(self._exports)} of your files are being made.", "Wait for one of them.")
-            self._outbox.put(
-                FetchFailed(
-                    job=request.job, format=request.format, code=full.code, message=full.message, hint=full.hint
-                )
-            )
+            self._outbox.put(FetchFailed.of(full, job=request.job, format=request.format))
             return
         task = asyncio.create_task(self._export(request))
         self._exports.add(task)
@@ -185,15 +174,7 @@ class RequestHandler:
                 digest, size = await export(jobs.records.path, jobs.store.folder, job.id, request.format)
             await self._scheduler.on_disk(jobs.records.add_file, job.id, digest, size)
         except (EngineError, ProtocolError) as error:
-            self._outbox.put(
-                FetchFailed(
-                    job=request.job,
-                    format=request.format,
-                    code=error.code,
-                    message=error.message[:4000],
-                    hint=error.hint,
-                )
-            )
+            self._outbox.put(FetchFailed.of(error, job=request.job, format=request.format))
         else:
             self._outbox.put(FileBegin(job=job.id, transfer=0, format=request.format, bytes=size, sha256=digest))
 
@@ -203,7 +184,7 @@ def summary(record: JobRecord) -> JobSummary:
     return JobSummary(
         job=record.id,
         state=record.state,
-        title=translate.title(record.submit),
+        title=record.submit.title,
         width=record.submit.width,
         height=record.submit.height,
         layers=record.layers,

@@ -137,8 +137,7 @@ class Session:
             return self._receive_map(self._wire.unpack(frame))
         except ProtocolError as error:
             logger.info("refused a client: %s", error.code)  # the message may quote a prompt
-            refused = Refused(code=error.code, message=error.message, hint=error.hint)
-            return [Send(refused), Close(CLOSE_TEXT_FRAME if isinstance(frame, str) else CLOSE_REFUSED)]
+            return [Send(Refused.of(error)), Close(CLOSE_TEXT_FRAME if isinstance(frame, str) else CLOSE_REFUSED)]
 
     def adapted(self, item: Message | Chunk) -> Message | Chunk:
         """What this client is sent in the place of `item`: one older than 1.3 shows the stage as it is to people."""
@@ -230,8 +229,8 @@ def _submit_failed(values: dict[object, object], error: InvalidMessage) -> Faile
         job = Cancel(job=values.get("job")).job  # type: ignore[arg-type] - checked when it is made
     except InvalidMessage:
         raise error from None
-    return Failed(job=job, seq=0, code=error.code, message=error.message, hint=error.hint)
+    return Failed.of(error, job=job, seq=0)
 
 
 def _upload_refused(upload: Upload, error: ProtocolError) -> Send:
-    return Send(UploadRefused(transfer=upload.transfer, code=error.code, message=error.message, hint=error.hint))
+    return Send(UploadRefused.of(error, transfer=upload.transfer))

@@ -7,7 +7,7 @@ right.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
 from .errors import InvalidMessage
 from .schema import Between, Length, Matches, Record
@@ -49,6 +49,45 @@ class Message(Record):
 
     def to_map(self) -> dict[str, Any]:
         return {"type": self.type, **super().to_map()}
+
+
+class Explained(Protocol):
+    """Whatever says what is wrong and what to do: an error of the protocol's or of the engine's, or a `Problem`."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def hint(self) -> str: ...
+
+
+P = TypeVar("P", bound="Problem")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem(Message):
+    """What all messages have that say no.
+
+    Attributes:
+        code: for programs; PROTOCOL.md lists them.
+        message: for people: what is wrong. One sentence.
+        hint: for people: what to do about it. One sentence or empty.
+    """
+
+    code: Name
+    message: Text
+    hint: Text = ""
+
+    @classmethod
+    def of(cls: type[P], error: Explained, **about: Any) -> P:
+        """The message that tells of an error.
+
+        Args:
+            error: its code, message and hint are taken; the last two are cut at 4000 characters.
+            about: the message's other fields.
+        """
+        return cls(code=error.code, message=error.message[:4000], hint=error.hint[:4000], **about)
 
 
 def check_area(name: str, width: int, height: int, size: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from .fields import Count, Message, Name, Prompt, Real, Side, Text, Version
+from .fields import Count, Message, Name, Problem, Prompt, Real, Side, Text, Version
 from .schema import Record
 
 
@@ -111,10 +111,7 @@ class Welcome(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refused(Message):
+class Refused(Problem):
     """Server: this connection ends here, and why. The websocket is closed next."""
 
     type: ClassVar[str] = "refused"
-    code: Name
-    message: Text
-    hint: Text = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from .fields import Count, ExportFormat, Instant, JobId, LayerId, Message, Name, Side, State, Text, TransferId
+from .fields import Count, ExportFormat, Instant, JobId, LayerId, Message, Problem, Side, State, Text, TransferId
 from .schema import Between, Record
 
 
@@ -83,7 +83,7 @@ class Export(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FetchFailed(Message):
+class FetchFailed(Problem):
     """Server: that cannot be had, and why. The job itself stays as it is.
 
     Attributes:
@@ -95,9 +95,6 @@ class FetchFailed(Message):
     job: JobId
     index: Count | None = None
     format: ExportFormat | None = None
-    code: Name
-    message: Text
-    hint: Text = ""
 
 
 @dataclass(frozen=True, kw_only=True)

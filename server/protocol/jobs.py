@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from .errors import InvalidMessage
 from .fields import (
+    Blend,
     Count,
     Fraction,
     Harmony,
@@ -25,7 +26,8 @@ from .fields import (
     Side,
     Text,
 )
-from .schema import Length, Record
+from .schema import Length, Record, newest, since
+from .titles import title
 
 MAX_VARIANTS = 15
 """Besides the picture itself."""
@@ -55,13 +57,13 @@ class Generated(Record):
     prompt: Prompt
     negative_prompt: Prompt = ""
     seed: Seed | None = None
-    box: Box | None = None
+    box: Box | None = since(2, None)
     kind: Literal["generated"] = "generated"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept(Record):
-    """A layer the artist has: it guides the others and comes back byte for byte.
+class Existing(Record):
+    """A layer the artist has, as `Kept` or `Relit`.
 
     Attributes:
         layer: the id under which it was uploaded.
@@ -69,6 +71,7 @@ class Kept(Record):
         x, y: of its top left pixel on the canvas; may lie outside.
         name: comes back with it.
         prompt: what it shows, in a few words.
+        blend, opacity, visible: how it lies in the artist's document; a kept layer comes back with them.
     """
 
     layer: LayerId
@@ -78,34 +81,34 @@ class Kept(Record):
     y: Offset = 0
     name: Name
     prompt: Prompt
+    blend: Blend = since(3, "normal")
+    opacity: Fraction = since(3, 1.0)
+    visible: bool = since(3, True)
     format: PixelFormat = "bgra8"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept(Existing):
+    """A layer the artist has: it guides the others and comes back byte for byte. Attributes: see `Existing`."""
+
     kind: Literal["kept"] = "kept"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Relit(Record):
+class Relit(Existing):
     """A layer the artist has, drawn anew over her own pixels so that it fits the picture.
 
     Attributes:
-        layer, width, height, x, y, name: as of a kept layer.
-        prompt: what it shows.
-        negative_prompt: what it does not.
+        layer, …, visible: see `Existing`.
+        negative_prompt: what it does not show.
         seed: of the noise put on it; None derives it from the job's.
         strength: how much is drawn anew.
     """
 
-    layer: LayerId
-    width: Side
-    height: Side
-    x: Offset = 0
-    y: Offset = 0
-    name: Name
-    prompt: Prompt
     negative_prompt: Prompt = ""
     seed: Seed | None = None
     strength: Fraction = 0.5
-    format: PixelFormat = "bgra8"
-    kind: Literal["relit"] = "relit"
+    kind: Literal["relit"] = since(2, "relit")
 
 
 Source = Generated | Kept | Relit
@@ -154,6 +157,8 @@ class Submit(Message):
         switches: single switches of the method, after the preset.
         harmony: "clean" shadow and light, which go with the picture when it is moved, or "exact" ones, with which the
             layers give the blended picture.
+        refine: on a canvas larger than what the model draws, how much of the enlarged layers is drawn anew in tiles,
+            for finer edges; 0 is off.
         model: a name from `Welcome.models`.
         priority: "interactive" jobs are drawn before "batch" ones, whoever's they are.
         replaces: what this is a picture of, for instance a document; an earlier job of this client for the same that
@@ -168,25 +173,42 @@ class Submit(Message):
     background: Source
     foregrounds: Annotated[tuple[Source, ...], Length(1, 64)]
     blended_prompt: Prompt | None = None
-    blended_strength: Fraction | None = None
+    blended_strength: Fraction | None = since(2, None)
     seed: Seed = 0
     steps: Count | None = None
     guidance_scale: Real | None = None
     guidance_rescale: Real | None = None
     sampler: Name | None = None
-    preset: Name | None = None
-    switches: Annotated[tuple[Switch, ...], Length(0, 64)] = ()
+    preset: Name | None = since(2, None)
+    switches: Annotated[tuple[Switch, ...], Length(0, 64)] = since(2, ())
     harmony: Harmony = "clean"
+    refine: Fraction = since(3, 0.0)
     model: Name
-    priority: Priority = "interactive"
-    replaces: Name | None = None
-    variants: Annotated[tuple[Variant, ...], Length(0, MAX_VARIANTS)] = ()
+    priority: Priority = since(1, "interactive")
+    replaces: Name | None = since(1, None)
+    variants: Annotated[tuple[Variant, ...], Length(0, MAX_VARIANTS)] = since(1, ())
 
     def __post_init__(self) -> None:
         super().__post_init__()
         ids = [self.job, *(variant.job for variant in self.variants)]
         if len(set(ids)) < len(ids):
             raise InvalidMessage("submit.variants uses a job id twice.", "Make a fresh id for each job.")
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Where all layers come from: the foregrounds, bottom first, then the background."""
+        return (*self.foregrounds, self.background)
+
+    @property
+    def title(self) -> str:
+        """The job in a few words."""
+        return title(source.prompt for source in self.sources)
+
+    @property
+    def minor(self) -> int:
+        """The first minor version of the protocol that knows all that is asked for: an older server would refuse a part
+        of it, or leave it out without a word."""
+        return max(newest(self), 2 if isinstance(self.background, Kept) else 0)
 
     def jobs(self) -> tuple[Submit, ...]:
         """One message for each picture this asks for; the first keeps the list of the others."""

@@ -16,7 +16,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from .fields import PREVIEW_SIDE, ExportFormat, Message, Priority, State
+from .fields import PREVIEW_SIDE, ExportFormat, Message, Priority, Problem, State
 from .greeting import Example, Hello, Limits, ModelInfo, Refused, Welcome
 from .history import Export, Fetch, FetchFailed, FileBegin, FileEnd, JobList, JobSummary, ListJobs
 from .jobs import (
@@ -25,6 +25,7 @@ from .jobs import (
     Ack,
     Box,
     Cancel,
+    Existing,
     Generated,
     Kept,
     Queued,
@@ -55,6 +56,7 @@ __all__ = [
     "Done",
     "Event",
     "Example",
+    "Existing",
     "Export",
     "ExportFormat",
     "Failed",
@@ -76,6 +78,7 @@ __all__ = [
     "Notice",
     "Preview",
     "Priority",
+    "Problem",
     "Progress",
     "Queued",
     "Refused",

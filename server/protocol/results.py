@@ -18,6 +18,7 @@ from .fields import (
     Name,
     Offset,
     PixelFormat,
+    Problem,
     Role,
     Seconds,
     Sequence,
@@ -165,22 +166,16 @@ class Done(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failed(Message):
+class Failed(Problem):
     """Server: the job ended early, or never began. Last event of a job.
 
     Attributes:
         seq: its number, or 0 if it answers a message that did not lead to a job.
-        code: for programs; PROTOCOL.md lists them.
-        message: for people: what is wrong. One sentence.
-        hint: for people: what to do about it. One sentence or empty.
     """
 
     type: ClassVar[str] = "failed"
     job: JobId
     seq: Count
-    code: Name
-    message: Text
-    hint: Text = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,6 +112,29 @@ class Record:
         )
 
 
+def since(minor: int, default: Any) -> Any:
+    """A field that came with a minor version of the protocol. Left at its default it asks nothing of an older peer."""
+    return dataclasses.field(default=default, metadata={"since": minor})
+
+
+def newest(value: Any) -> int:
+    """The highest minor version that a record and all in it need: 0, or that of a field `since` which says something.
+
+    A `kind` always says something.
+    """
+    if isinstance(value, tuple):
+        return max(map(newest, value), default=0)
+    if not isinstance(value, Record):
+        return 0
+    minors = [0]
+    for field in dataclasses.fields(value):
+        said = getattr(value, field.name)
+        minors.append(newest(said))
+        if said != field.default or field.name == "kind":
+            minors.append(field.metadata.get("since", 0))
+    return max(minors)
+
+
 def shared_fields(value: Any, other: type) -> dict[str, Any]:
     """The fields of a dataclass instance whose names the dataclass `other` has too, with their values.
 

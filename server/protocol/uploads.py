@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from .fields import Codec, LayerId, Message, Name, Text, TransferId
+from .fields import Codec, LayerId, Message, Problem, TransferId
 from .schema import Between
 
 
@@ -44,11 +44,8 @@ class Uploaded(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UploadRefused(Message):
+class UploadRefused(Problem):
     """Server: I did not take it, and why. Chunks still under way are ignored."""
 
     type: ClassVar[str] = "upload_refused"
     transfer: TransferId
-    code: Name
-    message: Text
-    hint: Text = ""

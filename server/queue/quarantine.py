@@ -5,7 +5,6 @@ A request is known by what it asks of the machine, whoever asks, under whatever 
 
 from __future__ import annotations
 
-from layerfusion.server import translate
 from layerfusion.server.protocol.errors import Quarantined
 from layerfusion.server.protocol.messages import Failed, Submit
 from layerfusion.server.storage.database import Database
@@ -41,7 +40,7 @@ class Quarantine:
         self._records.note_death(submit, failed.message)
         if len(self._records.deaths(submit, _SECONDS)) < DEADLY:
             return failed
-        return translate.failure(submit.job, _quarantined(failed.message), seq=1)
+        return Failed.of(_quarantined(failed.message), job=submit.job, seq=1)
 
     def forgive(self, submit: Submit) -> None:
         """It went well after all."""

@@ -45,7 +45,6 @@ from layerfusion.server.queue.job import Job, Listener, load
 from layerfusion.server.queue.quarantine import Quarantine
 from layerfusion.server.queue.queue_status import QueueStatus
 from layerfusion.server.storage.database import Database, interruption
-from layerfusion.server.translate import failure
 from layerfusion.server.worker.supervisor import Executor
 
 logger = logging.getLogger(__name__)
@@ -257,13 +256,12 @@ class Scheduler:
         except (EngineError, ProtocolError) as error:
             logger.error("job %s: %s", job.id, error)
             self._executor.cancel(job.id)
-            await self._publish(job, failure(job.id, error))
+            await self._publish(job, Failed.of(error, job=job.id, seq=1))
         except Exception:
             logger.exception("job %s was lost", job.id)
         if not job.over:
-            await self._publish(
-                job, failure(job.id, InternalError("The job was lost.", "The server's log has the details."))
-            )
+            lost = InternalError("The job was lost.", "The server's log has the details.")
+            await self._publish(job, Failed.of(lost, job=job.id, seq=1))
 
     async def _interrupt(self, job: Job) -> None:
         """End the job that was being drawn when the server was stopped."""

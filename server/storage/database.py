@@ -34,11 +34,10 @@ from layerfusion.server.protocol.messages import (
     Cancelled,
     Done,
     Event,
+    Existing,
     Failed,
-    Kept,
     LayerBegin,
     Notice,
-    Relit,
     Started,
     State,
     Submit,
@@ -162,8 +161,8 @@ class Database:
                 )
                 kept = {
                     (submit.job, source.layer, 4 * source.width * source.height)
-                    for source in (submit.background, *submit.foregrounds)
-                    if isinstance(source, (Kept, Relit))
+                    for source in submit.sources
+                    if isinstance(source, Existing)
                 }
                 database.executemany("INSERT OR IGNORE INTO files VALUES (?, ?, ?)", sorted(kept))
 
@@ -199,9 +198,7 @@ class Database:
             if state == "running":
                 ended.append(interruption(job, last + 1))
             elif (problem := _problem(submit)) is not None:
-                ended.append(
-                    Failed(job=job, seq=last + 1, code=problem.code, message=problem.message, hint="Submit it anew.")
-                )
+                ended.append(Failed.of(InvalidMessage(problem.message, "Submit it anew."), job=job, seq=last + 1))
         for event in ended:
             self.append(event)
         return [event.job for event in ended]
@@ -394,13 +391,11 @@ def _consequence(event: Event, now: float) -> tuple[State | None, float | None, 
 
 def interruption(job: str, seq: int) -> Failed:
     """The last event of a job whose server stopped in the middle of it."""
-    return Failed(
-        job=job,
-        seq=seq,
-        code=Interrupted.code,
-        message="The server stopped while it was drawing this picture.",
-        hint="Draw it again; the layers that were finished are still there.",
+    error = Interrupted(
+        "The server stopped while it was drawing this picture.",
+        "Draw it again; the layers that were finished are still there.",
     )
+    return Failed.of(error, job=job, seq=seq)
 
 
 def request_digest(submit: Submit) -> str:

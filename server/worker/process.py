@@ -19,7 +19,7 @@ from layerfusion.engine.events import Event
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.server import translate
 from layerfusion.server.protocol.errors import InternalError, ProtocolError
-from layerfusion.server.protocol.messages import Cancel, Cancelled, Done, Message, Submit
+from layerfusion.server.protocol.messages import Cancel, Cancelled, Done, Failed, Message, Submit
 from layerfusion.server.protocol.wire import Wire
 from layerfusion.server.storage.layer_store import LayerStore
 
@@ -100,13 +100,11 @@ class _Drawing:
                         return Cancelled(job=submit.job, seq=1)
             raise InternalError("The engine stopped without finishing.")
         except (EngineError, ProtocolError) as error:
-            return translate.failure(submit.job, error)
+            return Failed.of(error, job=submit.job, seq=1)
         except Exception as error:
             logger.exception("job %s failed", submit.job)
-            return translate.failure(
-                submit.job,
-                InternalError(f"The engine failed: {type(error).__name__}.", "The server's log has the details."),
-            )
+            bug = InternalError(f"The engine failed: {type(error).__name__}.", "The server's log has the details.")
+            return Failed.of(bug, job=submit.job, seq=1)
 
     def _pipeline(self, model: str) -> Pipeline:
         if self._loaded is None or self._loaded[0] != model:

@@ -23,9 +23,8 @@ from typing import Protocol
 
 import msgpack
 
-from layerfusion.server import translate
 from layerfusion.server.protocol.errors import WorkerDied
-from layerfusion.server.protocol.messages import Cancel, Cancelled, Message, Submit, is_last
+from layerfusion.server.protocol.messages import Cancel, Cancelled, Failed, Message, Submit, is_last
 from layerfusion.server.protocol.wire import Wire
 from layerfusion.server.worker.process import READY, Load, load_pipeline, main
 
@@ -126,9 +125,9 @@ class WorkerSupervisor:
         if self._stopping_job == submit.job:
             yield Cancelled(job=submit.job, seq=1)
         elif hangs:
-            yield translate.failure(submit.job, _hung(self._silence_seconds))
+            yield Failed.of(_hung(self._silence_seconds), job=submit.job, seq=1)
         else:
-            yield translate.failure(submit.job, _died(process.ending))
+            yield Failed.of(_died(process.ending), job=submit.job, seq=1)
 
     def cancel(self, job: str) -> None:
         """See `Executor.cancel`. The process is ended if the job has not stopped in time."""

@@ -41,6 +41,7 @@ from layerfusion.server.protocol.messages import (
     FROM_CLIENT,
     FROM_SERVER,
     TYPES,
+    Failed,
     Hello,
     Message,
     Refused,
@@ -335,7 +336,7 @@ class Attack:
             for job in submit.jobs():
                 translate.to_request(job, self._store)
         except (EngineError, ProtocolError) as error:
-            return f"submit: {translate.failure(submit.job, error).code}"
+            return f"submit: {Failed.of(error, job=submit.job, seq=0).code}"
         return "submit"
 
     def _check_goodbye(self, effects: list[Any], code: int) -> None:

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from layerfusion.server.protocol.errors import WorkerDied
-from layerfusion.server.protocol.messages import Cancelled, Done, Message, Progress, Queued, Submit
+from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Message, Progress, Queued, Submit
 from layerfusion.server.queue.scheduler import Scheduler
 from layerfusion.server.storage.database import Database
-from layerfusion.server.translate import failure
 from samples import job_id, layer_begin, submit
 
 
@@ -35,7 +34,7 @@ class Script:
             if self.broken:
                 raise RuntimeError("a bug")
             if self.deadly:
-                yield failure(submission.job, WorkerDied("The process that draws ended (signal 9)."))
+                yield Failed.of(WorkerDied("The process that draws ended (signal 9)."), job=submission.job, seq=1)
                 return
             yield Progress(job=submission.job, stage="drawing", step=step, total=2)
             if submission.job in self._cancelled:

@@ -10,12 +10,10 @@ import pytest
 import scripted
 from layerfusion.engine import formats
 from layerfusion.engine.events import Finished, LayerReady, Progress
-from layerfusion.engine.image.geometry import Box, Size
+from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, Role
-from layerfusion.engine.options.fusion import FusionSettings
-from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.sources import Generated, Kept, Relit
+from layerfusion.engine.sources import Generated, Kept
 from layerfusion.server import translate
 from layerfusion.server.cli import remote as remote_command
 from layerfusion.server.cli.main import main
@@ -23,8 +21,7 @@ from layerfusion.server.client import remote_pipeline
 from layerfusion.server.client.client import Client, Refusal, new_job
 from layerfusion.server.client.remote_pipeline import draw
 from layerfusion.server.protocol import location
-from layerfusion.server.protocol.messages import Submit
-from layerfusion.server.storage.layer_store import LayerStore
+from layerfusion.server.protocol.errors import UnsupportedVersion
 from running import SECONDS, Running
 
 
@@ -57,43 +54,13 @@ def kept():
     return Kept(layer=layer(Role.FOREGROUND, (3, -2), 6), prompt="a pear")
 
 
-def test_a_request_survives_the_way_over_the_wire(tmp_path):
-    store = LayerStore(tmp_path)
-    apple = Generated(prompt="an apple", negative_prompt="a leaf", seed=9, box=Box(0, 8, 48, 40))
-    made = request(
-        background=Relit(layer=layer(), prompt="a beach", negative_prompt="people", seed=3, strength=0.25),
-        foregrounds=(apple, kept()),
-        fusion=FusionSettings().adjusted("fast", {"share_strength": "0.25", "amodal": "true"}),
-        guidance_scale=2.5,
-        guidance_rescale=0.5,
-        sampler="ddim",
-        harmony=HarmonySettings(mode="exact"),
-    )
-    submit = translate.to_submit(made, new_job())
-    for pixels in translate.uploads(made):
-        store.put(pixels)
-    back = translate.to_request(Submit.from_map(submit.to_map()), store)
-    for field in dataclasses.fields(GenerationRequest):
-        mine, ours = getattr(back, field.name), getattr(made, field.name)
-        if field.name == "foregrounds":
-            assert [same(*pair) for pair in zip(mine, ours, strict=True)] == [True, True]
-        else:
-            assert same(mine, ours), field.name
-
-
-def test_how_much_of_the_blended_picture_is_drawn_anew_survives_too():
-    made = request(background=Relit(layer=layer(), prompt="a beach"), foregrounds=(kept(),), blended_strength=0.25)
-    assert translate.to_submit(made, new_job()).blended_strength == 0.25
-
-
-def same(one, other):
-    """Equal field by field, pixels included."""
-    if isinstance(one, np.ndarray):
-        return np.array_equal(one, other)
-    if not dataclasses.is_dataclass(one):
-        return one == other
-    values = [(getattr(one, field.name), getattr(other, field.name)) for field in dataclasses.fields(one)]
-    return type(one) is type(other) and all(same(*pair) for pair in values)
+def test_an_older_server_is_not_asked_for_what_it_would_leave_out(server):
+    with server.client() as client:
+        client.welcome = dataclasses.replace(client.welcome, protocol=(1, 2))
+        submit = translate.to_submit(request(refine=0.2), new_job())
+        with pytest.raises(UnsupportedVersion, match=r"speaks protocol 1\.2, and this picture needs 1\.3"):
+            client.submit(submit)
+        assert submit.job not in {job.job for job in client.jobs()}
 
 
 def test_the_events_are_those_of_the_pipeline(server):

@@ -19,6 +19,7 @@ from layerfusion.server.protocol.messages import (
     TYPES,
     Accepted,
     Ack,
+    Box,
     Cancel,
     Cancelled,
     Done,
@@ -44,6 +45,7 @@ from layerfusion.server.protocol.messages import (
     Progress,
     Queued,
     Refused,
+    Relit,
     Resubmit,
     Resume,
     Started,
@@ -293,7 +295,7 @@ def test_protocol_md_names_every_message_field_and_code():
     names = {field.name for record in records for field in fields(record)} | set(TYPES)
     codes = {cls.code for module in (errors, engine_errors) for cls in vars(module).values() if hasattr(cls, "code")}
     abstract = {"protocol_error", "engine_error", "file_error", "model_error"}
-    never_sent = {"unreadable_file", "unknown_format"}
+    never_sent = {"unreadable_file", "unknown_format", "no_such_layer"}
     codes |= {*get_args(events.Stage), *get_args(events.NoticeCode)}
     missing = {name for name in names | codes - abstract - never_sent if not mentions(page, name)}
     assert not missing
@@ -309,6 +311,44 @@ def test_the_plugins_oldest_python_can_read_it(subtests):
     for path in sorted(FOLDER.glob("*.py")):
         with subtests.test(path.name):
             ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 10))
+
+
+def test_a_job_knows_the_version_it_needs(subtests):
+    drawn = Generated(prompt="a beach")
+    plain = Submit(job=JOB, width=64, height=64, background=drawn, foregrounds=(drawn,), model="tiny")
+    relit = Relit(**{n: v for n, v in KEPT.to_map().items() if n not in ("kind", "format")})
+    for minor, changes in [
+        (0, {}),
+        (0, {"foregrounds": (KEPT,)}),
+        (1, {"priority": "batch"}),
+        (1, {"variants": (Variant(job=OTHER, seed=9),)}),
+        (2, {"background": KEPT}),
+        (2, {"foregrounds": (relit,)}),
+        (2, {"foregrounds": (Generated(prompt="a", box=Box(x=0, y=0, width=64, height=64)),)}),
+        (2, {"blended_strength": 1.0}),
+        (3, {"refine": 0.1}),
+        (3, {"foregrounds": (replace(KEPT, opacity=0.5),), "preset": "fast"}),
+    ]:
+        with subtests.test(minor=minor, changes=changes):
+            assert replace(plain, **changes).minor == minor
+
+
+def test_a_message_that_says_no_is_made_of_the_error():
+    error = errors.UnknownJob("x" * 5000, "y" * 5000)
+    for message in (Refused.of(error), UploadRefused.of(error, transfer=3), Failed.of(error, job=JOB, seq=0)):
+        assert (message.code, len(message.message), len(message.hint)) == ("unknown_job", 4000, 4000)
+    assert Refused.of(FetchFailed.of(engine_errors.UnknownModel("No model.", "Get one."), job=JOB)) == Refused(
+        code="unknown_model", message="No model.", hint="Get one."
+    )
+
+
+def test_a_job_is_called_by_its_prompts_shortened():
+    several = (Generated(prompt=" an\n apple "), Generated(prompt="word " * 20), Generated(prompt="x" * 40))
+    named = replace(SUBMIT, foregrounds=several, background=Generated(prompt="a beach"))
+    assert named.title == f"an apple + word word word word word word word word… + {'x' * 40} + a beach"
+    assert len(replace(SUBMIT, foregrounds=several * 20).title) == 255
+    empty = replace(SUBMIT, foregrounds=(Generated(prompt=""),), background=Generated(prompt=""))
+    assert empty.title == " + "
 
 
 def test_a_submission_is_one_message_for_each_picture():
