@@ -1,6 +1,7 @@
-"""Numbers where the paper has pictures: what LayerFusion does on one model, against what one would do without it.
+"""Quantitative evaluation of LayerFusion on one model, against baselines; the paper itself has pictures only.
 
-`items` (what is drawn) -> `systems` (LayerFusion, its options, and the baselines) -> `study` (draws, remembers, goes
-on after a stop) -> `measures` on `regions`, against the light of the model's training data (`light`) -> `statistics`
-(bootstrap) -> `table`, `claims` (in `rows`) -> `evaluation`, which also draws `charts` and `sheets`.
+Used by `layerfusion evaluate`. `items` (prompts and seeds) -> `systems` (LayerFusion, its settings and the baselines)
+-> `study` (draws and stores; can be stopped and resumed) -> `measures` on `regions`, against the light of the model's
+training data (`light`) -> `statistics` (bootstrap) -> `table`, `claims`, `moving`, `presets` (as `rows`) ->
+`evaluation`, which also draws `charts` and `contact_sheets`. `model_card` measures the embedded model for its card.
 """

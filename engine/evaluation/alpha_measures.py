@@ -1,4 +1,4 @@
-"""The alpha a model draws, against the sprite it was asked for: arrays in, numbers out."""
+"""Measures that compare a generated alpha with that of the sprite that the model was trained on. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from layerfusion.engine.evaluation.regions import SEEN, Plane
 
 
 def largest_box(alpha: Plane) -> tuple[int, int, int, int] | None:
-    """Box (top, left, bottom, right) of the largest connected piece above half the highest alpha; None if empty."""
+    """Box (top, left, bottom, right) of the largest connected component above half the highest alpha.
+
+    Bottom and right are exclusive. None if no alpha is above `SEEN`.
+    """
     labels, count = ndimage.label(alpha > 0.5 * alpha.max())  # type: ignore[misc]
     if count == 0 or alpha.max() <= SEEN:
         return None
@@ -21,7 +24,10 @@ def largest_box(alpha: Plane) -> tuple[int, int, int, int] | None:
 
 
 def stray(alpha: Plane) -> float:
-    """Share of pixels above `SEEN` that lie outside the largest piece's box grown by 5 % of the frame."""
+    """Fraction of visible pixels outside the largest component's box, enlarged by 5 % of the frame on each side.
+
+    1 if nothing is visible.
+    """
     box = largest_box(alpha)
     if box is None:
         return 1.0
@@ -34,32 +40,35 @@ def stray(alpha: Plane) -> float:
 
 
 def border_mean(plane: Plane, width: int = 3) -> float:
-    """Mean of the frame's outermost pixels."""
+    """Mean over the pixels within `width` pixels of the frame's border."""
     inner = np.zeros(plane.shape, bool)
     inner[width:-width, width:-width] = True
     return float(plane[~inner].mean())
 
 
 def aligned(true_alpha: Plane, found: Plane) -> Plane | None:
-    """The true outline laid into the box of what was found, on the found picture's frame; None if nothing was."""
+    """The true alpha, scaled into the box of the found alpha's largest component, on a frame of the found alpha's size.
+
+    None if nothing is visible in the found alpha.
+    """
     box = largest_box(found)
     if box is None:
         return None
     top, left, bottom, right = box
-    picture = Image.fromarray((true_alpha * 255).astype(np.uint8)).resize(
+    scaled = Image.fromarray((true_alpha * 255).astype(np.uint8)).resize(
         (right - left, bottom - top), Image.Resampling.BOX
     )
     placed = np.zeros(found.shape, np.float32)
-    placed[top:bottom, left:right] = np.asarray(picture, np.float32) / 255
+    placed[top:bottom, left:right] = np.asarray(scaled, np.float32) / 255
     return placed
 
 
 def translucency(true_alpha: Plane, found: Plane) -> tuple[float, float]:
-    """How the inside of something one can see through compares with the truth.
+    """Compare a translucent object's alpha with the true alpha, inside the eroded outline.
 
     Returns:
-        correlation of found and true alpha inside the eroded outline, NaN where either is flat; and the difference of
-        their means there.
+        The correlation of found and true alpha, NaN if either is constant; and the absolute difference of their means.
+        (0, 1) if nothing is visible or the inside has fewer than 16 pixels.
     """
     truth = aligned(true_alpha, found)
     if truth is None:

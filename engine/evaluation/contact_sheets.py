@@ -1,4 +1,4 @@
-"""What was compared, to look at: one row an item, one column a system."""
+"""A contact sheet of the compared images: one row per item, one column per system."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TILE, _GAP, _TOP, _BELOW = 128, 4, 20, 18
 
 
 def picture_sheet(study: Study, items: Sequence[Item]) -> Image.Image:
-    """Foreground, Background and Blended of LayerFusion beside Blended of the baselines, RGB."""
+    """Draw Foreground, Background and Blended of LayerFusion beside Blended of the baselines, as one RGB image."""
     titles = ("Foreground", "Background", "(4) LayerFusion", "(1) pasted", "(2) sequential", "(3) frozen")
     width = len(titles) * (_TILE + _GAP) + _GAP
     sheet = Image.new("RGB", (width, _TOP + len(items) * (_TILE + _BELOW)), "white")

@@ -1,4 +1,4 @@
-"""An evaluation from beginning to end: which drawings it needs, and what is said of them."""
+"""A complete evaluation: it determines the drawings that are needed, makes them, and reports the measures."""
 
 from __future__ import annotations
 
@@ -35,24 +35,25 @@ VARIANTS: dict[Part, tuple[Variant, ...]] = {
     "moving": moving.VARIANTS,
     "presets": presets.VARIANTS,
 }
-"""What must be drawn of every item of a part."""
+"""The variants that must be drawn of every item of a part."""
 
-_PICTURES = 8
-"""Items on the picture sheet."""
+_SHEET_ITEMS = 8
+"""Items on the contact sheet."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much is drawn.
+    """The parts and the size of an evaluation.
 
     Attributes:
-        parts: the table, the four claims of Fig. 5, the moved object of Fig. 1 and the presets, or some of them.
-        pairs: items of the table, and of claim (b), which needs no more drawings.
-        claim_pairs: items of claims (a), (c) and (d), of the moved object and of the presets, the first of the table's.
-        stress_pairs: items before textured backdrops, for claim (c).
+        parts: some or all of: the table, the four claims of Fig. 5, the moved object of Fig. 1, and the presets.
+        pairs: number of items of the table and of claim (b), which needs no further drawings.
+        claim_pairs: number of items of claims (a), (c) and (d), of the moved object and of the presets. They are the
+            first items of the table.
+        stress_pairs: number of items with textured backgrounds, for claim (c).
 
     Raises:
-        InvalidRequest: an unknown part, none, or a number outside 1 to 10000.
+        InvalidRequest: a part is unknown, there is no part, or a number is outside 1 to 10000.
     """
 
     parts: tuple[Part, ...] = PARTS
@@ -63,27 +64,29 @@ class Plan:
     def __post_init__(self) -> None:
         unknown = set(self.parts) - set(PARTS)
         if unknown or not self.parts:
-            named = ", ".join(sorted(unknown)) or "nothing"
-            raise InvalidRequest(f"The parts are {named}.", f"Choose among: {', '.join(PARTS)}.")
+            message = f"There is no part {', '.join(sorted(unknown))}." if unknown else "No part is given."
+            raise InvalidRequest(message, f"Choose among: {', '.join(PARTS)}.")
         for name in ("pairs", "claim_pairs", "stress_pairs"):
             if not 1 <= getattr(self, name) <= MAX_PAIRS:
-                words = name.replace("_", " ")
-                raise InvalidRequest(f"{getattr(self, name)} {words}.", f"Choose 1 to {MAX_PAIRS}.")
+                title = name.replace("_", " ")
+                raise InvalidRequest(
+                    f"The number of {title} is {getattr(self, name)}.", f"Choose 1 to {MAX_PAIRS} {title}."
+                )
 
 
 def quick(spec: ModelSpec) -> ModelSpec:
-    """The same model at half its size and three steps: goes the whole road in seconds, and its figures mean nothing."""
+    """The same model at half its size and three steps, to test that an evaluation runs; its figures mean nothing."""
     return replace(spec, native_size=spec.native_size // 2, defaults=replace(spec.defaults, steps=3))
 
 
 @dataclass(frozen=True)
 class Report:
-    """What an evaluation found.
+    """The results of an evaluation.
 
     Attributes:
-        sections: the table's parts, then the claims.
-        figures: everything, as plain values for JSON.
-        charts, pictures: RGB; None where the plan draws nothing for them.
+        sections: the table's sections, then the claims.
+        figures: all results as plain values for JSON.
+        charts, pictures: RGB images; None if the plan has no part for them.
     """
 
     sections: tuple[Section, ...]
@@ -92,24 +95,24 @@ class Report:
     pictures: Image.Image | None
 
     def as_markdown(self) -> str:
-        """The summary, every table and every verdict."""
+        """The summary, all tables and all verdicts."""
         return "\n".join([str(self.figures["summary"]), "", *(section.as_markdown() for section in self.sections)])
 
 
 class Evaluation:
-    """Draw and measure.
+    """Draws and measures.
 
     Args:
-        folder: of the study; drawings that are there already are not made again.
-        spec: which model.
-        plan: how much.
-        vocabulary: the words the items are made of; the model's own, or the embedded model's for one that knows the
-            world.
-        classifier: names what pictures show; without one those rows say "not measured".
-        known_light: whether the model was trained on the data whose light is known; tone and shadow need it.
+        folder: the study's folder; drawings that it already contains are not made again.
+        spec: the model.
+        plan: the parts and numbers of items.
+        vocabulary: kind -> phrases for the prompts: the model's own vocabulary, or the embedded model's for a model
+            without one.
+        classifier: classifies objects and scenes; None leaves these rows "not measured".
+        light_known: whether the model was trained on data whose light `light` knows; tone and shadow need it.
 
     Raises:
-        InvalidRequest: the folder holds another model's drawings, or the vocabulary is none.
+        InvalidRequest: the folder contains another model's drawings, or the vocabulary lacks objects or scenes.
         FileError: the folder is a file, or its list of drawings cannot be read.
     """
 
@@ -121,60 +124,60 @@ class Evaluation:
         vocabulary: dict[str, tuple[str, ...]],
         classifier: Classifier | None = None,
         *,
-        known_light: bool,
+        light_known: bool,
     ) -> None:
         self.plan = plan
         self._items = prompt_set(vocabulary, max(plan.pairs, plan.claim_pairs))
         self._stress = stress_set(vocabulary, plan.stress_pairs)
         self._classifier = classifier
-        self._known_light = known_light
+        self._known_light = light_known
         self.study = Study(folder, spec)
 
     def _wanted(self) -> list[tuple[Item, tuple[Variant, ...]]]:
-        """Every item with the ways it is drawn, those of many ways first."""
+        """Every item with the variants in which it must be drawn."""
         found = [
-            (item, unique([way for part in self.plan.parts if place < self._count(part) for way in VARIANTS[part]]))
-            for place, item in enumerate(self._items)
+            (item, unique([v for part in self.plan.parts if index < self._count(part) for v in VARIANTS[part]]))
+            for index, item in enumerate(self._items)
         ]
         if "masks" in self.plan.parts:
             found += [(item, claims.MASK_VARIANTS) for item in self._stress]
-        return [(item, ways) for item, ways in found if ways]
+        return [(item, variants) for item, variants in found if variants]
 
     def _count(self, part: Part) -> int:
-        """Items of a part."""
+        """The number of items of a part."""
         return self.plan.pairs if part in ("table", "blending") else self.plan.claim_pairs
 
     def missing(self) -> int:
-        """Drawings still to be made."""
-        return sum(self.study.missing([item], ways) for item, ways in self._wanted())
+        """The number of drawings still to be made."""
+        return sum(self.study.missing([item], variants) for item, variants in self._wanted())
 
     def draw(self, workers: int = 1) -> Generator[Done]:
-        """Make the missing drawings, yielding after each; see `Study.draw_all`."""
+        """Make the missing drawings and yield after each; see `Study.draw_all`."""
         return self.study.draw_all(self._wanted(), workers)
 
     def report(self) -> Report:
-        """Measure every item that is completely drawn.
+        """Measure every item of which all drawings exist.
 
         Raises:
-            InvalidRequest: no item is.
+            InvalidRequest: there is no such item.
             UnreadableFile: a drawing is damaged.
         """
         plan, sections = self.plan, []
         drawn = {part: self._drawn(part) for part in plan.parts}
         if not any(drawn.values()):
             raise InvalidRequest(
-                f"Nothing is drawn completely yet in “{self.study.folder}”.", "Let the evaluation draw first."
+                f"“{self.study.folder}” contains no completely drawn item.", "Run the evaluation without --report."
             )
         kept = drawn.get("background", ())
         rows: table.BySystem = {}
         if drawn.get("table"):
-            rows = table.gather(self.study, drawn["table"], self._classifier, known_light=self._known_light)
+            rows = table.gather(self.study, drawn["table"], self._classifier, light_known=self._known_light)
             self._write_items(drawn["table"], rows)
             sections += table.sections(rows, table.kept_bytes(self.study, kept))
         if drawn.get("background"):
             sections.append(claims.background_claim(self.study, kept, self._classifier))
         if drawn.get("blending"):
-            sections.append(claims.blending_claim(self.study, drawn["blending"], known_light=self._known_light))
+            sections.append(claims.blending_claim(self.study, drawn["blending"], light_known=self._known_light))
         if drawn.get("masks"):
             stress = tuple(item for item in self._stress if self._has(item, claims.MASK_VARIANTS))
             sections.append(claims.mask_claim(self.study, drawn["masks"], stress))
@@ -189,11 +192,11 @@ class Evaluation:
             tuple(sections),
             self._figures(sections, {part: len(items) for part, items in drawn.items()}),
             draw_charts(charts) if (charts := _charts(sections)) else None,
-            picture_sheet(self.study, drawn["table"][:_PICTURES]) if drawn.get("table") else None,
+            picture_sheet(self.study, drawn["table"][:_SHEET_ITEMS]) if drawn.get("table") else None,
         )
 
     def _drawn(self, part: Part) -> tuple[Item, ...]:
-        """The items of a part of which every drawing is there."""
+        """The items of a part of which all drawings exist."""
         return tuple(item for item in self._items[: self._count(part)] if self._has(item, VARIANTS[part]))
 
     def _has(self, item: Item, variants: Sequence[Variant]) -> bool:
@@ -205,7 +208,7 @@ class Evaluation:
         counted = ", ".join(f"{part} {count}" for part, count in pairs.items())
         summary = (
             f"{max(pairs.values())} pairs of an object and a scene, drawn by “{spec.name}” ({spec.title}) in "
-            f"{self.study.count} drawings, {seconds / 60:.0f} minutes of drawing. Pairs a part: {counted}."
+            f"{self.study.count} drawings, which took {seconds / 60:.0f} minutes. Pairs per part: {counted}."
         )
         claimed = {section.key: section.as_json() for section in sections if isinstance(section, Claim)}
         tabled = {section.key: section.as_json() for section in sections if not isinstance(section, Claim)}
@@ -223,24 +226,24 @@ class Evaluation:
         }
 
     def _write_items(self, items: Sequence[Item], rows: table.BySystem) -> None:
-        """Every item's facts, one line an item and system."""
+        """Write every item's metrics, one line per item and system."""
         lines = [
             json.dumps(
-                {"item": item.name, "system": system, "object": item.object, "scene": item.scene, **plain(facts)}
+                {"item": item.name, "system": system, "object": item.object, "scene": item.scene, **plain(metrics)}
             )
             for system, column in rows.items()
-            for item, facts in zip(items, column, strict=True)
+            for item, metrics in zip(items, column, strict=True)
         ]
         self.study.write("items.jsonl", ("\n".join(lines) + "\n").encode())
 
 
-def plain(facts: dict[str, float]) -> dict[str, float | None]:
-    """For JSON, which has no NaN."""
-    return {name: float(f"{value:.6g}") if value == value else None for name, value in facts.items()}
+def plain(metrics: dict[str, float]) -> dict[str, float | None]:
+    """Round to six digits and replace NaN, which JSON does not have, by None."""
+    return {name: float(f"{value:.6g}") if value == value else None for name, value in metrics.items()}
 
 
 def unique(variants: Sequence[Variant]) -> tuple[Variant, ...]:
-    """Each once, those others start from first."""
+    """Each variant once; a variant comes after the one from which it starts."""
     found = {variant.name: variant for variant in variants}
 
     def depth(variant: Variant) -> int:
@@ -250,21 +253,21 @@ def unique(variants: Sequence[Variant]) -> tuple[Variant, ...]:
 
 
 def _charts(sections: Sequence[Section]) -> list[Chart]:
-    """The figures one wants to see: tone and shadow by system, and a panel a claim."""
+    """The charts: consistency, residue, tone and shadow by system, and one for each of claims (a), (c) and (d)."""
     wanted = (
-        ("consistency", "part of the way from floor to ceiling", "Layer consistency\nfloor 0, ceiling 1", 0.6),
+        ("consistency", "layer consistency (floor 0, ceiling 1)", "Layer consistency\nfloor 0, ceiling 1", 0.6),
         ("residue", "object residue in the background, SD of chance", "Object residue in the background\nSD", 0.2),
-        ("tone", "gain: how much of the tint is there", "Tone: how much of the data's tint", 1.0),
-        ("shadow", "gain: how much of the data's shadow is there", "Shadow: how much of the data's", 1.0),
+        ("tone", "gain: fraction of the data's tint", "Tone: how much of the data's tint", 1.0),
+        ("shadow", "gain: fraction of the data's shadow", "Shadow: how much of the data's", 1.0),
         ("masks", "spill over presence", "(c) Spill over presence\nby what the mask is made of", None),
     )
     found = []
-    for key, measure, title, asked in wanted:
+    for key, measure, title, target in wanted:
         for section in sections:
             row = next((row for row in section.rows if section.key == key and row.measure == measure), None)
             if row is not None and any(figure.known for figure in row.figures.values()):
                 labels = [label for label in section.columns if label in row.figures]
-                found.append(Chart(title, labels, {"": [row.figures[label] for label in labels]}, asked))
+                found.append(Chart(title, labels, {"": [row.figures[label] for label in labels]}, target))
     for section in sections:
         if section.key == "background":
             pair = [row for row in section.rows if row.measure.startswith("colour shift")]

@@ -1,7 +1,7 @@
-"""One stream of the base model alone, drawn around what is known: what the sequential baseline is made of.
+"""Inpainting with a single stream of the base model, for the sequential baseline.
 
-Known latents are held the way kept layers are (their exact prediction is handed to the solver at every step), which is
-blended latent diffusion (Avrahami et al. 2023, arXiv 2206.02779) without its drift.
+Given latents are held in the same way as kept layers: at every step the solver gets the model output that leads exactly
+to them. This is blended latent diffusion (Avrahami et al. 2023, arXiv 2206.02779) without its drift.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from layerfusion.engine.models.runtime.loading import ModelBundle
 
 @torch.inference_mode()
 def inpaint(bundle: ModelBundle, prompt: str, seed: int, clean: Tensor, known: Tensor) -> Tensor:
-    """Draw a picture of which a part is given, with the model's default steps, guidance and sampler.
+    """Complete an image of which a part is given, with the model's default steps, guidance and sampler.
 
     Args:
-        prompt: what the whole picture shows.
-        seed: of the noise.
-        clean: (4, h, w), the latents of what is given.
-        known: (1, h, w), 1 where they hold, 0 where the model draws.
+        bundle: the model.
+        prompt: the prompt of the whole image.
+        seed: seed of the initial noise.
+        clean: (4, h, w), the latents of the given part.
+        known: (1, h, w), 1 where `clean` is given, 0 where the model draws.
 
     Returns:
-        (1, 4, h, w), latents.
+        Latents (1, 4, h, w).
     """
     defaults = bundle.spec.defaults
     sampler = Sampler(bundle, defaults.sampler, defaults.steps)

@@ -1,9 +1,9 @@
-"""What is drawn: a fixed set of pairs, made of the words the embedded model knows.
+"""The items of an evaluation: a fixed list of pairs of an object and a scene, made from a model's vocabulary.
 
-Item i (from 0) shows object i mod n before scene i·s mod m, with seed 1000 + i. n and m are the numbers of objects and
-scenes in the order of the model card; s is the whole number next to 0.618 m that has no factor in common with m: any
-beginning of the set goes round all objects, and over the scenes evenly. Nothing is drawn by lot and nothing is left
-out, so the set is fixed by the card, and a card with another vocabulary has a set of its own.
+Item i (from 0) is object i mod n in scene i·s mod m, with seed 1000 + i. n and m are the numbers of objects and scenes
+in the order of the manifest; s is the integer nearest to 0.618 m that is coprime to m, so that the first items of any
+number cover objects and scenes evenly. Nothing is random and nothing is selected by hand: the vocabulary determines the
+list.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from layerfusion.engine.errors import InvalidRequest
 FIRST_SEED = 1000
 
 TEXTURED = ("forest", "flower", "city", "stars", "sea floor", "meadow")
-"""Words of scenes that are busy all over: the stress set's backdrops."""
+"""Words that identify scenes with texture everywhere, the backgrounds of the stress set."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Item:
     """One pair.
 
     Attributes:
-        name: unique, also as part of a file's name.
-        object: the foreground's prompt, "a red apple".
-        scene: the background's.
-        seed: of every stream.
-        other_scene: the background's in the comparisons that change it.
-        other_seed: the background's in those that change that.
+        name: unique name, also used in file names.
+        object: the foreground's prompt, such as "a red apple".
+        scene: the background's prompt.
+        seed: the seed of every stream.
+        other_scene: the background's prompt in comparisons that change the prompt.
+        other_seed: the background's seed in comparisons that change the seed.
     """
 
     name: str
@@ -42,25 +42,25 @@ class Item:
 
     @property
     def thing(self) -> str:
-        """The object without its article, as the classifier calls it."""
+        """The object without its article, which is the classifier's name for it."""
         first, _, rest = self.object.partition(" ")
         return rest if first in ("a", "an", "the") else self.object
 
 
 def objects_of(vocabulary: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Every object of a model card's vocabulary.
+    """Every object of a vocabulary.
 
     Raises:
-        InvalidRequest: it names none.
+        InvalidRequest: there is none.
     """
     return _named(vocabulary, "object") or _missing("objects")
 
 
 def scenes_of(vocabulary: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Every scene of a model card's vocabulary: each place at each time, then the scenes that know no time.
+    """Every scene of a vocabulary: each place at each time, then the scenes without a time.
 
     Raises:
-        InvalidRequest: it names fewer than two.
+        InvalidRequest: there are fewer than two.
     """
     places, times = _named(vocabulary, "place"), _named(vocabulary, "time")
     timed = tuple(f"{place} {time}" for place in places for time in times) if times else places
@@ -69,43 +69,43 @@ def scenes_of(vocabulary: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 
 def prompt_set(vocabulary: Mapping[str, Sequence[str]], count: int) -> tuple[Item, ...]:
-    """The first `count` items; a longer set begins with a shorter one.
+    """The first `count` items. A longer list begins with the items of every shorter one.
 
     Raises:
-        InvalidRequest: a vocabulary without objects or scenes, or a count below 1.
+        InvalidRequest: the vocabulary has no objects or too few scenes, or `count` is below 1.
     """
     return _items(objects_of(vocabulary), scenes_of(vocabulary), count, "item", FIRST_SEED)
 
 
 def stress_set(vocabulary: Mapping[str, Sequence[str]], count: int) -> tuple[Item, ...]:
-    """The same before textured backdrops only, with seeds of their own.
+    """Items with textured scenes only and with other seeds than `prompt_set`.
 
     Raises:
         InvalidRequest: as `prompt_set`.
     """
     scenes = scenes_of(vocabulary)
-    busy = tuple(scene for scene in scenes if any(word in scene for word in TEXTURED))
-    return _items(objects_of(vocabulary), busy if len(busy) > 1 else scenes, count, "stress", 5 * FIRST_SEED)
+    textured = tuple(scene for scene in scenes if any(word in scene for word in TEXTURED))
+    return _items(objects_of(vocabulary), textured if len(textured) > 1 else scenes, count, "stress", 5 * FIRST_SEED)
 
 
 def _items(
     objects: tuple[str, ...], scenes: tuple[str, ...], count: int, prefix: str, first_seed: int
 ) -> tuple[Item, ...]:
     if count < 1:
-        raise InvalidRequest(f"{count} pairs.", "Ask for at least one.")
+        raise InvalidRequest(f"The number of pairs is {count}.", "Ask for at least one pair.")
     stride = _stride(len(scenes))
     found = []
-    for place in range(count):
-        scene = place * stride % len(scenes)
-        # half the set further on: another place, and another time of day
+    for index in range(count):
+        scene = index * stride % len(scenes)
+        # half the list further on: another place, and another time of day
         other = (scene + len(scenes) // 2 + 1) % len(scenes)
         item = Item(
-            name=f"{prefix}{place:03d}",
-            object=objects[place % len(objects)],
+            name=f"{prefix}{index:03d}",
+            object=objects[index % len(objects)],
             scene=scenes[scene],
-            seed=first_seed + place,
+            seed=first_seed + index,
             other_scene=scenes[other if other != scene else (scene + 1) % len(scenes)],
-            other_seed=first_seed + 100_000 + place,
+            other_seed=first_seed + 100_000 + index,
         )
         found.append(item)
     return tuple(found)
@@ -122,4 +122,4 @@ def _named(vocabulary: Mapping[str, Sequence[str]], beginning: str) -> tuple[str
 
 
 def _missing(what: str) -> tuple[str, ...]:
-    raise InvalidRequest(f"The model card's vocabulary has no {what}.", "Evaluate with a card that lists them.")
+    raise InvalidRequest(f"The model's vocabulary has too few {what}.", "Add them to “vocabulary” in its manifest.")

@@ -1,7 +1,8 @@
-"""The light of the embedded model's training data: what tint a scene should give, what shadow an object should cast.
+"""The light of the embedded model's training data: the tint that a scene gives an object, and the object's shadow.
 
-The data's composites are the object's colours times the tint of the time of day, over ground darkened by a contact
-shadow and an outline laid away from the light. So the truth is known, and a generated picture is measured against it.
+In the data's composites, the object's colours are multiplied by the tint of the time of day, and the ground is darkened
+by a contact shadow and by the object's outline cast away from the light. Since this is known exactly, generated images
+can be measured against it.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from layerfusion.engine.training.data.triplets import TINTED, shade_of
 from layerfusion.engine.training.data.vocabulary import KINDS, OUTDOOR, SINGLE, TIMES, thing_of
 
 FAINT = 0.1
-"""Alpha below this is no part of the outline: a stray pixel must not move the feet a shadow starts from."""
+"""Alpha below this does not count as part of the outline; a stray pixel must not move the shadow's starting point."""
 
-_FROM = (-1.0, 0.0, 1.0)
-"""Where the light may come from, as `Light.direction`: a generated scene does not say, so the mean is taken."""
+_DIRECTIONS = (-1.0, 0.0, 1.0)
+"""Values of `Light.direction` over which the shadow is averaged, because a generated scene does not state one."""
 
 
 def light_of(scene: str) -> Light | None:
-    """How the data lights what stands in a scene, by its caption; None for a caption the data does not have."""
+    """The light of the scene with the given caption; None if the data has no such caption."""
     for kind, caption in OUTDOOR.items():
         for time, words in TIMES.items():
             if scene in {f"{caption} {word}" for word in words}:
@@ -46,12 +47,12 @@ def _light(kind: str, time: str) -> Light:
 
 
 def tint_of(light: Light) -> Colour:
-    """(3,), the factor the data puts on an object's stored colours."""
+    """(3,): the factor by which the data multiplies an object's stored sRGB colours."""
     return 1 - TINTED + TINTED * np.asarray(light.tint, np.float64)
 
 
 def floats(thing: str) -> bool:
-    """Whether an object hangs in the air and casts no shadow in the data; False for what the data does not know."""
+    """Whether an object hangs in the air and casts no shadow in the data; False for an unknown object."""
     try:
         return thing_of(thing)[1].floats
     except (KeyError, ValueError):
@@ -59,15 +60,15 @@ def floats(thing: str) -> bool:
 
 
 def shaded(background: np.ndarray, alpha: Plane, light: Light) -> np.ndarray:
-    """The ground as the data would draw it under this object: uint8 (H, W, 4), opaque.
+    """The background with the shadow that the data would draw under an object: uint8 (H, W, 4), opaque.
 
     Args:
-        background: uint8 (H, W, 4).
-        alpha: the object's, (H, W), 0-1.
-        light: of the scene; its direction is not used, the mean over three stands for it.
+        background: uint8 (H, W, 4), opaque.
+        alpha: the object's alpha, (H, W), 0-1.
+        light: the scene's light. Its direction is not used; the shadow is the mean over three directions.
     """
     outline = Image.fromarray((np.where(alpha > FAINT, alpha, 0) * 255).round().astype(np.uint8))
-    shades = [shade_of(outline, Light(light.tint, way, light.length, light.strength)) for way in _FROM]
+    shades = [shade_of(outline, Light(light.tint, side, light.length, light.strength)) for side in _DIRECTIONS]
     factor = 1 - light.strength * np.mean(shades, axis=0)[..., None]
     ground = background.copy()
     ground[..., :3] = np.rint(background[..., :3] * factor).clip(0, 255)

@@ -1,4 +1,4 @@
-"""Every figure of one item, from its drawings: what the table and the claims are means of."""
+"""All metrics of one item, computed from its drawings. The table and the claims report their means."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.training.data.scenes import Light
 
 Metrics = dict[str, float]
-"""Name -> value; missing, or NaN, where it does not apply."""
+"""Name -> value; a metric that does not apply is missing or NaN."""
 
 LEAST_TINT = 0.05
-"""Scenes whose light is white (|ln tint| below this) say nothing about tone."""
+"""Scenes with nearly white light (|ln tint| below this) are left out of the measures of tone."""
 
 LEAST_SHADOW = 0.02
-"""Objects whose shadow the data hardly draws say nothing about shadows."""
+"""Objects whose shadow in the data is weaker than this are left out of the measures of shadow."""
 
 
 class Classifier(Protocol):
-    """Says what a picture shows; (N, H, W, 3), -1..1."""
+    """A classifier of objects and scenes. Its input is (N, H, W, 3), -1..1; its output is one name per image."""
 
     def name_objects(self, pictures: NDArray[np.float32]) -> list[str]: ...
 
@@ -40,27 +40,34 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True)
 class Truth:
-    """How the model's training data would light an item; None where it is not known."""
+    """The light that the model's training data would give an item.
+
+    Attributes:
+        light: the light; None if it is unknown.
+        casts: whether the object casts a shadow on the ground.
+    """
 
     light: Light | None
     casts: bool
 
     @staticmethod
     def of(item: Item, *, known: bool, scene: str = "") -> Truth:
-        """
+        """The light of an item.
+
         Args:
-            known: whether the model was trained on the data whose light `engine.evaluation.light` knows.
-            scene: the background's prompt, if not the item's own.
+            item: the item.
+            known: whether the model was trained on the data that `engine.evaluation.light` describes.
+            scene: the background's prompt if it is not the item's own.
         """
         return Truth(light_of(scene or item.scene) if known else None, not floats(item.thing))
 
 
-def system_facts(drawing: Drawing, alone: Drawing, truth: Truth) -> Metrics:
-    """What one system did with one item.
+def system_metrics(drawing: Drawing, alone: Drawing, truth: Truth) -> Metrics:
+    """The metrics of one system on one item.
 
     Args:
-        drawing: what it drew.
-        alone: the same item drawn uncoupled: its foreground is the object in its own light.
+        drawing: the system's drawing.
+        alone: the same item drawn without coupling; its foreground is the object without the scene's light.
         truth: the data's light.
     """
     alpha, flat = alpha_of(drawing.foreground), pasted(drawing.background, drawing.foreground)
@@ -79,13 +86,13 @@ def system_facts(drawing: Drawing, alone: Drawing, truth: Truth) -> Metrics:
         "presence": measures.presence(drawing.blended, drawing.background, alpha),
         "crispness": measures.crispness(alpha),
         "coverage": float(alpha.mean()),
-        **tone_facts(drawing.blended, alpha, alone, truth),
-        **shadow_facts(drawing.blended, drawing.background, alpha, truth),
+        **tone_metrics(drawing.blended, alpha, alone, truth),
+        **shadow_metrics(drawing.blended, drawing.background, alpha, truth),
     }
 
 
-def tone_facts(blended: Pixels, alpha: NDArray[np.floating], alone: Drawing, truth: Truth) -> Metrics:
-    """The object's colours in the blended picture against those it has alone, beside the data's tint."""
+def tone_metrics(blended: Pixels, alpha: NDArray[np.floating], alone: Drawing, truth: Truth) -> Metrics:
+    """The object's colour shift in the blended image, relative to the object drawn alone, and the data's tint."""
     if truth.light is None:
         return {}
     wanted = np.log(tint_of(truth.light))
@@ -101,8 +108,8 @@ def tone_facts(blended: Pixels, alpha: NDArray[np.floating], alone: Drawing, tru
     }
 
 
-def shadow_facts(blended: Pixels, background: Pixels, alpha: NDArray[np.floating], truth: Truth) -> Metrics:
-    """The darkening below the object, against that of the data's shadow on the same ground under the same object."""
+def shadow_metrics(blended: Pixels, background: Pixels, alpha: NDArray[np.floating], truth: Truth) -> Metrics:
+    """The darkening below the object, and that of the data's shadow on the same background under the same object."""
     if truth.light is None or not truth.casts:
         return {}
     found = measures.shadow(blended, background, alpha)
@@ -118,9 +125,9 @@ def shadow_facts(blended: Pixels, background: Pixels, alpha: NDArray[np.floating
     }
 
 
-def anchor_facts(drawing: Drawing, other_seed: Drawing, round_trip: Drawing) -> Metrics:
-    """The two anchors of layer consistency: how far apart backgrounds are that share only their prompt, and how near
-    two pictures can be that are the same but for the VAE."""
+def anchor_metrics(drawing: Drawing, other_seed: Drawing, round_trip: Drawing) -> Metrics:
+    """The two anchors of layer consistency: the PSNR of two backgrounds that share only their prompt (floor), and of a
+    background before and after a VAE round trip (ceiling)."""
     where = undisturbed(alpha_of(drawing.foreground))
     return {
         "floor": measures.psnr(drawing.background, other_seed.background, where),
@@ -128,29 +135,30 @@ def anchor_facts(drawing: Drawing, other_seed: Drawing, round_trip: Drawing) -> 
     }
 
 
-def mask_facts(maps: Maps, foreground: Pixels, *, translucent: bool) -> Metrics:
-    """The masks as they were used, against the alpha that came out, at 0.8 T, 0.5 T, and over the run."""
+def mask_metrics(maps: Maps, foreground: Pixels, *, translucent: bool) -> Metrics:
+    """The masks of the coupling against the resulting alpha: at 0.8 T, at 0.5 T, and as the mean over all steps."""
     alpha = measures.pooled(alpha_of(foreground), (maps.soft.shape[1], maps.soft.shape[2]))
     found: Metrics = {}
     for name in ("structure", "content", "soft"):
-        curve = [measures.auc(step, alpha) for step in getattr(maps, name)]
+        aucs = [measures.auc(step, alpha) for step in getattr(maps, name)]
         leaks = [measures.leak(step, alpha) for step in getattr(maps, name)]
-        found |= _moments(f"auc_{name}", curve, maps) | _moments(f"leak_{name}", leaks, maps)
+        found |= _over_steps(f"auc_{name}", aucs, maps) | _over_steps(f"leak_{name}", leaks, maps)
     for name in ("soft", "hard"):
         overlap = [measures.soft_iou(step, alpha) for step in getattr(maps, name)]
-        found |= _moments(f"iou_{name}", overlap, maps)
+        found |= _over_steps(f"iou_{name}", overlap, maps)
     inside = [measures.correlation_inside(step, alpha) if translucent else math.nan for step in maps.soft]
-    return found | _moments("translucency", inside, maps) | {"trust": float(maps.trust.mean())}
+    return found | _over_steps("translucency", inside, maps) | {"trust": float(maps.trust.mean())}
 
 
-def _moments(name: str, curve: Sequence[float], maps: Maps) -> Metrics:
-    values = np.asarray(curve, np.float64)
-    mean = float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
-    return {f"{name}@0.8T": curve[maps.at(0.8)], f"{name}@0.5T": curve[maps.at(0.5)], name: mean}
+def _over_steps(name: str, values: Sequence[float], maps: Maps) -> Metrics:
+    """A metric at two times and its mean over all steps."""
+    mean = _mean(np.asarray(values, np.float64))
+    return {f"{name}@0.8T": values[maps.at(0.8)], f"{name}@0.5T": values[maps.at(0.5)], name: mean}
 
 
-def change_facts(before: Drawing, after: Drawing) -> Metrics:
-    """How a foreground changed between two drawings of one object: colours inside both, outline, bytes."""
+def change_metrics(before: Drawing, after: Drawing) -> Metrics:
+    """The change of a foreground between two drawings of one object: in colour inside both outlines, in outline, and in
+    bytes."""
     a, b = alpha_of(before.foreground), alpha_of(after.foreground)
     return {
         "colour": measures.difference(before.foreground, after.foreground, core(a) & core(b)),
@@ -159,17 +167,18 @@ def change_facts(before: Drawing, after: Drawing) -> Metrics:
     }
 
 
-def residue_facts(pairs: Sequence[tuple[Pixels, Pixels]], others: int = 8) -> tuple[list[float], Estimate]:
-    """Object residue in the background, an item, in standard deviations of chance.
+def residue_metrics(pairs: Sequence[tuple[Pixels, Pixels]], others: int = 8) -> tuple[list[float], Estimate]:
+    """The traces of each object in its background, in standard deviations of what chance gives.
 
-    Chance is what a background shares with the foregrounds of other items: r(F_j, B_i) for the `others` items that
-    follow i.
+    With r = `measures.residue`, chance is r(F_j, B_i): the correlation of a background i with the foregrounds of the
+    `others` items j that follow i.
 
     Args:
         pairs: (foreground, background) of every item, by one system.
+        others: number of other items per item.
 
     Returns:
-        one value an item, (r(F_i, B_i) - mean_j r(F_j, B_i)) / SD of all r(F_j, B_i); and their mean.
+        One value per item, (r(F_i, B_i) - mean_j r(F_j, B_i)) / SD of all r(F_j, B_i); and the estimate of their mean.
     """
     count = len(pairs)
     own = np.array([measures.residue(foreground, background) for foreground, background in pairs])
@@ -188,9 +197,11 @@ def _mean(values: NDArray[np.float64]) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
 
 
-def name_facts(items: Sequence[Item], drawings: Sequence[Drawing], classifier: Classifier | None) -> list[Metrics]:
-    """Whether foreground, background and the object in Blended are called what was asked for, an item: 1 or 0; nothing
-    without a classifier."""
+def classification_metrics(
+    items: Sequence[Item], drawings: Sequence[Drawing], classifier: Classifier | None
+) -> list[Metrics]:
+    """For each item, whether the classifier names foreground, background and the object in Blended as the prompts do: 1
+    or 0. Empty for every item if there is no classifier."""
     if classifier is None or not items:
         return [{} for _ in items]
     objects = classifier.name_objects(np.stack([_over_grey(one.foreground) for one in drawings]))
@@ -207,7 +218,7 @@ def name_facts(items: Sequence[Item], drawings: Sequence[Drawing], classifier: C
 
 
 def canonical(scene: str) -> str:
-    """The classifier's name of a scene: captions that mean the same picture share one."""
+    """The classifier's name of a scene; captions with the same meaning share one name."""
     from layerfusion.engine.training.classifier import scene_of
 
     return scene_of(scene)
@@ -222,5 +233,5 @@ def _over_grey(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def column(rows: Sequence[Mapping[str, float]], name: str) -> list[float]:
-    """One value an item; NaN where an item has none."""
+    """One metric of all items; NaN for an item that does not have it."""
     return [row.get(name, math.nan) for row in rows]

@@ -1,6 +1,7 @@
-"""Measure the shipped model: what it draws, named by the classifier; its alpha; its masks; its time.
+"""The figures of the embedded model's card: classification of its drawings, alpha, masks, and time.
 
-Objects and scenes are paired as training never pairs them, and colours appear that it never shows.
+Used by `layerfusion train measure`. Objects are paired with scenes with which training never shows them, and some have
+colours that training never shows.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ from layerfusion.engine.training.vae import psnr, round_trip
 
 @dataclass(frozen=True)
 class Item:
-    """One pair to draw."""
+    """One pair of an object and a scene to draw."""
 
     name: str
     scene: str
@@ -62,7 +63,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What came of it: uint8 (H, W, 4), and the masks."""
+    """A drawn item: three images, uint8 (H, W, 4), and the masks of the coupling."""
 
     item: Item
     foreground: NDArray[np.uint8]
@@ -72,7 +73,7 @@ class Drawn:
 
 
 def held_out_items(count: int, seed: int) -> list[Item]:
-    """Pairs of every object in turn with a scene it is never trained with; held-out colours with any scene."""
+    """Pairs of every object, in turn, with a scene with which it is never trained; held-out colours with any scene."""
     rng = np.random.default_rng(seed)
     shown, items = set(names(held_out=False)), []
     while len(items) < count:
@@ -94,7 +95,7 @@ def _caption(rng: np.random.Generator, kind: str) -> str:
 
 
 def draw(spec: ModelSpec, items: list[Item]) -> Iterator[Drawn]:
-    """Draw every item with the product's own pipeline and the model's defaults, at its native size."""
+    """Draw every item with `LayerFusionPipeline` and the model's defaults, at its native size."""
     pipeline = LayerFusionPipeline(spec)
     size = Size(spec.native_size, spec.native_size)
     for item in tqdm(items, desc="drawing", mininterval=10):
@@ -130,14 +131,18 @@ def measure(
     count: int,
     seed: int = 5000,
 ) -> tuple[dict[str, Any], Image.Image]:
-    """Every figure of the model card.
+    """Measure every figure of the model card.
 
     Args:
+        spec: the model.
+        classifier: the classifier of objects and scenes.
         test: held-out examples, for the VAE and the classifier's ceilings.
-        count: pairs to draw.
+        sprites: the training sprites, whose alpha is the truth.
+        count: number of pairs to draw.
+        seed: the first pair's seed; the following pairs have the following seeds.
 
     Returns:
-        figures by name, and a sheet of what was drawn.
+        The figures by name, and a contact sheet of the drawings.
     """
     drawn = list(draw(spec, held_out_items(count, seed)))
     bundle = load_model(spec)
@@ -165,7 +170,7 @@ def _vae(bundle: ModelBundle, test: Examples, count: int = 256) -> dict[str, flo
 
 
 def _ceilings(bundle: ModelBundle, classifier: ClassifierNetwork, test: Examples) -> dict[str, float]:
-    """The classifier on pictures it has not seen, and on what the VAE makes of them."""
+    """The classifier's accuracy on images that it was not trained on, and on the same after a VAE round trip."""
     rows = np.arange(min(400, len(test)))
     things = [test.facts[row]["names"][0] for row in rows]
     scenes = [scene_of(test.facts[row]["captions"][1]) for row in rows]
@@ -248,17 +253,17 @@ def _masks(drawn: list[Drawn]) -> dict[str, float]:
 
 
 def _deltas(bundle: ModelBundle, sprites: SpriteLibrary, seed: int, count: int = 48) -> dict[str, float]:
-    """The same noise with and without the foreground deltas, uncoupled."""
+    """Foregrounds from the same noise with and without the foreground deltas, without coupling."""
     solid = [name for name in names(held_out=False) if name not in TRANSLUCENT]
     chosen = [solid[index] for index in np.linspace(0, len(solid) - 1, count).astype(int)]
-    with _hooked(bundle):
+    with _deltas_on_all_rows(bundle):
         on = _foregrounds(bundle, chosen, seed)
     off = _foregrounds(bundle, chosen, seed)
     border_on, border_off = ([border_mean(alpha) for _, alpha in part] for part in (on, off))
     chroma_on, chroma_off = ([border_mean(np.abs(rgb).max(axis=-1)) for rgb, _ in part] for part in (on, off))
     matters = [a > 0.3 or c >= 5 * d for a, c, d in zip(border_off, chroma_off, chroma_on, strict=True)]
 
-    # the sprite where the deltas put the object: without them alpha is the whole frame, and so would be its box
+    # The true alpha is placed by the drawing with deltas, because without them alpha covers the whole frame.
     truths = [aligned(_true_alpha(sprites, name), alpha) for name, (_, alpha) in zip(chosen, on, strict=True)]
 
     def overlap(part: list[tuple[NDArray[np.floating], NDArray[np.floating]]]) -> float:
@@ -276,8 +281,8 @@ def _deltas(bundle: ModelBundle, sprites: SpriteLibrary, seed: int, count: int =
 
 
 @contextmanager
-def _hooked(bundle: ModelBundle) -> Iterator[None]:
-    """The deltas on every row."""
+def _deltas_on_all_rows(bundle: ModelBundle) -> Iterator[None]:
+    """Add the foreground deltas to every row of the UNet within the block."""
     named = dict(bundle.unet.named_modules())
     handles = []
     for module, projections in bundle.deltas.items():
@@ -295,7 +300,7 @@ def _hooked(bundle: ModelBundle) -> Iterator[None]:
 def _foregrounds(
     bundle: ModelBundle, chosen: list[str], seed: int
 ) -> list[tuple[NDArray[np.floating], NDArray[np.floating]]]:
-    """What the foreground stream alone draws: the opaque picture (H, W, 3), -1..1, and alpha (H, W), 0-1."""
+    """Draw with the foreground stream alone; the opaque image (H, W, 3), -1..1, and alpha (H, W), 0-1, per object."""
     words, empty = encode_prompts(bundle, [with_article(name) for name in chosen]), encode_prompts(bundle, [""])
     latents = sample(bundle.unet, words.embeddings, words.pooled, (empty.embeddings, empty.pooled), seed=seed)
     scale = float(bundle.vae.config["scaling_factor"])
@@ -309,7 +314,10 @@ def _foregrounds(
 
 
 def _seconds(spec: ModelSpec, runs: int = 7) -> dict[str, float]:
-    """A warm job of three layers, and one picture of the stock pipeline, in turn in the same process."""
+    """Median times of a job with three layers and of one image by diffusers' pipeline, after a warm-up, in seconds.
+
+    The two alternate in one process.
+    """
     pipeline = LayerFusionPipeline(spec)
     stock = StableDiffusionXLPipeline.from_pretrained(
         str(spec.folder), torch_dtype=torch.float32, add_watermarker=False, local_files_only=True
@@ -360,11 +368,12 @@ def _share(found: list[str], wanted: list[str]) -> float:
 
 
 def _mistakes(wanted: list[str], found: list[str]) -> list[str]:
-    return [f"{a} taken for {b}" for a, b in zip(wanted, found, strict=True) if a != b]
+    return [f"{a} classified as {b}" for a, b in zip(wanted, found, strict=True) if a != b]
 
 
 def _sheet(drawn: list[Drawn], columns: int = 12, rows: int = 4) -> Image.Image:
-    """Foreground over a chequerboard, background and blended, a column a pair."""
+    """A contact sheet: one column per pair, with the foreground over a chequerboard, the background and the blended
+    image."""
     from layerfusion.engine.training.contact_sheets import contact_sheet, over_checks
 
     shown: list[NDArray[np.floating]] = []

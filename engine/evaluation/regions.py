@@ -1,4 +1,4 @@
-"""Where on a picture a measure looks: masks grown and shrunk, rings, and the place of a shadow."""
+"""The image regions on which measures are computed: dilated and eroded masks, rings, and the region of a shadow."""
 
 from __future__ import annotations
 
@@ -7,31 +7,35 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 Mask = NDArray[np.bool_]
-"""(H, W), True where the region is."""
+"""(H, W), True inside the region."""
 
 Plane = NDArray[np.floating]
-"""(H, W), mostly 0-1."""
+"""(H, W), usually 0-1."""
 
 SEEN = 0.02
-"""Alpha above this can be seen."""
+"""Pixels with alpha above this are visible."""
 
 SOLID = 0.5
-"""Alpha above this is the object."""
+"""Pixels with alpha above this belong to the object."""
 
 MARGIN = 0.06
-"""How far beside an object nothing of it is expected any more, as a part of the frame's longer side."""
+"""Distance from an object beyond which it should have no effect, as a fraction of the frame's longer side (our
+choice)."""
 
 _SHADOW_REACH = 0.18
-"""How far below and beside an object its shadow is expected, as a part of the frame's longer side."""
+"""Distance below and beside an object up to which its shadow may lie, as a fraction of the frame's longer side (our
+choice)."""
 
 
 def grown(mask: Mask, share: float) -> Mask:
-    """Dilated by a square reaching `share` of the frame's longer side; the frame's border adds nothing."""
+    """Dilate a mask by a square whose radius is `share` of the frame's longer side. The outside of the frame counts as
+    the nearest border pixel."""
     return _filtered(mask, share, ImageFilter.MaxFilter)
 
 
 def shrunk(mask: Mask, share: float) -> Mask:
-    """Eroded by a square reaching `share` of the frame's longer side; the frame's border takes nothing away."""
+    """Erode a mask by a square whose radius is `share` of the frame's longer side. The outside of the frame counts as
+    the nearest border pixel."""
     return _filtered(mask, share, ImageFilter.MinFilter)
 
 
@@ -45,7 +49,7 @@ def _filtered(mask: Mask, share: float, kind: type[ImageFilter.MaxFilter] | type
 
 
 def box_of(alpha: Plane) -> tuple[int, int, int, int] | None:
-    """(top, left, bottom, right) of what is solid, bottom and right excluded; None where nothing is."""
+    """Bounding box (top, left, bottom, right) of the solid pixels, bottom and right exclusive; None without any."""
     solid = alpha > SOLID
     if not solid.any():
         return None
@@ -54,33 +58,34 @@ def box_of(alpha: Plane) -> tuple[int, int, int, int] | None:
 
 
 def shadow_place(alpha: Plane) -> Mask:
-    """Where an object may darken the ground: a fixed ring about its lower half, sideways and below (our choice).
+    """The region in which an object may darken the ground: around and below the lower half of its box (our choice).
 
-    Empty where there is no object.
+    Empty if there is no object.
     """
-    place = np.zeros(alpha.shape, bool)
+    region = np.zeros(alpha.shape, bool)
     box = box_of(alpha)
     if box is None:
-        return place
+        return region
     top, left, bottom, right = box
     reach = round(_SHADOW_REACH * max(alpha.shape))
-    place[(top + bottom) // 2 : bottom + reach, max(0, left - reach) : right + reach] = True
-    return place
+    region[(top + bottom) // 2 : bottom + reach, max(0, left - reach) : right + reach] = True
+    return region
 
 
 def undisturbed(alpha: Plane) -> Mask:
-    """Where neither the object nor its shadow is expected: there Blended should be the Background."""
+    """The region without the object and its shadow; there Blended should equal the Background."""
     return ~(grown(alpha > SEEN, MARGIN) | shadow_place(alpha))
 
 
 def core(alpha: Plane, share: float = 0.02) -> Mask:
-    """The object's inside, away from its edge: alpha above a half, eroded; all that is solid where that leaves none."""
+    """The object's inside: its solid pixels, eroded; all its solid pixels if the erosion leaves none."""
     inside = shrunk(alpha > SOLID, share)
     return inside if inside.any() else alpha > SOLID
 
 
 def beside(alpha: Plane) -> Mask:
-    """The ground truth of "no shadow": a ring of twice the margin beside and above the object's upper half."""
+    """The reference region without shadow: a ring beside and above the upper half of the object's box, from half the
+    margin to twice the margin away from the object."""
     box = box_of(alpha)
     if box is None:
         return np.zeros(alpha.shape, bool)

@@ -1,4 +1,4 @@
-"""Results as rows: a measure, its figures by column, what is asked of it, and whether it holds."""
+"""Results as table rows: a measure, its figures by column, its target, and whether the target is met."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Row:
     """One line of a table.
 
     Attributes:
-        measure: its name; a definition is in docs/evaluation.md.
+        measure: its name; docs/evaluation.md has the definition.
         figures: column -> estimate.
-        bar: what is asked; empty where the figure is only reported.
-        holds: whether it holds; None where nothing is asked, or it could not be measured.
+        bar: the target in words; empty if the figure is only reported.
+        holds: whether the target is met; None if there is no target or the figure could not be measured.
     """
 
     measure: str
@@ -47,14 +47,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """A table with a heading and a sentence of result.
+    """A table with a heading and a statement of the result.
 
     Attributes:
         key: its name in the JSON.
-        title: heading.
-        columns: in their order.
-        rows: top first.
-        result: one sentence; empty where the rows speak for themselves.
+        title: the heading.
+        columns: the columns' names from left to right.
+        rows: the rows from top to bottom.
+        result: the statement; may be empty.
     """
 
     key: str
@@ -67,7 +67,7 @@ class Section:
         return {"title": self.title, "result": self.result, "rows": [row.as_json() for row in self.rows]}
 
     def as_markdown(self) -> str:
-        head = ["measure", *self.columns, "asked", "holds"]
+        head = ["measure", *self.columns, "target", "met"]
         lines = [f"### {self.title}", ""]
         if self.result:
             lines += [self.result, ""]
@@ -80,10 +80,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Claim(Section):
-    """A section that ends in a verdict.
+    """A section with a verdict.
 
     Attributes:
-        statement: what the paper says, in our words.
+        statement: the paper's claim in our words.
     """
 
     statement: str = field(default="", kw_only=True)
@@ -92,15 +92,15 @@ class Claim(Section):
     def judged(
         key: str, title: str, statement: str, columns: Sequence[str], rows: Sequence[Row], missing: str = ""
     ) -> Claim:
-        """Confirmed if everything that is asked and could be measured holds.
+        """Make a claim that is confirmed if all targets are met that could be measured.
 
         Args:
-            missing: what could not be measured, for the sentence; empty if nothing.
+            missing: the reason why some figures could not be measured; empty if all could.
         """
-        asked = [row for row in rows if row.bar]
-        failed = [row.measure for row in asked if row.holds is False]
-        known = [row for row in asked if row.holds is not None]
-        if not known:
+        with_target = [row for row in rows if row.bar]
+        failed = [row.measure for row in with_target if row.holds is False]
+        measured = [row for row in with_target if row.holds is not None]
+        if not measured:
             verdict = "Not measured."
         elif failed:
             verdict = f"**Not confirmed on this model**: {'; '.join(failed)}."
@@ -110,34 +110,34 @@ class Claim(Section):
 
 
 def below(figure: Estimate, limit: float = 0.0) -> bool | None:
-    """Whether the whole interval lies below a limit; None where nothing was measured."""
+    """Whether the whole interval lies below a limit; None if there is no figure."""
     return figure.high < limit if figure.known else None
 
 
 def above(figure: Estimate, limit: float = 0.0) -> bool | None:
-    """Whether the whole interval lies above a limit; None where nothing was measured."""
+    """Whether the whole interval lies above a limit; None if there is no figure."""
     return figure.low > limit if figure.known else None
 
 
 def at_least(figure: Estimate, limit: float) -> bool | None:
-    """Whether the figure itself, not its interval, reaches a limit; None where nothing was measured."""
+    """Whether the value, not its interval, is at least a limit; None if there is no figure."""
     return figure.value >= limit if figure.known else None
 
 
 def within(figure: Estimate, low: float, high: float) -> bool | None:
-    """Whether the figure itself, not its interval, lies between two limits; None where nothing was measured."""
+    """Whether the value, not its interval, lies between two limits; None if there is no figure."""
     return low <= figure.value <= high if figure.known else None
 
 
 def every(*answers: bool | None) -> bool | None:
-    """False if any is; None if any was not measured; otherwise true."""
+    """False if any answer is False, otherwise None if any is None, otherwise True."""
     if any(answer is False for answer in answers):
         return False
     return None if None in answers else True
 
 
 def certain(value: float, count: int) -> Estimate:
-    """A figure that is no mean of items, such as a maximum: its interval is itself."""
+    """An estimate without uncertainty, for a figure such as a maximum: its interval is the value itself."""
     return Estimate(value, value, value, count)
 
 
@@ -159,7 +159,7 @@ def _cell(figure: Estimate | None) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits that matter, never an exponent: 0.0123, 1.23, 26.4, 1280."""
+    """Three significant digits without an exponent: 0.0123, 1.23, 26.4, 1280; at most five decimals."""
     if value == 0 or abs(value) < 5e-6:
         return "0"
     digits = min(5, max(0, 2 - math.floor(math.log10(abs(value)))))

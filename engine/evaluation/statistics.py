@@ -1,8 +1,8 @@
-"""What a number is worth: bootstrap intervals over pairs, and rank correlation. numpy only, pure functions.
+"""Bootstrap intervals over items, and rank correlation. Pure functions in numpy.
 
-The unit is the item (an object, a scene and a seed): every system draws the same items, so differences are taken item
-by item, and items are drawn again with replacement (Efron & Tibshirani 1993, An Introduction to the Bootstrap, §13.3:
-percentile intervals).
+The unit of resampling is the item (an object, a scene and a seed). Every system draws the same items, so differences
+are taken per item, and items are resampled with replacement (Efron & Tibshirani 1993, An Introduction to the Bootstrap,
+§13.3: percentile intervals).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 Statistic = Callable[..., Values]
-"""Columns of resampled values, each (resamples, items), to one value a resample, (resamples,)."""
+"""A function from columns of resampled values, each (resamples, items), to one value per resample, (resamples,)."""
 
 RESAMPLES = 10_000
 LEVEL = 0.95
 _SEED = 20241205
-_AT_A_TIME = 500
-"""Resamples held in memory together."""
+_CHUNK = 500
+"""Resamples that are in memory at the same time."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Estimate:
     """A figure with its bootstrap interval.
 
     Attributes:
-        value: on the items as they are; NaN where there are none.
+        value: the statistic of all items; NaN if there are none.
         low, high: the 95 % percentile interval.
-        count: items it rests on.
+        count: number of items.
     """
 
     value: float
@@ -45,7 +45,7 @@ class Estimate:
         return math.isfinite(self.value)
 
     def __str__(self) -> str:
-        """`0.43 [0.31, 0.52]`, three digits that matter."""
+        """For example `0.43 [0.31, 0.52]`, with three significant digits."""
         if not self.known:
             return "not measured"
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
@@ -56,18 +56,19 @@ def mean(values: Values) -> Values:
 
 
 def ratio_of_sums(numerators: Values, denominators: Values) -> Values:
-    """Sum over sum: the slope of a line through zero where the columns are x·y and x·x."""
+    """Sum of the numerators over sum of the denominators. For columns x·y and x·x it is the least-squares slope of a
+    line through zero."""
     return numerators.sum(axis=-1) / denominators.sum(axis=-1)
 
 
 def estimate(*columns: Sequence[float], statistic: Statistic = mean, resamples: int = RESAMPLES) -> Estimate:
-    """A statistic of items and its 95 % interval. The same items give the same interval.
+    """Compute a statistic of the items and its 95 % bootstrap interval. The random seed is fixed.
 
     Args:
-        columns: one value an item, all of one length; an item with a value that is not finite in any column is left
-            out, for the measure does not apply to it.
-        statistic: of the columns together; resampling keeps an item's values together.
-        resamples: of the items, at least 1.
+        columns: sequences of equal length with one value per item. An item with a value that is not finite in any
+            column is left out.
+        statistic: function of all columns; resampling keeps the values of an item together.
+        resamples: number of resamples, at least 1.
     """
     table = np.array([np.asarray(column, np.float64) for column in columns])
     table = table[:, np.isfinite(table).all(axis=0)]
@@ -76,8 +77,8 @@ def estimate(*columns: Sequence[float], statistic: Statistic = mean, resamples: 
         return Estimate(math.nan, math.nan, math.nan, 0)
     rng = np.random.default_rng(_SEED)
     found: list[Values] = []
-    for start in range(0, resamples, _AT_A_TIME):
-        chosen = rng.integers(0, count, (min(_AT_A_TIME, resamples - start), count))
+    for start in range(0, resamples, _CHUNK):
+        chosen = rng.integers(0, count, (min(_CHUNK, resamples - start), count))
         found.append(np.asarray(statistic(*(column[chosen] for column in table))))
     tail = (1 - LEVEL) / 2
     low, high = np.nanquantile(np.concatenate(found), (tail, 1 - tail))
@@ -86,21 +87,21 @@ def estimate(*columns: Sequence[float], statistic: Statistic = mean, resamples: 
 
 
 def paired(first: Sequence[float], second: Sequence[float], *, resamples: int = RESAMPLES) -> Estimate:
-    """The mean of `first - second`, item by item; items that either lacks are left out."""
+    """The mean of `first - second` per item; items that lack either value are left out."""
     difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     return estimate(difference.tolist(), resamples=resamples)
 
 
 def ranks(values: Sequence[float] | Values) -> Values:
-    """1-based ranks; equal values share their mean rank."""
+    """Ranks from 1; equal values get their mean rank."""
     array = np.asarray(values, np.float64)
-    _, place, counts = np.unique(array, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(array, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[place]
+    return (last - (counts - 1) / 2)[inverse]
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
-    """Spearman's ρ, -1 to 1; NaN where either does not vary."""
+    """Spearman's ρ, -1 to 1; NaN if either argument is constant."""
     a, b = ranks(x) - (len(x) + 1) / 2, ranks(y) - (len(y) + 1) / 2
     size = math.sqrt(float((a * a).sum() * (b * b).sum()))
     return float((a * b).sum()) / size if size else math.nan

@@ -1,12 +1,10 @@
-"""Draw a set of items in many ways, and go on where one was stopped.
+"""A study: a folder of drawings of items in several variants. Drawing can be stopped and resumed.
 
-A study is a folder:
-
-    study.json        which model, by the digest of its card and weights: another model's drawings are not mixed in
-    drawings.jsonl    one line a drawing, written when it is finished: item, variant, seconds, digest of the picture
+    study.json        the model's name and a digest of its defaults and weights, so that models are never mixed
+    drawings.jsonl    one line per finished drawing: item, variant, seconds, digest of the pixels
     drawings/         ITEM-VARIANT.png: foreground, background and blended side by side; ITEM-VARIANT.npz: the masks
 
-A drawing counts as done if its line and its file are there. Everything else is computed from these files.
+A drawing is finished if its line and its file exist. All measures are computed from these files.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from PIL import Image
 
 from layerfusion.engine.errors import InvalidRequest, UnreadableFile, UnwritableFile
 from layerfusion.engine.evaluation.items import Item
-from layerfusion.engine.evaluation.systems import Artist, Drawing, Maps, Variant
+from layerfusion.engine.evaluation.systems import Drawing, ItemDrawer, Maps, Variant
 from layerfusion.engine.formats.files import reading, replacing, writing
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.models.catalog.spec import ModelSpec, located
@@ -38,7 +36,7 @@ _OWNER = "study.json"
 
 @dataclass(frozen=True)
 class Task:
-    """One item, and the ways it is still to be drawn, each after those it starts from."""
+    """One item and its missing variants; a variant comes after the one from which it starts."""
 
     item: Item
     variants: tuple[Variant, ...]
@@ -46,12 +44,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """One drawing is finished.
+    """The event that one drawing is finished.
 
     Attributes:
-        item, variant: their names.
-        seconds: it took.
-        left: drawings still to be made.
+        item, variant: the names of item and variant.
+        seconds: the time it took.
+        left: number of drawings still to be made.
     """
 
     item: str
@@ -64,13 +62,13 @@ class Study:
     """A folder of drawings by one model.
 
     Args:
-        folder: made when drawing begins, if it is not there.
-        spec: which model.
+        folder: the folder. If it does not exist, it is created when drawing begins.
+        spec: the model.
 
     Raises:
-        InvalidRequest: the folder holds the drawings of another model.
+        InvalidRequest: the folder contains the drawings of another model.
         UnreadableFile: its list of drawings cannot be read.
-        UnwritableFile: it is a file.
+        UnwritableFile: `folder` is a file, or its list of drawings cannot be written.
     """
 
     def __init__(self, folder: Path, spec: ModelSpec) -> None:
@@ -84,31 +82,31 @@ class Study:
 
     @property
     def seconds(self) -> float:
-        """What all drawings took together."""
+        """The time of all drawings together in seconds."""
         return sum(self._done.values())
 
     def seconds_of(self, item: Item, variant: Variant) -> float:
-        """What one drawing took. `has` must be true."""
+        """The time of one drawing in seconds. `has` must be true."""
         return self._done[item.name, variant.name]
 
     @property
     def count(self) -> int:
-        """Drawings that are there."""
+        """The number of finished drawings."""
         return len(self._done)
 
     def draw(self, items: Sequence[Item], variants: Sequence[Variant], workers: int = 1) -> Generator[Done]:
-        """Draw every item in every way; see `draw_all`."""
+        """Draw every item in every variant; see `draw_all`."""
         return self.draw_all([(item, variants) for item in items], workers)
 
     def draw_all(self, wanted: Sequence[tuple[Item, Sequence[Variant]]], workers: int = 1) -> Generator[Done]:
-        """Draw whatever is missing, yielding after every drawing. Closing the iterator stops after the running items.
+        """Make the missing drawings and yield after each. Closing the generator stops after the items in progress.
 
         Args:
-            wanted: items, each with the ways it is to be drawn.
-            workers: processes that draw at the same time, each with a model of its own.
+            wanted: items, each with its variants.
+            workers: number of processes that draw at the same time; each loads the model.
 
         Raises:
-            UnwritableFile: at once if the folder cannot be made, later if the disk is full.
+            UnwritableFile: at the call if the folder cannot be created; during iteration if the disk is full.
         """
         self._begin()
         return self._draw_missing(wanted, workers)
@@ -122,7 +120,7 @@ class Study:
             yield Done(item, variant, seconds, left)
 
     def missing(self, items: Sequence[Item], variants: Sequence[Variant]) -> int:
-        """Drawings still to be made."""
+        """The number of drawings still to be made."""
         return sum(len(self._task(item, variants).variants) for item in items)
 
     def has(self, item: Item, variant: Variant) -> bool:
@@ -133,7 +131,7 @@ class Study:
         return read_drawing(self._picture(item.name, variant.name))
 
     def write(self, name: str, content: bytes) -> Path:
-        """Put a result beside the drawings, whole or not at all."""
+        """Write a result file into the study's folder atomically."""
         path = self.folder / name
         with replacing(path) as file:
             file.write(content)
@@ -143,15 +141,15 @@ class Study:
         return Task(item, tuple(variant for variant in variants if not self.has(item, variant)))
 
     def _here(self, tasks: Sequence[Task]) -> Iterator[tuple[str, str, float, str]]:
-        artist = Artist(self.spec)
+        drawer = ItemDrawer(self.spec)
         for task in tasks:
-            yield from draw_task(artist, task, self.folder)
+            yield from draw_task(drawer, task, self.folder)
 
     def _picture(self, item: str, variant: str) -> Path:
         return picture_path(self.folder, item, variant)
 
     def _begin(self) -> None:
-        """Make the folder, and write down whose drawings it holds."""
+        """Create the folder and record its model."""
         drawings = self.folder / "drawings"
         with writing(drawings):
             drawings.mkdir(parents=True, exist_ok=True)
@@ -170,7 +168,8 @@ class Study:
             model = found.get("model") if isinstance(found, dict) else None
             whose = f"“{model:.60}”" if isinstance(model, str) and model != self.spec.name else "another model"
             raise InvalidRequest(
-                f"“{self.folder}” holds the drawings of {whose}, not of “{self.spec.name}” as it is now.",
+                f"“{self.folder}” contains drawings of {whose}, not of “{self.spec.name}” with its current weights and "
+                "defaults.",
                 "Choose an empty folder.",
             )
 
@@ -180,7 +179,7 @@ class Study:
         if path.exists():
             with reading(path, "list of drawings"):
                 text = path.read_text(encoding="utf-8")
-        if text and not text.endswith("\n"):  # the line a killed run was writing: the next must not join it
+        if text and not text.endswith("\n"):  # a killed run left half a line; the next line must not be joined to it
             with writing(path), path.open("a", encoding="utf-8") as file:
                 file.write("\n")
         found: dict[tuple[str, str], float] = {}
@@ -200,14 +199,14 @@ class Study:
         self._done[item, variant] = seconds
 
 
-def draw_task(artist: Artist, task: Task, folder: Path) -> Iterator[tuple[str, str, float, str]]:
-    """Draw one item's missing variants and write them: (item, variant, seconds, digest)."""
+def draw_task(drawer: ItemDrawer, task: Task, folder: Path) -> Iterator[tuple[str, str, float, str]]:
+    """Draw and write one item's missing variants; yields (item, variant, seconds, digest) after each."""
     earlier: dict[str, Drawing] = {}
     for variant in task.variants:
         if variant.after and variant.after not in earlier:
             earlier[variant.after] = read_drawing(picture_path(folder, task.item.name, variant.after))
         started = time.monotonic()
-        drawing = artist.draw(task.item, variant, earlier)
+        drawing = drawer.draw(task.item, variant, earlier)
         seconds = time.monotonic() - started
         earlier[variant.name] = drawing
         yield (
@@ -218,21 +217,21 @@ def draw_task(artist: Artist, task: Task, folder: Path) -> Iterator[tuple[str, s
         )
 
 
-_artist: Artist | None = None
-"""One a worker process: its model is read once."""
+_drawer: ItemDrawer | None = None
+"""The drawer of a worker process, kept so that the model is loaded only once per process."""
 
 
 def _start_worker(spec: ModelSpec) -> None:
     import torch
 
-    torch.set_num_threads(1)  # as many workers as wanted share the machine
-    global _artist
-    _artist = Artist(spec)
+    torch.set_num_threads(1)  # the workers share the processor's cores
+    global _drawer
+    _drawer = ItemDrawer(spec)
 
 
 def _work(task: Task, folder: Path) -> list[tuple[str, str, float, str]]:
-    assert _artist is not None
-    return list(draw_task(_artist, task, folder))
+    assert _drawer is not None
+    return list(draw_task(_drawer, task, folder))
 
 
 def _in_processes(study: Study, tasks: Sequence[Task], workers: int) -> Iterator[tuple[str, str, float, str]]:
@@ -254,7 +253,7 @@ def picture_path(folder: Path, item: str, variant: str) -> Path:
 
 
 def write_drawing(path: Path, drawing: Drawing) -> str:
-    """Write a drawing, whole or not at all, and return the SHA-256 of its pixels."""
+    """Write a drawing atomically and return the SHA-256 of its pixels."""
     strip = np.concatenate([drawing.foreground, drawing.background, drawing.blended], axis=1)
     if drawing.maps is not None:
         buffer = io.BytesIO()
@@ -268,10 +267,10 @@ def write_drawing(path: Path, drawing: Drawing) -> str:
 
 
 def read_drawing(path: Path) -> Drawing:
-    """Read what `write_drawing` wrote.
+    """Read a drawing that `write_drawing` wrote.
 
     Raises:
-        UnreadableFile: one of its files is damaged.
+        UnreadableFile: one of its files is missing or damaged.
     """
     try:
         with reading(path, "drawing"), Image.open(path) as image:
@@ -282,16 +281,16 @@ def read_drawing(path: Path) -> Drawing:
             with reading(masks, "drawing's masks"), np.load(masks, allow_pickle=False) as values:
                 maps = Maps(**{each.name: values[each.name] for each in fields(Maps)})
     except UnreadableFile as error:
-        raise UnreadableFile(error.message, "Delete it, and let the evaluation draw it again.") from error
+        raise UnreadableFile(error.message, "Delete the file and run the evaluation again.") from error
     return Drawing(foreground, background, blended, maps)
 
 
 def fingerprint(spec: ModelSpec) -> str:
-    """A digest of a model and how it draws: its defaults; name, size, first and last MiB of every file of weights."""
+    """A digest of a model's defaults and of its weights: every file's name, size, first MiB and last MiB."""
     drawn = {"defaults": asdict(spec.defaults), "size": spec.native_size, "template": spec.blended_template}
     digest = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode())
     parts = spec.transparency
-    places = [
+    sources = [
         spec.checkpoint,
         spec.vae,
         parts.deltas,
@@ -299,9 +298,9 @@ def fingerprint(spec: ModelSpec) -> str:
         parts.decoder,
         *(lora.file for lora in spec.loras),
     ]
-    for place in places:
-        if place is not None:
-            path = located(place, spec.name)
+    for source in sources:
+        if source is not None:
+            path = located(source, spec.name)
             for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
                 _digest_file(file, path, digest)
     return digest.hexdigest()

@@ -1,12 +1,13 @@
-"""What is compared: LayerFusion, its options one at a time, and what one would do without it. All drawn by one code.
+"""The compared systems: LayerFusion, variants with one changed setting, and the baselines; all use the same code.
 
-1. *pasted*: foreground and background drawn each for itself (no coupling), the one laid over the other;
-2. *sequential*: the foreground alone, then the picture inpainted around it, then the background inpainted where the
-   object was, as LayerDiffuse's chain of models does it, here without their special weights;
-3. *frozen*: LayerFusion with `foreground_update` "none": the foreground sees nothing of the scene;
+1. *pasted*: foreground and background are drawn separately (no coupling) and alpha-composited;
+2. *sequential*: the foreground is drawn alone, then the blended image is inpainted around it, then the background is
+   inpainted where the object was. LayerDiffuse does this with a chain of models; here it is done without their special
+   weights;
+3. *frozen*: LayerFusion with `foreground_update` "none", so that the foreground gets no information from the scene;
 4. *layerfusion*: the model's defaults.
 
-All share an item's noise, so that what differs between them is what they do.
+All systems start from the item's noise, so that only their methods differ.
 """
 
 from __future__ import annotations
@@ -44,13 +45,13 @@ class Variant:
     """One way to draw an item.
 
     Attributes:
-        name: unique, also as part of a file's name.
+        name: unique name, also used in file names.
         settings: options of `FusionSettings`, by their flat names, that differ from the model's defaults.
         preset: one of `engine.options.presets.PRESETS`; the model's own way if empty.
-        other_scene, other_seed: whether the background's prompt, or its seed, is the item's other one.
+        other_scene, other_seed: whether the background has the item's other prompt, or other seed.
         apart: whether the foreground starts from noise that no background has.
-        masks: whether the maps of every step are kept.
-        after: the variant whose drawing this one starts from; empty if none.
+        masks: whether the masks of every step are recorded.
+        after: the variant from whose drawing this one starts; empty if it starts from none.
     """
 
     name: str
@@ -74,10 +75,11 @@ SYSTEMS = (PASTED, SEQUENTIAL, FROZEN, LAYERFUSION)
 """The table's columns."""
 
 APART_BY = 500_000
-"""How much further on the seed of a foreground is that shares its noise with no background of the set (our choice)."""
+"""Added to the seed of a foreground that is to share its noise with no background of the list (our choice)."""
 
 PLACED_SCALE, PLACED_AT, MOVED_BY = 0.55, (0.28, 0.86), 0.36
-"""The object's size, where its feet are put, and how far it is moved right; parts of the frame (our choice)."""
+"""The scale of the placed object, the position (x, y) of the middle of its lower edge, and its later shift to the
+right; positions are fractions of the frame (our choice)."""
 
 ROUND_TRIP = Variant("round_trip", after="layerfusion")
 OTHER_SEED = Variant("other_seed", other_seed=True)
@@ -95,12 +97,13 @@ SWEEP = tuple(Variant(f"boundary{d}", {"decision_boundary": float(d)}) for d in 
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """What the coupling saw and used, step by step, on the structure prior's grid.
+    """The priors and masks of the coupling at every step, on the structure prior's token grid.
 
     Attributes:
-        times: (S,), t / T of each step, falling.
-        structure, content, soft, hard: (S, rows, columns), 0-1.
-        trust: (S,), 0-1.
+        times: (S,), t / T of each step, decreasing.
+        structure, content, soft, hard: (S, rows, columns), 0-1: structure prior, content confidence, soft mask and hard
+            mask.
+        trust: (S,), 0-1: the weight that the masks have in the blending.
     """
 
     times: NDArray[np.float32]
@@ -111,14 +114,14 @@ class Maps:
     trust: NDArray[np.float32]
 
     def at(self, time: float) -> int:
-        """The first step with t <= `time` · T; the last one if there is none."""
+        """The index of the first step with t <= `time` · T; the last step if there is none."""
         late = np.flatnonzero(self.times <= time + 1e-6)
         return int(late[0]) if len(late) else len(self.times) - 1
 
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """What came of it: uint8 (H, W, 4), straight alpha; background and blended are opaque."""
+    """The images of one item and variant: uint8 (H, W, 4), straight alpha; background and blended are opaque."""
 
     foreground: Pixels
     background: Pixels
@@ -126,11 +129,11 @@ class Drawing:
     maps: Maps | None = None
 
 
-class Artist:
-    """Draws items on one model, at its native size and with its defaults.
+class ItemDrawer:
+    """Draws items with one model, at its native size and with its defaults.
 
     Args:
-        spec: which model.
+        spec: the model.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -139,10 +142,12 @@ class Artist:
         self._bundle: ModelBundle | None = None
 
     def draw(self, item: Item, variant: Variant, earlier: Mapping[str, Drawing]) -> Drawing:
-        """Draw an item one way.
+        """Draw an item in one variant.
 
         Args:
-            earlier: drawings of this item by the names of their variants; `variant.after` must be among them.
+            item: the item.
+            variant: the variant.
+            earlier: variant name -> drawing of this item; `variant.after` must be among them.
         """
         if variant.name == SEQUENTIAL.name:
             return self._in_sequence(item, earlier[variant.after].foreground)
@@ -181,7 +186,7 @@ class Artist:
         return Drawing(*pictures, maps=_maps(record) if record is not None else None)
 
     def _elsewhere(self, item: Item, drawing: Drawing, *, first: bool) -> Drawing:
-        """The same layers with the foreground smaller and on the left (`first`), or further right; harmonised there."""
+        """Harmonise the layers after the foreground was scaled down and placed at the left (`first`) or moved right."""
         side = self.spec.native_size
         size = Size(side, side)
         background = Layer(name="Background", role=Role.BACKGROUND, pixels=drawing.background)
@@ -189,8 +194,8 @@ class Artist:
         box = box_of(alpha_of(drawing.foreground)) or (0, 0, side, side)
         if first:
             middle, feet = ((edge - side / 2) * PLACED_SCALE + side / 2 for edge in ((box[1] + box[3]) / 2, box[2]))
-            by = (round(PLACED_AT[0] * side - middle), round(PLACED_AT[1] * side - feet))
-            layer = moved(layer, by, PLACED_SCALE)
+            shift = (round(PLACED_AT[0] * side - middle), round(PLACED_AT[1] * side - feet))
+            layer = moved(layer, shift, PLACED_SCALE)
         else:
             layer = moved(layer, (round(MOVED_BY * side), 0))
         stack = LayerStack(name="", size=size, layers=(background, layer))
@@ -202,7 +207,7 @@ class Artist:
         return Drawing(to_working(kept.pixels, kept.offset, Framing(size, size)), below.pixels, blended.pixels)
 
     def _in_sequence(self, item: Item, foreground: Pixels) -> Drawing:
-        """Around the given foreground, then without it."""
+        """Inpaint the blended image around the given foreground, then the background where the object was."""
         with torch.inference_mode():
             bundle = self._loaded()
             solid, alpha = encode_over_grey(bundle, foreground)
@@ -216,7 +221,7 @@ class Artist:
         return Drawing(foreground, background, blended)
 
     def _round_trip(self, drawing: Drawing) -> Drawing:
-        """The same layers, the background once through the VAE: no two decoded pictures agree better than that."""
+        """The same layers with the background encoded and decoded by the VAE. No two decoded images agree better."""
         with torch.inference_mode():
             bundle = self._loaded()
             background = decode_rgb(bundle, self._encoded(bundle, drawing.background))

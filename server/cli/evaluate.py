@@ -112,7 +112,7 @@ def _evaluation(arguments: argparse.Namespace, spec: ModelSpec) -> Evaluation:
         plan,
         spec.vocabulary or read_manifest(EMBEDDED).vocabulary,
         None if arguments.classifier is None else _classifier(Path(arguments.classifier)),
-        known_light=spec.demo,
+        light_known=spec.demo,
     )
 
 

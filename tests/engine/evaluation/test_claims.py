@@ -9,7 +9,7 @@ import pytest
 from layerfusion.engine.evaluation import claims, systems
 from layerfusion.engine.evaluation.items import prompt_set
 from layerfusion.engine.evaluation.measures import pasted
-from layerfusion.engine.evaluation.metrics import residue_facts
+from layerfusion.engine.evaluation.metrics import residue_metrics
 from layerfusion.engine.evaluation.study import Study, write_drawing
 from layerfusion.engine.evaluation.systems import Drawing, Maps
 from layerfusion.engine.models.catalog.registry import find_model
@@ -93,7 +93,7 @@ def test_an_object_that_follows_the_prompt_and_not_the_seed(tmp_path):
     assert "**Confirmed on this model**, as far as measured (without a classifier)" in claim.result
     shift = row(claim, "colour shift inside the object, another prompt").figures[""].value
     assert shift == pytest.approx((51 + 2.5) / 255 / 3)  # one channel of three; 0 … 5 more an item
-    assert row(claim, "overlap").figures[""].value == 1
+    assert row(claim, "soft IoU of the alphas").figures[""].value == 1
 
 
 def test_an_object_that_follows_neither_is_not_confirmed(tmp_path):
@@ -103,13 +103,13 @@ def test_an_object_that_follows_neither_is_not_confirmed(tmp_path):
 
 def test_one_byte_of_a_frozen_foreground_is_a_failure(tmp_path):
     claim = claims.background_claim(background_study(tmp_path, 51, 3, frozen_shift=1), ITEMS, None)
-    assert row(claim, "`foreground_update` none").holds is False
+    assert row(claim, "`foreground_update` “none”").holds is False
 
 
 def test_an_object_that_is_another_thing_is_not_confirmed(tmp_path):
     claim = claims.background_claim(background_study(tmp_path, 51, 3), ITEMS, Classifier())
-    assert row(claim, "object still named").figures[""].value == pytest.approx(1 / 6)
-    assert "object still named" in claim.result
+    assert row(claim, "object named correctly").figures[""].value == pytest.approx(1 / 6)
+    assert "object named correctly" in claim.result
 
 
 # ---- (b)
@@ -121,8 +121,8 @@ def test_pasted_layers_have_no_gap_and_blended_ones_do(tmp_path):
         for number, item in enumerate(ITEMS)
         for variant in (systems.PASTED, systems.LAYERFUSION)
     ]
-    claim = claims.blending_claim(study_of(tmp_path, drawn), ITEMS, known_light=False)
-    gaps = row(claim, "gap").figures
+    claim = claims.blending_claim(study_of(tmp_path, drawn), ITEMS, light_known=False)
+    gaps = row(claim, "mean difference from the composited layers").figures
     assert gaps["alpha blending"].value == 0
     assert gaps["generative blending"].value == pytest.approx(20 / 255)
     assert "as far as measured (the light of this model's training data is not known)" in claim.result
@@ -212,8 +212,8 @@ def test_residue_is_told_from_chance():
         np.dstack([(0.6 * back[..., :3] + 0.4 * pasted(back, front)[..., :3]).astype(np.uint8), back[..., 3]])
         for front, back in zip(objects, clear, strict=True)
     ]
-    _, none = residue_facts(list(zip(objects, clear, strict=True)))
-    _, ghosts = residue_facts(list(zip(objects, haunted, strict=True)))
+    _, none = residue_metrics(list(zip(objects, clear, strict=True)))
+    _, ghosts = residue_metrics(list(zip(objects, haunted, strict=True)))
     assert none.low < 0.2
     assert abs(none.value) < 0.8
     assert ghosts.low > 2

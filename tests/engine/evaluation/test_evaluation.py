@@ -22,7 +22,7 @@ PLAN = Plan(
 
 
 def evaluation(folder) -> Evaluation:
-    return Evaluation(folder, SPEC, PLAN, SPEC.vocabulary, known_light=True)
+    return Evaluation(folder, SPEC, PLAN, SPEC.vocabulary, light_known=True)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_the_report_says_everything_that_was_asked(folder):
 
 def test_without_a_classifier_names_are_not_measured(folder):
     markdown = evaluation(folder).report().as_markdown()
-    assert "| scene named | not measured | not measured | not measured | not measured |" in markdown
+    assert "| scene named correctly | not measured | not measured | not measured | not measured |" in markdown
 
 
 def test_the_baselines_are_what_they_are_called(folder):
@@ -103,14 +103,14 @@ def test_another_models_drawings_are_not_mixed_in(folder):
 
 
 def test_nothing_drawn_is_nothing_to_report(tmp_path):
-    with pytest.raises(InvalidRequest, match="Nothing is drawn"):
+    with pytest.raises(InvalidRequest, match="no completely drawn item"):
         evaluation(tmp_path / "new").report()
     assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_drawing_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"hello")
-    with pytest.raises(UnreadableFile, match=r"a\.png.*Delete it"):
+    with pytest.raises(UnreadableFile, match=r"a\.png.*Delete the file"):
         read_drawing(tmp_path / "a.png")
 
 
@@ -126,7 +126,8 @@ def test_two_processes_draw_what_one_does(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("values", "named"), [({"parts": ()}, "nothing"), ({"parts": ("x",)}, "x"), ({"pairs": 0}, "0 pairs")]
+    ("values", "named"),
+    [({"parts": ()}, "No part is given"), ({"parts": ("x",)}, "x"), ({"pairs": 0}, "number of pairs is 0")],
 )
 def test_a_plan_that_cannot_be_carried_out_is_refused(values, named):
     with pytest.raises(InvalidRequest, match=named):

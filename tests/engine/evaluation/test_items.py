@@ -61,7 +61,7 @@ def test_the_embedded_models_own_card_gives_a_hundred_different_pairs():
 
 @pytest.mark.parametrize(
     ("vocabulary", "count", "named"),
-    [({}, 5, "objects"), ({"objects": ("a dog",)}, 5, "scenes"), (WORDS, 0, "0 pairs")],
+    [({}, 5, "objects"), ({"objects": ("a dog",)}, 5, "scenes"), (WORDS, 0, "number of pairs is 0")],
 )
 def test_what_no_set_can_be_made_of_is_refused(vocabulary, count, named):
     with pytest.raises(InvalidRequest, match=named):

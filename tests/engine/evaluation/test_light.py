@@ -3,7 +3,7 @@ import pytest
 
 from layerfusion.engine.evaluation import light, measures
 from layerfusion.engine.evaluation.items import prompt_set, scenes_of
-from layerfusion.engine.evaluation.metrics import Truth, shadow_facts, tone_facts
+from layerfusion.engine.evaluation.metrics import Truth, shadow_metrics, tone_metrics
 from layerfusion.engine.evaluation.systems import Drawing
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.training.data.triplets import TINTED
@@ -89,10 +89,10 @@ def test_a_picture_lit_as_the_data_lights_it_has_gain_one():
     shaded = measures.pasted(light.shaded(ground, alpha, here.light), lit)
     alone = Drawing(own, ground, measures.pasted(ground, own))
 
-    tone = tone_facts(shaded, alpha, alone, here)
+    tone = tone_metrics(shaded, alpha, alone, here)
     assert tone["tone_along"] / tone["tone_data"] == pytest.approx(1, abs=0.05)
     assert tone["tone_cosine"] > 0.99
-    shadow = shadow_facts(shaded, ground, alpha, here)
+    shadow = shadow_metrics(shaded, ground, alpha, here)
     assert shadow["shadow_along"] / shadow["shadow_square"] == pytest.approx(1, abs=0.02)
     assert shadow["shadow_error"] < 0.01
 
@@ -102,7 +102,7 @@ def test_a_paste_has_gain_nought():
     own, ground = box(), opaque(150)
     flat, alpha = measures.pasted(ground, own), measures.alpha_of(own)
     alone = Drawing(own, ground, flat)
-    tone, shadow = tone_facts(flat, alpha, alone, here), shadow_facts(flat, ground, alpha, here)
+    tone, shadow = tone_metrics(flat, alpha, alone, here), shadow_metrics(flat, ground, alpha, here)
     assert tone["tone_along"] == pytest.approx(0)
     assert tone["tone_cosine"] == 0
     assert shadow["shadow"] == pytest.approx(0)
@@ -113,9 +113,9 @@ def test_white_light_and_unknown_light_say_nothing_about_tone():
     own = box()
     alone = Drawing(own, opaque(150), opaque(150))
     for here in (truth("a red studio background"), Truth(None, casts=True)):
-        assert tone_facts(opaque(150), measures.alpha_of(own), alone, here) == {}
+        assert tone_metrics(opaque(150), measures.alpha_of(own), alone, here) == {}
 
 
 def test_what_floats_says_nothing_about_shadows():
     here = truth("a beach at sunset")
-    assert shadow_facts(opaque(150), opaque(150), measures.alpha_of(box()), Truth(here.light, casts=False)) == {}
+    assert shadow_metrics(opaque(150), opaque(150), measures.alpha_of(box()), Truth(here.light, casts=False)) == {}

@@ -119,12 +119,6 @@ def test_energy_elsewhere_counts_what_is_changed_far_from_the_object():
 # ---- layer consistency
 
 
-def test_between_two_anchors():
-    assert measures.between_anchors(26, 20, 30) == pytest.approx(0.6)
-    assert measures.between_anchors(20, 20, 30) == 0
-    assert math.isnan(measures.between_anchors(26, 30, 30))
-
-
 def test_sharpness_of_a_ramp_is_its_slope_and_falls_with_blur():
     ramp = opaque(0)
     ramp[..., :3] = np.arange(SIDE)[None, :, None] * 2

@@ -33,7 +33,7 @@ def test_a_section_as_markdown():
     assert Section("s", "Shadow", ("ours", "theirs"), rows).as_markdown().splitlines() == [
         "### Shadow",
         "",
-        "| measure | ours | theirs | asked | holds |",
+        "| measure | ours | theirs | target | met |",
         "| --- | --- | --- | --- | --- |",
         "| shadow | 0.400 [0.300, 0.500] | not measured | above 0 | yes |",
         "| bytes | 0 |  |  |  |",

@@ -12,11 +12,11 @@ from layerfusion.server.cli.main import main
 
 OPTIONS = {
     "unknown part": (["--parts", "table,poetry"], "poetry. Choose among: table, background"),
-    "no part": (["--parts", " , "], "nothing. Choose among: table"),
-    "no pairs": (["--pairs", "0"], "0 pairs. Choose 1 to 10000"),
-    "negative pairs": (["--pairs", "-3"], "-3 pairs"),
-    "too many pairs": (["--stress-pairs", "10001"], "10001 stress pairs"),
-    "no claim pairs": (["--claim-pairs", "0"], "0 claim pairs"),
+    "no part": (["--parts", " , "], "No part is given. Choose among: table"),
+    "no pairs": (["--pairs", "0"], "number of pairs is 0. Choose 1 to 10000"),
+    "negative pairs": (["--pairs", "-3"], "number of pairs is -3"),
+    "too many pairs": (["--stress-pairs", "10001"], "number of stress pairs is 10001"),
+    "no claim pairs": (["--claim-pairs", "0"], "number of claim pairs is 0"),
     "pairs in words": (["--pairs", "many"], "many"),
     "no workers": (["--workers", "0"], "--workers is 0; choose 1 to"),
     "more workers than cores": (["--workers", str((os.cpu_count() or 1) + 1)], f"choose 1 to {os.cpu_count() or 1},"),
@@ -25,7 +25,7 @@ OPTIONS = {
     "a folder as classifier": (["--classifier", "."], "“.” is not a file"),
     "missing page": (["--write-table", "none.md"], "none.md"),
     "page in a missing folder": (["--write-table", "nowhere/page.md"], "nowhere"),
-    "nothing drawn": (["--report"], "Nothing is drawn completely yet in “evaluation”"),
+    "nothing drawn": (["--report"], "“evaluation” contains no completely drawn item"),
 }
 
 
@@ -88,7 +88,7 @@ def test_a_file_where_the_folder_should_be_is_named_before_drawing(capsys, folde
 
 FOLDERS = {
     "another model": ("study.json", json.dumps({"model": "mine", "digest": "0"}), "drawings of “mine”, not of “tiny”"),
-    "other weights": ("study.json", json.dumps({"model": "tiny", "digest": "0"}), "another model, not of “tiny” as it"),
+    "other weights": ("study.json", json.dumps({"model": "tiny", "digest": "0"}), "another model, not of “tiny” with"),
     "a damaged owner": ("study.json", "[1, 2", "another model"),
     "a list that is no text": ("drawings.jsonl", "\udcff", "drawings.jsonl” is not a list of drawings"),
 }
