@@ -1,5 +1,7 @@
 """The paper's Fig. 1: an object is moved, and its shadow goes with it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,12 +66,13 @@ def stacks(pipeline):
                 background=Generated(prompt=PROMPTS[1]),
                 foregrounds=(Generated(prompt=PROMPTS[0]),),
                 seed=3,
+                steps=12,
             )
         )
     )
     here = moved(drawn.by_role(Role.FOREGROUND)[0], (-15, 15), scale=0.5)
-    before = finished(pipeline.generate(harmonise(drawn, here, PROMPTS, seed=3)))
-    after = finished(pipeline.generate(harmonise(before, moved(here, BY), PROMPTS, seed=3)))
+    before = finished(pipeline.generate(replace(harmonise(drawn, here, PROMPTS, seed=3), steps=12)))
+    after = finished(pipeline.generate(replace(harmonise(before, moved(here, BY), PROMPTS, seed=3), steps=12)))
     return before, after
 
 

@@ -3,8 +3,6 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from layerfusion.engine import pipeline as job
-from layerfusion.engine.diffusion.previews import is_due
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation.measures import auc
 from layerfusion.engine.events import Finished, LayerReady, Notice, Preview, Progress, Stage
@@ -31,24 +29,15 @@ def pixels_equal(one: LayerStack, other: LayerStack) -> bool:
 
 
 @pytest.fixture(scope="module")
-def seen():
-    """The masks of `drawn`."""
-    return MaskRecord()
-
-
-@pytest.fixture(scope="module")
-def drawn(pipeline, request_for, seen):
+def drawn(watched_job, apple_on_beach):
     """One job at the model's own size and steps, with previews: (events, stack)."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job, "is_due", is_due)
-        events = list(pipeline.generate(request_for(steps=None), seen))
-    return events, finished(events)
+    return watched_job[0], apple_on_beach
 
 
 @pytest.fixture(scope="module")
-def plain(pipeline, request_for):
-    """The stack of `request_for()`, without previews."""
-    return finished(pipeline.generate(request_for()))
+def plain(small_pipeline, small_request):
+    """The stack of `small_request()`, without previews."""
+    return finished(small_pipeline.generate(small_request()))
 
 
 def test_the_stack_is_what_an_artist_expects(drawn):
@@ -99,21 +88,21 @@ def test_events_come_in_order_and_every_layer_once(drawn):
 
 
 @pytest.mark.usefixtures("with_previews")
-def test_the_same_request_gives_the_same_bytes_with_previews_or_without(pipeline, request_for, plain):
-    events = list(pipeline.generate(request_for()))
+def test_the_same_request_gives_the_same_bytes_with_previews_or_without(small_pipeline, small_request, plain):
+    events = list(small_pipeline.generate(small_request()))
     assert any(isinstance(event, Preview) for event in events)
     assert pixels_equal(finished(events), plain)
 
 
-def test_each_layer_has_its_own_seed(pipeline, request_for, plain):
-    other = finished(pipeline.generate(request_for(foregrounds=(Generated(prompt="a red apple", seed=99),))))
+def test_each_layer_has_its_own_seed(small_pipeline, small_request, plain):
+    other = finished(small_pipeline.generate(small_request(foregrounds=(Generated(prompt="a red apple", seed=99),))))
     assert not np.array_equal(plain.layers[1].pixels, other.layers[1].pixels)
-    assert request_for(foregrounds=(Generated(prompt="a red apple", seed=99),)).background_seed == 3
+    assert small_request(foregrounds=(Generated(prompt="a red apple", seed=99),)).background_seed == 3
 
 
-def test_looking_inside_changes_nothing(pipeline, request_for, plain):
+def test_looking_inside_changes_nothing(small_pipeline, small_request, plain):
     record, streams = MaskRecord(), StreamRecord(columns=2)
-    with_record = finished(pipeline.generate(request_for(), record, streams))
+    with_record = finished(small_pipeline.generate(small_request(), record, streams))
     assert pixels_equal(with_record, plain)
     assert len(record.steps) == 5, "the model's own coupling ends at 0.3 T"
     assert record.figure_step().timestep <= 800
@@ -130,9 +119,9 @@ def test_looking_inside_changes_nothing(pipeline, request_for, plain):
     assert abs(last.astype(int) - with_record.layers[0].pixels).max() <= 1, "the last estimate is the layer"
 
 
-def test_masks_are_recorded_of_coupled_steps_with_every_memory_policy(pipeline, request_for):
+def test_masks_are_recorded_of_coupled_steps_with_every_memory_policy(small_pipeline, small_request):
     """Where memory is short the guidance halves run apart, and uncoupled steps make no masks."""
-    spec, request = pipeline.spec, request_for(steps=2, fusion=FusionSettings(blend_end=0.5))
+    spec, request = small_pipeline.spec, small_request(steps=2, fusion=FusionSettings(blend_end=0.5))
     timesteps = []
     for policy in (MemoryPolicy.RESIDENT, MemoryPolicy.SEQUENTIAL):
         record = MaskRecord()
@@ -141,8 +130,9 @@ def test_masks_are_recorded_of_coupled_steps_with_every_memory_policy(pipeline, 
     assert timesteps == [[999.0], [999.0]]
 
 
-def test_the_masks_find_the_object(drawn, seen):
-    alpha = drawn[1].layers[1].pixels[..., 3].reshape(16, 8, 16, 8).mean(axis=(1, 3)) / 255
+def test_the_masks_find_the_object(watched_job):
+    events, seen = watched_job
+    alpha = finished(events).layers[1].pixels[..., 3].reshape(16, 8, 16, 8).mean(axis=(1, 3)) / 255
     soft = np.mean([step.maps[2] for step in seen.steps], axis=0)
     assert auc(soft, alpha) > 0.9
 
@@ -163,7 +153,7 @@ def test_any_canvas_gets_layers_of_its_size(pipeline, request_for, size):
 
 @pytest.mark.parametrize("sampler", ["euler", "ddim", "dpmpp_2m", "unipc"])
 def test_every_sampler_draws_a_clean_foreground(pipeline, request_for, sampler):
-    alpha = finished(pipeline.generate(request_for(sampler=sampler, steps=15))).layers[1].pixels[..., 3]
+    alpha = finished(pipeline.generate(request_for(sampler=sampler, steps=10))).layers[1].pixels[..., 3]
     assert 0.05 < (alpha > 127).mean() < 0.7
     assert np.concatenate([alpha[0], alpha[:, 0], alpha[:, -1]]).mean() < 5
 
@@ -173,30 +163,30 @@ def test_a_sampler_the_model_lacks_is_refused(pipeline, request_for):
         list(pipeline.generate(request_for(sampler="heun")))
 
 
-def test_the_first_coupled_step_is_the_same_with_a_lagged_prior(pipeline, request_for):
+def test_the_first_coupled_step_is_the_same_with_a_lagged_prior(small_pipeline, small_request):
     """The lag begins with a real prior pass; with one coupled step there is nothing to lag behind."""
     stacks = [
-        finished(pipeline.generate(request_for(steps=1, fusion=FusionSettings(prior=prior))))
+        finished(small_pipeline.generate(small_request(steps=1, fusion=FusionSettings(prior=prior))))
         for prior in ("per_step", "lagged")
     ]
     assert pixels_equal(*stacks)
 
 
-def test_uncoupled_streams_draw_alone(pipeline, request_for):
+def test_uncoupled_streams_draw_alone(small_pipeline, small_request):
     """With coupling never beginning, the foreground does not know what lies behind it."""
     alone = FusionSettings(blend_start=0.0)
-    one = finished(pipeline.generate(request_for(fusion=alone)))
+    one = finished(small_pipeline.generate(small_request(fusion=alone)))
     other = finished(
-        pipeline.generate(request_for(fusion=alone, background=Generated(prompt="snowy mountains at night")))
+        small_pipeline.generate(small_request(fusion=alone, background=Generated(prompt="snowy mountains at night")))
     )
     assert abs(one.layers[1].pixels.astype(int) - other.layers[1].pixels).max() <= 1
-    coupled = finished(pipeline.generate(request_for(background=Generated(prompt="snowy mountains at night"))))
+    coupled = finished(small_pipeline.generate(small_request(background=Generated(prompt="snowy mountains at night"))))
     assert abs(one.layers[1].pixels.astype(int) - coupled.layers[1].pixels).max() > 8
 
 
-def test_a_prompt_longer_than_the_model_reads_is_told(pipeline, request_for):
+def test_a_prompt_longer_than_the_model_reads_is_told(small_pipeline, small_request):
     long = Generated(prompt="a red apple " * 20)
-    events = list(pipeline.generate(request_for(foregrounds=(long,), steps=1)))
+    events = list(small_pipeline.generate(small_request(foregrounds=(long,), steps=1)))
     told = [event.text for event in events if isinstance(event, Notice) and event.code == "prompt_truncated"]
     assert told[0].startswith("The model reads only the beginning of “a red apple a red apple")
     assert "…”" in told[0]
@@ -214,19 +204,19 @@ def test_what_must_be_known_of_the_model_is_told_before_it_is_loaded(pipeline, r
     assert "“xylophone”" in second.text
 
 
-def test_closing_the_iterator_stops_and_the_next_job_is_unharmed(pipeline, request_for, plain):
-    events = pipeline.generate(request_for())
+def test_closing_the_iterator_stops_and_the_next_job_is_unharmed(small_pipeline, small_request, plain):
+    events = small_pipeline.generate(small_request())
     for event in events:
         if isinstance(event, Progress) and event.stage == "drawing" and event.step == 2:
             break
     events.close()
-    assert pixels_equal(finished(pipeline.generate(request_for())), plain)
+    assert pixels_equal(finished(small_pipeline.generate(small_request())), plain)
 
 
 def test_several_foregrounds_are_layers_of_their_own(pipeline, request_for):
     stack = finished(
         pipeline.generate(
-            request_for(foregrounds=(Generated(prompt="a red apple"), Generated(prompt="a blue car")), steps=12)
+            request_for(foregrounds=(Generated(prompt="a red apple"), Generated(prompt="a blue car")), steps=10)
         )
     )
     assert [layer.name for layer in stack][:3] == ["Background", "Foreground 1", "Foreground 2"]
@@ -261,7 +251,7 @@ class TestKept:
         stack = finished(
             pipeline.generate(
                 request_for(
-                    background=Generated(prompt=background), foregrounds=self.kept(cut_out), steps=20, seed=seed
+                    background=Generated(prompt=background), foregrounds=self.kept(cut_out), steps=12, seed=seed
                 )
             )
         )

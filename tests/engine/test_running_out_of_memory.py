@@ -55,40 +55,40 @@ def draw(bundle, request, policy=None):
 
 @pytest.fixture(scope="module")
 def kept():
-    pixels = np.zeros((128, 128, 4), np.uint8)
-    pixels[60:110, 40:90] = (200, 30, 20, 255)
+    pixels = np.zeros((64, 64, 4), np.uint8)
+    pixels[30:55, 20:45] = (200, 30, 20, 255)
     return (Kept(layer=Layer(name="block", role=Role.FOREGROUND, pixels=pixels), prompt="a red apple"),)
 
 
 @pytest.mark.usefixtures("with_previews")
 @pytest.mark.parametrize("component", list(Component))
-def test_a_job_that_runs_out_once_gives_the_same_picture(bundle, request_for, kept, component):
+def test_a_job_that_runs_out_once_gives_the_same_picture(small, small_request, kept, component):
     changes = {"foregrounds": kept} if component is Component.ENCODER else {}
-    request = request_for(steps=2, **changes)
-    expected, quiet = draw(bundle, request)
-    with running_out(network(bundle, component), 1):
-        stack, told = draw(bundle, request)
+    request = small_request(steps=2, **changes)
+    expected, quiet = draw(small, request)
+    with running_out(network(small, component), 1):
+        stack, told = draw(small, request)
     assert told == [f"{TOLD[0]} of the model at a time on the device."]
     assert not quiet
     for ours, theirs in zip(stack, expected, strict=True):
         assert abs(ours.pixels.astype(int) - theirs.pixels).max() <= 1
 
 
-def test_a_job_that_runs_out_twice_is_drawn_in_small_pieces(bundle, request_for):
-    with running_out(bundle.unet.up_blocks[-1], 2):
-        _, told = draw(bundle, request_for(steps=2))
+def test_a_job_that_runs_out_twice_is_drawn_in_small_pieces(small, small_request):
+    with running_out(small.unet.up_blocks[-1], 2):
+        _, told = draw(small, small_request(steps=2))
     assert len(told) == 2
     assert all(text.startswith(start) for text, start in zip(told, TOLD, strict=True))
 
 
-def test_a_job_that_never_fits_ends_with_what_to_do_and_the_next_is_unharmed(bundle, request_for):
-    request = request_for(steps=2)
+def test_a_job_that_never_fits_ends_with_what_to_do_and_the_next_is_unharmed(small, small_request):
+    request = small_request(steps=2)
     with (
-        running_out(bundle.unet.up_blocks[-1], 3),
+        running_out(small.unet.up_blocks[-1], 3),
         pytest.raises(OutOfMemory, match=r"UNet.*policy that needs the least.*Close other"),
     ):
-        draw(bundle, request)
-    _, told = draw(bundle, request)
+        draw(small, request)
+    _, told = draw(small, request)
     assert not told
 
 
@@ -100,16 +100,16 @@ def test_a_job_that_never_fits_ends_with_what_to_do_and_the_next_is_unharmed(bun
         FusionSettings.from_values({"blend_unconditional": False, "mask_smoothing": 0.5}),
     ],
 )
-def test_guidance_halves_one_after_the_other_draw_what_they_draw_together(bundle, request_for, fusion):
+def test_guidance_halves_one_after_the_other_draw_what_they_draw_together(small, small_request, fusion):
     """In float32 the two ways differ by rounding; the VAE's tiles of the thrifty way are not looked at here."""
-    request: GenerationRequest = request_for(steps=3, fusion=fusion)
+    request: GenerationRequest = small_request(steps=3, fusion=fusion)
     latents = []
     for policy in (MemoryPolicy.RESIDENT, MemoryPolicy.SEQUENTIAL):
         seen = []
-        handle = bundle.vae.post_quant_conv.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs))
+        handle = small.vae.post_quant_conv.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs))
         try:
-            with untiled(bundle):
-                draw(bundle, request, policy)
+            with untiled(small):
+                draw(small, request, policy)
         finally:
             handle.remove()
         latents.append(torch.cat([inputs[0] for inputs in seen[-3:]]))
@@ -127,12 +127,12 @@ def untiled(bundle):
         bundle.vae.tiled_decode = own
 
 
-def test_the_unconditional_half_follows_the_other_ones_masks(bundle, request_for):
+def test_the_unconditional_half_follows_the_other_ones_masks(small, small_request):
     """The rows of each half are the same in one forward or in two: 3 rows at a time instead of 6."""
     rows = []
-    handle = bundle.unet.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
+    handle = small.unet.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
     try:
-        draw(bundle, request_for(steps=1), MemoryPolicy.SEQUENTIAL)
+        draw(small, small_request(steps=1), MemoryPolicy.SEQUENTIAL)
     finally:
         handle.remove()
     assert rows == [1, 3, 3]

@@ -35,23 +35,13 @@ def blended(stack):
 
 
 @pytest.fixture(scope="module")
-def drawn(pipeline):
-    from layerfusion.engine.request import GenerationRequest
-
-    request = GenerationRequest(
-        size=CANVAS, background=Generated(prompt=BEACH), foregrounds=(Generated(prompt=APPLE),), seed=3, steps=12
-    )
-    return finished(pipeline.generate(request))
+def beach(apple_on_beach):
+    return apple_on_beach.layers[0]
 
 
 @pytest.fixture(scope="module")
-def beach(drawn):
-    return drawn.layers[0]
-
-
-@pytest.fixture(scope="module")
-def apple(drawn):
-    return drawn.layers[1]
+def apple(apple_on_beach):
+    return apple_on_beach.layers[1]
 
 
 def sources(layer, prompt):
@@ -84,7 +74,7 @@ def test_sources_go_together_in_every_combination(pipeline, request_for, beach, 
 
 def test_a_new_foreground_stands_on_the_kept_background(pipeline, request_for, beach):
     request = request_for(
-        background=Kept(layer=beach, prompt=BEACH), foregrounds=(Generated(prompt="a dog"),), steps=16
+        background=Kept(layer=beach, prompt=BEACH), foregrounds=(Generated(prompt="a dog"),), steps=12
     )
     stack = finished(pipeline.generate(request))
     assert stack.layers[0] is beach
@@ -103,7 +93,7 @@ def test_holes_of_a_kept_background_are_drawn_below_it(pipeline, request_for, be
     pixels = beach.pixels.copy()
     pixels[40:90, 60:100] = 0
     mine = Layer(name="mine", role=Role.BACKGROUND, pixels=pixels[:, :110], offset=(-6, 0))
-    request = request_for(background=Kept(layer=mine, prompt=BEACH), harmony=HarmonySettings(mode="exact"), steps=10)
+    request = request_for(background=Kept(layer=mine, prompt=BEACH), harmony=HarmonySettings(mode="exact"), steps=8)
     stack = finished(pipeline.generate(request))
     filled, kept = stack.by_role(Role.BACKGROUND)
     assert kept is mine
@@ -130,13 +120,13 @@ def test_layers_the_artist_has_are_harmonised_as_strongly_as_asked(pipeline, req
     both = {"background": Kept(layer=beach, prompt=BEACH), "foregrounds": (Kept(layer=apple, prompt=APPLE),)}
     flat = flatten(LayerStack(name="", size=CANVAS, layers=(beach, apple)))
     likeness = [
-        psnr(blended(finished(pipeline.generate(request_for(**both, blended_strength=strength, steps=10)))), flat)
+        psnr(blended(finished(pipeline.generate(request_for(**both, blended_strength=strength, steps=6)))), flat)
         for strength in (0.0, 0.5, 1.0)
     ]
     assert likeness[0] > likeness[1] > likeness[2]
     assert likeness[0] > 26
-    default = finished(pipeline.generate(request_for(**both, steps=4)))
-    explicit = finished(pipeline.generate(request_for(**both, blended_strength=HARMONISE_STRENGTH, steps=4)))
+    default = finished(pipeline.generate(request_for(**both, steps=2)))
+    explicit = finished(pipeline.generate(request_for(**both, blended_strength=HARMONISE_STRENGTH, steps=2)))
     assert np.array_equal(blended(default), blended(explicit))
     assert default.layers[:2] == (beach, apple)
 
@@ -148,7 +138,7 @@ def test_a_relit_layer_keeps_its_place_and_changes_with_its_strength(pipeline, r
     for strength in (0.0, 0.4, 0.9):
         relit = Relit(layer=apple, prompt=APPLE, strength=strength)
         layer = finished(
-            pipeline.generate(request_for(background=night, foregrounds=(relit,), steps=12, seed=9))
+            pipeline.generate(request_for(background=night, foregrounds=(relit,), steps=8, seed=9))
         ).layers[1]
         likeness.append(psnr(layer.pixels, apple.pixels, visible))
         overlap = ((layer.pixels[..., 3] > 127) & visible).sum() / ((layer.pixels[..., 3] > 127) | visible).sum()
@@ -171,11 +161,11 @@ def test_a_foreground_is_drawn_in_its_box_and_seen_there(pipeline, request_for, 
     assert psnr(blended(stack), stack.layers[0].pixels, far) > 18
 
 
-def test_only_what_has_a_place_is_drafted(pipeline, request_for):
+def test_only_what_has_a_place_is_drafted(small_pipeline, small_request):
     events = list(
-        pipeline.generate(
-            request_for(
-                foregrounds=(Generated(prompt=APPLE), Generated(prompt="a car", box=Box(64, 64, 48, 48))), steps=2
+        small_pipeline.generate(
+            small_request(
+                foregrounds=(Generated(prompt=APPLE), Generated(prompt="a car", box=Box(8, 16, 48, 48))), steps=2
             )
         )
     )
@@ -183,21 +173,21 @@ def test_only_what_has_a_place_is_drafted(pipeline, request_for):
     assert [(event.step, event.total) for event in drafts] == [(1, 2), (2, 2)]
 
 
-def test_six_foregrounds_are_six_layers(pipeline, request_for):
+def test_six_foregrounds_are_six_layers(small_pipeline, small_request):
     six = tuple(Generated(prompt="a red apple", seed=seed) for seed in range(6))
-    stack = finished(pipeline.generate(request_for(foregrounds=six, steps=2)))
+    stack = finished(small_pipeline.generate(small_request(foregrounds=six, steps=2)))
     drawn = stack.by_role(Role.FOREGROUND)
     assert [layer.name for layer in drawn] == [f"Foreground {place}" for place in range(1, 7)]
     assert len({layer.pixels.tobytes() for layer in drawn}) == 6
 
 
-def test_one_layers_seed_leaves_the_noise_of_the_others(pipeline, request_for):
+def test_one_layers_seed_leaves_the_noise_of_the_others(small_pipeline, small_request):
     """Uncoupled and unshared, the other layers are the same to the byte or its neighbour."""
     alone = FusionSettings(blend_start=0.0)
     stacks = [
         finished(
-            pipeline.generate(
-                request_for(
+            small_pipeline.generate(
+                small_request(
                     foregrounds=(Generated(prompt=APPLE, seed=1), Generated(prompt="a blue car", seed=seed)),
                     fusion=alone,
                     steps=2,
@@ -217,7 +207,7 @@ def test_a_drawn_foreground_above_a_kept_one_hides_it(pipeline, request_for, bea
     request = request_for(
         background=Kept(layer=beach, prompt=BEACH),
         foregrounds=(Kept(layer=below, prompt=APPLE), Generated(prompt="a blue car")),
-        steps=16,
+        steps=12,
     )
     stack = finished(pipeline.generate(request))
     car = stack.layers[2].pixels
