@@ -103,8 +103,8 @@ def background_claim(study: Study, items: Sequence[Item], classifier: Classifier
 
 
 def blending_claim(study: Study, items: Sequence[Item], *, light_known: bool) -> Claim:
-    """Test claim (b): alpha blending reproduces the layers exactly; the blended image does not, but its tone and shadow
-    are closer to those of the training data."""
+    """Test claim (b): alpha blending reproduces the layers exactly; the blended picture does not, but its tone and
+    shadow are closer to those of the training data."""
     generative, alpha = [], []
     for item in items:
         truth = Truth.of(item, known=light_known)
@@ -139,7 +139,7 @@ def blending_claim(study: Study, items: Sequence[Item], *, light_known: bool) ->
     return Claim.judged(
         "blending",
         "(b) Alpha blending matches the layers; generative blending matches the light",
-        "Alpha blending reproduces the layers exactly; the blended image differs from them, in the direction of the "
+        "Alpha blending reproduces the layers exactly; the blended picture differs from them, in the direction of the "
         "data's light.",
         tuple(labels),
         rows,

@@ -92,7 +92,7 @@ def system_metrics(drawing: Drawing, alone: Drawing, truth: Truth) -> Metrics:
 
 
 def tone_metrics(blended: Pixels, alpha: NDArray[np.floating], alone: Drawing, truth: Truth) -> Metrics:
-    """The object's colour shift in the blended image, relative to the object drawn alone, and the data's tint."""
+    """The object's colour shift in the blended picture, relative to the object drawn alone, and the data's tint."""
     if truth.light is None:
         return {}
     wanted = np.log(tint_of(truth.light))

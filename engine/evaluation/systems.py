@@ -1,7 +1,7 @@
 """The compared systems: LayerFusion, variants with one changed setting, and the baselines; all use the same code.
 
 1. *pasted*: foreground and background are drawn separately (no coupling) and alpha-composited;
-2. *sequential*: the foreground is drawn alone, then the blended image is inpainted around it, then the background is
+2. *sequential*: the foreground is drawn alone, then the blended picture is inpainted around it, then the background is
    inpainted where the object was. LayerDiffuse does this with a chain of models; here it is done without their special
    weights;
 3. *frozen*: LayerFusion with `foreground_update` "none", so that the foreground gets no information from the scene;
@@ -207,7 +207,7 @@ class ItemDrawer:
         return Drawing(to_working(kept.pixels, kept.offset, Framing(size, size)), below.pixels, blended.pixels)
 
     def _in_sequence(self, item: Item, foreground: Pixels) -> Drawing:
-        """Inpaint the blended image around the given foreground, then the background where the object was."""
+        """Inpaint the blended picture around the given foreground, then the background where the object was."""
         with torch.inference_mode():
             bundle = self._loaded()
             solid, alpha = encode_over_grey(bundle, foreground)

@@ -2,7 +2,7 @@
 
     [ uncond: fg 0 … fg K-1, background, blended | cond: fg 0 … fg K-1, background, blended ]
 
-K = 1 is the paper: foreground, background and blended image.
+K = 1 is the paper: foreground, background and blended picture.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The Shadow and Light layers: the difference between the blended image and the composited layers, as two layers.
+"""The Shadow and Light layers: the difference between the blended picture and the composited layers, as two layers.
 
-The model's blended image differs from the plain composite of the other layers, for example by a shadow under an apple
+The model's blended picture differs from the plain composite of the other layers, for example by a shadow under an apple
 or a warm rim from the sunset. The pipeline uses the functions here to turn that difference into a Shadow layer (blend
 mode multiply) and a Light layer (blend mode add) that lie on top of the stack.
 
-* `exact_layers`: the stack composites to the blended image, pixel for pixel. Valid only while no layer is moved.
+* `exact_layers`: the stack composites to the blended picture, pixel for pixel. Valid only while no layer is moved.
 * `clean_layers`: only the soft part of the difference, which changes brightness and not shape. An artist can move these
   layers, paint on them and lower their opacity.
 """
@@ -41,8 +41,8 @@ _REACH_GRID = 64
 def exact_layers(blended: Pixels, flat: Pixels) -> tuple[Pixels, Pixels]:
     """Compute the Shadow and Light layers that turn `flat` into `blended` exactly.
 
-    Per channel, with the value C of the flat image and X of the blended image: where X < C, S = 255 X / C, rounded, and
-    L = 0; elsewhere S = 255 and L = X - C (our choice). C S / 255 lies within 1/2 of X, so that it rounds to X for
+    Per channel, with the value C of the flat image and X of the blended picture: where X < C, S = 255 X / C, rounded,
+    and L = 0; elsewhere S = 255 and L = X - C (our choice). C S / 255 lies within 1/2 of X, so that it rounds to X for
     every pair of values.
 
     Args:
@@ -137,7 +137,7 @@ def recompose(flat: Pixels, shadow: Pixels, light: Pixels) -> Pixels:
 def _check_pair(blended: Pixels, flat: Pixels) -> None:
     if blended.shape != flat.shape:
         raise InvalidLayer(
-            f"The blended image has {blended.shape[1]}x{blended.shape[0]} px, but the composited layers have "
+            f"The blended picture has {blended.shape[1]}x{blended.shape[0]} px, but the composited layers have "
             f"{flat.shape[1]}x{flat.shape[0]} px.",
             "Give both the canvas's size.",
         )

@@ -142,7 +142,7 @@ def _partial_unet(header: Header) -> Identity | None:
 def _other_layerdiffuse(count: int, conv_in: tuple[int, ...] | None) -> Identity:
     channels = conv_in[1] if conv_in is not None and len(conv_in) == 4 else 4
     if channels > 4:
-        given = "the background or foreground" if channels == 8 else "one layer and the blended image"
+        given = "the background or foreground" if channels == 8 else "one layer and the blended picture"
         return Identity(
             f"a LayerDiffuse model conditioned on {given} ({count} dense offsets, {channels} input channels)",
             remedy="LayerFusion needs no such model: it draws all layers together, or the others around a kept layer. "

@@ -191,7 +191,7 @@ class ModelSpec:
         )
 
     def blended_prompt(self, foregrounds: list[str], background: str) -> str:
-        """Make the prompt of the blended image from those of the layers.
+        """Make the prompt of the blended picture from those of the layers.
 
         Args:
             foregrounds: one prompt per foreground, top first.
