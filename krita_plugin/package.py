@@ -14,6 +14,7 @@ The plugin imports the last two relatively, so that they never meet another plug
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import io
 import json
@@ -38,7 +39,7 @@ class PackageError(Exception):
     """The plugin cannot be assembled or installed; the text says why and what to do."""
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, *, overwrite: bool = True) -> Path:
     """Write `layerfusion-krita-<version>.zip` into `folder` and return its path.
 
     The same installation always gives the same bytes. Krita takes the file by Tools ▸ Scripts ▸ Import Python Plugin
@@ -46,6 +47,7 @@ def build(folder: Path) -> Path:
 
     Raises:
         PackageError: a carried distribution was changed after it was installed.
+        FileExistsError: another file of that name is there, and `overwrite` is False.
         OSError: `folder` cannot be made or written to.
     """
     contents = assemble()
@@ -60,6 +62,8 @@ def build(folder: Path) -> Path:
             file.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=9)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"layerfusion-krita-{metadata.version('layerfusion')}.zip"
+    if not overwrite and path.exists() and path.read_bytes() != archive.getvalue():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     _replace(path, archive.getvalue())
     return path
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.events import Notice
-from layerfusion.engine.models.catalog.spec import SAMPLERS, sampler_key
+from layerfusion.engine.models.catalog.spec import SAMPLERS
 from layerfusion.engine.models.runtime.loading import ModelBundle
 
 
@@ -85,9 +85,7 @@ class Sampler:
     """
 
     def __init__(self, bundle: ModelBundle, name: str, steps: int, seeds: Sequence[int] = ()) -> None:
-        key = sampler_key(name)
-        if key is None or key not in bundle.spec.samplers:
-            raise InvalidRequest(f"The sampler is “{name}”.", f"Choose one of: {', '.join(bundle.spec.samplers)}.")
+        key = bundle.spec.check_sampler(name)
         if key == "lcm" and steps > MAX_LCM_STEPS:
             raise InvalidRequest(f"LCM cannot take {steps} steps.", f"Use 4 to 8, at most {MAX_LCM_STEPS}.")
         config = dict(bundle.scheduler_config)

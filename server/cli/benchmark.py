@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from layerfusion.engine.image.geometry import Size, check_canvas, working_size
 from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
+from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS
 from layerfusion.server.cli.console import say
 from layerfusion.server.cli.environment import keep_offline
+from layerfusion.server.cli.values import size, whole
+
+
+def add_parser(commands: Any) -> None:
+    """Declare `benchmark`."""
+    parser = commands.add_parser(
+        "benchmark",
+        help="count what drawing with SDXL costs",
+        description="Count the operations of every preset beside the stock SDXL pipeline, and the memory that every "
+        "policy needs. This takes some ten seconds and needs neither weights nor a graphics card.",
+    )
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add("--size", metavar="WxH", type=size, default=Size(1024, 1024), help="canvas in pixels (default: 1024x1024)")
+    steps = f"denoising steps, 1 to {MAX_STEPS} (default: SDXL's, 30)"
+    add("--steps", metavar="N", type=whole(1, MAX_STEPS), help=steps)
+    several = f"foregrounds, 1 to {MAX_FOREGROUNDS} (default: 1)"
+    add("--foregrounds", metavar="K", type=whole(1, MAX_FOREGROUNDS), default=1, help=several)
 
 
 def run(arguments: argparse.Namespace) -> None:

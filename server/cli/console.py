@@ -32,15 +32,21 @@ def be_forgiving(streams: Iterable[TextIO]) -> None:
             reconfigure(errors="replace")
 
 
-def list_layers(stack: LayeredImage, path: str) -> None:
-    """Name, size and place of every layer written, topmost first as in a layer docker, then the file."""
+def list_layers(stack: LayeredImage, path: str, *, seed: int | None = None, briefly: bool = False) -> None:
+    """Name, size and place of every layer written, topmost first as in a layer docker, then the file.
+
+    Args:
+        seed: of the drawing, if it was drawn now.
+        briefly: leave out the layers.
+    """
     width = max(len(layer.name) for layer in stack)
-    for layer in reversed(stack.layers):
+    for layer in () if briefly else reversed(stack.layers):
         notes = [layer.blend.value] + ([] if layer.visible else ["hidden"])
         x, y = layer.offset
         place = f" at {x},{y}" if (x, y) != (0, 0) else ""
         say(f"  {layer.name:<{width}}  {layer.size}{place}  {', '.join(notes)}")
-    say(f"{path}  {stack.size} px, {len(stack)} layers, {_bytes(Path(path)) / 1e6:.1f} MB")
+    origin = "" if seed is None else f", seed {seed}"
+    say(f"{path}  {stack.size} px, {len(stack)} layers, {_bytes(Path(path)) / 1e6:.1f} MB{origin}")
 
 
 def _bytes(path: Path) -> int:

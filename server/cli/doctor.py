@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.readiness import missing, parts
@@ -23,6 +24,12 @@ from layerfusion.server.protocol import location
 
 _PACKAGES = ("layerfusion", "torch", "diffusers", "transformers", "safetensors", "psd-tools", "pillow", "websockets")
 _TORCH_GUIDE = "https://pytorch.org/get-started/locally/"
+
+
+def add_parser(commands: Any) -> None:
+    """Declare `doctor`."""
+    what = "check the installation and say what is missing"
+    commands.add_parser("doctor", help=what, description=f"{what.capitalize()}.").set_defaults(run=run)
 
 
 def run(_arguments: argparse.Namespace) -> None:

@@ -1,7 +1,8 @@
-"""How the libraries under the engine are told to stay offline and silent."""
+"""What the engine and the libraries under it are told before they are imported."""
 
 from __future__ import annotations
 
+import argparse
 import os
 
 ENVIRONMENT = {
@@ -17,3 +18,17 @@ ENVIRONMENT = {
 def keep_offline() -> None:
     """Set `ENVIRONMENT` for this process and those it starts. To be called before the engine's pipeline is imported."""
     os.environ.update(ENVIRONMENT)
+
+
+MEMORY_POLICIES = ("auto", "resident", "offload", "sequential")
+"""Of `engine.models.runtime.offloading`, which is not imported here."""
+
+
+def add_memory(parser: argparse.ArgumentParser) -> None:
+    """Declare `--memory`."""
+    parser.add_argument(
+        "--memory",
+        choices=MEMORY_POLICIES,
+        default=MEMORY_POLICIES[0],
+        help="how much of the model is on the graphics card at a time (default: auto, by what is free)",
+    )

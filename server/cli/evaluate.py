@@ -16,8 +16,9 @@ from layerfusion.engine.formats.files import check_writable, reading, replacing
 from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.registry import EMBEDDED, find_model
 from layerfusion.engine.models.catalog.spec import ModelSpec
-from layerfusion.server.cli.console import UsageError, say
+from layerfusion.server.cli.console import say
 from layerfusion.server.cli.environment import keep_offline
+from layerfusion.server.cli.values import whole
 
 if TYPE_CHECKING:
     from layerfusion.engine.evaluation.evaluation import Evaluation, Report
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 BEGIN = "<!-- figures: written by `layerfusion evaluate --write-table`, not by hand -->"
 END = "<!-- end of figures -->"
 _SAY_EVERY = 10
+MAX_PAIRS = 10_000
+"""As `engine.evaluation.evaluation.Plan` has it, which is not imported here."""
 
 
-def register(commands: Any) -> None:
-    """Add the command's options to argparse's subcommands."""
+def add_parser(commands: Any) -> None:
+    """Declare `evaluate`."""
     parser = commands.add_parser(
         "evaluate",
         help="measure what LayerFusion does on a model",
@@ -38,25 +41,33 @@ def register(commands: Any) -> None:
         "120 pairs with all claims are about 1,500 drawings: some 40 minutes on one idle processor core.",
     )
     parser.set_defaults(run=run)
+    cores = os.cpu_count() or 1
     add = parser.add_argument
     add("--out", metavar="DIR", default="evaluation", help="where drawings and results go (default: evaluation)")
     add("--model", metavar="NAME", default="tiny", help="see `layerfusion models` (default: tiny)")
-    add("--pairs", metavar="N", type=int, default=120, help="pairs of the table (default: 120)")
+    pairs = whole(1, MAX_PAIRS)
+    add("--pairs", metavar="N", type=pairs, default=120, help="pairs of the table (default: 120)")
     add(
         "--claim-pairs",
         metavar="N",
-        type=int,
+        type=pairs,
         default=40,
         help="of them, for claims (a), (c), (d), moving and presets (default: 40)",
     )
-    add("--stress-pairs", metavar="N", type=int, default=24, help="before textured backdrops (default: 24)")
+    add("--stress-pairs", metavar="N", type=pairs, default=24, help="before textured backdrops (default: 24)")
     add(
         "--parts",
         metavar="P,P",
         help="some of table, background, blending, masks, boundary, moving, presets (default: all)",
     )
     add("--classifier", metavar="FILE", help="weights of the training's classifier; without it nothing is named")
-    add("--workers", metavar="N", type=int, default=1, help="processes that draw, up to one a core (default: 1)")
+    add(
+        "--workers",
+        metavar="N",
+        type=whole(1, cores),
+        default=1,
+        help=f"processes that draw, 1 to {cores} (default: 1)",
+    )
     add("--report", action="store_true", help="draw nothing; measure what is drawn already")
     add("--quick", action="store_true", help="two small pairs in three steps, to see that it runs; no figures")
     add("--write-table", metavar="FILE.md", help="also put the figures into this page, between its two marks")
@@ -67,7 +78,6 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         InvalidRequest: numbers out of range, another model's folder, or nothing to report.
-        UsageError: more processes than there are processor cores.
         FileError: the folder or the page cannot be written, the page has no place for the table, no classifier there.
     """
     page = None if arguments.write_table is None else Path(arguments.write_table)
@@ -103,9 +113,6 @@ def _evaluation(arguments: argparse.Namespace, spec: ModelSpec) -> Evaluation:
         claim_pairs=2 if arguments.quick else arguments.claim_pairs,
         stress_pairs=1 if arguments.quick else arguments.stress_pairs,
     )
-    cores = os.cpu_count() or 1
-    if not 1 <= arguments.workers <= cores:
-        raise UsageError(f"--workers is {arguments.workers}; choose 1 to {cores}, one for each processor core.")
     return Evaluation(
         Path(arguments.out),
         quick(spec) if arguments.quick else spec,

@@ -1,28 +1,132 @@
-"""`layerfusion generate`: prompts in, a layered file out."""
+"""`layerfusion generate`: prompts in, layered files out."""
 
 from __future__ import annotations
 
 import argparse
+import secrets
 import sys
-from collections.abc import Iterable
+from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
 from layerfusion.engine import formats
-from layerfusion.engine.events import Event, Finished, Notice, Progress
-from layerfusion.engine.formats.files import check_writable
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import available_models, find_model
-from layerfusion.engine.options.harmony import HarmonySettings
-from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.sources import Kept
+from layerfusion.engine.models.catalog.spec import SAMPLERS, ModelSpec, sampler_key
+from layerfusion.engine.options.harmony import HarmonyMode, HarmonySettings
+from layerfusion.engine.options.presets import Preset
+from layerfusion.engine.request import HARMONISE_STRENGTH, MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
+from layerfusion.engine.sources import MAX_SEED, Kept
 from layerfusion.engine.stack import LayerStack
-from layerfusion.server.cli import inspection
-from layerfusion.server.cli.console import UsageError, list_layers, say
-from layerfusion.server.cli.environment import keep_offline
-from layerfusion.server.cli.sources import layer_sources
+from layerfusion.server.cli import inspection, remote, report, sources, values
+from layerfusion.server.cli.console import UsageError, say
+from layerfusion.server.cli.environment import add_memory, keep_offline
+from layerfusion.server.cli.progress import ProgressDisplay
+from layerfusion.server.cli.targets import OUT, Target, add_overwrite, generate_targets
+
+if TYPE_CHECKING:
+    from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
 
 DEFAULT_SIZE = Size(512, 512)
+MAX_VARIANTS = 16
+"""As many as one message of the protocol can ask for."""
+
+_RANDOM_SEEDS = 2**32
+"""Random seeds are below this: short enough to be copied by hand, and the range other programs use (our choice)."""
+
+_BARE_WORDS = frozenset(
+    ["a", "an", "the", "of", "in", "on", "at", "by", "with", "and", "or", "before", "behind", "under", "over"]
+)
+"""Words that are no prompt by themselves: whoever gives one has forgotten the quotes."""
+
+_EXAMPLES = """\
+The embedded model draws these well; `layerfusion models show tiny` lists all
+the words it knows:
+  layerfusion generate "a red apple" --background "a beach at sunset" --out apple.psd
+  layerfusion generate "a penguin" --background "snowy mountains at sunrise" --out penguin.ora
+  layerfusion generate "a robot" --background "a room with a blue wall" --out robot/
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Declare `generate`."""
+    parser = commands.add_parser(
+        "generate",
+        help="draw a layered picture",
+        description="Draw a layered picture: one prompt for each foreground, one for the background.",
+        usage='%(prog)s "FG" ["FG" ...] --background "BG" --out OUT [OPTION ...]',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXAMPLES,
+    )
+    parser.set_defaults(run=run)
+    _add_picture(parser.add_argument_group("what to draw"))
+    sources.add_options(parser.add_argument_group("layers you have, and places (N is a foreground's number, or bg)"))
+    _add_method(parser.add_argument_group("how to draw"))
+    output = parser.add_argument_group("what is written and said")
+    output.add_argument("--out", metavar="OUT", required=True, help=OUT)
+    add_overwrite(output)
+    inspection.add_options(output)
+    report.add_options(output)
+    remote.add_options(parser.add_argument_group("a server"))
+
+
+def _add_picture(group: Any) -> None:
+    add = group.add_argument
+    fg = f"what stands in front, each prompt in quotes, the lowest layer first; 1 to {MAX_FOREGROUNDS} of them"
+    add("foregrounds", metavar="FG", nargs="+", help=fg)
+    add("--background", metavar="BG", required=True, help="what lies behind, in quotes")
+    add("--blended", metavar="P", help="what the whole picture shows (default: made of the other prompts)")
+    add("--negative", metavar="P", default="", help="what to avoid, in every layer")
+    canvas = "canvas in pixels (default: 512x512, or the size of the kept foreground)"
+    add("--size", metavar="WxH", type=values.size, help=canvas)
+    seed = f"0 to {MAX_SEED}; the same number gives the same picture, and the number is printed (default: random)"
+    add("--seed", metavar="N|random", type=_seed, help=seed)
+    variants = (
+        f"draw N pictures, 1 to {MAX_VARIANTS}, with N seeds that follow each other, into files with a number: "
+        "apple-1.psd, apple-2.psd, …; numbers that are taken are passed over"
+    )
+    add("--variants", metavar="N", type=values.whole(1, MAX_VARIANTS), help=variants)
+
+
+def _add_method(group: Any) -> None:
+    add = group.add_argument
+    add("--model", metavar="NAME", help="see `layerfusion models` (default: the first it lists)")
+    steps = f"denoising steps, 1 to {MAX_STEPS} (default: the model's)"
+    add("--steps", metavar="N", type=values.whole(1, MAX_STEPS), help=steps)
+    guidance = "how closely to follow the prompts, 1 to 30 (default: the model's)"
+    add("--guidance", metavar="X", type=values.number(1, 30), help=guidance)
+    sampler = (
+        "a name that `layerfusion models show MODEL` lists, such as Euler or DPM++ 2M Karras (default: the model's)"
+    )
+    add("--sampler", metavar="NAME", type=_sampler, help=sampler)
+    preset = "how close to the paper, and how fast (default: as the model was tuned)"
+    add("--preset", choices=get_args(Preset), help=preset)
+    add(
+        "--set",
+        dest="switches",
+        metavar="NAME=VALUE",
+        type=sources.read_switch,
+        action="append",
+        default=[],
+        help="one option of the method, after the preset; `layerfusion options` lists them; may be repeated",
+    )
+    harmony = (
+        "how Shadow and Light are made: clean is soft and moves with the picture, exact makes the layers add up to the "
+        "blended picture (default: clean)"
+    )
+    add("--harmony", choices=get_args(HarmonyMode), default="clean", help=harmony)
+    harmonise = (
+        f"how much of the blended picture is drawn anew if every layer is kept, 0 to 1 (default: {HARMONISE_STRENGTH})"
+    )
+    add("--harmonise", metavar="X", type=values.number(0, 1), help=harmonise)
+    refine = (
+        "on a canvas larger than the model draws: draw the layers over once more in tiles, for crisper edges; 0.1 to "
+        "0.2 keeps what there is, 1 draws all anew (default: 0, off)"
+    )
+    add("--refine", metavar="X", type=values.number(0, 1), default=0.0, help=refine)
+    add_memory(group)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -30,70 +134,119 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         EngineError: see `GenerationRequest`, `find_model`, `formats.save` and `LayerFusionPipeline.generate`.
-        UsageError: masks of a foreground that has none.
+        UsageError: prompts without quotes, masks of a foreground that has none, or what `Remote` refuses.
+        CommandError: see `Remote`.
     """
-    request = to_request(arguments)
+    check_quotes(arguments.foregrounds)
+    seeds = choose_seeds(arguments.seed, arguments.variants or 1)
+    request = to_request(arguments, seeds[0])
     if arguments.server is not None:
-        from layerfusion.server.cli import remote
-
-        remote.run(arguments, request, watch)
-        return
-    if arguments.masks and all(isinstance(source, Kept) for source in request.foregrounds):
+        remote.check(arguments)
+    elif arguments.masks and all(isinstance(source, Kept) for source in request.foregrounds):
         raise UsageError("--masks shows how drawn foregrounds are found; the mask of a kept one is its own alpha.")
-    spec = find_model(request.model)
-    formats.check_writable(arguments.out)
-    sheet = _sheet_path(arguments.out) if arguments.masks else None
-    if sheet is not None and sheet.parent.is_dir():
-        check_writable(sheet)
-    folder = None if arguments.inspect is None else Path(arguments.inspect)
-    if folder is not None:
-        inspection.check_folder(folder, arguments.out)
+    else:
+        spec = find_model(request.model)
+    targets = generate_targets(arguments)
+    display = ProgressDisplay(quiet=arguments.quiet)
+    said = report.Report(arguments)
+    if len(arguments.foregrounds) > 1 and not any(" " in prompt.strip() for prompt in arguments.foregrounds):
+        words = " ".join(arguments.foregrounds)
+        say(f'{len(arguments.foregrounds)} foregrounds, one a word; for one foreground, write "{words}"', sys.stderr)
+    if arguments.server is not None:
+        server = remote.Remote(arguments)
+        request = replace(request, model=arguments.model or server.first_model())
+        pictures = _draw_there(server, request, seeds, display)
+    else:
+        pictures = _draw_here(arguments, spec, request, seeds, display)
+    with closing(pictures):
+        for number, (target, seed) in enumerate(zip(targets, seeds, strict=True), start=1):
+            if len(targets) > 1 and not arguments.quiet:
+                say(f"picture {number} of {len(targets)}, seed {seed}", sys.stderr)
+            picture = next(pictures)
+            formats.save(picture.stack, target.out)
+            said.add(target.out, replace(request, seed=seed), picture.stack, _write_inside(target, picture))
+    said.finish(request, display.notices)
 
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn picture, and what was recorded of its inside."""
+
+    stack: LayerStack
+    masks: MaskRecord | None = None
+    streams: StreamRecord | None = None
+
+
+def _draw_there(
+    server: remote.Remote, request: GenerationRequest, seeds: Sequence[int], display: ProgressDisplay
+) -> Generator[Picture, None, None]:
+    """Have a server draw one picture a seed."""
+    with closing(server.draw(request, seeds, display.watch)) as stacks:
+        for stack in stacks:
+            yield Picture(stack)
+
+
+def _draw_here(
+    arguments: argparse.Namespace,
+    spec: ModelSpec,
+    request: GenerationRequest,
+    seeds: Sequence[int],
+    display: ProgressDisplay,
+) -> Generator[Picture, None, None]:
+    """Draw one picture a seed in this process."""
     keep_offline()
     from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
     from layerfusion.engine.models.runtime.offloading import memory_policy
     from layerfusion.engine.pipeline import LayerFusionPipeline
 
-    masks = MaskRecord() if sheet is not None or folder is not None else None
-    streams = StreamRecord() if folder is not None else None
     pipeline = LayerFusionPipeline(spec, memory=memory_policy(arguments.memory))
-    with closing(pipeline.generate(request, masks, streams)) as events:
-        stack = watch(events)
-    formats.save(stack, arguments.out)
-    list_layers(stack, arguments.out)
-    if masks is not None and not masks.steps:
+    for seed in seeds:
+        masks = MaskRecord() if arguments.masks or arguments.inspect is not None else None
+        streams = StreamRecord() if arguments.inspect is not None else None
+        with closing(pipeline.generate(replace(request, seed=seed), masks, streams)) as events:
+            stack = display.watch(events)
+        yield Picture(stack, masks, streams)
+
+
+def _write_inside(target: Target, picture: Picture) -> list[Path]:
+    """Write the masks' sheet and the folder of the inside, as far as they are asked for, and return the files."""
+    written: list[Path] = []
+    if picture.masks is not None and not picture.masks.steps:
         say("no masks to show: they are made where a drawn foreground is coupled to the picture", sys.stderr)
-    if masks is not None and masks.steps and sheet is not None:
-        inspection.write_sheet(sheet, masks)
-        say(str(sheet))
-    if masks is not None and streams is not None and folder is not None:
-        for file in inspection.write_folder(folder, masks, streams):
-            say(str(file))
+    elif picture.masks is not None and target.sheet is not None:
+        inspection.write_sheet(target.sheet, picture.masks)
+        written.append(target.sheet)
+    if picture.masks is not None and picture.streams is not None and target.inside is not None:
+        written += inspection.write_folder(target.inside, picture.masks, picture.streams)
+    return written
 
 
-def to_request(arguments: argparse.Namespace) -> GenerationRequest:
+def to_request(arguments: argparse.Namespace, seed: int) -> GenerationRequest:
     """The request a command line asks for.
 
     Raises:
-        InvalidRequest: a value outside its range.
+        InvalidRequest: a value outside its range, or a sampler that does not suit the model.
         UnreadableFile: a kept picture cannot be read.
         UsageError: see `layer_sources`.
     """
-    foregrounds, background, size = layer_sources(arguments)
+    foregrounds, background, size = sources.layer_sources(arguments)
     model = arguments.model or _default_model(arguments)
     switches = dict(arguments.switches)
     fusion = None
     if arguments.preset is not None or switches:
         fusion = find_model(model).defaults.fusion.adjusted(arguments.preset, switches)
+    if arguments.sampler is not None and arguments.server is None:
+        find_model(model).check_sampler(arguments.sampler)
     return GenerationRequest(
         size=size or DEFAULT_SIZE,
         background=background,
         foregrounds=foregrounds,
         blended_prompt=arguments.blended,
         blended_strength=arguments.harmonise,
-        seed=arguments.seed,
+        seed=seed,
         steps=arguments.steps,
         guidance_scale=arguments.guidance,
+        sampler=arguments.sampler,
         fusion=fusion,
         harmony=HarmonySettings(mode=arguments.harmony),
         refine=arguments.refine,
@@ -106,35 +259,40 @@ def _default_model(arguments: argparse.Namespace) -> str:
     return "tiny" if arguments.server is not None else available_models()[0].name
 
 
-def _sheet_path(out: str) -> Path:
-    """Beside a file, inside a folder."""
-    path = Path(out)
-    return path / "masks.png" if formats.is_folder(out) else path.with_suffix(".masks.png")
+def check_quotes(foregrounds: Sequence[str]) -> None:
+    """
+    Raises:
+        UsageError: the words look like one prompt without quotes.
+    """
+    bare = next((word for word in foregrounds if word.casefold() in _BARE_WORDS), None)
+    if len(foregrounds) > 1 and (bare is not None or len(foregrounds) > MAX_FOREGROUNDS):
+        what = f"{len(foregrounds)} foregrounds" + ("" if bare is None else f", and “{bare}” is one of them")
+        raise UsageError(f'{what}. Put the prompt in quotes: "{" ".join(foregrounds)}"')
 
 
-def watch(events: Iterable[Event]) -> LayerStack:
-    """Show progress until the stack is finished: a bar on a terminal, otherwise one line a stage. Notices stay."""
-    from tqdm import tqdm
+def choose_seeds(first: int | None, count: int) -> list[int]:
+    """`count` seeds that follow each other; None begins at random.
 
-    on_terminal = sys.stderr.isatty()
-    stage = ""
-    layout = "{desc} |{bar}| {n}/{total} {postfix}"
-    with tqdm(disable=not on_terminal, file=sys.stderr, leave=False, bar_format=layout) as bar:
-        for event in events:
-            match event:
-                case Notice():
-                    bar.clear()
-                    say(event.text, sys.stderr)
-                    bar.refresh()
-                case Progress():
-                    if event.stage != stage:
-                        stage = event.stage
-                        bar.reset(event.total)
-                        bar.set_description_str(event.text)
-                        if not on_terminal:
-                            say(f"{event.text} …", sys.stderr)
-                    bar.set_postfix_str("" if event.eta is None else f"{event.eta:.0f} s left")
-                    bar.update(event.step - bar.n)
-                case Finished():
-                    return event.stack
-    raise AssertionError("the pipeline ended without a stack")
+    Raises:
+        UsageError: there are not so many from there on.
+    """
+    start = secrets.randbelow(_RANDOM_SEEDS) if first is None else first
+    if start + count - 1 > MAX_SEED:
+        raise UsageError(f"{count} seeds from {start} on go beyond {MAX_SEED}, the largest; begin lower.")
+    return list(range(start, start + count))
+
+
+def _seed(text: str) -> int | None:
+    if text.strip().casefold() == "random":
+        return None
+    try:
+        return values.whole(0, MAX_SEED)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, and is not “random”") from None
+
+
+def _sampler(text: str) -> str:
+    key = sampler_key(text)
+    if key is None:
+        raise argparse.ArgumentTypeError(f"there is no sampler “{text}”; there are {', '.join(SAMPLERS.values())}")
+    return key

@@ -27,6 +27,18 @@ if TYPE_CHECKING:
     from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
 
 _FIRST = "masks.npz"
+FILES = (_FIRST, "masks.png", "streams.npz", "streams.png", "trust.png")
+"""All that may be written into the folder."""
+
+
+def add_options(group: Any) -> None:
+    """Declare `--masks` and `--inspect`."""
+    group.add_argument("--masks", action="store_true", help="also write a sheet of the attention masks over the steps")
+    inspect = (
+        "also write what went on inside into a folder: priors, masks and every stream's estimates over the steps, as "
+        "sheets and as NumPy arrays, and how far the masks were trusted"
+    )
+    group.add_argument("--inspect", metavar="FOLDER", help=inspect)
 
 
 def check_folder(folder: Path, out: str) -> None:

@@ -6,9 +6,12 @@ import argparse
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from layerfusion.engine import formats
 from layerfusion.server.cli.console import CommandError, UsageError, list_layers, say
+from layerfusion.server.cli.targets import OUT, add_overwrite, check_out
+from layerfusion.server.cli.values import number, whole
 from layerfusion.server.config import ServerConfig, database, default_folder, layers
 from layerfusion.server.protocol.errors import ProtocolError
 from layerfusion.server.protocol.messages import Cancelled, Event, Failed, Generated, LayerBegin, Notice
@@ -19,6 +22,31 @@ from layerfusion.server.storage.retention import prune
 from layerfusion.server.worker.export_process import load_stack
 
 _DAY = 24 * 3600.0
+
+
+def add_parser(commands: Any) -> None:
+    """Declare `jobs` and its actions."""
+    what = "look at, export or forget the jobs a server keeps"
+    parser = commands.add_parser("jobs", help=what, description=f"{what.capitalize()}.")
+    actions = parser.add_subparsers(dest="action", metavar="list|show|export|prune", required=True)
+
+    def action(name: str, run: Any, help_text: str) -> Any:
+        added = actions.add_parser(name, help=help_text, description=f"{help_text.capitalize()}.")
+        added.set_defaults(run=run)
+        added.add_argument("--folder", metavar="DIR", help="the server's folder (default: the user's)")
+        return added
+
+    listed = action("list", run_list, "list the newest jobs")
+    listed.add_argument("--newest", metavar="N", type=whole(1, 1_000_000), default=50, help="how many (default: 50)")
+    action("show", run_show, "show one job").add_argument("job", metavar="JOB", help="its id, or how it begins")
+    export = action("export", run_export, "write a finished job to a layered file")
+    export.add_argument("job", metavar="JOB", help="its id, or how it begins")
+    export.add_argument("out", metavar="OUT", help=OUT)
+    add_overwrite(export)
+    pruned = action("prune", run_prune, "forget old jobs; those nobody fetched stay for a week at least")
+    pruned.add_argument("--days", metavar="N", type=number(0, 1e6), help="older than so many days (default: 30)")
+    gigabytes = "the oldest, until so many gigabytes are left (default: 17)"
+    pruned.add_argument("--gigabytes", metavar="X", type=number(0, 1e6), help=gigabytes)
 
 
 def run_list(arguments: argparse.Namespace) -> None:
@@ -68,7 +96,7 @@ def run_export(arguments: argparse.Namespace) -> None:
         FileError: see `formats.save`.
         CommandError: it is not finished, or a layer is gone.
     """
-    formats.check_writable(arguments.out)
+    check_out(arguments.out, overwrite=arguments.overwrite)
     records, job = _find(arguments)
     try:
         stack = load_stack(records, LayerStore(layers(_folder(arguments))), job.id)

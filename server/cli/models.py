@@ -15,7 +15,9 @@ from layerfusion.engine.models.catalog.registry import known_models, manifests_f
 from layerfusion.engine.models.catalog.scan import Found, inspect_path, scan, usual_folders
 from layerfusion.engine.models.catalog.spec import SAMPLERS, FewSteps, ModelSpec, Precision, sampler_key
 from layerfusion.engine.models.catalog.weight_source import parse_weight_source
+from layerfusion.engine.request import MAX_STEPS
 from layerfusion.server.cli.console import CommandError, UsageError, say
+from layerfusion.server.cli.values import whole
 
 
 def add_parser(commands: Any) -> None:
@@ -56,7 +58,8 @@ def _declare_add(parser: Any) -> None:
     add("--vae", metavar="FILE", help="another VAE than its own")
     add("--lora", metavar="FILE[=WEIGHT]", action="append", default=[], help="a LoRA, weight 1 by default; repeatable")
     add("--few-steps", choices=get_args(FewSteps), help="the checkpoint or a LoRA is distilled: few steps, no guidance")
-    add("--steps", metavar="N", type=int, help="denoising steps by default")
+    steps = f"denoising steps by default, 1 to {MAX_STEPS}"
+    add("--steps", metavar="N", type=whole(1, MAX_STEPS), help=steps)
     add("--sampler", metavar="S", help="by default; one of: " + ", ".join(SAMPLERS))
     add("--precision", choices=get_args(Precision), help="of the weights (default: what the device is good at)")
     add("--deltas", metavar="FILE", help="LayerDiffuse's foreground deltas, in any published form")

@@ -7,19 +7,18 @@ import contextlib
 import os
 import ssl
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from layerfusion.engine import formats
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.events import Event
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.stack import LayerStack
-from layerfusion.server.cli.console import CommandError, UsageError, list_layers, say
+from layerfusion.server.cli.console import CommandError, UsageError, say
 from layerfusion.server.cli.token import read_token
 from layerfusion.server.client.client import Client
 from layerfusion.server.client.remote_pipeline import Stopped, draw
@@ -30,48 +29,84 @@ TOKEN_VARIABLE = "LAYERFUSION_TOKEN"  # noqa: S105 - the name of a variable
 _WRONG_REQUEST = {"invalid_request", "invalid_layer", "invalid_message", "unknown_model", "too_large"}
 
 
-def run(
-    arguments: argparse.Namespace, request: GenerationRequest, watch: Callable[[Iterable[Event]], LayerStack]
-) -> None:
-    """Have it drawn, and save.
+def add_options(group: Any) -> None:
+    """Declare `--server` and what it needs."""
+    server = "have a server draw it: ws://HOST:PORT/, wss://HOST:PORT/, or local for the one on this machine"
+    group.add_argument("--server", metavar="URL", help=server)
+    group.add_argument(
+        "--token-file", metavar="FILE", help=f"that server's token (default: the variable {TOKEN_VARIABLE})"
+    )
+    group.add_argument(
+        "--tls-ca", metavar="FILE", help="its certificate in PEM, if the system does not trust it by itself"
+    )
 
-    Args:
-        arguments: of the command line.
-        request: what they ask for.
-        watch: shows progress until the stack is finished.
 
+def check(arguments: argparse.Namespace) -> None:
+    """
     Raises:
-        UsageError: no server's address, no token, or a request the server does not take.
-        CommandError: no connection, or the server failed.
-        UnreadableFile: the token or the certificate cannot be read.
+        UsageError: something is asked for that does not come over the wire.
     """
     if arguments.masks or arguments.inspect is not None:
         option = "--masks" if arguments.masks else "--inspect"
         raise UsageError(f"{option} looks into the network and does not come over the wire; leave out --server.")
-    formats.check_writable(arguments.out)
-    connect = _connection(arguments)
-    try:
-        if arguments.model is None:
-            request = replace(request, model=_first_model(connect))
-        with contextlib.closing(draw(connect, request)) as events:
-            stack = watch(events)
-    except ProtocolError as error:
-        kind = UsageError if error.code in _WRONG_REQUEST else CommandError
-        raise kind(str(error)) from error
-    except Stopped as stopped:
-        raise CommandError(str(stopped)) from stopped
-    except InvalidStatus as error:
-        raise CommandError(f"{arguments.server} refused the connection: {_reason(error)}") from error
-    except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
-        raise CommandError(f"No connection to {arguments.server}: {error}") from error
-    formats.save(stack, arguments.out)
-    list_layers(stack, arguments.out)
 
 
-def _first_model(connect: Callable[[], Client]) -> str:
-    """The one the server offers, whatever this machine has."""
-    with connect() as client:
-        return client.welcome.models[0].name
+class Remote:
+    """A server that draws.
+
+    Args:
+        arguments: of the command line.
+
+    Raises:
+        UsageError: no server's address, or no token.
+        UnreadableFile: the token or the certificate cannot be read.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._name = arguments.server
+        self._connect = _connection(arguments)
+
+    def first_model(self) -> str:
+        """The model the server offers first, whatever this machine has.
+
+        Raises:
+            CommandError: no connection.
+        """
+        with self._errors(), self._connect() as client:
+            return client.welcome.models[0].name
+
+    def draw(
+        self, request: GenerationRequest, seeds: Sequence[int], watch: Callable[[Iterable[Event]], LayerStack]
+    ) -> Generator[LayerStack, None, None]:
+        """Have one picture a seed drawn. All are queued at once, or none.
+
+        Args:
+            request: what is asked for.
+            seeds: one a picture.
+            watch: shows progress until a stack is finished.
+
+        Raises:
+            UsageError: a request the server does not take.
+            CommandError: no connection, or the server failed.
+        """
+        with self._errors(), contextlib.closing(draw(self._connect, request, seeds)) as events:
+            for _ in seeds:
+                yield watch(events)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """What goes wrong between here and the server, in the command line's words."""
+        try:
+            yield
+        except ProtocolError as error:
+            kind = UsageError if error.code in _WRONG_REQUEST else CommandError
+            raise kind(str(error)) from error
+        except Stopped as stopped:
+            raise CommandError(str(stopped)) from stopped
+        except InvalidStatus as error:
+            raise CommandError(f"{self._name} refused the connection: {_reason(error)}") from error
+        except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
+            raise CommandError(f"No connection to {self._name}: {error}") from error
 
 
 def _connection(arguments: argparse.Namespace) -> Callable[[], Client]:

@@ -7,9 +7,42 @@ import os
 from pathlib import Path
 from typing import Any
 
-from layerfusion.server.cli.environment import keep_offline
+from layerfusion.server.cli.environment import add_memory, keep_offline
 from layerfusion.server.cli.token import read_token
+from layerfusion.server.cli.values import number, whole
 from layerfusion.server.worker.process import MEMORY
+
+
+def add_parser(commands: Any) -> None:
+    """Declare `serve`."""
+    parser = commands.add_parser(
+        "serve",
+        help="run the server for Krita and other programs",
+        description="Run the server for Krita and other programs until Ctrl-C. Only programs of this user on this "
+        "machine can connect, unless --host says otherwise; see SECURITY.md.",
+    )
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    port = "port it listens on; 0 takes any free one (default: 8737, or any free one if that is taken)"
+    add("--port", metavar="N", type=whole(0, 65_535), help=port)
+    add("--folder", metavar="DIR", help="where jobs and layers are kept (default: with the user's data)")
+    days = "forget jobs that are older, in days (default: 30; jobs nobody fetched stay for a week at least)"
+    add("--keep-days", metavar="N", type=number(0, 1e6), help=days)
+    gigabytes = "forget the oldest jobs beyond so many gigabytes (default: 17)"
+    add("--keep-gigabytes", metavar="X", type=number(0, 1e6), help=gigabytes)
+    add("--origin", metavar="URL", action="append", default=[], help="a web page that may connect; may be repeated")
+    add_memory(parser)
+    add("--host", metavar="ADDR", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    add("--name", metavar="HOST", action="append", default=[], help="a host name clients use; may be repeated")
+    add("--tls-cert", metavar="FILE", help="certificate chain in PEM; it encrypts the connection")
+    add("--tls-key", metavar="FILE", help="its private key in PEM, without a password")
+    add("--token-file", metavar="FILE", help="the token that clients must show (default: a fresh one at every start)")
+    add(
+        "--i-know-that-others-can-read-everything",
+        dest="unencrypted",
+        action="store_true",
+        help="let other machines connect without encryption",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,20 +6,41 @@ import argparse
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from layerfusion.engine import formats
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import Layer, Pixels, Role, covers
 from layerfusion.engine.image.placement import fitted
-from layerfusion.engine.sources import Generated, Kept, Relit, Source
+from layerfusion.engine.sources import MAX_SEED, Generated, Kept, Relit, Source
+from layerfusion.server.cli import values
 from layerfusion.server.cli.console import UsageError
 
 T = TypeVar("T")
 
 BACKGROUND = 0
 """The background's number among the layers; foregrounds count from 1, bottom first."""
+
+
+def add_options(group: Any) -> None:
+    """Declare the options that say something of single layers; all but the first may be repeated."""
+    group.add_argument("--keep-foreground", metavar="FILE.png", help="short for --keep 1=FILE.png")
+
+    def add(name: str, metavar: str, read: Callable[[str], Any], what: str) -> None:
+        group.add_argument(name, metavar=metavar, type=numbered(read), action="append", default=[], help=what)
+
+    keep = (
+        "keep this cut-out as foreground N, or this picture as the background, byte for byte, and draw the rest around "
+        "it; its prompt then says what it shows; it keeps its size, is centred on the canvas, and may be larger"
+    )
+    add("--keep", "N=FILE.png", Path, keep)
+    relight = "draw the kept layer N anew over its own pixels, to fit the picture: 0 hardly, 1 wholly"
+    add("--relight", "N=X", values.number(0, 1), relight)
+    add("--at", "N=X,Y", read_place, "where the top left corner of the kept layer N is on the canvas, in pixels")
+    box = "draw foreground N in this box on the canvas, or fit the kept one into it, in pixels"
+    add("--box", "N=X,Y,WxH", read_box, box)
+    add("--layer-seed", "N=SEED", values.whole(0, MAX_SEED), "a seed of its own for layer N (default: made of --seed)")
 
 
 def numbered(read: Callable[[str], T]) -> Callable[[str], tuple[int, T]]:

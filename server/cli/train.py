@@ -5,23 +5,53 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.registry import EMBEDDED
 from layerfusion.server.cli.console import CommandError
 from layerfusion.server.cli.environment import keep_offline
+from layerfusion.server.cli.values import number, whole
+
+
+def add_parser(commands: Any) -> None:
+    """Declare `train`."""
+    parser = commands.add_parser(
+        "train",
+        help="train the embedded model anew (needs the extra `train`)",
+        description="Run one stage of the embedded model's training, or go on with it. The stages, in order: dataset, "
+        "vae, latents, unet, transparency, deltas, decoder, export; beside them classifier and measure.",
+    )
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add("stage", metavar="STAGE", help="the stage to run")
+    add("--folder", metavar="DIR", default="training", help="where everything goes (default: training)")
+    add("--sprites", metavar="DIR", help="the unpacked sprite packages; dataset and measure need them")
+    add(
+        "--minutes",
+        metavar="M",
+        type=number(0, 100_000, above=True),
+        help="minutes of training in all, earlier runs included (default: the stage's own)",
+    )
+    add(
+        "--from",
+        dest="start",
+        metavar="CARD",
+        help="model.json to start from or to measure (default: the embedded one)",
+    )
+    add("--device", metavar="D", default="cpu", help="cpu, cuda or mps (default: cpu)")
+    pairs = "pairs that measure draws (default: 120)"
+    add("--pairs", metavar="N", type=whole(1, 10_000), default=120, help=pairs)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Run one stage.
 
     Raises:
-        InvalidRequest: an unknown stage, a time that is none, or something an earlier stage must make first.
+        InvalidRequest: an unknown stage, or something an earlier stage must make first.
         CommandError: the packages that training needs are not installed.
     """
-    if arguments.minutes is not None and not 0 < arguments.minutes <= 100_000:
-        raise InvalidRequest(f"A stage cannot train for {arguments.minutes} minutes.", "Give a number above 0.")
     keep_offline()
     try:
         from layerfusion.engine.evaluation.model_card import measure

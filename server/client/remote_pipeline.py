@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 
 from websockets.exceptions import ConnectionClosed
 
@@ -16,7 +18,7 @@ from layerfusion.engine.stack import LayerStack
 from layerfusion.server import translate
 from layerfusion.server.client.client import Client, Refusal, new_job
 from layerfusion.server.client.client import Layer as ArrivedLayer
-from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Notice, Progress, Submit
+from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Notice, Progress, Submit, Variant
 
 _TRIES = 30
 """Connections that fail one after the other before a job is given up."""
@@ -26,63 +28,78 @@ _PAUSE = 2.0
 
 
 class Stopped(Exception):
-    """Somebody else has cancelled the job."""
+    """Somebody else has cancelled a job."""
 
 
-def draw(connect: Callable[[], Client], request: GenerationRequest) -> Generator[events.Event, None, None]:
-    """Have a server draw. Closing the iterator cancels the job; a lost connection is made again and misses nothing.
+def draw(
+    connect: Callable[[], Client], request: GenerationRequest, seeds: Sequence[int] = ()
+) -> Generator[events.Event, None, None]:
+    """Have a server draw. Closing the iterator cancels what is not drawn yet.
+
+    A lost connection is made again and misses nothing.
 
     Args:
         connect: makes a connection; its client should wait for messages without a limit, as a queue may be long.
         request: what is to be drawn.
+        seeds: of several pictures of the same request, at most 16, all queued at once or none; by default one picture
+            with the request's own seed.
 
     Yields:
-        `Notice`, `Progress`, `LayerReady`, and `Finished` at the end.
+        for each picture `Notice`, `Progress`, `LayerReady`, and `Finished` at its end.
 
     Raises:
         Refusal: the server does not draw it, or failed to.
         UnsupportedVersion: the server is too old to know all that is asked for.
-        Stopped: the job was cancelled elsewhere.
+        Stopped: a job was cancelled elsewhere.
         OSError, ConnectionClosed, InvalidHandshake: no connection, or none any more.
     """
     client = connect()
     for pixels in translate.uploads(request):
         client.upload(pixels)
-    submit = translate.to_submit(request, new_job())
+    first, *others = seeds or (request.seed,)
+    variants = tuple(Variant(job=new_job(), seed=seed) for seed in others)
+    submit = replace(translate.to_submit(replace(request, seed=first), new_job()), variants=variants)
     client.submit(submit)
-    yield from _Following(connect, client, submit).run()
+    yield from _Following(connect, client, submit.jobs()).run()
 
 
 class _Following:
-    """One job, over as many connections as it takes."""
+    """Some jobs, one after the other, over as many connections as it takes."""
 
-    def __init__(self, connect: Callable[[], Client], client: Client, submit: Submit) -> None:
+    def __init__(self, connect: Callable[[], Client], client: Client, jobs: Sequence[Submit]) -> None:
         self._connect = connect
         self._client = client
-        self._submit = submit
+        self._jobs = deque(jobs)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Turn to the first of the jobs that are left."""
         self._seen = 0
         self._layers: dict[int, Layer] = {}
 
     def run(self) -> Iterator[events.Event]:
-        over = False
         try:
-            while not over:
+            while self._jobs:
                 try:
-                    for event in self._events():
-                        over = isinstance(event, events.Finished)
+                    for event in self._events(self._jobs[0]):
+                        if isinstance(event, events.Finished):
+                            self._jobs.popleft()
+                            self._begin()
                         yield event
                 except ConnectionClosed:
                     self._client = self._connect_again()
-        except (GeneratorExit, KeyboardInterrupt):
+        except (GeneratorExit, KeyboardInterrupt, Refusal, Stopped):
             with contextlib.suppress(ConnectionClosed):
-                self._client.cancel(self._submit.job)
+                for submit in reversed(self._jobs):  # the first is being drawn; none after it shall begin
+                    self._client.cancel(submit.job)
+                self._client.jobs(newest=1)  # whoever answers this has read what came before
             raise
         finally:
             self._client.close()
 
-    def _events(self) -> Iterator[events.Event]:
-        """What comes on this connection."""
-        for event in self._client.events(self._submit.job):
+    def _events(self, submit: Submit) -> Iterator[events.Event]:
+        """What comes of a job on this connection."""
+        for event in self._client.events(submit.job):
             match event:
                 case Progress() | Notice():
                     self._seen = max(self._seen, getattr(event, "seq", 0))
@@ -92,23 +109,26 @@ class _Following:
                     layer = self._layers[begin.index] = translate.to_layer(begin, pixels)
                     yield events.LayerReady(layer=layer, index=begin.index)
                 case Failed():
+                    self._jobs.popleft()
                     raise Refusal(event)
                 case Cancelled():
+                    self._jobs.popleft()
                     raise Stopped("The job was cancelled.")
                 case Done():
-                    self._client.acknowledge(self._submit.job, event.seq)
-                    yield events.Finished(stack=self._stack())
+                    self._client.acknowledge(submit.job, event.seq)
+                    yield events.Finished(stack=self._stack(submit))
 
-    def _stack(self) -> LayerStack:
+    def _stack(self, submit: Submit) -> LayerStack:
         layers = tuple(self._layers[index] for index in sorted(self._layers))
-        return LayerStack(name=self._submit.title, size=Size(self._submit.width, self._submit.height), layers=layers)
+        return LayerStack(name=submit.title, size=Size(submit.width, submit.height), layers=layers)
 
     def _connect_again(self) -> Client:
-        """Connect and ask for what was missed."""
+        """Connect and ask for what was missed, of the first job from where it was, of the others from the beginning."""
         for tries_left in reversed(range(_TRIES)):
             try:
                 client = self._connect()
-                client.resume(self._submit.job, after=self._seen)
+                for number, submit in enumerate(self._jobs):
+                    client.resume(submit.job, after=self._seen if number == 0 else 0)
                 return client
             except (OSError, ConnectionClosed):
                 if not tries_left:

@@ -164,7 +164,7 @@ def test_a_vae_that_overflows_goes_on_in_a_wider_type(bundle):
 
 def test_policies_by_name():
     from layerfusion.engine.errors import InvalidRequest
-    from layerfusion.server.cli.main import MEMORY_POLICIES
+    from layerfusion.server.cli.environment import MEMORY_POLICIES
 
     assert [memory_policy(name) for name in MEMORY_POLICIES] == [None, *MemoryPolicy]
     with pytest.raises(InvalidRequest, match=r"frugal.*auto, resident, offload, sequential"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.errors import BrokenModel, InvalidRequest
 from layerfusion.engine.events import Notice
 from layerfusion.engine.image.geometry import Size, working_size
 from layerfusion.engine.models.catalog.vocabulary import hint
@@ -189,6 +189,17 @@ class ModelSpec:
             Notice(code="demo_model", text=limits),
             *([Notice(code="unknown_words", text=unknown)] if unknown else []),
         )
+
+    def check_sampler(self, name: str) -> str:
+        """The name in requests of a sampler that suits this model, given that name or the one shown to artists.
+
+        Raises:
+            InvalidRequest: there is no such sampler, or it does not suit the model.
+        """
+        key = sampler_key(name)
+        if key is None or key not in self.samplers:
+            raise InvalidRequest(f"The sampler is “{name}”.", f"Choose one of: {', '.join(self.samplers)}.")
+        return key
 
     def blended_prompt(self, foregrounds: list[str], background: str) -> str:
         """Make the prompt of the blended picture from those of the layers.

@@ -1,7 +1,7 @@
 """`layerfusion generate` from beginning to end, on the embedded model."""
 
 import contextlib
-import io
+import json
 import signal
 import socket
 import subprocess
@@ -12,12 +12,11 @@ import pytest
 
 from commands import CUT_OUT, drawing, run
 from layerfusion.engine import formats
-from layerfusion.engine.events import Finished, Notice, Progress
 from layerfusion.engine.formats.images import encode
-from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Role
-from layerfusion.engine.stack import LayerStack
+from layerfusion.engine.sources import MAX_SEED
 from layerfusion.server.cli import generate
+from layerfusion.server.cli.console import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -88,31 +87,6 @@ def test_without_a_network_nothing_is_reached(no_network):
         socket.create_connection(("localhost", 80), 5)
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-@pytest.mark.parametrize("on_terminal", [True, False])
-def test_progress_is_a_bar_on_a_terminal_and_a_line_a_stage_elsewhere(monkeypatch, on_terminal):
-    stack = LayerStack(name="s", size=Size(1, 1), layers=())
-    stream = Terminal() if on_terminal else io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
-    first, *drawing = [Progress(stage="drawing", step=step, total=4, eta=4.0 - step) for step in range(5)]
-    notice = Notice(code="prompt_truncated", text="The model reads only the beginning.")
-    loading = Progress(stage="loading_model", step=0, total=1)
-    assert generate.watch([loading, first, notice, *drawing, Finished(stack=stack)]) is stack
-    if on_terminal:
-        before, after = stream.getvalue().split(f"{notice.text}\n")
-        assert before.endswith("\r"), "the notice has a line of its own, and the bar is drawn anew below it"
-        assert "loading the model |" in before
-        assert "drawing |" in after
-        assert "/4" in after
-        assert "\n" not in before + after
-    else:
-        assert stream.getvalue() == f"loading the model …\ndrawing …\n{notice.text}\n"
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_while_drawing_leaves_nothing_behind(folder):
     arguments = drawing(**{"--steps": "150"})
@@ -131,4 +105,43 @@ def test_ctrl_c_while_drawing_leaves_nothing_behind(folder):
     process.send_signal(signal.SIGINT)
     rest = process.stderr.read()
     assert (process.wait(60), rest) == (130, "layerfusion: Stopped.\n")
+    assert not list(folder.iterdir())
+
+
+def test_variants_are_drawn_from_seeds_that_follow_each_other_and_told_to_programs(capsys, folder):
+    code, out, err = run(capsys, *drawing(), "--seed", "7", "--variants", "2", "--masks", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert out.count("\n") == 1
+    assert told["model"] == "tiny"
+    assert [each["code"] for each in told["notices"]] == ["demo_model"]
+    assert [(each["file"], each["seed"]) for each in told["pictures"]] == [("a-1.psd", 7), ("a-2.psd", 8)]
+    assert [each["more_files"] for each in told["pictures"]] == [["a-1.masks.png"], ["a-2.masks.png"]]
+    for each in told["pictures"]:
+        stack = formats.load(each["file"])
+        assert [layer["role"] for layer in each["layers"]] == [layer.role.value for layer in stack]
+        assert (each["width"], each["height"]) == (64, 64)
+    assert "picture 2 of 2, seed 8" in err.splitlines()
+
+    code, out, err = run(capsys, *drawing(**{"--out": "b.psd"}), "--seed", "8", "--quiet")
+    assert (code, out) == (0, "b.psd  seed 8\n")
+    assert err == told["notices"][0]["text"] + "\n"
+    again, second = formats.load("b.psd"), formats.load("a-2.psd")
+    assert [a.pixels.tobytes() for a in again] == [b.pixels.tobytes() for b in second]
+
+
+def test_seeds_are_random_or_begin_where_they_are_told():
+    assert generate.choose_seeds(7, 3) == [7, 8, 9]
+    assert generate.choose_seeds(MAX_SEED, 1) == [MAX_SEED]
+    firsts = {generate.choose_seeds(None, 2)[0] for _ in range(9)}
+    assert len(firsts) > 1
+    assert all(0 <= first < 2**32 for first in firsts)
+    with pytest.raises(UsageError, match="begin lower"):
+        generate.choose_seeds(MAX_SEED, 2)
+
+
+def test_a_sampler_that_does_not_suit_the_model_is_named_before_it_is_loaded(capsys, folder):
+    code, _, err = run(capsys, *drawing(), "--sampler", "LCM")
+    assert code == 2
+    assert "Choose one of: euler, ddim, dpmpp_2m, unipc" in err
     assert not list(folder.iterdir())

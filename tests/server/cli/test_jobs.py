@@ -1,5 +1,6 @@
 """`layerfusion jobs`: what is kept, shown, exported and forgotten."""
 
+import re
 import time
 
 import numpy as np
@@ -138,4 +139,4 @@ def test_numbers_that_are_none_are_said(subtests, capsys):
     for arguments in [("list", "--newest", "0"), ("prune", "--days", "-1"), ("prune", "--gigabytes", "many")]:
         with subtests.test(arguments=arguments):
             code, _, err = run(capsys, *arguments)
-            assert (code, "is no number from" in err) == (2, True)
+            assert (code, re.search(r"is no (whole )?number from", err) is not None) == (2, True)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import json
+import re
 import threading
 
 import numpy as np
@@ -126,6 +128,61 @@ def test_a_lost_connection_is_made_again_and_nothing_is_missing_or_twice(server,
     assert all(np.array_equal(layer.pixels, scripted.pixels(5, i, 300)) for i, layer in enumerate(event.stack))
 
 
+def stacks(drawing):
+    return [event.stack for event in drawing if isinstance(event, Finished)]
+
+
+def states(server, newest):
+    """How the newest jobs ended, newest first."""
+    with server.client() as client:
+        ends = []
+        for summary in client.jobs(newest=newest):
+            client.resume(summary.job)
+            *_, last = client.events(summary.job)
+            ends.append(last.type)
+        return ends
+
+
+def test_several_pictures_are_queued_at_once_and_come_one_after_the_other(server):
+    drawn = stacks(remote_pipeline.draw(server.client, request(), seeds=(5, 6, 7)))
+    assert [np.array_equal(s.layers[1].pixels, scripted.pixels(5 + i, 1, 8)) for i, s in enumerate(drawn)] == [True] * 3
+    with server.client() as client:
+        assert all(job.fetched for job in client.jobs(newest=3))
+
+
+def test_several_pictures_survive_a_lost_connection(server, monkeypatch):
+    monkeypatch.setattr(remote_pipeline, "_PAUSE", 0.0)
+    made, drawn = [], []
+
+    def connect():
+        made.append(server.client())
+        return made[-1]
+
+    for event in remote_pipeline.draw(connect, request("layers=3 side=300"), seeds=(5, 6, 7)):
+        if isinstance(event, Finished):
+            drawn.append(event.stack)
+        elif isinstance(event, LayerReady) and event.index == 1 and len(made) == len(drawn) + 1 < 3:
+            made[-1].close()
+    assert len(made) == 3
+    for number, stack in enumerate(drawn):
+        assert [np.array_equal(each.pixels, scripted.pixels(5 + number, i, 300)) for i, each in enumerate(stack)] == (
+            [True] * 3
+        )
+
+
+def test_closing_cancels_all_that_is_not_drawn_yet(server):
+    drawing = remote_pipeline.draw(server.client, request("seconds=0.05", steps=150), seeds=(1, 2, 3))
+    next(drawing)
+    drawing.close()
+    assert states(server, newest=3) == ["cancelled"] * 3
+
+
+def test_a_failure_cancels_the_pictures_after_it(server):
+    with pytest.raises(Refusal):
+        list(remote_pipeline.draw(server.client, request("huge"), seeds=(1, 2)))
+    assert set(states(server, newest=2)) <= {"failed", "cancelled"}
+
+
 def test_a_server_that_does_not_come_back_is_given_up(server, monkeypatch):
     monkeypatch.setattr(remote_pipeline, "_PAUSE", 0.0)
     monkeypatch.setattr(remote_pipeline, "_TRIES", 3)
@@ -189,7 +246,7 @@ def test_a_picture_can_be_drawn_again(server):
 def command(folder, *arguments):
     return [
         *("generate", "an apple", "--background", "a beach", "--blended", "layers=2 side=8", "--steps", "2"),
-        *("--size", "64x64", "--out", str(folder / "a.ora"), *arguments),
+        *("--size", "64x64", "--seed", "3", "--out", str(folder / "a.ora"), *arguments),
     ]
 
 
@@ -204,21 +261,34 @@ def test_the_command_draws_and_saves(server, tmp_path, monkeypatch, capsys, how)
         arguments += ["--token-file", str(tmp_path / "token")]
     assert main(command(tmp_path, *arguments)) == 0
     out, err = capsys.readouterr()
-    assert "a.ora  64x64 px, 2 layers" in out
+    assert re.search(r"a\.ora  64x64 px, 2 layers, 0\.0 MB, seed 3$", out, re.MULTILINE)
     assert "drawing" in err
     assert server.runtime.token not in out + err
-    assert np.array_equal(formats.load(tmp_path / "a.ora").layers[1].pixels, scripted.pixels(0, 1, 8))
+    assert np.array_equal(formats.load(tmp_path / "a.ora").layers[1].pixels, scripted.pixels(3, 1, 8))
+
+
+def test_the_command_draws_variants_of_which_a_program_learns(server, tmp_path, capsys):
+    assert main(command(tmp_path, "--server", "local", "--variants", "3", "--json", "--quiet")) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    told = json.loads(out)
+    assert [each["seed"] for each in told["pictures"]] == [3, 4, 5]
+    for number, each in enumerate(told["pictures"], start=1):
+        assert each["file"] == str(tmp_path / f"a-{number}.ora")
+        stack = formats.load(each["file"])
+        assert np.array_equal(stack.layers[1].pixels, scripted.pixels(each["seed"], 1, 8))
+    with server.client() as client:
+        assert told["model"] == client.welcome.models[0].name
 
 
 def test_without_a_name_the_servers_own_first_model_draws(server, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(remote_command, "draw", lambda connect, made: asked.append(made.model) or draw(connect, made))
-    monkeypatch.setattr(remote_command, "_first_model", lambda connect: "a model of its own")
+    monkeypatch.setattr(
+        remote_command, "draw", lambda connect, made, seeds: asked.append(made.model) or draw(connect, made)
+    )
+    monkeypatch.setattr(remote_command.Remote, "first_model", lambda self: "a model of its own")
     assert main(command(tmp_path, "--server", "local")) == 2
     assert asked == ["a model of its own"]
-    monkeypatch.undo()
-    with server.client() as client:
-        assert remote_command._first_model(server.client) == client.welcome.models[0].name
 
 
 @pytest.mark.parametrize(
