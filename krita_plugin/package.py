@@ -1,9 +1,9 @@
-"""Assembles the Krita plugin, as one zip or straight into the user's Krita. Works offline.
+"""Assembles the Krita plugin, as one zip or straight into the user's Krita, and takes it out again. Works offline.
 
 Krita's Python has no pip, so the plugin carries what it needs inside itself:
 
     layerfusion.desktop
-    layerfusion/            krita_plugin/layerfusion as it is
+    layerfusion/            krita_plugin/layerfusion with its sub-folders, and our licence
     layerfusion/protocol/   server/protocol, byte for byte: one definition of the wire for both sides
     layerfusion/websockets/ the .py files and licence of the installed distribution,
     layerfusion/msgpack/    each checked against the hash its RECORD promises
@@ -14,7 +14,6 @@ The plugin imports the last two relatively, so that they never meet another plug
 from __future__ import annotations
 
 import base64
-import errno
 import hashlib
 import io
 import json
@@ -27,16 +26,22 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from importlib import metadata, resources
+from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 
 PLUGIN = "layerfusion"
 CARRIED = ("websockets", "msgpack")
 INSTALLED = f"{PLUGIN}/installed.json"
+_AGAIN = "pip install --force-reinstall"
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class PackageError(Exception):
     """The plugin cannot be assembled or installed; the text says why and what to do."""
+
+
+class ZipExists(PackageError):
+    """Another zip of that name is there, and it is not to be replaced."""
 
 
 def build(folder: Path, *, overwrite: bool = True) -> Path:
@@ -47,7 +52,7 @@ def build(folder: Path, *, overwrite: bool = True) -> Path:
 
     Raises:
         PackageError: a carried distribution was changed after it was installed.
-        FileExistsError: another file of that name is there, and `overwrite` is False.
+        ZipExists: a file of that name with another content is there, and `overwrite` is False.
         OSError: `folder` cannot be made or written to.
     """
     contents = assemble()
@@ -61,9 +66,9 @@ def build(folder: Path, *, overwrite: bool = True) -> Path:
             entry.external_attr = (0o40755 if entry.is_dir() else 0o100644) << 16
             file.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=9)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"layerfusion-krita-{metadata.version('layerfusion')}.zip"
+    path = folder / f"layerfusion-krita-{_installed(PLUGIN).version}.zip"
     if not overwrite and path.exists() and path.read_bytes() != archive.getvalue():
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        raise ZipExists(f"“{path}” is there already.")
     _replace(path, archive.getvalue())
     return path
 
@@ -72,24 +77,49 @@ def assemble() -> dict[str, bytes]:
     """All files of the plugin: name inside the zip -> content.
 
     Raises:
-        PackageError: a carried distribution was changed after it was installed.
+        PackageError: a distribution was changed after it was installed, is not installed, or has no licence with it.
     """
     here = resources.files("layerfusion.krita_plugin")
     contents = {f"{PLUGIN}.desktop": (here / f"{PLUGIN}.desktop").read_bytes()}
-    for item in (here / PLUGIN).iterdir():
-        if item.name.endswith((".py", ".html")):
-            contents[f"{PLUGIN}/{item.name}"] = item.read_bytes()
-    for item in resources.files("layerfusion.server.protocol").iterdir():
-        if item.name.endswith(".py"):
-            contents[f"{PLUGIN}/protocol/{item.name}"] = item.read_bytes()
+    contents |= _sources(here / PLUGIN, PLUGIN, (".py", ".html"))
+    contents |= _sources(resources.files("layerfusion.server.protocol"), f"{PLUGIN}/protocol", (".py",))
     for name in (PLUGIN, *CARRIED):
-        for file in metadata.files(name) or ():
-            if "licenses" in file.parts:
-                folder = PLUGIN if name == PLUGIN else f"{PLUGIN}/{name}"
-                contents[f"{folder}/{file.name}"] = _as_recorded(file)
-            elif name in CARRIED and file.parts[0] == name and file.suffix == ".py":
-                contents[f"{PLUGIN}/{file.as_posix()}"] = _as_recorded(file)
+        folder = PLUGIN if name == PLUGIN else f"{PLUGIN}/{name}"
+        files = _installed(name).files or []
+        licences = [file for file in files if "licenses" in file.parts]
+        if not licences:
+            raise PackageError(f"The installed {name} has no licence with it. Install it again: {_AGAIN} {name}")
+        contents |= {f"{folder}/{file.name}": _as_recorded(file) for file in licences}
+        if name in CARRIED:
+            ours = [file for file in files if file.parts[0] == name and file.suffix == ".py"]
+            contents |= {f"{PLUGIN}/{file.as_posix()}": _as_recorded(file) for file in ours}
     return contents
+
+
+def _sources(folder: Traversable, name: str, suffixes: tuple[str, ...]) -> dict[str, bytes]:
+    """The files with these suffixes below a folder, however deep: name inside the zip -> content."""
+    contents: dict[str, bytes] = {}
+    for item in folder.iterdir():
+        inside = f"{name}/{item.name}"
+        if item.is_dir():
+            contents |= _sources(item, inside, suffixes)
+        elif item.name.endswith(suffixes):
+            contents[inside] = item.read_bytes()
+    return contents
+
+
+def _installed(name: str) -> metadata.Distribution:
+    """The distribution that an installer put there: it alone has a RECORD, with a hash for every file.
+
+    In a checkout, `layerfusion.egg-info` comes first on the path; it lists the sources, and no licence to carry.
+
+    Raises:
+        PackageError: it is not installed.
+    """
+    for distribution in metadata.distributions(name=name):
+        if distribution.read_text("RECORD"):
+            return distribution
+    raise PackageError(f"{name} is not installed. Install it: pip install {name}")
 
 
 def _as_recorded(file: metadata.PackagePath) -> bytes:
@@ -100,9 +130,7 @@ def _as_recorded(file: metadata.PackagePath) -> bytes:
         if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == file.hash.value:
             return data
     name = file.dist.name if file.dist else file.parts[0]
-    raise PackageError(
-        f"{file} is not the file that {name} installed. Install it again: pip install --force-reinstall {name}"
-    )
+    raise PackageError(f"{file} is not the file that {name} installed. Install it again: {_AGAIN} {name}")
 
 
 @dataclass(frozen=True)
@@ -187,11 +215,12 @@ def _replace(path: Path, data: bytes) -> None:
     unfinished.replace(path)
 
 
-def _remove(folder: Path) -> None:
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)
+def _remove(path: Path) -> None:
+    """Remove a folder, a file, or a link and not what it points to."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
 
 
 def _enable(settings: Path) -> str:
@@ -228,6 +257,59 @@ def enabled(kritarc: str) -> str:
     if not lines[start].endswith("\n"):
         lines[start] += "\n"
     return "".join([*lines[: start + 1], f"{entry}\n", *lines[start + 1 :]])
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What `remove` did.
+
+    Attributes:
+        removed: folders and files that are gone.
+        advice: what happened besides, and what the user does next.
+    """
+
+    removed: tuple[Path, ...]
+    advice: str
+
+
+def remove(folders: KritaFolders | None = None) -> Removal:
+    """Take the plugin out of a Krita: its folder, its desktop file and, if that Krita is closed, its line in kritarc.
+
+    Args:
+        folders: the Krita to remove it from; by default the user's own.
+
+    Raises:
+        OSError: something cannot be removed.
+    """
+    folders = folders or krita_folders()
+    pykrita = folders.resources / "pykrita"
+    there = [path for path in (pykrita / PLUGIN, pykrita / f"{PLUGIN}.desktop") if path.exists() or path.is_symlink()]
+    for path in there:
+        _remove(path)
+    return Removal(tuple(there), _forget(folders.settings, pykrita))
+
+
+def _forget(settings: Path, pykrita: Path) -> str:
+    """Take the plugin's line out of kritarc, unless Krita is open; return what happened."""
+    before = settings.read_bytes().decode("utf-8", "surrogateescape") if settings.exists() else ""
+    after = forgotten(before)
+    if before == after:
+        return f"Nothing of the plugin is left in {pykrita} and in {settings}."
+    if krita_is_open():
+        return f"Krita is open: close it and run this once more, to remove the plugin's line from {settings}."
+    _replace(settings, after.encode("utf-8", "surrogateescape"))
+    return f"Its line in {settings} is removed, too."
+
+
+def forgotten(kritarc: str) -> str:
+    """The text of a kritarc without the plugin's switch; everything else is left exactly as it is."""
+    lines, section, kept = kritarc.splitlines(keepends=True), "", []
+    for line in lines:
+        if line.strip().startswith("["):
+            section = line.strip()
+        if section != "[python]" or line.partition("=")[0].strip() != f"enable_{PLUGIN}":
+            kept.append(line)
+    return "".join(kept)
 
 
 def krita_is_open() -> bool:

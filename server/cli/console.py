@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import sys
 from collections.abc import Iterable
@@ -52,3 +53,12 @@ def list_layers(stack: LayeredImage, path: str, *, seed: int | None = None, brie
 def _bytes(path: Path) -> int:
     files = path.iterdir() if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """“; did you mean …?” with the known word that is most like `word`, or nothing."""
+    names = list(known)
+    plain = word.lstrip("-").replace("_", "-").casefold()
+    starting = [name for name in names if plain and name.lstrip("-").startswith(plain)]
+    near = difflib.get_close_matches(word.casefold(), names, n=1) or starting
+    return f"; did you mean {near[0]}?" if near else ""

@@ -56,7 +56,7 @@ def add_parser(commands: Any) -> None:
         "generate",
         help="draw a layered picture",
         description="Draw a layered picture: one prompt for each foreground, one for the background.",
-        usage='%(prog)s "FG" ["FG" ...] --background "BG" --out OUT [OPTION ...]',
+        usage='%(prog)s "FG" ... --background "BG" --out OUT [OPTION ...]',
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_EXAMPLES,
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any, NoReturn
 
@@ -23,7 +22,7 @@ from layerfusion.server.cli import (
     serve,
     train,
 )
-from layerfusion.server.cli.console import UsageError
+from layerfusion.server.cli.console import UsageError, nearest
 
 COMMANDS = (generate, options, export, models, serve, jobs, plugin, doctor, evaluate, benchmark, train)
 """In the order in which `layerfusion --help` lists them. Each has `add_parser`, which declares its options and sets
@@ -105,7 +104,7 @@ class CommandParser(argparse.ArgumentParser):
             name = word.partition("=")[0]
             is_option = len(name) > 1 and name[0] == "-" and " " not in word and not _NUMBER.match(word)
             if is_option and name not in self._option_string_actions:
-                self.error(f"There is no option {name:.60}{_meant(name, self._option_string_actions)}")
+                self.error(f"There is no option {name:.60}{nearest(name, self._option_string_actions)}")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """argparse's own check of a value against a list of choices, with a suggestion."""
@@ -116,18 +115,9 @@ class CommandParser(argparse.ArgumentParser):
         if isinstance(action, argparse._SubParsersAction):
             self.error(f"There is no command “{value:.60}”{self._meant_command(str(value), known)}")
         listed = ", ".join(known)
-        raise argparse.ArgumentError(action, f"“{value}” is none of {listed}{_meant(str(value), known)}")
+        raise argparse.ArgumentError(action, f"“{value}” is none of {listed}{nearest(str(value), known)}")
 
     def _meant_command(self, word: str, known: Sequence[str]) -> str:
         if " " in word.strip() and "generate" in known:
             return f'; to draw it, write: layerfusion generate "{word:.60}" --background "…" --out picture.psd.'
-        return _meant(word, known) or f"; there are {', '.join(known)}"
-
-
-def _meant(word: str, known: Iterable[str]) -> str:
-    """“; did you mean …?” with the known word that is most like `word`, or nothing."""
-    names = list(known)
-    plain = word.lstrip("-").replace("_", "-").casefold()
-    starting = [name for name in names if plain and name.lstrip("-").startswith(plain)]
-    near = difflib.get_close_matches(word.casefold(), names, n=1) or starting
-    return f"; did you mean {near[0]}?" if near else ""
+        return nearest(word, known) or f"; there are {', '.join(known)}"

@@ -1,49 +1,95 @@
-"""`layerfusion plugin build` and `plugin install`."""
+"""`layerfusion plugin build`, `plugin install` and `plugin remove`."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from layerfusion.engine.errors import UnwritableFile
-from layerfusion.krita_plugin.package import PackageError, build, install
+from layerfusion.krita_plugin.package import PackageError, ZipExists, build, install, remove
 from layerfusion.server.cli.console import CommandError, say
-from layerfusion.server.cli.targets import add_overwrite, check_free
+from layerfusion.server.cli.targets import add_overwrite
 
 
 def add_parser(commands: Any) -> None:
     """Declare `plugin` and its actions."""
-    parser = commands.add_parser("plugin", help="put the plugin into Krita", description="The plugin for Krita.")
-    parser.set_defaults(run=run)
-    actions = parser.add_subparsers(dest="action", metavar="build|install", required=True)
-    build = actions.add_parser("build", help="make the zip Krita imports", description="Make the zip Krita imports.")
-    build.add_argument("--out", metavar="DIR", default=".", help="folder to write it to (default: this one)")
-    add_overwrite(build)
-    actions.add_parser("install", help="put it into your Krita", description="Put the plugin into your Krita.")
+    what = "put the plugin into Krita, or take it out"
+    parser = commands.add_parser("plugin", help=what, description=f"{what.capitalize()}.")
+    actions = parser.add_subparsers(dest="action", metavar="install|remove|build", required=True)
+    installed = actions.add_parser(
+        "install",
+        help="put the plugin into your Krita",
+        description="Put the plugin into your Krita, in the place of an older one, and switch it on.",
+    )
+    installed.set_defaults(run=run_install)
+    removed = actions.add_parser(
+        "remove",
+        help="take the plugin out of your Krita",
+        description="Take the plugin out of your Krita: its folder, its .desktop file and its line in kritarc. Nothing "
+        "else is touched, neither your documents nor the server's jobs.",
+    )
+    removed.set_defaults(run=run_remove)
+    built = actions.add_parser(
+        "build",
+        help="make the zip that Krita imports",
+        description="Make the zip that Krita imports, for a Krita on another machine.",
+    )
+    built.add_argument("--out", metavar="DIR", default=".", help="folder to write it to (default: this one)")
+    add_overwrite(built)
+    built.set_defaults(run=run_build)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Make the zip, or put the plugin into the user's Krita.
+def run_install(_arguments: argparse.Namespace) -> None:
+    """Put the plugin into the user's Krita.
 
     Raises:
-        UnwritableFile: the folder cannot be written to.
+        UnwritableFile: Krita's folder cannot be written to.
         CommandError: the plugin cannot be put together.
     """
+    with _errors("Krita's folder", "written"):
+        installed = install()
+    say(f"{installed.folder}")
+    say(installed.advice)
+
+
+def run_remove(_arguments: argparse.Namespace) -> None:
+    """Take the plugin out of the user's Krita.
+
+    Raises:
+        UnwritableFile: something cannot be removed.
+    """
+    with _errors("Krita's folder", "removed"):
+        done = remove()
+    for path in done.removed:
+        say(f"removed {path}")
+    say(done.advice)
+
+
+def run_build(arguments: argparse.Namespace) -> None:
+    """Make the zip.
+
+    Raises:
+        UnwritableFile: the folder cannot be written to, or another zip is there and is not to be replaced.
+        CommandError: the plugin cannot be put together.
+    """
+    with _errors(arguments.out, "written"):
+        path = build(Path(arguments.out), overwrite=arguments.overwrite)
+    say(f"{path}  {path.stat().st_size / 1e3:.0f} kB")
+    say("In Krita: Tools ▸ Scripts ▸ Import Python Plugin from File…, then restart Krita.")
+
+
+@contextmanager
+def _errors(place: str, done: str) -> Iterator[None]:
+    """What goes wrong with the plugin, in the command line's words."""
     try:
-        if arguments.action == "build":
-            path = build(Path(arguments.out), overwrite=arguments.overwrite)
-            say(f"{path}  {path.stat().st_size / 1e3:.0f} kB")
-            say("In Krita: Tools ▸ Scripts ▸ Import Python Plugin from File…, then restart Krita.")
-        else:
-            installed = install()
-            say(f"{installed.folder}")
-            say(installed.advice)
+        yield
+    except ZipExists as error:
+        raise UnwritableFile(str(error), "Choose another folder, or replace it with --overwrite.") from error
     except PackageError as error:
         raise CommandError(str(error)) from error
-    except FileExistsError as error:
-        check_free(Path(error.filename), overwrite=False)
-        raise
     except OSError as error:
-        where = error.filename or getattr(arguments, "out", "Krita's folder")
-        raise UnwritableFile(f"“{where}” cannot be written ({error.strerror}).", "Choose another folder.") from error
+        where = error.filename or place
+        raise UnwritableFile(f"“{where}” cannot be {done} ({error.strerror}).", "Check who may write there.") from error

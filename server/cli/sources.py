@@ -13,9 +13,10 @@ from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import Layer, Pixels, Role, covers
 from layerfusion.engine.image.placement import fitted
+from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.sources import MAX_SEED, Generated, Kept, Relit, Source
 from layerfusion.server.cli import values
-from layerfusion.server.cli.console import UsageError
+from layerfusion.server.cli.console import UsageError, nearest
 
 T = TypeVar("T")
 
@@ -75,7 +76,11 @@ def read_switch(text: str) -> tuple[str, str]:
     """`NAME=VALUE`."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise argparse.ArgumentTypeError(f"“{text}” is no switch; write name=value, for example prior=lagged")
+        raise argparse.ArgumentTypeError(f"“{text}” is no option; write name=value, for example prior=lagged")
+    known = [option.name for option in FusionSettings.options()]
+    if name.strip() not in known:
+        meant = nearest(name.strip(), known) or "; `layerfusion options` lists them."
+        raise argparse.ArgumentTypeError(f"there is no option “{name.strip():.60}”{meant}")
     return name.strip(), value.strip()
 
 

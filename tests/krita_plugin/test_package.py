@@ -7,12 +7,23 @@ import sys
 import zipfile
 from importlib import metadata, resources
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from layerfusion.krita_plugin import package
-from layerfusion.krita_plugin.package import KritaFolders, PackageError, build, enabled, install, krita_folders
+from layerfusion.krita_plugin.package import (
+    KritaFolders,
+    PackageError,
+    build,
+    enabled,
+    forgotten,
+    install,
+    krita_folders,
+    remove,
+)
 
+CARRIED = ("protocol", "websockets", "msgpack")
 IMPORTER = Path("/usr/share/krita/pykrita/plugin_importer/plugin_importer.py")
 
 
@@ -88,20 +99,78 @@ def test_a_file_changed_after_installation_is_refused(monkeypatch, tmp_path):
             return tmp_path / "ext.py"
 
     (tmp_path / "ext.py").write_text("import os  # not what was installed")
-    real = metadata.files
+    real = package._installed
 
-    def files(name):
-        found = list(real(name) or ())
+    def changed(name):
+        distribution = real(name)
+        found = list(distribution.files or ())
         for index, file in enumerate(found):
             if str(file) == "msgpack/ext.py":
                 found[index] = Changed(file)
                 found[index].hash, found[index].dist = file.hash, file.dist
-        return found
+        return SimpleNamespace(files=found, version=distribution.version)
 
-    monkeypatch.setattr(metadata, "files", files)
+    monkeypatch.setattr(package, "_installed", changed)
     with pytest.raises(PackageError, match=r"msgpack/ext\.py is not the file that msgpack installed.*force-reinstall"):
         build(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_sub_folders_are_packed_with_all_below_them(monkeypatch, tmp_path):
+    files = {
+        "layerfusion.desktop": b"[Desktop Entry]",
+        "layerfusion/__init__.py": b"",
+        "layerfusion/history/__init__.py": b"1",
+        "layerfusion/history/pictures/strip.py": b"2",
+        "layerfusion/live/help.html": b"3",
+        "layerfusion/live/notes.txt": b"not packed",
+        "layerfusion/live/__pycache__/x.cpython-311.pyc": b"not packed",
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    real = resources.files
+    monkeypatch.setattr(
+        package.resources, "files", lambda name: tmp_path if name == "layerfusion.krita_plugin" else real(name)
+    )
+    found = package.assemble()
+    ours = {name for name in found if not name.startswith(tuple(f"layerfusion/{n}/" for n in CARRIED))}
+    assert ours - {"layerfusion/LICENSE"} == {name for name in files if not name.endswith((".txt", ".pyc"))}
+    assert found["layerfusion/history/pictures/strip.py"] == b"2"
+    zipped = build(tmp_path / "out")
+    with zipfile.ZipFile(zipped) as archive:
+        assert {"layerfusion/history/", "layerfusion/history/pictures/", "layerfusion/live/"} <= set(archive.namelist())
+
+
+def test_in_a_checkout_the_installed_distribution_is_the_one_that_counts(monkeypatch, tmp_path, plugin_zip):
+    """Its `layerfusion.egg-info` comes first where the current folder is on the path."""
+    egg = tmp_path / "layerfusion.egg-info"
+    egg.mkdir()
+    (egg / "PKG-INFO").write_text("Metadata-Version: 2.4\nName: layerfusion\nVersion: 0.0.1\n")
+    (egg / "SOURCES.txt").write_text("LICENSE\nlayerfusion/__init__.py\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert metadata.version("layerfusion") == "0.0.1", "it does come first"
+    assert build(tmp_path / "out").read_bytes() == plugin_zip.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["layerfusion", "websockets", "msgpack"])
+def test_a_distribution_without_its_licence_is_refused(monkeypatch, name):
+    real = package._installed
+
+    def bare(asked):
+        if asked != name:
+            return real(asked)
+        return SimpleNamespace(files=[file for file in real(asked).files or () if "licenses" not in file.parts])
+
+    monkeypatch.setattr(package, "_installed", bare)
+    with pytest.raises(PackageError, match=f"The installed {name} has no licence.*--force-reinstall {name}"):
+        package.assemble()
+
+
+def test_what_is_not_installed_is_refused(monkeypatch):
+    monkeypatch.setattr(metadata, "distributions", lambda name: ())
+    with pytest.raises(PackageError, match="layerfusion is not installed"):
+        package.assemble()
 
 
 @pytest.mark.skipif(not IMPORTER.exists(), reason="Krita is not installed")
@@ -243,6 +312,63 @@ def test_a_folder_that_cannot_be_made_is_an_os_error(krita):
     krita.resources.write_text("a file, where the folder should be")
     with pytest.raises(OSError, match="resources"):
         install(krita)
+
+
+def everything(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_remove_leaves_nothing_of_the_plugin_and_all_else(krita, tmp_path):
+    other = krita.resources / "pykrita" / "other" / "__init__.py"
+    other.parent.mkdir(parents=True)
+    other.write_text("another plugin")
+    krita.settings.parent.mkdir()
+    krita.settings.write_bytes(b"A=\xff\n[python]\nenable_other=true\n")
+    before = everything(tmp_path)
+    install(krita)
+    assert everything(tmp_path) != before
+    done = remove(krita)
+    assert everything(tmp_path) == before
+    assert [path.name for path in done.removed] == ["layerfusion", "layerfusion.desktop"]
+    assert "kritarc is removed" in done.advice
+    again = remove(krita)
+    assert again.removed == ()
+    assert again.advice.startswith("Nothing of the plugin is left in ")
+    assert everything(tmp_path) == before
+
+
+def test_remove_leaves_an_open_kritas_settings_and_finishes_later(krita, monkeypatch):
+    install(krita)
+    before = krita.settings.read_bytes()
+    monkeypatch.setattr(package, "krita_is_open", lambda: True)
+    done = remove(krita)
+    assert len(done.removed) == 2
+    assert "close it and run this once more" in done.advice
+    assert krita.settings.read_bytes() == before
+    monkeypatch.setattr(package, "krita_is_open", lambda: False)
+    assert remove(krita).removed == ()
+    assert krita.settings.read_text() == "[python]\n"
+
+
+def test_remove_takes_a_link_and_not_what_it_points_to(krita, tmp_path):
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout" / "precious.py").touch()
+    (krita.resources / "pykrita").mkdir(parents=True)
+    (krita.resources / "pykrita" / "layerfusion").symlink_to(tmp_path / "checkout")
+    remove(krita)
+    assert [path.name for path in (tmp_path / "checkout").iterdir()] == ["precious.py"]
+    assert list((krita.resources / "pykrita").iterdir()) == []
+
+
+def test_forgetting_changes_one_line_of_the_settings():
+    cases = {
+        "": "",
+        "[python]\nenable_layerfusion=true\nb=2\n": "[python]\nb=2\n",
+        "[python]\r\na=1\r\nenable_layerfusion = false\r\n": "[python]\r\na=1\r\n",
+        "[a]\nenable_layerfusion=true\n[python]\nenable_layerfusion2=true\n": None,
+    }
+    for before, after in cases.items():
+        assert forgotten(before) == (before if after is None else after)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.catalog.vocabulary import unknown_words
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.engine.stack import LayerStack
+from layerfusion.krita_plugin import package
 from layerfusion.server.cli import generate
 from layerfusion.server.cli.console import say
 from layerfusion.server.cli.main import main
@@ -73,7 +74,7 @@ BAD = {
     "a layer's seed in words": ([*drawing(), "--layer-seed", "1=lucky"], "--layer-seed"),
     "harmonise what is drawn": ([*drawing(), "--harmonise", "0.5"], "0.5"),
     "unknown preset": ([*drawing(), "--preset", "quick"], "quick"),
-    "unknown switch": ([*drawing(), "--set", "d=5"], "'d'"),
+    "unknown switch": ([*drawing(), "--set", "d=5"], "there is no option “d”"),
     "a switch without a value": ([*drawing(), "--set", "prior"], "prior"),
     "a switch in a position it has not": ([*drawing(), "--set", "prior=never"], "never"),
     "missing source": (["export", "none.psd", "b.ora"], "none.psd"),
@@ -81,7 +82,7 @@ BAD = {
     "unknown target": (["export", "a.psd", "b.gif"], "b.gif"),
     "port out of range": (["serve", "--port", "70000"], "70000"),
     "port in words": (["serve", "--port", "http"], "http"),
-    "no plugin action": (["plugin"], "build|install"),
+    "no plugin action": (["plugin"], "install|remove|build"),
 }
 
 
@@ -263,6 +264,17 @@ def test_the_plugin_is_built_where_it_is_asked_for(capsys, folder):
     code, _, err = run(capsys, "plugin", "build", "--out", "file")
     assert code == 2
     assert "file" in err
+
+
+def test_the_plugin_is_put_into_krita_and_taken_out_again(capsys, monkeypatch, folder):
+    krita = package.KritaFolders(folder / "resources", folder / "kritarc")
+    monkeypatch.setattr(package, "krita_folders", lambda: krita)
+    monkeypatch.setattr(package, "krita_is_open", lambda: False)
+    assert run(capsys, "plugin", "install")[0] == 0
+    code, out, err = run(capsys, "plugin", "remove")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == f"removed {krita.resources / 'pykrita' / 'layerfusion'}"
+    assert [path.name for path in folder.rglob("*layerfusion*")] == []
 
 
 def test_ctrl_c_is_one_line(capsys, monkeypatch, folder):

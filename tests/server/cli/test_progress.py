@@ -10,7 +10,6 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.stack import LayerStack
 from layerfusion.server.cli.progress import ProgressDisplay
 
-
 NOTICE = Notice(code="prompt_truncated", text="The model reads only the beginning.")
 
 
