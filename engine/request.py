@@ -1,9 +1,14 @@
 """Everything that can be asked for: one `GenerationRequest`, complete and validated when it is made."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Callers without a type checker send anything, and are told by name what is wrong with it.
+
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from PIL import Image
 
@@ -72,7 +77,7 @@ class GenerationRequest:
             "size": Size.of(self.size, "canvas"),
             "background": as_source(self.background, "background", Role.BACKGROUND),
             "foregrounds": _foregrounds(self.foregrounds),
-            "harmony": HarmonySettings(mode=self.harmony) if isinstance(self.harmony, str) else self.harmony,
+            "harmony": _harmony(self.harmony),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -171,9 +176,14 @@ def as_source(given: object, name: str, role: Role) -> Source:
     raise InvalidRequest(f"The {name} is {said(given)}.", remedy)
 
 
+def _harmony(given: Any) -> Any:
+    """A mode as settings; anything else as it is."""
+    return HarmonySettings(mode=given) if isinstance(given, str) else given
+
+
 def _foregrounds(given: object) -> tuple[Source, ...]:
     """One source, or a tuple or list of them, bottom first."""
-    several = given if isinstance(given, (tuple, list)) else (given,)
+    several: Sequence[object] = given if isinstance(given, (tuple, list)) else (given,)
     if not 1 <= len(several) <= MAX_FOREGROUNDS:
         raise InvalidRequest(f"{len(several)} foregrounds.", f"Ask for 1 to {MAX_FOREGROUNDS}.")
     names = ["foreground"] if len(several) == 1 else [f"foreground {number}" for number in range(1, len(several) + 1)]

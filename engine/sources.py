@@ -1,5 +1,8 @@
 """Where a layer comes from: drawn from words, kept as the artist has it, or drawn anew over what the artist has."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# Callers without a type checker send anything, and are told by name what is wrong with it.
+
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass

@@ -22,7 +22,7 @@ import logging
 import math
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -54,7 +54,7 @@ class Length:
     def problem(self, value: str | bytes | tuple[Any, ...]) -> str | None:
         if self.low <= len(value) <= self.high:
             return None
-        unit = {str: "characters", bytes: "bytes"}.get(type(value), "items")
+        unit = "characters" if isinstance(value, str) else "bytes" if isinstance(value, bytes) else "items"
         return f"must have from {self.low} to {self.high} {unit}, not {len(value)}"
 
 
@@ -196,10 +196,11 @@ def _union_problem(name: str, value: Any, members: tuple[Any, ...]) -> str | Non
 def _tuple_problem(name: str, value: Any, items: tuple[Any, ...]) -> str | None:
     if not isinstance(value, tuple):
         return "must be a list"
-    kinds = [items[0]] * len(value) if items[-1] is Ellipsis else list(items)
-    if len(kinds) != len(value):
+    given: tuple[Any, ...] = value
+    kinds = [items[0]] * len(given) if items[-1] is Ellipsis else list(items)
+    if len(kinds) != len(given):
         return f"must have {len(kinds)} items"
-    for index, (item, kind) in enumerate(zip(value, kinds, strict=True)):
+    for index, (item, kind) in enumerate(zip(given, kinds, strict=True)):
         _check(f"{name}[{index}]", item, kind)
     return None
 
@@ -227,7 +228,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Record):
         return value.to_map()
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        items: tuple[Any, ...] = value
+        return [_plain(item) for item in items]
     return value
 
 
@@ -236,16 +238,18 @@ def _rebuild(name: str, value: Any, hint: Any) -> Any:
     base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     origin = get_origin(base)
     if isinstance(value, Mapping):
-        return _rebuild_record(name, value, base)
+        fields: Mapping[Any, Any] = value
+        return _rebuild_record(name, fields, base)
     if origin in (Union, types.UnionType):
         members = [member for member in get_args(base) if member is not types.NoneType]
         return _rebuild(name, value, members[0]) if len(members) == 1 else value
     if origin is tuple and isinstance(value, (list, tuple)):
+        given: Sequence[Any] = value
         items = get_args(base)
-        kinds = [items[0]] * len(value) if items[-1] is Ellipsis else list(items)[: len(value)]
-        kinds += [object] * (len(value) - len(kinds))
+        kinds = [items[0]] * len(given) if items[-1] is Ellipsis else list(items)[: len(given)]
+        kinds += [object] * (len(given) - len(kinds))
         return tuple(
-            _rebuild(f"{name}[{i}]", item, kind) for i, (item, kind) in enumerate(zip(value, kinds, strict=True))
+            _rebuild(f"{name}[{i}]", item, kind) for i, (item, kind) in enumerate(zip(given, kinds, strict=True))
         )
     return value
 

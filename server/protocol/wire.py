@@ -59,9 +59,11 @@ class Wire:
             BadFrame: not a msgpack map, or one without a type.
         """
         try:
-            values = self._unpackb(frame)
+            values: Any = self._unpackb(frame)
         except Exception as error:  # msgpack has no base class for what hostile bytes make it raise
             raise BadFrame("Bytes that are neither a chunk nor msgpack.", "See PROTOCOL.md.") from error
-        if not isinstance(values, dict) or not isinstance(values.get("type"), str):
-            raise BadFrame("A message that is not a map with a type.", "See PROTOCOL.md.")
-        return values
+        if isinstance(values, dict):
+            known: dict[Any, Any] = values
+            if isinstance(known.get("type"), str):
+                return known
+        raise BadFrame("A message that is not a map with a type.", "See PROTOCOL.md.")

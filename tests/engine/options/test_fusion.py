@@ -86,7 +86,7 @@ def test_an_artist_meets_a_dozen_options_and_programs_meet_all_of_them_by_flat_n
     assert FusionSettings.from_values(tuned.values()) == tuned == FusionSettings().changed(tuned.values())
     assert FusionSettings.from_values({"normalise": "never"}).amodal is FusionSettings().amodal
     with pytest.raises(InvalidRequest, match="research settings are a dict") as refused:
-        FusionSettings(research={"normalise": "never"})
+        FusionSettings(research={"normalise": "never"})  # pyright: ignore[reportArgumentType]
     assert "from_values" in refused.value.hint
 
 
