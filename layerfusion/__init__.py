@@ -10,9 +10,9 @@
 and torch when the first picture is drawn.
 """
 
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import os
+
+TYPE_CHECKING = False  # as type checkers take it; `typing` would be the most expensive thing here
 
 if TYPE_CHECKING:
     from layerfusion.engine.api import LayerFusion, NoticeWarning
@@ -110,21 +110,24 @@ _HOMES = {
 }
 """Where each name is defined; the others in `__all__` are errors."""
 
-if (Path(__file__).parents[1] / "engine" / "pipeline.py").is_file():
-    __path__.append(str(Path(__file__).parents[1]))  # a checkout: the three folders lie beside this one, not in it
+_PARENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if os.path.isfile(os.path.join(_PARENT, "engine", "pipeline.py")):
+    __path__.append(_PARENT)  # a checkout: the three folders lie beside this one, not in it
 
+if not TYPE_CHECKING:  # type checkers then know every name there is, and that there are no others
 
-def __getattr__(name: str) -> Any:
-    """Import a public name where it is first used (PEP 562)."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "__version__":
-        value = import_module("importlib.metadata").version(__name__)
-    else:
-        value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'engine.errors')}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        """Import a public name where it is first used (PEP 562)."""
+        from importlib import import_module, metadata
 
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name == "__version__":
+            value = metadata.version(__name__)
+        else:
+            value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'engine.errors')}"), name)
+        globals()[name] = value
+        return value
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

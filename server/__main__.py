@@ -1,7 +1,53 @@
-"""`python -m layerfusion.server`: the command line where no script is installed."""
+"""The command `layerfusion`, and `python -P -m layerfusion.server` where no script is installed.
 
+Only modules that Python has loaded before any program are imported here, until nothing can stand in the place of
+Python's own.
+"""
+
+import os
 import sys
 
-from layerfusion.server.cli.main import main
 
-sys.exit(main())
+def main() -> int:
+    """Run one command line and return its exit code; see `server.cli.main`."""
+    prefer_pythons_own_modules()
+    try:
+        from layerfusion.server.cli.main import main as run
+    except KeyboardInterrupt:
+        print("layerfusion: Stopped.", file=sys.stderr)
+        return 130
+    return run()
+
+
+def prefer_pythons_own_modules() -> None:
+    """Put folders of `sys.path` last that would replace modules of Python's own, such as a folder with a `types.py`.
+
+    They come from `PYTHONPATH`, or are the current folder if Python was started with `-m`. What else they hold can
+    still be imported. Processes that the command starts are not told of them in `PYTHONPATH`; those of
+    `multiprocessing` get this `sys.path`.
+    """
+    own = os.path.dirname(os.__file__)
+    first = next((place for place, folder in enumerate(sys.path) if folder == own), len(sys.path))
+    replacing = [folder for folder in sys.path[:first] if replaces_pythons_own(folder)]
+    sys.path[:] = [folder for folder in sys.path if folder not in replacing] + replacing
+    if "PYTHONPATH" in os.environ:
+        named = os.environ["PYTHONPATH"].split(os.pathsep)
+        os.environ["PYTHONPATH"] = os.pathsep.join(folder for folder in named if not replaces_pythons_own(folder))
+
+
+def replaces_pythons_own(folder: str) -> bool:
+    """Whether a folder holds a module or package with the name of one of Python's own. Empty is the current folder."""
+    try:
+        names = os.listdir(folder or os.curdir)
+    except OSError:  # there is none of that name, or it is a zip file
+        return False
+    for name in names:
+        stem, _, suffix = name.partition(".")
+        is_module = suffix.endswith(("py", "pyc", "so", "pyd"))
+        if stem in sys.stdlib_module_names and (is_module or os.path.isfile(os.path.join(folder, name, "__init__.py"))):
+            return True
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -16,7 +16,6 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, fields
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from layerfusion.engine.evaluation.systems import Drawing, ItemDrawer, Maps, Var
 from layerfusion.engine.formats.files import reading, replacing, writing
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.models.catalog.spec import ModelSpec, located
+from layerfusion.engine.spawning import spawning
 
 _MIB = 1 << 20
 _OWNER = "study.json"
@@ -235,17 +235,18 @@ def _work(task: Task, folder: Path) -> list[tuple[str, str, float, str]]:
 
 
 def _in_processes(study: Study, tasks: Sequence[Task], workers: int) -> Iterator[tuple[str, str, float, str]]:
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (study.spec,))
-    try:
-        running: set[Future[list[tuple[str, str, float, str]]]] = {
-            pool.submit(_work, task, study.folder) for task in tasks
-        }
-        while running:
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield from future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    with spawning() as context:
+        pool = ProcessPoolExecutor(workers, context, _start_worker, (study.spec,))
+        try:
+            running: set[Future[list[tuple[str, str, float, str]]]] = {
+                pool.submit(_work, task, study.folder) for task in tasks
+            }
+            while running:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    yield from future.result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def picture_path(folder: Path, item: str, variant: str) -> Path:

@@ -52,7 +52,8 @@ async def export(database: Path, layers: Path, job: str, form: ExportFormat) -> 
         ExportFailed: the job is unknown or not finished, a layer is gone, the disk is full.
         InternalError: the process ended otherwise, or took too long.
     """
-    arguments = ["-m", "layerfusion.server.worker.export_process", str(database), str(layers), job, form]
+    # -P: modules are not looked for in the current folder, whose files are not ours.
+    arguments = ["-P", "-m", "layerfusion.server.worker.export_process", str(database), str(layers), job, form]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
     )

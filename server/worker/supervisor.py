@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import multiprocessing
 import threading
 from collections.abc import AsyncIterator, Callable
 from multiprocessing import connection as pipes
@@ -23,6 +22,7 @@ from typing import Protocol
 
 import msgpack
 
+from layerfusion.engine.spawning import spawning
 from layerfusion.server.protocol.errors import WorkerDied
 from layerfusion.server.protocol.messages import Cancel, Cancelled, Failed, Message, Submit, is_last
 from layerfusion.server.protocol.wire import Wire
@@ -196,12 +196,12 @@ class _Process:
         self.worked = False
         self._loop = loop
         self._ready = ready
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process: SpawnProcess = context.Process(
-            target=main, args=(theirs, *arguments), name="layerfusion-worker", daemon=True
-        )
-        self._process.start()
+        with spawning() as context:
+            self._pipe, theirs = context.Pipe()
+            self._process: SpawnProcess = context.Process(
+                target=main, args=(theirs, *arguments), name="layerfusion-worker", daemon=True
+            )
+            self._process.start()
         theirs.close()  # or the end of the process would not be the end of the pipe
 
     def listen(self) -> None:

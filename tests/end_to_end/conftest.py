@@ -10,7 +10,8 @@ from serving import SECRET, Server
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """`layerfusion serve` with its real worker. In the end, whatever was asked of it: it stops in good order, has
-    tried to reach no network, and its log names no prompt and no token."""
+    tried to reach no network, has run nothing of the folder it was started in, and its log names no prompt and no
+    token."""
     with Server(tmp_path_factory.mktemp("server")) as server:
         server.start()
         token = json.loads(server.runtime_file.read_text())["token"]
@@ -18,6 +19,7 @@ def server(tmp_path_factory):
         assert server.stop() == 0
         assert not server.runtime_file.exists()
         assert not server.blocked.exists(), server.blocked.read_text()
+        assert not server.run_by_mistake.exists(), server.run_by_mistake.read_text()
         log = server.log.read_text()
         assert "Listening on ws://127.0.0.1:" in log
         assert SECRET not in log

@@ -1,4 +1,4 @@
-"""`layerfusion serve` in a process of its own, as people run it."""
+"""`layerfusion serve` in a process of its own, as people run it, in a folder whose files are not to be run."""
 
 import contextlib
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from layerfusion.server.client.client import Client
 from layerfusion.server.protocol import location
+from traps import set_traps
 
 SECONDS = 100
 
@@ -54,10 +55,16 @@ class Server:
             **os.environ,
             location.VARIABLE: str(self.runtime_file),
             "BLOCKED": str(self.blocked),
-            "PYTHONPATH": os.pathsep.join([str(folder / "guard"), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join(  # an empty part would be the current folder
+                filter(None, [str(folder / "guard"), os.environ.get("PYTHONPATH")])
+            ),
         }
+        self._folder = folder / "traps"
+        self._folder.mkdir()
+        self.run_by_mistake = set_traps(self._folder)
         self._command = [
             sys.executable,
+            "-P",
             "-m",
             "layerfusion.server",
             "serve",
@@ -82,7 +89,9 @@ class Server:
 
     def start(self):
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, env=self.environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                self._command, env=self.environment, cwd=self._folder, stdout=log, stderr=log
+            )
         wait_until(self.is_announced)
 
     def is_announced(self):

@@ -6,7 +6,6 @@ A shard is one .npz file: pictures as uint8 arrays, and a JSON line an example w
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.spawning import spawning
 from layerfusion.engine.training.data.sprites import SpriteLibrary
 from layerfusion.engine.training.data.triplets import Triplet, make_triplet
 from layerfusion.engine.training.data.vocabulary import KINDS, TRANSLUCENT, is_held_out, names
@@ -80,7 +80,7 @@ def build(folder: Path, sprites: Path, *, count: int, seed: int, workers: int, p
     SpriteLibrary(sprites)  # a missing package is told here, once
     shards: list[_Job] = [(folder, sprites, seed, shard, plan) for shard in range(-(-count // SHARD))]
     open_ = [job for job in shards if not _file(folder, job[3]).exists()]
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    with spawning() as context, context.Pool(workers) as pool:
         for _ in tqdm(pool.imap_unordered(_draw_shard, open_), total=len(open_), desc="shards", unit="shard"):
             pass
 

@@ -1,0 +1,126 @@
+"""What lies in the current folder, or on PYTHONPATH, is not run and breaks nothing.
+
+The server of this folder's other tests runs in a folder full of such files, too: its worker and its exports with it.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import layerfusion
+from layerfusion import engine, server
+from layerfusion.server.__main__ import prefer_pythons_own_modules, replaces_pythons_own
+from traps import set_traps
+
+SCRIPT = """
+import sys
+from layerfusion.server.__main__ import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+"""What pip installs as the command."""
+
+
+def command(script, *arguments, flags=(), **options):
+    return subprocess.run(
+        [sys.executable, *flags, str(script), *arguments], capture_output=True, text=True, timeout=100, **options
+    )
+
+
+@pytest.fixture
+def script(tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "layerfusion").write_text(SCRIPT)
+    return tmp_path / "bin" / "layerfusion"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "here").mkdir()
+    return tmp_path / "here"
+
+
+def test_commands_run_nothing_of_the_current_folder(script, folder):
+    marker = set_traps(folder)
+    for arguments in (("--version",), ("models", "show", "tiny")):
+        done = command(script, *arguments, cwd=folder)
+        assert (done.returncode, done.stderr) == (0, "")
+    module = command("-m", "layerfusion.server", "--version", flags=["-P"], cwd=folder)
+    assert (module.returncode, module.stdout) == (0, f"layerfusion {layerfusion.__version__}\n")
+    assert not marker.exists(), marker.read_text()
+
+
+def test_folders_on_pythonpath_replace_nothing_of_pythons_own(script, folder):
+    """Up to the command's own first line: what is read before, such as `import re` in scripts that pip installed until
+    its version 25.2 or the finder of an editable installation, is Python's own way. So without `site` here."""
+    marker = set_traps(folder, ("types", "json", "re", "enum", "server", "engine/__init__", "logging/__init__"))
+    (folder / "mine.py").write_text("")
+    beside = [str(Path(layerfusion.__file__).parents[1]), *filter(os.path.isdir, sys.path)]
+    script.write_text(f"import sys\nsys.path += {beside!r}\n{SCRIPT}")
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = command(script, "--version", flags=["-S"], env=environment, cwd=folder.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not marker.exists(), marker.read_text()
+
+    asking = "import mine, os; print(repr(os.environ['PYTHONPATH']), sys.path[-1])"
+    script.write_text(
+        f"import sys\nsys.path += {beside!r}\nfrom layerfusion.server.__main__ import prefer_pythons_own_modules\n"
+        f"prefer_pythons_own_modules()\n{asking}\n"
+    )
+    done = command(script, flags=["-S"], env=environment, cwd=folder.parent)
+    assert done.stdout == f"'' {folder}\n", "what else it holds is found, and other processes are not told of it"
+
+
+def test_a_folder_that_replaces_nothing_stays_where_it_is(tmp_path, monkeypatch):
+    harmless, package, compiled = (tmp_path / name for name in ("harmless", "package", "compiled"))
+    (harmless / "json").mkdir(parents=True)  # a folder without __init__.py never comes before a module
+    (harmless / "server.py").write_text("")
+    (harmless / "types.txt").write_text("")
+    set_traps(package, ["json/__init__"])
+    compiled.mkdir()
+    (compiled / "types.cpython-311-x86_64-linux-gnu.so").write_text("")
+    assert [replaces_pythons_own(str(path)) for path in (harmless, package, compiled)] == [False, True, True]
+    assert not replaces_pythons_own(str(tmp_path / "none"))
+    monkeypatch.setattr(sys, "path", [str(harmless), str(package), *sys.path])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(harmless), str(package)]))
+    prefer_pythons_own_modules()
+    assert (sys.path[0], sys.path[-1]) == (str(harmless), str(package))
+    assert os.environ["PYTHONPATH"] == str(harmless)
+
+
+POOL = """
+import sys
+from layerfusion.engine.spawning import spawning
+
+def double(number):
+    return 2 * number
+
+if __name__ == "__main__":
+    with spawning() as context, context.Pool(1) as pool:
+        print(pool.map(double, [21]))
+"""
+
+
+def test_processes_run_nothing_of_the_current_folder(script, folder, monkeypatch):
+    """Those that build training data, evaluate and draw are all started this way."""
+    marker = set_traps(folder)
+    script.write_text(POOL)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    done = command(script, cwd=folder)
+    assert (done.returncode, done.stdout) == (0, "[42]\n"), done.stderr
+    assert not marker.exists(), marker.read_text()
+
+
+def test_no_other_code_starts_processes():
+    """All but `spawning`, which knows how, and the export, which is a program of its own."""
+    roots = [Path(package.__file__).parent for package in (engine, server)]
+    starting = re.compile(
+        r"get_context|set_start_method|Popen|subprocess\.run|create_subprocess|ProcessPoolExecutor\(\)"
+    )
+    found = {file.name for root in roots for file in root.rglob("*.py") if starting.search(file.read_text("utf-8"))}
+    assert found == {"spawning.py", "export_process.py"}
+    assert '"-P", "-m"' in (roots[1] / "worker" / "export_process.py").read_text("utf-8")
