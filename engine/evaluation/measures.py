@@ -45,6 +45,16 @@ def alpha_of(pixels: Pixels) -> Plane:
     return pixels[..., 3] / 255.0
 
 
+def signed_rgb(pixels: Pixels) -> NDArray[np.float32]:
+    """The stored colours as float32 (H, W, 3), -1..1, which is the classifier's input; alpha is ignored."""
+    return pixels[..., :3].astype(np.float32) / np.float32(127.5) - np.float32(1)
+
+
+def over_grey(pixels: Pixels) -> NDArray[np.float32]:
+    """The image composited over mid-grey as float32 (H, W, 3), -1..1."""
+    return (signed_rgb(pixels) * alpha_of(pixels)[..., None]).astype(np.float32)
+
+
 def luma(pixels: Pixels) -> Plane:
     """The luma of the stored colours as float64 (H, W), 0-1; alpha is ignored."""
     return pixels[..., :3] @ _LUMA / 255.0

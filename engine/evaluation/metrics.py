@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from layerfusion.engine.evaluation import measures
 from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.light import floats, light_of, shaded, tint_of
-from layerfusion.engine.evaluation.measures import alpha_of, pasted
+from layerfusion.engine.evaluation.measures import alpha_of, over_grey, pasted, signed_rgb
 from layerfusion.engine.evaluation.regions import SOLID, core, undisturbed
 from layerfusion.engine.evaluation.statistics import Estimate, estimate
 from layerfusion.engine.evaluation.systems import Drawing, Maps
@@ -204,9 +204,9 @@ def classification_metrics(
     or 0. Empty for every item if there is no classifier."""
     if classifier is None or not items:
         return [{} for _ in items]
-    objects = classifier.name_objects(np.stack([_over_grey(one.foreground) for one in drawings]))
-    whole = classifier.name_objects(np.stack([_unit(one.blended) for one in drawings]))
-    scenes = classifier.name_scenes(np.stack([_unit(one.background) for one in drawings]))
+    objects = classifier.name_objects(np.stack([over_grey(one.foreground) for one in drawings]))
+    whole = classifier.name_objects(np.stack([signed_rgb(one.blended) for one in drawings]))
+    scenes = classifier.name_scenes(np.stack([signed_rgb(one.background) for one in drawings]))
     return [
         {
             "object_named": float(objects[i] == item.thing),
@@ -222,14 +222,6 @@ def canonical(scene: str) -> str:
     from layerfusion.engine.training.classifier import scene_of
 
     return scene_of(scene)
-
-
-def _unit(pixels: Pixels) -> NDArray[np.float32]:
-    return pixels[..., :3].astype(np.float32) / np.float32(127.5) - np.float32(1)
-
-
-def _over_grey(pixels: Pixels) -> NDArray[np.float32]:
-    return (_unit(pixels) * alpha_of(pixels)[..., None]).astype(np.float32)
 
 
 def column(rows: Sequence[Mapping[str, float]], name: str) -> list[float]:

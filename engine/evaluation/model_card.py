@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from layerfusion.engine.diffusion.conditioning import encode_prompts
 from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, stray, translucency
-from layerfusion.engine.evaluation.measures import auc, pooled, soft_iou
+from layerfusion.engine.evaluation.measures import auc, over_grey, pooled, signed_rgb, soft_iou
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Role
@@ -189,9 +189,9 @@ def _ceilings(bundle: ModelBundle, classifier: ClassifierNetwork, test: Examples
 
 def _named(classifier: ClassifierNetwork, drawn: list[Drawn]) -> dict[str, Any]:
     things = [one.item.name for one in drawn]
-    called = classifier.name_objects(np.stack([_on_grey(one.foreground) for one in drawn]))
-    placed = classifier.name_scenes(np.stack([_rgb(one.background) for one in drawn]))
-    whole = classifier.name_objects(np.stack([_rgb(one.blended) for one in drawn]))
+    called = classifier.name_objects(np.stack([over_grey(one.foreground) for one in drawn]))
+    placed = classifier.name_scenes(np.stack([signed_rgb(one.background) for one in drawn]))
+    whole = classifier.name_objects(np.stack([signed_rgb(one.blended) for one in drawn]))
     wanted = [scene_of(one.item.scene) for one in drawn]
     unseen = [thing not in set(names(held_out=False)) for thing in things]
     hues = [a == b for a, b, new in zip(called, things, unseen, strict=True) if new]
@@ -354,15 +354,6 @@ def _true_alpha(sprites: SpriteLibrary, name: str) -> NDArray[np.floating]:
     return np.asarray(sprites.get(name).getchannel("A"), np.float32) / 255
 
 
-def _on_grey(rgba: NDArray[np.uint8]) -> NDArray[np.floating]:
-    unit = rgba.astype(np.float32) / 255
-    return (unit[..., :3] * 2 - 1) * unit[..., 3:]
-
-
-def _rgb(rgba: NDArray[np.uint8]) -> NDArray[np.floating]:
-    return rgba[..., :3].astype(np.float32) / 127.5 - 1
-
-
 def _share(found: list[str], wanted: list[str]) -> float:
     return float(np.mean([a == b for a, b in zip(found, wanted, strict=True)]))
 
@@ -380,6 +371,6 @@ def _sheet(drawn: list[Drawn], columns: int = 12, rows: int = 4) -> Image.Image:
     for start in range(0, min(len(drawn), columns * rows), columns):
         part = drawn[start : start + columns]
         shown.append(over_checks(np.stack([one.foreground for one in part]).astype(np.float32) / 255))
-        shown.append(np.stack([_rgb(one.background) for one in part]))
-        shown.append(np.stack([_rgb(one.blended) for one in part]))
+        shown.append(np.stack([signed_rgb(one.background) for one in part]))
+        shown.append(np.stack([signed_rgb(one.blended) for one in part]))
     return contact_sheet(shown)

@@ -1,4 +1,4 @@
-"""All layers of a picture side by side, to be looked at."""
+"""A contact sheet of a picture: its composite and all its layers side by side."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _COLUMNS = 4
 
 
 def contact_sheet(picture: LayeredImage) -> Image.Image:
-    """Draw the composite, then every layer by itself, bottom first, each with its name; four a row.
+    """Draw the composite and then every layer separately, bottom first, each with its name; four per row.
 
-    Layers lie on a chequerboard, those that add light on black. Each is shown where it is on the canvas, without its
-    opacity, even if it is hidden.
+    Layers are shown over a chequerboard, or over black if their blend mode is add. Each is shown at its place on the
+    canvas, without its opacity, even if it is hidden.
 
     Returns:
         RGB, at most 936 px wide.
@@ -41,7 +41,7 @@ def contact_sheet(picture: LayeredImage) -> Image.Image:
 
 
 def _scaled(picture: LayeredImage, scale: float) -> LayeredImage:
-    """Every layer as large as the canvas, and all of it smaller."""
+    """Extend every layer to the canvas, and scale all of them by `scale`."""
     size = Size(*(max(1, round(side * scale)) for side in (picture.size.width, picture.size.height)))
 
     def scaled(layer: Layer) -> Layer:
@@ -53,14 +53,14 @@ def _scaled(picture: LayeredImage, scale: float) -> LayeredImage:
 
 
 def _alone(layer: Layer) -> NDArray[np.uint8]:
-    """One layer as it is looked at: uint8 (H, W, 3)."""
+    """One layer over its backdrop: uint8 (H, W, 3)."""
     if layer.blend is not BlendMode.ADD:
         return over_checks(layer.pixels)
     return to_bytes(layer.pixels[..., :3] / 255 * (layer.pixels[..., 3:] / 255))
 
 
 def _fitting(label: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
-    """As much of a label as is no wider than a tile."""
+    """Shorten a label to the width of a tile."""
     if font.getlength(label) <= _TILE:
         return label
     longest = max(n for n in range(len(label)) if font.getlength(f"{label[:n]}…") <= _TILE)

@@ -1,4 +1,4 @@
-"""Between Pillow's pictures and our pixels."""
+"""Conversion of Pillow images to our pixel arrays, and the sRGB profile."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _EXACT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX")
 
 
 def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
-    """A Pillow picture as pixels.
+    """Convert a Pillow image to pixels.
 
-    A picture with an embedded profile that is not sRGB is converted to sRGB; any other keeps its bytes, colour under
-    alpha 0 included. Pictures without alpha come back opaque.
+    An image with an embedded profile other than sRGB is converted to sRGB; any other keeps its bytes, including colour
+    under alpha 0. Images without alpha come back opaque.
 
     Returns:
         uint8 (H, W, 4), sRGB, straight alpha.
 
     Raises:
-        InvalidLayer: a mode that cannot become 8-bit RGBA without a loss, a file behind the picture that is damaged,
-            or a colour profile that cannot be read.
+        InvalidLayer: the image's mode cannot be converted to 8-bit RGBA without a loss, its file is damaged, or its
+            colour profile cannot be read.
     """
     if image.mode not in _EXACT_MODES:
         raise InvalidLayer(
-            f"The picture has Pillow's mode “{image.mode}”, which does not become 8-bit RGBA without a loss.",
+            f"The image has Pillow's mode “{image.mode}”, which cannot be converted to 8-bit RGBA without a loss.",
             'Convert it yourself, for example with image.convert("RGBA").',
         )
     profile = image.info.get("icc_profile")
     try:
         converted = image.convert("RGBA")
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow reads the file only now
-        raise InvalidLayer(f"The picture cannot be read ({error}).", "Save it again.") from error
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow reads the file at this point
+        raise InvalidLayer(f"The image cannot be read ({error}).", "Save it again.") from error
     return np.asarray(converted if profile is None else _to_srgb(converted, profile))
 
 
@@ -57,6 +57,6 @@ def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         target = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile()))
         converted = ImageCms.profileToProfile(image, source, target)
     except (ImageCms.PyCMSError, OSError) as error:
-        raise InvalidLayer("The picture has a colour profile that cannot be read.", "Save it as sRGB.") from error
+        raise InvalidLayer("The image has a colour profile that cannot be read.", "Save it as sRGB.") from error
     assert converted is not None  # it is None only with inPlace
     return converted

@@ -1,4 +1,4 @@
-"""A model by whatever people call it: a name, a file or folder of theirs, or a repository of Hugging Face's."""
+"""Finding a model by name, by path, or by Hugging Face repository, for `LayerFusion.from_pretrained`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FILES = (".json", ".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 
 
 def find_pretrained(model: str | os.PathLike[str]) -> ModelSpec:
-    """Find a model of this machine. Nothing is downloaded.
+    """Find a model on this machine. Nothing is downloaded.
 
     Args:
         model: one of
@@ -30,18 +30,17 @@ def find_pretrained(model: str | os.PathLike[str]) -> ModelSpec:
             * a name that `layerfusion models` lists, such as "tiny";
             * a path: a manifest (`model.json`) or a folder with one, a folder in diffusers layout, or a checkpoint in
               a single `.safetensors` file;
-            * "owner/name" of a model at Hugging Face that is in the local cache, also as "hf:owner/name@revision".
+            * "owner/name" of a model on Hugging Face that is in the local cache, also as "hf:owner/name@revision".
 
-            A name comes before a path, and a path that exists before a repository.
+            A name takes precedence over a path, and an existing path over a repository.
 
     Raises:
-        InvalidRequest: no text and no path.
-        UnknownModel: no model of that name; the hint lists those there are.
-        BrokenModel: the path or parts of the model are missing, or something else is there; the hint says how to get
-            them.
+        InvalidRequest: `model` is neither text nor a path, or it is an invalid address.
+        UnknownModel: there is no model with that name; the hint lists the known names.
+        BrokenModel: the path or parts of the model are missing, or a file is of another kind; the hint says what to do.
     """
     if not isinstance(model, (str, PurePath)):
-        raise InvalidRequest(f"The model is {said(model)}.", "Give a name, a path, or “owner/name” at Hugging Face.")
+        raise InvalidRequest(f"The model is {said(model)}.", "Give a name, a path, or “owner/name” on Hugging Face.")
     text = str(model)
     if text.startswith(PREFIX):
         return _from_hub(text)
@@ -63,14 +62,14 @@ def _from_path(path: Path) -> ModelSpec:
         return _from_weights(path)
     if not manifest.exists():
         raise BrokenModel(f"There is no file {manifest}.", "Check the path.")
-    return complete(read_manifest(manifest), f"Put them where {manifest} says, or name others there.")
+    return complete(read_manifest(manifest), f"Put them where {manifest} says, or change the paths there.")
 
 
 def _from_weights(path: Path) -> ModelSpec:
     if path.is_dir() and not (path / INDEX).is_file():
         raise BrokenModel(
-            f"The folder {path} holds neither {INDEX} nor {MANIFEST}.",
-            "Name a model's own folder in diffusers layout, or its .safetensors file.",
+            f"The folder {path} contains neither {INDEX} nor {MANIFEST}.",
+            "Give a model's folder in diffusers layout, or its .safetensors file.",
         )
     check_use(path, "checkpoint", Use.CHECKPOINT)
     name = valid_name(path.name if path.is_dir() else path.stem)
@@ -81,8 +80,10 @@ def _from_weights(path: Path) -> ModelSpec:
 
 
 def _from_hub(address: str) -> ModelSpec:
-    parse_weight_source(address)  # refuses what is none
+    parse_weight_source(address)  # raises InvalidRequest for an invalid address
     repository = address.removeprefix(PREFIX)
     values = {"base": "sdxl", "name": valid_name(repository), "title": repository, "checkpoint": address}
     pull = f"layerfusion models pull {repository.partition('@')[0]}"
-    return complete(inheriting_spec(values, Path.cwd()), f"Nothing is downloaded by itself; fetch it with “{pull}”.")
+    return complete(
+        inheriting_spec(values, Path.cwd()), f"Download it with “{pull}”; nothing is downloaded automatically."
+    )
