@@ -1,4 +1,4 @@
-"""What can be wrong with this machine rather than with a request; both end a start in one sentence."""
+"""What can be wrong with this machine rather than with a request. Each ends a start of the server in one sentence."""
 
 from __future__ import annotations
 
@@ -15,3 +15,7 @@ class StoreInUse(EngineError):
     """Another server has the folder."""
 
     code = "store_in_use"
+
+
+class CannotServe(Exception):
+    """The server cannot start; the text is for a person."""

@@ -14,6 +14,7 @@ from .interfaces import Document, GenerationParams
 from .jobs import KeptLayer, Placement, Refusal
 from .protocol import MAJOR
 from .protocol.messages import Box, Generated, Kept, Relit, Source, Submit, Variant
+from .protocol.schema import shared_fields
 from .protocol.titles import title
 from .text import listed
 
@@ -56,34 +57,34 @@ class Action:
         ]
         return " ".join([*lost, "Your own layers stay as they are."]) if lost else ""
 
-    def submit(self, size: tuple[int, int], wishes: GenerationParams, model: str) -> Submit:
+    def submit(self, size: tuple[int, int], params: GenerationParams, model: str) -> Submit:
         """The message that asks for it; further pictures have the seeds that follow.
 
         Raises:
             InvalidMessage: a value the protocol does not know.
         """
         width, height = size
+        variants = tuple(
+            Variant(job=str(uuid.uuid4()), seed=(params.seed + index) % SEEDS) for index in range(1, params.pictures)
+        )
         return Submit(
-            job=str(uuid.uuid4()),
-            width=width,
-            height=height,
-            background=self.background,
-            foregrounds=(self.foreground,),
-            blended_prompt=wishes.blended or None,
-            seed=wishes.seed,
-            steps=wishes.steps,
-            preset=wishes.preset,
-            variants=tuple(
-                Variant(job=str(uuid.uuid4()), seed=(wishes.seed + index) % SEEDS)
-                for index in range(1, wishes.pictures)
-            ),
-            model=wishes.model or model,
+            **{
+                **shared_fields(params, Submit),
+                "job": str(uuid.uuid4()),
+                "width": width,
+                "height": height,
+                "background": self.background,
+                "foregrounds": (self.foreground,),
+                "blended_prompt": params.blended or None,
+                "variants": variants,
+                "model": params.model or model,
+            }
         )
 
-    def record(self, wishes: GenerationParams, submit: Submit) -> dict[str, Any]:
+    def record(self, params: GenerationParams, submit: Submit) -> dict[str, Any]:
         """What the document will remember about one of its pictures, in plain JSON values."""
         prompts = {"foreground": self.foreground.prompt, "background": self.background.prompt}
-        return {**asdict(wishes), **prompts, "seed": submit.seed, "model": submit.model}
+        return {**asdict(params), **prompts, "seed": submit.seed, "model": submit.model}
 
 
 def check_server(submit: Submit, protocol: tuple[int, int]) -> None:
@@ -95,48 +96,48 @@ def check_server(submit: Submit, protocol: tuple[int, int]) -> None:
         )
 
 
-def generate(document: Document, wishes: GenerationParams) -> Action:
+def generate(document: Document, params: GenerationParams) -> Action:
     """Draw a foreground and a background."""
-    foreground = _drawn_foreground(document, wishes)
-    return Action(foreground, _drawn("background", wishes.background, wishes), document.placement())
+    foreground = _drawn_foreground(document, params)
+    return Action(foreground, _drawn("background", params.background, params), document.placement())
 
 
-def new_background(document: Document, wishes: GenerationParams) -> Action:
+def new_background(document: Document, params: GenerationParams) -> Action:
     """Draw another background behind a foreground the artist has, which stays as it is."""
     layer = document.foreground_to_keep()
-    foreground = _kept("foreground", layer, wishes.foreground)
-    return Action(foreground, _drawn("background", wishes.background, wishes), layer.placement, (layer,))
+    foreground = _kept("foreground", layer, params.foreground)
+    return Action(foreground, _drawn("background", params.background, params), layer.placement, (layer,))
 
 
-def new_foreground(document: Document, wishes: GenerationParams) -> Action:
+def new_foreground(document: Document, params: GenerationParams) -> Action:
     """Draw another foreground before a background the artist has, which stays as it is."""
     layer = document.background_to_keep()
-    background = _kept("background", layer, wishes.background)
-    return Action(_drawn_foreground(document, wishes), background, layer.placement, (layer,))
+    background = _kept("background", layer, params.background)
+    return Action(_drawn_foreground(document, params), background, layer.placement, (layer,))
 
 
-def harmonise(document: Document, wishes: GenerationParams) -> Action:
+def harmonise(document: Document, params: GenerationParams) -> Action:
     """Draw only what two layers do to each other: Shadow, Light and Blended. The two stay as they are."""
     front, behind = document.both_to_keep()
-    foreground = _kept("foreground", front, wishes.foreground)
-    return Action(foreground, _kept("background", behind, wishes.background), front.placement, (front, behind))
+    foreground = _kept("foreground", front, params.foreground)
+    return Action(foreground, _kept("background", behind, params.background), front.placement, (front, behind))
 
 
-def relight(document: Document, wishes: GenerationParams) -> Action:
+def relight(document: Document, params: GenerationParams) -> Action:
     """Draw a foreground anew over its own pixels, so that its light fits a background that stays as it is."""
     front, behind = document.both_to_keep()
     foreground = Relit(
         **_pixels(front),
-        prompt=_words("foreground", front, wishes.foreground),
-        negative_prompt=wishes.negative,
-        strength=wishes.strength,
+        prompt=_words("foreground", front, params.foreground),
+        negative_prompt=params.negative,
+        strength=params.strength,
     )
-    return Action(foreground, _kept("background", behind, wishes.background), front.placement, (front, behind))
+    return Action(foreground, _kept("background", behind, params.background), front.placement, (front, behind))
 
 
-def _drawn_foreground(document: Document, wishes: GenerationParams) -> Generated:
-    drawn = _drawn("foreground", wishes.foreground, wishes)
-    if not wishes.in_selection:
+def _drawn_foreground(document: Document, params: GenerationParams) -> Generated:
+    drawn = _drawn("foreground", params.foreground, params)
+    if not params.in_selection:
         return drawn
     selected = document.selected_box()
     if selected is None:
@@ -148,10 +149,10 @@ def _drawn_foreground(document: Document, wishes: GenerationParams) -> Generated
     return replace(drawn, box=Box(x=x, y=y, width=width, height=height))
 
 
-def _drawn(which: str, prompt: str, wishes: GenerationParams) -> Generated:
+def _drawn(which: str, prompt: str, params: GenerationParams) -> Generated:
     if not prompt.strip():
         raise Refusal(f"The {which} prompt is empty.", "Say in a few words what to draw there.")
-    return Generated(prompt=prompt, negative_prompt=wishes.negative)
+    return Generated(prompt=prompt, negative_prompt=params.negative)
 
 
 def _kept(which: str, layer: KeptLayer, typed: str) -> Kept:

@@ -49,17 +49,17 @@ class Controller:
         documents: Krita's.
         link: the connection.
         post: takes values from other threads and hands them to `receive` on this one.
-        memory: where jobs are remembered until their layers are in a document.
+        job_store: where jobs are remembered until their layers are in a document.
     """
 
     def __init__(
-        self, view: View, documents: Documents, link: ServerLink, post: Callable[[object], None], memory: JobStore
+        self, view: View, documents: Documents, link: ServerLink, post: Callable[[object], None], job_store: JobStore
     ) -> None:
         self._view = view
         self._documents = documents
         self._link = link
         self._post = post
-        self._memory = memory
+        self._job_store = job_store
         self._welcome: Welcome | None = None
         self._job: PendingJob | None = None  # that is shown
         self._next: list[PendingJob] = []  # the other pictures of the same action
@@ -83,25 +83,25 @@ class Controller:
         self._starting = True
         self._show_no_server()
 
-    def generate(self, wishes: GenerationParams) -> None:
+    def generate(self, params: GenerationParams) -> None:
         """Draw a foreground and a background into the active document."""
-        self._act(actions.generate, wishes)
+        self._act(actions.generate, params)
 
-    def new_background(self, wishes: GenerationParams) -> None:
+    def new_background(self, params: GenerationParams) -> None:
         """Draw another background behind a foreground the artist has, which stays as it is."""
-        self._act(actions.new_background, wishes)
+        self._act(actions.new_background, params)
 
-    def new_foreground(self, wishes: GenerationParams) -> None:
+    def new_foreground(self, params: GenerationParams) -> None:
         """Draw another foreground before a background the artist has, which stays as it is."""
-        self._act(actions.new_foreground, wishes)
+        self._act(actions.new_foreground, params)
 
-    def harmonise(self, wishes: GenerationParams) -> None:
+    def harmonise(self, params: GenerationParams) -> None:
         """Draw Shadow, Light and Blended anew for a foreground and a background the artist has."""
-        self._act(actions.harmonise, wishes)
+        self._act(actions.harmonise, params)
 
-    def relight(self, wishes: GenerationParams) -> None:
+    def relight(self, params: GenerationParams) -> None:
         """Draw a foreground the artist has anew over its own pixels, to fit the background she has."""
-        self._act(actions.relight, wishes)
+        self._act(actions.relight, params)
 
     def cancel(self) -> None:
         """Stop what is under way. What arrives of it after this moment is left alone."""
@@ -195,7 +195,7 @@ class Controller:
             if not job.accepted:  # the message was refused, and with it all it asked for
                 for other in [each for each in self._next if each.series == job.id]:
                     self._let_go(other)
-                    self._memory.forget(other.id)
+                    self._job_store.forget(other.id)
             self._finish(job, event.seq)
             if current or event.code != UnknownJob.code:  # what an earlier Krita left may have been forgotten long ago
                 self._view.warn(event.message, event.hint)
@@ -204,7 +204,7 @@ class Controller:
         """The server stopped in the middle of the picture: have the new one draw it once more, from the beginning."""
         old, current = job.id, job in self._current()
         self._let_go(job)
-        self._memory.forget(old)
+        self._job_store.forget(old)
         job.submit = replace(job.submit, job=str(uuid.uuid4()), variants=())
         job.again, job.series, job.accepted, job.after, job.layers = True, None, False, 0, {}
         if self._job is None:
@@ -213,7 +213,7 @@ class Controller:
             self._next.append(job)
         else:
             self._left = {**(self._left or {}), job.id: job}
-        self._memory.save(job)
+        self._job_store.save(job)
         self._show(job, "The server stopped; drawing it again", 0, 0)
         self._link.send(Resubmit(job=job.id, of=old))
 
@@ -221,7 +221,7 @@ class Controller:
         self._welcome, self._starting = welcome, False
         self._view.show_server(welcome, "Ready")
         if self._left is None:
-            self._left = {job.id: job for job in self._memory.take_left()}
+            self._left = {job.id: job for job in self._job_store.take_left()}
             for job in self._left.values():
                 self._note_warning(job)
         for job in [*self._left.values(), *self._current()]:
@@ -267,22 +267,22 @@ class Controller:
             raise Refusal("No document is open.", "Open one, or create one of the size you want.")
         return document
 
-    def _act(self, button: Callable[[Document, GenerationParams], actions.Action], wishes: GenerationParams) -> None:
+    def _act(self, button: Callable[[Document, GenerationParams], actions.Action], params: GenerationParams) -> None:
         """Have what a button asks for drawn."""
         with _Refusals(self._view):
             welcome, document = self._ready()
             warning = document.check_colours()
-            action = button(document, wishes)
+            action = button(document, params)
             if action.question and not self._view.ask(action.question, "Draw it"):
                 return
-            submit = action.submit(document.size, wishes, welcome.models[0].name)
+            submit = action.submit(document.size, params, welcome.models[0].name)
             actions.check_server(submit, welcome.protocol)
             self._job, *self._next = [
                 PendingJob(
                     submit=each,
                     placement=action.placement,
                     title=action.title,
-                    record=action.record(wishes, each),
+                    record=action.record(params, each),
                     pictures=action.pictures,
                     warning=warning,
                     series=None if each is submit else submit.job,
@@ -290,7 +290,7 @@ class Controller:
                 for each in submit.jobs()
             ]
             for job in (self._job, *self._next):
-                self._memory.save(job)
+                self._job_store.save(job)
             self._note_warning(self._job)
             self._view.show_job("Sending", 0, 0)
             self._link.submit(submit, action.pictures)
@@ -323,7 +323,7 @@ class Controller:
     def _finish(self, job: PendingJob, seq: int) -> None:
         """A job is over and nothing of it is to be kept, here or for us on the server."""
         self._let_go(job)
-        self._memory.forget(job.id)
+        self._job_store.forget(job.id)
         if seq:
             self._link.send(Ack(job=job.id, seq=seq))
         self._show_idle()

@@ -98,13 +98,13 @@ class Docker(DockWidget):
 
     # ---- buttons -----------------------------------------------------------------------------------------------------
 
-    def _order(self, intent: Callable[[GenerationParams], None]) -> None:
+    def _draw(self, intent: Callable[[GenerationParams], None]) -> None:
         """Have the controller do what one of the buttons that draw is for."""
         self._notice.clear()
         self._notices.clear()
         if not self._lock.isChecked():
             self._roll()
-        intent(self._wishes())
+        intent(self._params())
 
     def _export(self) -> None:
         self._controller.export_psd(self._choose_path)
@@ -119,7 +119,7 @@ class Docker(DockWidget):
     def _roll(self) -> None:
         self._seed.setText(str(random.randrange(ROLLED_SEEDS)))  # noqa: S311 - a seed is no secret
 
-    def _wishes(self) -> GenerationParams:
+    def _params(self) -> GenerationParams:
         return GenerationParams(
             foreground=self._foreground.toPlainText().strip(),
             background=self._background.toPlainText().strip(),
@@ -256,31 +256,31 @@ class Docker(DockWidget):
 
     def _build_buttons(self) -> QtWidgets.QWidget:
         def button(text: str, description: str, intent: Callable[[GenerationParams], None]) -> QtWidgets.QPushButton:
-            return self._button(text, description, lambda: self._order(intent))
+            return self._button(text, description, lambda: self._draw(intent))
 
         generate = button(
-            "Generate", "Draw both into a new group of layers", lambda wishes: self._controller.generate(wishes)
+            "Generate", "Draw both into a new group of layers", lambda params: self._controller.generate(params)
         )
         background = button(
             "New background",
             "Keep the selected foreground as it is, else the last one, and draw another background behind a copy of it",
-            lambda wishes: self._controller.new_background(wishes),
+            lambda params: self._controller.new_background(params),
         )
         foreground = button(
             "New foreground",
             "Keep the selected background as it is, else the last one, and draw another foreground before a copy of it",
-            lambda wishes: self._controller.new_foreground(wishes),
+            lambda params: self._controller.new_foreground(params),
         )
         harmonise = button(
             "Harmonise",
             "Keep foreground and background as they are, and draw Shadow, Light and Blended anew:\n"
             "after you moved the foreground or painted on a layer, or for two layers of your own",
-            lambda wishes: self._controller.harmonise(wishes),
+            lambda params: self._controller.harmonise(params),
         )
         relight = button(
             "Relight",
             "Keep the background, and draw the foreground anew over itself so that its light fits; yours stays below",
-            lambda wishes: self._controller.relight(wishes),
+            lambda params: self._controller.relight(params),
         )
         self._strength = PercentSlider(
             10,

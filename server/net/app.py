@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
 import logging
-import os
 import secrets
-import socket
 import sys
 from http import HTTPStatus
 from importlib import metadata
 from typing import Any
-from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection
-from websockets.asyncio.server import serve as listen
 from websockets.http11 import Request, Response
 
 from layerfusion.engine.errors import EngineError
 from layerfusion.server import translate
-from layerfusion.server.config import DEFAULT_PORT, ServerConfig, database, layers
-from layerfusion.server.net import handshakes, tls
+from layerfusion.server.config import ServerConfig, database, layers
+from layerfusion.server.errors import CannotServe
+from layerfusion.server.net import tls
 from layerfusion.server.net.access import AccessPolicy
+from layerfusion.server.net.announce import announce, check_alone
 from layerfusion.server.net.connection import Connection
+from layerfusion.server.net.listen import address, listen
 from layerfusion.server.net.rate_limits import RateLimits, TokenBucket
 from layerfusion.server.net.request_handler import Jobs
 from layerfusion.server.net.signals import stopping
 from layerfusion.server.protocol import MAJOR, MINOR, location
-from layerfusion.server.protocol.frames import MAX_FRAME
 from layerfusion.server.protocol.messages import Welcome
 from layerfusion.server.queue.scheduler import Scheduler
 from layerfusion.server.storage.database import Database
@@ -42,10 +39,6 @@ from layerfusion.server.worker.supervisor import WorkerSupervisor
 logger = logging.getLogger(__name__)
 
 _PRUNE_SECONDS = 600.0
-
-
-class CannotServe(Exception):
-    """The server cannot start; the text is for a person."""
 
 
 def serve(config: ServerConfig) -> int:
@@ -98,7 +91,7 @@ class App:
         self._token = config.token or secrets.token_urlsafe(32)
         self._tls = None if config.tls_cert is None else tls.server_context(config.tls_cert, config.tls_key)
         self._uploads = RateLimits(config.upload_bytes / 3600, config.upload_bytes)
-        self._gate: AccessPolicy | None = None
+        self._access: AccessPolicy | None = None
         self._connections: set[Connection] = set()
         self._stopping = asyncio.Event()
         self.runtime: location.Runtime | None = None
@@ -114,10 +107,18 @@ class App:
             CannotServe: a server of this user is running already, the port is taken, or clients cannot be told.
             StoreInUse, BrokenStore, UnwritableFile: the folder cannot be used.
         """
-        await asyncio.to_thread(_check_alone)
+        await asyncio.to_thread(check_alone)
         async with contextlib.AsyncExitStack() as stack:
             await self._open(stack)
-            server = await self._listen()
+            server = await listen(self._config, self._converse, self._admit, self._tls)
+            self._access = AccessPolicy(
+                address(server)[1],
+                self._token,
+                self._config.origins,
+                self._config.names,
+                encrypted=self._tls is not None,
+            )
+            await server.start_serving()
             stack.push_async_callback(self._part, server)
             await stack.enter_async_context(self._worker)
             tasks = [
@@ -126,7 +127,7 @@ class App:
             ]
             stack.push_async_callback(_end, tasks)
             stack.push_async_callback(self._scheduler.drain, self._config.drain_seconds)
-            self.runtime = self._announce(server)
+            self.runtime = announce(server, self._config, self._token, self.version)
             stack.callback(location.remove, self.runtime)
             print(f"Listening on {self.runtime.url}", flush=True)
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -139,8 +140,8 @@ class App:
         lock = await asyncio.to_thread(FolderLock, config.folder)
         stack.callback(lock.release)
         self._store = LayerStore(layers(config.folder))
-        self._records = await asyncio.to_thread(Database, database(config.folder))
-        stack.callback(self._records.close)
+        self._database = await asyncio.to_thread(Database, database(config.folder))
+        stack.callback(self._database.close)
         self._worker = WorkerSupervisor(
             self._store.folder,
             silence_seconds=config.silence_seconds,
@@ -149,7 +150,7 @@ class App:
         )
         self._scheduler = Scheduler(
             self._worker,
-            self._records,
+            self._database,
             waiting_jobs=config.waiting_jobs,
             all_waiting_jobs=config.all_waiting_jobs,
             make_room=self._make_room,
@@ -157,75 +158,8 @@ class App:
         stack.callback(self._scheduler.close)
         await self._scheduler.recover()
         self._jobs = Jobs(
-            self._scheduler, self._records, self._store, exporting=asyncio.Lock(), checking=asyncio.Lock()
+            self._scheduler, self._database, self._store, exporting=asyncio.Lock(), checking=asyncio.Lock()
         )
-
-    async def _listen(self) -> Server:
-        port = DEFAULT_PORT if self._config.port is None else self._config.port
-        try:
-            return await self._bind(port)
-        except OSError as error:
-            if self._config.port is not None:
-                raise CannotServe(
-                    f"Port {port} cannot be used ({error.strerror or error}). Choose another, or 0 for any free one."
-                ) from error
-            print(f"Port {port} is taken by another program; using a free one.", flush=True)
-            return await self._bind(0)
-
-    async def _bind(self, port: int) -> Server:
-        # One address, even where "localhost" has two: a free port of one may be taken on the other.
-        (*_, address), *_ = await asyncio.get_running_loop().getaddrinfo(
-            self._config.host, port, type=socket.SOCK_STREAM
-        )
-        server = await listen(
-            self._converse,
-            str(address[0]),
-            port,
-            process_request=self._admit,
-            compression=None,
-            server_header=None,
-            open_timeout=handshakes.SECONDS,
-            create_connection=handshakes.at_most(5 * self._config.max_connections),
-            logger=handshakes.quiet_logger(),
-            ssl=self._tls,
-            ping_interval=20,
-            ping_timeout=60,
-            close_timeout=5,
-            max_size=MAX_FRAME,
-            max_queue=4,  # a client's unread messages are the server's memory
-            write_limit=MAX_FRAME,
-            start_serving=False,
-        )
-        self._gate = AccessPolicy(
-            _address(server)[1],
-            self._token,
-            self._config.origins,
-            self._config.names,
-            encrypted=self._tls is not None,
-        )
-        await server.start_serving()
-        return server
-
-    def _announce(self, server: Server) -> location.Runtime:
-        """Tell clients, by the runtime file, where the server is."""
-        host, port = _address(server)
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound to, replaced
-        scheme = "ws" if self._tls is None else "wss"
-        runtime = location.Runtime(
-            url=f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/",
-            token=self._token,
-            pid=os.getpid(),
-            version=self.version,
-            protocol=f"{MAJOR}.{MINOR}",
-            certificate="" if self._config.tls_cert is None else tls.certificate(self._config.tls_cert),
-        )
-        try:
-            location.write(runtime)
-        except OSError as error:
-            raise CannotServe(
-                f"{location.path()} cannot be written ({error.strerror or error}), so no client would find the server."
-            ) from error
-        return runtime
 
     async def _part(self, server: Server) -> None:
         """Let every client go, after what it is still to be told."""
@@ -245,7 +179,7 @@ class App:
             async with self._pruning:
                 kept = await asyncio.to_thread(
                     prune,
-                    self._records,
+                    self._database,
                     self._store,
                     max_seconds=config.job_seconds,
                     max_bytes=config.store_bytes * 9 // 10,
@@ -268,8 +202,8 @@ class App:
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """Look at a request before the upgrade; None lets it happen."""
-        assert self._gate is not None
-        refusal = self._gate.refusal(request.path, request.headers, socket.local_address[0])
+        assert self._access is not None
+        refusal = self._access.refusal(request.path, request.headers, socket.local_address[0])
         if refusal is None and "Upgrade" not in request.headers:
             refusal = HTTPStatus.OK, f"layerfusion {self.version}, {len(self._connections)} connected\n"
         elif refusal is None and (self._stopping.is_set() or len(self._connections) >= self._config.max_connections):
@@ -290,28 +224,6 @@ class App:
             await connection.run()
         finally:
             self._connections.remove(connection)
-
-
-def _check_alone() -> None:
-    """A second server would take the first one's place in the runtime file, and its clients with it."""
-    other = location.read()
-    if other is None:
-        return
-    parts = urlsplit(other.url)
-    encryption = other.tls()
-    if encryption is None:
-        request = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)
-    else:
-        request = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=2, context=encryption)
-    with contextlib.closing(request), contextlib.suppress(OSError, http.client.HTTPException):
-        request.request("GET", "/", headers={"Authorization": f"Bearer {other.token}"})
-        if request.getresponse().status == HTTPStatus.OK:
-            raise CannotServe(f"A server is running already: {other.url}, process {other.pid}.")
-
-
-def _address(server: Server) -> tuple[str, int]:
-    host, port, *_ = server.sockets[0].getsockname()
-    return host, port
 
 
 async def _end(tasks: list[asyncio.Task[Any]]) -> None:

@@ -1,6 +1,7 @@
 """One client's connection: carries out what its session says, and sends what its outbox gives.
 
-One task listens, one sends. The session decides, the desk answers, the store keeps; here they meet the socket.
+One task listens, one sends. The session decides, the request handler answers, the layer store keeps; here they meet
+the socket.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Connection:
         self._session = Session(welcome, messages)
         self._uploads = uploads
         self._outbox = Outbox(store)
-        self._desk = RequestHandler(jobs, self._outbox, lambda: self._session.identity or str(socket.id))
+        self._requests = RequestHandler(jobs, self._outbox, lambda: self._session.identity or str(socket.id))
         self._wire = Wire(msgpack.packb, msgpack.unpackb)
         self._draft: Draft | None = None
         self.uploaded: set[str] = set()
@@ -90,7 +91,7 @@ class Connection:
         except* ConnectionClosed:
             logger.info("client %s has gone", self._socket.id)
         finally:
-            self._desk.close()
+            self._requests.close()
             self._drop_draft()
 
     async def part(self) -> None:
@@ -145,7 +146,7 @@ class Connection:
             case Close(code):
                 await asyncio.gather(self._close(code), self._discard())
             case Submit() | Resubmit() | Cancel() | Resume() | Ack() | ListJobs() | Fetch() | Export():
-                await self._desk.serve(effect)
+                await self._requests.serve(effect)
             case Upload() | Keep() | Commit():
                 await self._receive(effect)
             case Drop():

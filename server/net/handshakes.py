@@ -1,4 +1,5 @@
-"""What strangers can do before the gate has looked at them: little, for a short time, and not many of them at once."""
+"""What strangers can do before the access policy has seen their request: little, for a short time, and not many of them
+at once."""
 
 from __future__ import annotations
 

@@ -44,18 +44,18 @@ _MOST_EXPORTS = 8
 
 @dataclass(frozen=True)
 class Jobs:
-    """All that a server knows of jobs; every client's desk has the same.
+    """All that a server knows of jobs; every client's request handler has the same.
 
     Attributes:
-        scheduler: those that are not over, and the way to the records.
-        records: all of them.
+        scheduler: those that are not over, and the way to the database.
+        database: all of them.
         store: their layers.
         exporting: held while a file is made: one at a time is enough for a machine that also draws.
         checking: held while a request is looked at, for its kept layers are in memory that long.
     """
 
     scheduler: Scheduler
-    records: Database
+    database: Database
     store: LayerStore
     exporting: asyncio.Lock
     checking: asyncio.Lock
@@ -123,7 +123,7 @@ class RequestHandler:
 
     def _follow(self, *jobs: Job, after: int = 0) -> None:
         for job in jobs:
-            position, starts_in = self._scheduler.place(job)
+            position, starts_in = self._scheduler.position(job)
             self._outbox.put(Accepted(job=job.id, position=position, notice=_notice(job.submit), starts_in=starts_in))
             self._scheduler.follow(job, self._outbox.put, after=after)
 
@@ -137,7 +137,7 @@ class RequestHandler:
 
     async def _list(self, request: ListJobs) -> None:
         try:
-            records = await self._scheduler.on_disk(self._jobs.records.jobs, newest=request.newest)
+            records = await self._scheduler.on_disk(self._jobs.database.jobs, newest=request.newest)
         except EngineError as error:
             logger.error("jobs could not be listed: %s", error)
             records = []
@@ -171,8 +171,8 @@ class RequestHandler:
             if not (job.events and isinstance(job.events[-1], Done)):
                 raise NotFinished(f"The job {job.id} is not finished.", "Only a finished one has all its layers.")
             async with jobs.exporting:
-                digest, size = await export(jobs.records.path, jobs.store.folder, job.id, request.format)
-            await self._scheduler.on_disk(jobs.records.add_file, job.id, digest, size)
+                digest, size = await export(jobs.database.path, jobs.store.folder, job.id, request.format)
+            await self._scheduler.on_disk(jobs.database.add_file, job.id, digest, size)
         except (EngineError, ProtocolError) as error:
             self._outbox.put(FetchFailed.of(error, job=request.job, format=request.format))
         else:

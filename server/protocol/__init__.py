@@ -10,6 +10,7 @@ Standard library only, in the Python of Krita's oldest bundle (3.10): the Krita 
     wire        messages and chunks to bytes and back
     errors      everything that can go wrong between the two sides, each with its code
     schema      how a dataclass checks itself against its annotations
+    json_schema the messages as JSON Schema, for clients in other languages
 """
 
 MAJOR = 1

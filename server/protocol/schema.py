@@ -78,7 +78,7 @@ class Record:
     """
 
     def __post_init__(self) -> None:
-        for name, hint in _hints(type(self)).items():
+        for name, hint in hints(type(self)).items():
             _check(f"{_title(type(self))}.{name}", getattr(self, name), hint)
 
     def to_map(self) -> dict[str, Any]:
@@ -96,8 +96,8 @@ class Record:
         Raises:
             InvalidMessage: a field is missing, or has the wrong type, length or range.
         """
-        hints = _hints(cls)
-        for unknown in values.keys() - hints.keys():
+        hinted = hints(cls)
+        for unknown in values.keys() - hinted.keys():
             logger.info("ignored the unknown field %.60r of %s", unknown, _title(cls))
         for field in dataclasses.fields(cls):
             required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
@@ -106,7 +106,7 @@ class Record:
         return cls(
             **{
                 name: _rebuild(f"{_title(cls)}.{name}", values[name], hint)
-                for name, hint in hints.items()
+                for name, hint in hinted.items()
                 if name in values
             }
         )
@@ -145,9 +145,10 @@ def shared_fields(value: Any, other: type) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=None)
-def _hints(cls: type[Record]) -> dict[str, Any]:
-    hints = get_type_hints(cls, include_extras=True)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+def hints(cls: type[Record]) -> dict[str, Any]:
+    """Each field of a record and its annotation, resolved."""
+    annotated = get_type_hints(cls, include_extras=True)
+    return {field.name: annotated[field.name] for field in dataclasses.fields(cls)}
 
 
 def _title(cls: type[Record]) -> str:

@@ -46,7 +46,7 @@ class Job:
             listener(message)
 
 
-def load(records: Database, job_id: str) -> Job | None:
+def load(database: Database, job_id: str) -> Job | None:
     """A job as it is on disk; None if it is not there."""
-    record = records.find(job_id)
-    return None if record is None else Job(record.submit, record.client, records.events(job_id))
+    record = database.find(job_id)
+    return None if record is None else Job(record.submit, record.client, database.events(job_id))

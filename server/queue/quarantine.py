@@ -19,11 +19,11 @@ class Quarantine:
     """Remembers deaths, on disk: each call may wait for it.
 
     Args:
-        records: where they are written down.
+        database: where they are written down.
     """
 
-    def __init__(self, records: Database) -> None:
-        self._records = records
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def check(self, submit: Submit) -> None:
         """Let a request pass.
@@ -31,20 +31,20 @@ class Quarantine:
         Raises:
             Quarantined: it has ended the process too often.
         """
-        deaths = self._records.deaths(submit, _SECONDS)
+        deaths = self._database.deaths(submit, _SECONDS)
         if len(deaths) >= DEADLY:
             raise _quarantined(deaths[-1])
 
     def count(self, submit: Submit, failed: Failed) -> Failed:
         """Note a death, and return the job's last event: from the second on it says that there will be no third."""
-        self._records.note_death(submit, failed.message)
-        if len(self._records.deaths(submit, _SECONDS)) < DEADLY:
+        self._database.note_death(submit, failed.message)
+        if len(self._database.deaths(submit, _SECONDS)) < DEADLY:
             return failed
         return Failed.of(_quarantined(failed.message), job=submit.job, seq=1)
 
     def forgive(self, submit: Submit) -> None:
         """It went well after all."""
-        self._records.forgive(submit)
+        self._database.forgive(submit)
 
 
 def _quarantined(reason: str) -> Quarantined:

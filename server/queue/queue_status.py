@@ -13,19 +13,19 @@ from layerfusion.server.queue.job import Job
 
 
 class QueueStatus:
-    """The line as those who stand in it see it.
+    """The queue as those who wait in it see it.
 
     Args:
-        line: of waiting jobs.
+        queue: of waiting jobs.
         estimates: how long each will take.
         running: the job that is being drawn, if one is.
-        seconds: waiting jobs are told their places at most so often: of many, each start moves all.
+        seconds: waiting jobs are told their positions at most so often, because each start moves all of them.
     """
 
     def __init__(
-        self, line: FairQueue[Job], estimates: Estimates, running: Callable[[], Job | None], seconds: float
+        self, queue: FairQueue[Job], estimates: Estimates, running: Callable[[], Job | None], seconds: float
     ) -> None:
-        self._line = line
+        self._queue = queue
         self._estimates = estimates
         self._running = running
         self._seconds = seconds
@@ -59,7 +59,7 @@ class QueueStatus:
     def _all(self) -> Iterator[tuple[Job, int, float | None]]:
         """Each waiting job, next first, with its position and the seconds until its start."""
         starts_in = self._remaining()
-        for position, job in enumerate(self._line, start=int(self._running() is not None)):
+        for position, job in enumerate(self._queue, start=int(self._running() is not None)):
             yield job, position, starts_in
             takes = self._estimates.seconds(job.submit)
             starts_in = None if starts_in is None or takes is None else starts_in + takes

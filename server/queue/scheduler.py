@@ -45,7 +45,7 @@ from layerfusion.server.queue.job import Job, Listener, load
 from layerfusion.server.queue.quarantine import Quarantine
 from layerfusion.server.queue.queue_status import QueueStatus
 from layerfusion.server.storage.database import Database, interruption
-from layerfusion.server.worker.supervisor import Executor
+from layerfusion.server.worker.executor import Executor
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +58,11 @@ class Scheduler:
 
     Args:
         executor: who draws.
-        records: where jobs and events are kept.
+        database: where jobs and events are kept.
         waiting_jobs: of one client.
         all_waiting_jobs: of all clients together.
         make_room: whether another job can be kept, after forgetting others if need be.
-        places_seconds: waiting jobs are told their places at most so often: of many, each start moves all.
+        status_seconds: waiting jobs are told their positions at most so often, because each start moves all of them.
 
     Attributes:
         written_bytes: of all layers drawn so far.
@@ -71,25 +71,25 @@ class Scheduler:
     def __init__(
         self,
         executor: Executor,
-        records: Database,
+        database: Database,
         *,
         waiting_jobs: int = 32,
         all_waiting_jobs: int = 1024,
         make_room: Callable[[], Awaitable[bool]] | None = None,
-        places_seconds: float = 0.25,
+        status_seconds: float = 0.25,
     ) -> None:
         self._executor = executor
-        self._records = records
+        self._database = database
         self._waiting_jobs = waiting_jobs
         self._all_waiting_jobs = all_waiting_jobs
         self._make_room = make_room
-        self._disk = ThreadPoolExecutor(1, "layerfusion-records")  # one: in order, and never two at the database
-        self._quarantine = Quarantine(records)
+        self._disk = ThreadPoolExecutor(1, "layerfusion-database")  # one: in order, and never two at the database
+        self._quarantine = Quarantine(database)
         self._estimates = Estimates()
         self._jobs: dict[str, Job] = {}  # those that are not over
-        self._line: FairQueue[Job] = FairQueue()
+        self._queue: FairQueue[Job] = FairQueue()
         self._running: Job | None = None
-        self._places = QueueStatus(self._line, self._estimates, lambda: self._running, places_seconds)
+        self._status = QueueStatus(self._queue, self._estimates, lambda: self._running, status_seconds)
         self._admission = asyncio.Lock()
         self._arrived = asyncio.Event()
         self._draining = False
@@ -98,18 +98,18 @@ class Scheduler:
         self.written_bytes = 0
 
     async def on_disk(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Ask the records something, in the thread that may wait for the disk."""
+        """Ask the database something, in the thread that may wait for the disk."""
         return await asyncio.get_running_loop().run_in_executor(self._disk, partial(call, *args, **kwargs))
 
     async def recover(self) -> None:
         """Take up what the last run of the server left: queue what waited, and end what was being drawn."""
-        for job_id in await self.on_disk(self._records.interrupt):
+        for job_id in await self.on_disk(self._database.interrupt):
             logger.warning("job %s was interrupted by the end of the last server", job_id)
-        for record in reversed(await self.on_disk(self._records.jobs, states=("finished",), newest=100)):
+        for record in reversed(await self.on_disk(self._database.jobs, states=("finished",), newest=100)):
             if record.started is not None and record.ended is not None:
                 self._estimates.add(record.submit, record.ended - record.started)
-        for record in await self.on_disk(self._records.jobs, states=("queued",)):
-            self._queue(Job(record.submit, record.client))
+        for record in await self.on_disk(self._database.jobs, states=("queued",)):
+            self._enqueue(Job(record.submit, record.client))
 
     # ---- what clients ask for
 
@@ -136,10 +136,10 @@ class Scheduler:
             self._check_room(client, len(submits) - len(replaced))
             await self._check_store()
             await self.on_disk(self._quarantine.check, submit)
-            await self.on_disk(self._records.add, submits, client)
+            await self.on_disk(self._database.add, submits, client)
             jobs = [Job(each, client) for each in submits]
             for job in jobs:
-                self._queue(job)
+                self._enqueue(job)
             for job in replaced:
                 await self.cancel(job, replaced_by=submit.job)
             return jobs
@@ -171,7 +171,7 @@ class Scheduler:
             UnknownJob: none that is kept.
         """
         if (job := self._jobs.get(job_id)) is None:
-            job = await self.on_disk(load, self._records, job_id)
+            job = await self.on_disk(load, self._database, job_id)
             job = self._jobs.get(job_id, job)  # it may have been queued meanwhile
         if job is None:
             raise UnknownJob(
@@ -191,22 +191,22 @@ class Scheduler:
         for job in self._jobs.values():
             job.listeners.discard(listener)
 
-    def place(self, job: Job) -> tuple[int, float | None]:
+    def position(self, job: Job) -> tuple[int, float | None]:
         """How many jobs run before this one, and in how many seconds it starts; see `QueueStatus.of`."""
-        return self._places.of(job)
+        return self._status.of(job)
 
     async def cancel(self, job: Job, *, replaced_by: str | None = None) -> None:
         """Stop a job: at once if it waits, after its step if it runs, not at all if it is over."""
-        if self._line.remove(job):
+        if self._queue.remove(job):
             await self._publish(job, Cancelled(job=job.id, seq=1, replaced_by=replaced_by))
-            self._places.tell()
+            self._status.tell()
         elif job is self._running:
             job.cancelled = True
             self._executor.cancel(job.id)
 
     async def acknowledge(self, job_id: str, seq: int) -> None:
         """A client has the job's events up to `seq`."""
-        await self.on_disk(self._records.acknowledge, job_id, seq)
+        await self.on_disk(self._database.acknowledge, job_id, seq)
 
     # ---- running
 
@@ -216,7 +216,7 @@ class Scheduler:
             while True:
                 await self._arrived.wait()
                 await self._executor.ready()
-                job = None if self._draining else self._line.take()
+                job = None if self._draining else self._queue.take()
                 if job is None:
                     self._arrived.clear()
                 else:
@@ -247,7 +247,7 @@ class Scheduler:
         try:
             if not await self._publish(job, Started(job=job.id, seq=1)):
                 return
-            self._places.tell()
+            self._status.tell()
             if job.cancelled:
                 await self._publish(job, Cancelled(job=job.id, seq=1))
                 return
@@ -265,7 +265,7 @@ class Scheduler:
 
     async def _interrupt(self, job: Job) -> None:
         """End the job that was being drawn when the server was stopped."""
-        written = await self.on_disk(self._records.events, job.id)  # one may have been on its way to the disk
+        written = await self.on_disk(self._database.events, job.id)  # one may have been on its way to the disk
         for event in written[len(job.events) :]:
             job.events.append(event)
             job.tell(event)
@@ -287,7 +287,7 @@ class Scheduler:
             job.tell(message)
 
     async def _publish(self, job: Job, event: Event) -> bool:
-        """Number an event, write it down, tell the listeners. Returns False if the records know better.
+        """Number an event, write it down, tell the listeners. Returns False if the database knows better.
 
         Raises:
             UnwritableFile: it could not be written and was not told. A last event is told all the same: the job is
@@ -295,7 +295,7 @@ class Scheduler:
         """
         event = replace(event, seq=len(job.events) + 1)
         try:
-            if not await self.on_disk(self._records.append, event):
+            if not await self.on_disk(self._database.append, event):
                 logger.error("job %s is over already", job.id)
                 self._jobs.pop(job.id, None)
                 return False
@@ -313,19 +313,19 @@ class Scheduler:
 
     # ---- small steps
 
-    def _queue(self, job: Job) -> None:
+    def _enqueue(self, job: Job) -> None:
         self._jobs[job.id] = job
-        self._line.add(job)
+        self._queue.add(job)
         self._arrived.set()
 
     def _replaced(self, client: str, submit: Submit) -> list[Job]:
         """Waiting jobs that nobody needs any more once this one is there."""
         if submit.replaces is None:
             return []
-        return [job for job in self._line.of(client) if job.submit.replaces == submit.replaces]
+        return [job for job in self._queue.of(client) if job.submit.replaces == submit.replaces]
 
     def _check_room(self, client: str, more: int) -> None:
-        waiting = len(self._line.of(client))
+        waiting = len(self._queue.of(client))
         if self._draining:
             raise ServerStopping("The server is being stopped.", "Start it and submit again.")
         if waiting + more > self._waiting_jobs:
@@ -333,8 +333,8 @@ class Scheduler:
                 f"{waiting} of your jobs are waiting; at most {self._waiting_jobs} may.",
                 "Wait for one to finish, or cancel one.",
             )
-        if len(self._line) + more > self._all_waiting_jobs:
-            raise QueueFull(f"{len(self._line)} jobs of all clients are waiting.", "Try again later.")
+        if len(self._queue) + more > self._all_waiting_jobs:
+            raise QueueFull(f"{len(self._queue)} jobs of all clients are waiting.", "Try again later.")
 
     async def _check_store(self) -> None:
         if self._make_room is not None and not await self._make_room():

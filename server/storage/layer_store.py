@@ -2,7 +2,7 @@
 
 A layer is written beside its place and renamed into it, so a file that is there is whole. Server and worker use the
 same folder at the same time. A layer's bytes are those of the wire: BGRA, straight alpha, rows packed. Which job needs
-which is in `records`.
+which is in `database`.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Inventory:
 
 
 def prune(
-    records: Database,
+    database: Database,
     store: LayerStore,
     *,
     max_seconds: float,
@@ -46,7 +46,7 @@ def prune(
     """Forget old jobs, then the oldest until the rest fits; remove what no job needs. May take seconds: not for loops.
 
     Args:
-        records, store: of one folder.
+        database, store: of one folder.
         max_seconds: nothing stays longer after its end, once the first week is over or it was fetched.
         max_bytes: for all layers and files together.
         upload_seconds: a file that no job needs stays for so long after it was last written or asked for.
@@ -55,8 +55,8 @@ def prune(
     Raises:
         UnwritableFile, BrokenStore: see `Database`.
     """
-    jobs = records.outlines()
-    files, sizes, needs = _files(records)
+    jobs = database.outlines()
+    files, sizes, needs = _files(database)
     total = sum(sizes[digest] for digest in needs)
     doomed = []
     candidates = [(ended or 0.0, job) for job, state, ended, fetched in jobs if _may_go(state, ended, fetched, now())]
@@ -69,8 +69,8 @@ def prune(
             if needs[digest] == 0:
                 del needs[digest]
                 total -= sizes[digest]
-    records.delete(doomed)
-    store.prune(needed=uploads | {digest for _, digest, _ in records.files()}, max_seconds=upload_seconds)
+    database.delete(doomed)
+    store.prune(needed=uploads | {digest for _, digest, _ in database.files()}, max_seconds=upload_seconds)
     return Inventory(jobs=len(jobs) - len(doomed), bytes=total, removed=len(doomed))
 
 
@@ -80,12 +80,12 @@ def _may_go(state: State, ended: float | None, fetched: float | None, now: float
     return fetched is not None or now - ended >= UNFETCHED_SECONDS
 
 
-def _files(records: Database) -> tuple[dict[str, list[str]], dict[str, int], Counter[str]]:
+def _files(database: Database) -> tuple[dict[str, list[str]], dict[str, int], Counter[str]]:
     """Files of each job, bytes of each file, and how many jobs need each."""
     files: dict[str, list[str]] = {}
     sizes: dict[str, int] = {}
     needs: Counter[str] = Counter()
-    for job, digest, size in records.files():
+    for job, digest, size in database.files():
         files.setdefault(job, []).append(digest)
         sizes[digest] = size
         needs[digest] += 1

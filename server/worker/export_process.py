@@ -73,7 +73,7 @@ async def export(database: Path, layers: Path, job: str, form: ExportFormat) -> 
     return answer["sha256"], answer["bytes"]
 
 
-def load_stack(records: Database, store: LayerStore, job: str) -> LayerStack:
+def load_stack(database: Database, store: LayerStore, job: str) -> LayerStack:
     """The layers of a finished job.
 
     Raises:
@@ -81,12 +81,12 @@ def load_stack(records: Database, store: LayerStore, job: str) -> LayerStack:
         NotFinished: it is not finished.
         LayerLost: one of its layers is gone from the disk.
     """
-    record = records.find(job)
+    record = database.find(job)
     if record is None:
         raise UnknownJob(f"There is no job {job}.", "See “layerfusion jobs list”.")
     if record.state != "finished":
         raise NotFinished(f"The job {job} is {record.state}.", "Only a finished one has all its layers.")
-    begins = [event for event in records.events(job) if isinstance(event, LayerBegin)]
+    begins = [event for event in database.events(job) if isinstance(event, LayerBegin)]
     try:
         return translate.to_stack(record.submit, begins, store)
     except OSError as error:
@@ -111,8 +111,8 @@ def main(arguments: list[str]) -> None:
     form = cast(ExportFormat, form)
     try:
         store = LayerStore(Path(layers))
-        with contextlib.closing(Database(Path(database), read_only=True)) as records:
-            data = _encode(load_stack(records, store, job), form)
+        with contextlib.closing(Database(Path(database), read_only=True)) as opened:
+            data = _encode(load_stack(opened, store, job), form)
         answer: dict[str, object] = {"sha256": store.put(data), "bytes": len(data)}
     except (EngineError, ProtocolError) as error:
         answer = {"code": error.code, "message": error.message, "hint": error.hint}

@@ -60,10 +60,10 @@ def main(pipe: Connection, folder: Path, load: Load) -> None:
     """Draw jobs until the server closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides what it means
     logging.basicConfig(format="worker: %(levelname)s %(name)s: %(message)s")
-    _Drawing(pipe, LayerStore(folder), load).serve()
+    _Worker(pipe, LayerStore(folder), load).serve()
 
 
-class _Drawing:
+class _Worker:
     """The worker's side of the pipe. The weights of the model that was used last stay in memory."""
 
     def __init__(self, pipe: Connection, store: LayerStore, load: Load) -> None:

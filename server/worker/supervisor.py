@@ -18,7 +18,6 @@ from collections.abc import AsyncIterator, Callable
 from multiprocessing import connection as pipes
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Protocol
 
 import msgpack
 
@@ -34,22 +33,6 @@ _LONGEST_PAUSE = 30.0
 _STOP_SECONDS = 3.0
 
 _wire = Wire(msgpack.packb, msgpack.unpackb)
-
-
-class Executor(Protocol):
-    """Whoever draws: one process on this machine, for now."""
-
-    async def ready(self) -> None:
-        """Wait until a job can be taken."""
-        ...
-
-    def run(self, submit: Submit) -> AsyncIterator[Message]:
-        """Draw one job; one at a time. The messages end with `Done`, `Failed` or `Cancelled`; `seq` is not set yet."""
-        ...
-
-    def cancel(self, job: str) -> None:
-        """Ask the running job to stop after its step. `run` then ends with `Cancelled`, or as it would have."""
-        ...
 
 
 class WorkerSupervisor:

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from desk import HEIGHT, WIDTH, arrived, finish, generate, greeting, offline, wishes
+from desk import HEIGHT, WIDTH, arrived, finish, generate, greeting, offline, params
 from layerfusion.engine.events import Stage
 from layerfusion.engine.options.presets import Preset
 
@@ -66,7 +66,7 @@ def test_long_prompts_make_short_group_names(online, wire):
     ],
 )
 def test_what_cannot_be_asked_for_is_refused_in_words(online, changes, words):
-    online.controller.generate(wishes(**changes))
+    online.controller.generate(params(**changes))
     ((kind, message, _),) = online.view.told
     assert kind == "warn"
     assert words in message
@@ -75,18 +75,18 @@ def test_what_cannot_be_asked_for_is_refused_in_words(online, changes, words):
 
 
 def test_without_a_server_or_a_document_nothing_begins(desk, wire):
-    desk.controller.generate(wishes())
+    desk.controller.generate(params())
     assert desk.view.told[-1] == ("warn", "No server is running.", "Press Start server.")
     desk.controller.receive(greeting(wire))
     desk.documents.open = False
-    desk.controller.generate(wishes())
+    desk.controller.generate(params())
     assert desk.view.told[-1][1] == "No document is open."
     assert not desk.link.submitted
 
 
 def test_one_job_at_a_time(online):
     generate(online)
-    online.controller.generate(wishes())
+    online.controller.generate(params())
     assert len(online.link.submitted) == 1
     assert online.view.told[-1][1] == "The last picture is still being drawn."
 
@@ -95,8 +95,8 @@ def test_a_document_of_other_colours_is_refused_before_anything_is_sent(online):
     from krita_layerfusion.jobs import Refusal
 
     online.document.refusal = Refusal("“Sketch” is 16-bit RGB.", "Convert it.")
-    online.controller.generate(wishes())
-    online.controller.new_background(wishes())
+    online.controller.generate(params())
+    online.controller.new_background(params())
     assert online.view.told == [("warn", "“Sketch” is 16-bit RGB.", "Convert it.")] * 2
     assert not online.link.submitted
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from desk import HEIGHT, WIDTH, arrived, finish, generate, greeting, kept_background, kept_layer, wishes
+from desk import HEIGHT, WIDTH, arrived, finish, generate, greeting, kept_background, kept_layer, params
 
 # ---- new background --------------------------------------------------------------------------------------------------
 
 
 def test_a_new_background_keeps_the_layer_as_it_is(online, wire):
     online.document.keep = kept_layer()
-    online.controller.new_background(wishes())
+    online.controller.new_background(params())
     ((submit, (picture,)),) = online.link.submitted
     assert picture == online.document.keep.picture
     (kept,) = submit.foregrounds
@@ -21,26 +21,26 @@ def test_a_new_background_keeps_the_layer_as_it_is(online, wire):
 
 def test_a_layer_of_the_artists_own_takes_the_prompt_from_the_docker(online):
     online.document.keep = kept_layer(prompt="")
-    online.controller.new_background(wishes(foreground="a plum"))
+    online.controller.new_background(params(foreground="a plum"))
     assert online.link.submitted[0][0].foregrounds[0].prompt == "a plum"
 
 
 def test_what_would_be_lost_is_asked_about_first(online):
     online.document.keep = kept_layer(losses=("its masks", "its opacity of 50 %", "its layer style"))
     online.view.answer = False
-    online.controller.new_background(wishes())
+    online.controller.new_background(params())
     (question,) = online.view.questions
     assert "“My pear”" in question
     assert "its masks, its opacity of 50 % and its layer style" in question
     assert not online.link.submitted
     online.view.answer = True
-    online.controller.new_background(wishes())
+    online.controller.new_background(params())
     assert len(online.link.submitted) == 1
 
 
 def test_the_result_goes_above_the_old_group_if_the_foreground_came_back_unchanged(online, wire):
     online.document.keep = kept_layer()
-    online.controller.new_background(wishes())
+    online.controller.new_background(params())
     job = online.link.submitted[0][0].job
     picture = online.document.keep.picture
     wrong = bytes(len(picture.data))
@@ -53,7 +53,7 @@ def test_a_kept_foreground_that_came_back_is_put_above_the_old_group(online, wir
     from krita_layerfusion.jobs import ArrivedLayer
 
     online.document.keep = kept_layer()
-    online.controller.new_background(wishes())
+    online.controller.new_background(params())
     job = online.link.submitted[0][0].job
     picture = online.document.keep.picture
     online.controller.receive(wire.Started(job=job, seq=1))
@@ -72,7 +72,7 @@ def test_a_kept_foreground_that_came_back_is_put_above_the_old_group(online, wir
 
 def test_a_new_foreground_keeps_the_background_as_it_is(online, wire):
     online.document.keep_behind = kept_layer(prompt="a lake")
-    online.controller.new_foreground(wishes(negative="people"))
+    online.controller.new_foreground(params(negative="people"))
     ((submit, (picture,)),) = online.link.submitted
     assert picture == online.document.keep_behind.picture
     assert submit.foregrounds == (wire.Generated(prompt="a red apple", negative_prompt="people"),)
@@ -84,7 +84,7 @@ def test_a_new_foreground_keeps_the_background_as_it_is(online, wire):
 @pytest.mark.parametrize("role", [0, 1])
 def test_a_kept_background_has_to_come_back_as_the_background(online, wire, role):
     online.document.keep_behind = kept_layer(prompt="a lake")
-    online.controller.new_foreground(wishes())
+    online.controller.new_foreground(params())
     ((submit, (picture,)),) = online.link.submitted
     pixels = [None, None, None]
     pixels[role] = picture.data
@@ -101,7 +101,7 @@ def test_a_kept_background_has_to_come_back_as_the_background(online, wire, role
 )
 def test_a_layer_without_words_is_asked_about(online, prompts, words):
     online.document.keep_behind = kept_layer(prompt="")
-    online.controller.new_foreground(wishes(**prompts))
+    online.controller.new_foreground(params(**prompts))
     assert online.view.told == [("warn", *words)]
     assert not online.link.submitted
 
@@ -112,7 +112,7 @@ def test_a_layer_without_words_is_asked_about(online, prompts, words):
 @pytest.mark.parametrize("intent", ["generate", "new_foreground"])
 def test_a_foreground_is_drawn_in_the_selection_if_that_is_ticked(online, wire, intent):
     online.document.selected, online.document.keep_behind = (10, 8, 30, 20), kept_background()
-    getattr(online.controller, intent)(wishes(in_selection=True))
+    getattr(online.controller, intent)(params(in_selection=True))
     ((submit, _),) = online.link.submitted
     assert submit.foregrounds == (wire.Generated(prompt="a red apple", box=wire.Box(x=10, y=8, width=30, height=20)),)
     assert getattr(submit.background, "box", None) is None
@@ -124,7 +124,7 @@ def test_a_selection_alone_says_nothing_about_the_foreground(online):
 
 
 def test_ticked_without_a_selection_it_says_what_to_do(online):
-    online.controller.generate(wishes(in_selection=True))
+    online.controller.generate(params(in_selection=True))
     assert online.view.told == [
         (
             "warn",
@@ -137,7 +137,7 @@ def test_ticked_without_a_selection_it_says_what_to_do(online):
 
 def test_a_kept_foreground_needs_no_selection(online):
     online.document.keep = kept_layer()
-    online.controller.new_background(wishes(in_selection=True))
+    online.controller.new_background(params(in_selection=True))
     assert len(online.link.submitted) == 1
 
 
@@ -146,7 +146,7 @@ def test_a_kept_foreground_needs_no_selection(online):
 
 def test_harmonising_keeps_both(online, wire):
     online.document.keep, online.document.keep_behind = kept_layer(), kept_background()
-    online.controller.harmonise(wishes(foreground="", background=""))
+    online.controller.harmonise(params(foreground="", background=""))
     ((submit, pictures),) = online.link.submitted
     assert pictures == (online.document.keep.picture, online.document.keep_behind.picture)
     (front,) = submit.foregrounds
@@ -164,7 +164,7 @@ def test_what_either_layer_loses_is_asked_about_in_one_question(online):
     online.document.keep = kept_layer(losses=("its masks",))
     online.document.keep_behind = kept_background(losses=("its opacity of 50 %",))
     online.view.answer = False
-    online.controller.harmonise(wishes())
+    online.controller.harmonise(params())
     (question,) = online.view.questions
     assert "“My pear” in the new group will not have its masks." in question
     assert "“My lake” in the new group will not have its opacity of 50 %." in question
@@ -176,7 +176,7 @@ def test_what_either_layer_loses_is_asked_about_in_one_question(online):
 
 def test_relighting_draws_the_foreground_over_itself_and_keeps_the_background(online, wire):
     online.document.keep, online.document.keep_behind = kept_layer(), kept_background()
-    online.controller.relight(wishes(negative="people", strength=0.45))
+    online.controller.relight(params(negative="people", strength=0.45))
     ((submit, pictures),) = online.link.submitted
     assert pictures == (online.document.keep.picture, online.document.keep_behind.picture)
     assert submit.foregrounds == (
@@ -204,13 +204,13 @@ def test_relighting_draws_the_foreground_over_itself_and_keeps_the_background(on
 def test_an_older_server_is_not_asked_for_what_it_does_not_know(desk, wire, intent):
     desk.controller.receive(greeting(wire, protocol=(1, 1)))
     desk.document.keep, desk.document.keep_behind = kept_layer(), kept_background()
-    getattr(desk.controller, intent)(wishes())
+    getattr(desk.controller, intent)(params())
     assert "older than this plugin" in desk.view.told[-1][1]
     desk.document.selected = (10, 8, 30, 20)
-    desk.controller.generate(wishes(in_selection=True))
-    desk.controller.generate(wishes(preset="fast"))
+    desk.controller.generate(params(in_selection=True))
+    desk.controller.generate(params(preset="fast"))
     assert len(desk.view.told) == 3
     assert not desk.link.submitted
     assert not desk.view.busy
-    desk.controller.new_background(wishes())
+    desk.controller.new_background(params())
     assert len(desk.link.submitted) == 1

@@ -2,14 +2,14 @@
 
 import pytest
 
-from desk import finish, greeting, interrupted, kept_background, offline, wishes
+from desk import finish, greeting, interrupted, kept_background, offline, params
 
 
 @pytest.fixture
 def three(online, wire):
     """The jobs of an order for three pictures, all accepted; the background of all is the artist's."""
     online.document.keep_behind = kept_background()
-    online.controller.new_foreground(wishes(seed=2**53 - 2, pictures=3))
+    online.controller.new_foreground(params(seed=2**53 - 2, pictures=3))
     ((submit, pictures),) = online.link.submitted
     assert pictures == (online.document.keep_behind.picture,)
     return [submit.job, *(variant.job for variant in submit.variants)]

@@ -169,7 +169,7 @@ def greeting(wire, instance="one", protocol=(1, 3)):
     )
 
 
-def wishes(**changes):
+def params(**changes):
     from krita_layerfusion.interfaces import GenerationParams
 
     return GenerationParams(**{"foreground": "a red apple", "background": "a beach", "seed": 7, **changes})
@@ -219,7 +219,7 @@ def finish(desk, wire, job, pixels=(None, None, None)):
 
 
 def generate(desk, **changes):
-    desk.controller.generate(wishes(**changes))
+    desk.controller.generate(params(**changes))
     submit, _ = desk.link.submitted[-1]
     return submit
 

@@ -14,7 +14,8 @@ from websockets.sync.client import connect
 from layerfusion.engine.errors import EngineError
 from layerfusion.server.client.client import Client
 from layerfusion.server.config import ServerConfig
-from layerfusion.server.net.app import App, CannotServe
+from layerfusion.server.errors import CannotServe
+from layerfusion.server.net.app import App
 from layerfusion.server.worker.process import load_pipeline
 
 SECONDS = 30

@@ -59,7 +59,7 @@ async def running(folder=None, **limits):
         records = Database(folder / "jobs.sqlite")
         stack.callback(records.close)
         script = Script()
-        scheduler = Scheduler(script, records, **{"places_seconds": 0, **limits})  # pyright: ignore[reportArgumentType]
+        scheduler = Scheduler(script, records, **{"status_seconds": 0, **limits})  # pyright: ignore[reportArgumentType]
         await scheduler.recover()
         task = asyncio.create_task(scheduler.run())
         try:
@@ -104,7 +104,7 @@ async def follow(scheduler, client, *numbers, **values):
 
 
 async def position(scheduler, number):
-    return scheduler.place(await scheduler.find(job_id(number)))[0]
+    return scheduler.position(await scheduler.find(job_id(number)))[0]
 
 
 def scenario(coroutine):

@@ -239,11 +239,11 @@ def test_a_stopping_server_gives_the_running_job_a_moment(tmp_path):
 
 def test_a_disk_that_is_full_refuses_jobs_and_the_server_goes_on(tmp_path):
     with Running(tmp_path / "jobs", load) as server, server.client() as client:
-        server.app._records._query("PRAGMA query_only = ON")
+        server.app._database._query("PRAGMA query_only = ON")
         with pytest.raises(Refusal, match="cannot be written") as refused:
             client.submit(submit())
         assert refused.value.code == "unwritable_file"
-        server.app._records._query("PRAGMA query_only = OFF")
+        server.app._database._query("PRAGMA query_only = OFF")
         assert isinstance(draw(client, submit())[-1], Done)
 
 

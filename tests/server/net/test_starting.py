@@ -11,8 +11,9 @@ from websockets.exceptions import ConnectionClosed
 import scripted
 from layerfusion.server.client.client import Refusal
 from layerfusion.server.config import ServerConfig
-from layerfusion.server.net import app as app_module
-from layerfusion.server.net.app import App, CannotServe
+from layerfusion.server.errors import CannotServe
+from layerfusion.server.net import listen as listen_module
+from layerfusion.server.net.app import App
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Started
 from running import SECONDS, Running
@@ -61,7 +62,7 @@ def test_a_taken_port_is_said(alone, tmp_path):
 def test_the_default_port_gives_way(alone, tmp_path, monkeypatch, capsys):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        monkeypatch.setattr(app_module, "DEFAULT_PORT", port)
+        monkeypatch.setattr(listen_module, "DEFAULT_PORT", port)
         with Running(tmp_path, port=None) as running:
             assert urlsplit(running.runtime.url).port not in (port, None)
             running.client().close()

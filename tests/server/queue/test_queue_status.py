@@ -31,31 +31,31 @@ async def test_how_long_it_takes_is_said_once_it_is_known():
     async with running() as (scheduler, script):
         script.available.clear()
         heard = await follow(scheduler, "a", 1, 11)
-        assert scheduler.place(await scheduler.find(job_id(1))) == (0, 0.0)
-        assert scheduler.place(await scheduler.find(job_id(11))) == (1, None)
+        assert scheduler.position(await scheduler.find(job_id(1))) == (0, 0.0)
+        assert scheduler.position(await scheduler.find(job_id(11))) == (1, None)
         script.available.set()
         script.let(4)
         await heard.wait_for(Done, 2)
         script.available.clear()
         for number in (2, 3):
             await scheduler.submit("a", submit(number))
-        position, starts_in = scheduler.place(await scheduler.find(job_id(2)))
+        position, starts_in = scheduler.position(await scheduler.find(job_id(2)))
         assert (position, starts_in) == (0, 0.0)
-        position, starts_in = scheduler.place(await scheduler.find(job_id(3)))
+        position, starts_in = scheduler.position(await scheduler.find(job_id(3)))
         assert position == 1
         assert starts_in is not None and 0 < starts_in < 20
 
 
 @scenario
 async def test_places_are_told_not_too_often_and_the_last_is_right():
-    async with running(places_seconds=1000) as (scheduler, script):
+    async with running(status_seconds=1000) as (scheduler, script):
         script.available.clear()
         heard = await follow(scheduler, "a", *range(1, 21))
         script.available.set()
         script.let(36)
         await heard.wait_for(Done, 18)
         assert sum(isinstance(message, Queued) for message in heard) == 19
-    async with running(places_seconds=0.05) as (scheduler, script):
+    async with running(status_seconds=0.05) as (scheduler, script):
         script.available.clear()
         heard = await follow(scheduler, "a", *range(1, 4))
         script.available.set()

@@ -110,5 +110,5 @@ async def test_what_a_client_has_is_noted():
         script.let(2)
         await heard.wait_for(Done)
         await scheduler.acknowledge(job_id(1), 3)
-        assert scheduler._records.find(job_id(1)).fetched is not None
+        assert scheduler._database.find(job_id(1)).fetched is not None
         await scheduler.acknowledge(job_id(99), 3)
