@@ -1,6 +1,8 @@
 """The cost of a job on SDXL's own shapes, counted once for all of these."""
 
 import re
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -8,10 +10,13 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
 from layerfusion.engine.models.catalog.model_files import read_json
 from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPolicy
+from layerfusion.engine.options.presets import Preset
 from layerfusion.engine.profiling.cost_model import CostModel
 from layerfusion.server.cli.main import main
 
 pytestmark = pytest.mark.timeout(300)
+
+PAGE = Path(__file__).parents[3] / "docs" / "performance.md"
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +70,36 @@ def test_the_estimate_by_which_a_policy_is_chosen_is_near_the_count(price, polic
     assert estimate == pytest.approx(policies[policy].peak, rel=0.1)
 
 
-def test_the_command_prints_a_table(capsys, monkeypatch, price):
+@pytest.fixture
+def said(capsys, monkeypatch, price):
+    """What the command prints."""
     monkeypatch.setattr("layerfusion.engine.profiling.cost_model.CostModel", lambda *_: price)
     assert main(["benchmark"]) == 0
-    out = capsys.readouterr().out
+    return capsys.readouterr().out
+
+
+def test_the_command_prints_a_table(said):
+    out = said
     assert out.startswith("SDXL at 1024x1024 px, 30 steps, 1 foreground")
     assert re.search(r"exact +\d+ +181 +3\.\d\d +1\.\d\d +3\.\d\d", out)
     assert out.count("GB card") == 3
+
+
+def test_the_page_says_what_the_command_says(said):
+    """Every job with all its figures, every preset among them, and every memory policy."""
+    page = PAGE.read_text(encoding="utf-8")
+    rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:1] == "|"]
+    jobs = {name: figures for name, *figures in rows if len(figures) == 5 and figures[0].isdigit()}
+    assert jobs == {line[:28].strip(): line[28:].split() for line in said.splitlines()[2:8]}
+    assert {"stock SDXL, one picture", "stock SDXL, three pictures", *get_args(Preset)} == jobs.keys()
+    memory = {row[0]: row[2:] for row in rows if row[-1].endswith(" GB")}
+    assert memory == {
+        name: [peak, card]
+        for name, peak, card in re.findall(
+            r"memory (\w+) +([\d.]+ GiB) at its peak, half precision: (\d+ GB) card", said
+        )
+    }
+    assert memory.keys() == {policy.value for policy in MemoryPolicy}
 
 
 @pytest.mark.parametrize("given", [["--size", "10x10"], ["--foregrounds", "7"], ["--steps", "0"]])
