@@ -37,11 +37,12 @@ def test_scaling_keeps_the_middle_and_bleeds_no_hidden_colour():
     assert there.pixels[there.pixels[..., 3] > 0][:, 1].max() == 0
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), 100.0])
-def test_a_scale_that_is_none_is_refused(scale):
-    layer = Layer(name="f", role=Role.FOREGROUND, pixels=np.zeros((8, 6, 4), np.uint8))
-    with pytest.raises(InvalidRequest, match="scale"):
-        moved(layer, (0, 0), scale)
+def test_a_scale_that_is_none_is_refused(subtests):
+    for scale in [0.0, -1.0, float("nan"), 100.0]:
+        with subtests.test(scale=scale):
+            layer = Layer(name="f", role=Role.FOREGROUND, pixels=np.zeros((8, 6, 4), np.uint8))
+            with pytest.raises(InvalidRequest, match="scale"):
+                moved(layer, (0, 0), scale)
 
 
 def test_a_stack_without_a_background_is_refused():

@@ -52,7 +52,7 @@ def test_a_canvas_no_larger_than_the_model_draws_has_nothing_to_refine(pipeline,
     assert not steps
 
 
-@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
-def test_a_strength_outside_its_range_is_refused(base, strength):
-    with pytest.raises(InvalidRequest, match="refinement"):
-        base(refine=strength)
+def test_a_strength_outside_its_range_is_refused(subtests, base):
+    for strength in [-0.1, 1.1, float("nan")]:
+        with subtests.test(strength=strength), pytest.raises(InvalidRequest, match="refinement"):
+            base(refine=strength)

@@ -16,9 +16,8 @@ def make(**values):
     return GenerationRequest(**{"size": Size(512, 512), "background": background, "foregrounds": foregrounds, **values})
 
 
-@pytest.mark.parametrize(
-    ("wrong", "named"),
-    [
+def test_values_that_cannot_be_drawn_are_named(subtests):
+    for wrong, named in [
         ({"size": Size(63, 512)}, "63"),
         ({"size": Size(5000, 5000)}, "5000"),
         ({"foregrounds": ()}, "0 foregrounds"),
@@ -38,22 +37,19 @@ def make(**values):
         ({"guidance_scale": 0.5}, "0.5"),
         ({"guidance_scale": float("nan")}, "nan"),
         ({"guidance_rescale": 1.5}, "1.5"),
-    ],
-)
-def test_values_that_cannot_be_drawn_are_named(wrong, named):
-    with pytest.raises(InvalidRequest, match=named):
-        make(**wrong)
+    ]:
+        with subtests.test(wrong=wrong, named=named), pytest.raises(InvalidRequest, match=named):
+            make(**wrong)
 
 
-@pytest.mark.parametrize(
-    ("prompt", "named"), [("", "empty"), (" \n\t", "empty"), ("x" * 100_000, "100000 characters"), (5, "int")]
-)
-def test_prompts_that_say_nothing_or_too_much_are_refused(prompt, named):
-    with pytest.raises(InvalidRequest, match=named):
-        Generated(prompt=prompt)
-    for source in (Kept, Relit):
-        with pytest.raises(InvalidRequest, match=named):
-            source(layer=KEPT.layer, prompt=prompt)
+def test_prompts_that_say_nothing_or_too_much_are_refused(subtests):
+    for prompt, named in [("", "empty"), (" \n\t", "empty"), ("x" * 100_000, "100000 characters"), (5, "int")]:
+        with subtests.test(prompt=prompt, named=named):
+            with pytest.raises(InvalidRequest, match=named):
+                Generated(prompt=prompt)
+            for source in (Kept, Relit):
+                with pytest.raises(InvalidRequest, match=named):
+                    source(layer=KEPT.layer, prompt=prompt)
 
 
 def test_only_a_negative_prompt_may_be_empty():
@@ -105,16 +101,16 @@ def test_layers_nothing_can_be_made_of_are_refused(source, pixels, named):
     assert refused.value.hint
 
 
-@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan"), "much", True])
-def test_strengths_of_relit_layers_lie_between_0_and_1(strength):
-    with pytest.raises(InvalidRequest, match="strength of the relit layer"):
-        Relit(layer=KEPT.layer, prompt="a red apple", strength=strength)
+def test_strengths_of_relit_layers_lie_between_0_and_1(subtests):
+    for strength in [-0.1, 1.1, float("nan"), "much", True]:
+        with subtests.test(strength=strength), pytest.raises(InvalidRequest, match="strength of the relit layer"):
+            Relit(layer=KEPT.layer, prompt="a red apple", strength=strength)
 
 
-@pytest.mark.parametrize("values", [(-1, 0, 32, 32), (0, 0, 15, 32), (0, 0, 32, 0), (0.5, 0, 32, 32)])
-def test_boxes_are_whole_pixels_and_large_enough_to_draw_in(values):
-    with pytest.raises(InvalidRequest, match="The box's"):
-        Box(*values)
+def test_boxes_are_whole_pixels_and_large_enough_to_draw_in(subtests):
+    for values in [(-1, 0, 32, 32), (0, 0, 15, 32), (0, 0, 32, 0), (0.5, 0, 32, 32)]:
+        with subtests.test(values=values), pytest.raises(InvalidRequest, match="The box's"):
+            Box(*values)
 
 
 def test_every_layer_of_the_artists_makes_a_picture_that_can_be_harmonised_again():

@@ -14,10 +14,13 @@ def test_a_picture_has_four_bytes_for_each_pixel(picture):
     assert picture(-3, 5, 2, 3, bytes(24)).sha256 == hashlib.sha256(bytes(24)).hexdigest()
 
 
-@pytest.mark.parametrize(("width", "height", "size"), [(2, 3, 23), (2, 3, 25), (0, 3, 0), (-1, -6, 24), (2, 3, 18)])
-def test_any_other_number_of_bytes_is_refused(picture, width, height, size):
-    with pytest.raises(ValueError, match=f"{size} bytes for {width}x{height} pixels"):
-        picture(0, 0, width, height, bytes(size))
+def test_any_other_number_of_bytes_is_refused(subtests, picture):
+    for width, height, size in [(2, 3, 23), (2, 3, 25), (0, 3, 0), (-1, -6, 24), (2, 3, 18)]:
+        with (
+            subtests.test(width=width, height=height, size=size),
+            pytest.raises(ValueError, match=f"{size} bytes for {width}x{height} pixels"),
+        ):
+            picture(0, 0, width, height, bytes(size))
 
 
 def test_opaque_means_every_pixel(picture):

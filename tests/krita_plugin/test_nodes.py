@@ -19,39 +19,35 @@ def losses(node, **size):
     return list(losses(KritaDocument(node, **size), node))
 
 
-@pytest.mark.parametrize(
-    ("box", "place"),
-    [
+def test_a_layer_is_read_with_what_lies_beyond_the_canvas(subtests):
+    for box, place in [
         ((10, 10, 5, 5), (0, 0, WIDTH, HEIGHT)),
         ((-7, 3, 20, 20), (-7, 0, WIDTH + 7, HEIGHT)),
         ((60, 40, 30, 20), (0, 0, 90, 60)),
         ((-1, -2, 200, 100), (-1, -2, 200, 100)),
-    ],
-)
-def test_a_layer_is_read_with_what_lies_beyond_the_canvas(box, place):
-    picture = read(Node("Cat", box))
-    assert (picture.x, picture.y, picture.width, picture.height) == place
-    assert picture.data[3::4].count(255) == box[2] * box[3]
+    ]:
+        with subtests.test(box=box, place=place):
+            picture = read(Node("Cat", box))
+            assert (picture.x, picture.y, picture.width, picture.height) == place
+            assert picture.data[3::4].count(255) == box[2] * box[3]
 
 
-@pytest.mark.parametrize(
-    ("facts", "words", "way_out"),
-    [
+def test_what_cannot_be_read_is_refused_by_name(subtests):
+    for facts, words, way_out in [
         ({"kind": "adjustmentlayer"}, "“Cat” is not a layer with pixels of its own", "Select a paint"),
         ({"colorDepth": "U16"}, "The layer “Cat” is not 8-bit RGB", "Convert"),
         ({"colorModel": "CMYKA"}, "The layer “Cat” is not 8-bit RGB", "Convert"),
         ({"visible": False}, "The layer “Cat” is hidden", "Show it"),
         ({"box": None}, "The layer “Cat” is empty", "Select"),
         ({"box": (-20, 0, 20, 20)}, "Nothing of the layer “Cat” is on the canvas", "Move it"),
-    ],
-)
-def test_what_cannot_be_read_is_refused_by_name(facts, words, way_out):
-    from krita_layerfusion.jobs import Refusal
+    ]:
+        with subtests.test(facts=facts, words=words, way_out=way_out):
+            from krita_layerfusion.jobs import Refusal
 
-    with pytest.raises(Refusal) as refused:
-        read(Node("Cat", **{"box": (1, 1, 9, 9), **facts}))
-    assert words in refused.value.message
-    assert way_out in refused.value.hint
+            with pytest.raises(Refusal) as refused:
+                read(Node("Cat", **{"box": (1, 1, 9, 9), **facts}))
+            assert words in refused.value.message
+            assert way_out in refused.value.hint
 
 
 def test_a_layer_that_reaches_too_far_is_read_on_the_canvas_and_the_rest_is_named(monkeypatch):

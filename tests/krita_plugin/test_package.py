@@ -212,12 +212,13 @@ print(sorted(set(sys.modules) & {"websockets", "msgpack"}))
 """
 
 
-@pytest.mark.parametrize("python", pythons())
-def test_it_runs_on_every_python_and_leaves_other_plugins_packages_alone(plugin_folder, python):
-    command = [python, "-I", "-c", IMPORT, plugin_folder / "layerfusion"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
+def test_it_runs_on_every_python_and_leaves_other_plugins_packages_alone(subtests, plugin_folder):
+    for python in pythons():
+        with subtests.test(python=python):
+            command = [python, "-I", "-c", IMPORT, plugin_folder / "layerfusion"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.strip() == "[]"
 
 
 def test_every_file_is_python_3_10(plugin_folder):
@@ -371,9 +372,8 @@ def test_forgetting_changes_one_line_of_the_settings():
         assert forgotten(before) == (before if after is None else after)
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
+def test_switching_on_changes_one_line_of_the_settings(subtests):
+    for before, after in [
         ("", "[python]\nenable_layerfusion=true\n"),
         ("A=1", "A=1\n\n[python]\nenable_layerfusion=true\n"),
         ("A=1\n[B]\nc=[x]\n", "A=1\n[B]\nc=[x]\n\n[python]\nenable_layerfusion=true\n"),
@@ -385,11 +385,10 @@ def test_forgetting_changes_one_line_of_the_settings():
             "[a]\nenable_layerfusion=false\n[python]\n",
             "[a]\nenable_layerfusion=false\n[python]\nenable_layerfusion=true\n",
         ),
-    ],
-)
-def test_switching_on_changes_one_line_of_the_settings(before, after):
-    assert enabled(before) == after
-    assert enabled(after) == after
+    ]:
+        with subtests.test(before=before, after=after):
+            assert enabled(before) == after
+            assert enabled(after) == after
 
 
 def test_bytes_of_the_settings_that_are_no_utf8_survive(krita):

@@ -18,37 +18,41 @@ def model(request, bundle):
     return replace(bundle, spec=replace(bundle.spec, samplers=tuple(SAMPLERS)), scheduler_config=BETAS | request.param)
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_exact_predictions_lead_from_noise_to_the_clean_latents(model, name):
+def test_exact_predictions_lead_from_noise_to_the_clean_latents(subtests, model):
     """The pin of a kept layer: knowing z0 and ε, every solver must arrive at z0 by itself."""
-    sampler = Sampler(model, name, 10, seeds=[1])
-    clean, noise = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
-    state = sampler.state(clean, noise, 0)
-    for index in range(10):
-        a, b = sampler.levels(index)
-        assert a**2 + b**2 == pytest.approx(1, abs=1e-5)
-        model_input = sampler.model_input(state, index)
-        torch.testing.assert_close(model_input, a * clean + b * noise, atol=1e-4, rtol=1e-4)
-        prediction = sampler.exact_prediction(clean, noise, index)
-        torch.testing.assert_close(sampler.clean_estimate(model_input, prediction, index), clean, atol=1e-3, rtol=1e-3)
-        state = sampler.step(prediction, index, state)
-        if sampler.stochastic:
-            state = sampler.state(clean, noise, index + 1)
-    torch.testing.assert_close(state, clean, atol=2e-3, rtol=2e-3)
+    for name in SAMPLERS:
+        with subtests.test(name=name):
+            sampler = Sampler(model, name, 10, seeds=[1])
+            clean, noise = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
+            state = sampler.state(clean, noise, 0)
+            for index in range(10):
+                a, b = sampler.levels(index)
+                assert a**2 + b**2 == pytest.approx(1, abs=1e-5)
+                model_input = sampler.model_input(state, index)
+                torch.testing.assert_close(model_input, a * clean + b * noise, atol=1e-4, rtol=1e-4)
+                prediction = sampler.exact_prediction(clean, noise, index)
+                torch.testing.assert_close(
+                    sampler.clean_estimate(model_input, prediction, index), clean, atol=1e-3, rtol=1e-3
+                )
+                state = sampler.step(prediction, index, state)
+                if sampler.stochastic:
+                    state = sampler.state(clean, noise, index + 1)
+            torch.testing.assert_close(state, clean, atol=2e-3, rtol=2e-3)
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_a_model_that_knows_the_picture_is_led_to_it(model, name):
+def test_a_model_that_knows_the_picture_is_led_to_it(subtests, model):
     """Whatever noise the steps add: the prediction is made of what the latents hold now."""
-    sampler = Sampler(model, name, 12, seeds=[1])
-    clean = torch.randn(1, 4, 8, 8)
-    state = sampler.start(torch.randn(1, 4, 8, 8))
-    for index in range(12):
-        a, b = sampler.levels(index)
-        model_input = sampler.model_input(state, index)
-        noise = (model_input - a * clean) / b
-        state = sampler.step(sampler.exact_prediction(clean, noise, index), index, state)
-    torch.testing.assert_close(state, clean, atol=0.05, rtol=0.05)
+    for name in SAMPLERS:
+        with subtests.test(name=name):
+            sampler = Sampler(model, name, 12, seeds=[1])
+            clean = torch.randn(1, 4, 8, 8)
+            state = sampler.start(torch.randn(1, 4, 8, 8))
+            for index in range(12):
+                a, b = sampler.levels(index)
+                model_input = sampler.model_input(state, index)
+                noise = (model_input - a * clean) / b
+                state = sampler.step(sampler.exact_prediction(clean, noise, index), index, state)
+            torch.testing.assert_close(state, clean, atol=0.05, rtol=0.05)
 
 
 @pytest.mark.parametrize(

@@ -1,35 +1,32 @@
 from itertools import pairwise
 
 import numpy as np
-import pytest
 
 from layerfusion.engine.diffusion.tiled_refinement import OVERLAP, Mosaic, fade, padded, padded_size, tiles_over
 from layerfusion.engine.image.geometry import Size
 
 
-@pytest.mark.parametrize(
-    ("picture", "tile", "stride", "count"),
-    [
+def test_tiles_cover_everything_overlap_and_lie_on_the_stride(subtests):
+    for picture, tile, stride, count in [
         (Size(1024, 1024), Size(1024, 1024), 64, 1),
         (Size(512, 320), Size(1024, 1024), 64, 1),
         (Size(2048, 1024), Size(1024, 1024), 64, 3),
         (Size(1088, 1024), Size(1024, 1024), 64, 2),
         (Size(4096, 2048), Size(1024, 1024), 64, 15),
         (Size(512, 512), Size(128, 128), 32, 25),
-    ],
-)
-def test_tiles_cover_everything_overlap_and_lie_on_the_stride(picture, tile, stride, count):
-    tiles = tiles_over(picture, tile, stride)
-    assert len(tiles) == count
-    covered = np.zeros((picture.height, picture.width), int)
-    for part in tiles:
-        assert part.left % stride == part.top % stride == 0
-        assert part.left + part.size.width <= picture.width
-        assert part.top + part.size.height <= picture.height
-        covered[part.rows, part.columns] += 1
-    assert covered.min() >= 1
-    lefts = sorted({part.left for part in tiles})
-    assert all(b - a <= tile.width * (1 - OVERLAP) + stride / 2 for a, b in pairwise(lefts))
+    ]:
+        with subtests.test(picture=picture, tile=tile, stride=stride, count=count):
+            tiles = tiles_over(picture, tile, stride)
+            assert len(tiles) == count
+            covered = np.zeros((picture.height, picture.width), int)
+            for part in tiles:
+                assert part.left % stride == part.top % stride == 0
+                assert part.left + part.size.width <= picture.width
+                assert part.top + part.size.height <= picture.height
+                covered[part.rows, part.columns] += 1
+            assert covered.min() >= 1
+            lefts = sorted({part.left for part in tiles})
+            assert all(b - a <= tile.width * (1 - OVERLAP) + stride / 2 for a, b in pairwise(lefts))
 
 
 def test_a_mosaic_of_one_picture_is_that_picture():

@@ -46,20 +46,18 @@ def test_what_could_not_be_measured_is_null_in_json():
     assert row.verdict == "not measured"
 
 
-@pytest.mark.parametrize(
-    ("answers", "said"),
-    [
+def test_a_claim_is_judged_by_what_is_asked(subtests):
+    for answers, said in [
         ((True, True), "**Confirmed on this model**."),
         ((True, False), "**Not confirmed on this model**: second."),
         ((True, None), "**Confirmed on this model**, as far as measured (no names)."),
         ((None, None), "Not measured."),
-    ],
-)
-def test_a_claim_is_judged_by_what_is_asked(answers, said):
-    rows = [Row(name, {}, "above 0", answer) for name, answer in zip(("first", "second"), answers, strict=True)]
-    missing = "no names" if None in answers else ""
-    claim = Claim.judged("c", "Claim", "It holds.", (), [*rows, Row("reported", {})], missing=missing)
-    assert claim.result == f"It holds. {said}"
+    ]:
+        with subtests.test(answers=answers, said=said):
+            rows = [Row(name, {}, "above 0", answer) for name, answer in zip(("first", "second"), answers, strict=True)]
+            missing = "no names" if None in answers else ""
+            claim = Claim.judged("c", "Claim", "It holds.", (), [*rows, Row("reported", {})], missing=missing)
+            assert claim.result == f"It holds. {said}"
 
 
 def test_ticks_are_round_numbers_inside():

@@ -35,11 +35,12 @@ def test_png_bytes_there_and_back():
     assert b"sRGB" in encode(PIXELS)[:60]
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB"])
-def test_every_kind_of_8_bit_picture_is_rgba(tmp_path, mode):
-    image = Image.fromarray(PIXELS).convert("RGB").convert(mode)
-    image.save(tmp_path / "a.png")
-    assert np.array_equal(load_image(tmp_path / "a.png"), np.asarray(image.convert("RGBA")))
+def test_every_kind_of_8_bit_picture_is_rgba(subtests, tmp_path):
+    for mode in ["1", "L", "LA", "P", "RGB"]:
+        with subtests.test(mode=mode):
+            image = Image.fromarray(PIXELS).convert("RGB").convert(mode)
+            image.save(tmp_path / "a.png")
+            assert np.array_equal(load_image(tmp_path / "a.png"), np.asarray(image.convert("RGBA")))
 
 
 def test_a_palette_with_a_transparent_colour_keeps_it(tmp_path):
@@ -83,12 +84,13 @@ def test_a_profile_that_cannot_be_used_is_named(tmp_path):
             load_image(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize("colour", [0, 2, 4, 6])
-def test_16_bits_a_channel_are_refused_and_not_cut(tmp_path, colour):
-    channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
-    (tmp_path / "a.png").write_bytes(raw_png(1, 1, 16, colour, bytes(1 + 2 * channels)))
-    with pytest.raises(UnreadableFile, match="16 bits"):
-        load_image(tmp_path / "a.png")
+def test_16_bits_a_channel_are_refused_and_not_cut(subtests, tmp_path):
+    for colour in [0, 2, 4, 6]:
+        with subtests.test(colour=colour):
+            channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
+            (tmp_path / "a.png").write_bytes(raw_png(1, 1, 16, colour, bytes(1 + 2 * channels)))
+            with pytest.raises(UnreadableFile, match="16 bits"):
+                load_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp"])
@@ -99,12 +101,13 @@ def test_animations_are_refused(tmp_path, suffix):
         load_image(tmp_path / f"a.{suffix}")
 
 
-@pytest.mark.parametrize("size", [(8193, 1), (1, 8193), (12_000, 12_000), (60_000, 60_000)])
 @pytest.mark.filterwarnings("error")
-def test_pictures_beyond_the_limits_are_refused_before_they_are_unpacked(tmp_path, size):
-    (tmp_path / "a.png").write_bytes(raw_png(size[0], size[1], 8, 6, b""))
-    with pytest.raises(UnreadableFile):
-        load_image(tmp_path / "a.png")
+def test_pictures_beyond_the_limits_are_refused_before_they_are_unpacked(subtests, tmp_path):
+    for size in [(8193, 1), (1, 8193), (12_000, 12_000), (60_000, 60_000)]:
+        with subtests.test(size=size):
+            (tmp_path / "a.png").write_bytes(raw_png(size[0], size[1], 8, 6, b""))
+            with pytest.raises(UnreadableFile):
+                load_image(tmp_path / "a.png")
 
 
 def test_what_is_no_picture_is_refused(tmp_path):

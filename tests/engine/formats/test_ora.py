@@ -100,21 +100,19 @@ def test_nested_groups_are_dissolved_in_order_and_hide_what_is_in_them(path):
     ]
 
 
-@pytest.mark.parametrize(
-    ("content", "named"),
-    [
+def test_what_our_layers_cannot_show_is_refused_by_name(subtests, path):
+    for content, named in [
         (LAYER.format('name="glow" composite-op="svg:screen"'), "“glow” has the blend mode svg:screen"),
         (f'<stack name="g" opacity="0.5">{LAYER.format("")}</stack>', "“g” is a group with opacity"),
         ("<text/>", "is not a layer"),
         ("<stack>" * 40 + "</stack>" * 40, "is not a layer"),
         ("", "no layers"),
         (LAYER.format("") * 300, "300 layers"),
-    ],
-)
-def test_what_our_layers_cannot_show_is_refused_by_name(path, content, named):
-    write(path, DOCUMENT.format(content))
-    with pytest.raises(UnreadableFile, match=named):
-        formats.load(path)
+    ]:
+        with subtests.test(content=content, named=named):
+            write(path, DOCUMENT.format(content))
+            with pytest.raises(UnreadableFile, match=named):
+                formats.load(path)
 
 
 BILLION_LAUGHS = (

@@ -145,21 +145,19 @@ def with_screen(document):
     document[1][0].blend_mode = PSDBlend.SCREEN
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
+def test_what_our_layers_cannot_show_is_refused_by_name(subtests, tmp_path):
+    for change, named in [
         (with_mask, "“ground” has a mask"),
         (with_clipping, "“thing” is clipped"),
         (with_group_opacity, "“group” is a group with opacity"),
         (with_screen, "“thing” has the blend mode screen"),
-    ],
-)
-def test_what_our_layers_cannot_show_is_refused_by_name(tmp_path, change, named):
-    document = foreign()
-    change(document)
-    document.save(tmp_path / "theirs.psd")
-    with pytest.raises(UnreadableFile, match=named):
-        formats.load(tmp_path / "theirs.psd")
+    ]:
+        with subtests.test(change=change, named=named):
+            document = foreign()
+            change(document)
+            document.save(tmp_path / "theirs.psd")
+            with pytest.raises(UnreadableFile, match=named):
+                formats.load(tmp_path / "theirs.psd")
 
 
 @pytest.mark.parametrize(

@@ -49,24 +49,25 @@ def exactly(backdrop, source, blend, opacity):
     return [float(255 * value) for value in (*colour, total)]
 
 
-@pytest.mark.parametrize("blend", BlendMode)
-@pytest.mark.parametrize("opacity", [1.0, 128 / 255, 1 / 255])
-def test_every_mode_is_the_pdf_formula_rounded_once(blend, opacity):
-    backdrop, source = random_pixels(20, 20, 1), random_pixels(20, 20, 2)
-    backdrop[:5, :, 3], source[3:8, :, 3] = 0, 255
-    result = composite(backdrop, source, blend, opacity).astype(float)
-    expected = np.array(
-        [
-            [
-                exactly(below, above, blend, Fraction(round(opacity * 255), 255))
-                for below, above in zip(*rows, strict=True)
-            ]
-            for rows in zip(backdrop, source, strict=True)
-        ]
-    )
-    seen = result[..., 3] > 0
-    assert np.abs(result - expected)[..., 3].max() <= 0.501
-    assert np.abs(result - expected)[seen].max() <= 0.501
+def test_every_mode_is_the_pdf_formula_rounded_once(subtests):
+    for blend in BlendMode:
+        for opacity in [1.0, 128 / 255, 1 / 255]:
+            with subtests.test(blend=blend, opacity=opacity):
+                backdrop, source = random_pixels(20, 20, 1), random_pixels(20, 20, 2)
+                backdrop[:5, :, 3], source[3:8, :, 3] = 0, 255
+                result = composite(backdrop, source, blend, opacity).astype(float)
+                expected = np.array(
+                    [
+                        [
+                            exactly(below, above, blend, Fraction(round(opacity * 255), 255))
+                            for below, above in zip(*rows, strict=True)
+                        ]
+                        for rows in zip(backdrop, source, strict=True)
+                    ]
+                )
+                seen = result[..., 3] > 0
+                assert np.abs(result - expected)[..., 3].max() <= 0.501
+                assert np.abs(result - expected)[seen].max() <= 0.501
 
 
 def test_over_agrees_with_pillow():
@@ -105,15 +106,18 @@ def test_premultiplied_and_back_is_exact_where_something_is_visible():
     assert not back[~visible].any()
 
 
-@pytest.mark.parametrize(
-    ("offset", "shown"),
-    [((-2, -1), (slice(0, 3), slice(0, 2))), ((3, 2), (slice(2, 4), slice(3, 4))), ((9, 0), None), ((0, -4), None)],
-)
-def test_only_what_lies_on_the_canvas_is_shown(offset, shown):
-    expected = fill(0, 0, 0, 0)
-    if shown is not None:
-        expected[shown] = (10, 20, 30, 255)
-    assert np.array_equal(flatten(stack(layer(fill(10, 20, 30, 255), offset=offset))), expected)
+def test_only_what_lies_on_the_canvas_is_shown(subtests):
+    for offset, shown in [
+        ((-2, -1), (slice(0, 3), slice(0, 2))),
+        ((3, 2), (slice(2, 4), slice(3, 4))),
+        ((9, 0), None),
+        ((0, -4), None),
+    ]:
+        with subtests.test(offset=offset, shown=shown):
+            expected = fill(0, 0, 0, 0)
+            if shown is not None:
+                expected[shown] = (10, 20, 30, 255)
+            assert np.array_equal(flatten(stack(layer(fill(10, 20, 30, 255), offset=offset))), expected)
 
 
 def test_hidden_layers_take_no_part():

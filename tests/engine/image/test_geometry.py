@@ -46,23 +46,22 @@ def test_a_canvas_of_the_native_size_is_drawn_as_it_is():
     assert framing.window == (0, 0, 1024, 1024)
 
 
-@pytest.mark.parametrize("sides", [(0, 5), (5, -1), (1.5, 2), (True, 2), ("5", 5)])
-def test_sizes_are_whole_and_positive(sides):
-    with pytest.raises(InvalidRequest, match="whole number of pixels"):
-        Size(*sides)
+def test_sizes_are_whole_and_positive(subtests):
+    for sides in [(0, 5), (5, -1), (1.5, 2), (True, 2), ("5", 5)]:
+        with subtests.test(sides=sides), pytest.raises(InvalidRequest, match="whole number of pixels"):
+            Size(*sides)
 
 
-@pytest.mark.parametrize(
-    ("sides", "named"), [((63, 512), "63"), ((512, 4097), "4097"), ((4096, 64), "4096x64"), ((64, 257), "64x257")]
-)
-def test_canvases_that_cannot_be_drawn_are_named(sides, named):
-    with pytest.raises(InvalidRequest, match=named):
-        check_canvas(Size(*sides))
+def test_canvases_that_cannot_be_drawn_are_named(subtests):
+    for sides, named in [((63, 512), "63"), ((512, 4097), "4097"), ((4096, 64), "4096x64"), ((64, 257), "64x257")]:
+        with subtests.test(sides=sides, named=named), pytest.raises(InvalidRequest, match=named):
+            check_canvas(Size(*sides))
 
 
-@pytest.mark.parametrize("sides", [(64, 64), (4096, 1024), (64, 256), (4096, 4096)])
-def test_the_limits_themselves_are_drawn(sides):
-    check_canvas(Size(*sides))
+def test_the_limits_themselves_are_drawn(subtests):
+    for sides in [(64, 64), (4096, 1024), (64, 256), (4096, 4096)]:
+        with subtests.test(sides=sides):
+            check_canvas(Size(*sides))
 
 
 def test_a_box_without_its_margin_is_never_too_small_to_draw_in():

@@ -32,9 +32,8 @@ def test_views_are_made_whole():
     assert np.array_equal(layer.pixels, pixels[::-1, ::2])
 
 
-@pytest.mark.parametrize(
-    ("wrong", "named"),
-    [
+def test_what_is_no_layer_is_refused_by_name(subtests):
+    for wrong, named in [
         ({"pixels": np.zeros((2, 2, 3), np.uint8)}, r"\(2, 2, 3\)"),
         ({"pixels": np.zeros((2, 2, 4), np.float32)}, "float32"),
         ({"pixels": np.zeros((0, 2, 4), np.uint8)}, "no pixels"),
@@ -42,11 +41,9 @@ def test_views_are_made_whole():
         ({"name": "x" * 256}, "256 characters"),
         ({"opacity": 1.01}, "1.01"),
         ({"opacity": float("nan")}, "nan"),
-    ],
-)
-def test_what_is_no_layer_is_refused_by_name(wrong, named):
-    with pytest.raises(InvalidLayer, match=named):
-        make(**wrong)
+    ]:
+        with subtests.test(wrong=wrong, named=named), pytest.raises(InvalidLayer, match=named):
+            make(**wrong)
 
 
 def test_renaming_changes_nothing_else():

@@ -64,36 +64,38 @@ def test_colours_are_resampled_sharply_and_clipped():
 CANVASES = [Size(512, 512), Size(513, 511), Size(64, 64), Size(1920, 1080), Size(300, 1200), Size(97, 65)]
 
 
-@pytest.mark.parametrize("canvas", CANVASES, ids=str)
-def test_a_circle_stays_a_circle_in_the_middle(canvas):
-    framing = working_size(canvas, stride=32, native_area=128 * 128)
-    side = min(framing.working.width, framing.working.height)
-    working = np.zeros((framing.working.height, framing.working.width, 4), np.uint8)
-    top, left = (framing.working.height - side) // 2, (framing.working.width - side) // 2
-    working[top : top + side, left : left + side] = disc(side, side / 4)
-    alpha = to_canvas(working, framing)[..., 3]
-    assert alpha.shape == (canvas.height, canvas.width)
-    x, y = centre(alpha)
-    assert abs(x - canvas.width / 2) < 0.5
-    assert abs(y - canvas.height / 2) < 0.5
-    width, height = (alpha.max(axis=axis) / 255 for axis in (0, 1))
-    assert width.sum() == pytest.approx(height.sum(), rel=0.02, abs=0.6)
-    assert width.sum() == pytest.approx(side / 2 * framing.scale, rel=0.05, abs=1)
+def test_a_circle_stays_a_circle_in_the_middle(subtests):
+    for canvas in CANVASES:
+        with subtests.test(canvas=canvas):
+            framing = working_size(canvas, stride=32, native_area=128 * 128)
+            side = min(framing.working.width, framing.working.height)
+            working = np.zeros((framing.working.height, framing.working.width, 4), np.uint8)
+            top, left = (framing.working.height - side) // 2, (framing.working.width - side) // 2
+            working[top : top + side, left : left + side] = disc(side, side / 4)
+            alpha = to_canvas(working, framing)[..., 3]
+            assert alpha.shape == (canvas.height, canvas.width)
+            x, y = centre(alpha)
+            assert abs(x - canvas.width / 2) < 0.5
+            assert abs(y - canvas.height / 2) < 0.5
+            width, height = (alpha.max(axis=axis) / 255 for axis in (0, 1))
+            assert width.sum() == pytest.approx(height.sum(), rel=0.02, abs=0.6)
+            assert width.sum() == pytest.approx(side / 2 * framing.scale, rel=0.05, abs=1)
 
 
-@pytest.mark.parametrize("canvas", CANVASES, ids=str)
-def test_to_working_is_the_way_back(canvas):
-    framing = working_size(canvas, stride=32, native_area=128 * 128)
-    radius = min(canvas.width, canvas.height) / 5
-    side = 2 * round(radius) + 4
-    offset = (canvas.width // 2 - side // 2 + 5, canvas.height // 2 - side // 2 - 3)
-    working = to_working(disc(side, radius), offset, framing)
-    assert working.shape == (framing.working.height, framing.working.width, 4)
-    x, y = centre(to_canvas(working, framing)[..., 3])
-    assert abs(x - (offset[0] + side / 2)) < max(1, framing.scale / 4)
-    assert abs(y - (offset[1] + side / 2)) < max(1, framing.scale / 4)
-    colours = working[working[..., 3] > 0][:, :3].astype(int)
-    assert np.abs(colours - (200, 60, 20)).max() <= 1
+def test_to_working_is_the_way_back(subtests):
+    for canvas in CANVASES:
+        with subtests.test(canvas=canvas):
+            framing = working_size(canvas, stride=32, native_area=128 * 128)
+            radius = min(canvas.width, canvas.height) / 5
+            side = 2 * round(radius) + 4
+            offset = (canvas.width // 2 - side // 2 + 5, canvas.height // 2 - side // 2 - 3)
+            working = to_working(disc(side, radius), offset, framing)
+            assert working.shape == (framing.working.height, framing.working.width, 4)
+            x, y = centre(to_canvas(working, framing)[..., 3])
+            assert abs(x - (offset[0] + side / 2)) < max(1, framing.scale / 4)
+            assert abs(y - (offset[1] + side / 2)) < max(1, framing.scale / 4)
+            colours = working[working[..., 3] > 0][:, :3].astype(int)
+            assert np.abs(colours - (200, 60, 20)).max() <= 1
 
 
 def test_the_model_is_shown_what_lies_beside_a_cropped_canvas():

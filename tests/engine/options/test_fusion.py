@@ -11,9 +11,8 @@ from layerfusion.engine.options.presets import PRESETS
 from layerfusion.engine.options.research import ResearchSettings
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
+def test_values_are_checked(subtests):
+    for name, value in [
         ("decision_boundary", 0),
         ("foreground_boundary", -1),
         ("prior", "never"),
@@ -25,13 +24,12 @@ from layerfusion.engine.options.research import ResearchSettings
         ("amodal", "yes"),
         ("blend_blocks", 5),
         ("mask_smoothing", 1.0),
-    ],
-)
-def test_values_are_checked(name, value):
-    with pytest.raises(InvalidRequest, match=name.replace("_", " ")) as refused:
-        FusionSettings.from_values({name: value})
-    assert repr(value) in refused.value.message
-    assert refused.value.hint
+    ]:
+        with subtests.test(name=name, value=value):
+            with pytest.raises(InvalidRequest, match=name.replace("_", " ")) as refused:
+                FusionSettings.from_values({name: value})
+            assert repr(value) in refused.value.message
+            assert refused.value.hint
 
 
 @pytest.mark.parametrize(

@@ -56,33 +56,36 @@ def test_articles(name, said):
     assert with_article(name) == said
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_scenes_are_textured_and_the_same_for_the_same_seed(kind):
-    time = "sunny" if kind in OUTDOOR else ""
-    one, again, other = (draw_scene(rng(seed), kind, time) for seed in (4, 4, 5))
-    np.testing.assert_array_equal(one.pixels, again.pixels)
-    assert np.abs(one.pixels - other.pixels).mean() > 1
-    assert one.caption in backgrounds()
-    assert np.isfinite(one.pixels).all()
-    steps = np.abs(np.diff(one.pixels.astype(np.float64), axis=1)).mean()
-    assert steps > (0.1 if kind == "studio" else 0.3), "smooth pictures flatter every measure"
+def test_scenes_are_textured_and_the_same_for_the_same_seed(subtests):
+    for kind in KINDS:
+        with subtests.test(kind=kind):
+            time = "sunny" if kind in OUTDOOR else ""
+            one, again, other = (draw_scene(rng(seed), kind, time) for seed in (4, 4, 5))
+            np.testing.assert_array_equal(one.pixels, again.pixels)
+            assert np.abs(one.pixels - other.pixels).mean() > 1
+            assert one.caption in backgrounds()
+            assert np.isfinite(one.pixels).all()
+            steps = np.abs(np.diff(one.pixels.astype(np.float64), axis=1)).mean()
+            assert steps > (0.1 if kind == "studio" else 0.3), "smooth pictures flatter every measure"
 
 
-@pytest.mark.parametrize("kind", OUTDOOR)
-def test_night_is_darker_than_day_and_tints_what_stands_in_it(kind):
-    day, night = (draw_scene(rng(1), kind, time) for time in ("sunny", "night"))
-    assert night.pixels.mean() < 0.8 * day.pixels.mean()
-    assert sum(night.light.tint) < sum(day.light.tint)
+def test_night_is_darker_than_day_and_tints_what_stands_in_it(subtests):
+    for kind in OUTDOOR:
+        with subtests.test(kind=kind):
+            day, night = (draw_scene(rng(1), kind, time) for time in ("sunny", "night"))
+            assert night.pixels.mean() < 0.8 * day.pixels.mean()
+            assert sum(night.light.tint) < sum(day.light.tint)
 
 
-@pytest.mark.parametrize("name", TRANSLUCENT)
-def test_one_can_see_through_the_translucent_things(name):
-    picture = translucent.draw(name)
-    alpha = np.asarray(picture.getchannel("A"), np.float64) / 255
-    height, width = alpha.shape
-    inside = alpha[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3]
-    assert 0.05 < inside.mean() < 0.9
-    assert picture.getbbox() == (0, 0, *picture.size)
+def test_one_can_see_through_the_translucent_things(subtests):
+    for name in TRANSLUCENT:
+        with subtests.test(name=name):
+            picture = translucent.draw(name)
+            alpha = np.asarray(picture.getchannel("A"), np.float64) / 255
+            height, width = alpha.shape
+            inside = alpha[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3]
+            assert 0.05 < inside.mean() < 0.9
+            assert picture.getbbox() == (0, 0, *picture.size)
 
 
 def test_a_missing_package_is_named_with_what_to_do(tmp_path):
@@ -90,12 +93,13 @@ def test_a_missing_package_is_named_with_what_to_do(tmp_path):
         SpriteLibrary(tmp_path)
 
 
-@pytest.mark.parametrize(("hue", "degrees"), [("red", 352), ("blue", 215), ("green", 130), ("yellow", 48)])
-def test_recolouring_turns_the_paint(sprites, hue, degrees):
-    pixels = np.asarray(sprites.get(f"{hue} car")).astype(np.float64)
-    red, green, blue = pixels[pixels[..., 3] > 250][:, :3].mean(axis=0) / 255
-    found = colorsys.rgb_to_hsv(red, green, blue)[0] * 360
-    assert abs((found - degrees + 180) % 360 - 180) < 15
+def test_recolouring_turns_the_paint(subtests, sprites):
+    for hue, degrees in [("red", 352), ("blue", 215), ("green", 130), ("yellow", 48)]:
+        with subtests.test(hue=hue, degrees=degrees):
+            pixels = np.asarray(sprites.get(f"{hue} car")).astype(np.float64)
+            red, green, blue = pixels[pixels[..., 3] > 250][:, :3].mean(axis=0) / 255
+            found = colorsys.rgb_to_hsv(red, green, blue)[0] * 360
+            assert abs((found - degrees + 180) % 360 - 180) < 15
 
 
 def test_a_composite_is_the_scene_in_shadow_under_the_object_in_the_scenes_light(sprites):

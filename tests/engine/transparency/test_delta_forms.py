@@ -153,18 +153,19 @@ def written(pairs, form):
     return state
 
 
-@pytest.mark.parametrize("form", ["Forge", "Forge, tolerated prefix", "kohya", "kohya with alpha", "PEFT", "dense"])
-def test_every_form_changes_the_same_projection_by_the_same(small, form):
-    unet, pairs = small
-    form = form.replace("Forge,", "Forge")
-    deltas = deltas_from_state(written(pairs, form), unet, "f")
-    assert sum(map(len, deltas.values())) == len(pairs)
-    for target, (up, down) in pairs.items():
-        module, _, projection = target.partition(".to_")
-        delta = deltas[module][f"to_{projection}"]
-        assert isinstance(delta, Dense if form == "dense" else LowRank)
-        x = torch.randn(3, down.shape[1])
-        torch.testing.assert_close(delta(x), x @ (up @ down).T, atol=1e-4, rtol=1e-4, msg=target)
+def test_every_form_changes_the_same_projection_by_the_same(subtests, small):
+    for form in ["Forge", "Forge, tolerated prefix", "kohya", "kohya with alpha", "PEFT", "dense"]:
+        with subtests.test(form=form):
+            unet, pairs = small
+            form = form.replace("Forge,", "Forge")
+            deltas = deltas_from_state(written(pairs, form), unet, "f")
+            assert sum(map(len, deltas.values())) == len(pairs)
+            for target, (up, down) in pairs.items():
+                module, _, projection = target.partition(".to_")
+                delta = deltas[module][f"to_{projection}"]
+                assert isinstance(delta, Dense if form == "dense" else LowRank)
+                x = torch.randn(3, down.shape[1])
+                torch.testing.assert_close(delta(x), x @ (up @ down).T, atol=1e-4, rtol=1e-4, msg=target)
 
 
 class TestRefusals:
@@ -179,13 +180,14 @@ class TestRefusals:
         with pytest.raises(BrokenModel, match="diff::0"):
             deltas_from_state({"diffusion_model.input_blocks.0.0.weight::diff::0": torch.zeros(1)}, unet, "f")
 
-    @pytest.mark.parametrize("form", ["Forge", "kohya", "PEFT"])
-    def test_a_lost_half_is_named(self, small, form):
-        unet, pairs = small
-        state = written(pairs, form)
-        del state[FORMS[form](next(iter(pairs)), "down")]
-        with pytest.raises(BrokenModel, match="incomplete or damaged delta"):
-            deltas_from_state(state, unet, "f")
+    def test_a_lost_half_is_named(self, subtests, small):
+        for form in ["Forge", "kohya", "PEFT"]:
+            with subtests.test(form=form):
+                unet, pairs = small
+                state = written(pairs, form)
+                del state[FORMS[form](next(iter(pairs)), "down")]
+                with pytest.raises(BrokenModel, match="incomplete or damaged delta"):
+                    deltas_from_state(state, unet, "f")
 
     def test_a_wrong_shape_says_expected_and_found(self, small):
         unet, pairs = small

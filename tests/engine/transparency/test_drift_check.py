@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from layerfusion.engine.transparency.drift_check import drift_notice
 
@@ -14,9 +13,8 @@ def drawn(box, *, backdrop=128, alpha=255):
     return foreground, before
 
 
-@pytest.mark.parametrize(
-    ("picture", "words"),
-    [
+def test_a_foreground_that_is_none_is_noticed(subtests):
+    for picture, words in [
         (drawn((16, 20, 50, 70)), ""),
         (drawn((16, 20, 64, 70)), ""),  # it may stand on the lower border
         (drawn((0, 0, 64, 96)), "fills the whole image"),
@@ -25,12 +23,11 @@ def drawn(box, *, backdrop=128, alpha=255):
         (drawn((16, 20, 50, 70), backdrop=40), "not drawn before a plain grey backdrop"),
         (drawn((16, 20, 50, 70), backdrop=140), ""),
         (drawn((0, 0, 0, 0)), ""),
-    ],
-)
-def test_a_foreground_that_is_none_is_noticed(picture, words):
-    notice = drift_notice(*picture)
-    assert (notice is not None) == bool(words)
-    if notice is not None:
-        assert notice.code == "checkpoint_drifted"
-        assert words in notice.text
-        assert "checkpoint" in notice.text
+    ]:
+        with subtests.test(picture=picture, words=words):
+            notice = drift_notice(*picture)
+            assert (notice is not None) == bool(words)
+            if notice is not None:
+                assert notice.code == "checkpoint_drifted"
+                assert words in notice.text
+                assert "checkpoint" in notice.text

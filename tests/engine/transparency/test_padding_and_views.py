@@ -20,12 +20,13 @@ class TestPadding:
         padded = pad_colours(torch.cat([colour.expand(3, 64, 96), alpha]))
         torch.testing.assert_close(padded, colour.expand(3, 64, 96), atol=1e-5, rtol=0)
 
-    @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (2, 3), (64, 64)])
-    def test_nothing_visible_is_black_and_any_shape_works(self, shape):
-        assert torch.equal(
-            pad_colours(torch.cat([torch.rand(3, *shape), torch.zeros(1, *shape)])), torch.zeros(3, *shape)
-        )
-        assert pad_colours(torch.rand(4, *shape)).isfinite().all()
+    def test_nothing_visible_is_black_and_any_shape_works(self, subtests):
+        for shape in [(1, 1), (1, 40), (40, 1), (2, 3), (64, 64)]:
+            with subtests.test(shape=shape):
+                assert torch.equal(
+                    pad_colours(torch.cat([torch.rand(3, *shape), torch.zeros(1, *shape)])), torch.zeros(3, *shape)
+                )
+                assert pad_colours(torch.rand(4, *shape)).isfinite().all()
 
     def test_colours_that_cannot_be_seen_take_no_part(self):
         rgba = torch.rand(4, 48, 64)
@@ -59,10 +60,11 @@ class TestPadding:
 
 
 class TestViews:
-    @pytest.mark.parametrize("view", TURNS)
-    def test_every_turn_has_its_way_back(self, view):
-        picture = torch.rand(2, 3, 16, 24)
-        assert torch.equal(rotate_back(rotate(picture, *view), *view), picture)
+    def test_every_turn_has_its_way_back(self, subtests):
+        for view in TURNS:
+            with subtests.test(view=view):
+                picture = torch.rand(2, 3, 16, 24)
+                assert torch.equal(rotate_back(rotate(picture, *view), *view), picture)
 
     def test_no_two_turns_are_alike(self):
         picture = torch.rand(1, 1, 8, 8)

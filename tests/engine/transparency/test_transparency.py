@@ -14,9 +14,8 @@ def test_a_delta_is_its_matrix_product():
     torch.testing.assert_close(delta(x), x @ (delta.up @ delta.down).T, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("state", "complaint"),
-    [
+def test_deltas_that_do_not_fit_are_refused_in_words(subtests, bundle):
+    for state, complaint in [
         ({f"{MODULE}.to_q.lora_A.weight": torch.zeros(4, 32)}, "incomplete or damaged delta"),
         ({"conv_in.lora_A.weight": torch.zeros(4, 4)}, "not an attention projection"),
         ({f"{MODULE.replace('.2.', '.7.')}.to_q.lora_A.weight": torch.zeros(4, 32)}, "another model"),
@@ -27,11 +26,9 @@ def test_a_delta_is_its_matrix_product():
             },
             r"shape \(64, 64\), but the model needs \(32, 32\)",
         ),
-    ],
-)
-def test_deltas_that_do_not_fit_are_refused_in_words(bundle, state, complaint):
-    with pytest.raises(BrokenModel, match=complaint):
-        deltas_from_state(state, bundle.unet, "deltas.safetensors")
+    ]:
+        with subtests.test(state=state, complaint=complaint), pytest.raises(BrokenModel, match=complaint):
+            deltas_from_state(state, bundle.unet, "deltas.safetensors")
 
 
 def test_the_shipped_deltas_cover_every_attention_projection(bundle):

@@ -134,9 +134,8 @@ class TestWhatDoesNot:
             assert f"{channels} input channels" in found.what
             assert "needs no such model" in found.remedy
 
-    @pytest.mark.parametrize(
-        ("shapes", "words"),
-        [
+    def test_others_are_told_apart(self, subtests):
+        for shapes, words in [
             ({"hookers.layers.0.x": (1,)}, "Stable Diffusion 1.5"),
             ({"model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, "Stable Diffusion 1 or 2"),
             ({"model.diffusion_model.double_blocks.0.x": (1,)}, "Flux"),
@@ -145,13 +144,12 @@ class TestWhatDoesNot:
             ({"decoder.conv_in.weight": (512, 16, 3, 3), "encoder.conv_in.weight": (1,)}, "16 channels"),
             ({"clip_l": (8, 768)}, "of an unknown kind"),
             ({}, "0 tensors: nothing"),
-        ],
-    )
-    def test_others_are_told_apart(self, shapes, words):
-        found = identify(head(shapes))
-        assert found.use is None
-        assert words in found.what
-        assert found.remedy
+        ]:
+            with subtests.test(shapes=shapes, words=words):
+                found = identify(head(shapes))
+                assert found.use is None
+                assert words in found.what
+                assert found.remedy
 
     def test_the_refiner_and_inpainting(self, checkpoint):
         label, conv = "model.diffusion_model.label_emb.0.0.weight", "model.diffusion_model.input_blocks.0.0.weight"

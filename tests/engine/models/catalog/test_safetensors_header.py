@@ -37,14 +37,15 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("case", FOREIGN)
-def test_what_is_no_safetensors_file_is_told_apart(tmp_path, case):
-    content, complaint = FOREIGN[case]
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(content)
-    with pytest.raises(BrokenModel, match=complaint) as caught:
-        read_header(path)
-    assert str(path) in str(caught.value)
+def test_what_is_no_safetensors_file_is_told_apart(subtests, tmp_path):
+    for case in FOREIGN:
+        with subtests.test(case=case):
+            content, complaint = FOREIGN[case]
+            path = tmp_path / "model.safetensors"
+            path.write_bytes(content)
+            with pytest.raises(BrokenModel, match=complaint) as caught:
+                read_header(path)
+            assert str(path) in str(caught.value)
 
 
 def test_a_truncated_file_says_what_was_expected_and_found(file):
@@ -57,21 +58,19 @@ def test_a_truncated_file_says_what_was_expected_and_found(file):
         read_header(file)
 
 
-@pytest.mark.parametrize(
-    "entries",
-    [
+def test_a_damaged_head_is_refused(subtests, tmp_path):
+    for entries in [
         {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}},
         {"a": {"dtype": "F32", "shape": "x", "data_offsets": [0, 8]}},
         {"a": {"dtype": "F32"}},
         {"a": 7},
         {"__metadata__": 3},
-    ],
-)
-def test_a_damaged_head_is_refused(tmp_path, entries):
-    text = json.dumps(entries).encode()
-    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 8)
-    with pytest.raises(BrokenModel, match=r"header of .*x\.safetensors is damaged"):
-        read_header(tmp_path / "x.safetensors")
+    ]:
+        with subtests.test(entries=entries):
+            text = json.dumps(entries).encode()
+            (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 8)
+            with pytest.raises(BrokenModel, match=r"header of .*x\.safetensors is damaged"):
+                read_header(tmp_path / "x.safetensors")
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):

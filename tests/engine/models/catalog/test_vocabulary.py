@@ -1,7 +1,5 @@
 """Hints for words a small model was never shown."""
 
-import pytest
-
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.catalog.vocabulary import hint, nearest, unknown_words
@@ -12,19 +10,17 @@ KNOWN = {"objects": ("a dog", "a red apple", "an owl"), "places": ("a beach", "t
 NEAR = {"a dog": "puppy wolf", "a beach": "coast"}
 
 
-@pytest.mark.parametrize(
-    ("prompt", "unknown"),
-    [
+def test_words_that_no_phrase_has(subtests):
+    for prompt, unknown in [
         ("a red apple on a beach at sunset", []),
         ("Two dogs, and an OWL", ["two"]),
         ("a Xylophone in the sea", ["xylophone"]),
         ("dragon dragon dragon", ["dragon"]),
         ("ein Hündchen 42", ["ein", "hündchen"]),
         ("", []),
-    ],
-)
-def test_words_that_no_phrase_has(prompt, unknown):
-    assert unknown_words(KNOWN, prompt) == unknown
+    ]:
+        with subtests.test(prompt=prompt, unknown=unknown):
+            assert unknown_words(KNOWN, prompt) == unknown
 
 
 def test_a_model_that_knows_the_world_is_asked_nothing():

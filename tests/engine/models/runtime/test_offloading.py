@@ -203,19 +203,17 @@ def test_a_system_that_does_not_tell_is_trusted(made, monkeypatch):
     assert made.views_at_once(1024**2) == 8
 
 
-@pytest.mark.parametrize(
-    ("error", "is_one"),
-    [
+def test_every_backend_says_it_in_its_own_way(subtests):
+    for error, is_one in [
         (torch.OutOfMemoryError("CUDA out of memory."), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), True),
         (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), True),
         (MemoryError(), True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (ValueError("can't allocate memory"), False),
-    ],
-)
-def test_every_backend_says_it_in_its_own_way(error, is_one):
-    assert devices.is_out_of_memory(error) is is_one
+    ]:
+        with subtests.test(error=error, is_one=is_one):
+            assert devices.is_out_of_memory(error) is is_one
 
 
 def test_the_vae_does_not_overflow(monkeypatch):
