@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from desk import FakeDocument, FakeDocuments, FakeJobStore, FakeServerLink, FakeView, greeting
+from controller_harness import FakeDocument, FakeDocuments, FakeJobStore, FakeServerLink, FakeView, greeting
 from layerfusion.krita_plugin import package
 
 
@@ -49,18 +49,18 @@ def wire(plugin):
 
 
 @pytest.fixture
-def desk(plugin):
+def harness(plugin):
     """A controller with all that is around it, and no server yet."""
     from krita_layerfusion.controller import Controller
 
-    view, link, documents, posted, memory = (
+    view, link, documents, posted, job_store = (
         FakeView(),
         FakeServerLink(),
         FakeDocuments(FakeDocument()),
         [],
         FakeJobStore(),
     )
-    controller = Controller(view, documents, link, posted.append, memory)  # pyright: ignore[reportArgumentType]
+    controller = Controller(view, documents, link, posted.append, job_store)  # pyright: ignore[reportArgumentType]
     return SimpleNamespace(
         controller=controller,
         view=view,
@@ -68,11 +68,11 @@ def desk(plugin):
         documents=documents,
         document=documents.document,
         posted=posted,
-        memory=memory,
+        job_store=job_store,
     )
 
 
 @pytest.fixture
-def online(desk, wire):
-    desk.controller.receive(greeting(wire))
-    return desk
+def online(harness, wire):
+    harness.controller.receive(greeting(wire))
+    return harness

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from desk import HEIGHT, WIDTH, arrived, finish, generate, greeting, offline, params
+from controller_harness import HEIGHT, WIDTH, arrived, finish, generate, greeting, offline, params
 from layerfusion.engine.events import Stage
 from layerfusion.engine.options.presets import Preset
 
@@ -74,14 +74,14 @@ def test_what_cannot_be_asked_for_is_refused_in_words(online, changes, words):
     assert not online.view.busy
 
 
-def test_without_a_server_or_a_document_nothing_begins(desk, wire):
-    desk.controller.generate(params())
-    assert desk.view.told[-1] == ("warn", "No server is running.", "Press Start server.")
-    desk.controller.receive(greeting(wire))
-    desk.documents.open = False
-    desk.controller.generate(params())
-    assert desk.view.told[-1][1] == "No document is open."
-    assert not desk.link.submitted
+def test_without_a_server_or_a_document_nothing_begins(harness, wire):
+    harness.controller.generate(params())
+    assert harness.view.told[-1] == ("warn", "No server is running.", "Press Start server.")
+    harness.controller.receive(greeting(wire))
+    harness.documents.open = False
+    harness.controller.generate(params())
+    assert harness.view.told[-1][1] == "No document is open."
+    assert not harness.link.submitted
 
 
 def test_one_job_at_a_time(online):
@@ -109,11 +109,11 @@ def test_a_profile_that_is_not_srgb_is_named_beside_the_result(online, wire):
     assert online.view.notes == ["The document's profile is “Rec2020”.", "A demo model draws it."]
 
 
-def test_a_server_older_than_notices_says_them_when_it_takes_the_job(desk, wire):
-    desk.controller.receive(greeting(wire, protocol=(1, 2)))
-    job = generate(desk).job
-    desk.controller.receive(wire.Accepted(job=job, position=0, notice="embedded demo model, drawn at 128x96 px"))
-    assert desk.view.notes == ["Embedded demo model, drawn at 128x96 px."]
+def test_a_server_older_than_notices_says_them_when_it_takes_the_job(harness, wire):
+    harness.controller.receive(greeting(wire, protocol=(1, 2)))
+    job = generate(harness).job
+    harness.controller.receive(wire.Accepted(job=job, position=0, notice="embedded demo model, drawn at 128x96 px"))
+    assert harness.view.notes == ["Embedded demo model, drawn at 128x96 px."]
 
 
 def test_every_stage_of_the_engine_has_words_of_ours(plugin):
@@ -248,20 +248,20 @@ def test_messages_about_other_jobs_are_ignored(online, wire):
 # ---- export ----------------------------------------------------------------------------------------------------------
 
 
-def test_export_offers_a_name_that_every_disk_takes(desk, tmp_path):
+def test_export_offers_a_name_that_every_disk_takes(harness, tmp_path):
     offered = []
 
     def choose(name):
         offered.append(name)
         return str(tmp_path / "picture")
 
-    desk.controller.export_psd(choose)
+    harness.controller.export_psd(choose)
     assert offered == ["an apple_ red_green_.psd"]
-    assert desk.document.exported == [tmp_path / "picture.psd"]
-    assert desk.view.told[-1][0] == "say"
+    assert harness.document.exported == [tmp_path / "picture.psd"]
+    assert harness.view.told[-1][0] == "say"
 
 
-def test_export_can_be_thought_better_of(desk):
-    desk.controller.export_psd(lambda name: "")
-    assert not desk.document.exported
-    assert not desk.view.told
+def test_export_can_be_thought_better_of(harness):
+    harness.controller.export_psd(lambda name: "")
+    assert not harness.document.exported
+    assert not harness.view.told

@@ -2,7 +2,7 @@
 
 import pytest
 
-from desk import HEIGHT, WIDTH, arrived, finish, generate, greeting, kept_background, kept_layer, params
+from controller_harness import HEIGHT, WIDTH, arrived, finish, generate, greeting, kept_background, kept_layer, params
 
 # ---- new background --------------------------------------------------------------------------------------------------
 
@@ -201,16 +201,16 @@ def test_relighting_draws_the_foreground_over_itself_and_keeps_the_background(on
 
 
 @pytest.mark.parametrize("intent", ["new_foreground", "harmonise", "relight"])
-def test_an_older_server_is_not_asked_for_what_it_does_not_know(desk, wire, intent):
-    desk.controller.receive(greeting(wire, protocol=(1, 1)))
-    desk.document.keep, desk.document.keep_behind = kept_layer(), kept_background()
-    getattr(desk.controller, intent)(params())
-    assert "older than this plugin" in desk.view.told[-1][1]
-    desk.document.selected = (10, 8, 30, 20)
-    desk.controller.generate(params(in_selection=True))
-    desk.controller.generate(params(preset="fast"))
-    assert len(desk.view.told) == 3
-    assert not desk.link.submitted
-    assert not desk.view.busy
-    desk.controller.new_background(params())
-    assert len(desk.link.submitted) == 1
+def test_an_older_server_is_not_asked_for_what_it_does_not_know(harness, wire, intent):
+    harness.controller.receive(greeting(wire, protocol=(1, 1)))
+    harness.document.keep, harness.document.keep_behind = kept_layer(), kept_background()
+    getattr(harness.controller, intent)(params())
+    assert "older than this plugin" in harness.view.told[-1][1]
+    harness.document.selected = (10, 8, 30, 20)
+    harness.controller.generate(params(in_selection=True))
+    harness.controller.generate(params(preset="fast"))
+    assert len(harness.view.told) == 3
+    assert not harness.link.submitted
+    assert not harness.view.busy
+    harness.controller.new_background(params())
+    assert len(harness.link.submitted) == 1

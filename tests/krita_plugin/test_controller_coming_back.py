@@ -1,6 +1,18 @@
 """Servers, connections, documents and whole Kritas that go while a picture is drawn, and come back."""
 
-from desk import HEIGHT, LAST, OLD, ROLES, WIDTH, arrived, finish, generate, greeting, interrupted, offline
+from controller_harness import (
+    HEIGHT,
+    LAST,
+    OLD,
+    ROLES,
+    WIDTH,
+    arrived,
+    finish,
+    generate,
+    greeting,
+    interrupted,
+    offline,
+)
 
 
 def test_a_job_waits_for_a_server_that_is_gone(online, wire):
@@ -45,7 +57,7 @@ def test_a_server_that_does_not_know_the_job_says_so(online, wire):
     )
     assert online.view.told[-1] == ("warn", "There is no job.", "Submit it again.")
     assert not online.view.busy
-    assert not online.memory.saved
+    assert not online.job_store.saved
 
 
 def test_an_interrupted_job_is_drawn_again_once(online, wire):
@@ -57,7 +69,7 @@ def test_an_interrupted_job_is_drawn_again_once(online, wire):
     (again,) = online.link.sent
     assert (type(again).__name__, again.of) == ("Resubmit", old.job)
     assert online.view.busy
-    assert list(online.memory.saved) == [again.job]
+    assert list(online.job_store.saved) == [again.job]
     online.controller.receive(wire.Accepted(job=again.job, position=0))
     finish(online, wire, again.job)
     assert len(online.document.inserted) == 1
@@ -85,10 +97,10 @@ def test_a_job_that_a_stopping_server_does_not_take_is_sent_to_the_next(online, 
 
 def test_layers_are_acknowledged_once_they_are_in_the_document(online, wire):
     job = generate(online).job
-    assert list(online.memory.saved) == [job]
+    assert list(online.job_store.saved) == [job]
     finish(online, wire, job)
     assert online.link.sent == [wire.Ack(job=job, seq=LAST)]
-    assert not online.memory.saved
+    assert not online.job_store.saved
 
 
 def test_layers_whose_document_was_never_saved_stay_with_the_server(online, wire):
@@ -98,7 +110,7 @@ def test_layers_whose_document_was_never_saved_stay_with_the_server(online, wire
     assert online.view.told[-1][1] == "“Sketch” was closed before its layers came."
     assert "jobs export" in online.view.told[-1][2]
     assert not online.link.sent
-    assert not online.memory.saved
+    assert not online.job_store.saved
 
 
 def test_layers_whose_document_was_closed_wait_for_it(online, wire):
@@ -108,7 +120,7 @@ def test_layers_whose_document_was_closed_wait_for_it(online, wire):
     finish(online, wire, job)
     assert "when you open it again" in online.view.told[-1][2]
     assert not online.link.sent
-    assert list(online.memory.saved) == [job]
+    assert list(online.job_store.saved) == [job]
     online.controller.document_shown()
     assert not online.document.inserted
     online.documents.open = True
@@ -116,10 +128,10 @@ def test_layers_whose_document_was_closed_wait_for_it(online, wire):
     online.controller.document_shown()
     assert len(online.document.inserted) == 1
     assert online.link.sent == [wire.Ack(job=job, seq=LAST)]
-    assert not online.memory.saved
+    assert not online.job_store.saved
 
 
-def left_behind(desk, wire):
+def left_behind(harness, wire):
     """A job of a Krita that has ended."""
     from krita_layerfusion.jobs import PendingJob
 
@@ -131,68 +143,68 @@ def left_behind(desk, wire):
         foregrounds=(wire.Generated(prompt="a"),),
         model="tiny",
     )
-    return PendingJob(submit, desk.document.placement(), "a + b", {}, (), "mind the profile", accepted=True)
+    return PendingJob(submit, harness.document.placement(), "a + b", {}, (), "mind the profile", accepted=True)
 
 
-def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(desk, wire):
-    left = left_behind(desk, wire)
-    desk.memory.left.append(left)
-    desk.controller.receive(greeting(wire))
-    assert desk.link.sent == [wire.Resume(job=OLD, after=0)]
-    assert not desk.view.busy
-    assert desk.view.notes == ["Mind the profile."]
-    submit = generate(desk)
-    finish(desk, wire, OLD)
-    assert [title for _, title, _, _ in desk.document.inserted] == ["a + b"]
-    assert desk.link.sent[1:] == [wire.Ack(job=OLD, seq=LAST)]
-    assert desk.view.busy
-    finish(desk, wire, submit.job)
-    assert len(desk.document.inserted) == 2
-    assert not desk.view.busy
+def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(harness, wire):
+    left = left_behind(harness, wire)
+    harness.job_store.left.append(left)
+    harness.controller.receive(greeting(wire))
+    assert harness.link.sent == [wire.Resume(job=OLD, after=0)]
+    assert not harness.view.busy
+    assert harness.view.notes == ["Mind the profile."]
+    submit = generate(harness)
+    finish(harness, wire, OLD)
+    assert [title for _, title, _, _ in harness.document.inserted] == ["a + b"]
+    assert harness.link.sent[1:] == [wire.Ack(job=OLD, seq=LAST)]
+    assert harness.view.busy
+    finish(harness, wire, submit.job)
+    assert len(harness.document.inserted) == 2
+    assert not harness.view.busy
 
 
-def test_what_an_earlier_krita_left_and_the_server_forgot_is_forgotten(desk, wire):
-    left = left_behind(desk, wire)
-    desk.memory.left.append(left)
-    desk.memory.save(left)
-    desk.controller.receive(greeting(wire))
-    desk.controller.receive(wire.Failed(job=OLD, seq=0, code="unknown_job", message="There is no job.", hint=""))
-    assert not desk.view.told
-    assert not desk.memory.saved
+def test_what_an_earlier_krita_left_and_the_server_forgot_is_forgotten(harness, wire):
+    left = left_behind(harness, wire)
+    harness.job_store.left.append(left)
+    harness.job_store.save(left)
+    harness.controller.receive(greeting(wire))
+    harness.controller.receive(wire.Failed(job=OLD, seq=0, code="unknown_job", message="There is no job.", hint=""))
+    assert not harness.view.told
+    assert not harness.job_store.saved
 
 
-def test_start_server_starts_it_once_and_tells_if_it_ends(desk, monkeypatch):
+def test_start_server_starts_it_once_and_tells_if_it_ends(harness, monkeypatch):
     from krita_layerfusion import launcher
 
     started = []
     monkeypatch.setattr(launcher, "start", lambda arguments, deliver: started.append((arguments, deliver)))
-    desk.controller.start_server()
-    assert started == [(launcher.command(), desk.posted.append)]
-    assert (desk.view.server, desk.view.startable) == ("Starting the server…", False)
-    desk.controller.receive(offline(resumable=False))
-    assert desk.view.server == "Starting the server…"
-    desk.controller.receive(launcher.ServerExited(1, "the port is taken"))
-    assert desk.view.told[-1][1] == "The server stopped while starting: the port is taken"
-    assert (desk.view.server, desk.view.startable) == ("No server is running", True)
+    harness.controller.start_server()
+    assert started == [(launcher.command(), harness.posted.append)]
+    assert (harness.view.server, harness.view.startable) == ("Starting the server…", False)
+    harness.controller.receive(offline(resumable=False))
+    assert harness.view.server == "Starting the server…"
+    harness.controller.receive(launcher.ServerExited(1, "the port is taken"))
+    assert harness.view.told[-1][1] == "The server stopped while starting: the port is taken"
+    assert (harness.view.server, harness.view.startable) == ("No server is running", True)
 
 
-def test_a_server_that_ends_after_it_was_ready_is_the_links_to_tell(desk, wire, monkeypatch):
+def test_a_server_that_ends_after_it_was_ready_is_the_links_to_tell(harness, wire, monkeypatch):
     from krita_layerfusion import launcher
 
     monkeypatch.setattr(launcher, "start", lambda *_: None)
-    desk.controller.start_server()
-    desk.controller.receive(greeting(wire))
-    desk.controller.receive(launcher.ServerExited(0, "stopped"))
-    assert not desk.view.told
-    assert desk.view.online
+    harness.controller.start_server()
+    harness.controller.receive(greeting(wire))
+    harness.controller.receive(launcher.ServerExited(0, "stopped"))
+    assert not harness.view.told
+    assert harness.view.online
 
 
-def test_a_program_that_cannot_be_started_is_named(desk, monkeypatch, tmp_path):
+def test_a_program_that_cannot_be_started_is_named(harness, monkeypatch, tmp_path):
     from krita_layerfusion import launcher
 
     monkeypatch.setattr(launcher, "command", lambda: [str(tmp_path / "layerfusion"), "serve"])
-    desk.controller.start_server()
-    ((kind, message, hint),) = desk.view.told
+    harness.controller.start_server()
+    ((kind, message, hint),) = harness.view.told
     assert kind == "warn"
     assert str(tmp_path / "layerfusion") in message
     assert "layerfusion plugin install" in hint

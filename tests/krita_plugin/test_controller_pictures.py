@@ -2,7 +2,7 @@
 
 import pytest
 
-from desk import finish, greeting, interrupted, kept_background, offline, params
+from controller_harness import finish, greeting, interrupted, kept_background, offline, params
 
 
 @pytest.fixture
@@ -15,17 +15,17 @@ def three(online, wire):
     return [submit.job, *(variant.job for variant in submit.variants)]
 
 
-def accept(desk, wire, jobs):
+def accept(harness, wire, jobs):
     for position, job in enumerate(jobs):
-        desk.controller.receive(wire.Accepted(job=job, position=position))
+        harness.controller.receive(wire.Accepted(job=job, position=position))
 
 
-def came_back(desk):
-    return desk.document.keep_behind.picture.data, None, None
+def came_back(harness):
+    return harness.document.keep_behind.picture.data, None, None
 
 
 def test_each_of_several_pictures_has_a_seed_and_a_group_of_its_own(online, wire, three):
-    assert list(online.memory.saved) == three
+    assert list(online.job_store.saved) == three
     accept(online, wire, three)
     assert online.view.job == "Next in line · 2 more"
     for job in three:
@@ -34,7 +34,7 @@ def test_each_of_several_pictures_has_a_seed_and_a_group_of_its_own(online, wire
     assert not online.view.busy
     assert [record["seed"] for *_, record in online.document.inserted] == [2**53 - 2, 2**53 - 1, 0]
     assert [message.job for message in online.link.sent] == three, "each is acknowledged"
-    assert not online.memory.saved
+    assert not online.job_store.saved
 
 
 def test_cancel_ends_all_of_them(online, wire, three):
@@ -52,7 +52,7 @@ def test_a_refused_order_is_refused_whole(online, wire, three):
     online.controller.receive(wire.Failed(job=three[0], seq=0, code="queue_full", message="Too many.", hint=""))
     assert online.view.told == [("warn", "Too many.", "")]
     assert not online.view.busy
-    assert not online.memory.saved
+    assert not online.job_store.saved
 
 
 def test_one_that_fails_leaves_the_others(online, wire, three):

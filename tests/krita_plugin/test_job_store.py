@@ -12,7 +12,7 @@ JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
 
 
 @pytest.fixture
-def memory(plugin, tmp_path):
+def jobs(plugin, tmp_path):
     from krita_layerfusion.job_store import JobStore
 
     return JobStore(tmp_path / "jobs")
@@ -49,31 +49,31 @@ def of_an_ended_krita(tmp_path):
     return file
 
 
-def test_a_job_is_taken_once_its_krita_has_ended(memory, job, tmp_path):
-    memory.save(job)
-    assert memory.take_left() == []
+def test_a_job_is_taken_once_its_krita_has_ended(jobs, job, tmp_path):
+    jobs.save(job)
+    assert jobs.take_left() == []
     file = of_an_ended_krita(tmp_path)
-    (left,) = memory.take_left()
+    (left,) = jobs.take_left()
     assert (left.submit, left.placement, left.title) == (job.submit, job.placement, job.title)
     assert (left.record, left.warning, left.accepted) == (job.record, "note", True)
     assert json.loads(file.read_text())["pid"] == os.getpid()
-    assert memory.take_left() == []
+    assert jobs.take_left() == []
 
 
-def test_what_is_forgotten_is_gone(memory, job, tmp_path):
-    memory.save(job)
-    memory.forget(JOB)
-    memory.forget(JOB)
+def test_what_is_forgotten_is_gone(jobs, job, tmp_path):
+    jobs.save(job)
+    jobs.forget(JOB)
+    jobs.forget(JOB)
     assert list((tmp_path / "jobs").iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"pid": 1}', '{"pid": null, "submit": {}}'])
-def test_a_file_that_makes_no_sense_is_removed(memory, job, tmp_path, text):
-    memory.save(job)
+def test_a_file_that_makes_no_sense_is_removed(jobs, job, tmp_path, text):
+    jobs.save(job)
     file = of_an_ended_krita(tmp_path)
     values = json.loads(file.read_text())
     file.write_text(json.dumps({**values, "submit": {}}) if "submit" in text else text.replace("1", str(values["pid"])))
-    assert memory.take_left() == []
+    assert jobs.take_left() == []
     assert not file.exists()
 
 
@@ -81,13 +81,13 @@ def test_a_disk_that_takes_nothing_is_no_reason_to_fail(plugin, job, tmp_path):
     from krita_layerfusion.job_store import JobStore
 
     (tmp_path / "file").touch()
-    memory = JobStore(tmp_path / "file" / "jobs")
-    memory.save(job)
-    assert memory.take_left() == []
+    jobs = JobStore(tmp_path / "file" / "jobs")
+    jobs.save(job)
+    assert jobs.take_left() == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes; the folder is the user's own")
-def test_only_the_owner_can_read_the_prompts(memory, job, tmp_path):
-    memory.save(job)
+def test_only_the_owner_can_read_the_prompts(jobs, job, tmp_path):
+    jobs.save(job)
     (file,) = (tmp_path / "jobs").glob("*.json")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

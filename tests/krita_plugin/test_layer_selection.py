@@ -18,7 +18,7 @@ def drawn(name):
 
 
 @pytest.fixture
-def desk(plugin):
+def harness(plugin):
     """White paper, the first group drawn on it, the artist's own cat, and the second group above all."""
     paper, first, cat, second = Node("Paper", CANVAS), drawn("first"), Node("Cat", (3, 3, 9, 9)), drawn("second")
     document = KritaDocument(paper, first.group, cat, second.group)
@@ -50,13 +50,13 @@ def foreground(document, selected):
 # ---- the foreground --------------------------------------------------------------------------------------------------
 
 
-def test_any_layer_of_a_group_stands_for_its_foreground(desk):
-    for selected in (desk.first.group, desk.first.foreground, desk.first.shadow):
-        assert foreground(desk.document, selected) == ("first foreground", "first cat", "first")
+def test_any_layer_of_a_group_stands_for_its_foreground(harness):
+    for selected in (harness.first.group, harness.first.foreground, harness.first.shadow):
+        assert foreground(harness.document, selected) == ("first foreground", "first cat", "first")
 
 
-def test_a_layer_of_the_artists_own_stands_for_itself(desk):
-    assert foreground(desk.document, desk.cat) == ("Cat", "", "Cat")
+def test_a_layer_of_the_artists_own_stands_for_itself(harness):
+    assert foreground(harness.document, harness.cat) == ("Cat", "", "Cat")
 
 
 def test_an_empty_layer_stands_for_the_foreground_drawn_last_if_there_is_one(plugin):
@@ -67,18 +67,18 @@ def test_an_empty_layer_stands_for_the_foreground_drawn_last_if_there_is_one(plu
     assert foreground(document, empty) == ("first foreground", "first cat", "first")
 
 
-def test_a_layer_of_other_colours_stands_for_itself_and_is_refused_by_its_name(desk):
-    desk.cat.change(colorDepth="U16")
-    assert foreground(desk.document, desk.cat) == ("Cat", "", "Cat")
+def test_a_layer_of_other_colours_stands_for_itself_and_is_refused_by_its_name(harness):
+    harness.cat.change(colorDepth="U16")
+    assert foreground(harness.document, harness.cat) == ("Cat", "", "Cat")
 
 
 @pytest.mark.parametrize("selected", ["paper", None])
-def test_paper_or_nothing_stands_for_the_foreground_drawn_last(desk, selected):
-    node = selected and getattr(desk, selected)
-    assert foreground(desk.document, node) == ("second foreground", "second cat", "second")
+def test_paper_or_nothing_stands_for_the_foreground_drawn_last(harness, selected):
+    node = selected and getattr(harness, selected)
+    assert foreground(harness.document, node) == ("second foreground", "second cat", "second")
 
 
-def test_without_a_foreground_it_says_what_to_select(desk, plugin):
+def test_without_a_foreground_it_says_what_to_select(harness, plugin):
     from krita_layerfusion.jobs import Refusal
 
     paper = Node("Paper", CANVAS)
@@ -121,22 +121,22 @@ def background(document, selected):
 SECOND = (["second background"], "second beach", "second")
 
 
-def test_any_layer_of_a_group_stands_for_its_background(desk):
-    for selected in (desk.first.group, desk.first.foreground, desk.first.background):
-        assert background(desk.document, selected) == (["first background"], "first beach", "first")
+def test_any_layer_of_a_group_stands_for_its_background(harness):
+    for selected in (harness.first.group, harness.first.foreground, harness.first.background):
+        assert background(harness.document, selected) == (["first background"], "first beach", "first")
 
 
-def test_a_layer_out_of_sight_below_a_group_is_not_what_is_meant(desk):
-    for selected in (desk.paper, desk.cat, None):
-        assert background(desk.document, selected) == SECOND
+def test_a_layer_out_of_sight_below_a_group_is_not_what_is_meant(harness):
+    for selected in (harness.paper, harness.cat, None):
+        assert background(harness.document, selected) == SECOND
 
 
-def test_a_layer_in_sight_stands_for_itself(desk):
-    desk.second.group.change(visible=False)
-    assert background(desk.document, desk.cat) == (["Cat"], "", "Cat")
-    assert background(desk.document, desk.paper) == SECOND, "the first group lies on it"
-    desk.first.group.change(visible=False)
-    assert background(desk.document, desk.paper) == (["Paper"], "", "Paper")
+def test_a_layer_in_sight_stands_for_itself(harness):
+    harness.second.group.change(visible=False)
+    assert background(harness.document, harness.cat) == (["Cat"], "", "Cat")
+    assert background(harness.document, harness.paper) == SECOND, "the first group lies on it"
+    harness.first.group.change(visible=False)
+    assert background(harness.document, harness.paper) == (["Paper"], "", "Paper")
 
 
 def test_a_folder_around_a_group_stands_for_itself(plugin):
@@ -202,19 +202,19 @@ def both(document, selected):
 
 
 @pytest.mark.parametrize("selected", ["foreground", "background", "group"])
-def test_a_group_stands_for_its_foreground_before_its_background(desk, selected):
-    selected = getattr(desk.first, selected)
-    assert both(desk.document, selected) == ("first foreground", "first background", "first beach", "first")
+def test_a_group_stands_for_its_foreground_before_its_background(harness, selected):
+    selected = getattr(harness.first, selected)
+    assert both(harness.document, selected) == ("first foreground", "first background", "first beach", "first")
 
 
-def test_paper_stands_for_the_group_drawn_last(desk):
-    assert both(desk.document, desk.paper) == ("second foreground", "second background", "second beach", "second")
+def test_paper_stands_for_the_group_drawn_last(harness):
+    assert both(harness.document, harness.paper) == ("second foreground", "second background", "second beach", "second")
 
 
-def test_a_layer_of_the_artists_own_stands_before_what_lies_below_it(desk):
-    assert both(desk.document, desk.cat) == ("Cat", "first", "", "Cat")
-    desk.first.group.change(visible=False)
-    assert both(desk.document, desk.cat) == ("Cat", "Paper", "", "Cat")
+def test_a_layer_of_the_artists_own_stands_before_what_lies_below_it(harness):
+    assert both(harness.document, harness.cat) == ("Cat", "first", "", "Cat")
+    harness.first.group.change(visible=False)
+    assert both(harness.document, harness.cat) == ("Cat", "Paper", "", "Cat")
 
 
 def test_the_layer_below_may_lie_outside_of_the_foregrounds_folder(plugin):

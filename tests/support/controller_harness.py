@@ -208,19 +208,19 @@ def arrived(wire, job, index, seq, data=None):
     return ArrivedLayer(begin, picture)
 
 
-def finish(desk, wire, job, pixels=(None, None, None)):
+def finish(harness, wire, job, pixels=(None, None, None)):
     """All that a server sends for a job, the layers in an order of its own."""
-    desk.controller.receive(wire.Accepted(job=job, position=0, notice="embedded demo model, drawn at 128x96 px"))
-    desk.controller.receive(wire.Started(job=job, seq=1))
-    desk.controller.receive(wire.Notice(job=job, seq=2, code="demo_model", text="A demo model draws it."))
+    harness.controller.receive(wire.Accepted(job=job, position=0, notice="embedded demo model, drawn at 128x96 px"))
+    harness.controller.receive(wire.Started(job=job, seq=1))
+    harness.controller.receive(wire.Notice(job=job, seq=2, code="demo_model", text="A demo model draws it."))
     for seq, index in enumerate((2, 0, 1), 3):
-        desk.controller.receive(arrived(wire, job, index, seq, pixels[index]))
-    desk.controller.receive(wire.Done(job=job, seq=LAST, layers=3))
+        harness.controller.receive(arrived(wire, job, index, seq, pixels[index]))
+    harness.controller.receive(wire.Done(job=job, seq=LAST, layers=3))
 
 
-def generate(desk, **changes):
-    desk.controller.generate(params(**changes))
-    submit, _ = desk.link.submitted[-1]
+def generate(harness, **changes):
+    harness.controller.generate(params(**changes))
+    submit, _ = harness.link.submitted[-1]
     return submit
 
 
