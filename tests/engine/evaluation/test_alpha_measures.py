@@ -1,4 +1,4 @@
-"""The figures of alpha, on planted answers."""
+"""The measures of alpha, on constructed inputs with known results."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ def disc(radius=20, centre=(64, 64), value=1.0):
     return np.where(np.hypot(rows - centre[0], columns - centre[1]) < radius, value, 0.0)
 
 
-def test_stray_alpha_is_what_lies_away_from_the_largest_piece():
+def test_stray_alpha_lies_away_from_the_largest_component():
     alone = disc()
     assert stray(alone) == 0
     speck = np.zeros((128, 128))
@@ -20,12 +20,12 @@ def test_stray_alpha_is_what_lies_away_from_the_largest_piece():
     assert stray(np.zeros((128, 128))) == 1
 
 
-def test_what_is_thin_all_over_has_a_box_too():
+def test_a_faint_object_has_a_box_too():
     assert largest_box(disc(value=0.3)) == largest_box(disc(value=1.0))
     assert largest_box(np.full((8, 8), 0.01)) is None
 
 
-def test_border():
+def test_border_mean():
     plane = np.zeros((20, 20))
     plane[:3], plane[-3:], plane[:, :3], plane[:, -3:] = 1, 1, 1, 1
     assert border_mean(plane) == 1
@@ -46,7 +46,7 @@ def test_a_true_pattern_correlates_and_a_flat_one_does_not():
     assert translucency(truth, np.zeros((128, 128))) == (0.0, 1.0)
 
 
-def test_an_outline_is_laid_into_the_box_of_what_was_found():
+def test_the_true_alpha_is_scaled_into_the_box_of_the_found_alpha():
     placed = aligned(np.ones((10, 10)), disc(20))
     assert placed is not None
     assert placed.sum() == 39 * 39

@@ -1,4 +1,4 @@
-"""The claims on drawings whose answers are planted: what holds is confirmed, what does not is not."""
+"""The claims, tested on constructed drawings for which the correct verdict is known."""
 
 import json
 from dataclasses import replace
@@ -79,7 +79,7 @@ def background_study(folder, scene_shift: int, seed_shift: int, frozen_shift: in
 
 
 class Classifier:
-    """Calls every object what the first item asks for."""
+    """A classifier that always returns the first item's object and scene."""
 
     def name_objects(self, pictures):
         return [ITEMS[0].thing] * len(pictures)
@@ -88,7 +88,7 @@ class Classifier:
         return [ITEMS[0].scene] * len(pictures)
 
 
-def test_an_object_that_follows_the_prompt_and_not_the_seed(tmp_path):
+def test_an_object_that_follows_the_prompt_and_not_the_seed_confirms_claim_a(tmp_path):
     claim = claims.background_claim(background_study(tmp_path, 51, 3), ITEMS, None)
     assert "**Confirmed on this model**, as far as measured (without a classifier)" in claim.result
     shift = row(claim, "colour shift inside the object, another prompt").figures[""].value
@@ -106,7 +106,7 @@ def test_one_byte_of_a_frozen_foreground_is_a_failure(tmp_path):
     assert row(claim, "`foreground_update` “none”").holds is False
 
 
-def test_an_object_that_is_another_thing_is_not_confirmed(tmp_path):
+def test_an_object_with_another_class_is_not_confirmed(tmp_path):
     claim = claims.background_claim(background_study(tmp_path, 51, 3), ITEMS, Classifier())
     assert row(claim, "object named correctly").figures[""].value == pytest.approx(1 / 6)
     assert "object named correctly" in claim.result
@@ -115,7 +115,7 @@ def test_an_object_that_is_another_thing_is_not_confirmed(tmp_path):
 # ---- (b)
 
 
-def test_pasted_layers_have_no_gap_and_blended_ones_do(tmp_path):
+def test_pasted_layers_have_no_difference_and_blended_ones_do(tmp_path):
     drawn = [
         (item, variant, drawing(number, spilt=20 if variant is systems.LAYERFUSION else 0))
         for number, item in enumerate(ITEMS)
@@ -140,7 +140,7 @@ FLAT_MASK = np.full((16, 16), 0.5)
 
 
 def mask_study(folder, kinds) -> Study:
-    """`kinds`: variant -> (soft mask, what it spills)."""
+    """A study with masks; `kinds` maps a variant to its soft mask and to its spill."""
     drawn = [
         (item, variant, drawing(number, spilt=spilt, maps=maps_of(soft)))
         for number, item in enumerate(ITEMS)
@@ -149,7 +149,7 @@ def mask_study(folder, kinds) -> Study:
     return study_of(folder, drawn)
 
 
-def test_a_product_that_leaks_less_than_either_factor(tmp_path):
+def test_a_product_that_leaks_less_than_either_factor_confirms_claim_c(tmp_path):
     kinds = {
         systems.LAYERFUSION: (TRUE_MASK, 0),
         systems.STRUCTURE: (LEAKY_MASK, 30),
@@ -188,7 +188,7 @@ def boundary_drawings(falling: bool):
             yield item, variant, replace(one, foreground=veiled)
 
 
-def test_a_boundary_that_stops_leaks_and_sharpens_the_alpha(tmp_path):
+def test_a_boundary_that_stops_leaks_and_sharpens_the_alpha_confirms_claim_d(tmp_path):
     claim = claims.boundary_claim(study_of(tmp_path, boundary_drawings(falling=True)), ITEMS)
     assert row(claim, "rank correlation of d with spill").figures["d = 50"].value == pytest.approx(-1)
     assert row(claim, "rank correlation of d with alpha precision").figures["d = 50"].value == pytest.approx(1)
@@ -203,7 +203,7 @@ def test_a_boundary_that_does_the_opposite_is_not_confirmed(tmp_path):
 # ---- residue
 
 
-def test_residue_is_told_from_chance():
+def test_residue_is_measured_against_chance():
     objects = [figure() for _ in range(12)]
     for number, one in enumerate(objects):
         one[40:100, 40:90, :3] = np.random.default_rng(100 + number).integers(0, 255, (60, 50, 1))

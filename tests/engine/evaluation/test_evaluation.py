@@ -1,4 +1,4 @@
-"""The whole road on real weights, at half size in three steps: what the figures are does not matter here."""
+"""A complete evaluation with real weights, at half size and three steps; the figures themselves do not matter here."""
 
 import json
 from dataclasses import replace
@@ -27,7 +27,7 @@ def evaluation(folder) -> Evaluation:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A study that was stopped after five drawings, and then finished."""
+    """A study that was stopped after five drawings and then resumed and finished."""
     folder = tmp_path_factory.mktemp("study")
     stopped = evaluation(folder).draw()
     first = [next(stopped) for _ in range(5)]
@@ -45,7 +45,7 @@ def test_nothing_is_drawn_twice(folder):
     assert list(evaluation(folder).draw()) == []
 
 
-def test_the_report_says_everything_that_was_asked(folder):
+def test_the_report_has_every_requested_part(folder):
     report = evaluation(folder).report()
     assert [section.key for section in report.sections] == [
         *("exactness", "consistency", "residue", "tone", "shadow", "masks"),
@@ -71,7 +71,7 @@ def test_without_a_classifier_names_are_not_measured(folder):
     assert "| scene named correctly | not measured | not measured | not measured | not measured |" in markdown
 
 
-def test_the_baselines_are_what_they_are_called(folder):
+def test_the_baselines_follow_their_definitions(folder):
     study, (item, *_) = Study(folder, SPEC), prompt_set(SPEC.vocabulary, 2)
     alone, sequential = study.drawing(item, systems.PASTED), study.drawing(item, systems.SEQUENTIAL)
     frozen, ours = study.drawing(item, systems.FROZEN), study.drawing(item, systems.LAYERFUSION)
@@ -102,7 +102,7 @@ def test_another_models_drawings_are_not_mixed_in(folder):
         Study(folder, other)
 
 
-def test_nothing_drawn_is_nothing_to_report(tmp_path):
+def test_a_report_without_drawings_is_refused(tmp_path):
     with pytest.raises(InvalidRequest, match="no completely drawn item"):
         evaluation(tmp_path / "new").report()
     assert not list(tmp_path.iterdir())
@@ -114,8 +114,8 @@ def test_a_damaged_drawing_is_named(tmp_path):
         read_drawing(tmp_path / "a.png")
 
 
-def test_another_process_draws_what_this_one_does(folder, tmp_path):
-    """A pool of two starts a process for each item that waits; one interpreter that reads the model anew will do."""
+def test_a_worker_process_draws_the_same_pixels(folder, tmp_path):
+    """A pool starts a process for each waiting item; one new process that loads the model is enough here."""
     item, *_ = prompt_set(SPEC.vocabulary, 2)
     study, variants = Study(tmp_path, SPEC), (systems.FROZEN, systems.PASTED)
     assert len(list(study.draw([item], variants, workers=2))) == 2
@@ -127,7 +127,7 @@ def test_another_process_draws_what_this_one_does(folder, tmp_path):
     ("values", "named"),
     [({"parts": ()}, "No part is given"), ({"parts": ("x",)}, "x"), ({"pairs": 0}, "number of pairs is 0")],
 )
-def test_a_plan_that_cannot_be_carried_out_is_refused(values, named):
+def test_invalid_plans_are_refused(values, named):
     with pytest.raises(InvalidRequest, match=named):
         Plan(**values)
 

@@ -31,7 +31,7 @@ def test_the_light_of_scenes_is_known(scene):
     assert light.light_of(scene) is not None
 
 
-def test_every_scene_of_the_embedded_models_card_has_a_known_light():
+def test_every_scene_of_the_embedded_models_vocabulary_has_a_known_light():
     assert [scene for scene in scenes_of(find_model("tiny").vocabulary) if light.light_of(scene) is None] == []
 
 
@@ -54,7 +54,7 @@ def test_objects_take_on_part_of_the_tint():
     assert light.tint_of(found) == pytest.approx(1 - TINTED + TINTED * np.array(found.tint))
 
 
-def test_what_hangs_in_the_air_casts_no_shadow():
+def test_floating_objects_cast_no_shadow():
     assert light.floats("balloon") or light.floats("blue balloon")
     assert not light.floats("dog")
     assert not light.floats("zeppelin")
@@ -78,7 +78,7 @@ def truth(scene: str) -> Truth:
     return Truth.of(item, known=True, scene=scene)
 
 
-def test_a_picture_lit_as_the_data_lights_it_has_gain_one():
+def test_an_image_with_the_datas_light_has_gain_one():
     here = truth("a beach at sunset")
     assert here.light is not None
     tint = light.tint_of(here.light)
@@ -97,7 +97,7 @@ def test_a_picture_lit_as_the_data_lights_it_has_gain_one():
     assert shadow["shadow_error"] < 0.01
 
 
-def test_a_paste_has_gain_nought():
+def test_pasted_layers_have_gain_zero():
     here = truth("a beach at sunset")
     own, ground = box(), opaque(150)
     flat, alpha = measures.pasted(ground, own), measures.alpha_of(own)
@@ -109,13 +109,13 @@ def test_a_paste_has_gain_nought():
     assert shadow["shadow_error"] == pytest.approx(shadow["shadow_data"])
 
 
-def test_white_light_and_unknown_light_say_nothing_about_tone():
+def test_white_and_unknown_light_give_no_tone_metrics():
     own = box()
     alone = Drawing(own, opaque(150), opaque(150))
     for here in (truth("a red studio background"), Truth(None, casts=True)):
         assert tone_metrics(opaque(150), measures.alpha_of(own), alone, here) == {}
 
 
-def test_what_floats_says_nothing_about_shadows():
+def test_floating_objects_give_no_shadow_metrics():
     here = truth("a beach at sunset")
     assert shadow_metrics(opaque(150), opaque(150), measures.alpha_of(box()), Truth(here.light, casts=False)) == {}

@@ -1,4 +1,4 @@
-"""Every measure on a picture whose answer is known."""
+"""Every measure, on constructed images with known results."""
 
 import math
 
@@ -18,7 +18,7 @@ def opaque(colour) -> np.ndarray:
 
 
 def disc(colour=(200, 40, 30), centre=(50, 50), radius=20) -> np.ndarray:
-    """(x, y) centre; hard edge."""
+    """A disc with a hard edge; its centre is (x, y)."""
     rows, columns = np.mgrid[:SIDE, :SIDE]
     picture = np.zeros((SIDE, SIDE, 4), np.uint8)
     picture[np.hypot(columns - centre[0], rows - centre[1]) <= radius] = (*colour, 255)
@@ -37,7 +37,7 @@ ALPHA = measures.alpha_of(disc())
 # ---- regions
 
 
-def test_growing_and_shrinking_by_a_share_of_the_frame():
+def test_dilation_and_erosion_by_a_fraction_of_the_frame():
     mask = np.zeros((SIDE, SIDE), bool)
     mask[40:60, 40:60] = True
     assert grown(mask, 0.06).sum() == 32 * 32
@@ -45,7 +45,7 @@ def test_growing_and_shrinking_by_a_share_of_the_frame():
     assert grown(mask, 0.0) is mask
 
 
-def test_the_frame_takes_nothing_from_what_reaches_it():
+def test_erosion_keeps_masks_that_touch_the_frame():
     mask = np.zeros((SIDE, SIDE), bool)
     mask[:, :30] = True
     assert shrunk(mask, 0.05).sum() == SIDE * 25
@@ -86,7 +86,7 @@ def test_equal_pictures_differ_in_no_byte():
     assert measures.differing_bytes(disc(), disc()[:50]) == disc().size
 
 
-def test_difference_and_psnr_know_a_planted_difference():
+def test_difference_and_psnr_of_a_known_change():
     everywhere = np.ones((SIDE, SIDE), bool)
     assert measures.difference(opaque(100), opaque(151), everywhere) == pytest.approx(0.2)
     assert measures.psnr(opaque(100), opaque(151), everywhere) == pytest.approx(-20 * math.log10(0.2))
@@ -97,7 +97,7 @@ def test_difference_and_psnr_know_a_planted_difference():
 # ---- harmony layers
 
 
-def test_exact_layers_are_exact_and_clean_ones_leave_a_gap():
+def test_exact_layers_are_exact_and_clean_ones_leave_a_difference():
     flat, blended = measures.pasted(textured(1), disc()), measures.pasted(textured(2), disc((150, 30, 30)))
     assert measures.exact_error(blended, flat) <= 1
     assert measures.difference(measures.clean_picture(blended, flat, ALPHA), blended, ALPHA < 2) > 0.01
@@ -128,7 +128,7 @@ def test_sharpness_of_a_ramp_is_its_slope_and_falls_with_blur():
     assert measures.sharpness(blurred.astype(np.uint8)) < 0.7 * measures.sharpness(sharp)
 
 
-def test_a_ghost_of_the_object_in_the_background_is_found():
+def test_traces_of_the_object_in_the_background_are_found():
     clear = opaque(120)
     clear[..., :3] += textured(3)[..., :3] // 8
     figure = disc()
@@ -143,7 +143,7 @@ def test_a_ghost_of_the_object_in_the_background_is_found():
 # ---- tone
 
 
-def test_a_planted_tint_is_measured():
+def test_a_known_tint_is_measured():
     tint = np.array([1.0, 0.9, 0.8])
     own = measures.colour_inside(opaque((200, 100, 50)), ALPHA)
     lit = measures.colour_inside(opaque((200, 90, 40)), ALPHA)
@@ -153,7 +153,7 @@ def test_a_planted_tint_is_measured():
     assert shift @ np.log(tint) / (np.log(tint) @ np.log(tint)) == pytest.approx(1)
 
 
-def test_no_shift_has_no_direction_and_no_tint_asks_for_none():
+def test_without_a_shift_or_a_tint_there_is_no_direction():
     tint = np.log([1.0, 0.9, 0.8])
     assert measures.cosine(np.zeros(3), tint) == 0
     assert measures.cosine(0.02 * tint, tint) == 0  # less than one percent
@@ -165,7 +165,7 @@ def test_no_shift_has_no_direction_and_no_tint_asks_for_none():
 
 
 def planted(strength: float, everywhere: float = 1.0) -> np.ndarray:
-    """Blended over grey ground with a shadow of this strength below the object."""
+    """Blended on a grey ground, with a shadow of the given strength below the object."""
     ground = opaque(0)
     ground[..., :3] = round(200 * everywhere)
     below = measures.strip_below(ALPHA)
@@ -173,16 +173,16 @@ def planted(strength: float, everywhere: float = 1.0) -> np.ndarray:
     return measures.pasted(ground, disc())
 
 
-def test_a_planted_shadow_of_three_tenths_measures_three_tenths():
+def test_a_shadow_of_strength_three_tenths_is_measured():
     assert measures.shadow(planted(0.3), opaque(200), ALPHA) == pytest.approx(0.3)
     assert measures.shadow(planted(0.0), opaque(200), ALPHA) == 0
 
 
-def test_what_is_darker_everywhere_is_no_shadow():
+def test_an_overall_darkening_is_no_shadow():
     assert measures.shadow(planted(0.0, everywhere=0.7), opaque(200), ALPHA) == pytest.approx(0, abs=1e-9)
 
 
-def test_no_object_no_shadow_to_measure():
+def test_without_an_object_there_is_no_shadow():
     assert math.isnan(measures.shadow(opaque(1), opaque(1), np.zeros((SIDE, SIDE))))
 
 
@@ -208,7 +208,7 @@ def test_auc_of_perfect_useless_and_inverted_scores():
     assert math.isnan(measures.auc(truth, np.zeros((2, 2))))
 
 
-def test_auc_is_the_chance_that_an_inside_score_is_higher():
+def test_auc_is_the_probability_that_an_inside_score_is_higher():
     rng = np.random.default_rng(0)
     scores, truth = rng.integers(0, 6, 60) / 5, rng.random(60)
     inside, outside = scores[truth > 0.5], scores[truth <= 0.5]
@@ -216,7 +216,7 @@ def test_auc_is_the_chance_that_an_inside_score_is_higher():
     assert measures.auc(scores, truth) == pytest.approx(np.mean(pairs))
 
 
-def test_soft_overlap():
+def test_soft_iou():
     assert measures.soft_iou(np.array([0.5, 0.0]), np.array([1.0, 0.0])) == 0.5
     assert measures.soft_iou(np.array([1.0, 0.5, 0.0]), np.array([0.5, 0.5, 0.5])) == pytest.approx(1 / 2)
     assert measures.soft_iou(ALPHA, ALPHA) == 1
@@ -231,7 +231,7 @@ def test_pooling_takes_the_mean_of_each_tokens_square():
     assert measures.pooled(quarter, (2, 2)).tolist() == [[0.5, 0], [0, 0]]
 
 
-def test_leak_is_measured_at_the_objects_own_coverage_whatever_the_masks_scale():
+def test_leak_is_measured_at_matched_coverage_at_any_scale():
     truth = np.zeros((4, 4))
     truth[:2, :2] = 1
     assert measures.leak(truth * 0.01, truth) == 0
@@ -243,14 +243,14 @@ def test_leak_is_measured_at_the_objects_own_coverage_whatever_the_masks_scale()
     assert math.isnan(measures.leak(truth, np.zeros((4, 4))))
 
 
-def test_a_mask_that_knows_how_dense_a_glass_is():
+def test_a_mask_that_reproduces_translucency_correlates_with_alpha():
     alpha = np.zeros((10, 10))
     alpha[2:8, 2:8] = np.linspace(0.2, 0.9, 36).reshape(6, 6)
     assert measures.correlation_inside(0.5 * alpha + 0.1, alpha) == pytest.approx(1)
     assert measures.correlation_inside(1 - alpha, alpha) == pytest.approx(-1)
 
 
-def test_spill_and_presence_see_their_own_region_only():
+def test_spill_and_presence_measure_only_their_own_region():
     ground = opaque(100)
     inside, outside = ground.copy(), ground.copy()
     inside[ALPHA > 0.5, :3] = 151

@@ -10,19 +10,19 @@ UNSURE = Estimate(0.1, -0.1, 0.3, 20)
 NOTHING = estimate([])
 
 
-def test_only_the_whole_interval_decides():
+def test_below_and_above_test_the_whole_interval():
     assert (above(HIGH), above(UNSURE), above(LOW)) == (True, False, False)
     assert (below(LOW), below(UNSURE), below(HIGH, 0.6)) == (True, False, True)
     assert above(NOTHING) is None
 
 
-def test_a_bar_for_the_figure_itself_leaves_its_interval_aside():
+def test_at_least_and_within_test_the_value_only():
     figure = Estimate(0.4, 0.3, 0.5, 9)
     assert (at_least(figure, 0.4), at_least(figure, 0.41), at_least(NOTHING, 0.4)) == (True, False, None)
     assert (within(figure, 0.35, 0.4), within(figure, 0.41, 0.5), within(NOTHING, 0, 1)) == (True, False, None)
 
 
-def test_one_failure_outweighs_what_was_not_measured():
+def test_one_failure_outweighs_missing_measurements():
     assert every(True, None) is None
     assert every(True, None, False) is False
     assert every(True, True) is True
@@ -40,13 +40,13 @@ def test_a_section_as_markdown():
     ]
 
 
-def test_what_could_not_be_measured_is_null_in_json():
+def test_missing_measurements_are_null_in_json():
     row = Row("shadow", {"ours": NOTHING}, "above 0")
     assert row.as_json()["figures"] == {"ours": {"value": None, "count": 0}}
     assert row.verdict == "not measured"
 
 
-def test_a_claim_is_judged_by_what_is_asked(subtests):
+def test_a_claim_is_judged_by_its_targets(subtests):
     for answers, said in [
         ((True, True), "**Confirmed on this model**."),
         ((True, False), "**Not confirmed on this model**: second."),
@@ -66,7 +66,7 @@ def test_ticks_are_round_numbers_inside():
 
 
 def test_charts_show_each_figure_in_its_place():
-    """Two dots at heights 0.4 and -0.4 of one ink; nothing where a figure is unknown."""
+    """There are two dots of one colour, at heights 0.4 and -0.4, and none for the unknown figure."""
     picture = draw_charts([Chart("t", ("a", "b", "c"), {"": [HIGH, LOW, NOTHING]})], columns=1)
     ink = [
         (x, y) for x in range(picture.width) for y in range(picture.height) if picture.getpixel((x, y)) == (31, 87, 158)

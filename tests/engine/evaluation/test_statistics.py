@@ -13,7 +13,7 @@ def test_the_mean_and_its_interval():
     assert found.count == 4
 
 
-def test_values_that_do_not_vary_are_certain():
+def test_constant_values_have_an_interval_of_width_0():
     found = estimate([0.3] * 20)
     assert (found.value, found.low, found.high) == pytest.approx((0.3, 0.3, 0.3))
 
@@ -23,8 +23,8 @@ def test_the_same_items_give_the_same_interval():
     assert estimate(values) == estimate(values)
 
 
-def test_nine_or_more_of_ten_intervals_cover_the_truth():
-    """95 % are meant to; a percentile interval of 40 items is a little short. 200 experiments, truth 0.7."""
+def test_at_least_nine_of_ten_intervals_cover_the_truth():
+    """95 % should, but percentile intervals of 40 items are a little short. 200 experiments; the true value is 0.7."""
     rng = np.random.default_rng(5)
     covered = 0
     for _ in range(200):
@@ -33,7 +33,7 @@ def test_nine_or_more_of_ten_intervals_cover_the_truth():
     assert 180 <= covered < 200
 
 
-def test_pairs_show_what_a_difference_of_means_would_hide():
+def test_paired_differences_have_narrower_intervals():
     rng = np.random.default_rng(2)
     items = 10 * rng.normal(size=50)
     first, second = items + 0.5 + 0.1 * rng.normal(size=50), items
@@ -46,7 +46,7 @@ def test_items_without_a_value_are_left_out_in_pairs():
     assert (found.value, found.count) == (0.5, 1)
 
 
-def test_no_items_are_no_measurement():
+def test_without_items_nothing_is_measured():
     found = estimate([math.nan])
     assert not found.known
     assert str(found) == "not measured"
@@ -75,9 +75,9 @@ def test_spearmans_rank_correlation(x, y, expected):
     assert rank_correlation(x, y) == pytest.approx(expected)
 
 
-def test_what_does_not_vary_correlates_with_nothing():
+def test_constant_values_have_no_correlation():
     assert math.isnan(rank_correlation([1, 2, 3], [4, 4, 4]))
 
 
-def test_an_estimate_reads_as_a_person_writes_it():
+def test_an_estimate_is_printed_with_three_digits():
     assert str(estimate([0.25, 0.25])) == "0.25 [0.25, 0.25]"

@@ -1,4 +1,4 @@
-"""What holds for every format: `save` and `load`."""
+"""Properties of `save` and `load` that hold for every format."""
 
 import os
 import stat
@@ -47,7 +47,7 @@ def assert_same(first, second):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_what_is_saved_comes_back(tmp_path, target):
+def test_a_saved_stack_is_loaded_unchanged(tmp_path, target):
     stack, path = make_stack(), f"{tmp_path}/{target}"
     formats.save(stack, path)
     assert_same(stack, formats.load(path))
@@ -66,7 +66,7 @@ def test_the_same_stack_makes_the_same_bytes(tmp_path, target):
 
 @pytest.mark.parametrize("target", TARGETS[:3])
 def test_margins_of_a_kept_layer_stay_in_place(tmp_path, target):
-    """PSD leaves zero margins out; what the layer shows, and every byte that is not zero, stay where they are."""
+    """PSD leaves out margins of zeros; all other bytes of the layer keep their place on the canvas."""
     pixels = np.zeros((48, 64, 4), np.uint8)
     pixels[10:20, 30:35] = noise(10, 5, 7)
     pixels[40, 3] = (9, 8, 7, 0)
@@ -104,7 +104,7 @@ def test_unknown_suffixes_are_refused_by_name(subtests):
 
 
 @pytest.mark.parametrize("target", TARGETS[:3])
-def test_a_missing_folder_is_said_before_and_when_writing(tmp_path, target):
+def test_a_missing_folder_is_reported_by_the_check_and_by_saving(tmp_path, target):
     path = f"{tmp_path}/nowhere/{target}"
     for action in (formats.check_writable, lambda path: formats.save(make_stack(), path)):
         with pytest.raises(UnwritableFile, match="nowhere"):
@@ -113,12 +113,12 @@ def test_a_missing_folder_is_said_before_and_when_writing(tmp_path, target):
 
 
 @pytest.mark.parametrize("target", TARGETS[:3])
-def test_checking_leaves_nothing_behind(tmp_path, target):
+def test_the_check_leaves_no_file_behind(tmp_path, target):
     formats.check_writable(f"{tmp_path}/{target}")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_or_file_in_the_way_is_said(tmp_path):
+def test_a_folder_in_place_of_a_file_or_the_reverse_is_refused(tmp_path):
     (tmp_path / "a.psd").mkdir()
     (tmp_path / "plain").write_text("mine")
     for name in ("a.psd", "plain"):
@@ -129,7 +129,7 @@ def test_a_folder_or_file_in_the_way_is_said(tmp_path):
 
 
 @pytest.mark.parametrize("target", TARGETS[:3])
-def test_a_failure_half_way_leaves_what_was_there(tmp_path, target, monkeypatch):
+def test_a_failed_save_leaves_the_old_file(tmp_path, target, monkeypatch):
     path = f"{tmp_path}/{target}"
     formats.save(make_stack(), path)
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
@@ -154,7 +154,7 @@ def test_files_get_the_permissions_the_user_asked_for(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need privileges there")
-def test_a_link_stays_a_link(tmp_path):
+def test_saving_through_a_link_keeps_the_link(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "a.psd").symlink_to(tmp_path / "real" / "b.psd")
     formats.save(make_stack(), tmp_path / "a.psd")
@@ -163,12 +163,12 @@ def test_a_link_stays_a_link(tmp_path):
 
 
 @pytest.mark.parametrize("target", TARGETS[:3])
-def test_what_is_not_there_is_said(tmp_path, target):
+def test_missing_files_are_refused(tmp_path, target):
     with pytest.raises(UnreadableFile, match="picture"):
         formats.load(f"{tmp_path}/{target}")
 
 
-def test_what_is_no_document_is_refused(subtests, tmp_path):
+def test_files_of_another_format_are_refused(subtests, tmp_path):
     for target in TARGETS[:2]:
         for content in [b"", b"8BPS", b"PK\3\4", b"\x89PNG\r\n\x1a\n" * 99, bytes(range(256)) * 16]:
             with subtests.test(target, content=content[:8]):
@@ -178,8 +178,8 @@ def test_what_is_no_document_is_refused(subtests, tmp_path):
 
 
 @pytest.mark.parametrize("target", TARGETS[:2])
-def test_truncated_documents_are_refused_or_whole(tmp_path, target):
-    """Never a crash, never a picture that is quietly other than what was saved."""
+def test_truncated_documents_are_refused_or_read_completely(tmp_path, target):
+    """There is neither a crash nor a stack that silently differs from the saved one."""
     path = tmp_path / target
     formats.save(make_stack(), path)
     whole, expected = path.read_bytes(), flatten(make_stack())
@@ -193,7 +193,7 @@ def test_truncated_documents_are_refused_or_whole(tmp_path, target):
 
 
 @pytest.mark.parametrize("target", TARGETS[:2])
-def test_flipped_bytes_never_crash(tmp_path, target):
+def test_flipped_bytes_raise_only_named_errors(tmp_path, target):
     path = tmp_path / target
     formats.save(make_stack(), path)
     whole = path.read_bytes()
@@ -211,7 +211,7 @@ def test_flipped_bytes_never_crash(tmp_path, target):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
 @pytest.mark.timeout(10)
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_reading_a_pipe_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "a.psd")
     with pytest.raises(UnreadableFile, match="not a file"):
         formats.load(tmp_path / "a.psd")

@@ -25,17 +25,17 @@ def raw_png(width, height, depth, colour, data):
 
 
 @pytest.mark.parametrize("options", [{"format": "PNG"}, {"format": "WEBP", "lossless": True, "exact": True}])
-def test_pictures_come_back_byte_for_byte_with_the_colour_under_alpha_0(tmp_path, options):
+def test_pixels_are_read_byte_for_byte_with_the_colour_under_alpha_0(tmp_path, options):
     Image.fromarray(PIXELS).save(tmp_path / "a", **options)
     assert np.array_equal(load_image(tmp_path / "a"), PIXELS)
 
 
-def test_png_bytes_there_and_back():
+def test_png_encoding_and_decoding_is_exact():
     assert np.array_equal(decode(encode(PIXELS), "it"), PIXELS)
     assert b"sRGB" in encode(PIXELS)[:60]
 
 
-def test_every_kind_of_8_bit_picture_is_rgba(subtests, tmp_path):
+def test_every_8_bit_mode_becomes_rgba(subtests, tmp_path):
     for mode in ["1", "L", "LA", "P", "RGB"]:
         with subtests.test(mode=mode):
             image = Image.fromarray(PIXELS).convert("RGB").convert(mode)
@@ -43,7 +43,7 @@ def test_every_kind_of_8_bit_picture_is_rgba(subtests, tmp_path):
             assert np.array_equal(load_image(tmp_path / "a.png"), np.asarray(image.convert("RGBA")))
 
 
-def test_a_palette_with_a_transparent_colour_keeps_it(tmp_path):
+def test_a_transparent_palette_colour_stays_transparent(tmp_path):
     image = Image.new("P", (4, 4), 1)
     image.putpalette([255, 0, 0, 0, 0, 255])
     image.putpixel((0, 0), 0)
@@ -59,7 +59,7 @@ def test_an_srgb_profile_changes_no_byte(tmp_path):
 
 
 def wide_gamut_profile():
-    """sRGB with red and green columns exchanged: any picture in it must come out with the two exchanged."""
+    """A profile like sRGB with the red and green columns exchanged: images must be read with the two exchanged."""
     profile = bytearray(srgb_profile().replace(b"s\0R\0G\0B", b"o\0t\0h\0r"))
     (count,) = struct.unpack_from(">I", profile, 128)
     tags = {bytes(profile[132 + 12 * n : 136 + 12 * n]): 132 + 12 * n for n in range(count)}
@@ -84,7 +84,7 @@ def test_a_profile_that_cannot_be_used_is_named(tmp_path):
             load_image(tmp_path / "a.png")
 
 
-def test_16_bits_a_channel_are_refused_and_not_cut(subtests, tmp_path):
+def test_16_bits_per_channel_are_refused(subtests, tmp_path):
     for colour in [0, 2, 4, 6]:
         with subtests.test(colour=colour):
             channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
@@ -102,7 +102,7 @@ def test_animations_are_refused(tmp_path, suffix):
 
 
 @pytest.mark.filterwarnings("error")
-def test_pictures_beyond_the_limits_are_refused_before_they_are_unpacked(subtests, tmp_path):
+def test_images_beyond_the_limits_are_refused_before_decompression(subtests, tmp_path):
     for size in [(8193, 1), (1, 8193), (12_000, 12_000), (60_000, 60_000)]:
         with subtests.test(size=size):
             (tmp_path / "a.png").write_bytes(raw_png(size[0], size[1], 8, 6, b""))
@@ -110,7 +110,7 @@ def test_pictures_beyond_the_limits_are_refused_before_they_are_unpacked(subtest
                 load_image(tmp_path / "a.png")
 
 
-def test_what_is_no_picture_is_refused(tmp_path):
+def test_files_that_are_no_image_are_refused(tmp_path):
     path = tmp_path / "a.png"
     with pytest.raises(UnreadableFile, match="No such file"):
         load_image(path)

@@ -51,7 +51,7 @@ def make_stack(width=600, height=300):
     )
 
 
-def test_the_archive_is_as_the_standard_asks(path):
+def test_the_archive_follows_the_openraster_standard(path):
     stack = make_stack()
     formats.save(stack, path)
     assert path.read_bytes()[30:54] == b"mimetypeimage/openraster"
@@ -66,7 +66,7 @@ def test_the_archive_is_as_the_standard_asks(path):
     assert 'composite-op="svg:plus"' in xml
 
 
-def test_roles_are_remembered_against_appearance(path):
+def test_stored_roles_take_precedence_over_guesses(path):
     layer = Layer(name="x", role=Role.BLENDED, pixels=np.full((4, 4, 4), 9, np.uint8), blend=BlendMode.MULTIPLY)
     formats.save(LayeredImage(name="s", size=Size(4, 4), layers=(layer,)), path)
     assert formats.load(path).layers[0].role is Role.BLENDED
@@ -81,7 +81,7 @@ def test_roles_are_remembered_against_appearance(path):
         ("krita:linear_dodge", BlendMode.ADD, Role.LIGHT),
     ],
 )
-def test_documents_of_others_are_read(path, mode, blend, role):
+def test_documents_of_other_programs_are_read(path, mode, blend, role):
     write(path, DOCUMENT.format(LAYER.format(f'name="theirs" x="-3" y="4" opacity="0.5" composite-op="{mode}"')))
     stack = formats.load(path)
     (layer,) = stack
@@ -90,7 +90,7 @@ def test_documents_of_others_are_read(path, mode, blend, role):
     assert (layer.pixels == (10, 20, 30, 40)).all()
 
 
-def test_nested_groups_are_dissolved_in_order_and_hide_what_is_in_them(path):
+def test_nested_groups_are_flattened_in_order_and_hidden_groups_hide_their_layers(path):
     top, middle, low = (LAYER.format(f'name="{name}"') for name in ("top", "middle", "low"))
     write(path, DOCUMENT.format(f'{top}<stack visibility="hidden"><stack>{middle}</stack></stack>{low}'))
     assert [(layer.name, layer.visible) for layer in formats.load(path)] == [
@@ -100,7 +100,7 @@ def test_nested_groups_are_dissolved_in_order_and_hide_what_is_in_them(path):
     ]
 
 
-def test_what_our_layers_cannot_show_is_refused_by_name(subtests, path):
+def test_unsupported_layers_are_refused_by_name(subtests, path):
     for content, named in [
         (LAYER.format('name="glow" composite-op="svg:screen"'), "“glow” has the blend mode svg:screen"),
         (f'<stack name="g" opacity="0.5">{LAYER.format("")}</stack>', "“g” is a group with opacity"),
@@ -160,7 +160,7 @@ def test_sources_outside_the_archive_are_not_opened(tmp_path, source):
         formats.load(path)
 
 
-def test_a_layer_that_is_a_bomb_is_refused_before_it_is_unpacked(path):
+def test_a_decompression_bomb_is_refused_before_decompression(path):
     bomb = bytearray(png(1, 1))
     bomb[16:24] = (60_000).to_bytes(4, "big") * 2
     bomb[29:33] = zlib.crc32(bytes(bomb[12:29])).to_bytes(4, "big")
@@ -180,7 +180,7 @@ def test_a_layer_of_another_kind_is_not_decoded(path):
         formats.load(path)
 
 
-def test_another_zip_is_not_openraster(path):
+def test_another_zip_file_is_refused(path):
     write(path, DOCUMENT.format(LAYER.format("")), mimetype="application/zip")
     with pytest.raises(UnreadableFile, match="OpenRaster"):
         formats.load(path)

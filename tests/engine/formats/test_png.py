@@ -28,13 +28,13 @@ def change(folder, **values):
     (folder / "stack.json").write_text(json.dumps(manifest))
 
 
-def test_the_folder_holds_one_plain_png_a_layer_and_a_manifest(folder):
+def test_the_folder_has_one_plain_png_per_layer_and_a_manifest(folder):
     names = ["01-foreground.png", "02-foreground.png", "stack.json"]
     assert sorted(path.name for path in folder.iterdir()) == names
     assert np.array_equal(formats.load_image(folder / "02-foreground.png"), PIXELS)
 
 
-def test_what_else_is_in_the_folder_stays(tmp_path, folder):
+def test_other_files_in_the_folder_are_kept(tmp_path, folder):
     (folder / "notes.txt").write_text("mine")
     formats.save(make_stack(1), folder)
     assert (folder / "notes.txt").read_text() == "mine"
@@ -43,7 +43,7 @@ def test_what_else_is_in_the_folder_stays(tmp_path, folder):
 
 
 @pytest.mark.parametrize("name", ["01-foreground.png", "stack.json", "07-shadow.png"])
-def test_files_of_our_names_that_are_not_ours_are_not_replaced(tmp_path, name):
+def test_files_with_our_names_but_without_a_manifest_are_not_overwritten(tmp_path, name):
     (tmp_path / name).write_bytes(b"mine")
     for action in (formats.check_writable, lambda path: formats.save(make_stack(), path)):
         with pytest.raises(UnwritableFile, match=name):
@@ -61,7 +61,7 @@ def test_files_outside_the_folder_are_not_opened(subtests, folder):
                 formats.load(folder)
 
 
-def test_manifests_that_make_no_sense_are_refused(subtests, folder):
+def test_invalid_manifests_are_refused(subtests, folder):
     good = (folder / "stack.json").read_bytes()
     for values in [
         {"role": "moon"},

@@ -43,7 +43,7 @@ def saved(tmp_path):
 
 
 @pytest.mark.parametrize("alpha", [255, 100, 0])
-def test_the_merged_picture_is_ours_over_white(tmp_path, alpha):
+def test_the_merged_image_is_our_composite_over_white(tmp_path, alpha):
     stack = make_stack(alpha)
     formats.save(stack, tmp_path / "a.psd")
     with Image.open(tmp_path / "a.psd") as image:
@@ -86,7 +86,7 @@ def test_roles_survive_renaming_and_reordering(saved):
     }
 
 
-def test_roles_are_guessed_where_another_program_dropped_them(saved):
+def test_roles_are_guessed_if_another_program_removed_them(saved):
     document = PSDImage.open(saved)
     del document.image_resources[Resource.XMP_METADATA]
     document.save(saved)
@@ -116,7 +116,7 @@ def foreign(mode="RGB", **layer):
     return document
 
 
-def test_documents_of_others_are_read_through_their_groups(tmp_path):
+def test_groups_of_other_programs_are_replaced_by_their_layers(tmp_path):
     document = foreign(blend_mode=PSDBlend.MULTIPLY)
     document[1].visible = False
     document.save(tmp_path / "theirs.psd")
@@ -145,7 +145,7 @@ def with_screen(document):
     document[1][0].blend_mode = PSDBlend.SCREEN
 
 
-def test_what_our_layers_cannot_show_is_refused_by_name(subtests, tmp_path):
+def test_unsupported_layers_are_refused_by_name(subtests, tmp_path):
     for change, named in [
         (with_mask, "“ground” has a mask"),
         (with_clipping, "“thing” is clipped"),

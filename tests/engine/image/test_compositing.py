@@ -29,7 +29,7 @@ def stack(*layers, size=(4, 4)):
 
 
 def exactly(backdrop, source, blend, opacity):
-    """One pixel in rational numbers, by the areas that only one and that both of the two pixels cover."""
+    """Composite one pixel in rational numbers, from the areas that one or both of the two pixels cover."""
     *b, beta = (Fraction(int(value), 255) for value in backdrop)
     *s, alpha = (Fraction(int(value), 255) for value in source)
     alpha *= opacity
@@ -49,7 +49,7 @@ def exactly(backdrop, source, blend, opacity):
     return [float(255 * value) for value in (*colour, total)]
 
 
-def test_every_mode_is_the_pdf_formula_rounded_once(subtests):
+def test_every_blend_mode_is_the_pdf_formula_rounded_once(subtests):
     for blend in BlendMode:
         for opacity in [1.0, 128 / 255, 1 / 255]:
             with subtests.test(blend=blend, opacity=opacity):
@@ -85,19 +85,19 @@ def test_an_invisible_source_leaves_the_backdrop_byte_for_byte(blend):
 
 
 @pytest.mark.parametrize("blend", BlendMode)
-def test_on_nothing_every_mode_shows_the_source_itself(blend):
+def test_over_a_transparent_backdrop_every_blend_mode_shows_the_source(blend):
     source = random_pixels(16, 16, 7, alpha=np.arange(1, 257, dtype=np.uint8).reshape(16, 16).clip(1))
     assert np.array_equal(composite(np.zeros_like(source), source, blend), source)
 
 
-def test_tall_pictures_are_composited_the_same_in_bands():
+def test_compositing_in_bands_changes_nothing():
     backdrop, source = random_pixels(600, 3, 8), random_pixels(600, 3, 9)
     whole = composite(backdrop, source)
     rows = [composite(backdrop[y : y + 1], source[y : y + 1]) for y in range(600)]
     assert np.array_equal(whole, np.concatenate(rows))
 
 
-def test_premultiplied_and_back_is_exact_where_something_is_visible():
+def test_premultiplying_and_unpremultiplying_is_exact_where_alpha_is_above_0():
     pixels = random_pixels(64, 64, 10)
     pixels[:4, :, 3] = 0
     back = unpremultiply(premultiply(pixels))
@@ -106,7 +106,7 @@ def test_premultiplied_and_back_is_exact_where_something_is_visible():
     assert not back[~visible].any()
 
 
-def test_only_what_lies_on_the_canvas_is_shown(subtests):
+def test_only_pixels_on_the_canvas_are_composited(subtests):
     for offset, shown in [
         ((-2, -1), (slice(0, 3), slice(0, 2))),
         ((3, 2), (slice(2, 4), slice(3, 4))),
@@ -120,18 +120,18 @@ def test_only_what_lies_on_the_canvas_is_shown(subtests):
             assert np.array_equal(flatten(stack(layer(fill(10, 20, 30, 255), offset=offset))), expected)
 
 
-def test_hidden_layers_take_no_part():
+def test_hidden_layers_are_ignored():
     assert not flatten(stack(layer(fill(1, 2, 3, 255), visible=False))).any()
 
 
-def test_layers_lie_on_each_other_bottom_first():
+def test_layers_are_composited_from_the_bottom_up():
     red, blue = layer(fill(255, 0, 0, 255)), layer(fill(0, 0, 255, 255))
     assert np.array_equal(flatten(stack(red, blue)), blue.pixels)
     half = layer(fill(0, 0, 255, 255), opacity=0.5)
     assert np.array_equal(flatten(stack(red, half)), fill(127, 0, 128, 255))
 
 
-def test_shadow_and_light_on_a_hole_stay_where_they_are_visible():
+def test_shadow_and_light_over_transparent_pixels_stay_visible():
     shadow = layer(fill(0, 0, 0, 100), role=Role.SHADOW, blend=BlendMode.MULTIPLY)
     assert np.array_equal(flatten(stack(shadow)), fill(0, 0, 0, 100))
     ground = fill(200, 100, 50, 255)
@@ -145,7 +145,7 @@ def disc(size=256, radius=20):
     return pixels, np.hypot(x, y)
 
 
-def test_bleeding_colours_what_is_invisible_beside_an_edge_and_nothing_else():
+def test_bleeding_changes_only_invisible_pixels_beside_an_edge():
     pixels, distance = disc()
     result = bleed(pixels, reach=16)
     assert np.array_equal(result[..., 3], pixels[..., 3])
@@ -165,14 +165,14 @@ def test_bleeding_takes_the_nearest_colour():
     assert (result[:, -12:-4, 2] > 200).all()
 
 
-def test_bleeding_nothing_gives_nothing():
+def test_bleeding_an_empty_image_changes_nothing():
     assert not bleed(np.zeros((5, 7, 4), np.uint8)).any()
 
 
 @pytest.mark.parametrize("backdrop", [(0, 255, 0), (255, 255, 255), (0, 0, 0), (255, 0, 255)])
-def test_no_fringe_over_any_backdrop_when_a_viewer_scales_straight_alpha(backdrop):
-    """A strong red disc, its edge bled, halved as naive viewers do it (colour and alpha apart) and put over a strong
-    colour: every pixel lies on the line between red and the backdrop. Without the bleeding it does not."""
+def test_scaling_bled_straight_alpha_shows_no_fringe(backdrop):
+    """A red disc with bled colours is halved as naive viewers do it (colour and alpha separately) and composited over a
+    strong colour: every pixel is a mixture of red and the backdrop. Without the bleeding this is not so."""
     rows, columns = np.mgrid[:96, :96]
     alpha = np.clip(36.5 - np.hypot(rows - 47.5, columns - 47.5), 0, 1)
     disc = np.zeros((96, 96, 4), np.uint8)

@@ -16,7 +16,7 @@ def canvases(draw):
 
 @pytest.mark.parametrize(("stride", "native"), MODELS)
 @given(canvas=canvases())
-def test_any_canvas_is_covered_unstretched_by_a_size_the_model_likes(stride, native, canvas):
+def test_the_working_size_covers_any_canvas_without_stretching(stride, native, canvas):
     framing = working_size(canvas, stride=stride, native_area=native**2)
     working = framing.working
     assert working.width % stride == working.height % stride == 0
@@ -39,7 +39,7 @@ def test_sizes_of_the_embedded_model(canvas, working):
     assert working_size(canvas, stride=32, native_area=128 * 128).working == working
 
 
-def test_a_canvas_of_the_native_size_is_drawn_as_it_is():
+def test_a_canvas_of_the_native_size_is_drawn_at_that_size():
     framing = working_size(Size(1024, 1024), stride=64, native_area=1024 * 1024)
     assert framing == Framing(Size(1024, 1024), Size(1024, 1024))
     assert framing.scale == 1
@@ -58,12 +58,12 @@ def test_canvases_that_cannot_be_drawn_are_named(subtests):
             check_canvas(Size(*sides))
 
 
-def test_the_limits_themselves_are_drawn(subtests):
+def test_the_size_limits_themselves_are_allowed(subtests):
     for sides in [(64, 64), (4096, 1024), (64, 256), (4096, 4096)]:
         with subtests.test(sides=sides):
             check_canvas(Size(*sides))
 
 
-def test_a_box_without_its_margin_is_never_too_small_to_draw_in():
+def test_an_inset_box_keeps_the_smallest_allowed_side():
     assert Box(10, 20, 100, 50).inset(0.1) == Box(20, 25, 80, 40)
     assert Box(10, 20, 18, 16).inset(0.1) == Box(11, 20, 16, 16)

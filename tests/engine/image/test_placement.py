@@ -7,14 +7,14 @@ from layerfusion.engine.image.placement import fitted, in_box, visible_box
 
 @pytest.fixture
 def picture():
-    """A red bar of 40x20 px, with a haze far from it that no eye sees."""
+    """A red bar of 40x20 px, and faint pixels far from it that do not count as visible."""
     pixels = np.zeros((100, 100, 4), np.uint8)
     pixels[30:50, 10:50] = (200, 0, 0, 255)
     pixels[90, 90] = (0, 0, 255, 5)
     return pixels
 
 
-def test_only_what_can_be_seen_counts(picture):
+def test_only_visible_pixels_count(picture):
     assert visible_box(picture) == (10, 30, 50, 50)
     assert visible_box(np.zeros((5, 5, 4), np.uint8)) is None
     assert fitted(np.zeros((5, 5, 4), np.uint8), Box(0, 0, 16, 16)) is None
@@ -28,7 +28,7 @@ def test_only_what_can_be_seen_counts(picture):
         (Box(100, 200, 80, 20), (40, 20), (120, 200)),
     ],
 )
-def test_it_touches_the_box_from_within_standing_in_the_middle(picture, box, size, place):
+def test_the_result_fills_the_box_and_stands_centred_on_its_lower_edge(picture, box, size, place):
     found = fitted(picture, box)
     assert found is not None
     pixels, offset = found
@@ -37,7 +37,7 @@ def test_it_touches_the_box_from_within_standing_in_the_middle(picture, box, siz
     assert (pixels[2:-2, 2:-2] == (200, 0, 0, 255)).all()
 
 
-def test_a_box_as_a_sheet():
+def test_in_box_is_opaque_inside_the_box_only():
     sheet = in_box(Box(3, 4, 20, 16), Size(64, 70))
     assert sheet.shape == (70, 64, 4)
     assert sheet[..., 3].sum() == 255 * 20 * 16

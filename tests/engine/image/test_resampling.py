@@ -6,7 +6,7 @@ from layerfusion.engine.image.resampling import resize, to_canvas, to_working
 
 
 def disc(side, radius, colour=(200, 60, 20), under=(0, 255, 0)):
-    """A disc in the middle with a soft edge of one pixel, on transparent pixels that hide another colour."""
+    """A disc in the middle with a soft edge of one pixel; the transparent pixels around it have another colour."""
     rows, columns = np.mgrid[:side, :side] + 0.5
     alpha = np.clip(radius - np.hypot(rows - side / 2, columns - side / 2) + 0.5, 0, 1)
     pixels = np.zeros((side, side, 4), np.uint8)
@@ -16,7 +16,7 @@ def disc(side, radius, colour=(200, 60, 20), under=(0, 255, 0)):
 
 
 def centre(alpha):
-    """Centre of mass, (x, y) in pixels."""
+    """The centre of mass of alpha, (x, y) in pixels."""
     rows, columns = np.mgrid[: alpha.shape[0], : alpha.shape[1]] + 0.5
     total = alpha.sum(dtype=float)
     return (columns * alpha).sum() / total, (rows * alpha).sum() / total
@@ -46,7 +46,7 @@ def test_alpha_does_not_ring(side):
     assert (result[distance < 30 * scale - reach] == 255).all()
 
 
-def test_an_enlarged_edge_is_one_clean_slope():
+def test_an_enlarged_edge_is_monotonic():
     row = resize(disc(96, 30), Size(384, 384))[192, :, 3].astype(int)
     left = row[:192]
     assert (np.diff(left) >= 0).all()
@@ -82,7 +82,7 @@ def test_a_circle_stays_a_circle_in_the_middle(subtests):
             assert width.sum() == pytest.approx(side / 2 * framing.scale, rel=0.05, abs=1)
 
 
-def test_to_working_is_the_way_back(subtests):
+def test_to_working_is_the_inverse_of_to_canvas(subtests):
     for canvas in CANVASES:
         with subtests.test(canvas=canvas):
             framing = working_size(canvas, stride=32, native_area=128 * 128)
@@ -98,7 +98,7 @@ def test_to_working_is_the_way_back(subtests):
             assert np.abs(colours - (200, 60, 20)).max() <= 1
 
 
-def test_the_model_is_shown_what_lies_beside_a_cropped_canvas():
+def test_the_working_image_includes_what_lies_beside_a_cropped_canvas():
     framing = Framing(Size(100, 80), Size(32, 32))
     layer = np.full((200, 200, 4), 255, np.uint8)
     assert to_working(layer, (-50, -60), framing)[..., 3].min() == 255
@@ -107,6 +107,6 @@ def test_the_model_is_shown_what_lies_beside_a_cropped_canvas():
     assert alpha[16].min() == 255
 
 
-def test_a_layer_beyond_the_canvas_shows_nothing():
+def test_a_layer_outside_the_canvas_is_invisible():
     framing = Framing(Size(64, 64), Size(32, 32))
     assert not to_working(np.full((8, 8, 4), 255, np.uint8), (500, -300), framing).any()

@@ -32,7 +32,7 @@ def every_pair():
     return opaque(flat), opaque(blended)
 
 
-def test_exact_layers_bring_every_flat_value_to_every_blended_one():
+def test_exact_layers_turn_every_flat_value_into_every_blended_value():
     flat, blended = every_pair()
     shadow, light = exact_layers(blended, flat)
     assert np.array_equal(recompose(flat, shadow, light), blended)
@@ -47,7 +47,7 @@ def test_exact_layers_follow_the_definition():
     assert (shadow[0, 0, 0], light[0, 0, 0]) == (255, 150)
 
 
-def test_the_whole_stack_with_exact_layers_is_the_blended_picture():
+def test_a_stack_with_exact_layers_composites_to_the_blended_picture():
     rng = np.random.default_rng(0)
     background, blended = opaque(rng.random((32, 32, 3))), opaque(rng.random((32, 32, 3)))
     foreground = rng.integers(0, 256, (20, 50, 4), dtype=np.uint8)
@@ -63,7 +63,7 @@ def test_the_whole_stack_with_exact_layers_is_the_blended_picture():
 
 
 @pytest.mark.parametrize("make", [exact_layers, clean_layers])
-def test_pictures_that_do_not_belong_together_are_refused(make):
+def test_images_of_different_sizes_or_with_alpha_are_refused(make):
     picture = opaque(np.zeros((8, 8, 3)))
     with pytest.raises(InvalidLayer, match="8x8"):
         make(picture, picture[:4])
@@ -115,7 +115,7 @@ def test_a_soft_light_is_found_with_its_colour():
         ),
     ],
 )
-def test_drawings_that_differ_leave_no_ghost(blended):
+def test_differing_drawings_leave_no_trace_in_clean_layers(blended):
     flat = opaque(0.5 + texture(4))
     shadow, light = clean_layers(opaque(blended), flat)
     for layer in (shadow, light):
@@ -123,7 +123,7 @@ def test_drawings_that_differ_leave_no_ghost(blended):
         assert (layer[..., 3] > 12).mean() < 0.02
 
 
-def test_far_from_every_object_nothing_is_its_doing():
+def test_effects_far_from_every_object_are_removed():
     ground = np.full((SIDE, SIDE, 3), 0.6)
     blended = opaque(ground * (1 - 0.3 * spot(40, 150, 8) - 0.3 * spot(160, 30, 8)))
     alpha = np.zeros((SIDE, SIDE))
@@ -135,7 +135,7 @@ def test_far_from_every_object_nothing_is_its_doing():
 
 
 def test_clean_layers_are_soft():
-    """No step between neighbours that an eye could take for an outline, though the blended picture has hard ones."""
+    """Neighbouring pixels differ too little to look like an outline, although the blended picture has hard edges."""
     flat = opaque(np.full((SIDE, SIDE, 3), 0.6))
     half = flat.copy()
     half[:, 96:, :3] //= 2

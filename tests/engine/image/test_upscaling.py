@@ -27,7 +27,7 @@ def opaque(picture: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def drawn():
-    """What a model gives at 128 px: a soft alpha, and the picture it stands in."""
+    """The input at 128 px: a soft alpha, and the image with the object."""
     picture = scene(128)
     soft = box_mean(picture[..., 3], 1)
     pixels = as_bytes(np.concatenate([np.broadcast_to([0.8, 0.2, 0.1], (128, 128, 3)), soft[..., None]], axis=-1))
@@ -47,7 +47,7 @@ def test_an_edge_of_alpha_follows_the_edge_of_colour(drawn):
     assert error(fine) < 0.7 * error(plain)
 
 
-def test_colour_and_what_is_surely_solid_or_empty_stay_as_resampling_has_them(drawn):
+def test_colour_and_alpha_0_and_255_are_those_of_plain_resampling(drawn):
     plain, led = to_canvas(drawn[0], FRAMING), foreground_to_canvas(drawn[0], drawn[1], FRAMING)
     assert np.array_equal(plain[..., :3], led[..., :3])
     sure = (plain[..., 3] == 0) | (plain[..., 3] == 255)
@@ -57,13 +57,13 @@ def test_colour_and_what_is_surely_solid_or_empty_stay_as_resampling_has_them(dr
 
 
 @pytest.mark.parametrize("canvas", [Size(128, 128), Size(96, 96)])
-def test_a_canvas_no_larger_than_the_picture_is_resampled_plainly(drawn, canvas):
+def test_a_canvas_no_larger_than_the_working_size_is_resampled_plainly(drawn, canvas):
     framing = Framing(canvas, Size(128, 128))
     assert np.array_equal(foreground_to_canvas(drawn[0], drawn[1], framing), to_canvas(drawn[0], framing))
 
 
-def test_a_flat_guide_says_nothing():
-    """Without edges of colour the model is the local mean of alpha."""
+def test_a_flat_guide_gives_the_local_mean_of_alpha():
+    """Without edges of colour, the linear model is the local mean of alpha."""
     alpha = scene(128)[..., 3]
     slope, base = linear_model(np.full((128, 128, 3), 0.5, np.float32), alpha, radius=2)
     assert abs(slope).max() < 1e-4
@@ -78,7 +78,7 @@ def test_alpha_that_is_linear_in_colour_is_found_exactly():
     np.testing.assert_allclose((slope * guide).sum(axis=-1) + base, alpha, atol=1e-4)
 
 
-def test_a_box_mean_counts_only_what_is_in_the_picture():
+def test_a_box_mean_counts_only_pixels_inside_the_image():
     values = np.random.default_rng(4).random((6, 7), np.float32)
     means = box_mean(values, 2)
     assert means[3, 3] == pytest.approx(values[1:6, 1:6].mean(), rel=1e-5)

@@ -1,4 +1,4 @@
-"""SDXL at its full shape without weights, and a shrunken one with weights, written in every form people have it in."""
+"""SDXL at its full shape without weights, and a small model with weights, saved in every usual form."""
 
 import json
 import shutil
@@ -49,7 +49,7 @@ class Shrunken:
     Attributes:
         configs: its configurations, in diffusers layout.
         folder: the model in diffusers layout.
-        file: the same as a single file with the original program's names, float16.
+        file: the same model as a single file with LDM names, float16.
     """
 
     configs: Path
@@ -96,7 +96,7 @@ def shrunken(tmp_path_factory) -> Shrunken:
 
 
 def single_file_state(unet, vae, encoders):
-    """The four networks under the names of the original program, as ComfyUI and A1111 keep them."""
+    """The four networks with LDM names, as in the files for ComfyUI and A1111."""
     state = {f"model.diffusion_model.{ldm_name(key)}": value for key, value in unet.state_dict().items()}
     state |= {f"first_stage_model.{vae_ldm_name(key)}": value for key, value in vae.state_dict().items()}
     for key, value in encoders[0].state_dict().items():
@@ -134,7 +134,7 @@ def vae_ldm_name(key):
 
 
 def vae_shape(key, value):
-    """The original VAE's attention is written as 1x1 convolutions."""
+    """The attention of the original VAE is stored as 1x1 convolutions."""
     attention = "first_stage_model" in key and "attn_1" in key and "norm" not in key and key.endswith("weight")
     return value[:, :, None, None] if attention else value
 

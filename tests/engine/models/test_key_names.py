@@ -1,4 +1,4 @@
-"""The mapping between the two programs' names, on SDXL at its full shape."""
+"""The conversion between LDM names and diffusers' names, for the full SDXL UNet."""
 
 import torch
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
@@ -6,7 +6,7 @@ from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from layerfusion.engine.transparency.key_names import diffusers_name, ldm_name
 
 
-def test_every_name_has_a_counterpart_and_comes_back(full_unet):
+def test_every_name_is_converted_and_back(full_unet):
     names = list(full_unet.state_dict())
     assert len(names) == 1680
     assert sum(value.numel() for value in full_unet.parameters()) == 2_567_463_684
@@ -16,7 +16,7 @@ def test_every_name_has_a_counterpart_and_comes_back(full_unet):
 
 
 def test_the_mapping_is_that_of_diffusers_own_converter(full_unet):
-    """Each tensor holds its own number, so a swap would show."""
+    """Each tensor contains its own number, so that exchanged tensors are detected."""
     places = {name: torch.tensor(place) for place, name in enumerate(full_unet.state_dict())}
     theirs = {f"model.diffusion_model.{ldm_name(name)}": value for name, value in places.items()}
     converted = convert_ldm_unet_checkpoint(theirs, full_unet.config)
@@ -34,7 +34,7 @@ def test_modules_have_names_too():
     assert diffusers_name("output_blocks.2.2.conv") == "up_blocks.0.upsamplers.0.conv"
 
 
-def test_what_the_unet_does_not_have_has_no_name():
+def test_modules_that_the_unet_does_not_have_have_no_name():
     for name in ("encoder.conv_in", "input_blocks", "input_blocks.4.3.conv", "text_model.embeddings"):
         assert diffusers_name(name) is None
     assert ldm_name("encoder.down_blocks.0.resnets.0.conv1") is None

@@ -23,7 +23,7 @@ def full_unet():
 
 
 def targets(unet):
-    """Every attention projection -> its weight's shape."""
+    """Every attention projection's name -> the shape of its weight."""
     return {
         name.removesuffix(".weight"): tuple(value.shape)
         for name, value in unet.state_dict().items()
@@ -55,7 +55,7 @@ def shapes_of(unet, key, rank=RANK):
 
 
 def file_size(shapes, metadata=None, bytes_a_number=2):
-    """Of a safetensors file with these tensors, as its format lays it out."""
+    """The size in bytes of a safetensors file with these tensors."""
     entries, place = {}, 0
     if metadata:
         entries["__metadata__"] = metadata
@@ -68,7 +68,7 @@ def file_size(shapes, metadata=None, bytes_a_number=2):
 
 
 def conv_shapes(unet, channels=4):
-    """The `conv` variant: everything but attention's q, k, v weights and the time embeddings."""
+    """The keys of the `conv` variant: everything but attention's q, k, v weights and the time embeddings."""
     skipped = tuple(f".{name}.weight" for name in ("to_q", "to_k", "to_v"))
     found = {
         name: tuple(value.shape)
@@ -90,7 +90,7 @@ class TestFullShape:
         assert len(conditional_shapes(full_unet, 8)) == 206
 
     def test_the_files_have_their_published_bytes(self, full_unet):
-        """Exact for the files whose sizes are published to the byte; a payload for the others."""
+        """The exact size where it is published to the byte; the size of the tensors for the other files."""
         assert file_size(shapes_of(full_unet, kohya_key)) == 743_345_968
         assert file_size(conv_shapes(full_unet)) == 3_619_723_136
         assert file_size(conditional_shapes(full_unet, 12)) == 701_999_680
@@ -100,7 +100,7 @@ class TestFullShape:
         assert sum(math.prod(shape) * 2 for shape in targets(full_unet).values()) == 1_910_374_400
 
     @pytest.mark.parametrize("form", FORMS)
-    def test_all_1120_keys_find_their_projection_and_come_back(self, full_unet, form):
+    def test_all_1120_keys_map_to_their_projection_and_back(self, full_unet, form):
         key = FORMS[form]
         keys = list(shapes_of(full_unet, key))
         assert len(set(keys)) == 1120
@@ -180,7 +180,7 @@ class TestRefusals:
         with pytest.raises(BrokenModel, match="diff::0"):
             deltas_from_state({"diffusion_model.input_blocks.0.0.weight::diff::0": torch.zeros(1)}, unet, "f")
 
-    def test_a_lost_half_is_named(self, subtests, small):
+    def test_a_missing_half_is_named(self, subtests, small):
         for form in ["Forge", "kohya", "PEFT"]:
             with subtests.test(form=form):
                 unet, pairs = small
@@ -189,7 +189,7 @@ class TestRefusals:
                 with pytest.raises(BrokenModel, match="incomplete or damaged delta"):
                     deltas_from_state(state, unet, "f")
 
-    def test_a_wrong_shape_says_expected_and_found(self, small):
+    def test_a_wrong_shape_names_the_expected_and_the_found_shape(self, small):
         unet, pairs = small
         target = next(iter(pairs))
         state = written(pairs, "dense") | {f"{target}.weight": torch.zeros(3, 5)}

@@ -4,7 +4,7 @@ from layerfusion.engine.transparency.drift_check import drift_notice
 
 
 def drawn(box, *, backdrop=128, alpha=255):
-    """A red box before a backdrop: what the transparent decoder and what the VAE show."""
+    """A red box before a backdrop, as decoded by the transparent decoder and by the VAE."""
     foreground, before = np.zeros((64, 96, 4), np.uint8), np.full((64, 96, 4), 255, np.uint8)
     before[..., :3] = backdrop
     top, left, bottom, right = box
@@ -13,7 +13,7 @@ def drawn(box, *, backdrop=128, alpha=255):
     return foreground, before
 
 
-def test_a_foreground_that_is_none_is_noticed(subtests):
+def test_a_foreground_without_transparency_is_noticed(subtests):
     for picture, words in [
         (drawn((16, 20, 50, 70)), ""),
         (drawn((16, 20, 64, 70)), ""),  # it may stand on the lower border

@@ -1,4 +1,4 @@
-"""The published networks: their exact layout, and the arithmetic around them."""
+"""The published networks: their exact tensors, and the computations around them."""
 
 import math
 from dataclasses import replace
@@ -34,7 +34,7 @@ def encoder():
 
 
 def published(bundle, encoder, decoder, **changes):
-    """The embedded model with LayerDiffuse's networks in the place of its own."""
+    """The embedded model with LayerDiffuse's networks instead of its own."""
     spec = bundle.spec
     transparency = replace(
         spec.transparency, kind="layerdiffuse", decoder_latent="unscaled", stride=64, offset_factor=300.0, views=8
@@ -71,7 +71,7 @@ class TestLayout:
 
 
 def reference_decoder(state, rgb, latents):
-    """UNet1024 in plain functions, from its description: what the module must compute."""
+    """A reference implementation of UNet1024 with plain functions, written from its description."""
 
     def conv(name, x, **options):
         return F.conv2d(x, state[f"{name}.weight"], state[f"{name}.bias"], **options)
@@ -132,7 +132,7 @@ class TestDecoder:
         torch.testing.assert_close(decoder(rgb, latents), expected, atol=1e-5, rtol=1e-4)
         assert expected.std() > 0.01
 
-    def test_without_its_latent_convolution_it_reads_the_picture_only(self):
+    def test_without_its_latent_convolution_it_depends_on_the_image_only(self):
         torch.manual_seed(2)
         blind = LayerDiffuseDecoder().eval()
         rgb, one, other = torch.rand(1, 3, 64, 64), torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
@@ -143,11 +143,11 @@ class TestDecoder:
         assert blind(rgb, one).shape == (1, 4, 64, 64)
 
     @pytest.mark.parametrize(("height", "width"), [(64, 96), (72, 64)])
-    def test_a_picture_that_cannot_be_halved_six_times_is_refused(self, decoder, height, width):
+    def test_an_image_that_cannot_be_halved_six_times_is_refused(self, decoder, height, width):
         with pytest.raises(ValueError, match="multiples of 64"):
             decoder(torch.rand(1, 3, height, width), torch.randn(1, 4, height // 8, width // 8))
 
-    def test_alpha_comes_out_first_and_is_written_last(self, bundle, encoder):
+    def test_the_decoders_leading_alpha_becomes_the_last_channel(self, bundle, encoder):
         class Constant(torch.nn.Module):
             def forward(self, rgb, latents):
                 return torch.tensor([0.2, 0.4, 0.6, 0.8]).view(1, 4, 1, 1).expand(len(rgb), 4, *rgb.shape[2:])
@@ -157,7 +157,7 @@ class TestDecoder:
         assert (pixels == [102, 153, 204, 51]).all()
 
     @pytest.mark.parametrize("views", [1, 8])
-    def test_it_is_shown_pictures_in_unit_range_and_the_latents_of_the_setting(self, bundle, encoder, views):
+    def test_its_input_is_an_image_in_unit_range_and_the_latents_of_the_setting(self, bundle, encoder, views):
         seen = []
 
         class Spy(torch.nn.Module):
@@ -178,10 +178,10 @@ class TestDecoder:
 
 
 class TestEncoder:
-    def test_its_offset_has_an_eighth_of_the_picture(self, encoder):
+    def test_its_offset_has_an_eighth_of_the_image_size(self, encoder):
         assert encoder(torch.rand(2, 4, 64, 96)).shape == (2, 4, 8, 12)
 
-    def test_an_encoder_that_says_nothing_leaves_the_mean(self, bundle, encoder, decoder):
+    def test_a_zero_offset_leaves_the_posterior_mean(self, bundle, encoder, decoder):
         last = encoder.blocks[-1]
         last.weight.zero_()
         last.bias.zero_()
@@ -191,7 +191,7 @@ class TestEncoder:
         mean, _ = posterior(bundle, (2 * unit[:, :3] - 1) * unit[:, 3:])
         assert torch.equal(latents, mean * bundle.vae.config["scaling_factor"])
 
-    def test_the_offset_stands_where_the_gaussian_sample_would(self, bundle, encoder, decoder):
+    def test_the_offset_replaces_the_gaussian_sample(self, bundle, encoder, decoder):
         pixels = picture()
         pixels[..., 3] = 255  # nothing to pad
         rgb = torch.from_numpy(pixels).permute(2, 0, 1)[None, :3].float() / 255
@@ -202,7 +202,7 @@ class TestEncoder:
             expected = (mean + std * factor * offset) * bundle.vae.config["scaling_factor"]
             torch.testing.assert_close(latents, expected, atol=1e-5, rtol=1e-4)
 
-    def test_what_is_invisible_is_mid_grey_to_the_vae(self, bundle, encoder, decoder):
+    def test_invisible_pixels_are_mid_grey_for_the_vae(self, bundle, encoder, decoder):
         seen = []
         spied = published(bundle, encoder, decoder)
         handle = spied.vae.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))

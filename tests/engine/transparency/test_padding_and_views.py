@@ -8,7 +8,7 @@ TURNS = [(quarters, flip) for flip in (False, True) for quarters in range(4)]
 
 
 class TestPadding:
-    def test_an_opaque_picture_stays_as_it_is(self):
+    def test_an_opaque_image_is_unchanged(self):
         rgba = torch.randint(0, 256, (4, 37, 53)).float() / 255
         rgba[3] = 1
         assert torch.equal((pad_colours(rgba) * 255).round(), (rgba[:3] * 255).round())
@@ -20,7 +20,7 @@ class TestPadding:
         padded = pad_colours(torch.cat([colour.expand(3, 64, 96), alpha]))
         torch.testing.assert_close(padded, colour.expand(3, 64, 96), atol=1e-5, rtol=0)
 
-    def test_nothing_visible_is_black_and_any_shape_works(self, subtests):
+    def test_an_invisible_image_becomes_black_at_any_shape(self, subtests):
         for shape in [(1, 1), (1, 40), (40, 1), (2, 3), (64, 64)]:
             with subtests.test(shape=shape):
                 assert torch.equal(
@@ -28,14 +28,14 @@ class TestPadding:
                 )
                 assert pad_colours(torch.rand(4, *shape)).isfinite().all()
 
-    def test_colours_that_cannot_be_seen_take_no_part(self):
+    def test_invisible_colours_are_ignored(self):
         rgba = torch.rand(4, 48, 64)
         rgba[3] = (rgba[3] > 0.8) * rgba[3]
         other = torch.where(rgba[3:] > 0, rgba, torch.rand(4, 48, 64) * torch.tensor([1, 1, 1, 0]).view(4, 1, 1))
         assert not torch.equal(rgba[:3], other[:3])
         assert torch.equal(pad_colours(rgba), pad_colours(other))
 
-    def test_no_colour_lies_outside_the_visible_ones(self):
+    def test_padded_colours_stay_in_the_range_of_the_visible_ones(self):
         rgba = torch.rand(4, 48, 64)
         rgba[3, 8:] = 0
         seen = rgba[:3, :8].flatten(1)
@@ -43,7 +43,7 @@ class TestPadding:
         assert (padded.amin(1) >= seen.amin(1) - 1e-5).all()
         assert (padded.amax(1) <= seen.amax(1) + 1e-5).all()
 
-    def test_far_away_it_is_the_mean_of_what_is_visible(self):
+    def test_far_away_the_colour_is_the_mean_of_the_visible_colours(self):
         rgba = torch.zeros(4, 128, 128)
         rgba[:, 60:68, 60:64] = torch.tensor([1.0, 0, 0, 1]).view(4, 1, 1)
         rgba[:, 60:68, 64:68] = torch.tensor([0, 0, 1.0, 1]).view(4, 1, 1)
@@ -52,7 +52,7 @@ class TestPadding:
         assert padded[0, 64, 58] > 0.8  # beside the red half it is red
 
     def test_a_level_is_the_mean_over_the_area_of_its_pixels(self):
-        """60 pixels to 50: cut each into five, and six of the pieces make one."""
+        """From 60 pixels to 50: with each pixel cut into five pieces, six pieces make a new pixel."""
         picture = torch.rand(60, 60)
         pieces = picture.repeat_interleave(5, 0).repeat_interleave(5, 1)
         expected = pieces.view(50, 6, 50, 6).mean(dim=(1, 3))
@@ -60,23 +60,23 @@ class TestPadding:
 
 
 class TestViews:
-    def test_every_turn_has_its_way_back(self, subtests):
+    def test_rotate_back_inverts_every_rotation(self, subtests):
         for view in TURNS:
             with subtests.test(view=view):
                 picture = torch.rand(2, 3, 16, 24)
                 assert torch.equal(rotate_back(rotate(picture, *view), *view), picture)
 
-    def test_no_two_turns_are_alike(self):
+    def test_all_eight_rotations_differ(self):
         picture = torch.rand(1, 1, 8, 8)
         views = [rotate(picture, *view) for view in TURNS]
         assert not any(torch.equal(a, b) for i, a in enumerate(views) for b in views[:i])
 
-    def test_the_mirror_comes_before_the_turn(self):
+    def test_mirroring_comes_before_the_rotation(self):
         picture = torch.arange(6.0).view(1, 1, 2, 3)
         assert torch.equal(rotate(picture, 1, True)[0, 0], torch.tensor([[0.0, 3], [1, 4], [2, 5]]))
 
     @pytest.mark.parametrize("at_once", [1, 2, 3, 8])
-    def test_a_decoder_without_preferences_sees_the_same_in_all(self, at_once):
+    def test_an_equivariant_decoder_gives_the_same_result_in_all_views(self, at_once):
         def decode(rgb, latents):
             grown = latents.repeat_interleave(8, -1).repeat_interleave(8, -2)
             return torch.cat([rgb * 0.5, grown[:, :1].sigmoid()], dim=1)
@@ -85,7 +85,7 @@ class TestViews:
         expected = decode(rgb, latents)
         assert torch.equal(median_of_views(decode, rgb, latents, at_once=at_once), expected)
 
-    def test_the_lower_of_the_middle_values_wins(self):
+    def test_the_median_is_the_lower_of_the_middle_values(self):
         values = iter([0.9, 0.1, 0.5, 0.3, 0.8, 0.2, 0.7, 0.4])
 
         def decode(rgb, latents):
@@ -94,7 +94,7 @@ class TestViews:
         median = median_of_views(decode, torch.rand(1, 3, 8, 8), torch.rand(1, 4, 1, 1), at_once=1)
         assert torch.equal(median, torch.full((1, 4, 8, 8), 0.4))
 
-    def test_values_beyond_the_range_count_as_its_ends(self):
+    def test_values_are_clipped_before_the_median(self):
         def decode(rgb, latents):
             return torch.full((len(rgb), 4, *rgb.shape[2:]), 1.7)
 

@@ -14,7 +14,7 @@ def test_a_delta_is_its_matrix_product():
     torch.testing.assert_close(delta(x), x @ (delta.up @ delta.down).T, atol=1e-5, rtol=1e-4)
 
 
-def test_deltas_that_do_not_fit_are_refused_in_words(subtests, bundle):
+def test_deltas_that_do_not_fit_are_refused_with_a_message(subtests, bundle):
     for state, complaint in [
         ({f"{MODULE}.to_q.lora_A.weight": torch.zeros(4, 32)}, "incomplete or damaged delta"),
         ({"conv_in.lora_A.weight": torch.zeros(4, 4)}, "not an attention projection"),

@@ -1,4 +1,4 @@
-"""What a file is, told from its head. Heads are written at SDXL's full shape, without weights behind them."""
+"""Identification of files by their headers, which have SDXL's full shapes but no weights behind them."""
 
 import json
 import math
@@ -134,7 +134,7 @@ class TestWhatDoesNot:
             assert f"{channels} input channels" in found.what
             assert "needs no such model" in found.remedy
 
-    def test_others_are_told_apart(self, subtests):
+    def test_other_files_are_identified(self, subtests):
         for shapes, words in [
             ({"hookers.layers.0.x": (1,)}, "Stable Diffusion 1.5"),
             ({"model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, "Stable Diffusion 1 or 2"),
@@ -156,7 +156,7 @@ class TestWhatDoesNot:
         assert "refiner" in identify(head(checkpoint | {label: (1280, 2560)})).what
         assert "inpainting (9 input" in identify(head(checkpoint | {conv: (320, 9, 3, 3)})).what
 
-    def test_a_checkpoint_of_another_size_names_expected_and_found(self, checkpoint):
+    def test_a_checkpoint_of_another_size_names_the_expected_and_the_found_shape(self, checkpoint):
         name = "model.diffusion_model.middle_block.0.in_layers.2.weight"
         shapes = checkpoint | {name: (640, 640, 3, 3)}
         (fault,) = mismatches(head(shapes), Use.CHECKPOINT)
@@ -165,7 +165,7 @@ class TestWhatDoesNot:
         (fault,) = mismatches(head(shapes), Use.CHECKPOINT)
         assert "lacks 1 of 1680 tensors (first: middle_block.0.in_layers.2.weight)" in fault
 
-    def test_deltas_that_are_incomplete_say_what_is_missing(self, unet):
+    def test_incomplete_deltas_name_the_missing_projections(self, unet):
         shapes = low_rank(unet, forge)
         name = next(iter(attention(unet)))
         del shapes[forge(name, 0)], shapes[forge(name, 1)]
@@ -175,25 +175,25 @@ class TestWhatDoesNot:
 
 class TestLineage:
     @pytest.mark.parametrize("told", ["Illustrious XL v2", "based on NoobAI", "Pony Diffusion V6"])
-    def test_models_that_have_drifted_are_warned_of(self, checkpoint, told):
+    def test_checkpoints_far_from_sdxl_get_a_warning(self, checkpoint, told):
         found = identify(head(checkpoint, **{"modelspec.title": told}))
         assert found.use is Use.CHECKPOINT
         assert "opaque or tinted" in found.warning
 
-    def test_v_prediction_is_warned_of(self, checkpoint):
+    def test_v_prediction_gets_a_warning(self, checkpoint):
         assert "v-prediction" in identify(head(checkpoint | {"v_pred": ()})).warning
 
-    def test_others_are_not(self, checkpoint):
+    def test_other_checkpoints_get_no_warning(self, checkpoint):
         assert identify(head(checkpoint, **{"modelspec.title": "Juggernaut XL"})).warning == ""
 
 
-def test_the_name_of_a_file_means_nothing(tmp_path):
+def test_the_file_name_has_no_influence(tmp_path):
     path = tmp_path / "layer_xl_transparent_attn.safetensors"
     text = json.dumps({"x": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}}).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
     assert identify(read_header(path)).use is None
 
 
-def test_precision_is_in_words():
+def test_precision_names_the_dtypes():
     assert precision(head({"a": (1,)}, "BF16")) == "bfloat16"
     assert math.prod(TensorInfo("F32", ()).shape) == 1

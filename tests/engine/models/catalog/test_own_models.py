@@ -1,4 +1,4 @@
-"""A model of one's own through the public commands, from files as they are published to a layered picture."""
+"""Adding one's own models with the public commands, from files as they are published to a layered picture."""
 
 import json
 import shutil
@@ -107,7 +107,7 @@ def test_from_another_programs_folder_to_a_layered_picture(capsys, program, shru
 
 
 class TestCheck:
-    def test_a_good_file_says_what_it_is_and_exits_with_0(self, capsys, program):
+    def test_checking_a_valid_file_identifies_it_and_exits_with_0(self, capsys, program):
         file = program / "models" / "layer_model" / "vae_transparent_decoder.safetensors"
         code, out, _ = run(capsys, "models", "check", file)
         assert code == 0
@@ -136,7 +136,7 @@ class TestCheck:
 
 
 class TestAdd:
-    def test_the_parts_that_are_not_there_are_named_with_size_and_command(self, capsys, shrunken):
+    def test_missing_parts_are_listed_with_size_and_command(self, capsys, shrunken):
         code, out, _ = run(capsys, "models", "add", "mine", shrunken.file, "--title", "Mine")
         assert code == 0
         assert "hf:LayerDiffusion/layerdiffusion-v1@main/layer_xl_transparent_attn.safetensors, 743 MB" in out
@@ -190,7 +190,7 @@ class TestAdd:
             (["m", "{file}", "--lora", "{deltas}=9"], "is 9.0; it must be -4 to 4"),
         ],
     )
-    def test_what_cannot_be_added_is_refused_and_nothing_is_written(
+    def test_invalid_additions_are_refused_and_nothing_is_written(
         self, capsys, shrunken, program, manifests, arguments, words
     ):
         deltas = program / "models" / "layer_model" / "layer_xl_transparent_attn.safetensors"
@@ -201,8 +201,8 @@ class TestAdd:
 
 
 class TestPull:
-    def test_what_is_fetched_is_pinned_to_its_commit(self, program, shrunken, tmp_path):
-        """The network is the one hostile outside: a fake stands for it."""
+    def test_downloads_are_pinned_to_their_commit(self, program, shrunken, tmp_path):
+        """A fake replaces the network, because tests run offline."""
         commit, asked = "0123456789abcdef0123456789abcdef01234567", []
 
         def fetch(place):
@@ -220,20 +220,20 @@ class TestPull:
         assert all(place.revision == commit for place in (spec.transparency.deltas, spec.transparency.decoder))
         assert any("transparent encoder: hf:" in line for line in said)
 
-    def test_a_fetched_file_that_is_something_else_is_refused(self, program, tmp_path):
+    def test_a_downloaded_file_of_another_kind_is_refused(self, program, tmp_path):
         def fetch(place):
             return place, program / "models" / "layer_model" / "vae_transparent_encoder.safetensors"
 
         with pytest.raises(BrokenModel, match=r"given as the checkpoint, but it is LayerDiffuse's"):
             library.pull("sdxl", fetch, lambda line: None)
 
-    def test_offline_is_honoured_and_said(self, capsys, manifests):
+    def test_offline_mode_is_respected_and_reported(self, capsys, manifests):
         code, _, err = run(capsys, "models", "pull", "sdxl")
         assert code == 1
         assert "offline mode is on (HF_HUB_OFFLINE)" in err
         assert not list(manifests.glob("*.json"))
 
-    def test_what_was_interrupted_can_be_gone_on_with(self, manifests):
+    def test_an_interrupted_download_can_be_continued(self, manifests):
         def fetch(place):
             if place.file:
                 raise DownloadFailed("The line is cut.")
@@ -243,33 +243,33 @@ class TestPull:
             library.pull("sdxl", fetch, print)
         assert (manifests / "sdxl.json").is_file()
 
-    def test_the_embedded_model_needs_no_fetching(self, capsys):
+    def test_the_embedded_model_needs_no_download(self, capsys):
         code, out, _ = run(capsys, "models", "pull", "tiny")
         assert code == 0
         assert "nothing to download" in out
 
-    def test_an_unknown_name_lists_what_there_is(self):
+    def test_an_unknown_name_lists_the_known_names(self):
         with pytest.raises(UnknownModel, match="sdxl-lightning"):
             library.pull("nonsense", lambda place: (place, Path()), print)
 
 
 class TestPlaces:
-    def test_addresses_come_back(self, tmp_path):
+    def test_addresses_survive_parsing_and_formatting(self, tmp_path):
         for text in ("hf:a/b@main", "hf:a/b@1234/c/d.safetensors"):
             assert str(parse_weight_source(text)) == text
         assert parse_weight_source("hf:a/b/c.safetensors") == HubWeights("a/b", "main", "c.safetensors")
         assert parse_weight_source("x/y", tmp_path) == LocalWeights(tmp_path / "x" / "y")
 
-    def test_what_is_no_address_is_refused(self, subtests):
+    def test_invalid_addresses_are_refused(self, subtests):
         for text in ["hf:", "hf:a", "hf:a/b/../../etc/passwd", "hf:a/b@", "hf:a b/c", "", " "]:
             with subtests.test(text=text), pytest.raises(InvalidRequest, match=r"no address|no path of a file"):
                 parse_weight_source(text)
 
-    def test_what_was_not_fetched_is_nowhere(self):
+    def test_a_file_that_was_not_downloaded_has_no_path(self):
         assert HubWeights("a/b", file="c.safetensors").locate() is None
         assert HubWeights("a/b").locate() is None
 
-    def test_half_a_download_is_not_a_model(self, tmp_path):
+    def test_an_incomplete_download_is_not_a_model(self, tmp_path):
         commit = "0" * 40
         folder = tmp_path / "hub" / "models--a--b"
         (folder / "refs").mkdir(parents=True)
@@ -294,7 +294,7 @@ class TestPlaces:
         assert HubWeights("a/b", file="c.safetensors").locate() == file
 
 
-def test_a_manifest_that_cannot_be_read_is_told_and_harms_nothing(capsys, manifests):
+def test_a_manifest_that_cannot_be_read_is_reported_and_skipped(capsys, manifests):
     manifests.mkdir()
     (manifests / "bad.json").write_text("{")
     code, out, _ = run(capsys, "models", "list")
@@ -304,7 +304,7 @@ def test_a_manifest_that_cannot_be_read_is_told_and_harms_nothing(capsys, manife
     assert [spec.name for spec in available_models()] == ["tiny"]
 
 
-def test_of_a_repository_only_one_models_files_are_fetched():
+def test_only_one_set_of_weights_of_a_repository_is_downloaded():
     from layerfusion.engine.models.catalog.hub import wanted_files
 
     names = [
@@ -327,7 +327,7 @@ def test_of_a_repository_only_one_models_files_are_fetched():
     assert not [name for name in wanted if name.endswith((".bin", ".onnx"))]
 
 
-def test_a_download_that_fails_says_why(monkeypatch):
+def test_a_failed_download_gives_the_reason(monkeypatch):
     from layerfusion.engine.models.catalog import hub
 
     def broken(*_arguments, **_options):

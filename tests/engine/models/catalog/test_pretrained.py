@@ -90,7 +90,7 @@ def test_a_folder_in_diffusers_layout_and_a_single_file(hub, shrunken, folder):
         assert spec.title == path.name
 
 
-def test_a_path_is_read_from_where_one_stands(hub, shrunken, folder, monkeypatch):
+def test_a_relative_path_is_relative_to_the_current_folder(hub, shrunken, folder, monkeypatch):
     cache_layerdiffuse(hub)
     monkeypatch.chdir(shrunken.file.parent)
     assert find_pretrained(shrunken.file.name) == find_pretrained(shrunken.file)
@@ -108,7 +108,7 @@ def test_files_that_are_no_checkpoint_are_named(tmp_path):
             find_pretrained(missing)
 
 
-def test_a_repository_comes_from_the_cache_and_nowhere_else(hub):
+def test_a_repository_is_read_from_the_cache_only(hub):
     for address in ("owner/name", "hf:owner/name"):
         with pytest.raises(BrokenModel, match="checkpoint hf:owner/name@main") as refused:
             find_pretrained(address)
@@ -142,7 +142,7 @@ def test_registered_models_are_found_by_name(hub, shrunken, tmp_path, monkeypatc
     assert find_pretrained("mine").checkpoint == LocalWeights(shrunken.file)
 
 
-def test_what_is_no_name_and_no_path_is_refused_by_type():
+def test_a_model_of_another_type_is_refused():
     for wrong, named in ((None, "None"), (b"tiny", "type bytes"), (5, "type int"), (["tiny"], "type list")):
         with pytest.raises(InvalidRequest, match=f"The model is .*{named}"):
             find_pretrained(wrong)

@@ -14,13 +14,13 @@ from layerfusion.engine.models.runtime.loading import load_model
 
 @pytest.fixture
 def copied(tmp_path):
-    """The embedded model in a folder of its own, to be broken."""
+    """A copy of the embedded model, which a test may damage."""
     shutil.copytree(find_model("tiny").folder, tmp_path / "weights")
     shutil.copy(EMBEDDED, tmp_path)
     return read_manifest(tmp_path / EMBEDDED.name)
 
 
-def test_the_embedded_model_is_the_default_and_says_what_it_is():
+def test_the_embedded_model_is_the_default_and_describes_itself():
     first, *_ = available_models()
     assert first.name == "tiny"
     (large,), (own,) = first.notices(Size(512, 512)), first.notices(Size(128, 128))
@@ -41,7 +41,7 @@ def test_unknown_names_list_the_known_ones():
         find_model("sdxl")
 
 
-def test_samplers_of_the_card_exist():
+def test_samplers_of_the_manifest_exist():
     assert set(find_model("tiny").samplers) <= set(SAMPLERS)
 
 
@@ -52,7 +52,7 @@ def test_the_blended_prompt_joins_its_parts():
 
 
 @pytest.mark.parametrize("text", ["", "no json", "{}", '{"name": "x", "defaults": {"fusion": {"nonsense": 1}}}'])
-def test_an_unreadable_card_is_named(tmp_path, text):
+def test_an_unreadable_manifest_is_named(tmp_path, text):
     manifest = tmp_path / "model.json"
     manifest.write_text(text)
     with pytest.raises(BrokenModel, match=r"model\.json"):
@@ -102,7 +102,7 @@ def test_swapped_weights_are_refused(copied):
         load_model(copied)
 
 
-def test_the_stock_sdxl_pipeline_reads_the_base_parts():
+def test_diffusers_sdxl_pipeline_loads_the_base_parts():
     from diffusers import StableDiffusionXLPipeline
 
     stock = StableDiffusionXLPipeline.from_pretrained(

@@ -37,7 +37,7 @@ FOREIGN = {
 }
 
 
-def test_what_is_no_safetensors_file_is_told_apart(subtests, tmp_path):
+def test_files_that_are_no_safetensors_are_identified(subtests, tmp_path):
     for case in FOREIGN:
         with subtests.test(case=case):
             content, complaint = FOREIGN[case]
@@ -48,7 +48,7 @@ def test_what_is_no_safetensors_file_is_told_apart(subtests, tmp_path):
             assert str(path) in str(caught.value)
 
 
-def test_a_truncated_file_says_what_was_expected_and_found(file):
+def test_a_truncated_file_names_the_expected_and_the_found_bytes(file):
     content = file.read_bytes()
     file.write_bytes(content[:-5])
     with pytest.raises(BrokenModel, match=r"truncated: 28 bytes of weights were expected, but 23 were found"):
@@ -58,7 +58,7 @@ def test_a_truncated_file_says_what_was_expected_and_found(file):
         read_header(file)
 
 
-def test_a_damaged_head_is_refused(subtests, tmp_path):
+def test_a_damaged_header_is_refused(subtests, tmp_path):
     for entries in [
         {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}},
         {"a": {"dtype": "F32", "shape": "x", "data_offsets": [0, 8]}},

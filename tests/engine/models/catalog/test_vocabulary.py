@@ -1,4 +1,4 @@
-"""Hints for words a small model was never shown."""
+"""Hints about words that the embedded model does not know."""
 
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import find_model
@@ -10,7 +10,7 @@ KNOWN = {"objects": ("a dog", "a red apple", "an owl"), "places": ("a beach", "t
 NEAR = {"a dog": "puppy wolf", "a beach": "coast"}
 
 
-def test_words_that_no_phrase_has(subtests):
+def test_unknown_words_are_those_in_no_phrase(subtests):
     for prompt, unknown in [
         ("a red apple on a beach at sunset", []),
         ("Two dogs, and an OWL", ["two"]),
@@ -23,18 +23,18 @@ def test_words_that_no_phrase_has(subtests):
             assert unknown_words(KNOWN, prompt) == unknown
 
 
-def test_a_model_that_knows_the_world_is_asked_nothing():
+def test_without_a_vocabulary_no_word_is_unknown():
     assert hint({}, {}, ["a xylophone"]) == ""
 
 
-def test_related_words_come_before_slips():
+def test_related_phrases_come_before_similar_spellings():
     assert nearest(KNOWN, NEAR, "puppy") == ["a dog"]
     assert nearest(KNOWN, NEAR, "wolves"[:-3] + "f") == ["a dog"]
     assert nearest(KNOWN, NEAR, "beech") == ["a beach"]
     assert nearest(KNOWN, NEAR, "xylophone") == []
 
 
-def test_a_hint_names_the_word_and_what_is_near():
+def test_a_hint_names_the_word_and_similar_phrases():
     found = hint(KNOWN, NEAR, ["a puppy", "the coast at sunset", "a puppy"])
     assert found.count("“puppy”") == 1
     assert "“a dog”" in found
@@ -51,7 +51,7 @@ def test_related_words_are_related_to_phrases_the_model_is_trained_on():
     assert set(RELATED) <= phrases
 
 
-def test_the_embedded_model_says_what_it_does_not_know():
+def test_the_embedded_model_names_unknown_words():
     spec = find_model("tiny")
     codes = [notice.code for notice in spec.notices(Size(128, 128), ["a red apple", "a beach at sunset"])]
     assert codes == ["demo_model"]

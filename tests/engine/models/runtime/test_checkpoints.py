@@ -19,14 +19,14 @@ def checkpoint(request, shrunken):
 
 
 def same(module, original):
-    """Equal weights, up to the half precision they were saved in."""
+    """The weights are equal up to the half precision in which they were saved."""
     found, expected = module.state_dict(), original.state_dict()
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value.half().float(), msg=name)
 
 
-def test_every_network_comes_back(checkpoint, shrunken):
+def test_every_network_is_read_with_equal_weights(checkpoint, shrunken):
     same(checkpoint.unet(torch.float32), shrunken.unet)
     same(checkpoint.vae(torch.float32), shrunken.vae)
     for module, original in zip(checkpoint.text_encoders(torch.float32), shrunken.encoders, strict=True):
@@ -34,7 +34,7 @@ def test_every_network_comes_back(checkpoint, shrunken):
 
 
 @torch.inference_mode()
-def test_the_text_encoders_draw_on_every_buffer_they_need(checkpoint, shrunken):
+def test_the_text_encoders_have_all_their_buffers(checkpoint, shrunken):
     tokens = torch.tensor([[49406, 320, 2368, 49407, 49407, 49407]])
     for module, original in zip(checkpoint.text_encoders(torch.float32), shrunken.encoders, strict=True):
         torch.testing.assert_close(module(tokens)[0], original(tokens)[0], atol=2e-3, rtol=2e-3)
@@ -58,7 +58,7 @@ def test_a_single_files_schedule_is_sdxls(shrunken):
     assert (config["prediction_type"], config["beta_end"]) == ("epsilon", 0.012)
 
 
-def test_a_single_file_says_that_it_predicts_v(shrunken, tmp_path):
+def test_a_single_file_can_declare_v_prediction(shrunken, tmp_path):
     state = load_file(shrunken.file) | {"v_pred": torch.tensor([]), "ztsnr": torch.tensor([])}
     save_file(state, tmp_path / "v.safetensors")
     config = open_checkpoint(tmp_path / "v.safetensors", shrunken.configs).scheduler_config()
@@ -73,7 +73,7 @@ def test_the_full_configurations_are_sdxls():
 
 
 @pytest.mark.parametrize("form", ["original", "inside a checkpoint", "diffusers", "folder", "old diffusers"])
-def test_a_vae_on_its_own_in_every_form(shrunken, tmp_path, form):
+def test_a_separate_vae_is_read_in_every_form(shrunken, tmp_path, form):
     file = tmp_path / "vae.safetensors"
     whole = {key: value for key, value in load_file(shrunken.file).items() if key.startswith("first_stage_model.")}
     own = load_file(shrunken.folder / "vae" / "diffusion_pytorch_model.safetensors")
@@ -95,7 +95,7 @@ def test_a_vae_on_its_own_in_every_form(shrunken, tmp_path, form):
     same(read_vae(path, torch.float32, shrunken.configs), shrunken.vae)
 
 
-def test_half_precision_files_are_taken_where_they_are_all_there_is(shrunken, tmp_path):
+def test_half_precision_files_are_used_if_there_are_no_others(shrunken, tmp_path):
     shutil.copytree(shrunken.folder / "unet", tmp_path / "unet")
     (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").rename(
         tmp_path / "unet" / "diffusion_pytorch_model.fp16.safetensors"
@@ -103,7 +103,7 @@ def test_half_precision_files_are_taken_where_they_are_all_there_is(shrunken, tm
     same(open_checkpoint(tmp_path).unet(torch.float32), shrunken.unet)
 
 
-def test_weights_in_several_files_are_put_together(shrunken, tmp_path):
+def test_weights_in_several_files_are_combined(shrunken, tmp_path):
     folder = tmp_path / "unet"
     folder.mkdir()
     shutil.copy(shrunken.folder / "unet" / "config.json", folder)
@@ -124,7 +124,7 @@ def test_a_folder_of_pickles_is_refused_with_the_reason(shrunken, tmp_path):
         open_checkpoint(tmp_path).unet(torch.float32)
 
 
-def test_a_file_that_is_no_checkpoint_says_so(shrunken, tmp_path):
+def test_a_file_that_is_no_checkpoint_is_refused(shrunken, tmp_path):
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
     for read in ("unet", "vae", "text_encoders"):
         with pytest.raises(BrokenModel, match=r"x\.safetensors"):

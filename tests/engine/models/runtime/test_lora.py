@@ -24,7 +24,7 @@ def weight_of(components, component, name):
 
 
 def lora(shape, generator, rank=4):
-    """up and down for a weight of this shape."""
+    """The LoRA matrices `up` and `down` for a weight of this shape."""
     up = torch.randn(shape[0], rank, *[1] * (len(shape) - 2), generator=generator)
     return up, torch.randn(rank, *shape[1:], generator=generator)
 
@@ -108,7 +108,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_added_is_refused_in_words(components, tmp_path, case):
+def test_loras_that_cannot_be_added_are_refused_with_a_message(components, tmp_path, case):
     state, complaint = REFUSED[case]
     save_file(state, tmp_path / "l.safetensors")
     with pytest.raises(BrokenModel, match=complaint) as caught:

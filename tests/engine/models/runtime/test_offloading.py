@@ -1,4 +1,4 @@
-"""Moving and the ladder, on small networks that write down where they were sent."""
+"""Offloading and the memory policies, with small networks that record to which device they were moved."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ JOB = MemoryDemand(rows=3, pixels=1024 * 1024)
 
 
 class Network(nn.Module):
-    """Stays where it is, and says where it would be."""
+    """A network that stays on the CPU and records to which device it was moved."""
 
     def __init__(self, numbers: int = 1000) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ def parts():
 
 @pytest.fixture
 def made(parts, monkeypatch):
-    """A model for a graphics card this machine need not have, with 24 GiB free on it."""
+    """A `Memory` for a simulated graphics card with 24 GiB of free memory."""
     monkeypatch.setattr(offloading, "release", lambda device: None)
     monkeypatch.setattr(offloading, "free_bytes", lambda device: 24 << 30)
     deltas = {"module": {"to_q": Delta(torch.zeros(2, 4), torch.zeros(4, 2))}}
@@ -50,7 +50,7 @@ def present(parts):
 
 
 def out_of_memory(times):
-    """Work that needs more memory than there is, a number of times, and then gives 7."""
+    """Work that runs out of memory a number of times and then returns 7."""
     left = [times]
 
     def work():
@@ -62,21 +62,21 @@ def out_of_memory(times):
     return work
 
 
-def test_resident_brings_everything_and_leaves_it_there(made, parts):
+def test_resident_loads_everything_and_keeps_it_on_the_device(made, parts):
     made.begin(JOB, MemoryPolicy.RESIDENT)
     assert made.run(lambda: present(parts), Component.VAE) == set(Component)
     assert present(parts) == set(Component)
 
 
 @pytest.mark.parametrize("policy", [MemoryPolicy.OFFLOAD, MemoryPolicy.SEQUENTIAL])
-def test_the_others_bring_what_is_needed_and_send_the_rest_away(made, parts, policy):
+def test_the_other_policies_load_only_the_needed_components(made, parts, policy):
     made.begin(JOB, policy)
     assert made.run(lambda: present(parts), Component.TEXT) == {Component.TEXT}
     assert made.run(lambda: present(parts), Component.VAE, Component.DECODER) == {Component.VAE, Component.DECODER}
     assert made.run(lambda: present(parts), Component.VAE) == {Component.VAE}
 
 
-def test_what_sequential_changes(made, parts):
+def test_sequential_separates_guidance_halves_tiles_and_views(made, parts):
     (vae,) = parts[Component.VAE]
     made.begin(JOB, MemoryPolicy.OFFLOAD)
     assert (made.halves_apart, made.views_at_once(1024**2), vae.use_tiling) == (False, 8, False)
@@ -89,7 +89,7 @@ def test_what_sequential_changes(made, parts):
 
 @pytest.mark.parametrize(("failures", "policy"), [(0, "RESIDENT"), (1, "OFFLOAD"), (2, "SEQUENTIAL")])
 @pytest.mark.parametrize("component", list(Component))
-def test_each_time_memory_runs_out_it_goes_one_rung_down_and_on(made, parts, failures, policy, component):
+def test_each_time_memory_runs_out_the_next_policy_takes_effect(made, parts, failures, policy, component):
     made.begin(JOB)
     assert made.run(out_of_memory(failures), component) == 7
     assert made.policy is MemoryPolicy[policy]
@@ -100,13 +100,13 @@ def test_each_time_memory_runs_out_it_goes_one_rung_down_and_on(made, parts, fai
 
 
 @pytest.mark.parametrize("component", list(Component))
-def test_only_when_the_last_rung_fails_it_gives_up(made, component):
+def test_it_fails_only_if_the_last_policy_fails(made, component):
     made.begin(JOB)
     with pytest.raises(OutOfMemory, match=f"{component.value}.*policy that needs the least.*Close other programs"):
         made.run(out_of_memory(3), component)
 
 
-def test_running_out_while_weights_are_brought_counts_too(made, parts, monkeypatch):
+def test_running_out_of_memory_while_loading_counts_too(made, parts, monkeypatch):
     (unet,) = parts[Component.UNET]
     tries = []
 
@@ -120,11 +120,11 @@ def test_running_out_while_weights_are_brought_counts_too(made, parts, monkeypat
     monkeypatch.setattr(unet, "to", to)
     made.begin(JOB)
     assert made.run(lambda: present(parts), Component.UNET) == {Component.UNET}
-    assert tries == [GPU, CPU, GPU]  # what had been half brought was sent away before the next try
+    assert tries == [GPU, CPU, GPU]  # the component that failed to load was unloaded before the next run
 
 
-def test_the_failed_try_is_let_go_before_the_next(made):
-    """Its tensors must not be held by the error's traceback while the work is done again."""
+def test_the_failed_runs_tensors_are_released_before_the_next_run(made):
+    """The error's traceback must not keep its tensors while the work is repeated."""
     import weakref
 
     held = []
@@ -140,7 +140,7 @@ def test_the_failed_try_is_let_go_before_the_next(made):
     assert made.run(work, Component.UNET) is True
 
 
-def test_the_next_job_begins_at_the_top_again(made):
+def test_the_next_job_starts_with_the_fastest_policy_again(made):
     made.begin(JOB)
     made.run(out_of_memory(2), Component.UNET)
     made.begin(JOB)
@@ -148,7 +148,7 @@ def test_the_next_job_begins_at_the_top_again(made):
     assert made.notices() == []
 
 
-def test_other_errors_are_none_of_its_business(made):
+def test_other_errors_are_passed_on(made):
     def broken():
         raise RuntimeError("shapes do not match")
 
@@ -161,8 +161,8 @@ def test_other_errors_are_none_of_its_business(made):
 @pytest.mark.parametrize(
     ("free", "policy"), [(24, "RESIDENT"), (10, "RESIDENT"), (7, "OFFLOAD"), (6, "SEQUENTIAL"), (1, "SEQUENTIAL")]
 )
-def test_it_chooses_by_what_is_free(made, parts, monkeypatch, free, policy):
-    """With weights of about SDXL's sizes."""
+def test_the_policy_is_chosen_by_the_free_memory(made, parts, monkeypatch, free, policy):
+    """The weights have about SDXL's sizes."""
     gigabytes = {
         Component.TEXT: 1.6,
         Component.UNET: 4.6,
@@ -176,7 +176,7 @@ def test_it_chooses_by_what_is_free(made, parts, monkeypatch, free, policy):
     assert made.policy is MemoryPolicy[policy]
 
 
-def test_what_it_holds_already_counts_as_free(made, monkeypatch):
+def test_memory_of_its_own_components_counts_as_free(made, monkeypatch):
     made.begin(JOB, MemoryPolicy.RESIDENT)
     made.run(lambda: None, Component.UNET)
     needed = made.needs(MemoryPolicy.RESIDENT, JOB) + offloading.RESERVE
@@ -189,21 +189,21 @@ def test_what_it_holds_already_counts_as_free(made, monkeypatch):
     assert made.policy is not MemoryPolicy.RESIDENT
 
 
-def test_the_processor_keeps_everything_where_it_is(parts, monkeypatch):
+def test_on_the_cpu_everything_stays_in_place(parts, monkeypatch):
     monkeypatch.setattr(offloading, "free_bytes", lambda device: 1)
     own = Memory(parts, {}, device=CPU, native_size=128, latent_factor=8)
     own.begin(JOB)
     assert own.policy is MemoryPolicy.RESIDENT
 
 
-def test_a_system_that_does_not_tell_is_trusted(made, monkeypatch):
+def test_without_a_report_of_free_memory_resident_is_chosen(made, monkeypatch):
     monkeypatch.setattr(offloading, "free_bytes", lambda device: None)
     made.begin(JOB)
     assert made.policy is MemoryPolicy.RESIDENT
     assert made.views_at_once(1024**2) == 8
 
 
-def test_every_backend_says_it_in_its_own_way(subtests):
+def test_the_out_of_memory_errors_of_every_backend_are_recognised(subtests):
     for error, is_one in [
         (torch.OutOfMemoryError("CUDA out of memory."), True),
         (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), True),
@@ -227,7 +227,7 @@ def test_the_vae_does_not_overflow(monkeypatch):
     assert devices.vae_precision(upcast, CPU, torch.float32) is torch.float32
 
 
-def test_free_main_memory_is_read_where_the_system_has_a_table(tmp_path):
+def test_free_main_memory_is_read_from_proc_meminfo(tmp_path):
     table = tmp_path / "meminfo"
     table.write_text("MemTotal:       16000000 kB\nMemAvailable:    1000 kB\n")
     assert devices._free_main_memory(table) == 1_024_000
