@@ -1,1 +1,1 @@
-"""What a job costs, counted: operations and memory."""
+"""The cost of a job, counted without weights: floating-point operations and memory. Used by `layerfusion benchmark`."""

@@ -1,8 +1,8 @@
-"""What a computation would cost, counted without doing it: on PyTorch's meta device tensors have shapes and no numbers.
+"""Counting the operations and memory of a computation on PyTorch's meta device, where tensors have shapes but no data.
 
-Floating-point operations are those of matrix products, convolutions and attention, a multiplication and an addition
-each; memory is what lives at once in new tensors. Attention is counted as the fused kernels of GPUs do it: its map is
-never held.
+Floating-point operations are those of matrix products, convolutions and attention; a multiplication and an addition
+count as two. Memory is the size of all new tensors that exist at the same time. Attention is counted as a fused GPU
+kernel computes it, without storing the attention map.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from torch.utils.flop_counter import flop_registry
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one computation.
+    """The cost of one computation.
 
     Attributes:
-        flops: floating-point operations.
-        peak_bytes: of all tensors it made that were alive at once; what it was given is not counted.
+        flops: number of floating-point operations.
+        peak_bytes: largest size in bytes of the tensors that it created and that existed at the same time; its inputs
+            are not counted.
     """
 
     flops: int
@@ -34,7 +35,7 @@ class Cost:
 
 
 def measure(work: Callable[[], object]) -> Cost:
-    """Run `work`, which must compute on the meta device only, and say what it would cost."""
+    """Run `work`, which must compute on the meta device only, and count its cost."""
     operations, attention = _Operations(), _FusedAttention()
     with torch.inference_mode(), operations, attention:
         result = work()
@@ -42,26 +43,26 @@ def measure(work: Callable[[], object]) -> Cost:
     return Cost(operations.flops + attention.flops, operations.peak)
 
 
-class _Look(NamedTuple):
-    """A tensor without its numbers."""
+class _TensorSpec(NamedTuple):
+    """Shape, stride and dtype of a tensor."""
 
     shape: tuple[int, ...]
     stride: tuple[int, ...]
     dtype: torch.dtype
 
     @staticmethod
-    def of(tensor: Tensor) -> _Look:
-        return _Look(tuple(tensor.shape), tensor.stride(), tensor.dtype)
+    def of(tensor: Tensor) -> _TensorSpec:
+        return _TensorSpec(tuple(tensor.shape), tensor.stride(), tensor.dtype)
 
     def empty(self) -> Tensor:
         return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
 
 
 class _Operations(TorchDispatchMode):
-    """Counts operations, and the storages that are alive.
+    """Counts operations and the storages that exist.
 
-    The meta device is slow, and networks are made of the same blocks over and over: what an operation made of such
-    arguments before is made again without asking it.
+    The meta device is slow, and networks repeat the same blocks. So the result of an operation is cached by the specs
+    of its arguments, and made again from the cache.
     """
 
     def __init__(self) -> None:
@@ -69,21 +70,21 @@ class _Operations(TorchDispatchMode):
         self.flops = 0
         self.peak = 0
         self._alive = 0
-        self._made: dict[Hashable, tuple[int, type, list[_Look]]] = {}
+        self._cache: dict[Hashable, tuple[int, type, list[_TensorSpec]]] = {}
         self._known: dict[int, tuple[weakref.ref[torch.UntypedStorage], int]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         count = flop_registry.get(func._overloadpacket)
         if count is None:
-            with self:  # an operation made of others is counted in its parts
+            with self:  # a composite operation is counted by its parts
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
         key = (func, _described(args), _described(kwargs.items()))
-        if key in self._made:
-            flops, kind, looks = self._made[key]
-            new = [look.empty() for look in looks]
+        if key in self._cache:
+            flops, kind, specs = self._cache[key]
+            new = [spec.empty() for spec in specs]
             result = new[0] if kind is Tensor else kind(new)
         else:
             result = func(*args, **kwargs)
@@ -92,26 +93,26 @@ class _Operations(TorchDispatchMode):
             given = {id(tensor.untyped_storage()) for tensor in _tensors((*args, *kwargs.values()))}
             new = [tensor for tensor in results if id(tensor.untyped_storage()) not in given | self._known.keys()]
             if new and len({id(tensor.untyped_storage()) for tensor in new}) == len(results):  # nothing is a view
-                self._made[key] = flops, type(result), [_Look.of(tensor) for tensor in new]
+                self._cache[key] = flops, type(result), [_TensorSpec.of(tensor) for tensor in new]
         self.flops += flops
         for tensor in new:
-            self._born(tensor.untyped_storage())
+            self._add(tensor.untyped_storage())
         return result
 
-    def _born(self, storage: torch.UntypedStorage) -> None:
+    def _add(self, storage: torch.UntypedStorage) -> None:
         key, size = id(storage), storage.nbytes()
         if key in self._known:
             return  # two results are views of one storage
-        self._known[key] = (weakref.ref(storage, lambda _: self._gone(key)), size)
+        self._known[key] = (weakref.ref(storage, lambda _: self._remove(key)), size)
         self._alive += size
         self.peak = max(self.peak, self._alive)
 
-    def _gone(self, key: int) -> None:
+    def _remove(self, key: int) -> None:
         self._alive -= self._known.pop(key)[1]
 
 
 class _FusedAttention(TorchFunctionMode):
-    """Attention as one operation, with its result as the only new tensor."""
+    """Counts attention as one operation whose only new tensor is its result."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,16 +128,16 @@ class _FusedAttention(TorchFunctionMode):
 
 
 def _described(value: Any) -> Hashable:
-    """Arguments as far as an operation on the meta device can tell them apart: 1, 1.0 and True are three."""
+    """A cache key of arguments: tensors by their spec, other values by type and value (1, 1.0 and True differ)."""
     if isinstance(value, Tensor):
-        return _Look.of(value), value.device
+        return _TensorSpec.of(value), value.device
     if isinstance(value, Iterable) and not isinstance(value, str):
         return tuple(_described(one) for one in value)
     return type(value), value
 
 
 def _tensors(values: Any) -> list[Tensor]:
-    """Those among an operation's arguments or results, lists of them included."""
+    """The tensors among an operation's arguments or results, also inside lists and tuples."""
     found: list[Tensor] = []
     for value in values:
         if isinstance(value, Tensor):
