@@ -6,12 +6,14 @@ import math
 from dataclasses import dataclass
 
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.options.checks import is_whole, said
+from layerfusion.engine.options.checks import check_whole, said
 
 MIN_SIDE = 64
 MAX_SIDE = 4096
 MAX_ASPECT = 4.0
 MIN_BOX_SIDE = 16
+MAX_EXTENT = 2**31 - 1
+"""The largest size and offset, in pixels, that layered files and the wire can express."""
 
 
 @dataclass(frozen=True, order=True)
@@ -23,8 +25,7 @@ class Size:
 
     def __post_init__(self) -> None:
         for name, value in (("width", self.width), ("height", self.height)):
-            if not is_whole(value) or value < 1:
-                raise InvalidRequest(f"The {name} is {said(value, int)}.", "Give a whole number of pixels, at least 1.")
+            check_whole(name, value, low=1, high=MAX_EXTENT, unit="pixels")
 
     @classmethod
     def of(cls, value: object, name: str) -> Size:
@@ -66,10 +67,7 @@ class Box:
             ("width", self.width, MIN_BOX_SIDE),
             ("height", self.height, MIN_BOX_SIDE),
         ):
-            if not is_whole(value) or value < least:
-                raise InvalidRequest(
-                    f"The box's {name} is {said(value, int)}.", f"Give a whole number of pixels, at least {least}."
-                )
+            check_whole(f"box's {name}", value, low=least, high=MAX_EXTENT, unit="pixels")
 
     @classmethod
     def of(cls, value: object) -> Box:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from layerfusion.engine.errors import InvalidLayer
-from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.geometry import MAX_EXTENT, Size
 from layerfusion.engine.image.pillow import pixels_of
 from layerfusion.engine.options.checks import is_whole, said
 
@@ -21,9 +21,6 @@ E = TypeVar("E", bound=Enum)
 
 Pixels = NDArray[np.uint8]
 """uint8 (H, W, 4), sRGB, straight (not premultiplied) alpha, 0-255."""
-
-FARTHEST = 2**31 - 1
-"""Of an offset, in pixels either way: what layered files and the wire can say."""
 
 
 class Role(Enum):
@@ -179,11 +176,13 @@ def _checked_name(what: str, name: object) -> str:
 
 def _one_of(kind: type[E], what: str, value: object) -> E:
     """A member of an enumeration, or its value."""
-    try:
-        return kind(value)
-    except ValueError:
+    found = next(
+        (member for member in kind if value is member or (isinstance(value, str) and value == member.value)), None
+    )
+    if found is None:
         names = ", ".join(member.value for member in kind)
-        raise InvalidLayer(f"The {what} is {said(value, str)}.", f"Choose one of: {names}.") from None
+        raise InvalidLayer(f"The {what} is {said(value, str)}.", f"Choose one of: {names}.")
+    return found
 
 
 def _owned_pixels(name: str, given: object) -> Pixels:
@@ -209,8 +208,8 @@ def _owned_pixels(name: str, given: object) -> Pixels:
 def _checked_offset(name: str, offset: object) -> tuple[int, int]:
     if not isinstance(offset, (tuple, list)) or len(offset) != 2 or not all(is_whole(value) for value in offset):
         raise InvalidLayer(f"The offset of the layer “{name}” is {said(offset)}.", "Give (x, y) in whole pixels.")
-    if not all(-FARTHEST <= value <= FARTHEST for value in offset):
+    if not all(-MAX_EXTENT <= value <= MAX_EXTENT for value in offset):
         raise InvalidLayer(
-            f"The offset of the layer “{name}” is {said(offset, tuple)}.", f"At most {FARTHEST} px from the canvas."
+            f"The offset of the layer “{name}” is {said(offset, tuple)}.", f"At most {MAX_EXTENT} px from the canvas."
         )
     return offset[0], offset[1]

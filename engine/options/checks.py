@@ -11,10 +11,11 @@ from typing import TypeGuard
 from layerfusion.engine.errors import InvalidRequest
 
 
-def check_whole(name: str, value: object, *, low: int, high: int) -> None:
+def check_whole(name: str, value: object, *, low: int, high: int, unit: str = "") -> None:
     """Raise `InvalidRequest` unless `value` is an int from `low` to `high`."""
     if not is_whole(value) or not low <= value <= high:
-        raise InvalidRequest(f"The {name} is {said(value, int)}.", f"Choose a whole number from {low} to {high}.")
+        what = f"a whole number of {unit}" if unit else "a whole number"
+        raise InvalidRequest(f"The {name} is {said(value, int)}.", f"Choose {what} from {low} to {high}.")
 
 
 def check_number(name: str, value: object, *, low: float, high: float) -> None:
