@@ -19,7 +19,7 @@ from layerfusion.engine.models.catalog.registry import known_models, manifests_f
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.krita_plugin.package import krita_folders
 from layerfusion.server.cli.console import CommandError, say
-from layerfusion.server.config import DEFAULT_PORT
+from layerfusion.server.config import DEFAULT_PORT, default_folder
 from layerfusion.server.protocol import location
 
 _PACKAGES = ("layerfusion", "torch", "diffusers", "transformers", "safetensors", "psd-tools", "pillow", "websockets")
@@ -119,6 +119,8 @@ def _server() -> Iterator[str]:
         free = _is_free(DEFAULT_PORT)
         state = "free" if free else "taken by another program; the server would take any free one"
         yield f"Server: not running (layerfusion serve); its port {DEFAULT_PORT} is {state}"
+    kept = default_folder()
+    yield f"Jobs and their layers: {kept}{'' if kept.exists() else ', made when the server runs'}"
     where, note = location.path(), ""
     if where.exists() and not location.is_secret(where.stat()):
         note = ": other users can read it; delete it and start the server again"

@@ -144,15 +144,14 @@ def run(arguments: argparse.Namespace) -> None:
         remote.check(arguments)
     elif arguments.masks and all(isinstance(source, Kept) for source in request.foregrounds):
         raise UsageError("--masks shows how drawn foregrounds are found; the mask of a kept one is its own alpha.")
-    else:
-        spec = find_model(request.model)
+    spec = find_model(request.model) if arguments.server is None else None
     targets = generate_targets(arguments)
     display = ProgressDisplay(quiet=arguments.quiet)
     said = report.Report(arguments)
     if len(arguments.foregrounds) > 1 and not any(" " in prompt.strip() for prompt in arguments.foregrounds):
         words = " ".join(arguments.foregrounds)
         say(f'{len(arguments.foregrounds)} foregrounds, one a word; for one foreground, write "{words}"', sys.stderr)
-    if arguments.server is not None:
+    if spec is None:
         server = remote.Remote(arguments)
         request = replace(request, model=arguments.model or server.first_model())
         pictures = _draw_there(server, request, seeds, display)

@@ -74,7 +74,7 @@ class CommandParser(argparse.ArgumentParser):
         sentence += "" if sentence.endswith((".", "?")) else "."
         raise UsageError(f"{sentence} See: {self.prog} --help")
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - overloaded there
         """As argparse does, which calls this for the whole line and again for each command's part of it.
 
         Raises:

@@ -92,7 +92,8 @@ class _Following:
             with contextlib.suppress(ConnectionClosed):
                 for submit in reversed(self._jobs):  # the first is being drawn; none after it shall begin
                     self._client.cancel(submit.job)
-                self._client.jobs(newest=1)  # whoever answers this has read what came before
+                if self._jobs:
+                    self._client.jobs(newest=1)  # whoever answers this has read what came before
             raise
         finally:
             self._client.close()
