@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
@@ -17,7 +17,7 @@ from layerfusion.engine.image.geometry import Size, check_canvas
 from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.options.checks import check_number, check_text, check_whole, said
 from layerfusion.engine.options.fusion import FusionSettings, InitNoise
-from layerfusion.engine.options.harmony import HarmonySettings
+from layerfusion.engine.options.harmony import HarmonyMode, HarmonySettings
 from layerfusion.engine.sources import MAX_SEED, Existing, Generated, Kept, Relit, Source, check_prompt
 
 MAX_STEPS = 150
@@ -178,12 +178,12 @@ def as_source(given: object, name: str, role: Role) -> Source:
 
 def _harmony(given: Any) -> Any:
     """A mode as settings; anything else as it is."""
-    return HarmonySettings(mode=given) if isinstance(given, str) else given
+    return HarmonySettings(mode=cast(HarmonyMode, given)) if isinstance(given, str) else given
 
 
 def _foregrounds(given: object) -> tuple[Source, ...]:
     """One source, or a tuple or list of them, bottom first."""
-    several: Sequence[object] = given if isinstance(given, (tuple, list)) else (given,)
+    several = cast(Sequence[object], given) if isinstance(given, (tuple, list)) else (given,)
     if not 1 <= len(several) <= MAX_FOREGROUNDS:
         raise InvalidRequest(f"{len(several)} foregrounds.", f"Ask for 1 to {MAX_FOREGROUNDS}.")
     names = ["foreground"] if len(several) == 1 else [f"foreground {number}" for number in range(1, len(several) + 1)]

@@ -17,7 +17,7 @@ import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from .errors import InvalidMessage
 from .fields import Count, Name
@@ -151,7 +151,7 @@ def _is_running_on_windows(pid: int) -> bool:
     import ctypes
 
     query_limited_information, still_active = 0x1000, 259
-    kernel32: Any = ctypes.windll.kernel32  # type: ignore[attr-defined]
+    kernel32 = cast(Any, ctypes).windll.kernel32
     kernel32.OpenProcess.restype = ctypes.c_void_p
     kernel32.GetExitCodeProcess.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
     kernel32.CloseHandle.argtypes = (ctypes.c_void_p,)

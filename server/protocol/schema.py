@@ -14,6 +14,9 @@
 differ in a `kind` field.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# What comes over the wire may be anything until it is checked here.
+
 from __future__ import annotations
 
 import dataclasses
@@ -22,7 +25,7 @@ import logging
 import math
 import re
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -197,11 +200,10 @@ def _union_problem(name: str, value: Any, members: tuple[Any, ...]) -> str | Non
 def _tuple_problem(name: str, value: Any, items: tuple[Any, ...]) -> str | None:
     if not isinstance(value, tuple):
         return "must be a list"
-    given: tuple[Any, ...] = value
-    kinds = [items[0]] * len(given) if items[-1] is Ellipsis else list(items)
-    if len(kinds) != len(given):
+    kinds = [items[0]] * len(value) if items[-1] is Ellipsis else list(items)
+    if len(kinds) != len(value):
         return f"must have {len(kinds)} items"
-    for index, (item, kind) in enumerate(zip(given, kinds, strict=True)):
+    for index, (item, kind) in enumerate(zip(value, kinds, strict=True)):
         _check(f"{name}[{index}]", item, kind)
     return None
 
@@ -229,8 +231,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Record):
         return value.to_map()
     if isinstance(value, tuple):
-        items: tuple[Any, ...] = value
-        return [_plain(item) for item in items]
+        return [_plain(item) for item in value]
     return value
 
 
@@ -239,18 +240,16 @@ def _rebuild(name: str, value: Any, hint: Any) -> Any:
     base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     origin = get_origin(base)
     if isinstance(value, Mapping):
-        fields: Mapping[Any, Any] = value
-        return _rebuild_record(name, fields, base)
+        return _rebuild_record(name, value, base)
     if origin in (Union, types.UnionType):
         members = [member for member in get_args(base) if member is not types.NoneType]
         return _rebuild(name, value, members[0]) if len(members) == 1 else value
     if origin is tuple and isinstance(value, (list, tuple)):
-        given: Sequence[Any] = value
         items = get_args(base)
-        kinds = [items[0]] * len(given) if items[-1] is Ellipsis else list(items)[: len(given)]
-        kinds += [object] * (len(given) - len(kinds))
+        kinds = [items[0]] * len(value) if items[-1] is Ellipsis else list(items)[: len(value)]
+        kinds += [object] * (len(value) - len(kinds))
         return tuple(
-            _rebuild(f"{name}[{i}]", item, kind) for i, (item, kind) in enumerate(zip(given, kinds, strict=True))
+            _rebuild(f"{name}[{i}]", item, kind) for i, (item, kind) in enumerate(zip(value, kinds, strict=True))
         )
     return value
 

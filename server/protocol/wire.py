@@ -4,6 +4,9 @@ A websocket message is binary: a chunk (see `frames`) or one msgpack map with a 
 `packb` and `unpackb`: the server has the package installed, the Krita plugin carries it along.
 """
 
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# What comes over the wire may be anything until it is checked here.
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -59,11 +62,9 @@ class Wire:
             BadFrame: not a msgpack map, or one without a type.
         """
         try:
-            values: Any = self._unpackb(frame)
+            values = self._unpackb(frame)
         except Exception as error:  # msgpack has no base class for what hostile bytes make it raise
             raise BadFrame("Bytes that are neither a chunk nor msgpack.", "See PROTOCOL.md.") from error
-        if isinstance(values, dict):
-            known: dict[Any, Any] = values
-            if isinstance(known.get("type"), str):
-                return known
-        raise BadFrame("A message that is not a map with a type.", "See PROTOCOL.md.")
+        if not isinstance(values, dict) or not isinstance(values.get("type"), str):
+            raise BadFrame("A message that is not a map with a type.", "See PROTOCOL.md.")
+        return values

@@ -15,7 +15,7 @@ def test_progress_carries_words_beside_its_code(text, words):
 
 
 def test_a_stage_of_a_newer_engine_is_its_own_words():
-    assert Progress(stage="dreaming", step=0, total=1).text == "dreaming"  # pyright: ignore[reportArgumentType]
+    assert Progress(stage="dreaming", step=0, total=1).text == "dreaming"
 
 
 def test_the_same_notice_is_one():

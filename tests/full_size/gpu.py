@@ -69,7 +69,7 @@ def _stock(bundle: ModelBundle, side: int, steps: int) -> Callable[[], object]:
         tokenizer=bundle.tokenizers[0],
         tokenizer_2=bundle.tokenizers[1],
         unet=bundle.unet,
-        scheduler=EulerDiscreteScheduler.from_config(bundle.scheduler_config),  # pyright: ignore[reportArgumentType]
+        scheduler=EulerDiscreteScheduler.from_config(bundle.scheduler_config),
         add_watermarker=False,
     )
     pipeline.set_progress_bar_config(disable=True)

@@ -103,7 +103,7 @@ def watched(bundle: ModelBundle) -> Iterator[list[tuple[str, int]]]:
     seen: list[tuple[str, int]] = []
     handles = [
         bundle.unet.get_submodule(name).register_forward_pre_hook(
-            lambda _, inputs, name=name: seen.append((name, inputs[0].shape[1]))  # pyright: ignore[reportArgumentType]
+            lambda _, inputs, name=name: seen.append((name, inputs[0].shape[1]))
         )
         for name in attention_modules(bundle.unet)
     ]

@@ -60,7 +60,7 @@ def harness(plugin):
         [],
         FakeJobStore(),
     )
-    controller = Controller(view, documents, link, posted.append, job_store)  # pyright: ignore[reportArgumentType]
+    controller = Controller(view, documents, link, posted.append, job_store)
     return SimpleNamespace(
         controller=controller,
         view=view,

@@ -103,7 +103,7 @@ def test_a_file_changed_after_installation_is_refused(monkeypatch, tmp_path):
 
     def changed(name):
         distribution = real(name)
-        found = list(distribution.files or ())
+        found: list[metadata.PackagePath] = list(distribution.files or ())
         for index, file in enumerate(found):
             if str(file) == "msgpack/ext.py":
                 found[index] = Changed(file)

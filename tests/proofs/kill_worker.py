@@ -69,7 +69,7 @@ def prove(times, seed=None, within=SECONDS):
                 client._send(Fetch(job=job.job, index=index))
                 layer = client._next(lambda item: isinstance(item, Layer))
                 expect(layer.begin.sha256 == digest, "another layer was fetched")
-                check_layer(layer, job, SIDE)  # pyright: ignore[reportArgumentType]
+                check_layer(layer, job, SIDE)
             last = submit(seed=1)
             client.submit(last)
             expect(isinstance(list(client.events(last.job))[-1], Done), "the next job was not drawn")

@@ -70,7 +70,7 @@ def main():
     os.environ["LAYERFUSION_RUNTIME"] = str(folder / "server.json")
     values = dict(argument.split("=", 1) for argument in sys.argv[2:])
     app_module._PRUNE_SECONDS = float(values.pop("prune_seconds", 600))
-    config = ServerConfig(port=0, folder=folder / "jobs", **{name: float(value) for name, value in values.items()})  # pyright: ignore[reportArgumentType]
+    config = ServerConfig(port=0, folder=folder / "jobs", **{name: float(value) for name, value in values.items()})
     watched = Watched()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watched)) as runner:
         runner.run(serve(folder, config, watched))

@@ -121,7 +121,7 @@ def test_progress(store):
     event = events.Progress(stage="drawing", step=2, total=9, eta=1.5)
     said = translate.from_event(JOB, event, store)
     assert said == Progress(job=JOB, stage="drawing", text="drawing", step=2, total=9, eta=1.5)
-    assert translate.to_event(said) == event  # pyright: ignore[reportArgumentType]
+    assert translate.to_event(said) == event
 
 
 def test_preview(store):

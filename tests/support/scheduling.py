@@ -59,7 +59,7 @@ async def running(folder=None, **limits):
         records = Database(folder / "jobs.sqlite")
         stack.callback(records.close)
         script = Script()
-        scheduler = Scheduler(script, records, **{"status_seconds": 0, **limits})  # pyright: ignore[reportArgumentType]
+        scheduler = Scheduler(script, records, **{"status_seconds": 0, **limits})
         await scheduler.recover()
         task = asyncio.create_task(scheduler.run())
         try:

@@ -14,11 +14,11 @@ def test_prompts_are_encoded_as_the_stock_sdxl_pipeline_encodes_them(bundle):
     )
     prompts = ["a red apple on a beach at sunset", "a dog"]
     embeddings, negative, pooled, negative_pooled = stock.encode_prompt(
-        prompts,  # pyright: ignore[reportArgumentType]
-        device="cpu",  # pyright: ignore[reportArgumentType]
+        prompts,
+        device="cpu",
         num_images_per_prompt=1,
         do_classifier_free_guidance=True,
-        negative_prompt=["", ""],  # pyright: ignore[reportArgumentType]
+        negative_prompt=["", ""],
     )
     ours, avoided = encode_prompts(bundle, prompts), encode_prompts(bundle, ["", ""], negative=True)
     torch.testing.assert_close(ours.embeddings, embeddings.float())

@@ -38,7 +38,7 @@ def test_the_end_of_the_prompt_is_one_token_or_more(heads):
         ("with_padding", [columns[0, :, 3:].sum(-1), columns[1, :, 5:].sum(-1)]),
         ("last_word", [columns[0, :, 2], columns[1, :, 4]]),
     ):
-        found = content_confidence(query, key, token, scale=0.4, counted=counted)  # pyright: ignore[reportArgumentType]
+        found = content_confidence(query, key, token, scale=0.4, counted=counted)
         torch.testing.assert_close(found, torch.stack(expected))
 
 

@@ -4,4 +4,4 @@ from layerfusion.engine.inspection.recorder import Recorder
 
 def test_where_nobody_asked_nothing_is_looked_at():
     """Neither the model nor the steps, which are not even there."""
-    Recorder(None, Streams(1), None, masks=None, estimates=None).note(None, None)  # pyright: ignore[reportArgumentType]
+    Recorder(None, Streams(1), None, masks=None, estimates=None).note(None, None)

@@ -92,7 +92,7 @@ def shrunken(tmp_path_factory) -> Shrunken:
         part.half().save_pretrained(folder / name)
         part.float().eval().requires_grad_(False)
     save_file(single_file_state(unet, vae, encoders), file, metadata={"modelspec.architecture": "stable-diffusion-xl"})
-    return Shrunken(configs, folder, file, unet, vae, encoders)  # pyright: ignore[reportArgumentType]
+    return Shrunken(configs, folder, file, unet, vae, encoders)
 
 
 def single_file_state(unet, vae, encoders):

@@ -84,7 +84,7 @@ def test_an_artist_meets_a_dozen_options_and_programs_meet_all_of_them_by_flat_n
     assert FusionSettings.from_values(tuned.values()) == tuned == FusionSettings().changed(tuned.values())
     assert FusionSettings.from_values({"normalise": "never"}).amodal is FusionSettings().amodal
     with pytest.raises(InvalidRequest, match="research settings are a dict") as refused:
-        FusionSettings(research={"normalise": "never"})  # pyright: ignore[reportArgumentType]
+        FusionSettings(research={"normalise": "never"})
     assert "from_values" in refused.value.hint
 
 
@@ -95,7 +95,7 @@ def test_every_option_says_what_it_does():
 
 def test_harmony_modes_are_listed_in_the_error():
     with pytest.raises(InvalidRequest, match="clean, exact"):
-        HarmonySettings(mode="vivid")  # pyright: ignore[reportArgumentType]
+        HarmonySettings(mode="vivid")
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_perfect_model_draws_the_picture_it_has_in_mind():
             return (a.sqrt() * noise - (1 - a).sqrt() * torch.cat([target] * 2),)
 
     nothing = torch.zeros(1, LENGTH, 4), torch.zeros(1, 4)
-    drawn = sample(Perfect(), torch.zeros(2, LENGTH, 4), torch.zeros(2, 4), nothing, rescale=0)  # pyright: ignore[reportArgumentType]
+    drawn = sample(Perfect(), torch.zeros(2, LENGTH, 4), torch.zeros(2, 4), nothing, rescale=0)
     torch.testing.assert_close(drawn, target, rtol=1e-2, atol=5e-2)
 
 
@@ -71,7 +71,7 @@ def test_other_word_pieces_leave_what_was_learnt(bundle, pieces):
     with torch.inference_mode():
         for before, after in zip(
             encode_text(bundle.text_encoders, token_ids(old, common)),
-            encode_text(encoders, token_ids(pieces, common)),  # pyright: ignore[reportArgumentType]
+            encode_text(encoders, token_ids(pieces, common)),
             strict=True,
         ):
             torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)

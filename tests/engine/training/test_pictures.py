@@ -146,13 +146,13 @@ def test_a_set_is_drawn_in_shards_and_goes_on_where_it_stopped(tmp_path, sprites
     where.mkdir()
     jobs = [(where, sprites_folder, 1, shard, "train") for shard in range(2)]
     for job in jobs:
-        dataset._draw_shard(job)  # pyright: ignore[reportArgumentType]
+        dataset._draw_shard(job)
     first = dataset.load(where)
     kept = (where / "shard-0000.npz").stat().st_mtime_ns
     (where / "shard-0001.npz").unlink()
     open_ = [job for job in jobs if not dataset._file(where, job[3]).exists()]
     assert open_ == jobs[1:]
-    dataset._draw_shard(open_[0])  # pyright: ignore[reportArgumentType]
+    dataset._draw_shard(open_[0])
     again = dataset.load(where)
     assert (where / "shard-0000.npz").stat().st_mtime_ns == kept
     np.testing.assert_array_equal(first.composite, again.composite)

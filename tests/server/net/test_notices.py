@@ -87,7 +87,7 @@ def test_they_outlive_the_server(server, tmp_path, monkeypatch):
     job = submit(seed=5)
     with Running(tmp_path / "jobs", load) as first, first.client() as client:
         client.submit(job)
-        assert is_last(list(client.events(job.job))[-1])  # pyright: ignore[reportArgumentType]
+        assert is_last(list(client.events(job.job))[-1])
     with Running(tmp_path / "jobs", load) as second, second.client() as client:
         client.resume(job.job)
         assert told(client.events(job.job)) == expected(5)

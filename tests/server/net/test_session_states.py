@@ -135,7 +135,7 @@ class Conversation(RuleBasedStateMachine):
         if effects is None:
             return
         self.sent += 1
-        if self.sent < len(self.pieces):  # pyright: ignore[reportArgumentType]
+        if self.sent < len(self.pieces):
             assert [(type(effect), bytes(effect.data)) for effect in effects] == [(Keep, data)]
         elif self.whole:
             assert [type(effect) for effect in effects] == [Keep, Commit]

@@ -37,7 +37,7 @@ def test_the_bytes_are_as_shown():
     )
     assert WIRE.decode(hello) == Hello(protocol=(1, 1), client="mine", version="1")
     assert WIRE.decode(chunk) == Chunk(3, 0, bytes([0, 0, 255, 255]))
-    assert WIRE.encode(WIRE.decode(chunk)) == chunk  # pyright: ignore[reportArgumentType]
+    assert WIRE.encode(WIRE.decode(chunk)) == chunk
 
 
 def test_the_limits_are_as_said(subtests):

@@ -42,7 +42,7 @@ def made(parts, monkeypatch):
     monkeypatch.setattr(offloading, "release", lambda device: None)
     monkeypatch.setattr(offloading, "free_bytes", lambda device: 24 << 30)
     deltas = {"module": {"to_q": Delta(torch.zeros(2, 4), torch.zeros(4, 2))}}
-    return Memory(parts, deltas, device=GPU, native_size=1024, latent_factor=8)  # pyright: ignore[reportArgumentType]
+    return Memory(parts, deltas, device=GPU, native_size=1024, latent_factor=8)
 
 
 def present(parts):
