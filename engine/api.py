@@ -21,8 +21,9 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.pretrained import find_pretrained
 from layerfusion.engine.models.catalog.spec import SAMPLERS, ModelSpec, sampler_key
 from layerfusion.engine.options.checks import check_choice, said
-from layerfusion.engine.options.fusion import FusionSettings, Preset
+from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonyMode, HarmonySettings
+from layerfusion.engine.options.presets import Preset
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Existing, Generated, Source
 from layerfusion.engine.stack import LayerStack

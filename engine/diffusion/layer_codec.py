@@ -17,7 +17,7 @@ from layerfusion.engine.transparency.views import Views, median_of_views
 
 
 def decode_rgba(bundle: ModelBundle, latents: Tensor, *, views: Views | None = None) -> Pixels:
-    """Decode one foreground's latents (1, 4, h, w) to uint8 RGBA (H, W, 4), straight alpha.
+    """Decode one foreground's latents (1, C, h, w) to uint8 RGBA (H, W, 4), straight alpha.
 
     Args:
         views: how many views the published decoder judges; None takes the model's own number.
@@ -45,12 +45,12 @@ def decode_foreground(bundle: ModelBundle, latents: Tensor, *, views: Views | No
 
 
 def decode_rgb(bundle: ModelBundle, latents: Tensor) -> Pixels:
-    """Decode background or blended latents (1, 4, h, w) to uint8 RGBA (H, W, 4), opaque."""
+    """Decode background or blended latents (1, C, h, w) to uint8 RGBA (H, W, 4), opaque."""
     return _bytes(_opaque(to_rgb(bundle, latents)))
 
 
 def encode_rgba(bundle: ModelBundle, pixels: Pixels) -> Tensor:
-    """Encode a foreground, uint8 RGBA (H, W, 4), to latents (1, 4, h, w) that carry its transparency.
+    """Encode a foreground, uint8 RGBA (H, W, 4), to latents (1, C, h, w) that carry its transparency.
 
     The VAE sees the colours over mid-grey. The embedded model adds the encoder's offset to the latents; LayerDiffuse
     puts it where the posterior's Gaussian sample would stand, mean + std x offset.
@@ -71,7 +71,7 @@ def encode_over_grey(bundle: ModelBundle, pixels: Pixels) -> tuple[Tensor, Tenso
     """Encode what an opaque picture shows where this layer is solid.
 
     Returns:
-        latents (1, 4, h, w) of the colours over mid-grey, and alpha (1, 1, H, W), 0-1.
+        latents (1, C, h, w) of the colours over mid-grey, and alpha (1, 1, H, W), 0-1.
     """
     over_grey, alpha = _over_grey(pixels, bundle)
     return to_latents(bundle, over_grey), alpha

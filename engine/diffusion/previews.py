@@ -26,7 +26,7 @@ def is_due(done: int, steps: int) -> bool:
 
 
 def preview(bundle: ModelBundle, latents: Tensor, *, transparent: bool) -> Pixels:
-    """Decode an estimate (1, 4, h, w), reduced to at most 256 px a side before the costly part.
+    """Decode an estimate (1, C, h, w), reduced to at most 256 px a side before the costly part.
 
     Returns:
         uint8 (H, W, 4), straight alpha.

@@ -19,10 +19,10 @@ from diffusers import (
 )
 from torch import Tensor
 
+from layerfusion.engine.backbones.base import NoiseSchedule
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.events import Notice
-from layerfusion.engine.models.catalog.spec import SAMPLERS
-from layerfusion.engine.models.runtime.loading import ModelBundle
+from layerfusion.engine.models.catalog.spec import SAMPLERS, check_sampler
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Sampler:
     step i are x = a z0 + b ε with a² + b² = 1, whatever scaling the scheduler itself keeps them in.
 
     Args:
-        bundle: the model; its schedule, and the samplers that suit it.
+        schedule: what the network was trained on, and the samplers that suit it.
         name: a key of `SAMPLERS`, or the artists' name for it in any case.
         steps: how many.
         seeds: one a stream, for the noise that stochastic solvers add at every step. Streams with the same seed share
@@ -84,11 +84,11 @@ class Sampler:
         InvalidRequest: a sampler this model does not have, or more steps than it can take.
     """
 
-    def __init__(self, bundle: ModelBundle, name: str, steps: int, seeds: Sequence[int] = ()) -> None:
-        key = bundle.spec.check_sampler(name)
+    def __init__(self, schedule: NoiseSchedule, name: str, steps: int, seeds: Sequence[int] = ()) -> None:
+        key = check_sampler(name, schedule.samplers)
         if key == "lcm" and steps > MAX_LCM_STEPS:
             raise InvalidRequest(f"LCM cannot take {steps} steps.", f"Use 4 to 8, at most {MAX_LCM_STEPS}.")
-        config = dict(bundle.scheduler_config)
+        config = dict(schedule.config)
         solver = _SOLVERS[key]
         self.notices: tuple[Notice, ...] = ()
         if config.get("rescale_betas_zero_snr") and key in _ZERO_SNR_STAND_INS:

@@ -1,4 +1,4 @@
-"""What is known before anything is drawn: the artist's layers as courses the streams are held to.
+"""What is known before anything is drawn: the artist's layers as constraints on the streams.
 
 | source | its own stream | the blended stream |
 |---|---|---|
@@ -16,16 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from layerfusion.engine.diffusion.denoise import BackdropConstraint, LatentConstraint
+from layerfusion.engine.backbones.base import Backbone
+from layerfusion.engine.diffusion.constraints import BackdropConstraint, Constraints, LatentConstraint
 from layerfusion.engine.diffusion.layer_codec import encode_over_grey, encode_rgba
-from layerfusion.engine.fusion.attach import attention_modules
-from layerfusion.engine.fusion.coupling import KnownShape
+from layerfusion.engine.fusion.mask_builder import KnownShape
 from layerfusion.engine.fusion.masks import SHARING_MARGIN
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.compositing import bleed, composite
@@ -64,19 +65,19 @@ second object might be drawn."""
 
 @dataclass(frozen=True)
 class SourceConstraints:
-    """Courses and shapes of one job.
+    """What the artist's layers ask of one job.
 
     Attributes:
-        pins, anchors: for `denoise`.
+        constraints: for `denoise`.
         shapes: for `Coupling`, by foreground.
     """
 
-    pins: tuple[LatentConstraint, ...]
-    anchors: tuple[BackdropConstraint, ...]
+    constraints: Constraints
     shapes: dict[int, KnownShape]
 
 
 def source_constraints(
+    backbone: Backbone[Any],
     bundle: ModelBundle,
     request: GenerationRequest,
     fusion: FusionSettings,
@@ -89,12 +90,13 @@ def source_constraints(
         fusion: how the streams are coupled; how long a drawn background is held in the blended stream is one of them.
         drafts: foregrounds with a box, drawn alone: uint8 RGBA (H, W, 4), any size, by foreground.
     """
-    return _Reader(bundle, request, fusion, framing, drafts).read()
+    return _Reader(backbone, bundle, request, fusion, framing, drafts).read()
 
 
 class _Reader:
     def __init__(
         self,
+        backbone: Backbone[Any],
         bundle: ModelBundle,
         request: GenerationRequest,
         fusion: FusionSettings,
@@ -102,6 +104,7 @@ class _Reader:
         drafts: Mapping[int, Pixels],
     ) -> None:
         self._bundle, self._request, self._framing = bundle, request, framing
+        self._last_block = backbone.attention_modules[-1].rsplit(".", 1)[0]
         self._drawn_until = fusion.backdrop_until
         self._streams = Streams(len(request.foregrounds))
         self._pictures = {
@@ -115,48 +118,50 @@ class _Reader:
                 self._pictures[index] = to_working(*placed, framing)
 
     def read(self) -> SourceConstraints:
-        pins: list[LatentConstraint] = []
-        anchors: list[BackdropConstraint] = []
+        latents: list[LatentConstraint] = []
+        backdrops: list[BackdropConstraint] = []
         shapes: dict[int, KnownShape] = {}
         strength = self._blended_strength()
         if strength < 1:
             flat = self._composite()
-            pins.append(LatentConstraint(self._streams.blended, *self._opaque(flat), until=strength))
+            latents.append(LatentConstraint(self._streams.blended, *self._opaque(flat), until=strength))
         for index, source in enumerate(self._request.foregrounds):
             if index not in self._pictures:
                 continue
             held_until = {Kept: 0.0, Generated: BOX_STRENGTH}.get(type(source), getattr(source, "strength", 0.0))
             clean = encode_rgba(self._bundle, self._pictures[index])[0]
-            pins.append(LatentConstraint(index, clean, torch.ones((1, 1, 1), device=clean.device), held_until))
+            latents.append(LatentConstraint(index, clean, torch.ones((1, 1, 1), device=clean.device), held_until))
             if isinstance(source, Generated):
-                pins.append(LatentConstraint(index, clean, 1 - self._within(self._box(index))))
+                latents.append(LatentConstraint(index, clean, 1 - self._within(self._box(index))))
             solid, inside, shapes[index] = self._solid(index, held_until)
             if strength == 1:
-                anchors.append(self._anchor(solid, inside, self._drawn_above(index), 1.0, max(SOLID_UNTIL, held_until)))
+                backdrops.append(
+                    self._shown_behind(solid, inside, self._drawn_above(index), 1.0, max(SOLID_UNTIL, held_until))
+                )
         background, everyone = self._request.background, tuple(range(self._streams.foregrounds))
         if not isinstance(background, Generated):
             clean, mask = self._opaque(self._pictures[self._streams.background])
             held_until = background.strength if isinstance(background, Relit) else 0.0
-            pins.append(LatentConstraint(self._streams.background, clean, mask, held_until))
+            latents.append(LatentConstraint(self._streams.background, clean, mask, held_until))
             if isinstance(background, Relit):
-                anchors.append(self._anchor(clean, mask, everyone, 0.0, held_until))
+                backdrops.append(self._shown_behind(clean, mask, everyone, 0.0, held_until))
             else:
-                anchors += self._backdrop(clean, mask, everyone, BACKDROP_UNTIL)
+                backdrops += self._backdrop(clean, mask, everyone, BACKDROP_UNTIL)
         else:
             everywhere = torch.ones((1, 1, 1), device=self._bundle.device)
             shown = BACKDROP_UNTIL if len(shapes) == len(everyone) else self._drawn_until
-            anchors += self._backdrop(None, everywhere, everyone, shown)
-        return SourceConstraints(tuple(pins), tuple(anchors), shapes)
+            backdrops += self._backdrop(None, everywhere, everyone, shown)
+        return SourceConstraints(Constraints(tuple(latents), tuple(backdrops)), shapes)
 
     def _backdrop(
         self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], until: float
     ) -> Iterator[BackdropConstraint]:
         """The blended stream shows the background outside all objects; far from them longer. From 1 on, never."""
         if until < 1:
-            yield self._anchor(clean, mask, behind, 0.0, until, ground=GROUND)
-            yield self._anchor(clean, mask, behind, 0.0, 0.0, margin=FAR)
+            yield self._shown_behind(clean, mask, behind, 0.0, until, ground=GROUND)
+            yield self._shown_behind(clean, mask, behind, 0.0, 0.0, margin=FAR)
 
-    def _anchor(
+    def _shown_behind(
         self,
         clean: Tensor | None,
         mask: Tensor,
@@ -168,8 +173,17 @@ class _Reader:
         ground: float = 0.0,
     ) -> BackdropConstraint:
         """The blended stream shows `clean` where nothing lies before it."""
-        block = attention_modules(self._bundle.unet)[-1].rsplit(".", 1)[0]
-        return BackdropConstraint(self._streams.blended, clean, mask, behind, margin, ground, in_doubt, block, until)
+        return BackdropConstraint(
+            stream=self._streams.blended,
+            clean=clean,
+            mask=mask,
+            behind=behind,
+            margin=margin,
+            ground=ground,
+            in_doubt=in_doubt,
+            block=self._last_block,
+            until=until,
+        )
 
     def _drawn_above(self, index: int) -> tuple[int, ...]:
         """The foregrounds above one that the artist does not have; `_solid` knows the others."""
@@ -189,7 +203,7 @@ class _Reader:
         return flat
 
     def _opaque(self, pixels: Pixels) -> tuple[Tensor, Tensor]:
-        """Latents (4, h, w) of an opaque picture, and (1, h, w), 1 where it covers them.
+        """Latents (C, h, w) of an opaque picture, and (1, h, w), 1 where it covers them.
 
         Holes are filled with the colours around them, so that what is encoded beside a hole is not mixed with grey.
         """
@@ -201,7 +215,7 @@ class _Reader:
         return clean, self._covered(alpha)
 
     def _solid(self, index: int, held_until: float) -> tuple[Tensor, Tensor, KnownShape]:
-        """What is seen where a foreground is solid: latents (4, h, w) and (1, h, w) of 0 and 1; and its shape."""
+        """What is seen where a foreground is solid: latents (C, h, w) and (1, h, w) of 0 and 1; and its shape."""
         solid, alpha = encode_over_grey(self._bundle, self._pictures[index])
         factor = self._bundle.latent_factor
         shape = KnownShape(F.avg_pool2d(alpha, factor).flatten(1).float(), held_until)

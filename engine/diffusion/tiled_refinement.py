@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from layerfusion.engine.diffusion.denoise import LatentConstraint
+from layerfusion.engine.diffusion.constraints import Constraints, LatentConstraint
 from layerfusion.engine.diffusion.layer_codec import decode_foreground, decode_rgb, encode_rgba
 from layerfusion.engine.diffusion.noise import initial_noise
-from layerfusion.engine.fusion.coupling import KnownShape
+from layerfusion.engine.fusion.mask_builder import KnownShape
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Pixels
@@ -115,8 +115,8 @@ def padded(pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     return np.pad(pixels, ((0, size.height - height), (0, size.width - width), (0, 0)), mode="edge")
 
 
-DrawTile = Callable[[Size, Tensor, tuple[LatentConstraint, ...], dict[int, KnownShape]], Tensor]
-"""(size in pixels, noise, pins, shapes) -> latents (streams, 4, h, w): one coupled job from noise to picture."""
+DrawTile = Callable[[Size, Tensor, Constraints, dict[int, KnownShape]], Tensor]
+"""(size in pixels, noise, constraints, shapes) -> latents (streams, C, h, w): one coupled job from noise to picture."""
 
 
 class TiledRefinement:
@@ -153,8 +153,9 @@ class TiledRefinement:
         side = bundle.spec.native_size
         self.tiles = tiles_over(self._size, Size(side, side), bundle.spec.stride)
         factor = bundle.latent_factor
-        channels = bundle.unet.config["in_channels"]
-        self._noise = initial_noise(seeds, channels, self._size.height // factor, self._size.width // factor)
+        self._noise = initial_noise(
+            seeds, bundle.latent_channels, self._size.height // factor, self._size.width // factor
+        )
         self.refined: dict[int, Pixels] = {}
         self.guides: dict[int, Pixels] = {}
 
@@ -163,7 +164,7 @@ class TiledRefinement:
         drawn = {stream: Mosaic(self._size, 4) for stream in range(self._streams.count)}
         grey = {stream: Mosaic(self._size, 4) for stream in range(self._streams.foregrounds)}
         for done, tile in enumerate(self.tiles, start=1):
-            latents = draw(tile.size, self._noise_of(tile), *self._known(tile))
+            latents = draw(tile.size, self._noise_of(tile), *self._given(tile))
             for stream, mosaic in drawn.items():
                 row = latents[stream : stream + 1]
                 if stream in grey:
@@ -184,9 +185,9 @@ class TiledRefinement:
         columns = slice(left, left + tile.size.width // factor)
         return self._noise[:, :, rows, columns].to(self._bundle.device)
 
-    def _known(self, tile: Tile) -> tuple[tuple[LatentConstraint, ...], dict[int, KnownShape]]:
+    def _given(self, tile: Tile) -> tuple[Constraints, dict[int, KnownShape]]:
         """Every stream is held to its enlarged picture until the strength's time; every object's place is known."""
-        pins, shapes = [], {}
+        constraints, shapes = [], {}
         everywhere = torch.ones((1, 1, 1), device=self._bundle.device)
         for stream, picture in self._pictures.items():
             pixels = np.ascontiguousarray(picture[tile.rows, tile.columns])
@@ -197,5 +198,6 @@ class TiledRefinement:
                 shapes[stream] = KnownShape(alpha)
             else:
                 clean = to_latents(self._bundle, unit[None, :3] * 2 - 1)
-            pins.append(LatentConstraint(stream, clean[0], everywhere, 0.0 if stream in self._held else self._strength))
-        return tuple(pins), shapes
+            until = 0.0 if stream in self._held else self._strength
+            constraints.append(LatentConstraint(stream, clean[0], everywhere, until))
+        return Constraints(tuple(constraints)), shapes

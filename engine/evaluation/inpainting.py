@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from layerfusion.engine.diffusion.conditioning import encode_prompts, time_ids
+from layerfusion.engine.backbones.choice import backbone_of
 from layerfusion.engine.diffusion.guidance import guide
 from layerfusion.engine.diffusion.noise import initial_noise
 from layerfusion.engine.diffusion.sampling import Sampler
@@ -25,32 +25,25 @@ def inpaint(bundle: ModelBundle, prompt: str, seed: int, clean: Tensor, known: T
         bundle: the model.
         prompt: the prompt of the whole image.
         seed: seed of the initial noise.
-        clean: (4, h, w), the latents of the given part.
+        clean: (C, h, w), the latents of the given part.
         known: (1, h, w), 1 where `clean` is given, 0 where the model draws.
 
     Returns:
-        Latents (1, 4, h, w).
+        Latents (1, C, h, w).
     """
     defaults = bundle.spec.defaults
-    sampler = Sampler(bundle, defaults.sampler, defaults.steps)
+    backbone = backbone_of(bundle)
+    sampler = Sampler(backbone.schedule, defaults.sampler, defaults.steps)
     height, width = clean.shape[-2:]
     noise = initial_noise([seed], clean.shape[0], height, width).to(bundle.device)
-    negative, positive = encode_prompts(bundle, [""], negative=True), encode_prompts(bundle, [prompt])
-    words = torch.cat([negative.embeddings, positive.embeddings])
-    ids = time_ids(bundle, Size(width * bundle.latent_factor, height * bundle.latent_factor), 2)
-    pooled = {"text_embeds": torch.cat([negative.pooled, positive.pooled]), "time_ids": ids}
+    words = backbone.encode([""], negative=True) + backbone.encode([prompt])
+    size = Size(width * bundle.latent_factor, height * bundle.latent_factor)
 
     state = sampler.start(noise)
     state[0] = torch.lerp(state[0], sampler.state(clean, noise[0], 0), known)
     for index, timestep in enumerate(sampler.timesteps):
-        rows = torch.cat([sampler.model_input(state, index)] * 2).to(bundle.dtype)
-        output = bundle.unet(
-            rows,
-            timestep.to(bundle.device),
-            encoder_hidden_states=words,
-            added_cond_kwargs=pooled,
-            return_dict=False,
-        )[0].to(state.dtype)
+        rows = torch.cat([sampler.model_input(state, index)] * 2)
+        output = backbone.forward(rows, timestep, words, size)
         output = guide(*output.chunk(2), scale=defaults.guidance_scale, rescale=defaults.guidance_rescale)
         output[0] = torch.lerp(output[0], sampler.exact_prediction(clean, noise[0], index), known)
         state = sampler.step(output, index, state)

@@ -20,12 +20,13 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from layerfusion.engine.diffusion.conditioning import encode_prompts
+from layerfusion.engine.backbones.sdxl import SDXLBackbone
 from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, stray, translucency
 from layerfusion.engine.evaluation.measures import auc, over_grey, pooled, signed_rgb, soft_iou
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Role
+from layerfusion.engine.inspection.recorder import Recorder
 from layerfusion.engine.inspection.records import MaskRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
@@ -101,7 +102,7 @@ def draw(spec: ModelSpec, items: list[Item]) -> Iterator[Drawn]:
     for item in tqdm(items, desc="drawing", mininterval=10):
         record = MaskRecord()
         stack: LayerStack | None = None
-        for event in pipeline.generate(_request(spec, size, item), masks=record):
+        for event in pipeline.generate(_request(spec, size, item), Recorder(record)):
             if isinstance(event, Finished):
                 stack = event.stack
         assert stack is not None
@@ -301,7 +302,8 @@ def _foregrounds(
     bundle: ModelBundle, chosen: list[str], seed: int
 ) -> list[tuple[NDArray[np.floating], NDArray[np.floating]]]:
     """Draw with the foreground stream alone; the opaque image (H, W, 3), -1..1, and alpha (H, W), 0-1, per object."""
-    words, empty = encode_prompts(bundle, [with_article(name) for name in chosen]), encode_prompts(bundle, [""])
+    backbone = SDXLBackbone(bundle)
+    words, empty = backbone.encode([with_article(name) for name in chosen]), backbone.encode([""])
     latents = sample(bundle.unet, words.embeddings, words.pooled, (empty.embeddings, empty.pooled), seed=seed)
     scale = float(bundle.vae.config["scaling_factor"])
     found = []

@@ -31,6 +31,7 @@ from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Framing, Size
 from layerfusion.engine.image.layers import Layer, Pixels, Role
 from layerfusion.engine.image.resampling import to_working
+from layerfusion.engine.inspection.recorder import Recorder
 from layerfusion.engine.inspection.records import MaskRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
@@ -180,7 +181,7 @@ class ItemDrawer:
             model=self.spec.name,
         )
         record = MaskRecord() if variant.masks else None
-        *_, last = self._pipeline.generate(request, masks=record)
+        *_, last = self._pipeline.generate(request, Recorder(record))
         assert isinstance(last, Finished)
         pictures = [last.stack.by_role(role)[0].pixels for role in (Role.FOREGROUND, Role.BACKGROUND, Role.BLENDED)]
         return Drawing(*pictures, maps=_maps(record) if record is not None else None)

@@ -8,8 +8,10 @@
 | soft and hard mask, decision boundary d (Fig. 3, 5d) | `masks.evidence`, `masks.soft_mask`, `masks.hard_mask` |
 | attention-level blending | `blending.blend_attention` |
 | attention sharing for a consistent background | `blending.share_background`, `masks.background_tokens` |
-| the two networks as one, coupled layer by layer | `attention.FusionProcessor`, `coupling.Coupling` |
-| the prior pass before each step | `coupling.Pass`, and the loop in `engine.diffusion.denoise` |
+| the two networks as one, coupled layer by layer | `attention.FusionProcessor`, `attach.attached` |
+| the prior pass before each step | `coupling.Coupling.forward`, and the loop in `engine.diffusion.denoise` |
+| priors kept and smoothed from step to step (our choice) | `prior_store.PriorStore` |
+| masks of drawn and of given foregrounds (our choice for the latter) | `mask_builder.MaskBuilder` |
 
 The paper's abstract, figures and reviews are what could be read; formulas marked "our choice" are not in them.
 """

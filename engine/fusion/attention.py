@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
 from layerfusion.engine.fusion.blending import blend_attention, share_background
-from layerfusion.engine.fusion.coupling import Coupling, Pass
+from layerfusion.engine.fusion.coupling import Attended, Coupling, Pass
 from layerfusion.engine.fusion.masks import Grid
 from layerfusion.engine.fusion.priors import content_confidence, participation, token_grid
 from layerfusion.engine.transparency.deltas import Delta
@@ -39,8 +41,8 @@ class FusionProcessor:
         temb: Tensor | None = None,
     ) -> Tensor:
         """(rows, N, C) -> (rows, N, C), before the residual is added."""
-        assert attention_mask is None, "SDXL passes no attention mask"
-        assert attn.to_k is not None and attn.to_v is not None and attn.to_out is not None
+        assert attention_mask is None, "Coupled attention knows no attention mask."
+        assert attn.to_k is not None and attn.to_v is not None
         is_self = encoder_hidden_states is None
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         grid = token_grid(hidden_states.shape[1], *self._coupling.latent_grid)
@@ -50,14 +52,24 @@ class FusionProcessor:
         value = _heads(attn, self._project(attn.to_v, "to_v", context))
         self._measure(query, key, attn.scale, is_self, grid)
 
+        outputs = partial(self._outputs, attn, query, key, value, is_self, grid)
+        out = outputs(coupled=self._coupling.couples(self._block, grid))
+        if self._coupling.observer is not None:
+            self._coupling.observer.attended(Attended(self._block, is_self, grid, out, partial(outputs, coupled=False)))
+        return out
+
+    def _outputs(
+        self, attn: Attention, query: Tensor, key: Tensor, value: Tensor, is_self: bool, grid: Grid, *, coupled: bool
+    ) -> Tensor:
+        """Attention and its output projection, (rows, N, C), the streams blended and sharing if they are coupled."""
         settings = self._coupling.settings
-        coupled = self._coupling.couples(self._block, grid)
         blends = coupled and (settings.research.blend_self if is_self else settings.research.blend_cross)
         shares = coupled and is_self and settings.share_strength > 0
         pairs = self._sharing_rows(len(query)) if shares and settings.research.sharing != "copy" else []
         out = self._attend(query, key, value, attn.scale, pairs, grid).transpose(1, 2).flatten(2)
         if blends and settings.research.blend_point == "pre_out":
             self._blend(out, grid)
+        assert attn.to_out is not None
         out = self._project(attn.to_out[0], "to_out.0", out)
         if blends and settings.research.blend_point == "post_out":
             self._blend(out, grid)
@@ -75,7 +87,7 @@ class FusionProcessor:
 
     def _foreground_rows(self, rows: int) -> list[slice]:
         """The foregrounds' slice of each guidance half; in the prior pass every row is a foreground."""
-        if self._coupling.running is Pass.PRIOR:
+        if self._coupling.now.running is Pass.PRIOR:
             return [slice(0, rows)]
         streams = self._coupling.streams
         return [slice(start, start + streams.foregrounds) for start in range(0, rows, streams.count)]
@@ -117,7 +129,10 @@ class FusionProcessor:
         rows, others = [row for row, _ in pairs], [other for _, other in pairs]
         alone = [row for row in range(len(query)) if row not in rows]
         settings = self._coupling.settings
-        tokens = self._coupling.masks(self._block, grid).background
+        if settings.research.sharing == "all":
+            shared = torch.ones(grid[0] * grid[1], device=query.device)
+        else:
+            shared = self._coupling.background(self._block, grid)
         out = torch.empty_like(query)
         out[alone] = F.scaled_dot_product_attention(query[alone], key[alone], value[alone], scale=scale)
         out[rows] = share_background(
@@ -126,7 +141,7 @@ class FusionProcessor:
             value[rows],
             key[others],
             value[others],
-            torch.ones_like(tokens) if settings.research.sharing == "all" else tokens,
+            shared,
             strength=settings.share_strength,
             scale=scale,
         )
@@ -135,7 +150,7 @@ class FusionProcessor:
     def _copy_background(self, out: Tensor, grid: Grid) -> None:
         """Outside the objects one of the two pictures takes the other's activations, in place."""
         coupling = self._coupling
-        amount = coupling.settings.share_strength * coupling.masks(self._block, grid).background
+        amount = coupling.settings.share_strength * coupling.background(self._block, grid)
         for taker, giver in self._sharing_rows(len(out)):
             if coupling.settings.research.share_direction != "both" or taker < giver:
                 out[taker] = torch.lerp(out[taker], out[giver], amount.to(out.dtype).unsqueeze(-1))

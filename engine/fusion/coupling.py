@@ -1,69 +1,93 @@
-"""What the attention modules tell each other during one job: the priors as they stand, and the masks made of them."""
+"""The coupling of one job: which forward is running, what its attention modules measure, and the masks they share.
+
+    with coupling.forward(Pass.PRIOR, time):      the foreground rows alone; what they measure becomes the priors
+        …
+    with coupling.forward(Pass.COUPLED, time):    all rows, with the masks of those priors applied
+        …
+
+The order cannot be got wrong without an AssertionError that says so: nothing is measured or masked outside a forward,
+forwards do not nest, and the unconditional half alone comes right after the conditional one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Protocol
 
-import torch
 from torch import Tensor
 
-from layerfusion.engine.fusion.masks import (
-    Grid,
-    Masks,
-    background_tokens,
-    evidence,
-    ground_tokens,
-    hard_mask,
-    otsu_threshold,
-    resample,
-    soft_mask,
-    stretch,
-)
-from layerfusion.engine.fusion.priors import contrast, minmax, normalised, structure_prior
+from layerfusion.engine.fusion.mask_builder import KnownShape, MaskBuilder
+from layerfusion.engine.fusion.masks import Grid, Masks
+from layerfusion.engine.fusion.prior_store import Priors, PriorStore
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.options.fusion import FusionSettings
 
-Maps = tuple[Tensor, Grid]
-"""(K, N) maps and their token grid."""
-
 
 class Pass(Enum):
-    """Which forward is running."""
+    """Which rows a forward holds, and whether they are coupled."""
 
     PRIOR = "prior"  # the foreground rows alone, conditional, uncoupled: only to read their attention
-    JOINT = "joint"  # all rows, both guidance halves
-    COUPLED = "coupled"  # the same, with masks applied
+    JOINT = "joint"  # all rows, uncoupled
+    COUPLED = "coupled"  # all rows, with masks applied
 
 
 class Half(Enum):
-    """Which guidance halves the running forward holds."""
+    """Which guidance halves a forward holds."""
 
-    BOTH = "both"
-    CONDITIONAL = "conditional"  # alone; the masks it makes are written down
-    UNCONDITIONAL = "unconditional"  # alone, after the other one, by whose masks it is coupled
+    BOTH = "both"  # or the conditional one only, in a step without guidance
+    CONDITIONAL = "conditional"  # alone; the masks it makes are remembered
+    UNCONDITIONAL = "unconditional"  # alone, right after the other one, by whose masks it is coupled
 
 
 @dataclass(frozen=True)
-class KnownShape:
-    """A foreground whose place is known before it is drawn.
+class Attended:
+    """What one attention module gave, for an `AttentionObserver`.
 
     Attributes:
-        alpha: (1, N) on the latent grid, 0-1.
-        held_until: it follows the artist's pixels while t > held_until · T. 0 is a kept layer, which never changes;
-            a relit one is let go at its strength, and from there on takes from the blended stream as any other.
+        block: the transformer block it stands in.
+        is_self: whether it is a self-attention.
+        grid: its tokens.
+        out: (rows, N, C), before the residual is added.
+        uncoupled: computes what it would have given had the streams not seen each other, (rows, N, C).
     """
 
-    alpha: Tensor
-    held_until: float = 0.0
+    block: str
+    is_self: bool
+    grid: Grid
+    out: Tensor
+    uncoupled: Callable[[], Tensor]
 
 
-@dataclass
-class Coupling:
-    """State of the coupling between streams; written and read by the attention processors of one job.
+class AttentionObserver(Protocol):
+    """Looks on while attention is computed, and changes nothing."""
+
+    def attended(self, attended: Attended) -> None:
+        """An attention module has run. The coupling's `now`, `masks` and `background` are those it was coupled by."""
+        ...
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One forward of the network.
 
     Attributes:
+        running: which pass.
+        time: t / T of its step.
+        half: which guidance halves.
+    """
+
+    running: Pass
+    time: float
+    half: Half
+
+
+class Coupling:
+    """What the attention processors of one job share.
+
+    Args:
         streams: the rows of the batch.
         settings: how the streams are coupled.
         latent_grid: the latents' (height, width).
@@ -71,116 +95,126 @@ class Coupling:
         shapes: foreground index -> where it is, for those that the artist has or that have a box.
         share_unconditional: whether background and blended stream may share attention in the unconditional half too:
             only if that half tells them the same.
-        running: which forward is running.
-        half: which guidance halves it holds.
-        time: t / T of the step that is running.
-        structure: (K, N) participation ratios on `structure_grid`, as last measured.
-        content: content confidence, as last measured.
-        block_content: transformer block -> the same, of the last forward that gave the priors.
+        observer: looks on at every attention module; None is nobody.
+
+    Attributes:
+        builder: makes masks of the priors as they stand, whatever the running forward has applied.
+        last: the last forward that ran to its end; None before the first.
     """
 
-    streams: Streams
-    settings: FusionSettings
-    latent_grid: Grid
-    end_of_text: Tensor
-    shapes: dict[int, KnownShape] = field(default_factory=dict)
-    share_unconditional: bool = True
+    def __init__(
+        self,
+        streams: Streams,
+        settings: FusionSettings,
+        latent_grid: Grid,
+        end_of_text: Tensor,
+        shapes: Mapping[int, KnownShape] | None = None,
+        share_unconditional: bool = True,
+        observer: AttentionObserver | None = None,
+    ) -> None:
+        self.streams = streams
+        self.settings = settings
+        self.latent_grid = latent_grid
+        self.end_of_text = end_of_text
+        self.share_unconditional = share_unconditional
+        self.observer = observer
+        self._store = PriorStore(settings)
+        self.builder = MaskBuilder(
+            store=self._store,
+            settings=settings,
+            foregrounds=streams.foregrounds,
+            latent_grid=latent_grid,
+            shapes=dict(shapes or {}),
+            device=end_of_text.device,
+        )
+        self.last: Forward | None = None
+        self._now: Forward | None = None
+        self._before_halves = Priors()
+        self._noted: set[str] = set()
+        self._masks: dict[tuple[str, bool, Grid], Masks] = {}
+        self._backgrounds: dict[Grid, Tensor] = {}
 
-    running: Pass = Pass.JOINT
-    half: Half = Half.BOTH
-    time: float = 1.0
-    structure: Tensor | None = None
-    structure_grid: Grid = (1, 1)
-    content: Maps | None = None
-    block_content: dict[str, Maps] = field(default_factory=dict)
-    _measured: list[Tensor] = field(default_factory=list)
-    _measured_grid: Grid = (1, 1)
-    _measured_content: dict[str, Maps] = field(default_factory=dict)
-    _live_content: dict[str, Maps] = field(default_factory=dict)
-    _backgrounds: dict[Grid, Tensor] = field(default_factory=dict)
-    _noted: set[str] = field(default_factory=set)
-    _made: dict[tuple[str, bool, Grid], Masks] = field(default_factory=dict)
-    _before: dict[str, Any] | None = None
+    @property
+    def priors(self) -> Priors:
+        """As they stand."""
+        return self._store.priors
 
-    def begin(self, running: Pass, time: float = 1.0, half: Half = Half.BOTH) -> None:
-        """Call before every forward; `time` is t / T. The unconditional half alone comes after the conditional one."""
-        self.running, self.time, self.half = running, time, half
+    @property
+    def shapes(self) -> Mapping[int, KnownShape]:
+        return self.builder.shapes
+
+    @property
+    def needs_priors(self) -> bool:
+        """Whether any foreground's masks come from its attention."""
+        return self.builder.needs_priors
+
+    @property
+    def now(self) -> Forward:
+        """The running forward."""
+        assert self._now is not None, "No forward is running; run the network within `with coupling.forward(…)`."
+        return self._now
+
+    @contextmanager
+    def forward(self, running: Pass, time: float = 1.0, half: Half = Half.BOTH) -> Iterator[Forward]:
+        """Within the block one forward of the network runs. If it is cut short, all it measured is forgotten.
+
+        A prior pass gives the priors at its end; with `prior` = `lagged` every other forward does so too. Both halves
+        of guidance drawn apart are one piece: if the second is cut short, the first must run again.
+
+        Args:
+            running: which rows it holds.
+            time: t / T.
+            half: which guidance halves it holds.
+        """
+        assert self._now is None, "A forward is running already; forwards of one job do not nest."
+        second = half is Half.UNCONDITIONAL
+        assert not second or self.last == Forward(running, time, Half.CONDITIONAL), (
+            "The unconditional half takes the masks of the conditional one: run that first, in the same pass and step."
+        )
+        self._now, self.last = Forward(running, time, half), None
         self._noted.clear()
-        if half is not Half.UNCONDITIONAL:
-            self._measured.clear()
-            self._measured_content.clear()
+        if not second:
+            self._before_halves = self.priors
+            self._masks.clear()
             self._backgrounds.clear()
-            self._made.clear()
+        gives_priors = running is Pass.PRIOR or self.settings.prior == "lagged"
+        measuring = self._store.measuring(gives_priors=gives_priors, smooths=running is not Pass.PRIOR)
+        try:
+            with nullcontext() if second else measuring:
+                yield self._now
+            self.last = self._now
+        except BaseException:
+            self._store.priors = self._before_halves
+            raise
+        finally:
+            self._now = None
 
     def halves(self, rows: int, unconditional: bool) -> list[int]:
         """The first rows of those guidance halves in a batch that take part: all, or the conditional one only."""
-        if self.half is Half.UNCONDITIONAL:
+        if self.now.half is Half.UNCONDITIONAL:
             return [0] if unconditional else []
         starts = list(range(0, rows, self.streams.count))
         return starts if unconditional else starts[-1:]
 
-    def enter(self) -> None:
-        """A forward starts. If the last one was cut short, for want of memory, what it wrote down is forgotten."""
-        if self._before is not None:
-            for name, value in self._before.items():
-                setattr(self, name, value)
-        self._before = {
-            name: value.copy() if isinstance(value, (dict, list, set)) else value
-            for name, value in vars(self).items()
-            if name != "_before"
-        }
-
-    def leave(self) -> None:
-        """A forward is done."""
-        self._before = None
-
     def note_structure(self, participation: Tensor, grid: Grid) -> None:
-        """One of the structure layers has measured (K, N) participation ratios; the layers' mean is the prior."""
-        if self.half is Half.UNCONDITIONAL:
-            return
-        if self._measured and self._measured[0].shape != participation.shape:
-            self._measured.clear()  # only the finest layers, which come last, count
-        self._measured.append(participation)
-        self._measured_grid = grid
+        """A structure layer has measured (K, N) participation ratios. The unconditional half's do not count."""
+        if self.now.half is not Half.UNCONDITIONAL:
+            self._store.note_structure(participation, grid)
 
     def note_content(self, block: str, content: Tensor, grid: Grid) -> None:
-        """A cross-attention has measured (K, N) content confidence."""
+        """A cross-attention has measured (K, N) content confidence. The unconditional half's does not count."""
+        half = self.now.half
         self._noted.add(block)
-        if self.half is Half.UNCONDITIONAL:
-            return
-        self._measured_content[block] = (content, grid)
-        if self.settings.research.content_source == "live":
-            if self.running is not Pass.PRIOR and block in self._live_content:
-                content = self._smoothed(self._live_content[block][0], content)
-            self._live_content[block] = self.content = (content, grid)
-
-    def end(self) -> None:
-        """Call after every forward that gives the priors: what was measured becomes them."""
-        if self._measured:
-            now = torch.stack(self._measured).mean(dim=0)
-            self.structure = now if self.structure is None else self._smoothed(self.structure, now)
-            self.structure_grid = self._measured_grid
-        for block, (now, grid) in self._measured_content.items():
-            last = self.block_content.get(block)
-            self.block_content[block] = (now if last is None else self._smoothed(last[0], now), grid)
-        if self._measured_content and self.settings.research.content_source == "prior":
-            self.content = next(reversed(self.block_content.values()))
-
-    def _smoothed(self, last: Tensor, now: Tensor) -> Tensor:
-        keep = self.settings.research.mask_smoothing
-        return now if keep == 0 else torch.lerp(now, last, keep)
-
-    def needs_priors(self) -> bool:
-        """Whether any foreground's masks come from its attention; a known one's come from its alpha."""
-        return len(self.shapes) < self.streams.foregrounds
+        if half is not Half.UNCONDITIONAL:
+            self._store.note_content(block, content, grid)
 
     def couples(self, block: str, grid: Grid) -> bool:
         """Whether streams are coupled in a transformer block of this token grid in the running forward."""
-        settings = self.settings
-        ready = not self.needs_priors() or (self.structure is not None and self.content is not None)
-        asked = [part.strip() for part in settings.research.blend_blocks.split(",") if part.strip()]
+        research = self.settings.research
+        asked = [part.strip() for part in research.blend_blocks.split(",") if part.strip()]
         chosen = not asked or any(part in block for part in asked)
-        return self.running is Pass.COUPLED and min(grid) >= settings.research.smallest_grid and ready and chosen
+        large = min(grid) >= research.smallest_grid
+        return self.now.running is Pass.COUPLED and large and self.builder.is_ready and chosen
 
     def masks(self, block: str, grid: Grid) -> Masks:
         """The masks of all foregrounds on a token grid, as the running forward applies them.
@@ -188,122 +222,20 @@ class Coupling:
         Args:
             block: the transformer block that asks; its own content confidence is used where the priors have it.
         """
-        moment = (block, block in self._noted, grid)
-        if self.half is Half.UNCONDITIONAL:
-            return self._made[moment]
-        made = self.current_masks(block, grid)
-        if self.half is Half.CONDITIONAL:
-            self._made[moment] = made
+        now, moment = self.now, (block, block in self._noted, grid)
+        if now.half is Half.UNCONDITIONAL:
+            assert moment in self._masks, f"The conditional half has not asked {block} for masks on a grid of {grid}."
+            return self._masks[moment]
+        made = self.builder.masks(block, grid, now.time)
+        if now.half is Half.CONDITIONAL:
+            self._masks[moment] = made
         return made
 
-    def current_masks(self, block: str, grid: Grid) -> Masks:
-        """The same, made of the priors as they stand now, whatever was applied."""
-        settings = self.settings
-        shown, trust = self.evidence(block, grid)
-        otsu = otsu_threshold(shown) if "otsu" in (settings.research.hard_mode, settings.research.soft_mode) else 0.5
-        threshold = otsu if settings.research.hard_mode == "otsu" else settings.research.hard_threshold
-        centre = otsu if settings.research.soft_mode == "otsu" else 0.5
-        soft = self._soft(shown, trust, settings.decision_boundary, centre)
-        hard = hard_mask(shown, trust, threshold)
-        own = settings.foreground_boundary
-        inner = soft.clone() if own is None else self._soft(shown, trust, own, centre)
-        for index, shape in self.shapes.items():
-            if self.time > shape.held_until or shape.held_until == 0:
-                soft[index], hard[index] = shown[index], 0.0
-            soft[index] *= self._uncovered(index, shown, trust, grid)
-        return Masks(soft, hard, inner, self._background(block, grid))
-
-    def _uncovered(self, index: int, shown: Tensor, trust: Tensor, grid: Grid) -> Tensor | float:
-        """Where a known foreground is not hidden by drawn ones, whose evidence is hollow: its holes are filled."""
-        above = [i for i in range(index + 1, self.streams.foregrounds) if i not in self.shapes]
-        if not above or bool((trust[above] <= 0.5).any()):
-            return 1.0
-        return background_tokens(shown[above], grid)
-
-    def _soft(self, shown: Tensor, trust: Tensor, boundary: float, centre: Tensor | float) -> Tensor:
-        soft, when = soft_mask(shown, boundary, trust, centre), self.settings.research.normalise
-        spread = when == "always" or (when == "several" and self.streams.foregrounds > 1)
-        return stretch(soft, boundary, centre) if spread else soft
-
-    def evidence(self, block: str, grid: Grid) -> tuple[Tensor, Tensor]:
-        """u (K, N) and its trust κ (K, 1); for foregrounds of known shape the true alpha, and 1."""
-        settings = self.settings
-        count, device = self.streams.foregrounds, self.end_of_text.device
-        shown = torch.zeros((count, grid[0] * grid[1]), device=device)
-        trust = torch.ones((count, 1), device=device)
-        if self.needs_priors():
-            assert self.structure is not None
-            content, raw = self._content(block, grid)
-            structure = resample(
-                structure_prior(self.structure), self.structure_grid, grid, settings.research.resampling
-            )
-            shown = evidence(structure, content, settings.research.mask_parts, settings.research.content_weight)
-            trust = self._trust(raw)
-        for index, shape in self.shapes.items():
-            shown[index] = resample(shape.alpha, self.latent_grid, grid, settings.research.resampling)[0]
-            trust[index] = 1.0
-        return shown, trust
-
-    def _trust(self, content: Tensor) -> Tensor:
-        """κ of the maps that are used: the lower of the two."""
-        assert self.structure is not None
-        parts, gate = self.settings.research.mask_parts, self.settings.research.contrast_gate
-        by_structure, by_content = contrast(self.structure, gate), contrast(content, gate)
-        if parts == "product":
-            return torch.minimum(by_structure, by_content)
-        return by_structure if parts == "structure" else by_content
-
-    def _content(self, block: str, grid: Grid) -> tuple[Tensor, Tensor]:
-        """(K, N) content confidence on a grid, normalised; and the block's raw map, on its own grid."""
-        settings = self.settings
-
-        def brought(maps: Maps) -> Tensor:
-            return resample(
-                normalised(maps[0], settings.research.content_norm), maps[1], grid, settings.research.resampling
-            )
-
-        if settings.research.content_source == "live":
-            assert self.content is not None
-            return brought(self.content), self.content[0]
-        own = self.block_content[block]
-        if settings.research.content_layers == "block":
-            return brought(own), own[0]
-        others = [
-            (minmax(maps[0]), maps[1])
-            for maps in self.block_content.values()
-            if settings.research.content_layers == "all" or maps[1] == own[1]
-        ]
-        return torch.stack([brought(maps) for maps in others]).mean(dim=0), own[0]
-
-    def outside(
-        self, block: str, foregrounds: tuple[int, ...], in_doubt: float, margin: float, ground: float = 0.0
-    ) -> Tensor:
-        """(1, h, w), 0-1, on the latent grid: what surely shows none of some foregrounds, as the priors stand now.
-
-        Args:
-            block: the transformer block whose content confidence is asked.
-            in_doubt: what holds everywhere while their masks cannot be trusted.
-            margin: left free around them, as a part of the grid's longer side.
-            ground: left free about their lower halves too, where shadows fall; 0 is none.
-        """
-        shape, chosen = (1, *self.latent_grid), list(foregrounds)
-        if not chosen:
-            return torch.ones(shape, device=self.end_of_text.device)
-        if self.needs_priors() and (self.structure is None or self.content is None):
-            return torch.full(shape, in_doubt, device=self.end_of_text.device)
-        grid = self.structure_grid if self.needs_priors() else self.latent_grid
-        shown, trust = self.evidence(block, grid)
-        if bool((trust[chosen] <= 0.5).any()):
-            return torch.full(shape, in_doubt, device=shown.device)
-        tokens = background_tokens(shown[chosen], grid, margin)[None]
-        if ground > 0:
-            tokens = tokens * (1 - ground_tokens(shown[chosen], grid, ground))
-        return resample(tokens, grid, self.latent_grid, "nearest").view(shape)
-
-    def _background(self, block: str, grid: Grid) -> Tensor:
-        """Shared tokens; once a grid and forward, for they need not be sharp. None where no map can be trusted."""
+    def background(self, block: str, grid: Grid) -> Tensor:
+        """(N,) of 0 and 1: the shared tokens. They need not be sharp, so they are made once a grid and forward."""
+        assert self.now.half is not Half.UNCONDITIONAL or grid in self._backgrounds, (
+            f"The conditional half has not asked for the background on a grid of {grid}."
+        )
         if grid not in self._backgrounds:
-            shown, trust = self.evidence(block, grid)
-            tokens = background_tokens(shown, grid)
-            self._backgrounds[grid] = tokens if bool((trust > 0.5).all()) else torch.zeros_like(tokens)
+            self._backgrounds[grid] = self.builder.background(block, grid)
         return self._backgrounds[grid]

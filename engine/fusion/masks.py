@@ -26,13 +26,11 @@ class Masks:
         soft: (K, N), 0-1, what the blended stream takes from each foreground.
         hard: (K, N) of 0 and 1, where each foreground takes from the blended stream.
         inner: (K, N), 0-1, how much of itself a foreground keeps there; `soft`, unless it has a boundary of its own.
-        background: (N,) of 0 and 1, tokens surely outside every object.
     """
 
     soft: Tensor
     hard: Tensor
     inner: Tensor
-    background: Tensor
 
 
 def evidence(structure: Tensor, content: Tensor, parts: MaskParts = "product", weight: float = 1.0) -> Tensor:

@@ -2,71 +2,77 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from torch import Tensor
 
-from layerfusion.engine.diffusion.denoise import Step
+from layerfusion.engine.backbones.base import Backbone
+from layerfusion.engine.diffusion.constraints import Constraints
+from layerfusion.engine.diffusion.observer import Observer, Step
 from layerfusion.engine.diffusion.previews import preview
 from layerfusion.engine.diffusion.sampling import Sampler
-from layerfusion.engine.fusion.attach import attention_modules
 from layerfusion.engine.fusion.coupling import Coupling, Pass
 from layerfusion.engine.fusion.masks import resample
 from layerfusion.engine.fusion.priors import minmax, structure_prior
-from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.inspection.records import MaskRecord, MaskStep, StreamRecord, figure_place, spread
 from layerfusion.engine.models.runtime.loading import ModelBundle
 
 
-class Recorder:
+class Recorder(Observer):
     """Fills the records of one job. Without any it does nothing.
 
     Args:
-        bundle: the model that draws.
-        streams: the rows of the batch.
-        sampler: which steps there will be.
-        masks, estimates: what to fill; None is not asked for.
+        masks: takes the priors and masks of every coupled step; None is not asked for.
+        estimates: takes every stream's estimate of the clean latents at every step, some of them as pictures; None is
+            not asked for.
     """
 
-    def __init__(
+    def __init__(self, masks: MaskRecord | None = None, estimates: StreamRecord | None = None) -> None:
+        self._masks, self._estimates = masks, estimates
+
+    def begin(
         self,
         bundle: ModelBundle,
-        streams: Streams,
+        backbone: Backbone[Any],
         sampler: Sampler,
-        masks: MaskRecord | None,
-        estimates: StreamRecord | None,
+        coupling: Coupling,
+        constraints: Constraints,
     ) -> None:
-        self._bundle, self._streams = bundle, streams
-        self._masks, self._estimates = masks, estimates
+        self._bundle, self._coupling = bundle, coupling
+        self._last_block = backbone.attention_modules[-1].rsplit(".", 1)[0]
         self._shown: list[int] = []
-        if masks is not None:
-            masks.train_timesteps = sampler.train_timesteps
-        if estimates is not None:
-            timesteps = sampler.timesteps.tolist()
-            self._shown = spread(len(timesteps), estimates.columns, figure_place(timesteps, sampler.train_timesteps))
-            estimates.train_timesteps = sampler.train_timesteps
-            estimates.streams = (*(f"foreground {k + 1}" for k in range(streams.foregrounds)), "background", "blended")
-
-    def note(self, coupling: Coupling, step: Step) -> None:
-        """A step is done: write down its estimates, and its maps if the streams were coupled in it."""
         if self._masks is not None:
-            self._note_masks(self._masks, coupling, step.timestep)
+            self._masks.train_timesteps = sampler.train_timesteps
+        record = self._estimates
+        if record is not None:
+            timesteps, foregrounds = sampler.timesteps.tolist(), coupling.streams.foregrounds
+            self._shown = spread(len(timesteps), record.columns, figure_place(timesteps, sampler.train_timesteps))
+            record.train_timesteps = sampler.train_timesteps
+            record.streams = (*(f"foreground {k + 1}" for k in range(foregrounds)), "background", "blended")
+
+    def step(self, step: Step) -> None:
+        """Write down its estimates, and its maps if the streams were coupled in it."""
+        if self._masks is not None:
+            self._note_masks(self._masks, step.timestep)
         if self._estimates is not None:
             self._note_estimates(self._estimates, step)
 
-    def _note_masks(self, record: MaskRecord, coupling: Coupling, timestep: float) -> None:
-        if coupling.running is not Pass.COUPLED or coupling.structure is None or coupling.content is None:
+    def _note_masks(self, record: MaskRecord, timestep: float) -> None:
+        coupling, last = self._coupling, self._coupling.last
+        structure, confidence = coupling.priors.structure, coupling.priors.content
+        if last is None or last.running is not Pass.COUPLED or structure is None or confidence is None:
             return
-        grid = coupling.structure_grid
-        block = attention_modules(self._bundle.unet)[-1].rsplit(".", 1)[0]
-        _, trust = coupling.evidence(block, grid)
-        masks = coupling.current_masks(block, grid)
-        content = resample(minmax(coupling.content[0]), coupling.content[1], grid)
-        for index in range(self._streams.foregrounds):
+        participation, grid = structure
+        _, trust = coupling.builder.evidence(self._last_block, grid)
+        masks = coupling.builder.masks(self._last_block, grid, last.time)
+        content = resample(minmax(confidence[0]), confidence[1], grid)
+        for index in range(coupling.streams.foregrounds):
             if index not in coupling.shapes:
                 step = MaskStep(
                     timestep,
                     index,
-                    structure=_picture(structure_prior(coupling.structure)[index], grid),
+                    structure=_picture(structure_prior(participation)[index], grid),
                     content=_picture(content[index], grid),
                     soft=_picture(masks.soft[index], grid),
                     hard=_picture(masks.hard[index], grid),
@@ -78,9 +84,10 @@ class Recorder:
         record.timesteps.append(step.timestep)
         record.estimates.append(step.estimate.float().cpu().numpy().copy())
         if step.index in self._shown:
+            streams = self._coupling.streams
             record.pictures[step.index] = [
-                preview(self._bundle, step.estimate[row : row + 1], transparent=row < self._streams.foregrounds)
-                for row in range(self._streams.count)
+                preview(self._bundle, step.estimate[row : row + 1], transparent=row < streams.foregrounds)
+                for row in range(streams.count)
             ]
 
 

@@ -177,7 +177,7 @@ class StreamRecord:
         train_timesteps: T; this and all below is set by the pipeline.
         streams: their names in the order of the rows: "foreground 1" …, "background", "blended".
         timesteps: one a step so far, training timesteps.
-        estimates: one a step so far, float32 (streams, 4, h, w): the clean latents as the model sees them there.
+        estimates: one a step so far, float32 (streams, C, h, w): the clean latents as the model sees them there.
         pictures: step -> one picture a stream, uint8 (H, W, 4), at most 256 px a side.
     """
 
@@ -193,7 +193,7 @@ class StreamRecord:
 
         Returns:
             `timesteps`, float32 (steps,); `shown`, int64 (columns,), which steps have pictures, from 0; and for every
-            stream S, which is `foreground_1` …, `background` or `blended`: `estimates_S`, float32 (steps, 4, h, w), and
+            stream S, which is `foreground_1` …, `background` or `blended`: `estimates_S`, float32 (steps, C, h, w), and
             `pictures_S`, uint8 RGBA (columns, H, W, 4), straight alpha.
         """
         if not self.timesteps:

@@ -194,6 +194,7 @@ def _draw_here(
 ) -> Generator[Picture, None, None]:
     """Draw one picture a seed in this process."""
     keep_offline()
+    from layerfusion.engine.inspection.recorder import Recorder
     from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
     from layerfusion.engine.models.runtime.offloading import memory_policy
     from layerfusion.engine.pipeline import LayerFusionPipeline
@@ -202,7 +203,7 @@ def _draw_here(
     for seed in seeds:
         masks = MaskRecord() if arguments.masks or arguments.inspect is not None else None
         streams = StreamRecord() if arguments.inspect is not None else None
-        with closing(pipeline.generate(replace(request, seed=seed), masks, streams)) as events:
+        with closing(pipeline.generate(replace(request, seed=seed), Recorder(masks, streams))) as events:
             stack = display.watch(events)
         yield Picture(stack, masks, streams)
 

@@ -9,6 +9,7 @@ from layerfusion.engine import pipeline as job
 from layerfusion.engine.diffusion.previews import is_due
 from layerfusion.engine.events import Event, Finished
 from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.inspection.recorder import Recorder
 from layerfusion.engine.inspection.records import MaskRecord
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
@@ -83,7 +84,7 @@ def watched_job(pipeline, request_for) -> tuple[list[Event], MaskRecord]:
     record = MaskRecord()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "is_due", is_due)
-        return list(pipeline.generate(request_for(steps=None), record)), record
+        return list(pipeline.generate(request_for(steps=None), Recorder(record))), record
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from layerfusion.engine.events import Finished, LayerReady, Notice, Preview, Pro
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
+from layerfusion.engine.inspection.recorder import Recorder
 from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
 from layerfusion.engine.models.runtime.offloading import MemoryPolicy
 from layerfusion.engine.options.fusion import FusionSettings
@@ -102,7 +103,7 @@ def test_each_layer_has_its_own_seed(small_pipeline, small_request, plain):
 
 def test_looking_inside_changes_nothing(small_pipeline, small_request, plain):
     record, streams = MaskRecord(), StreamRecord(columns=2)
-    with_record = finished(small_pipeline.generate(small_request(), record, streams))
+    with_record = finished(small_pipeline.generate(small_request(), Recorder(record, streams)))
     assert pixels_equal(with_record, plain)
     assert len(record.steps) == 5, "the model's own coupling ends at 0.3 T"
     assert record.figure_step().timestep <= 800
@@ -125,7 +126,7 @@ def test_masks_are_recorded_of_coupled_steps_with_every_memory_policy(small_pipe
     timesteps = []
     for policy in (MemoryPolicy.RESIDENT, MemoryPolicy.SEQUENTIAL):
         record = MaskRecord()
-        finished(LayerFusionPipeline(spec, memory=policy).generate(request, record))
+        finished(LayerFusionPipeline(spec, memory=policy).generate(request, Recorder(record)))
         timesteps.append([step.timestep for step in record.steps])
     assert timesteps == [[999.0], [999.0]]
 

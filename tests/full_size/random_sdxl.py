@@ -15,7 +15,6 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from layerfusion.engine.fusion.attach import attention_modules
 from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.model_files import CONFIGS
 from layerfusion.engine.models.catalog.spec import ModelSpec
@@ -80,7 +79,7 @@ def filled(module: Any, generator: torch.Generator, dtype: torch.dtype) -> Any:
 def random_deltas(unet: UNet2DConditionModel, rank: int, generator: torch.Generator, dtype: torch.dtype) -> Deltas:
     """Low-rank changes of a tenth of the weights' size on every attention projection."""
     deltas: Deltas = {}
-    for module in attention_modules(unet):
+    for module in (name.removesuffix(".processor") for name in unet.attn_processors):
         for projection in PROJECTIONS:
             outputs, inputs = unet.get_parameter(f"{module}.{projection}.weight").shape
             down = torch.empty(rank, inputs).normal_(0, 1 / math.sqrt(inputs), generator=generator)

@@ -25,8 +25,8 @@ import torch
 from random_sdxl import compute_in, random_sdxl
 from torch import Tensor
 
+from layerfusion.engine.backbones.sdxl import SDXLBackbone, SDXLConditioning
 from layerfusion.engine.events import Finished, Progress
-from layerfusion.engine.fusion.attach import attached, attention_modules
 from layerfusion.engine.fusion.coupling import Coupling, Pass
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
@@ -88,7 +88,7 @@ def draw(bundle: ModelBundle, side: int, steps: int, policy: MemoryPolicy | None
     assert stack is not None
     for layer in stack:
         say(f"  layer {layer.name}: {layer.size}, mean {layer.pixels.mean(axis=(0, 1)).round(1).tolist()}", started)
-    names = attention_modules(bundle.unet)
+    names = SDXLBackbone(bundle).attention_modules
     grids = Counter(tokens for _, tokens in seen)
     assert {name for name, _ in seen} == set(names) and len(names) == 140, "an attention module did not run"
     assert names[-2] == "up_blocks.1.attentions.2.transformer_blocks.1.attn1"
@@ -105,7 +105,7 @@ def watched(bundle: ModelBundle) -> Iterator[list[tuple[str, int]]]:
         bundle.unet.get_submodule(name).register_forward_pre_hook(
             lambda _, inputs, name=name: seen.append((name, inputs[0].shape[1]))
         )
-        for name in attention_modules(bundle.unet)
+        for name in SDXLBackbone(bundle).attention_modules
     ]
     try:
         yield seen
@@ -122,17 +122,15 @@ def compare_rows(bundle: ModelBundle, side: int) -> None:
     latents = torch.randn(3, 4, side // 8, side // 8, generator=generator)
     words, pooled = torch.randn(3, 77, 2048, generator=generator), torch.randn(3, 1280, generator=generator)
 
+    backbone = SDXLBackbone(bundle)
+    told = SDXLConditioning(words, pooled, torch.full((3,), 5))
+
     def forward(rows: slice) -> Tensor:
-        count = len(latents[rows])
-        ids = torch.tensor([[side, side, 0, 0, side, side]] * count, dtype=torch.float32)
-        added = {"text_embeds": pooled[rows], "time_ids": ids}
-        timestep = torch.tensor(801.0)
-        return bundle.unet(latents[rows], timestep, words[rows], added_cond_kwargs=added, return_dict=False)[0]
+        return backbone.forward(latents[rows], torch.tensor(801.0), told[rows], Size(side, side))
 
     settings = bundle.spec.defaults.fusion
     coupling = Coupling(streams, settings, (side // 8, side // 8), end_of_text=torch.tensor([5]))
-    coupling.begin(Pass.JOINT)
-    with attached(bundle.unet, coupling, bundle.deltas):
+    with backbone.attached(coupling), coupling.forward(Pass.JOINT):
         together = forward(slice(0, 3))
     say("three rows together", started)
     plain = forward(slice(1, 3))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -33,6 +33,21 @@ def sampler_key(name: str) -> str | None:
     """A sampler's name in requests, given that name or the one shown to artists; None if there is no such sampler."""
     plain = " ".join(name.casefold().split())
     return next((key for key, title in SAMPLERS.items() if plain in (key, title.casefold())), None)
+
+
+def check_sampler(name: str, samplers: Sequence[str]) -> str:
+    """The name in requests of a sampler that suits a model, given that name or the one shown to artists.
+
+    Args:
+        samplers: the names in requests of those that suit the model.
+
+    Raises:
+        InvalidRequest: there is no such sampler, or it does not suit the model.
+    """
+    key = sampler_key(name)
+    if key is None or key not in samplers:
+        raise InvalidRequest(f"The sampler is “{name}”.", f"Choose one of: {', '.join(samplers)}.")
+    return key
 
 
 FewSteps = Literal["lightning", "hyper", "lcm"]
@@ -191,15 +206,8 @@ class ModelSpec:
         )
 
     def check_sampler(self, name: str) -> str:
-        """The name in requests of a sampler that suits this model, given that name or the one shown to artists.
-
-        Raises:
-            InvalidRequest: there is no such sampler, or it does not suit the model.
-        """
-        key = sampler_key(name)
-        if key is None or key not in self.samplers:
-            raise InvalidRequest(f"The sampler is “{name}”.", f"Choose one of: {', '.join(self.samplers)}.")
-        return key
+        """`check_sampler` for the samplers that suit this model."""
+        return check_sampler(name, self.samplers)
 
     def blended_prompt(self, foregrounds: list[str], background: str) -> str:
         """Make the prompt of the blended picture from those of the layers.

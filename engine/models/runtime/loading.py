@@ -55,6 +55,11 @@ class ModelBundle:
     dtype: torch.dtype
 
     @property
+    def latent_channels(self) -> int:
+        """Channels of the UNet's latents."""
+        return self.unet.config["in_channels"]
+
+    @property
     def latent_factor(self) -> int:
         """Pixels per latent along each axis, 8 for SDXL."""
         return _latent_factor(self.vae)

@@ -12,12 +12,12 @@ from layerfusion.engine.models.runtime.offloading import Component
 
 
 def to_latents(bundle: ModelBundle, rgb: Tensor) -> Tensor:
-    """Encode rgb (B, 3, H, W) in -1..1 to the UNet's latents (B, 4, h, w): the posterior's mean, normalised."""
+    """Encode rgb (B, 3, H, W) in -1..1 to the UNet's latents (B, C, h, w): the posterior's mean, normalised."""
     return from_vae(bundle, posterior(bundle, rgb)[0])
 
 
 def posterior(bundle: ModelBundle, rgb: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the VAE's posterior, each (B, 4, h, w), in the VAE's scale.
+    """Mean and standard deviation of the VAE's posterior, each (B, C, h, w), in the VAE's scale.
 
     Args:
         bundle: the model.
@@ -32,7 +32,7 @@ def posterior(bundle: ModelBundle, rgb: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def to_rgb(bundle: ModelBundle, latents: Tensor) -> Tensor:
-    """Decode the UNet's latents (B, 4, h, w) to (B, 3, H, W), clipped to -1..1.
+    """Decode the UNet's latents (B, C, h, w) to (B, 3, H, W), clipped to -1..1.
 
     If the VAE overflows in half precision, as SDXL's may in float16, it is converted to float32 for good and the
     decoding is repeated.
@@ -50,13 +50,13 @@ def to_rgb(bundle: ModelBundle, latents: Tensor) -> Tensor:
 
 
 def from_vae(bundle: ModelBundle, latents: Tensor) -> Tensor:
-    """Convert latents (B, 4, h, w) from the VAE's scale to the UNet's."""
+    """Convert latents (B, C, h, w) from the VAE's scale to the UNet's."""
     shift, scale = _normalisation(bundle)
     return (latents - shift) * scale
 
 
 def to_vae(bundle: ModelBundle, latents: Tensor) -> Tensor:
-    """Convert latents (B, 4, h, w) from the UNet's scale to the VAE's."""
+    """Convert latents (B, C, h, w) from the UNet's scale to the VAE's."""
     shift, scale = _normalisation(bundle)
     return latents / scale + shift
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from layerfusion.engine import pipeline as job
+from layerfusion.engine.diffusion.observer import Observer
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.models.catalog.registry import find_model
@@ -16,8 +16,19 @@ from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest, Kept
 
 
+class Seen(Observer):
+    def __init__(self):
+        self.steps = []
+
+    def begin(self, bundle, backbone, sampler, coupling, constraints):
+        self.constraints = constraints
+
+    def step(self, step):
+        self.steps.append(step)
+
+
 @pytest.mark.parametrize("sampler", ["euler", "euler_a", "dpmpp_2m_sde_karras", "lcm"])
-def test_a_kept_foregrounds_row_ends_at_its_own_latents(monkeypatch, sampler):
+def test_a_kept_foregrounds_row_ends_at_its_own_latents(sampler):
     """With noise added at every step as well as without."""
     pixels = np.zeros((128, 128, 4), np.uint8)
     pixels[40:90, 40:90] = (200, 30, 20, 255)
@@ -30,19 +41,10 @@ def test_a_kept_foregrounds_row_ends_at_its_own_latents(monkeypatch, sampler):
         steps=3,
         sampler=sampler,
     )
-    seen = []
-    original = job.denoise
-
-    def watched(*arguments, **options):
-        for step in original(*arguments, **options):
-            seen.append((options["pins"], step))
-            yield step
-
-    monkeypatch.setattr(job, "denoise", watched)
-    with closing(LayerFusionPipeline(spec, device=torch.device("cpu")).generate(request)) as events:
+    seen = Seen()
+    with closing(LayerFusionPipeline(spec, device=torch.device("cpu")).generate(request, seen)) as events:
         stack = list(events)[-1].stack
     assert np.array_equal(next(layer for layer in stack if layer.name == "mine").pixels, pixels)
-    pins, last = seen[-1]
-    assert len(seen) == 3
-    (pin,) = [pin for pin in pins if pin.stream == 0]
-    torch.testing.assert_close(last.latents[0], pin.clean, atol=2e-3, rtol=2e-3)
+    assert len(seen.steps) == 3
+    (held,) = [constraint for constraint in seen.constraints.latents if constraint.stream == 0]
+    torch.testing.assert_close(seen.steps[-1].latents[0], held.clean, atol=2e-3, rtol=2e-3)

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from layerfusion.engine.backbones.base import NoiseSchedule
 from layerfusion.engine.diffusion.sampling import Sampler, coupling_step
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.spec import SAMPLERS, sampler_key
@@ -13,13 +14,13 @@ BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 
 
 @pytest.fixture(params=[ZERO_SNR, SDXL], ids=["v, zero terminal SNR", "epsilon, SDXL"])
-def model(request, bundle):
-    """A bundle of either kind that all samplers suit."""
-    return replace(bundle, spec=replace(bundle.spec, samplers=tuple(SAMPLERS)), scheduler_config=BETAS | request.param)
+def model(request):
+    """The schedule of a network of either kind that all samplers suit."""
+    return NoiseSchedule(config=BETAS | request.param, samplers=tuple(SAMPLERS))
 
 
 def test_exact_predictions_lead_from_noise_to_the_clean_latents(subtests, model):
-    """The pin of a kept layer: knowing z0 and ε, every solver must arrive at z0 by itself."""
+    """The constraint of a kept layer: knowing z0 and ε, every solver must arrive at z0 by itself."""
     for name in SAMPLERS:
         with subtests.test(name=name):
             sampler = Sampler(model, name, 10, seeds=[1])
@@ -78,7 +79,7 @@ def test_each_stream_adds_its_own_noise_at_the_steps_and_shares_it_where_the_see
 
 def test_karras_gives_way_where_the_model_begins_at_pure_noise(model):
     plain, karras = Sampler(model, "dpmpp_2m", 20), Sampler(model, "DPM++ 2M Karras", 20)
-    if model.scheduler_config["rescale_betas_zero_snr"]:
+    if model.config["rescale_betas_zero_snr"]:
         assert torch.equal(plain.timesteps, karras.timesteps)
         (notice,) = karras.notices
         assert notice.code == "sampler_replaced"
@@ -101,7 +102,7 @@ def test_lcm_says_how_many_steps_it_can_take(model):
 
 
 def test_few_step_samplers_end_where_they_were_distilled_to_end(model):
-    few = replace(model, scheduler_config={**model.scheduler_config, "timestep_spacing": "trailing"})
+    few = replace(model, config={**model.config, "timestep_spacing": "trailing"})
     assert [int(Sampler(few, name, 4).timesteps[0]) for name in ("euler", "ddim")] == [999, 999]
 
 

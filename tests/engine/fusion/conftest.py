@@ -7,11 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from layerfusion.engine import pipeline as job
-from layerfusion.engine.diffusion.denoise import BackdropConstraint, Step
+from layerfusion.engine.diffusion.observer import Observer, Step
 from layerfusion.engine.events import Progress
-from layerfusion.engine.fusion.attention import FusionProcessor
-from layerfusion.engine.fusion.coupling import Coupling, Pass
+from layerfusion.engine.fusion.coupling import Pass
 from layerfusion.engine.fusion.masks import Masks
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.options.fusion import FusionSettings
@@ -24,7 +22,7 @@ ALIKE = 1e-5
 
 
 @dataclass(frozen=True)
-class Attended:
+class Seen:
     """One attention module in a coupled forward.
 
     Attributes:
@@ -34,6 +32,7 @@ class Attended:
         out: (rows, N, C), what it gave.
         plain: the same of the same input, had the streams not been coupled.
         masks: those it was coupled by; None where its block or its grid is not.
+        background: the shared tokens; None there too.
     """
 
     block: str
@@ -42,6 +41,7 @@ class Attended:
     out: Tensor
     plain: Tensor
     masks: Masks | None
+    background: Tensor | None
 
     @property
     def changed(self) -> set[int]:
@@ -51,24 +51,52 @@ class Attended:
 
 
 @dataclass
-class Run:
+class Run(Observer):
     """A job, seen from inside.
 
     Attributes:
         steps: what `denoise` gave.
-        forwards: the UNet's: t / T, which pass, how many rows.
+        forwards: the network's: t / T, which pass, how many rows.
         attended: every attention module of every coupled forward, in order.
-        anchors: what the blended stream was held to.
-        coupling: as it stood at the end.
-        outside: one a step and anchor that held in it, (1, h, w): where.
+        outside: for every step, where each backdrop constraint held that did in it, (1, h, w).
     """
 
     steps: list[Step] = field(default_factory=list)
     forwards: list[tuple[float, Pass, int]] = field(default_factory=list)
-    attended: list[Attended] = field(default_factory=list)
-    anchors: tuple[BackdropConstraint, ...] = ()
-    coupling: Coupling | None = None
+    attentions: list[Seen] = field(default_factory=list)
     outside: list[list[Tensor]] = field(default_factory=list)
+
+    def begin(self, bundle, backbone, sampler, coupling, constraints):
+        self.coupling, self.constraints = coupling, constraints
+
+    def forward(self, now, rows):
+        self.forwards.append((now.time, now.running, rows))
+
+    def attended(self, attended):
+        coupling, block, grid = self.coupling, attended.block, attended.grid
+        if coupling.now.running is Pass.COUPLED:
+            coupled = coupling.couples(block, grid)
+            self.attentions.append(
+                Seen(
+                    block=block,
+                    kind="attn1" if attended.is_self else "attn2",
+                    time=coupling.now.time,
+                    out=attended.out.clone(),
+                    plain=attended.uncoupled(),
+                    masks=coupling.masks(block, grid) if coupled else None,
+                    background=coupling.background(block, grid) if coupled else None,
+                )
+            )
+
+    def step(self, step):
+        self.steps.append(step)
+        self.outside.append(
+            [
+                constraint.where(self.coupling.builder)
+                for constraint in self.constraints.backdrops
+                if self.coupling.last.time > constraint.until
+            ]
+        )
 
     @property
     def estimates(self) -> Tensor:
@@ -87,14 +115,13 @@ def small(bundle):
 
 
 @pytest.fixture
-def run(monkeypatch, small):
+def run(small):
     """Draw, and return the `Run`: until the last step, without previews and layers.
 
     Keywords are options of `FusionSettings`, and those of a request. Every map is believed, and grids down to 4x4 are
     coupled.
     """
     names = {option.name for option in FusionSettings.options()}
-    original_denoise, original_call = job.denoise, FusionProcessor.__call__
 
     def draw(bundle=small, **values) -> Run:
         options = {"contrast_gate": 0.0, "content_source": "prior", "smallest_grid": 4}
@@ -109,52 +136,10 @@ def run(monkeypatch, small):
         }
         request = GenerationRequest(**{**asked, **values}, fusion=FusionSettings.from_values(options))
         seen = Run()
-
-        def denoise(*arguments, **keywords):
-            coupling, seen.anchors = arguments[2], keywords["anchors"]
-            seen.coupling = coupling
-            for step in original_denoise(*arguments, **keywords):
-                seen.steps.append(step)
-                seen.outside.append(
-                    [
-                        anchor.mask
-                        * coupling.outside(anchor.block, anchor.behind, anchor.in_doubt, anchor.margin, anchor.ground)
-                        for anchor in seen.anchors
-                        if coupling.time > anchor.until
-                    ]
-                )
-                yield step
-
-        def attend(self, attn, hidden_states, encoder_hidden_states=None, attention_mask=None, temb=None):
-            coupling, given = self._coupling, (attn, hidden_states, encoder_hidden_states, attention_mask, temb)
-            if coupling.running is not Pass.COUPLED:
-                return original_call(self, *given)
-            coupling.running = Pass.JOINT
-            plain = original_call(self, *given)
-            coupling.running = Pass.COUPLED
-            out = original_call(self, *given)
-            side = round(hidden_states.shape[1] ** 0.5)
-            coupled = coupling.couples(self._block, (side, side))
-            masks = coupling.masks(self._block, (side, side)) if coupled else None
-            kind = "attn1" if encoder_hidden_states is None else "attn2"
-            seen.attended.append(Attended(self._block, kind, coupling.time, out.clone(), plain, masks))
-            return out
-
-        def entered(_unet, inputs):
-            seen.forwards.append((seen.coupling.time, seen.coupling.running, len(inputs[0])))
-
-        hook = bundle.unet.register_forward_pre_hook(entered)
-        with monkeypatch.context() as patch:
-            patch.setattr(job, "denoise", denoise)
-            patch.setattr(job, "is_due", lambda *_: False)
-            patch.setattr(FusionProcessor, "__call__", attend)
-            try:
-                with closing(LayerFusionPipeline(bundle.spec, bundle=bundle).generate(request)) as events:
-                    for event in events:
-                        if isinstance(event, Progress) and event.stage == "drawing" and event.step == event.total:
-                            return seen
-            finally:
-                hook.remove()
+        with closing(LayerFusionPipeline(bundle.spec, bundle=bundle).generate(request, seen)) as events:
+            for event in events:
+                if isinstance(event, Progress) and event.stage == "drawing" and event.step == event.total:
+                    return seen
         raise AssertionError("it never finished")
 
     return draw

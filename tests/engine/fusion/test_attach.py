@@ -1,12 +1,12 @@
 """The coupled UNet against plain ones, on the embedded model's real weights."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 
-from layerfusion.engine.diffusion.conditioning import encode_prompts, time_ids
-from layerfusion.engine.fusion.attach import attached, attention_modules, structure_layers
+from layerfusion.engine.backbones.sdxl import SDXLBackbone
 from layerfusion.engine.fusion.coupling import Coupling, Pass
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
@@ -17,151 +17,141 @@ TIMESTEP = torch.tensor(400)
 
 
 @pytest.fixture(scope="module")
-def conditioning(bundle):
+def backbone(bundle):
+    return SDXLBackbone(bundle)
+
+
+@pytest.fixture(scope="module")
+def conditioning(backbone):
     with torch.inference_mode():
-        return encode_prompts(bundle, ["a red apple", "a beach at sunset", "a red apple on a beach at sunset"])
+        return backbone.encode(["a red apple", "a beach at sunset", "a red apple on a beach at sunset"])
 
 
 @pytest.fixture
 def coupling(conditioning):
-    return Coupling(Streams(1), FusionSettings(), (16, 16), conditioning.end_of_text[:1])
+    return coupled_by({}, conditioning)
+
+
+def coupled_by(options, conditioning):
+    settings = FusionSettings.from_values(options)
+    return Coupling(Streams(1), settings, (16, 16), conditioning.end_of_text[:1])
 
 
 @torch.inference_mode()
-def forward(bundle, unet, rows, conditioning, latents=LATENTS):
-    chosen = slice(0, 3) if rows is None else rows
-    return unet(
-        latents[chosen],
-        TIMESTEP,
-        encoder_hidden_states=conditioning.embeddings[chosen],
-        added_cond_kwargs={
-            "text_embeds": conditioning.pooled[chosen],
-            "time_ids": time_ids(bundle, Size(128, 128), len(latents[chosen])),
-        },
-        return_dict=False,
-    )[0]
+def forward(backbone, rows, conditioning, latents=LATENTS):
+    return backbone.forward(latents[rows], TIMESTEP, conditioning[rows], Size(128, 128))
 
 
 @pytest.fixture
-def merged_unet(bundle):
-    """A second UNet with the deltas added to its weights: what the foreground rows must equal."""
+def merged(bundle):
+    """A second network with the deltas added to its weights: what the foreground rows must equal."""
     unet = copy.deepcopy(bundle.unet)
     for module, parts in bundle.deltas.items():
         for projection, delta in parts.items():
             unet.get_submodule(f"{module}.{projection}").weight.data += delta.up @ delta.down
-    return unet
+    return SDXLBackbone(replace(bundle, unet=unet))
 
 
-def test_modules_are_listed_in_the_order_they_run(bundle):
-    ran = []
-    hooks = [
-        bundle.unet.get_submodule(name).register_forward_hook(lambda *_, name=name: ran.append(name))
-        for name in attention_modules(bundle.unet)
-    ]
-    with torch.inference_mode():
-        forward(bundle, bundle.unet, slice(0, 1), encode_prompts(bundle, ["a dog"]))
-    for hook in hooks:
-        hook.remove()
-    assert ran == attention_modules(bundle.unet)
-    assert structure_layers(bundle.unet, 1) == ("up_blocks.2.attentions.1.transformer_blocks.0.attn1",)
+ALL, FOREGROUND, OTHERS = slice(0, 3), slice(0, 1), slice(1, 3)
 
 
-def test_uncoupled_rows_equal_separate_networks(bundle, coupling, conditioning, merged_unet):
-    with attached(bundle.unet, coupling, bundle.deltas):
-        coupling.begin(Pass.JOINT)
-        together = forward(bundle, bundle.unet, None, conditioning)
-    torch.testing.assert_close(
-        together[:1], forward(bundle, merged_unet, slice(0, 1), conditioning), atol=2e-5, rtol=1e-4
-    )
-    torch.testing.assert_close(
-        together[1:], forward(bundle, bundle.unet, slice(1, 3), conditioning), atol=2e-5, rtol=1e-4
-    )
-    assert (together[:1] - forward(bundle, bundle.unet, slice(0, 1), conditioning)).abs().max() > 1e-3
+def test_uncoupled_rows_equal_separate_networks(backbone, coupling, conditioning, merged):
+    with backbone.attached(coupling), coupling.forward(Pass.JOINT):
+        together = forward(backbone, ALL, conditioning)
+    plain = forward(backbone, ALL, conditioning)
+    torch.testing.assert_close(together[:1], forward(merged, FOREGROUND, conditioning), atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(together[1:], forward(backbone, OTHERS, conditioning), atol=2e-5, rtol=1e-4)
+    assert (together[:1] - plain[:1]).abs().max() > 1e-3
 
 
-def test_detaching_leaves_no_trace_even_after_an_error(bundle, coupling, conditioning):
-    before = forward(bundle, bundle.unet, None, conditioning)
+def test_detaching_leaves_no_trace_even_after_an_error(bundle, backbone, coupling, conditioning):
+    before = forward(backbone, ALL, conditioning)
     own = dict(bundle.unet.attn_processors)
-    coupling.begin(Pass.JOINT)
-    with pytest.raises(AttributeError), attached(bundle.unet, coupling, bundle.deltas):
-        forward(bundle, bundle.unet, None, None)
+    with pytest.raises(RuntimeError), backbone.attached(coupling), coupling.forward(Pass.JOINT):
+        forward(backbone, ALL, conditioning, latents=LATENTS[:, :3])
     assert {name: id(own[name]) for name in own} == {n: id(p) for n, p in bundle.unet.attn_processors.items()}
-    assert torch.equal(forward(bundle, bundle.unet, None, conditioning), before)
+    assert torch.equal(forward(backbone, ALL, conditioning), before)
 
 
-def prior_pass(bundle, coupling, conditioning):
-    coupling.begin(Pass.PRIOR)
-    forward(bundle, bundle.unet, slice(0, 1), conditioning)
-    coupling.end()
+def prior_pass(backbone, coupling, conditioning):
+    with coupling.forward(Pass.PRIOR):
+        return forward(backbone, FOREGROUND, conditioning)
 
 
-def test_measuring_does_not_change_the_output(bundle, coupling, conditioning, merged_unet):
-    with attached(bundle.unet, coupling, bundle.deltas):
-        coupling.begin(Pass.PRIOR)
-        measured = forward(bundle, bundle.unet, slice(0, 1), conditioning)
-        coupling.end()
-    torch.testing.assert_close(measured, forward(bundle, merged_unet, slice(0, 1), conditioning), atol=2e-5, rtol=1e-4)
-    assert coupling.structure.shape == (1, 256)
-    assert coupling.structure_grid == (16, 16)
-    assert 1 <= coupling.structure.min() <= coupling.structure.max() <= 256
-    assert set(coupling.block_content) == {n.removesuffix(".attn2") for n in bundle.deltas if n.endswith("attn2")}
+def test_measuring_does_not_change_the_output(bundle, backbone, coupling, conditioning, merged):
+    with backbone.attached(coupling):
+        measured = prior_pass(backbone, coupling, conditioning)
+    torch.testing.assert_close(measured, forward(merged, FOREGROUND, conditioning), atol=2e-5, rtol=1e-4)
+    participation, grid = coupling.priors.structure
+    assert participation.shape == (1, 256)
+    assert grid == (16, 16)
+    assert 1 <= participation.min() <= participation.max() <= 256
+    blocks = {n.removesuffix(".attn2") for n in bundle.deltas if n.endswith("attn2")}
+    assert set(coupling.priors.block_content) == blocks
 
 
-def test_coupling_changes_foreground_and_blended_and_sharing_the_background(bundle, coupling, conditioning):
-    outputs = {}
-    for name, settings in {
-        "all": FusionSettings(),
-        "no sharing": FusionSettings(share_strength=0.0),
-        "foreground alone": FusionSettings(share_strength=0.0, foreground_update="none"),
+def test_coupling_changes_foreground_and_blended_and_sharing_the_background(backbone, conditioning):
+    outputs, plain = {}, torch.empty(0)
+    for name, options in {
+        "all": {},
+        "no sharing": {"share_strength": 0.0},
+        "foreground alone": {"share_strength": 0.0, "foreground_update": "none"},
     }.items():
-        coupling.settings = settings
-        with attached(bundle.unet, coupling, bundle.deltas):
-            prior_pass(bundle, coupling, conditioning)
-            coupling.begin(Pass.COUPLED)
-            outputs[name] = forward(bundle, bundle.unet, None, conditioning)
-            coupling.begin(Pass.JOINT)
-            plain = forward(bundle, bundle.unet, None, conditioning)
+        coupling = coupled_by(options, conditioning)
+        with backbone.attached(coupling):
+            prior_pass(backbone, coupling, conditioning)
+            with coupling.forward(Pass.COUPLED):
+                outputs[name] = forward(backbone, ALL, conditioning)
+            with coupling.forward(Pass.JOINT):
+                plain = forward(backbone, ALL, conditioning)
     assert all((outputs["all"][row] - plain[row]).abs().max() > 1e-3 for row in range(3))
     assert torch.equal(outputs["no sharing"][1], plain[1])
     assert torch.equal(outputs["foreground alone"][:2], plain[:2])
     assert not torch.equal(outputs["foreground alone"][2], plain[2])
 
 
-def test_grids_below_the_smallest_are_left_alone(bundle, coupling, conditioning):
-    coupling.settings = FusionSettings.from_values({"smallest_grid": 17})
-    with attached(bundle.unet, coupling, bundle.deltas):
-        prior_pass(bundle, coupling, conditioning)
-        coupling.begin(Pass.COUPLED)
-        coupled = forward(bundle, bundle.unet, None, conditioning)
-        coupling.begin(Pass.JOINT)
-        assert torch.equal(coupled, forward(bundle, bundle.unet, None, conditioning))
+def test_grids_below_the_smallest_are_left_alone(backbone, conditioning):
+    coupling = coupled_by({"smallest_grid": 17}, conditioning)
+    with backbone.attached(coupling):
+        prior_pass(backbone, coupling, conditioning)
+        with coupling.forward(Pass.COUPLED):
+            coupled = forward(backbone, ALL, conditioning)
+        with coupling.forward(Pass.JOINT):
+            assert torch.equal(coupled, forward(backbone, ALL, conditioning))
 
 
 @pytest.mark.parametrize("source", ["live", "prior"])
-def test_guidance_halves_use_the_conditional_rows_masks(bundle, conditioning, source):
+def test_guidance_halves_use_the_conditional_rows_masks(backbone, conditioning, source):
     """Changing the unconditional half must not touch the conditional one."""
-    streams = Streams(1)
-    coupling = Coupling(
-        streams, FusionSettings.from_values({"content_source": source}), (16, 16), conditioning.end_of_text[:1]
-    )
     results = []
     for scale in (1.0, 5.0):
-        coupling.structure = coupling.content = None
-        with attached(bundle.unet, coupling, bundle.deltas):
-            prior_pass(bundle, coupling, conditioning)
-            coupling.begin(Pass.COUPLED)
-            with torch.inference_mode():
-                results.append(
-                    bundle.unet(
-                        torch.cat([LATENTS * scale, LATENTS]),
-                        TIMESTEP,
-                        encoder_hidden_states=torch.cat([conditioning.embeddings] * 2),
-                        added_cond_kwargs={
-                            "text_embeds": torch.cat([conditioning.pooled] * 2),
-                            "time_ids": time_ids(bundle, Size(128, 128), 6),
-                        },
-                        return_dict=False,
-                    )[0]
-                )
+        coupling = coupled_by({"content_source": source}, conditioning)
+        with backbone.attached(coupling):
+            prior_pass(backbone, coupling, conditioning)
+            with coupling.forward(Pass.COUPLED):
+                both = torch.cat([LATENTS * scale, LATENTS])
+                results.append(forward(backbone, slice(0, 6), conditioning + conditioning, both))
     torch.testing.assert_close(results[0][3:], results[1][3:], atol=1e-5, rtol=1e-4)
     assert not torch.allclose(results[0][:3], results[1][:3], atol=1e-2)
+
+
+def test_observing_attention_changes_nothing_and_tells_what_coupling_did(backbone, conditioning):
+    class Seen:
+        def __init__(self):
+            self.changed = {}
+
+        def attended(self, attended):
+            difference = (attended.out - attended.uncoupled()).abs().amax(dim=(1, 2))
+            self.changed[attended.block, attended.is_self] = difference.gt(1e-5).tolist()
+
+    outputs, seen = [], Seen()
+    for observer in (None, seen):
+        coupling = coupled_by({"share_strength": 0.0, "contrast_gate": 0.0}, conditioning)
+        coupling.observer = observer
+        with backbone.attached(coupling):
+            prior_pass(backbone, coupling, conditioning)
+            with coupling.forward(Pass.COUPLED):
+                outputs.append(forward(backbone, ALL, conditioning))
+    assert torch.equal(*outputs)
+    assert len(seen.changed) == len(backbone.attention_modules)
+    assert seen.changed["up_blocks.2.attentions.1.transformer_blocks.0", True] == [True, False, True]

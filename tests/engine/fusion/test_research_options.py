@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from layerfusion.engine.fusion.coupling import Coupling, KnownShape, Pass
+from layerfusion.engine.fusion.coupling import Coupling, Pass
+from layerfusion.engine.fusion.mask_builder import KnownShape
 from layerfusion.engine.fusion.masks import evidence, hard_mask, otsu_threshold, resample
 from layerfusion.engine.fusion.priors import content_confidence, minmax, normalised, participation
 from layerfusion.engine.fusion.streams import Streams
@@ -74,22 +75,28 @@ def test_resampling_follows_its_kernel():
 
 
 def coupling(settings=None, count=1, **values):
+    """After a prior pass that has measured noise in two blocks."""
     made = Coupling(Streams(count), settings or FusionSettings(), GRID, torch.zeros(count, dtype=torch.long), **values)
     generator = torch.Generator().manual_seed(1)
-    made.begin(Pass.PRIOR)
-    made.note_structure(1 + 63 * torch.rand((count, 64), generator=generator), GRID)
-    for block in ("down_blocks.0", "up_blocks.1"):
-        made.note_content(block, torch.rand((count, 64), generator=generator), GRID)
-    made.end()
-    made.begin(Pass.COUPLED, 0.5)
+    with made.forward(Pass.PRIOR):
+        made.note_structure(1 + 63 * torch.rand((count, 64), generator=generator), GRID)
+        for block in ("down_blocks.0", "up_blocks.1"):
+            made.note_content(block, torch.rand((count, 64), generator=generator), GRID)
     return made
+
+
+def masks(made, block="up_blocks.1"):
+    """As a coupled forward in the middle of the job applies them."""
+    with made.forward(Pass.COUPLED, 0.5):
+        return made.masks(block, GRID)
 
 
 def test_only_named_blocks_and_grids_large_enough_are_coupled():
     made = coupling(FusionSettings.from_values({"blend_blocks": "up_blocks, mid_block"}))
-    assert made.couples("up_blocks.1", GRID)
-    assert not made.couples("down_blocks.0", GRID)
-    assert not made.couples("up_blocks.1", (4, 4))
+    with made.forward(Pass.COUPLED):
+        assert made.couples("up_blocks.1", GRID)
+        assert not made.couples("down_blocks.0", GRID)
+        assert not made.couples("up_blocks.1", (4, 4))
 
 
 def test_each_block_has_its_own_content_or_the_mean():
@@ -98,26 +105,25 @@ def test_each_block_has_its_own_content_or_the_mean():
     )
     for settings, alike in ((own, False), (mean, True)):
         made = coupling(settings)
-        same = torch.allclose(made.masks("down_blocks.0", GRID).soft, made.masks("up_blocks.1", GRID).soft)
+        same = torch.allclose(masks(made, "down_blocks.0").soft, masks(made, "up_blocks.1").soft)
         assert same is alike
 
 
 def test_smoothing_draws_the_maps_to_the_last_ones():
     sharp, smooth = coupling(), coupling(FusionSettings.from_values({"mask_smoothing": 0.75}))
     for made in (sharp, smooth):
-        before = made.structure.clone()
-        made.begin(Pass.PRIOR)
-        made.note_structure(torch.full((1, 64), 20.0), GRID)
-        made.end()
-    torch.testing.assert_close(sharp.structure, torch.full((1, 64), 20.0))
-    torch.testing.assert_close(smooth.structure, 0.75 * before + 5.0)
+        before = made.priors.structure[0].clone()
+        with made.forward(Pass.PRIOR):
+            made.note_structure(torch.full((1, 64), 20.0), GRID)
+    torch.testing.assert_close(sharp.priors.structure[0], torch.full((1, 64), 20.0))
+    torch.testing.assert_close(smooth.priors.structure[0], 0.75 * before + 5.0)
 
 
 def test_a_foregrounds_own_boundary_leaves_the_pictures_mask():
     plain, gentle = coupling(), coupling(FusionSettings(foreground_boundary=1.0))
-    assert torch.equal(plain.masks("up_blocks.1", GRID).soft, gentle.masks("up_blocks.1", GRID).soft)
-    assert torch.equal(plain.masks("up_blocks.1", GRID).soft, plain.masks("up_blocks.1", GRID).inner)
-    spread = [made.masks("up_blocks.1", GRID).inner.std() for made in (plain, gentle)]
+    assert torch.equal(masks(plain).soft, masks(gentle).soft)
+    assert torch.equal(masks(plain).soft, masks(plain).inner)
+    spread = [masks(made).inner.std() for made in (plain, gentle)]
     assert spread[1] < 0.5 * spread[0]
 
 
@@ -127,31 +133,28 @@ def test_the_masks_middle_goes_where_otsu_puts_it_and_the_content_counts_as_much
         FusionSettings.from_values({"soft_mode": "otsu", "hard_mode": "otsu", "content_weight": 0.3}),
     )
     made = coupling(settings)
-    shown, _ = made.evidence(block, GRID)
-    masks = made.masks(block, GRID)
-    torch.testing.assert_close(masks.soft, torch.sigmoid(10 * (shown - otsu_threshold(shown))))
-    assert torch.equal(masks.hard, (masks.soft > 0.5).float())
-    assert not torch.equal(shown, coupling().evidence(block, GRID)[0])
+    shown, _ = made.builder.evidence(block, GRID)
+    made_masks = masks(made)
+    torch.testing.assert_close(made_masks.soft, torch.sigmoid(10 * (shown - otsu_threshold(shown))))
+    assert torch.equal(made_masks.hard, (made_masks.soft > 0.5).float())
+    assert not torch.equal(shown, coupling().builder.evidence(block, GRID)[0])
 
 
 @pytest.mark.parametrize(
     ("when", "count", "spread"), [("several", 1, False), ("several", 2, True), ("always", 1, True)]
 )
 def test_masks_are_spread_over_their_whole_range_when_asked(when, count, spread):
-    soft = (
-        coupling(FusionSettings.from_values({"normalise": when, "decision_boundary": 2.0}), count)
-        .masks("up_blocks.1", GRID)
-        .soft
-    )
+    settings = FusionSettings.from_values({"normalise": when, "decision_boundary": 2.0})
+    soft = masks(coupling(settings, count)).soft
     assert bool(soft.min() < 0.01) is spread
 
 
 def test_a_kept_shape_is_its_alpha_and_a_relit_one_takes_part_once_it_is_free():
     alpha = torch.zeros(1, 64)
     alpha[0, :20] = 1
-    held = coupling(shapes={0: KnownShape(alpha)}).masks("up_blocks.1", GRID)
+    held = masks(coupling(shapes={0: KnownShape(alpha)}))
     assert torch.equal(held.soft, alpha) and held.hard.sum() == 0
-    free = coupling(shapes={0: KnownShape(alpha, held_until=0.6)}).masks("up_blocks.1", GRID)
+    free = masks(coupling(shapes={0: KnownShape(alpha, held_until=0.6)}))
     assert free.hard.sum() == 20
-    still_held = coupling(shapes={0: KnownShape(alpha, held_until=0.4)}).masks("up_blocks.1", GRID)
+    still_held = masks(coupling(shapes={0: KnownShape(alpha, held_until=0.4)}))
     assert torch.equal(still_held.soft, alpha) and still_held.hard.sum() == 0

@@ -38,7 +38,7 @@ def policies(price):
 
 def test_the_stock_pipeline_costs_what_it_is_known_to_cost(jobs):
     """60 rows of 6.76 TFLOP and one decoding of 10.5."""
-    stock = jobs["stock SDXL, one picture"]
+    stock = jobs["stock, one picture"]
     assert stock.sample_forwards == 60
     assert stock.flops == pytest.approx(416e12, rel=0.005)
 
@@ -50,7 +50,7 @@ def test_the_rows_of_a_preset(jobs, preset, rows):
 
 
 def test_presets_get_cheaper_and_each_is_compared_fairly(jobs):
-    stock = jobs["stock SDXL, one picture"].flops
+    stock = jobs["stock, one picture"].flops
     ratios = [jobs[name].flops / stock for name in ("paper", "exact", "balanced", "fast")]
     assert ratios == sorted(ratios, reverse=True)
     assert 3.5 < ratios[0] < 4.2

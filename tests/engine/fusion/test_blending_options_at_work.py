@@ -20,7 +20,7 @@ FOREGROUND, BACKGROUND, BLENDED = range(3)
 
 def of(run, kind, coupled=True):
     """The attention modules of a kind whose grid and block are coupled, or not; never none."""
-    found = [each for each in run.attended if each.kind == kind and (each.masks is not None) is coupled]
+    found = [each for each in run.attentions if each.kind == kind and (each.masks is not None) is coupled]
     assert found
     return found
 
@@ -91,7 +91,7 @@ def test_all_tokens_are_shared_or_only_those_outside_the_objects(run):
     beside, inside = kept(-500), kept(32)
     for foregrounds, alike in ((beside, True), (inside, False)):
         masked, everything = (run(foregrounds=foregrounds, sharing=sharing) for sharing in ("masked", "all"))
-        assert all(bool(each.masks.background.all()) is alike for each in of(masked, "attn1"))
+        assert all(bool(each.background.all()) is alike for each in of(masked, "attn1"))
         assert torch.equal(masked.estimates, everything.estimates) is alike
 
 
@@ -112,7 +112,7 @@ def test_copying_mixes_the_activations_outside_the_objects(run, direction, taker
     """a' = (1 - λ) a + λ (the other's) outside, a inside; of nobody else."""
     drawn = run(**{**ALONE, "share_strength": 0.75}, sharing="copy", share_direction=direction, foregrounds=kept(32))
     for each in of(drawn, "attn1"):
-        outside = each.masks.background.bool()
+        outside = each.background.bool()
         assert outside.any() and not outside.all()
         for half in (0, 3):
             took, plain, gave = each.out[half + taker], each.plain[half + taker], each.plain[half + giver]
@@ -137,7 +137,7 @@ def test_only_one_of_the_two_pictures_listens(run, direction, listens):
 
 
 def test_a_kept_background_shares_nothing_by_listening_alone(run):
-    """Its row is pinned, whatever it hears, and with `to_background` nobody hears of it."""
+    """Its row is held, whatever it hears, and with `to_background` nobody hears of it."""
     scene = Layer(name="scene", role=Role.BACKGROUND, pixels=np.full((64, 64, 4), (90, 160, 220, 255), np.uint8))
     given = {"background": Kept(layer=scene, prompt="a beach"), "sharing": "all", "steps": 2}
     unshared = run(**given, share_strength=0.0).estimates

@@ -23,7 +23,7 @@ def joint(run):
 def test_streams_are_coupled_from_the_start_until_the_end(run):
     """From the first step with t <= `blend_start` · T, until before the first with t <= `blend_end` · T."""
     alone = run(blend_start=0.0, steps=STEPS)
-    assert not alone.attended and {running for _, running, _ in alone.forwards} == {Pass.JOINT}
+    assert not alone.attentions and {running for _, running, _ in alone.forwards} == {Pass.JOINT}
     middle = run(blend_start=0.6, blend_end=0.3, steps=STEPS)
     assert [round(time, 3) for time, running, _ in middle.forwards if running is Pass.COUPLED] == [0.499]
     assert torch.equal(middle.estimates[:2], alone.estimates[:2])
@@ -73,14 +73,15 @@ def test_the_foregrounds_run_alone_as_often_as_asked(run, prior, passes):
 def test_once_couples_every_step_by_the_maps_of_the_first_pass(run):
     once, per_step = run(prior="once", steps=3), run(prior="per_step", steps=3)
     applied = {}
-    for each in once.attended:
+    for each in once.attentions:
         if each.masks is not None:
-            applied.setdefault((each.block, each.kind), []).append(each.masks)
-    for masks in applied.values():
-        assert len(masks) == 3
-        for part in ("soft", "hard", "inner", "background"):
-            first, *others = (getattr(each, part) for each in masks)
+            applied.setdefault((each.block, each.kind), []).append(each)
+    for calls in applied.values():
+        assert len(calls) == 3
+        for part in ("soft", "hard", "inner"):
+            first, *others = (getattr(each.masks, part) for each in calls)
             assert all(torch.equal(first, other) for other in others)
+        assert all(torch.equal(calls[0].background, each.background) for each in calls[1:])
     assert torch.equal(once.estimates[0], per_step.estimates[0])
     assert not torch.equal(once.estimates[1], per_step.estimates[1])
 
@@ -89,7 +90,7 @@ class TestBackdrop:
     """`backdrop_until`, at the model's own size."""
 
     def test_at_one_the_blended_picture_is_held_to_nothing(self, run):
-        assert run(backdrop_until=1.0).anchors == ()
+        assert run(backdrop_until=1.0).constraints.backdrops == ()
 
     def test_until_then_the_blended_picture_expects_the_backgrounds_backdrop(self, run, bundle):
         free, held = (run(bundle, backdrop_until=until, steps=STEPS) for until in (1.0, 0.6))

@@ -1,0 +1,114 @@
+"""From latents to the layers an artist gets: decoded, brought to the canvas, with Shadow and Light made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from layerfusion.engine.diffusion.layer_codec import decode_foreground, decode_rgb
+from layerfusion.engine.diffusion.source_constraints import needs_filling
+from layerfusion.engine.diffusion.tiled_refinement import TiledRefinement
+from layerfusion.engine.events import Notice
+from layerfusion.engine.fusion.streams import Streams
+from layerfusion.engine.image.compositing import bleed, flatten, to_unit
+from layerfusion.engine.image.geometry import Framing
+from layerfusion.engine.image.layers import BlendMode, Layer, Pixels, Role
+from layerfusion.engine.image.resampling import to_canvas, to_working
+from layerfusion.engine.image.shadow_light import clean_layers, exact_layers
+from layerfusion.engine.image.upscaling import foreground_to_canvas
+from layerfusion.engine.models.runtime.loading import ModelBundle
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.sources import Kept, Relit
+from layerfusion.engine.stack import LayerStack
+from layerfusion.engine.transparency.drift_check import drift_notice
+
+
+class LayerBuilder:
+    """Makes one job's layers. What the artist gave to be kept comes back untouched.
+
+    Args:
+        bundle: the model.
+        request: the job.
+        framing: how the working picture lies on the canvas.
+        latents: (streams, C, h, w), the result of the loop.
+
+    Attributes:
+        finer: the refined pictures, which take the place of the decoded ones; None where nothing was refined.
+        notices: what the artist must know of the foregrounds decoded so far.
+    """
+
+    def __init__(self, bundle: ModelBundle, request: GenerationRequest, framing: Framing, latents: Tensor) -> None:
+        self._bundle, self._request, self._framing, self._latents = bundle, request, framing, latents
+        self._streams = Streams(len(request.foregrounds))
+        self.finer: TiledRefinement | None = None
+        self.notices: list[Notice] = []
+
+    @property
+    def count(self) -> int:
+        """How many layers the stack has."""
+        return len(self._request.foregrounds) + 4 + needs_filling(self._request)
+
+    def pasted(self) -> list[Layer]:
+        """Backgrounds and foregrounds, bottom first."""
+        return [*self._backgrounds(), *(self.foreground(index) for index in range(self._streams.foregrounds))]
+
+    def foreground(self, index: int) -> Layer:
+        """Drawn, with colour bled under its edge; or kept, untouched."""
+        source = self._request.foregrounds[index]
+        if isinstance(source, Kept):
+            return source.layer
+        drawn, before_grey = decode_foreground(self._bundle, self._latents[index : index + 1])
+        if self._bundle.spec.transparency.kind == "layerdiffuse":
+            self.notices += filter(None, [drift_notice(drawn, before_grey)])
+        guide = None if self.finer is None else self.finer.guides[index]
+        pixels = foreground_to_canvas(drawn, before_grey, self._framing, guide)
+        if self.finer is not None:
+            pixels[..., :3] = self.finer.refined[index][..., :3]
+        name = "Foreground" if self._streams.foregrounds == 1 else f"Foreground {index + 1}"
+        if isinstance(source, Relit):
+            name = f"{source.layer.name.removesuffix(' (relit)')[:245]} (relit)"
+        return Layer(name=name, role=Role.FOREGROUND, pixels=bleed(pixels))
+
+    def blended(self) -> Layer:
+        """The whole picture, hidden: for reference."""
+        return Layer(name="Blended", role=Role.BLENDED, pixels=self._opaque(self._streams.blended), visible=False)
+
+    def shadow_and_light(self, blended: Pixels, pasted: Sequence[Layer]) -> tuple[Layer, Layer]:
+        """What the blended picture has that the layers which were really returned have not."""
+        exact = self._request.harmony.mode == "exact"
+        whole = LayerStack(name="", size=self._request.size, layers=tuple(pasted))
+        if exact:
+            shadow, light = exact_layers(blended, flatten(whole))
+        else:
+            objects = replace(whole, layers=tuple(whole.by_role(Role.FOREGROUND)))
+            shadow, light = clean_layers(blended, flatten(whole), to_unit(flatten(objects)[..., 3]))
+        suffix = " (exact, this arrangement)" if exact else ""
+        return (
+            Layer(name="Shadow" + suffix, role=Role.SHADOW, pixels=shadow, blend=BlendMode.MULTIPLY),
+            Layer(name="Light" + suffix, role=Role.LIGHT, pixels=light, blend=BlendMode.ADD),
+        )
+
+    def canvas_pictures(self) -> dict[int, Pixels]:
+        """stream -> uint8 (H, W, 4) at canvas size: what a refinement starts from."""
+        whole, pictures = Framing(self._request.size, self._request.size), dict[int, Pixels]()
+        for index, source in enumerate(self._request.foregrounds):
+            layer = self.foreground(index)
+            kept = isinstance(source, Kept)
+            pictures[index] = to_working(layer.pixels, layer.offset, whole) if kept else layer.pixels
+        return pictures | {row: self._opaque(row) for row in (self._streams.background, self._streams.blended)}
+
+    def _backgrounds(self) -> Iterator[Layer]:
+        """One layer; or two, if the artist's own leaves something open: what was drawn there, and theirs above it."""
+        source = self._request.background
+        if not isinstance(source, Kept) or needs_filling(self._request):
+            name = "Background" if not isinstance(source, Kept) else "Background, filled in"
+            yield Layer(name=name, role=Role.BACKGROUND, pixels=self._opaque(self._streams.background))
+        if isinstance(source, Kept):
+            yield source.layer
+
+    def _opaque(self, row: int) -> Pixels:
+        if self.finer is not None:
+            return self.finer.refined[row]
+        return to_canvas(decode_rgb(self._bundle, self._latents[row : row + 1]), self._framing)

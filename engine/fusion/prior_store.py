@@ -1,0 +1,129 @@
+"""What the foregrounds' attention has measured so far: the raw maps the masks are made of, kept from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from layerfusion.engine.fusion.masks import Grid
+from layerfusion.engine.options.fusion import FusionSettings
+
+Maps = tuple[Tensor, Grid]
+"""(K, N) maps and their token grid."""
+
+
+@dataclass(frozen=True)
+class Priors:
+    """The priors as they stand.
+
+    Attributes:
+        structure: participation ratios, 1 … N, of the last forward that gave the priors; None before the first.
+        content: content confidence, 0-1, of the cross-attention that ran last ("live") or of the last block of the
+            forward that gave the priors ("prior"); None before the first.
+        block_content: transformer block -> its content confidence in the last forward that gave the priors.
+        live_content: transformer block -> its content confidence as last measured, by any forward.
+    """
+
+    structure: Maps | None = None
+    content: Maps | None = None
+    block_content: Mapping[str, Maps] = field(default_factory=dict)
+    live_content: Mapping[str, Maps] = field(default_factory=dict)
+
+
+@dataclass
+class _Measurement:
+    """What the running forward has measured.
+
+    Attributes:
+        smooths: whether live content is drawn towards its last values, as between steps of the joint forward.
+    """
+
+    smooths: bool
+    structure: list[Tensor] = field(default_factory=list)
+    structure_grid: Grid = (1, 1)
+    content: dict[str, Maps] = field(default_factory=dict)
+
+
+class PriorStore:
+    """Holds the priors, and takes new ones from a forward that runs to its end.
+
+    Args:
+        settings: how maps are smoothed, and when they count.
+
+    Attributes:
+        priors: as they stand.
+    """
+
+    def __init__(self, settings: FusionSettings) -> None:
+        self._settings = settings
+        self._measurement: _Measurement | None = None
+        self.priors = Priors()
+
+    @contextmanager
+    def measuring(self, *, gives_priors: bool, smooths: bool) -> Iterator[None]:
+        """Within the block a forward measures. If it is cut short, everything it measured is forgotten.
+
+        Args:
+            gives_priors: whether its measurements become the priors at its end.
+            smooths: whether live content is drawn towards its last values.
+        """
+        assert self._measurement is None, "A forward is measuring already; let it end first."
+        before, self._measurement = self.priors, _Measurement(smooths)
+        try:
+            yield
+            if gives_priors:
+                self.priors = self._with(self._measurement)
+        except BaseException:
+            self.priors = before
+            raise
+        finally:
+            self._measurement = None
+
+    def note_structure(self, participation: Tensor, grid: Grid) -> None:
+        """One of the structure layers has measured (K, N) participation ratios; the layers' mean is the prior.
+
+        Where the layers have different token grids, only the finest count, which run last.
+        """
+        now = self._running()
+        if now.structure and now.structure[0].shape != participation.shape:
+            now.structure.clear()
+        now.structure.append(participation)
+        now.structure_grid = grid
+
+    def note_content(self, block: str, content: Tensor, grid: Grid) -> None:
+        """A block's cross-attention has measured (K, N) content confidence."""
+        now = self._running()
+        now.content[block] = (content, grid)
+        if self._settings.research.content_source == "live":
+            live = self.priors.live_content
+            if now.smooths and block in live:
+                content = self._smoothed(live[block][0], content)
+            self.priors = replace(self.priors, content=(content, grid), live_content={**live, block: (content, grid)})
+
+    def _running(self) -> _Measurement:
+        assert self._measurement is not None, "No forward is measuring; note maps only within `measuring`."
+        return self._measurement
+
+    def _with(self, now: _Measurement) -> Priors:
+        """The priors after a forward that gives them."""
+        priors = self.priors
+        if now.structure:
+            mean = torch.stack(now.structure).mean(dim=0)
+            last = priors.structure
+            structure = mean if last is None else self._smoothed(last[0], mean)
+            priors = replace(priors, structure=(structure, now.structure_grid))
+        blocks = dict(priors.block_content)
+        for block, (content, grid) in now.content.items():
+            blocks[block] = (self._smoothed(blocks[block][0], content) if block in blocks else content, grid)
+        priors = replace(priors, block_content=blocks)
+        if now.content and self._settings.research.content_source == "prior":
+            priors = replace(priors, content=next(reversed(blocks.values())))
+        return priors
+
+    def _smoothed(self, last: Tensor, now: Tensor) -> Tensor:
+        keep = self._settings.research.mask_smoothing
+        return now if keep == 0 else torch.lerp(now, last, keep)
