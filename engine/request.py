@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from PIL import Image
 
@@ -71,6 +71,27 @@ class GenerationRequest:
     harmony: HarmonySettings = field(default_factory=HarmonySettings)
     refine: float = 0.0
     model: str = "tiny"
+
+    if TYPE_CHECKING:  # what is taken; what is there afterwards has the types above
+
+        def __init__(
+            self,
+            *,
+            size: Size | Sequence[int],
+            background: Source | str,
+            foregrounds: Source | str | Sequence[Source | str],
+            blended_prompt: str | None = None,
+            blended_strength: float | None = None,
+            seed: int = 0,
+            steps: int | None = None,
+            guidance_scale: float | None = None,
+            guidance_rescale: float | None = None,
+            sampler: str | None = None,
+            fusion: FusionSettings | None = None,
+            harmony: HarmonySettings | HarmonyMode = HarmonySettings(),  # noqa: B008
+            refine: float = 0.0,
+            model: str = "tiny",
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         values = {

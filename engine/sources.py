@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -45,6 +46,17 @@ class Generated:
     seed: int | None = None
     box: Box | None = None
 
+    if TYPE_CHECKING:  # what is taken; what is there afterwards has the types above
+
+        def __init__(
+            self,
+            prompt: str,
+            *,
+            negative_prompt: str = "",
+            seed: int | None = None,
+            box: Box | Sequence[int] | None = None,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         check_prompt("prompt", self.prompt)
         check_prompt("negative prompt", self.negative_prompt, may_be_empty=True)
@@ -71,7 +83,7 @@ class Existing:
     layer: Layer
     prompt: str
 
-    if TYPE_CHECKING:  # what is taken; what is there afterwards is a Layer
+    if TYPE_CHECKING:
 
         def __init__(self, layer: Layer | Image.Image, prompt: str) -> None: ...
 
@@ -85,7 +97,6 @@ class Existing:
         return type(self).__name__.lower()
 
 
-@dataclass(frozen=True, eq=False)
 class Kept(Existing):
     """A layer the artist has already: it guides the others and comes back byte for byte.
 

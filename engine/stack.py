@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
 
 from PIL import Image
 
@@ -16,7 +15,6 @@ from layerfusion.engine.image.layers import Layer, LayeredImage, Role
 from layerfusion.engine.options.checks import said
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class LayerStack(LayeredImage):
     """The layers of one picture, bottom first.
 

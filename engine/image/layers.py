@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,20 @@ class Layer:
     blend: BlendMode = BlendMode.NORMAL
     opacity: float = 1.0
     visible: bool = True
+
+    if TYPE_CHECKING:  # what is taken; what is there afterwards has the types above
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            role: Role | str,
+            pixels: NDArray[np.uint8] | Image.Image,
+            offset: Sequence[int] = (0, 0),
+            blend: BlendMode | str = BlendMode.NORMAL,
+            opacity: float = 1.0,
+            visible: bool = True,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         name = _checked_name("layer's name", self.name)
@@ -139,6 +153,10 @@ class LayeredImage:
     name: str
     size: Size
     layers: tuple[Layer, ...]
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *, name: str, size: Size | Sequence[int], layers: Sequence[Layer]) -> None: ...
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):

@@ -117,7 +117,7 @@ def test_processes_run_nothing_of_the_current_folder(script, folder, monkeypatch
 
 def test_no_other_code_starts_processes():
     """All but `spawning`, which knows how, and the export, which is a program of its own."""
-    roots = [Path(package.__file__).parent for package in (engine, server)]
+    roots = [Path(package.__file__ or "").parent for package in (engine, server)]
     starting = re.compile(
         r"get_context|set_start_method|Popen|subprocess\.run|create_subprocess|ProcessPoolExecutor\(\)"
     )

@@ -1,5 +1,8 @@
 """The public face on the real embedded model: plain words in, a stack out."""
 
+# pyright: reportArgumentType=false
+# Wrong arguments are tried here, too.
+
 import warnings
 
 import numpy as np

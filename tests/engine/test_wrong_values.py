@@ -3,7 +3,13 @@
 Nothing is drawn, and nothing dies later of an `AttributeError`.
 """
 
+# pyright: reportArgumentType=false
+# Wrong arguments are what is tried here.
+
+import ast
 import dataclasses
+import inspect
+import sys
 
 import numpy as np
 import pytest
@@ -110,6 +116,20 @@ def wrong_for(name):
     if name in TEXT:
         wrong.append(LAYER)
     return wrong
+
+
+def test_type_checkers_are_told_of_every_field():
+    """Where more is taken than what is there afterwards, `__init__` is written out for them alone."""
+    told = {}
+    for module in {sys.modules[kind.__module__] for kind in COMPLETE}:
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(node, ast.ClassDef):
+                for init in (inner for inner in ast.walk(node) if getattr(inner, "name", "") == "__init__"):
+                    told[node.name] = [argument.arg for argument in (*init.args.args, *init.args.kwonlyargs)][1:]
+    assert set(told) >= {"Generated", "Existing", "Relit", "Layer", "LayeredImage", "GenerationRequest"}
+    for kind in COMPLETE:
+        if kind.__name__ in told:
+            assert told[kind.__name__] == [field.name for field in dataclasses.fields(kind)]
 
 
 @pytest.mark.parametrize("kind", COMPLETE, ids=lambda kind: kind.__name__)

@@ -145,5 +145,5 @@ def test_registered_models_are_found_by_name(hub, shrunken, tmp_path, monkeypatc
 def test_a_model_of_another_type_is_refused():
     for wrong, named in ((None, "None"), (b"tiny", "type bytes"), (5, "type int"), (["tiny"], "type list")):
         with pytest.raises(InvalidRequest, match=f"The model is .*{named}"):
-            find_pretrained(wrong)
+            find_pretrained(wrong)  # pyright: ignore[reportArgumentType]
     assert isinstance(find_pretrained(Path(EMBEDDED)).name, str)
