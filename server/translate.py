@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from layerfusion.engine import events
-from layerfusion.engine.errors import InvalidLayer, InvalidRequest
+from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Box, Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Pixels, Role
 from layerfusion.engine.models.catalog.registry import available_models, find_model
@@ -38,32 +38,26 @@ def to_request(submit: messages.Submit, store: LayerStore) -> GenerationRequest:
         UnknownModel: no model of that name.
         UnknownLayer: a kept layer that is not in the store.
     """
+    spec = find_model(submit.model)
     return GenerationRequest(
         **{
             **shared_fields(submit, GenerationRequest),
             "size": Size(submit.width, submit.height),
             "background": _to_source(submit.background, Role.BACKGROUND, store),
             "foregrounds": tuple(_to_source(source, Role.FOREGROUND, store) for source in submit.foregrounds),
-            "fusion": _to_fusion(submit),
+            "fusion": _to_fusion(submit, spec),
             "harmony": HarmonySettings(mode=submit.harmony),
-            "model": _check_sampler(submit, find_model(submit.model)),
+            "sampler": submit.sampler and spec.check_sampler(submit.sampler),  # now, not after the queue
+            "model": spec.name,
         }
     )
 
 
-def _check_sampler(submit: messages.Submit, spec: ModelSpec) -> str:
-    """The model's name, if it knows the sampler: the artist hears of a wrong one now, not after the queue."""
-    if submit.sampler is not None and submit.sampler not in spec.samplers:
-        raise InvalidRequest(f"The sampler is “{submit.sampler}”.", f"Choose one of: {', '.join(spec.samplers)}.")
-    return spec.name
-
-
-def _to_fusion(submit: messages.Submit) -> FusionSettings | None:
-    """The model's own switches with the job's changes; None if it has none."""
+def _to_fusion(submit: messages.Submit, spec: ModelSpec) -> FusionSettings | None:
+    """The model's own options with the job's changes; None if it has none."""
     if submit.preset is None and not submit.switches:
         return None
-    own = find_model(submit.model).defaults.fusion
-    return own.adjusted(submit.preset, {switch.name: switch.value for switch in submit.switches})
+    return spec.defaults.fusion.adjusted(submit.preset, {switch.name: switch.value for switch in submit.switches})
 
 
 def _to_source(source: messages.Source, role: Role, store: LayerStore) -> Source:

@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,7 +15,7 @@ from layerfusion.engine import formats
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import available_models, find_model
 from layerfusion.engine.models.catalog.spec import SAMPLERS, ModelSpec, sampler_key
-from layerfusion.engine.options.harmony import HarmonyMode, HarmonySettings
+from layerfusion.engine.options.harmony import HarmonyMode
 from layerfusion.engine.options.presets import Preset
 from layerfusion.engine.request import HARMONISE_STRENGTH, MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
 from layerfusion.engine.sources import MAX_SEED, Kept
@@ -77,7 +77,12 @@ def _add_picture(group: Any) -> None:
     fg = f"what stands in front, each prompt in quotes, the lowest layer first; 1 to {MAX_FOREGROUNDS} of them"
     add("foregrounds", metavar="FG", nargs="+", help=fg)
     add("--background", metavar="BG", required=True, help="what lies behind, in quotes")
-    add("--blended", metavar="P", help="what the whole picture shows (default: made of the other prompts)")
+    add(
+        "--blended",
+        dest="blended_prompt",
+        metavar="P",
+        help="what the whole picture shows (default: made of the other prompts)",
+    )
     add("--negative", metavar="P", default="", help="what to avoid, in every layer")
     canvas = "canvas in pixels (default: 512x512, or the size of the kept foreground)"
     add("--size", metavar="WxH", type=values.size, help=canvas)
@@ -96,7 +101,7 @@ def _add_method(group: Any) -> None:
     steps = f"denoising steps, 1 to {MAX_STEPS} (default: the model's)"
     add("--steps", metavar="N", type=values.whole(1, MAX_STEPS), help=steps)
     guidance = "how closely to follow the prompts, 1 to 30 (default: the model's)"
-    add("--guidance", metavar="X", type=values.number(1, 30), help=guidance)
+    add("--guidance", dest="guidance_scale", metavar="X", type=values.number(1, 30), help=guidance)
     sampler = (
         "a name that `layerfusion models show MODEL` lists, such as Euler or DPM++ 2M Karras (default: the model's)"
     )
@@ -120,7 +125,7 @@ def _add_method(group: Any) -> None:
     harmonise = (
         f"how much of the blended picture is drawn anew if every layer is kept, 0 to 1 (default: {HARMONISE_STRENGTH})"
     )
-    add("--harmonise", metavar="X", type=values.number(0, 1), help=harmonise)
+    add("--harmonise", dest="blended_strength", metavar="X", type=values.number(0, 1), help=harmonise)
     refine = (
         "on a canvas larger than the model draws: draw the layers over once more in tiles, for crisper edges; 0.1 to "
         "0.2 keeps what there is, 1 draws all anew (default: 0, off)"
@@ -222,7 +227,7 @@ def _write_inside(target: Target, picture: Picture) -> list[Path]:
 
 
 def to_request(arguments: argparse.Namespace, seed: int) -> GenerationRequest:
-    """The request a command line asks for.
+    """The request a command line asks for. Options are stored under the names of the request's fields.
 
     Raises:
         InvalidRequest: a value outside its range, or a sampler that does not suit the model.
@@ -237,20 +242,17 @@ def to_request(arguments: argparse.Namespace, seed: int) -> GenerationRequest:
         fusion = find_model(model).defaults.fusion.adjusted(arguments.preset, switches)
     if arguments.sampler is not None and arguments.server is None:
         find_model(model).check_sampler(arguments.sampler)
+    given = vars(arguments)
     return GenerationRequest(
-        size=size or DEFAULT_SIZE,
-        background=background,
-        foregrounds=foregrounds,
-        blended_prompt=arguments.blended,
-        blended_strength=arguments.harmonise,
-        seed=seed,
-        steps=arguments.steps,
-        guidance_scale=arguments.guidance,
-        sampler=arguments.sampler,
-        fusion=fusion,
-        harmony=HarmonySettings(mode=arguments.harmony),
-        refine=arguments.refine,
-        model=model,
+        **{
+            **{field.name: given[field.name] for field in fields(GenerationRequest) if field.name in given},
+            "size": size or DEFAULT_SIZE,
+            "background": background,
+            "foregrounds": foregrounds,
+            "seed": seed,
+            "fusion": fusion,
+            "model": model,
+        }
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import scripted
 from layerfusion.engine import formats
-from layerfusion.engine.events import Finished, LayerReady, Progress
+from layerfusion.engine.events import Finished, LayerReady, Notice, Progress
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.request import GenerationRequest
@@ -117,13 +117,16 @@ def test_a_lost_connection_is_made_again_and_nothing_is_missing_or_twice(server,
         made.append(server.client())
         return made[-1]
 
-    layers = []
-    for event in remote_pipeline.draw(connect, request("layers=4 side=300")):
+    layers, told = [], []
+    for event in remote_pipeline.draw(connect, request("layers=4 side=300 notices=2")):
+        if isinstance(event, Notice):
+            told.append(event.text)
         if isinstance(event, LayerReady):
             layers.append(event.index)
             if len(layers) == 2 and len(made) == 1:
                 made[0].close()
     assert layers == [0, 1, 2, 3]
+    assert told == [scripted.notice_text(5, number) for number in range(2)]
     assert len(made) >= 3
     assert all(np.array_equal(layer.pixels, scripted.pixels(5, i, 300)) for i, layer in enumerate(event.stack))
 
@@ -265,6 +268,15 @@ def test_the_command_draws_and_saves(server, tmp_path, monkeypatch, capsys, how)
     assert "drawing" in err
     assert server.runtime.token not in out + err
     assert np.array_equal(formats.load(tmp_path / "a.ora").layers[1].pixels, scripted.pixels(3, 1, 8))
+
+
+def test_the_command_tells_what_must_be_known_of_the_picture(server, tmp_path, capsys):
+    for quiet in ([], ["--quiet"]):
+        (tmp_path / "a.ora").unlink(missing_ok=True)
+        arguments = ["--blended", "layers=1 notices=2", "--server", "local", *quiet]
+        assert main(command(tmp_path, *arguments)) == 0
+        lines = capsys.readouterr().err.splitlines()
+        assert [line for line in lines if "Notice" in line] == [scripted.notice_text(3, n) for n in range(2)]
 
 
 def test_the_command_draws_variants_of_which_a_program_learns(server, tmp_path, capsys):
