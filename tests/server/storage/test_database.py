@@ -31,29 +31,29 @@ def clock():
 
 
 @pytest.fixture
-def records(tmp_path, clock):
-    records = Database(tmp_path / "jobs.sqlite", now=clock)
-    yield records
-    records.close()
+def database(tmp_path, clock):
+    database = Database(tmp_path / "jobs.sqlite", now=clock)
+    yield database
+    database.close()
 
 
-def reopened(records):
+def reopened(database):
     """What another process finds, while the first is at it."""
-    return Database(records.path, read_only=True)
+    return Database(database.path, read_only=True)
 
 
-def drawn(records, number):
+def drawn(database, number):
     """A job from its submission to its end."""
     job = job_id(number)
-    records.add([submit(number)], "a")
+    database.add([submit(number)], "a")
     for event in (Started(job=job, seq=1), layer_begin(job, seq=2), Done(job=job, seq=3, layers=1)):
-        assert records.append(event)
+        assert database.append(event)
     return job
 
 
-def test_a_job_and_its_events_are_there_for_the_next_process(records):
-    job = drawn(records, 1)
-    later = reopened(records)
+def test_a_job_and_its_events_are_there_for_the_next_process(database):
+    job = drawn(database, 1)
+    later = reopened(database)
     assert later.find(job).state == "finished"
     assert later.find(job).submit == submit(1)
     assert later.find(job).layers == 1
@@ -72,18 +72,18 @@ def test_a_job_and_its_events_are_there_for_the_next_process(records):
         ([Cancelled(job=job_id(1), seq=1)], "cancelled"),
     ],
 )
-def test_events_lead_to_states(records, events, state):
-    records.add([submit(1)], "a")
+def test_events_lead_to_states(database, events, state):
+    database.add([submit(1)], "a")
     for event in events:
-        assert records.append(event)
-    assert records.find(job_id(1)).state == state
+        assert database.append(event)
+    assert database.find(job_id(1)).state == state
 
 
-def test_a_job_is_started_once(records):
-    records.add([submit(1)], "a")
+def test_a_job_is_started_once(database):
+    database.add([submit(1)], "a")
     won = []
     threads = [
-        threading.Thread(target=lambda: won.append(records.append(Started(job=job_id(1), seq=1)))) for _ in range(8)
+        threading.Thread(target=lambda: won.append(database.append(Started(job=job_id(1), seq=1)))) for _ in range(8)
     ]
     for thread in threads:
         thread.start()
@@ -92,112 +92,112 @@ def test_a_job_is_started_once(records):
     assert sorted(won) == [False] * 7 + [True]
 
 
-def test_two_processes_do_not_start_the_same_job(records):
-    records.add([submit(1)], "a")
-    other = Database(records.path)
-    assert records.append(Started(job=job_id(1), seq=1))
+def test_two_processes_do_not_start_the_same_job(database):
+    database.add([submit(1)], "a")
+    other = Database(database.path)
+    assert database.append(Started(job=job_id(1), seq=1))
     assert not other.append(Started(job=job_id(1), seq=1))
     other.close()
 
 
-def test_nothing_follows_the_last_event(records):
-    job = drawn(records, 1)
-    assert not records.append(Cancelled(job=job, seq=4))
-    assert not records.append(Started(job=job, seq=4))
-    assert records.find(job).state == "finished"
-    assert len(records.events(job)) == 3
+def test_nothing_follows_the_last_event(database):
+    job = drawn(database, 1)
+    assert not database.append(Cancelled(job=job, seq=4))
+    assert not database.append(Started(job=job, seq=4))
+    assert database.find(job).state == "finished"
+    assert len(database.events(job)) == 3
 
 
-def test_a_gap_is_not_written(records):
-    records.add([submit(1)], "a")
-    assert records.append(Started(job=job_id(1), seq=1))
-    assert not records.append(layer_begin(job_id(1), seq=3))
-    assert [event.seq for event in records.events(job_id(1))] == [1]
+def test_a_gap_is_not_written(database):
+    database.add([submit(1)], "a")
+    assert database.append(Started(job=job_id(1), seq=1))
+    assert not database.append(layer_begin(job_id(1), seq=3))
+    assert [event.seq for event in database.events(job_id(1))] == [1]
 
 
-def test_several_jobs_are_added_together_or_not_at_all(records):
-    records.add([submit(1)], "a")
+def test_several_jobs_are_added_together_or_not_at_all(database):
+    database.add([submit(1)], "a")
     with pytest.raises(BrokenStore):
-        records.add([submit(2), submit(1)], "a")
-    assert records.find(job_id(2)) is None
+        database.add([submit(2), submit(1)], "a")
+    assert database.find(job_id(2)) is None
 
 
-def test_what_ran_when_the_server_died_is_interrupted(records):
-    finished = drawn(records, 1)
-    records.add([submit(2), submit(3)], "a")
-    records.append(Started(job=job_id(2), seq=1))
-    records.append(layer_begin(job_id(2), seq=2))
-    assert records.interrupt() == [job_id(2)]
-    assert [records.find(job).state for job in (finished, job_id(2), job_id(3))] == [
+def test_what_ran_when_the_server_died_is_interrupted(database):
+    finished = drawn(database, 1)
+    database.add([submit(2), submit(3)], "a")
+    database.append(Started(job=job_id(2), seq=1))
+    database.append(layer_begin(job_id(2), seq=2))
+    assert database.interrupt() == [job_id(2)]
+    assert [database.find(job).state for job in (finished, job_id(2), job_id(3))] == [
         "finished",
         "interrupted",
         "queued",
     ]
-    *_, last = records.events(job_id(2))
+    *_, last = database.events(job_id(2))
     assert (last.seq, last.code) == (3, "interrupted")
-    assert records.interrupt() == []
+    assert database.interrupt() == []
 
 
-def test_fetched_is_what_was_acknowledged_to_the_end(records, clock):
-    job = drawn(records, 1)
-    records.acknowledge(job, 2)
-    assert records.find(job).fetched is None
+def test_fetched_is_what_was_acknowledged_to_the_end(database, clock):
+    job = drawn(database, 1)
+    database.acknowledge(job, 2)
+    assert database.find(job).fetched is None
     clock.time = 2000.0
-    records.acknowledge(job, 10**9)
-    assert records.find(job).acknowledged == 3
-    assert records.find(job).fetched == 2000.0
+    database.acknowledge(job, 10**9)
+    assert database.find(job).acknowledged == 3
+    assert database.find(job).fetched == 2000.0
     clock.time = 3000.0
-    records.acknowledge(job, 1)
-    assert (records.find(job).acknowledged, records.find(job).fetched) == (3, 2000.0)
+    database.acknowledge(job, 1)
+    assert (database.find(job).acknowledged, database.find(job).fetched) == (3, 2000.0)
 
 
-def test_a_job_is_not_fetched_before_it_is_over(records):
-    records.add([submit(1)], "a")
-    records.append(Started(job=job_id(1), seq=1))
-    records.acknowledge(job_id(1), 1)
-    assert records.find(job_id(1)).fetched is None
+def test_a_job_is_not_fetched_before_it_is_over(database):
+    database.add([submit(1)], "a")
+    database.append(Started(job=job_id(1), seq=1))
+    database.acknowledge(job_id(1), 1)
+    assert database.find(job_id(1)).fetched is None
 
 
-def test_the_newest_come_first(records):
+def test_the_newest_come_first(database):
     for number in (1, 2, 3):
-        records.add([submit(number)], "a")
-    assert [record.id for record in records.jobs()] == [job_id(1), job_id(2), job_id(3)]
-    assert [record.id for record in records.jobs(newest=2)] == [job_id(3), job_id(2)]
-    assert [record.id for record in records.jobs(states=("running",))] == []
+        database.add([submit(number)], "a")
+    assert [record.id for record in database.jobs()] == [job_id(1), job_id(2), job_id(3)]
+    assert [record.id for record in database.jobs(newest=2)] == [job_id(3), job_id(2)]
+    assert [record.id for record in database.jobs(states=("running",))] == []
 
 
-def test_files_are_those_a_job_keeps_draws_and_exports(records):
+def test_files_are_those_a_job_keeps_draws_and_exports(database):
     kept = Kept(layer="cd" * 32, width=2, height=1, name="Apple", prompt="an apple")
-    records.add([submit(1, foregrounds=(kept, kept))], "a")
-    records.append(Started(job=job_id(1), seq=1))
-    records.append(layer_begin(job_id(1), seq=2))
-    records.add_file(job_id(1), "ef" * 32, 9)
-    assert sorted(records.files()) == [
+    database.add([submit(1, foregrounds=(kept, kept))], "a")
+    database.append(Started(job=job_id(1), seq=1))
+    database.append(layer_begin(job_id(1), seq=2))
+    database.add_file(job_id(1), "ef" * 32, 9)
+    assert sorted(database.files()) == [
         (job_id(1), "ab" * 32, 4),
         (job_id(1), "cd" * 32, 8),
         (job_id(1), "ef" * 32, 9),
     ]
 
 
-def test_deleting_takes_events_and_files_along_and_spares_live_jobs(records):
-    job = drawn(records, 1)
-    records.add([submit(2)], "a")
-    records.delete([job, job_id(2)])
-    assert records.find(job) is None
-    assert records.events(job) == []
-    assert records.files() == []
-    assert records.find(job_id(2)) is not None
+def test_deleting_takes_events_and_files_along_and_spares_live_jobs(database):
+    job = drawn(database, 1)
+    database.add([submit(2)], "a")
+    database.delete([job, job_id(2)])
+    assert database.find(job) is None
+    assert database.events(job) == []
+    assert database.files() == []
+    assert database.find(job_id(2)) is not None
 
 
-def test_deaths_are_counted_for_the_work_not_for_the_seed(records, clock):
-    records.note_death(submit(1, seed=1), "signal 9")
+def test_deaths_are_counted_for_the_work_not_for_the_seed(database, clock):
+    database.note_death(submit(1, seed=1), "signal 9")
     clock.time += 100
-    records.note_death(submit(2, seed=2), "signal 11")
-    assert records.deaths(submit(3, seed=3), 1000) == ["signal 9", "signal 11"]
-    assert records.deaths(submit(3), 50) == ["signal 11"]
-    assert records.deaths(submit(3, width=128), 1000) == []
-    records.forgive(submit(4))
-    assert records.deaths(submit(3), 1000) == []
+    database.note_death(submit(2, seed=2), "signal 11")
+    assert database.deaths(submit(3, seed=3), 1000) == ["signal 9", "signal 11"]
+    assert database.deaths(submit(3), 50) == ["signal 11"]
+    assert database.deaths(submit(3, width=128), 1000) == []
+    database.forgive(submit(4))
+    assert database.deaths(submit(3), 1000) == []
 
 
 # ---- what can be wrong with the machine
@@ -211,12 +211,12 @@ def test_a_damaged_file_is_said_and_left_alone(tmp_path):
     assert path.read_bytes() == b"no database at all" * 100
 
 
-def test_a_file_damaged_in_the_middle_is_said(records, tmp_path):
+def test_a_file_damaged_in_the_middle_is_said(database, tmp_path):
     for number in range(200):
-        records.add([submit(number)], "a")
-    records.close()
+        database.add([submit(number)], "a")
+    database.close()
     path = tmp_path / "damaged.sqlite"
-    shutil.copy(records.path, path)
+    shutil.copy(database.path, path)
     data = bytearray(path.read_bytes())
     data[4096 : 4096 * 6] = os.urandom(4096 * 5)
     path.write_bytes(data)
@@ -224,44 +224,44 @@ def test_a_file_damaged_in_the_middle_is_said(records, tmp_path):
         Database(path)
 
 
-def test_a_newer_version_is_left_alone(records):
-    with sqlite3.connect(records.path) as database:
-        database.execute("PRAGMA user_version = 99")
+def test_a_newer_version_is_left_alone(database):
+    with sqlite3.connect(database.path) as raw:
+        raw.execute("PRAGMA user_version = 99")
     with pytest.raises(BrokenStore, match="newer version"):
-        Database(records.path)
+        Database(database.path)
 
 
-def test_a_job_of_a_version_that_took_more_is_skipped(records, caplog):
-    drawn(records, 1)
-    drawn(records, 2)
-    with sqlite3.connect(records.path) as database:
-        database.execute("UPDATE jobs SET submit = ? WHERE id = ?", (b"\x81\xa4type\xa6submit", job_id(1)))
-    assert records.find(job_id(1)) is None
-    assert [record.id for record in records.jobs()] == [job_id(2)]
+def test_a_job_of_a_version_that_took_more_is_skipped(database, caplog):
+    drawn(database, 1)
+    drawn(database, 2)
+    with sqlite3.connect(database.path) as raw:
+        raw.execute("UPDATE jobs SET submit = ? WHERE id = ?", (b"\x81\xa4type\xa6submit", job_id(1)))
+    assert database.find(job_id(1)) is None
+    assert [record.id for record in database.jobs()] == [job_id(2)]
     assert "ignored the job" in caplog.text
 
 
-def test_what_no_version_of_today_can_draw_ends_at_the_next_start(records):
-    records.add([submit(1), submit(2)], "a")
-    records.append(Started(job=job_id(2), seq=1))
-    with sqlite3.connect(records.path) as database:
-        database.execute("UPDATE jobs SET submit = ?", (b"\x81\xa4type\xa6submit",))
-    assert records.interrupt() == [job_id(1), job_id(2)]
-    assert [records.events(job_id(number))[-1].code for number in (1, 2)] == ["invalid_message", "interrupted"]
-    assert [state for _, state, _, _ in records.outlines()] == ["failed", "interrupted"]
+def test_what_no_version_of_today_can_draw_ends_at_the_next_start(database):
+    database.add([submit(1), submit(2)], "a")
+    database.append(Started(job=job_id(2), seq=1))
+    with sqlite3.connect(database.path) as raw:
+        raw.execute("UPDATE jobs SET submit = ?", (b"\x81\xa4type\xa6submit",))
+    assert database.interrupt() == [job_id(1), job_id(2)]
+    assert [database.events(job_id(number))[-1].code for number in (1, 2)] == ["invalid_message", "interrupted"]
+    assert [state for _, state, _, _ in database.outlines()] == ["failed", "interrupted"]
 
 
-def test_a_full_disk_refuses_the_job_and_nothing_else(records):
-    drawn(records, 1)
-    pages = records._query("PRAGMA page_count")[0][0]
-    records._query(f"PRAGMA max_page_count = {pages}")
+def test_a_full_disk_refuses_the_job_and_nothing_else(database):
+    drawn(database, 1)
+    pages = database._query("PRAGMA page_count")[0][0]
+    database._query(f"PRAGMA max_page_count = {pages}")
     huge = submit(2, background=Generated(prompt="x" * 100_000))
     with pytest.raises(UnwritableFile, match="full"):
-        records.add([huge], "a")
-    assert records.find(huge.job) is None
-    records._query("PRAGMA max_page_count = 1000000")
-    records.add([huge], "a")
-    assert records.find(job_id(1)).state == "finished"
+        database.add([huge], "a")
+    assert database.find(huge.job) is None
+    database._query("PRAGMA max_page_count = 1000000")
+    database.add([huge], "a")
+    assert database.find(job_id(1)).state == "finished"
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="modes do not bind this user")
@@ -272,10 +272,10 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
         Database(folder / "jobs.sqlite")
 
 
-def test_a_database_that_cannot_be_written_is_said(records):
-    records._query("PRAGMA query_only = ON")
+def test_a_database_that_cannot_be_written_is_said(database):
+    database._query("PRAGMA query_only = ON")
     with pytest.raises(UnwritableFile, match="readonly"):
-        records.add([submit(1)], "a")
+        database.add([submit(1)], "a")
 
 
 def test_looking_needs_a_file(tmp_path):
@@ -285,8 +285,8 @@ def test_looking_needs_a_file(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes; the folder is the user's own")
-def test_only_the_owner_can_read_it(records):
-    assert stat.S_IMODE(records.path.stat().st_mode) == 0o600
+def test_only_the_owner_can_read_it(database):
+    assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
 
 
 # ---- one server to a folder
