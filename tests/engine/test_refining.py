@@ -21,7 +21,7 @@ def base(request_for):
     """Make a request for a canvas larger than the model draws."""
 
     def make(**changes):
-        return request_for(**{"size": Size(200, 200), "steps": 8, **changes})
+        return request_for(**{"size": Size(200, 200), "steps": 5, **changes})
 
     return make
 
@@ -43,7 +43,7 @@ def test_a_kept_layer_is_not_touched(pipeline, base):
     pixels = np.zeros((200, 200, 4), np.uint8)
     pixels[90:170, 60:140] = (200, 30, 20, 255)
     kept = Kept(layer=Layer(name="block", role=Role.FOREGROUND, pixels=pixels), prompt="a red apple")
-    stack, _ = draw(pipeline, base(foregrounds=(kept,), refine=0.15, steps=4))
+    stack, _ = draw(pipeline, base(foregrounds=(kept,), refine=0.15, steps=2))
     assert stack.by_role(Role.FOREGROUND)[0] is kept.layer
 
 
