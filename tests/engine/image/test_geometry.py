@@ -67,3 +67,10 @@ def test_the_size_limits_themselves_are_allowed(subtests):
 def test_an_inset_box_keeps_the_smallest_allowed_side():
     assert Box(10, 20, 100, 50).inset(0.1) == Box(20, 25, 80, 40)
     assert Box(10, 20, 18, 16).inset(0.1) == Box(11, 20, 16, 16)
+
+
+def test_a_box_lies_in_a_canvas_up_to_its_last_pixel():
+    canvas = Size(100, 80)
+    assert Box(36, 20, 64, 60).lies_in(canvas)
+    assert not Box(37, 20, 64, 60).lies_in(canvas)
+    assert not Box(36, 21, 64, 60).lies_in(canvas)

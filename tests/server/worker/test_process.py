@@ -139,7 +139,7 @@ def test_the_weights_of_two_models_are_never_in_memory_at_once(tmp_path):
         loaded.append(weakref.ref(weights))
         return weights
 
-    drawing = process._Drawing(None, LayerStore(tmp_path), load)
+    worker = process._Worker(None, LayerStore(tmp_path), load)
     for model in ("one", "one", "two"):
-        drawing._pipeline(model)
+        worker._pipeline(model)
     assert len(loaded) == 2
