@@ -1,1 +1,1 @@
-"""Which job is drawn next, where the others stand, and how long they will wait."""
+"""The queue: which job is drawn next, the positions of the others, and estimates of their waiting times."""

@@ -1,4 +1,4 @@
-"""How long a job will take, by how long others took. Where nothing alike was drawn before, nothing is said."""
+"""Estimates of a job's duration from the durations of similar jobs; without similar jobs there is no estimate."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from collections.abc import Hashable
 from layerfusion.server.protocol.messages import Submit
 
 _RECENT = 8
-"""Times of one kind that count: the machine may have become busier, or been given a better card."""
+"""Number of most recent durations of one kind that are used, because the machine's load and hardware change."""
 
 
 class Estimates:
-    """Times of jobs, by what the jobs ask of the machine."""
+    """Durations of jobs, grouped by the work that the jobs need."""
 
     def __init__(self) -> None:
         self._alike: dict[Hashable, deque[float]] = {}
         self._rates: dict[Hashable, deque[float]] = {}
 
     def add(self, submit: Submit, seconds: float) -> None:
-        """A job took so long, from its start to its end."""
+        """Record the duration of a job from its start to its end."""
         self._alike.setdefault(_kind(submit), deque(maxlen=_RECENT)).append(seconds)
         self._rates.setdefault(_family(submit), deque(maxlen=_RECENT)).append(seconds / _work(submit))
 
     def seconds(self, submit: Submit) -> float | None:
-        """How long a job will take: the median of those like it, else of its model's, scaled by size; None if none."""
+        """The estimated duration of a job: the median of jobs of the same kind, or else of its model's jobs scaled by
+        size; None if there are neither."""
         if times := self._alike.get(_kind(submit)):
             return statistics.median(times)
         if rates := self._rates.get(_family(submit)):
@@ -42,5 +43,6 @@ def _family(submit: Submit) -> Hashable:
 
 
 def _work(submit: Submit) -> float:
-    """Pixels x rows of the batch x steps. The model's own number of steps is the same for all that leave it unset."""
+    """Pixels x rows of the batch x steps. Jobs that leave the steps unset all have the model's number of steps, so that
+    it cancels out."""
     return submit.width * submit.height * (len(submit.foregrounds) + 2) * max(1, submit.steps or 1)

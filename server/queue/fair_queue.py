@@ -1,7 +1,7 @@
-"""Who is next: clients take turns, interactive jobs go before batch ones.
+"""A fair queue: clients take turns, and interactive jobs come before batch jobs.
 
-Of everybody's oldest waiting job, that of the client which has waited longest for its turn. Pure bookkeeping: no disk,
-no clock, no tasks.
+The next job is the oldest waiting job of the client whose last turn is longest ago. The queue is a pure data structure
+without disk, clock or tasks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from layerfusion.server.protocol.messages import Priority, Submit
 
 
 class Waiting(Protocol):
-    """A job, as far as waiting goes."""
+    """What the queue needs to know of a job."""
 
     @property
     def client(self) -> str: ...
@@ -30,28 +30,29 @@ class FairQueue(Generic[J]):
     """Jobs that wait to be drawn."""
 
     def __init__(self) -> None:
-        # By priority, then by client; the first client's turn is next.
+        # Priority -> client -> its jobs. The first client's turn is next.
         self._turns: dict[Priority, dict[str, deque[J]]] = {priority: {} for priority in get_args(Priority)}
 
     def __len__(self) -> int:
         return sum(len(queue) for queues in self._turns.values() for queue in queues.values())
 
     def __iter__(self) -> Iterator[J]:
-        """Next first: one of each client, then the second of each, …; batch jobs after all others."""
+        """The jobs in the order in which they will be drawn: the first of each client, then the second of each, and so
+        on; batch jobs come after all others."""
         for queues in self._turns.values():
             for turn in zip_longest(*queues.values()):
                 yield from (job for job in turn if job is not None)
 
     def of(self, client: str) -> list[J]:
-        """One client's jobs, next first."""
+        """One client's jobs in the order in which they will be drawn."""
         return [job for queues in self._turns.values() for job in queues.get(client, ())]
 
     def add(self, job: J) -> None:
-        """Put a job behind its client's others."""
+        """Add a job after its client's other jobs of the same priority."""
         self._turns[job.submit.priority].setdefault(job.client, deque()).append(job)
 
     def remove(self, job: J) -> bool:
-        """Take a job out, whose turn it need not be; False if it does not wait."""
+        """Remove any waiting job; False if it does not wait."""
         queues = self._turns[job.submit.priority]
         queue = queues.get(job.client)
         if queue is None or job not in queue:
@@ -62,7 +63,7 @@ class FairQueue(Generic[J]):
         return True
 
     def take(self) -> J | None:
-        """Take out the next job; its client's turn comes again after everybody else's."""
+        """Remove and return the next job; its client then comes after all others. None if no job waits."""
         job = next(iter(self), None)
         if job is not None:
             self.remove(job)

@@ -1,4 +1,4 @@
-"""One job while the server has it in hand."""
+"""The state of one job in the server's memory."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Job:
     """One submitted job.
 
     Attributes:
-        submit: as it came.
-        client: whose turn it takes.
-        events: numbered from 1; the last is `Done`, `Failed` or `Cancelled` once the job is over.
-        listeners: who follows it.
-        cancelled: somebody wants it stopped.
-        started: when it was, by the scheduler's clock.
-        remaining: seconds left when the worker last said so, and when that was.
+        submit: its `Submit` message.
+        client: the client that submitted it.
+        events: its events, numbered from 1; the last is `Done`, `Failed` or `Cancelled` once the job is over.
+        listeners: functions that get its messages.
+        cancelled: whether a client has asked to stop it.
+        started: time of its start, on the monotonic clock.
+        remaining: seconds left according to the worker's last report, and the time of that report.
     """
 
     submit: Submit
@@ -47,6 +47,6 @@ class Job:
 
 
 def load(database: Database, job_id: str) -> Job | None:
-    """A job as it is on disk; None if it is not there."""
+    """Read a job from the database; None if it is not there."""
     record = database.find(job_id)
     return None if record is None else Job(record.submit, record.client, database.events(job_id))

@@ -1,6 +1,6 @@
-"""Requests that end the process that draws: tried twice, then refused for a day.
+"""Quarantine of requests that make the worker process die: they are drawn twice, then refused for a day.
 
-A request is known by what it asks of the machine, whoever asks, under whatever id and with whatever seed.
+Requests that differ only in client, ids and seeds count as the same request.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from layerfusion.server.protocol.errors import Quarantined
 from layerfusion.server.protocol.messages import Failed, Submit
 from layerfusion.server.storage.database import Database
 
-DEADLY = 2
-"""So many times a request may end the process, before it is not drawn any more."""
+MAX_DEATHS = 2
+"""Number of the worker's deaths after which a request is not drawn any more."""
 
 _SECONDS = 24 * 3600.0
 
 
 class Quarantine:
-    """Remembers deaths, on disk: each call may wait for it.
+    """Records the worker's deaths on disk; each call may wait for the disk.
 
     Args:
         database: where they are written down.
@@ -26,29 +26,30 @@ class Quarantine:
         self._database = database
 
     def check(self, submit: Submit) -> None:
-        """Let a request pass.
+        """Refuse a request over which the worker died too often.
 
         Raises:
-            Quarantined: it has ended the process too often.
+            Quarantined: it is such a request.
         """
         deaths = self._database.deaths(submit, _SECONDS)
-        if len(deaths) >= DEADLY:
+        if len(deaths) >= MAX_DEATHS:
             raise _quarantined(deaths[-1])
 
     def count(self, submit: Submit, failed: Failed) -> Failed:
-        """Note a death, and return the job's last event: from the second on it says that there will be no third."""
+        """Record a death and return the job's last event: `failed`, or from the second death on one that says that the
+        request is quarantined."""
         self._database.note_death(submit, failed.message)
-        if len(self._database.deaths(submit, _SECONDS)) < DEADLY:
+        if len(self._database.deaths(submit, _SECONDS)) < MAX_DEATHS:
             return failed
         return Failed.of(_quarantined(failed.message), job=submit.job, seq=1)
 
     def forgive(self, submit: Submit) -> None:
-        """It went well after all."""
+        """Delete the record of a request, because it was drawn successfully."""
         self._database.forgive(submit)
 
 
 def _quarantined(reason: str) -> Quarantined:
     return Quarantined(
-        f"Drawing this has ended the process that draws {DEADLY} times: {reason}",
-        "It is not tried again for a day; change its size, model, steps or prompts.",
+        f"The process that draws has died {MAX_DEATHS} times over this request: {reason}",
+        "It is refused for a day; change its size, model, steps or prompts.",
     )

@@ -1,4 +1,4 @@
-"""Where waiting jobs stand, and when each will be begun, as far as that is known."""
+"""The positions of waiting jobs and the estimated times until their start, and messages about them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from layerfusion.server.queue.job import Job
 
 
 class QueueStatus:
-    """The queue as those who wait in it see it.
+    """Computes positions and waiting times, and sends them to the listeners of waiting jobs.
 
     Args:
-        queue: of waiting jobs.
-        estimates: how long each will take.
-        running: the job that is being drawn, if one is.
-        seconds: waiting jobs are told their positions at most so often, because each start moves all of them.
+        queue: the waiting jobs.
+        estimates: estimates of durations.
+        running: returns the job that is being drawn, or None.
+        seconds: least time between two rounds of messages, because each start changes all positions.
     """
 
     def __init__(
@@ -33,15 +33,15 @@ class QueueStatus:
         self._due: asyncio.TimerHandle | None = None
 
     def of(self, job: Job) -> tuple[int, float | None]:
-        """How many jobs run before this one, 0 if it is next, running or over; and in how many seconds it will start,
-        None if that is not known."""
+        """The number of jobs before this one (0 if it is next, running or over), and the seconds until its start (None
+        if unknown)."""
         for waiting, position, starts_in in self._all():
             if waiting is job:
                 return position, starts_in
         return 0, None
 
     def tell(self) -> None:
-        """Tell everybody; soon, if that was done a moment ago."""
+        """Send all waiting jobs their positions: now, or later if the last messages are less than `seconds` ago."""
         if self._due is None:
             loop = asyncio.get_running_loop()
             wait = self._told + self._seconds - loop.time()
@@ -57,7 +57,7 @@ class QueueStatus:
                 job.tell(Queued(job=job.id, position=position, starts_in=starts_in))
 
     def _all(self) -> Iterator[tuple[Job, int, float | None]]:
-        """Each waiting job, next first, with its position and the seconds until its start."""
+        """Each waiting job in order, with its position and the seconds until its start."""
         starts_in = self._remaining()
         for position, job in enumerate(self._queue, start=int(self._running() is not None)):
             yield job, position, starts_in
@@ -65,7 +65,7 @@ class QueueStatus:
             starts_in = None if starts_in is None or takes is None else starts_in + takes
 
     def _remaining(self) -> float | None:
-        """Seconds until the running job is done."""
+        """Seconds until the running job ends; 0 if there is none, None if unknown."""
         job = self._running()
         if job is None:
             return 0.0

@@ -1,7 +1,7 @@
-"""Which job is drawn next, and what each has said so far.
+"""The scheduler: it queues jobs, runs them one at a time, stores their events and passes them to listeners.
 
-A job belongs to no connection: whoever follows it gets its events. It is on disk before anybody is told that it was
-taken, and so is each event before anybody hears of it. Jobs that are over are on disk only.
+A job belongs to no connection; any listener that follows it gets its events. A job is on disk before its submission is
+acknowledged, and an event is on disk before any listener gets it. Jobs that are over exist on disk only.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ R = TypeVar("R")
 
 
 class Scheduler:
-    """Takes jobs, runs them one at a time, tells those who follow them.
+    """Queues jobs, runs them one at a time, and passes their messages to listeners.
 
     Args:
-        executor: who draws.
+        executor: draws the jobs.
         database: where jobs and events are kept.
-        waiting_jobs: of one client.
-        all_waiting_jobs: of all clients together.
-        make_room: whether another job can be kept, after forgetting others if need be.
+        waiting_jobs: largest number of waiting jobs of one client.
+        all_waiting_jobs: largest number of waiting jobs of all clients together.
+        make_room: deletes old jobs if necessary, and returns whether there is room for another job.
         status_seconds: waiting jobs are told their positions at most so often, because each start moves all of them.
 
     Attributes:
-        written_bytes: of all layers drawn so far.
+        written_bytes: bytes of all layers drawn so far.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Scheduler:
         return await asyncio.get_running_loop().run_in_executor(self._disk, partial(call, *args, **kwargs))
 
     async def recover(self) -> None:
-        """Take up what the last run of the server left: queue what waited, and end what was being drawn."""
+        """Continue after the last run of the server: queue its waiting jobs again and end its interrupted job."""
         for job_id in await self.on_disk(self._database.interrupt):
             logger.warning("job %s was interrupted by the end of the last server", job_id)
         for record in reversed(await self.on_disk(self._database.jobs, states=("finished",), newest=100)):
@@ -114,14 +114,14 @@ class Scheduler:
     # ---- what clients ask for
 
     async def submit(self, client: str, submit: Submit) -> list[Job]:
-        """Queue a job and its variants, or find them if the very same message came before.
+        """Queue a job and its variants, or return them if the same message was received before.
 
         Raises:
             JobExists: another job has the id.
             QueueFull: too many jobs wait.
-            StoreFull: too much is kept that nobody has fetched.
-            Quarantined: the request has ended the process that draws too often.
-            ServerStopping: no more jobs are taken.
+            StoreFull: the store is full of layers that nobody has fetched.
+            Quarantined: the worker died too often over this request.
+            ServerStopping: the server is stopping.
             UnwritableFile: the disk is full or read-only. Nothing was queued.
         """
         async with self._admission:
@@ -145,17 +145,17 @@ class Scheduler:
             return jobs
 
     async def resubmit(self, client: str, message: Resubmit) -> list[Job]:
-        """Queue another job's request once more.
+        """Queue the request of another job again.
 
         Raises:
-            UnknownJob: there is no such other job.
-            JobExists, QueueFull, …: as `submit`.
+            UnknownJob: the other job does not exist.
+            JobExists, QueueFull, …: as in `submit`.
         """
         of = await self.find(message.of)
         return await self.submit(client, replace(of.submit, job=message.job, variants=()))
 
     async def known(self, submit: Submit) -> list[Job] | None:
-        """The jobs that this message was before, if it was.
+        """The jobs of this message if it was received before, else None.
 
         Raises:
             JobExists: another job has the id.
@@ -165,38 +165,38 @@ class Scheduler:
         return found if len(found) == len(known) else None
 
     async def find(self, job_id: str) -> Job:
-        """The job of that id, over or not.
+        """The job with the given id, whether it is over or not.
 
         Raises:
-            UnknownJob: none that is kept.
+            UnknownJob: there is no such job, or it was deleted.
         """
         if (job := self._jobs.get(job_id)) is None:
             job = await self.on_disk(load, self._database, job_id)
             job = self._jobs.get(job_id, job)  # it may have been queued meanwhile
         if job is None:
             raise UnknownJob(
-                f"There is no job {job_id}.", "The server never had it or has forgotten it: submit it again."
+                f"There is no job {job_id}.", "The server never had it or has deleted it: submit it again."
             )
         return job
 
     def follow(self, job: Job, listener: Listener, *, after: int = 0) -> None:
-        """Tell `listener` the job's events from `after` + 1 on: those that happened now, the others once each."""
+        """Pass the job's events from `after` + 1 on to `listener`: past ones at once, coming ones when they happen."""
         for event in job.events[after:]:
             listener(event)
         if not job.over:
             job.listeners.add(listener)
 
     def leave(self, listener: Listener) -> None:
-        """Tell `listener` nothing more. Its jobs go on."""
+        """Stop passing events to `listener`. The jobs continue."""
         for job in self._jobs.values():
             job.listeners.discard(listener)
 
     def position(self, job: Job) -> tuple[int, float | None]:
-        """How many jobs run before this one, and in how many seconds it starts; see `QueueStatus.of`."""
+        """The number of jobs before this one and the seconds until its start; see `QueueStatus.of`."""
         return self._status.of(job)
 
     async def cancel(self, job: Job, *, replaced_by: str | None = None) -> None:
-        """Stop a job: at once if it waits, after its step if it runs, not at all if it is over."""
+        """Cancel a job: at once if it waits, after the current step if it runs. A job that is over does not change."""
         if self._queue.remove(job):
             await self._publish(job, Cancelled(job=job.id, seq=1, replaced_by=replaced_by))
             self._status.tell()
@@ -205,13 +205,14 @@ class Scheduler:
             self._executor.cancel(job.id)
 
     async def acknowledge(self, job_id: str, seq: int) -> None:
-        """A client has the job's events up to `seq`."""
+        """Record that a client has the job's events up to `seq`."""
         await self.on_disk(self._database.acknowledge, job_id, seq)
 
     # ---- running
 
     async def run(self) -> None:
-        """Draw one job after the other, until cancelled. What is being drawn then is interrupted; what waits, stays."""
+        """Draw one job after the other until this task is cancelled. The running job is then interrupted; waiting jobs
+        stay queued."""
         try:
             while True:
                 await self._arrived.wait()
@@ -230,11 +231,11 @@ class Scheduler:
                 await self._interrupt(self._running)
 
     def close(self) -> None:
-        """Wait for what is on its way to the disk. Nothing can be asked afterwards."""
+        """Wait for pending writes. No method may be called afterwards."""
         self._disk.shutdown()
 
     async def drain(self, seconds: float) -> None:
-        """Take and begin no more jobs, and give the one that is being drawn so long to finish."""
+        """Accept and start no more jobs, and wait at most `seconds` for the running job to end."""
         self._draining = True
         try:
             async with asyncio.timeout(seconds):
@@ -264,7 +265,7 @@ class Scheduler:
             await self._publish(job, Failed.of(lost, job=job.id, seq=1))
 
     async def _interrupt(self, job: Job) -> None:
-        """End the job that was being drawn when the server was stopped."""
+        """End the job that was running when the server was stopped."""
         written = await self.on_disk(self._database.events, job.id)  # one may have been on its way to the disk
         for event in written[len(job.events) :]:
             job.events.append(event)
@@ -273,7 +274,7 @@ class Scheduler:
             await self._publish(job, interruption(job.id, 1))
 
     async def _take(self, job: Job, message: Message) -> None:
-        """Take what the worker says of a job."""
+        """Handle a message of the worker about a job."""
         if isinstance(message, Event):
             if isinstance(message, Failed) and message.code == WorkerDied.code:
                 message = await self.on_disk(self._quarantine.count, job.submit, message)
@@ -290,8 +291,8 @@ class Scheduler:
         """Number an event, write it down, tell the listeners. Returns False if the database knows better.
 
         Raises:
-            UnwritableFile: it could not be written and was not told. A last event is told all the same: the job is
-                over, and the next start of the server finds it unfinished and says so.
+            UnwritableFile: it could not be written and was not passed on. A last event is passed on nevertheless: the
+                job is over, and the next start of the server finds it unfinished and reports it as interrupted.
         """
         event = replace(event, seq=len(job.events) + 1)
         try:
@@ -319,7 +320,7 @@ class Scheduler:
         self._arrived.set()
 
     def _replaced(self, client: str, submit: Submit) -> list[Job]:
-        """Waiting jobs that nobody needs any more once this one is there."""
+        """The client's waiting jobs that this submission replaces."""
         if submit.replaces is None:
             return []
         return [job for job in self._queue.of(client) if job.submit.replaces == submit.replaces]
@@ -330,7 +331,7 @@ class Scheduler:
             raise ServerStopping("The server is being stopped.", "Start it and submit again.")
         if waiting + more > self._waiting_jobs:
             raise QueueFull(
-                f"{waiting} of your jobs are waiting; at most {self._waiting_jobs} may.",
+                f"{waiting} of your jobs are waiting; the limit is {self._waiting_jobs}.",
                 "Wait for one to finish, or cancel one.",
             )
         if len(self._queue) + more > self._all_waiting_jobs:
@@ -339,8 +340,8 @@ class Scheduler:
     async def _check_store(self) -> None:
         if self._make_room is not None and not await self._make_room():
             raise StoreFull(
-                "The server keeps as many layers as it may, and nobody has fetched them yet.",
-                "Fetch or delete jobs (“layerfusion jobs”), or give the server more room.",
+                "The server's store is full of layers that nobody has fetched yet.",
+                "Fetch or delete jobs (“layerfusion jobs”), or give the server more disk space.",
             )
 
     async def _known(self, submit: Submit) -> Job | None:
@@ -354,4 +355,4 @@ class Scheduler:
 
 
 def _exists(job_id: str) -> JobExists:
-    return JobExists(f"The id {job_id} belongs to another job.", "Make a fresh id for each job.")
+    return JobExists(f"The id {job_id} belongs to another job.", "Make a new id for each job.")

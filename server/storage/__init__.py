@@ -1,1 +1,1 @@
-"""Jobs in SQLite and layers in files: what is still there after a crash."""
+"""Persistent state of the server: jobs and events in SQLite, layers in files. It survives a crash."""

@@ -1,13 +1,13 @@
-"""What becomes of every job, on disk: SQLite, one row a job and one a numbered event.
+"""The database of jobs and their events in SQLite: one row per job, and one row per numbered event.
 
-A job is written before it is acknowledged, an event before anybody is told of it, each in a transaction that has
-reached the disk when the method returns. So whatever dies, what a client was told is still true afterwards.
+A job is written before it is acknowledged, and an event before any client gets it. Each write is a transaction that is
+on disk when the method returns. So everything that a client was told is still true after a crash.
 
     queued -> running -> finished | failed | cancelled | interrupted
     queued -> failed | cancelled
 
-Rows go one way: a job is run at most once, and after its last event nothing about it changes but what its client has
-acknowledged. Pixels are not in here; the events name them by SHA-256 (see `store`).
+A job is run at most once. After its last event, only its client's acknowledgements change. Pixels are not in the
+database; events refer to them by SHA-256 (see `layer_store`).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ PRAGMA user_version = {_VERSION};
 _COLUMNS = "id, client, submit, state, submitted, started, ended, last, layers, acknowledged, fetched"
 
 _NO_WORK = ("job", "seed", "priority", "replaces", "variants")
-"""Fields of `Submit` that do not change what drawing it asks of the machine."""
+"""Fields of `Submit` that do not change the work of drawing it."""
 
 _wire = Wire(msgpack.packb, msgpack.unpackb)
 
@@ -95,15 +95,15 @@ class JobRecord:
     """One job as it is on disk.
 
     Attributes:
-        id: of the job, made by its client.
-        client: whose turn it takes or took.
-        submit: the message it came as.
-        state: where it is between being queued and being over.
-        submitted, started, ended: when, in seconds since 1970; None if not yet or never.
+        id: the job's id, chosen by its client.
+        client: the client that submitted it.
+        submit: its `Submit` message.
+        state: its state.
+        submitted, started, ended: times in seconds since 1970; None if it has not happened.
         last: number of its last event so far.
-        layers: how many are finished.
-        acknowledged: number of the last event its client says it has.
-        fetched: when the client had acknowledged everything; None if it has not.
+        layers: number of finished layers.
+        acknowledged: number of the last event that its client has acknowledged.
+        fetched: time at which the client had acknowledged the last event; None if it has not.
     """
 
     id: str
@@ -120,16 +120,16 @@ class JobRecord:
 
 
 class Database:
-    """The database of one server. Any thread may call; one at a time is served.
+    """The database of one server. Its methods may be called from any thread; a lock serialises them.
 
     Args:
-        path: the file; made if it is missing, unless `read_only`.
-        read_only: only look; a server may be running on the file meanwhile.
-        now: seconds since 1970.
+        path: the file; it is created if it is missing, unless `read_only`.
+        read_only: read only, which is possible while a server uses the file.
+        now: the clock, in seconds since 1970.
 
     Raises:
         BrokenStore: the file is damaged, no database, or of a newer version.
-        UnwritableFile: the file cannot be written, or for `read_only` is not there.
+        UnwritableFile: the file cannot be written, or with `read_only` it is missing.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False, now: Callable[[], float] = time.time) -> None:
@@ -145,14 +145,14 @@ class Database:
                 raise
 
     def close(self) -> None:
-        """Nothing more will be asked. What was promised is on disk already."""
+        """Close the database. All writes are on disk already."""
         with self._lock:
             self._database.close()
 
     # ---- the life of a job
 
     def add(self, submits: Sequence[Submit], client: str) -> None:
-        """Queue jobs: all of them or, if anything fails, none. Their ids must be new."""
+        """Queue jobs in one transaction. Their ids must be new."""
         with self._transaction() as database:
             for submit in submits:
                 database.execute(
@@ -167,11 +167,11 @@ class Database:
                 database.executemany("INSERT OR IGNORE INTO files VALUES (?, ?, ?)", sorted(kept))
 
     def append(self, event: Event) -> bool:
-        """Write a job's next event, and the state it leads to.
+        """Write a job's next event and the state to which it leads.
 
         Returns:
-            Whether it was written. False if the job is over, unknown, or for `Started` not waiting: of two that claim
-            a job one gets it.
+            True if it was written. False if the job is unknown or over, if `seq` is not the next number, or if a
+            `Started` event comes for a job that does not wait, so that a job cannot be started twice.
         """
         state, started, ended = _consequence(event, self._now())
         before = ("queued",) if isinstance(event, Started) else LIVE
@@ -190,8 +190,8 @@ class Database:
         return True
 
     def interrupt(self) -> list[str]:
-        """End every job that is still called running, as its server died, and every waiting one that a version wrote
-        which took what this one does not. Returns their ids."""
+        """End the jobs that a previous server left in state running, and the waiting jobs with a request that this
+        version does not accept. Returns their ids."""
         rows = self._query("SELECT id, last, state, submit FROM jobs WHERE state IN ('queued', 'running')")
         ended = []
         for job, last, state, submit in rows:
@@ -204,7 +204,7 @@ class Database:
         return [event.job for event in ended]
 
     def acknowledge(self, job: str, seq: int) -> None:
-        """The client has all of the job's events up to `seq`."""
+        """Record that the client has all events of a job up to `seq`."""
         with self._transaction() as database:
             database.execute(
                 "UPDATE jobs SET acknowledged = max(acknowledged, min(?, last)) WHERE id = ?",
@@ -217,25 +217,25 @@ class Database:
             )
 
     def add_file(self, job: str, sha256: str, size: int) -> None:
-        """The job needs this file too: an export that was made of it."""
+        """Record that a job needs a further file, such as an export of it."""
         with self._transaction() as database:
             database.execute("INSERT OR IGNORE INTO files VALUES (?, ?, ?)", (job, sha256, size))
 
     def delete(self, jobs: Sequence[str]) -> None:
-        """Forget jobs that are over, with their events."""
+        """Delete those of the jobs that are over, with their events."""
         with self._transaction() as database:
             database.executemany(
                 "DELETE FROM jobs WHERE id = ? AND state NOT IN ('queued', 'running')", [(job,) for job in jobs]
             )
 
-    # ---- asking
+    # ---- queries
 
     def find(self, job: str) -> JobRecord | None:
-        """The job of that id."""
+        """The job with the given id; None if there is none."""
         return next(iter(self._select(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (job,))), None)  # noqa: S608
 
     def jobs(self, *, states: Sequence[State] = get_args(State), newest: int | None = None) -> list[JobRecord]:
-        """Jobs in the order in which they came; with `newest`, so many of the last, last first."""
+        """Jobs in the given states, oldest first. With `newest`, only that many of the newest jobs, newest first."""
         order = "number" if newest is None else "number DESC LIMIT ?"
         return self._select(
             f"SELECT {_COLUMNS} FROM jobs WHERE state IN ({', '.join('?' * len(states))}) ORDER BY {order}",  # noqa: S608
@@ -243,8 +243,8 @@ class Database:
         )
 
     def outlines(self) -> list[tuple[str, State, float | None, float | None]]:
-        """(id, state, when it ended, when it was fetched) of every job, also of those whose request this version does
-        not understand."""
+        """(id, state, time of the end, time at which it was fetched) of every job, including jobs with a request that
+        this version does not understand."""
         return self._query("SELECT id, state, ended, fetched FROM jobs")
 
     def events(self, job: str, *, after: int = 0) -> list[Event]:
@@ -257,15 +257,16 @@ class Database:
         """(job, SHA-256, bytes) of every file that a job needs."""
         return self._query("SELECT job, sha256, bytes FROM files")
 
-    # ---- requests that end the worker
+    # ---- requests that make the worker process die
 
     def note_death(self, submit: Submit, reason: str) -> None:
-        """Drawing this ended the process that draws."""
+        """Record that the worker process died while it drew this request."""
         with self._transaction() as database:
             database.execute("INSERT INTO deaths VALUES (?, ?, ?)", (request_digest(submit), self._now(), reason))
 
     def deaths(self, submit: Submit, seconds: float) -> list[str]:
-        """Why the process that draws ended over this request or one that differs in its seed, of late; oldest first."""
+        """The reasons of the worker's deaths in the last `seconds` over this request, or one that differs only in ids
+        and seeds; oldest first."""
         rows = self._query(
             "SELECT reason FROM deaths WHERE request = ? AND at >= ? ORDER BY at",
             (request_digest(submit), self._now() - seconds),
@@ -273,7 +274,7 @@ class Database:
         return [row[0] for row in rows]
 
     def forgive(self, submit: Submit) -> None:
-        """Drawing this went well after all."""
+        """Delete the record of deaths over this request, because it was drawn successfully."""
         with self._transaction() as database:
             database.execute("DELETE FROM deaths WHERE request = ?", (request_digest(submit),))
 
@@ -299,12 +300,12 @@ class Database:
             if version == 0:
                 database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
             else:
-                database.execute("BEGIN IMMEDIATE")  # says now if the file cannot be written
+                database.execute("BEGIN IMMEDIATE")  # raises now if the file cannot be written
                 database.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """What happens inside is on disk after it, or has not happened."""
+        """A transaction: it is committed to disk at the end of the block, and rolled back on an exception."""
         with self._lock, self._errors():
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -325,7 +326,7 @@ class Database:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        """SQLite's errors, in words for a person."""
+        """Turn SQLite's errors into ours, which have a remedy."""
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -335,15 +336,15 @@ class Database:
         except sqlite3.DatabaseError as error:
             raise BrokenStore(
                 f"The jobs in {self.path} cannot be read ({error}).",
-                "Move that file away to begin with an empty list; the layers beside it stay.",
+                "Move that file away to start with an empty list of jobs; the layers beside it are kept.",
             ) from error
 
 
 def _open(path: Path, read_only: bool) -> sqlite3.Connection:
     if not read_only:
-        with contextlib.suppress(OSError):  # SQLite says it better; this is for the mode
+        with contextlib.suppress(OSError):  # only for the file mode; SQLite reports errors below
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    mode = "rw" if read_only else "rwc"  # to read along, SQLite may have to make the file that shares its memory
+    mode = "rw" if read_only else "rwc"  # even a reader may have to create SQLite's shared-memory file
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -366,7 +367,7 @@ def _record(row: tuple[Any, ...]) -> JobRecord | None:
 
 
 def _problem(packed: bytes) -> InvalidMessage | None:
-    """Why a request on disk is none for this version: another one wrote it, which took more or needed less."""
+    """The reason why this version does not accept a request that another version wrote; None if it does."""
     try:
         _wire.decode(packed)
     except InvalidMessage as error:
@@ -375,7 +376,7 @@ def _problem(packed: bytes) -> InvalidMessage | None:
 
 
 def _consequence(event: Event, now: float) -> tuple[State | None, float | None, float | None]:
-    """The state an event leads to, and when the job started and ended if it just did."""
+    """The state to which an event leads, and the times of the job's start and end if the event is one of these."""
     match event:
         case Started():
             return "running", now, None
@@ -390,7 +391,7 @@ def _consequence(event: Event, now: float) -> tuple[State | None, float | None, 
 
 
 def interruption(job: str, seq: int) -> Failed:
-    """The last event of a job whose server stopped in the middle of it."""
+    """The last event of a job during which the server stopped."""
     error = Interrupted(
         "The server stopped while it was drawing this picture.",
         "Draw it again; the layers that were finished are still there.",
@@ -399,6 +400,6 @@ def interruption(job: str, seq: int) -> Failed:
 
 
 def request_digest(submit: Submit) -> str:
-    """The same for requests that ask the same work of the machine: ids and seeds do not count."""
+    """A digest of the work that a request needs; it does not depend on ids and seeds."""
     plain = {name: value for name, value in submit.to_map().items() if name not in _NO_WORK}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

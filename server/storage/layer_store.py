@@ -1,7 +1,7 @@
-"""Layers on disk, named by the SHA-256 of their pixels; and files that were made of them, named likewise.
+"""Layers and exported files on disk, each named by the SHA-256 of its bytes.
 
-A layer is written beside its place and renamed into it, so a file that is there is whole. Server and worker use the
-same folder at the same time. A layer's bytes are those of the wire: BGRA, straight alpha, rows packed. Which job needs
+A file is written under a temporary name and renamed when it is complete. Server and worker use the same folder at the
+same time. A layer's bytes are those of the wire: BGRA, straight alpha, rows without padding. Which job needs
 which is in `database`.
 """
 
@@ -24,10 +24,10 @@ class LayerStore:
     """A folder of layers.
 
     Args:
-        folder: made if it is missing, readable by its owner alone.
+        folder: the folder; it is created if it is missing, readable by its owner only.
 
     Raises:
-        UnwritableFile: the folder cannot be made.
+        UnwritableFile: the folder cannot be created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,13 +40,13 @@ class LayerStore:
             raise _unwritable(folder, error) from error
 
     def path(self, digest: str) -> Path:
-        """Where the layer of that SHA-256 lies or would lie."""
+        """The path of the layer with the given SHA-256, whether it exists or not."""
         if re.fullmatch("[0-9a-f]{64}", digest) is None:
-            raise ValueError(f"no SHA-256: {digest!r}")
+            raise ValueError(f"{digest!r} is no SHA-256")
         return self.folder / digest[:2] / digest[2:]
 
     def has(self, digest: str) -> bool:
-        """Whether the layer is there. If so it counts as new again for `prune`."""
+        """Whether the layer exists. If so, its age for `prune` starts anew."""
         try:
             os.utime(self.path(digest))
         except OSError:
@@ -62,7 +62,7 @@ class LayerStore:
         return self.path(digest).read_bytes()
 
     def put(self, pixels: bytes) -> str:
-        """Keep `pixels` and return their SHA-256.
+        """Store `pixels` and return their SHA-256.
 
         Raises:
             UnwritableFile: the disk is full or read-only.
@@ -75,7 +75,7 @@ class LayerStore:
         return digest
 
     def draft(self) -> Draft:
-        """A layer that comes in pieces.
+        """Begin to store a layer that arrives in pieces.
 
         Raises:
             UnwritableFile: the disk is full or read-only.
@@ -83,22 +83,22 @@ class LayerStore:
         return Draft(self, self._drafts)
 
     def prune(self, *, needed: Set[str], max_seconds: float) -> None:
-        """Remove files that are not needed and old, drafts that were left by a killed process among them.
+        """Remove old files that are not needed, including drafts that a killed process left.
 
         Args:
-            needed: SHA-256 of files to leave alone.
-            max_seconds: others stay for so long after they were last written or asked for. A layer is in the store
-                before the job's event that needs it is written down, so this must not be a matter of seconds.
+            needed: SHA-256 of files to keep.
+            max_seconds: time for which other files are kept after they were last written or asked for. A layer is in
+                the store before the event that needs it is in the database, so this must be much longer than seconds.
         """
         oldest_allowed = time.time() - max_seconds
         for path in [*self.folder.glob("??/*"), *self._drafts.glob("*")]:
-            with contextlib.suppress(OSError):  # gone already, or held open by a reader on Windows: next time
+            with contextlib.suppress(OSError):  # already gone, or open in a reader on Windows: it is removed next time
                 if path.parent.name + path.name not in needed and path.stat().st_mtime < oldest_allowed:
                     path.unlink()
 
 
 class Draft:
-    """A layer that is being written. Leaving the `with` block without `keep` throws it away."""
+    """A layer that is being written. If the `with` block ends without `keep`, it is deleted."""
 
     def __init__(self, store: LayerStore, folder: Path) -> None:
         self._store = store
@@ -115,7 +115,7 @@ class Draft:
         self.close()
 
     def write(self, pixels: bytes | memoryview) -> None:
-        """Append.
+        """Append bytes.
 
         Raises:
             UnwritableFile: the disk is full.
@@ -126,7 +126,7 @@ class Draft:
             raise _unwritable(self._path, error) from error
 
     def keep(self, digest: str) -> None:
-        """Give the layer its place in the store. `digest` is the SHA-256 of what was written; the caller has checked.
+        """Move the layer into the store. `digest` is the SHA-256 of its bytes, which the caller has checked.
 
         Raises:
             UnwritableFile: the disk is full or read-only.
@@ -137,21 +137,21 @@ class Draft:
             os.fsync(self._file.fileno())
             self._file.close()
             target.parent.mkdir(mode=0o700, exist_ok=True)
-            if not self._store.has(digest):  # Windows does not replace a file that someone reads
+            if not self._store.has(digest):  # Windows cannot replace a file that is open in a reader
                 self._path.replace(target)
                 _sync_folder(target.parent)
         except OSError as error:
             raise _unwritable(target, error) from error
 
     def close(self) -> None:
-        """Throw away what was not kept."""
-        with contextlib.suppress(OSError):  # a full disk is met again when the buffer is flushed
+        """Delete the temporary file if it was not kept."""
+        with contextlib.suppress(OSError):  # on a full disk, flushing the buffer fails again
             self._file.close()
         self._path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring a folder's new name to the disk; Windows does so by itself."""
+    """Write a folder's entries to disk; Windows does this itself."""
     if sys.platform != "win32":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""One server to a folder. The operating system holds the lock and lets go of it when the process ends, however."""
+"""A lock that lets only one server use a folder. The operating system releases it when the process ends in any way."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ NAME = "server.lock"
 
 
 class FolderLock:
-    """Holds a folder until `release`, or until the process ends.
+    """Locks a folder until `release`, or until the process ends.
 
     Args:
-        folder: which; made if it is missing, readable by its owner alone.
+        folder: the folder; it is created if it is missing, readable by its owner only.
 
     Raises:
-        StoreInUse: another process holds it.
-        UnwritableFile: the lock's file cannot be made.
+        StoreInUse: another process has locked it.
+        UnwritableFile: the lock file cannot be created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,7 +32,7 @@ class FolderLock:
         except OSError as error:
             raise UnwritableFile(
                 f"The folder {folder} cannot be written ({error.strerror or error}).",
-                "Make it writable or choose another with --folder.",
+                "Make it writable, or choose another folder with --folder.",
             ) from error
         try:
             _lock(self._file)
@@ -43,13 +43,13 @@ class FolderLock:
                 f"The folder {folder} is used by a running server{f', process {owner}' if owner else ''}.",
                 "Stop that server first, or choose another folder with --folder.",
             ) from error
-        with contextlib.suppress(OSError):  # only for the other one's message; a full disk is met elsewhere
+        with contextlib.suppress(OSError):  # the process id is only for the other server's message
             os.ftruncate(self._file, 0)
             os.lseek(self._file, 0, os.SEEK_SET)
             os.write(self._file, str(os.getpid()).encode())
 
     def release(self) -> None:
-        """Let others have the folder."""
+        """Release the lock."""
         with contextlib.suppress(OSError):
             os.close(self._file)
 
@@ -66,7 +66,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: int) -> None:
-        os.lseek(file, 1 << 20, os.SEEK_SET)  # far behind the text: a locked byte cannot be read by the other one
+        os.lseek(file, 1 << 20, os.SEEK_SET)  # far behind the text, because other processes cannot read a locked byte
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 else:
     import fcntl

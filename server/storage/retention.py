@@ -1,6 +1,6 @@
-"""What is kept and for how long: jobs go when they are old or take too much room, their layers with them.
+"""Retention: deleting jobs that are old or exceed the disk quota, with their layers.
 
-A job that is not over is never touched, and one that nobody has fetched not within its first week.
+Jobs that are not over are never deleted; jobs that nobody has fetched are kept for at least a week after their end.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from layerfusion.server.storage.database import LIVE, Database
 from layerfusion.server.storage.layer_store import LayerStore
 
 UNFETCHED_SECONDS = 7 * 24 * 3600.0
-"""A job that nobody has fetched is safe for so long after its end."""
+"""A job that nobody has fetched is kept for at least this time after its end, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """What is left after pruning.
+    """The state after pruning.
 
     Attributes:
-        jobs: how many.
-        bytes: of their layers and files, each counted once.
-        removed: jobs that were forgotten.
+        jobs: number of jobs that are left.
+        bytes: size of their layers and files, each counted once.
+        removed: number of deleted jobs.
     """
 
     jobs: int
@@ -43,14 +43,16 @@ def prune(
     uploads: Set[str] = frozenset(),
     now: Callable[[], float] = time.time,
 ) -> Inventory:
-    """Forget old jobs, then the oldest until the rest fits; remove what no job needs. May take seconds: not for loops.
+    """Delete old jobs, then the oldest until the rest fits into the quota, and remove files that no job needs.
+
+    It may take seconds, so it must not be called in an event loop's thread.
 
     Args:
         database, store: of one folder.
-        max_seconds: nothing stays longer after its end, once the first week is over or it was fetched.
-        max_bytes: for all layers and files together.
-        upload_seconds: a file that no job needs stays for so long after it was last written or asked for.
-        uploads: SHA-256 of layers that clients are about to name.
+        max_seconds: time for which a job is kept after its end, if it was fetched or its first week is over.
+        max_bytes: quota of all layers and files together.
+        upload_seconds: time for which a file that no job needs is kept after it was last written or asked for.
+        uploads: SHA-256 of layers that clients have uploaded for a coming request.
 
     Raises:
         UnwritableFile, BrokenStore: see `Database`.
@@ -58,30 +60,32 @@ def prune(
     jobs = database.outlines()
     files, sizes, needs = _files(database)
     total = sum(sizes[digest] for digest in needs)
-    doomed = []
-    candidates = [(ended or 0.0, job) for job, state, ended, fetched in jobs if _may_go(state, ended, fetched, now())]
+    removed = []
+    candidates = [
+        (ended or 0.0, job) for job, state, ended, fetched in jobs if _is_removable(state, ended, fetched, now())
+    ]
     for ended, job in sorted(candidates):
         if now() - ended < max_seconds and total <= max_bytes:
             continue
-        doomed.append(job)
+        removed.append(job)
         for digest in files.get(job, ()):
             needs[digest] -= 1
             if needs[digest] == 0:
                 del needs[digest]
                 total -= sizes[digest]
-    database.delete(doomed)
+    database.delete(removed)
     store.prune(needed=uploads | {digest for _, digest, _ in database.files()}, max_seconds=upload_seconds)
-    return Inventory(jobs=len(jobs) - len(doomed), bytes=total, removed=len(doomed))
+    return Inventory(jobs=len(jobs) - len(removed), bytes=total, removed=len(removed))
 
 
-def _may_go(state: State, ended: float | None, fetched: float | None, now: float) -> bool:
+def _is_removable(state: State, ended: float | None, fetched: float | None, now: float) -> bool:
     if state in LIVE or ended is None:
         return False
     return fetched is not None or now - ended >= UNFETCHED_SECONDS
 
 
 def _files(database: Database) -> tuple[dict[str, list[str]], dict[str, int], Counter[str]]:
-    """Files of each job, bytes of each file, and how many jobs need each."""
+    """The files of each job, the bytes of each file, and the number of jobs that need each file."""
     files: dict[str, list[str]] = {}
     sizes: dict[str, int] = {}
     needs: Counter[str] = Counter()

@@ -1,1 +1,1 @@
-"""The processes that draw and export, and who starts them again when they die."""
+"""The worker process that draws, the process that exports, and the supervisor that restarts the worker."""

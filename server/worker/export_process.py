@@ -1,5 +1,5 @@
-"""A finished job as one file, made in a process of its own: encoding a layered file takes seconds of Python, which
-neither the sockets nor the process that draws should spend.
+"""Exporting a finished job to one file, in a separate process: encoding takes seconds of Python, which would block the
+server's sockets or the worker.
 
     python -m layerfusion.server.worker.export_process DATABASE LAYERS JOB FORMAT
 """
@@ -30,7 +30,7 @@ _SECONDS = 300.0
 
 
 class ExportFailed(ProtocolError):
-    """What the other process said. `code` is the error's own."""
+    """An error that the export process reported, with its code."""
 
     def __init__(self, code: str, message: str, hint: str) -> None:
         super().__init__(message, hint)
@@ -38,19 +38,19 @@ class ExportFailed(ProtocolError):
 
 
 async def export(database: Path, layers: Path, job: str, form: ExportFormat) -> tuple[str, int]:
-    """Make the file and put it into the store.
+    """Export a job and put the file into the store.
 
     Args:
-        database, layers: of the server's folder.
+        database, layers: the database file and the layer store of the server's folder.
         job: id of a finished job.
-        form: what to make.
+        form: the file's format.
 
     Returns:
-        Its SHA-256 and its size in bytes.
+        The file's SHA-256 and its size in bytes.
 
     Raises:
-        ExportFailed: the job is unknown or not finished, a layer is gone, the disk is full.
-        InternalError: the process ended otherwise, or took too long.
+        ExportFailed: the job is unknown or not finished, a layer is missing, or the disk is full.
+        InternalError: the process failed in another way or took longer than 300 s.
     """
     # -P: modules are not looked for in the current folder, whose files are not ours.
     arguments = ["-P", "-m", "layerfusion.server.worker.export_process", str(database), str(layers), job, form]
@@ -62,7 +62,7 @@ async def export(database: Path, layers: Path, job: str, form: ExportFormat) -> 
             said, _ = await process.communicate()
         answer = json.loads(said)
     except (TimeoutError, ValueError) as error:
-        raise InternalError("The file could not be made.", "The server's log has the details.") from error
+        raise InternalError("The export failed.", "The server's log has the details.") from error
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -74,24 +74,24 @@ async def export(database: Path, layers: Path, job: str, form: ExportFormat) -> 
 
 
 def load_stack(database: Database, store: LayerStore, job: str) -> LayerStack:
-    """The layers of a finished job.
+    """Read the layers of a finished job.
 
     Raises:
         UnknownJob: there is no such job.
         NotFinished: it is not finished.
-        LayerLost: one of its layers is gone from the disk.
+        LayerLost: the file of one of its layers is missing.
     """
     record = database.find(job)
     if record is None:
         raise UnknownJob(f"There is no job {job}.", "See “layerfusion jobs list”.")
     if record.state != "finished":
-        raise NotFinished(f"The job {job} is {record.state}.", "Only a finished one has all its layers.")
+        raise NotFinished(f"The job {job} is {record.state}.", "Only finished jobs can be exported.")
     begins = [event for event in database.events(job) if isinstance(event, LayerBegin)]
     try:
         return translate.to_stack(record.submit, begins, store)
     except OSError as error:
         raise LayerLost(
-            f"A layer of the job {job} is gone ({error.strerror or error}).", "Draw it again: “resubmit”."
+            f"A layer of the job {job} is missing ({error.strerror or error}).", "Resubmit the job to draw it again."
         ) from error
 
 
@@ -105,7 +105,7 @@ def _encode(stack: LayerStack, form: ExportFormat) -> bytes:
 
 
 def main(arguments: list[str]) -> None:
-    """Make one file and print what became of it as JSON."""
+    """Export one job and print the result, or the error, as JSON."""
     database, layers, job, form = arguments
     assert form in get_args(ExportFormat)
     form = cast(ExportFormat, form)

@@ -1,4 +1,4 @@
-"""What happens in the process that draws: jobs come down a pipe, their messages go up, their layers go to the store."""
+"""The worker process, which draws: it receives jobs through a pipe, sends their messages, and stores their layers."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from layerfusion.server.storage.layer_store import LayerStore
 logger = logging.getLogger(__name__)
 
 READY = b"ready"
-"""The first thing the process says: it can take a job. No message looks like this."""
+"""The first frame of the process: it can take a job. No message has this encoding."""
 
 MEMORY = "LAYERFUSION_MEMORY"
-"""The variable by which `serve --memory` reaches the process that draws."""
+"""Environment variable that passes `serve --memory` to the worker process."""
 
 _wire = Wire(msgpack.packb, msgpack.unpackb)
 
 
 class Pipeline(Protocol):
-    """What draws inside the process: `engine.pipeline.LayerFusionPipeline`, for one."""
+    """What draws in the process, usually `engine.pipeline.LayerFusionPipeline`."""
 
     def generate(self, request: GenerationRequest, /) -> Generator[Event, None, None]: ...
 
@@ -44,7 +44,7 @@ Load = Callable[[str], Pipeline]
 
 
 def load_pipeline(model: str) -> Pipeline:
-    """The engine with the weights of a model.
+    """Load the engine's pipeline with a model.
 
     Raises:
         UnknownModel, BrokenModel: see `find_model`.
@@ -58,13 +58,13 @@ def load_pipeline(model: str) -> Pipeline:
 
 def main(pipe: Connection, folder: Path, load: Load) -> None:
     """Draw jobs until the server closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server decides what it means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the server decides what to do
     logging.basicConfig(format="worker: %(levelname)s %(name)s: %(message)s")
     _Worker(pipe, LayerStore(folder), load).serve()
 
 
 class _Worker:
-    """The worker's side of the pipe. The weights of the model that was used last stay in memory."""
+    """The worker's end of the pipe. The model that was used last stays in memory."""
 
     def __init__(self, pipe: Connection, store: LayerStore, load: Load) -> None:
         self._pipe = pipe
@@ -79,7 +79,9 @@ class _Worker:
                     "layerfusion.engine.pipeline"
                 )  # seconds of torch, better now than in the first job
             except Exception:
-                logger.exception("the engine cannot be imported")  # the first job meets it again and tells its client
+                logger.exception(
+                    "the engine cannot be imported"
+                )  # the first job fails with the same error and reports it
         self._send_bytes(READY)
         while True:
             message = self._receive()
@@ -108,7 +110,7 @@ class _Worker:
 
     def _pipeline(self, model: str) -> Pipeline:
         if self._loaded is None or self._loaded[0] != model:
-            self._loaded = None  # two sets of weights at once may not fit
+            self._loaded = None  # two models at once may not fit into memory
             self._loaded = model, self._load(model)
         return self._loaded[1]
 

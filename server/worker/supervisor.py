@@ -1,11 +1,12 @@
 """The process that draws, and the supervisor that keeps one running. torch is imported in that process only.
 
-Every step of a job is a message, so a process that is silent for too long hangs: it is ended, as is one that does not
-stop a cancelled job in time. Whatever ends it, the job ends with a message of its own and another process is started.
+Every step of a job sends a message, so a process that sends none for too long hangs. Such a process is killed, and so
+is one that does not stop a cancelled job in time. However the process ends, its job gets a last message, and a new
+process is started.
 
-The two talk over a pipe in the frames of the wire, so nothing is pickled: `Submit` and `Cancel` go down, the job's
-messages come up. Finished layers do not travel in the pipe; the worker writes them into the store and sends their
-SHA-256.
+The two processes exchange frames of the wire protocol over a pipe, so nothing is pickled: the supervisor sends `Submit`
+and `Cancel`, the worker sends the job's messages. Finished layers do not go through the pipe; the worker writes them
+into the store and sends their SHA-256.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ _wire = Wire(msgpack.packb, msgpack.unpackb)
 
 
 class WorkerSupervisor:
-    """An executor in a process of its own, started again whenever it ends. Use it as an async context manager.
+    """An executor that draws in a worker process and restarts it whenever it ends. Use it as an async context manager.
 
     Args:
-        folder: the store's.
-        silence_seconds: a job that sends nothing for so long hangs.
-        cancel_seconds: a cancelled job has so long to stop.
-        load: makes the pipeline of a model's name, in the process; a function at the top of a module.
+        folder: the layer store's folder.
+        silence_seconds: time without a message after which a job counts as hanging.
+        cancel_seconds: time in which a cancelled job must stop.
+        load: loads the pipeline of a model in the worker process; it must be a module-level function.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class WorkerSupervisor:
 
     @property
     def pid(self) -> int | None:
-        """Of the process that can draw, None between two."""
+        """The process id of the worker; None while a new one is starting."""
         return self._process.pid if self._process and self._ready.is_set() else None
 
     async def ready(self) -> None:
@@ -101,7 +102,7 @@ class WorkerSupervisor:
                 continue
             if message is None:
                 break
-            if getattr(message, "job", None) == submit.job:  # the one before may have been left in the middle
+            if getattr(message, "job", None) == submit.job:  # the previous job may have been abandoned
                 yield message
                 if is_last(message):
                     return
@@ -113,14 +114,14 @@ class WorkerSupervisor:
             yield Failed.of(_died(process.ending), job=submit.job, seq=1)
 
     def cancel(self, job: str) -> None:
-        """See `Executor.cancel`. The process is ended if the job has not stopped in time."""
+        """See `Executor.cancel`. The process is killed if the job does not stop in time."""
         process = self._process
         if process is not None:
             self._stopping_job = job
             process.send(Cancel(job=job))
-            self._loop.call_later(self._cancel_seconds, self._insist, process, job)
+            self._loop.call_later(self._cancel_seconds, self._kill_if_running, process, job)
 
-    def _insist(self, process: _Process, job: str) -> None:
+    def _kill_if_running(self, process: _Process, job: str) -> None:
         if process.job == job:
             logger.error("job %s did not stop within %g s; its process is ended", job, self._cancel_seconds)
             process.kill()
@@ -138,21 +139,22 @@ class WorkerSupervisor:
                 self._process.listen()
                 await self._process.ended.wait()
                 ending, worked = self._process.ending, self._process.worked
-            # One that could not even begin will hardly do better at once; what a job does to it is the job's affair.
+            # A process that failed to start will probably fail again, so wait longer each time; one that was killed by
+            # a job is restarted at once.
             pause = 0.0 if worked else min(_LONGEST_PAUSE, 2 * pause + 0.5)
             logger.warning("the worker ended (%s); starting another in %g s", ending, pause)
 
 
 def _died(ending: str) -> WorkerDied:
     return WorkerDied(
-        f"The process that draws ended in the middle of the job ({ending}).",
+        f"The process that draws died during the job ({ending}).",
         "A new one is starting: try again, with a smaller canvas if the machine ran out of memory.",
     )
 
 
 def _hung(seconds: float) -> WorkerDied:
     return WorkerDied(
-        f"The process that draws made no step for {seconds:g} seconds and was ended.",
+        f"The process that draws made no step for {seconds:g} seconds and was stopped.",
         "A new one is starting: try again, with a smaller canvas or fewer steps.",
     )
 
@@ -161,15 +163,15 @@ class _Process:
     """One worker process from its start to its end.
 
     Args:
-        arguments: of `main`, after the pipe.
-        loop: where messages go.
-        ready: set in the loop once it can take a job, cleared once it has ended, before anybody else can notice.
+        arguments: the arguments of `main` after the pipe.
+        loop: the event loop that gets the messages.
+        ready: is set in the loop when the process can take a job, and cleared when it has ended, before `ended` is set.
 
     Attributes:
-        messages: what it sent, then None once it has ended.
-        ended: set on the loop once it has ended.
-        job: what it was given to draw and has not ended.
-        worked: it got so far that it could take a job.
+        messages: its messages, then None when it has ended.
+        ended: is set in the loop when it has ended.
+        job: id of the job that it is drawing.
+        worked: whether it has started so far that it could take a job.
     """
 
     def __init__(self, arguments: tuple[Path, Load], loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
@@ -185,10 +187,11 @@ class _Process:
                 target=main, args=(theirs, *arguments), name="layerfusion-worker", daemon=True
             )
             self._process.start()
-        theirs.close()  # or the end of the process would not be the end of the pipe
+        theirs.close()  # otherwise the pipe would not close when the process ends
 
     def listen(self) -> None:
-        """Begin to hear it; not before its owner knows it, or it could be ready for somebody else."""
+        """Start to receive messages. Call it after the owner has stored this object, because `ready` may be set at
+        once."""
         threading.Thread(target=self._listen, name="layerfusion-worker-pipe", daemon=True).start()
 
     @property
@@ -197,22 +200,22 @@ class _Process:
 
     @property
     def ending(self) -> str:
-        """How it ended, in words."""
+        """How it ended, for messages: "signal 9" or "exit code 1"."""
         code = self._process.exitcode
         return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
     def send(self, message: Message) -> None:
         if isinstance(message, Submit):
             self.job = message.job
-        with contextlib.suppress(OSError):  # it has just ended; the listener says so
+        with contextlib.suppress(OSError):  # it has just ended, which `_listen` reports
             self._pipe.send_bytes(_wire.encode(message))
 
     def kill(self) -> None:
-        """End it at once; `messages` says when it has."""
+        """Kill the process; `messages` gets None when it has ended."""
         self._process.kill()
 
     def stop(self) -> None:
-        """End it, gently if it lets us."""
+        """Terminate the process, and kill it if it does not end in time."""
         self._process.terminate()
         self._process.join(_STOP_SECONDS)
         if self._process.is_alive():
@@ -220,7 +223,7 @@ class _Process:
             self._process.join()
 
     def _listen(self) -> None:
-        """Carry messages to the loop, in a thread of its own: pipes cannot be awaited on Windows."""
+        """Pass messages to the loop. It runs in its own thread because pipes cannot be awaited on Windows."""
         try:
             while self._pipe in pipes.wait([self._pipe, self._process.sentinel]):
                 frame = self._pipe.recv_bytes()
@@ -248,5 +251,5 @@ class _Process:
         self.messages.put_nowait(None)
 
     def _call(self, function: Callable[..., None], *arguments: Message) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the server has stopped
+        with contextlib.suppress(RuntimeError):  # the loop is closed because the server has stopped
             self._loop.call_soon_threadsafe(function, *arguments)

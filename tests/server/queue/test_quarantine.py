@@ -20,7 +20,7 @@ async def test_a_request_that_kills_twice_is_not_drawn_a_third_time():
             codes.append(heard[-1].code)
         assert codes == ["worker_died", "quarantined"]
         assert "ended (signal 9)" in heard[-1].message
-        with pytest.raises(Quarantined, match="ended the process that draws 2 times"):
+        with pytest.raises(Quarantined, match="has died 2 times over this request"):
             await scheduler.submit("b", submit(3, seed=3))
         script.deadly = False
         other = await follow(scheduler, "b", 4, width=128)

@@ -66,7 +66,7 @@ def test_a_missing_layer(store):
 
 def test_only_a_sha256_names_a_layer(subtests, store):
     for digest in ["", "../" * 20 + "etc/passwd", "A" * 64, DIGEST + "\n", DIGEST[:-1], "/" * 64]:
-        with subtests.test(digest=digest), pytest.raises(ValueError, match="no SHA-256"):
+        with subtests.test(digest=digest), pytest.raises(ValueError, match="is no SHA-256"):
             store.path(digest)
 
 
