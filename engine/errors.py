@@ -20,8 +20,6 @@ line for a person. `code` is the stable name under which the error travels to ot
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class EngineError(Exception):
     """Base of all errors raised on purpose.
@@ -31,7 +29,7 @@ class EngineError(Exception):
         hint: what the user can do about it. One sentence, may be empty.
     """
 
-    code: ClassVar[str] = "engine_error"
+    code: str = "engine_error"
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint)

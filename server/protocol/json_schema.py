@@ -75,7 +75,7 @@ def _define(record: type[Record], definitions: dict[str, Any]) -> None:
         if field.default is dataclasses.MISSING or field.name == "kind":
             required.append(field.name)
         else:
-            default = list(field.default) if isinstance(field.default, tuple) else field.default
+            default: Any = [] if field.default == () else field.default  # JSON has lists
             properties[field.name] = {**properties[field.name], "default": default}
 
 

@@ -27,21 +27,21 @@ class Script:
     async def ready(self):
         await self.available.wait()
 
-    async def run(self, submission: Submit) -> AsyncIterator[Message]:
-        self.order.append(submission.job)
+    async def run(self, submit: Submit) -> AsyncIterator[Message]:
+        self.order.append(submit.job)
         for step in (1, 2):
             await self.steps.acquire()
             if self.broken:
                 raise RuntimeError("a bug")
             if self.deadly:
-                yield Failed.of(WorkerDied("The process that draws ended (signal 9)."), job=submission.job, seq=1)
+                yield Failed.of(WorkerDied("The process that draws ended (signal 9)."), job=submit.job, seq=1)
                 return
-            yield Progress(job=submission.job, stage="drawing", step=step, total=2)
-            if submission.job in self._cancelled:
-                yield Cancelled(job=submission.job, seq=1)
+            yield Progress(job=submit.job, stage="drawing", step=step, total=2)
+            if submit.job in self._cancelled:
+                yield Cancelled(job=submit.job, seq=1)
                 return
-        yield layer_begin(submission.job)
-        yield Done(job=submission.job, seq=1, layers=1)
+        yield layer_begin(submit.job)
+        yield Done(job=submit.job, seq=1, layers=1)
 
     def cancel(self, job):
         self._cancelled.add(job)
