@@ -1,8 +1,8 @@
-"""What a job costs before anybody has the weights: operations and memory, counted on the networks' shapes.
+"""The cost of a job in operations and memory, counted from the networks' shapes without weights.
 
-The loop of `engine.diffusion.denoise` runs as it always does, on a network that predicts zeros at once; an observer
-notes which forwards it asks for. Every kind of forward is counted once, on PyTorch's meta device. Ratios carry over to
-a graphics card; seconds do not.
+The loop of `engine.diffusion.denoise` runs unchanged on a network that predicts zeros without computing; an observer
+records the forward passes. Each kind of forward pass is counted once on PyTorch's meta device. The counts give ratios
+that also hold on a graphics card, but no times. Used by `layerfusion benchmark`.
 """
 
 from __future__ import annotations
@@ -33,34 +33,35 @@ from layerfusion.engine.profiling.flop_counter import Cost, measure
 T = TypeVar("T")
 
 CARDS = (6, 8, 10, 12, 16, 24, 32, 48, 80)
-"""Gibibytes of the graphics cards there are."""
+"""Usual memory sizes of graphics cards in GiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobCost:
-    """One job.
+    """The cost of one job.
 
     Attributes:
-        name: of the preset, or of what it is compared with.
-        sample_forwards: rows the UNet computes, summed over all its calls.
-        flops: of the whole job.
-        same_trick: flops of one stock picture that leaves out guidance in the same steps.
+        name: the preset, or the job with which presets are compared.
+        sample_forwards: number of batch rows that the UNet computes, summed over all its forward passes.
+        flops: floating-point operations of the whole job.
+        stock_flops: floating-point operations of one picture by the stock pipeline with guidance in the same number of
+            steps as in this job.
     """
 
     name: str
     sample_forwards: int
     flops: int
-    same_trick: int
+    stock_flops: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryCost:
-    """What a policy needs on the device.
+    """The device memory that a policy needs.
 
     Attributes:
-        policy: which.
-        peak: bytes of weights and activations at once, counted.
-        card: gibibytes of the smallest graphics card that leaves `RESERVE` besides; None if there is none.
+        policy: the policy.
+        peak: largest size in bytes of weights and activations together, counted.
+        card: memory in GiB of the smallest of `CARDS` that leaves `RESERVE` free; None if there is none.
     """
 
     policy: MemoryPolicy
@@ -69,12 +70,12 @@ class MemoryCost:
 
 
 class CostModel:
-    """Counts jobs of one size on networks that have shapes here and no weights.
+    """Counts the cost of jobs of one size, on networks with shapes but without weights.
 
     Args:
-        spec: whose conventions, sampler and defaults count; its files need not exist.
-        working: what the model draws, both sides multiples of 64.
-        foregrounds: K.
+        spec: the model, of which only conventions, sampler and defaults are used; its files need not exist.
+        working: the working size, both sides multiples of 64.
+        foregrounds: number of foregrounds, K.
     """
 
     def __init__(self, spec: ModelSpec, working: Size, foregrounds: int = 1) -> None:
@@ -86,15 +87,15 @@ class CostModel:
         self._couplings: dict[FusionSettings, Coupling] = {}
 
     def jobs(self, steps: int, guidance_scale: float, settings: FusionSettings) -> list[JobCost]:
-        """The stock, three of its pictures one after the other, and every preset."""
+        """The cost of one picture by the stock pipeline, of three of its pictures in sequence, and of every preset."""
         stock = self._stock(steps if guidance_scale != 1 else 0, steps)
         costs = [
-            JobCost(name="stock, one picture", sample_forwards=stock[0], flops=stock[1], same_trick=stock[1]),
+            JobCost(name="stock, one picture", sample_forwards=stock[0], flops=stock[1], stock_flops=stock[1]),
             JobCost(
                 name="stock, three pictures",
                 sample_forwards=3 * stock[0],
                 flops=3 * stock[1],
-                same_trick=stock[1],
+                stock_flops=stock[1],
             ),
         ]
         for name in get_args(Preset):
@@ -102,7 +103,7 @@ class CostModel:
         return costs
 
     def policies(self) -> list[MemoryCost]:
-        """Every memory policy's peak; the networks in half precision, the VAE with float32's range."""
+        """The peak memory of every policy, with the networks in half precision and the VAE in bfloat16."""
         count = self._streams.count
         rows = {policy: (1 if policy is MemoryPolicy.SEQUENTIAL else 2) * count for policy in MemoryPolicy}
         weights = {component: self._bundle.memory.weights(component) for component in Component}
@@ -124,7 +125,7 @@ class CostModel:
         return costs
 
     def _job(self, name: str, steps: int, guidance_scale: float, settings: FusionSettings) -> JobCost:
-        """Run the loop on nothing and add up what its forwards would have cost."""
+        """Run the loop without computing, and add up the cost of its forward passes."""
         words, asked = self._backbone.blank(self._streams.count), _Forwards()
         for _ in denoise(
             _Zeros(),
@@ -150,22 +151,25 @@ class CostModel:
             name=name,
             sample_forwards=sum(rows for _, rows in calls),
             flops=forwards + decoding + previews + self._text(2 * count).flops,
-            same_trick=self._stock(guided, steps)[1],
+            stock_flops=self._stock(guided, steps)[1],
         )
 
     def _stock(self, guided: int, steps: int) -> tuple[int, int]:
-        """(sample forwards, flops) of one picture by the stock pipeline with guidance in some of its steps."""
+        """(sample forwards, flops) of one picture by the stock pipeline with guidance in `guided` of its steps."""
         rows = steps + guided
         return rows, rows * self._plain().flops + self._vae().flops + self._text(2).flops
 
     # ---- one kind of work each, counted once -------------------------------------------------------------------------
 
     def _plain(self) -> Cost:
-        """One row by the UNet as it is."""
+        """A forward pass of the unchanged UNet with one row."""
         return self._once("plain", lambda: self._unet(1))
 
     def _forward(self, running: Pass, rows: int, settings: FusionSettings | None = None) -> Cost:
-        """One forward by the coupled UNet. When which kind of forward runs is the loop's affair, not the forward's."""
+        """A forward pass of the coupled UNet.
+
+        Settings that only decide when a kind of pass runs are set to fixed values, because they do not change its cost.
+        """
         settings = settings or self._bundle.spec.defaults.fusion
         settings = replace(
             settings, guidance_start=1.0, guidance_end=0.0, blend_start=1.0, blend_end=0.0, prior="lagged"
@@ -173,9 +177,7 @@ class CostModel:
         key = (running, rows, settings)
         if key not in self._known:
             if running is not Pass.PRIOR:
-                self._forward(
-                    Pass.PRIOR, self._streams.foregrounds, settings
-                )  # so that there are priors to couple with
+                self._forward(Pass.PRIOR, self._streams.foregrounds, settings)  # the coupled pass needs its priors
             elif settings not in self._couplings:
                 self._couplings[settings] = self._coupling(settings, torch.device("meta"))
             coupling = self._couplings[settings]
@@ -233,7 +235,8 @@ class CostModel:
 
     @property
     def _preview_grid(self) -> Grid:
-        """As `engine.diffusion.previews` reduces it: at most 256 px a side, in multiples of the decoder's stride."""
+        """The grid of a preview as `engine.diffusion.previews` reduces it: at most 256 px a side, in multiples of the
+        decoder's stride."""
         sides = (self._working.height, self._working.width)
         shrink, stride = min(1.0, LONGEST_SIDE / max(sides)), self._bundle.spec.transparency.stride
         tokens = stride // self._backbone.layout.factor
@@ -249,7 +252,7 @@ class CostModel:
         return self._backbone.forward(latents, torch.empty((), device="meta"), words, self._working)
 
     def _coupling(self, settings: FusionSettings, device: torch.device) -> Coupling:
-        """Which tokens are background cannot be told without values, and costs the same: all are shared here."""
+        """A coupling that shares all tokens: without values the background tokens are unknown; the cost is equal."""
         if settings.research.sharing == "masked":
             settings = settings.changed({"sharing": "all"})
         elif settings.research.sharing == "copy":
@@ -271,7 +274,7 @@ class _Zeros:
 
 
 class _Forwards(Observer):
-    """Notes which forwards the loop asks for: which pass, and how many rows."""
+    """Records the pass and the number of rows of each forward pass."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Pass, int]] = []

@@ -41,22 +41,22 @@ def run(arguments: argparse.Namespace) -> None:
     from layerfusion.engine.models.catalog.model_files import read_json
     from layerfusion.engine.profiling.cost_model import CostModel
 
-    card = {**read_json(SDXL), "few_steps": None, "name": "sdxl", "checkpoint": "counted/without/weights"}
-    spec = spec_from_values(card, SDXL.parent)
+    manifest = {**read_json(SDXL), "few_steps": None, "name": "sdxl", "checkpoint": "counted/without/weights"}
+    spec = spec_from_values(manifest, SDXL.parent)
     working = working_size(arguments.size, stride=spec.stride, native_area=spec.native_area).working
     price = CostModel(spec, working, arguments.foregrounds)
     defaults = spec.defaults
     steps = arguments.steps or defaults.steps
     say(_what(working, steps, arguments.foregrounds))
-    say(f"{'':<28}{'TFLOP':>8}{'UNet rows':>11}{'to stock':>10}{'to three':>10}{'same trick':>12}")
+    say(f"{'':<28}{'TFLOP':>8}{'UNet rows':>11}{'to stock':>10}{'to three':>10}{'equal guidance':>16}")
     stock, *others = price.jobs(steps, defaults.guidance_scale, defaults.fusion)
     for job in (stock, *others):
-        ratios = (job.flops / stock.flops, job.flops / (3 * stock.flops), job.flops / job.same_trick)
+        ratios = (job.flops / stock.flops, job.flops / (3 * stock.flops), job.flops / job.stock_flops)
         one, three, same = (f"{ratio:.2f}" for ratio in ratios)
-        say(f"{job.name:<28}{job.flops / 1e12:>8.0f}{job.sample_forwards:>11}{one:>10}{three:>10}{same:>12}")
-    say("to stock: beside one stock picture; same trick: beside one that leaves out guidance in the same steps")
+        say(f"{job.name:<28}{job.flops / 1e12:>8.0f}{job.sample_forwards:>11}{one:>10}{three:>10}{same:>16}")
+    say("to stock: divided by one stock picture; equal guidance: by one with guidance in the same number of steps")
     for policy in price.policies():
-        card_size = "no card there is" if policy.card is None else f"{policy.card} GB card"
+        card_size = "no usual card" if policy.card is None else f"{policy.card} GB card"
         say(f"memory {policy.policy.value:<12}{policy.peak / 2**30:>6.1f} GiB at its peak, half precision: {card_size}")
 
 

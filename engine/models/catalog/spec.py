@@ -36,10 +36,11 @@ def sampler_key(name: str) -> str | None:
 
 
 def check_sampler(name: str, samplers: Sequence[str]) -> str:
-    """The name in requests of a sampler that suits a model, given that name or the one shown to artists.
+    """Return a sampler's name in requests, given that name or the one shown to artists, if it suits the model.
 
     Args:
-        samplers: the names in requests of those that suit the model.
+        name: either name of the sampler.
+        samplers: the suitable samplers, by their names in requests.
 
     Raises:
         InvalidRequest: there is no such sampler, or it does not suit the model.

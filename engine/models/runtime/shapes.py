@@ -1,4 +1,4 @@
-"""A model that has shapes and no weights, for counting what it would cost."""
+"""A model with shapes but without weights, from which `engine.profiling` counts the cost of a job."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from layerfusion.engine.transparency.deltas import Deltas, LowRank
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
 
 _RANK = 256
-"""Of the published foreground deltas."""
+"""Rank of the published foreground deltas."""
 
 
 def shapes_of(spec: ModelSpec, dtype: torch.dtype = torch.float16) -> ModelBundle:
-    """SDXL's and LayerDiffuse's networks on PyTorch's meta device, where tensors have shapes and no values.
+    """Build SDXL's and LayerDiffuse's networks on PyTorch's meta device, where tensors have shapes but no values.
 
     Args:
-        spec: whose conventions and defaults count; its files need not exist.
-        dtype: of all networks but the VAE, which has bfloat16 where this is float16.
+        spec: the model, of which only conventions and defaults are used; its files need not exist.
+        dtype: dtype of all networks except the VAE, which has bfloat16 if this is float16.
     """
     kinds = (CLIPTextModel, CLIPTextModelWithProjection)
     with torch.device("meta"):

@@ -55,7 +55,7 @@ def test_presets_get_cheaper_and_each_is_compared_fairly(jobs):
     assert ratios == sorted(ratios, reverse=True)
     assert 3.5 < ratios[0] < 4.2
     assert 3.0 < ratios[1] < 3.6
-    assert all(2.9 < jobs[name].flops / jobs[name].same_trick < 4.2 for name in ("paper", "exact", "balanced", "fast"))
+    assert all(2.9 < jobs[name].flops / jobs[name].stock_flops < 4.2 for name in ("paper", "exact", "balanced", "fast"))
 
 
 def test_thriftier_policies_need_less_and_name_a_card(policies):
