@@ -91,7 +91,7 @@ def test_the_page_says_what_the_command_says(said):
     rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:1] == "|"]
     jobs = {name: figures for name, *figures in rows if len(figures) == 5 and figures[0].isdigit()}
     assert jobs == {line[:28].strip(): line[28:].split() for line in said.splitlines()[2:8]}
-    assert {"stock SDXL, one picture", "stock SDXL, three pictures", *get_args(Preset)} == jobs.keys()
+    assert {"stock, one picture", "stock, three pictures", *get_args(Preset)} == jobs.keys()
     memory = {row[0]: row[2:] for row in rows if row[-1].endswith(" GB")}
     assert memory == {
         name: [peak, card]
