@@ -14,7 +14,7 @@
 differ in a `kind` field.
 """
 
-# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # What comes over the wire may be anything until it is checked here.
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A websocket message is binary: a chunk (see `frames`) or one msgpack map with a 
 `packb` and `unpackb`: the server has the package installed, the Krita plugin carries it along.
 """
 
-# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # What comes over the wire may be anything until it is checked here.
 
 from __future__ import annotations
