@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure what LayerFusion does on a model",
-        description="Draw a fixed set of object and scene pairs with LayerFusion, its switches and three baselines, "
+        description="Draw a fixed set of object and scene pairs with LayerFusion, its options and three baselines, "
         "and measure consistency, residue, tone, shadow and masks, with 95 % intervals. Goes on where it was stopped. "
         "120 pairs with all claims are about 1,500 drawings: some 40 minutes on one idle processor core.",
     )

@@ -17,7 +17,7 @@ from layerfusion.server.cli.targets import add_overwrite
 def add_parser(commands: Any) -> None:
     """Declare `plugin` and its actions."""
     what = "put the plugin into Krita, or take it out"
-    parser = commands.add_parser("plugin", help=what, description=f"{what.capitalize()}.")
+    parser = commands.add_parser("plugin", help=what, description="Put the plugin into Krita, or take it out.")
     actions = parser.add_subparsers(dest="action", metavar="install|remove|build", required=True)
     installed = actions.add_parser(
         "install",

@@ -287,6 +287,27 @@ def test_ctrl_c_is_one_line(capsys, monkeypatch, folder):
     assert not list(folder.iterdir())
 
 
+@pytest.mark.parametrize("name", ["console", "parser"])
+def test_ctrl_c_while_the_commands_are_imported_is_one_line(capsys, monkeypatch, name):
+    class Interrupted:
+        def find_spec(self, module, *_):
+            if module == f"layerfusion.server.cli.{name}":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, f"layerfusion.server.cli.{name}")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    assert run(capsys, "doctor") == (130, "", "layerfusion: Stopped.\n")
+
+
+def test_the_command_imports_next_to_nothing_before_it_can_be_stopped():
+    """What is imported before `main` begins; there Ctrl-C would still be a traceback."""
+    listing = "import sys, layerfusion.server.cli.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True, timeout=60)
+    ours = {name for name in done.stdout.split() if name.startswith("layerfusion")}
+    assert ours <= {"layerfusion", *(f"layerfusion.{name}" for name in ("server", "server.cli", "server.cli.main"))}
+    assert not set(done.stdout.split()) & {"argparse", "numpy", "torch", "websockets"}
+
+
 def test_control_characters_never_reach_the_terminal():
     stream = io.StringIO()
     say("a\x1b[31mb\x9b\r\n\tc 林檎", stream)
