@@ -26,7 +26,7 @@ def test_type_checkers_see_the_names_there_are_where_they_are():
     }
     assert {*typed, "__version__"} == set(layerfusion.__all__)
     for name, module in typed.items():
-        assert getattr(layerfusion, name) is getattr(sys.modules[module], name)
+        assert getattr(layerfusion, name) is getattr(sys.modules[str(module)], name)
         assert module == f"layerfusion.{layerfusion._HOMES.get(name, 'engine.errors')}", name
     assert set(layerfusion._HOMES) <= set(layerfusion.__all__)
     assert set(layerfusion.__all__) <= set(dir(layerfusion))
