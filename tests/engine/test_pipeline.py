@@ -138,16 +138,16 @@ def test_the_masks_find_the_object(watched_job):
     assert auc(soft, alpha) > 0.9
 
 
-def test_exact_harmony_recomposes_the_blended_picture(pipeline, request_for):
-    stack = finished(pipeline.generate(request_for(size=Size(150, 101), harmony=HarmonySettings(mode="exact"))))
+def test_exact_harmony_recomposes_the_blended_picture(small_pipeline, request_for):
+    stack = finished(small_pipeline.generate(request_for(size=Size(150, 101), harmony=HarmonySettings(mode="exact"))))
     blended = stack.by_role(Role.BLENDED)[0]
     assert abs(flatten(stack).astype(int) - blended.pixels).max() <= 1
     assert "exact" in stack.by_role(Role.SHADOW)[0].name
 
 
 @pytest.mark.parametrize("size", [Size(64, 64), Size(65, 255), Size(513, 333), Size(1024, 256)])
-def test_any_canvas_gets_layers_of_its_size(pipeline, request_for, size):
-    stack = finished(pipeline.generate(request_for(size=size, steps=2)))
+def test_any_canvas_gets_layers_of_its_size(small_pipeline, request_for, size):
+    stack = finished(small_pipeline.generate(request_for(size=size, steps=2)))
     assert stack.size == size
     assert all(layer.size == size for layer in stack)
 
@@ -238,8 +238,8 @@ class TestKept:
     def kept(self, cut_out):
         return (Kept(layer=cut_out, prompt="a red apple"),)
 
-    def test_it_comes_back_byte_for_byte(self, pipeline, request_for, cut_out):
-        stack = finished(pipeline.generate(request_for(foregrounds=self.kept(cut_out))))
+    def test_it_comes_back_byte_for_byte(self, small_pipeline, request_for, cut_out):
+        stack = finished(small_pipeline.generate(request_for(foregrounds=self.kept(cut_out))))
         back = stack.by_role(Role.FOREGROUND)[0]
         assert back.pixels.tobytes() == cut_out.pixels.tobytes()
         assert (back.name, back.offset) == ("mein Apfel", (8, 10))
@@ -264,7 +264,7 @@ class TestKept:
         differs = abs(blended - behind).max(axis=-1) > 48
         assert (differs & alpha).sum() / (differs | alpha).sum() >= 0.8
 
-    def test_a_layer_beside_the_canvas_harms_nobody(self, pipeline, request_for, cut_out):
+    def test_a_layer_beside_the_canvas_harms_nobody(self, small_pipeline, request_for, cut_out):
         aside = Layer(name="aside", role=Role.FOREGROUND, pixels=cut_out.pixels, offset=(-500, 900))
-        stack = finished(pipeline.generate(request_for(foregrounds=self.kept(aside), steps=3)))
+        stack = finished(small_pipeline.generate(request_for(foregrounds=self.kept(aside), steps=3)))
         assert stack.by_role(Role.FOREGROUND)[0] is aside

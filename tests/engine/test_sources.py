@@ -49,7 +49,7 @@ def sources(layer, prompt):
 
 
 @pytest.mark.parametrize("kinds", [(a, b, (a + b) % 3) for a, b in itertools.product(range(3), repeat=2)])
-def test_sources_go_together_in_every_combination(pipeline, request_for, beach, apple, kinds):
+def test_sources_go_together_in_every_combination(small_pipeline, request_for, beach, apple, kinds):
     """One background and two foregrounds, each drawn, kept or relit, every pair of kinds at every pair of places: a
     whole stack, kept layers untouched."""
     aside = Layer(name="second", role=Role.FOREGROUND, pixels=apple.pixels[40:], offset=(50, 60))
@@ -57,7 +57,7 @@ def test_sources_go_together_in_every_combination(pipeline, request_for, beach, 
         sources(layer, prompt)[kind]
         for layer, prompt, kind in zip((beach, apple, aside), (BEACH, APPLE, APPLE), kinds, strict=True)
     ]
-    stack = finished(pipeline.generate(request_for(background=chosen[0], foregrounds=tuple(chosen[1:]), steps=1)))
+    stack = finished(small_pipeline.generate(request_for(background=chosen[0], foregrounds=tuple(chosen[1:]), steps=1)))
     assert [layer.role.value for layer in stack] == [
         "background",
         "foreground",
@@ -107,10 +107,10 @@ def test_holes_of_a_kept_background_are_drawn_below_it(pipeline, request_for, be
 
 
 @pytest.mark.parametrize("offset", [(-300, -200), (40, 70), (5000, 0)])
-def test_kept_backgrounds_may_be_of_any_size_and_anywhere(pipeline, request_for, offset):
+def test_kept_backgrounds_may_be_of_any_size_and_anywhere(small_pipeline, request_for, offset):
     pixels = np.full((400, 500, 4), (90, 160, 220, 255), np.uint8)
     mine = Layer(name="mine", role=Role.BACKGROUND, pixels=pixels, offset=offset)
-    stack = finished(pipeline.generate(request_for(background=Kept(layer=mine, prompt=BEACH), steps=1)))
+    stack = finished(small_pipeline.generate(request_for(background=Kept(layer=mine, prompt=BEACH), steps=1)))
     covered = offset == (-300, -200)
     assert (len(stack), stack.by_role(Role.BACKGROUND)[-1]) == (5 + (not covered), mine)
     assert flatten(stack)[..., 3].min() == 255
