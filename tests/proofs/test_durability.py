@@ -19,7 +19,7 @@ def runtime_file(monkeypatch, tmp_path):
 
 
 def test_the_worker_may_be_killed_at_any_moment():
-    kill_worker.prove(3)
+    kill_worker.prove(2)
 
 
 def test_the_server_may_be_killed_at_any_moment():

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+import scripted
 from layerfusion.engine.errors import EngineError
 from layerfusion.server.client.client import Client
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.errors import CannotServe
 from layerfusion.server.net.app import App
-from layerfusion.server.worker.process import load_pipeline
 
 SECONDS = 30
 
@@ -26,11 +26,11 @@ class Running:
 
     Args:
         folder: of its jobs.
-        load: another engine than the real one, such as `scripted.load`.
+        load: the engine; the scripted one unless a test brings its own.
         config: of the server.
     """
 
-    def __init__(self, folder, load=load_pipeline, **config):
+    def __init__(self, folder, load=scripted.load, **config):
         self._load = load
         self.config = ServerConfig(**{"port": 0, "folder": folder, "max_connections": 4, **config})
         self.app = None

@@ -94,7 +94,7 @@ def test_a_scheduler_that_breaks_stops_the_server_loudly(alone, tmp_path, monkey
     monkeypatch.setattr("layerfusion.server.net.app.Scheduler.run", fail)
 
     async def scenario():
-        await asyncio.wait_for(App(ServerConfig(port=0, folder=tmp_path)).run(), SECONDS)
+        await asyncio.wait_for(App(ServerConfig(port=0, folder=tmp_path), scripted.load).run(), SECONDS)
 
     with pytest.raises(RuntimeError, match="a bug"):
         asyncio.run(scenario())

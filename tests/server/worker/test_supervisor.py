@@ -128,7 +128,7 @@ def test_deaths_in_quick_succession_slow_the_next_start_down(tmp_path, monkeypat
 
         monkeypatch.setattr("layerfusion.server.worker.supervisor.asyncio.sleep", sleep)
         (tmp_path / "file").touch()
-        async with WorkerSupervisor(tmp_path / "file"):
+        async with WorkerSupervisor(tmp_path / "file", load=scripted.load):
             while len(pauses) < 4:
                 await real(0.02)
 
