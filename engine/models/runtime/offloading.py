@@ -222,13 +222,17 @@ class Memory:
         return next(fits, MemoryPolicy.SEQUENTIAL)
 
     def _set_policy(self, policy: MemoryPolicy) -> None:
-        """Set the policy. With `SEQUENTIAL`, the VAE works in tiles of half the model's native size (our choice)."""
+        """Set the policy. With `SEQUENTIAL`, the VAE works in tiles of half the model's native size (our choice).
+
+        diffusers overlaps tiles by a quarter, and returns a larger picture where that is no whole number of latents.
+        """
         self.policy = policy
+        latents = max(4, self._native_size // 2 // self._latent_factor // 4 * 4)
         for vae in self._parts.get(Component.VAE, ()):
             settings: Any = vae
             settings.use_tiling = policy is MemoryPolicy.SEQUENTIAL
-            settings.tile_sample_min_size = self._native_size // 2
-            settings.tile_latent_min_size = self._native_size // 2 // self._latent_factor
+            settings.tile_sample_min_size = latents * self._latent_factor
+            settings.tile_latent_min_size = latents
 
     def _load(self, wanted: set[Component]) -> None:
         wanted = set(self._parts) if self.policy is MemoryPolicy.RESIDENT else wanted & set(self._parts)
