@@ -45,7 +45,9 @@ def session(plugin_zip, tmp_path_factory):
         "XDG_RUNTIME_DIR": str(runtime),
         "PATH": f"/usr/bin:/bin:{folder / 'bin'}",
         "LANG": "C.UTF-8",
-        "OMP_NUM_THREADS": "1",  # as the tests' own process has it: other sums, other bits
+        # The server that Krita starts must add up in the same order as the tests' own process: other sums, other bits.
+        "OMP_NUM_THREADS": "1",
+        **{name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")},
         "LIBGL_ALWAYS_SOFTWARE": "1",
         "LAYERFUSION_DRIVER_FOLDER": str(folder),
         "LAYERFUSION_RUNTIME": str(folder / "server.json"),
