@@ -20,7 +20,6 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from layerfusion.engine.backbones.sdxl import SDXLBackbone
 from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, stray, translucency
 from layerfusion.engine.evaluation.measures import auc, over_grey, pooled, signed_rgb, soft_iou
 from layerfusion.engine.events import Finished
@@ -49,7 +48,7 @@ from layerfusion.engine.training.data.vocabulary import (
     with_article,
 )
 from layerfusion.engine.training.latents import pictures_of
-from layerfusion.engine.training.prediction import sample
+from layerfusion.engine.training.prediction import sample_prompts
 from layerfusion.engine.training.vae import psnr, round_trip
 
 
@@ -302,9 +301,7 @@ def _foregrounds(
     bundle: ModelBundle, chosen: list[str], seed: int
 ) -> list[tuple[NDArray[np.floating], NDArray[np.floating]]]:
     """Draw with the foreground stream alone; the opaque image (H, W, 3), -1..1, and alpha (H, W), 0-1, per object."""
-    backbone = SDXLBackbone(bundle)
-    words, empty = backbone.encode([with_article(name) for name in chosen]), backbone.encode([""])
-    latents = sample(bundle.unet, words.embeddings, words.pooled, (empty.embeddings, empty.pooled), seed=seed)
+    latents = sample_prompts(bundle, [with_article(name) for name in chosen], seed)
     scale = float(bundle.vae.config["scaling_factor"])
     found = []
     for one in latents.split(8):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
+
+from layerfusion.engine.backbones.sdxl import SDXLBackbone
+from layerfusion.engine.models.runtime.loading import ModelBundle
 
 NOISE_SCHEDULE = {
     "num_train_timesteps": 1000,
@@ -85,3 +90,10 @@ def sample(
         guided = rescale * guided * deviation + (1 - rescale) * guided
         latents = scheduler.step(guided, timestep, latents, return_dict=False)[0]  # type: ignore[arg-type]
     return latents
+
+
+def sample_prompts(bundle: ModelBundle, prompts: Sequence[str], seed: int) -> Tensor:
+    """`sample` with a whole model, one image per prompt."""
+    backbone = SDXLBackbone(bundle)
+    words, empty = backbone.encode(prompts), backbone.encode([""])
+    return sample(bundle.unet, words.embeddings, words.pooled, (empty.embeddings, empty.pooled), seed=seed)
