@@ -1,10 +1,10 @@
 """`layerfusion generate` from beginning to end, on the embedded model."""
 
 import contextlib
+import io
 import json
 import signal
 import socket
-import subprocess
 import sys
 
 import numpy as np
@@ -17,6 +17,7 @@ from layerfusion.engine.image.layers import Role
 from layerfusion.engine.sources import MAX_SEED
 from layerfusion.server.cli import generate
 from layerfusion.server.cli.console import UsageError
+from layerfusion.server.cli.main import main
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +48,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-OFFLINE = """
-import sys
-def refuse(event, arguments):
-    if event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto"):
-        raise RuntimeError(f"{event} {arguments}")
-sys.addaudithook(refuse)
-from layerfusion.server.cli.main import main
-sys.exit(main(sys.argv[1:]))
-"""
-"""A command from its first import without a network."""
-
-
 def test_generate_draws_without_a_network_and_says_what_it_wrote(capsys, folder, no_network):
     (folder / "mine.png").write_bytes(encode(CUT_OUT))
     arguments = drawing(**{"--keep-foreground": "mine.png", "--size": "96x80", "--steps": "2", "--out": "out/"})
@@ -87,24 +76,25 @@ def test_without_a_network_nothing_is_reached(no_network):
         socket.create_connection(("localhost", 80), 5)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_ctrl_c_while_drawing_leaves_nothing_behind(folder):
-    arguments = drawing(**{"--steps": "150"})
-    process = subprocess.Popen(
-        [sys.executable, "-c", OFFLINE, *arguments],
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-        # a shell's background job ignores Ctrl-C, and so would its children: tests may run in one
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line == "drawing …\n":
-            break
-    process.send_signal(signal.SIGINT)
-    rest = process.stderr.read()
-    assert (process.wait(60), rest) == (130, "layerfusion: Stopped.\n")
+class Impatient(io.StringIO):
+    """Whoever reads it presses Ctrl-C as soon as the drawing begins."""
+
+    def write(self, text):
+        written = super().write(text)
+        if self.getvalue().endswith("drawing …\n"):
+            signal.raise_signal(signal.SIGINT)
+        return written
+
+
+def test_ctrl_c_while_drawing_leaves_nothing_behind(monkeypatch, folder):
+    monkeypatch.setattr(sys, "stderr", Impatient())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code = main(drawing(**{"--steps": "150"}))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    rest = sys.stderr.getvalue().partition("drawing …\n")[2]
+    assert (code, rest) == (130, "layerfusion: Stopped.\n")
     assert not list(folder.iterdir())
 
 
