@@ -1,14 +1,14 @@
-"""Assembles the Krita plugin, as one zip or straight into the user's Krita, and takes it out again. Works offline.
+"""Builds the Krita plugin as a zip file, installs it into the user's Krita, and removes it. All of it works offline.
 
-Krita's Python has no pip, so the plugin carries what it needs inside itself:
+Krita's Python has no pip, so the plugin includes the packages that it needs:
 
     layerfusion.desktop
     layerfusion/            krita_plugin/layerfusion with its sub-folders, and our licence
     layerfusion/protocol/   server/protocol, byte for byte: one definition of the wire for both sides
     layerfusion/websockets/ the .py files and licence of the installed distribution,
-    layerfusion/msgpack/    each checked against the hash its RECORD promises
+    layerfusion/msgpack/    each checked against its hash in RECORD
 
-The plugin imports the last two relatively, so that they never meet another plugin's copies.
+The plugin imports the last two relatively, so that it never uses another plugin's copies of them.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ class PackageError(Exception):
 
 
 class ZipExists(PackageError):
-    """Another zip of that name is there, and it is not to be replaced."""
+    """A zip file of that name exists, has another content, and must not be overwritten."""
 
 
 def build(folder: Path, *, overwrite: bool = True) -> Path:
     """Write `layerfusion-krita-<version>.zip` into `folder` and return its path.
 
-    The same installation always gives the same bytes. Krita takes the file by Tools ▸ Scripts ▸ Import Python Plugin
-    from File.
+    The same installation always gives the same bytes. Krita installs the file with Tools ▸ Scripts ▸ Import Python
+    Plugin from File.
 
     Raises:
-        PackageError: a carried distribution was changed after it was installed.
-        ZipExists: a file of that name with another content is there, and `overwrite` is False.
-        OSError: `folder` cannot be made or written to.
+        PackageError: an included distribution was changed after it was installed.
+        ZipExists: a file of that name with another content exists, and `overwrite` is False.
+        OSError: `folder` cannot be created or written to.
     """
     contents = assemble()
-    # Krita's importer knows a plugin by the entry of its folder, which zips need not have
+    # Krita's importer finds a plugin by the zip entry of its folder, which zip files need not have
     contents |= {f"{parent}/": b"" for name in contents for parent in PurePosixPath(name).parents if parent.name}
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
@@ -74,10 +74,10 @@ def build(folder: Path, *, overwrite: bool = True) -> Path:
 
 
 def assemble() -> dict[str, bytes]:
-    """All files of the plugin: name inside the zip -> content.
+    """Collect all files of the plugin: name inside the zip -> content.
 
     Raises:
-        PackageError: a distribution was changed after it was installed, is not installed, or has no licence with it.
+        PackageError: a distribution was changed after it was installed, is not installed, or has no licence file.
     """
     here = resources.files("layerfusion.krita_plugin")
     contents = {f"{PLUGIN}.desktop": (here / f"{PLUGIN}.desktop").read_bytes()}
@@ -88,7 +88,7 @@ def assemble() -> dict[str, bytes]:
         files = _installed(name).files or []
         licences = [file for file in files if "licenses" in file.parts]
         if not licences:
-            raise PackageError(f"The installed {name} has no licence with it. Install it again: {_AGAIN} {name}")
+            raise PackageError(f"The installed {name} has no licence file. Install it again: {_AGAIN} {name}")
         contents |= {f"{folder}/{file.name}": _as_recorded(file) for file in licences}
         if name in CARRIED:
             ours = [file for file in files if file.parts[0] == name and file.suffix == ".py"]
@@ -97,7 +97,7 @@ def assemble() -> dict[str, bytes]:
 
 
 def _sources(folder: Traversable, name: str, suffixes: tuple[str, ...]) -> dict[str, bytes]:
-    """The files with these suffixes below a folder, however deep: name inside the zip -> content."""
+    """The files with these suffixes in a folder and all its sub-folders: name inside the zip -> content."""
     contents: dict[str, bytes] = {}
     for item in folder.iterdir():
         inside = f"{name}/{item.name}"
@@ -109,12 +109,12 @@ def _sources(folder: Traversable, name: str, suffixes: tuple[str, ...]) -> dict[
 
 
 def _installed(name: str) -> metadata.Distribution:
-    """The distribution that an installer put there: it alone has a RECORD, with a hash for every file.
+    """The distribution that has a RECORD, which holds the hash of every file.
 
-    In a checkout, `layerfusion.egg-info` comes first on the path; it lists the sources, and no licence to carry.
+    In a checkout, `layerfusion.egg-info` may come first on the path; it has no RECORD and lists no licence file.
 
     Raises:
-        PackageError: it is not installed.
+        PackageError: no such distribution is installed.
     """
     for distribution in metadata.distributions(name=name):
         if distribution.read_text("RECORD"):
@@ -123,7 +123,7 @@ def _installed(name: str) -> metadata.Distribution:
 
 
 def _as_recorded(file: metadata.PackagePath) -> bytes:
-    """The content of an installed file, proven to be what its distribution installed."""
+    """The content of an installed file, after a check against its hash in RECORD."""
     data = Path(str(file.locate())).read_bytes()
     if file.hash is not None:
         digest = hashlib.new(file.hash.mode, data).digest()
@@ -135,11 +135,12 @@ def _as_recorded(file: metadata.PackagePath) -> bytes:
 
 @dataclass(frozen=True)
 class KritaFolders:
-    """Where one Krita keeps its things.
+    """The paths of one Krita.
 
     Attributes:
-        resources: the resource folder (Settings ▸ Manage Resources ▸ Open Resource Folder); holds `pykrita`.
-        settings: the file kritarc.
+        resources: the resource folder (Settings ▸ Manage Resources ▸ Open Resource Folder); plugins are in its
+            sub-folder `pykrita`.
+        settings: the file kritarc, which says which plugins are enabled.
     """
 
     resources: Path
@@ -147,7 +148,7 @@ class KritaFolders:
 
 
 def krita_folders(platform: str = sys.platform) -> KritaFolders:
-    """Where Krita's own documentation says its folders are, on Linux, Windows and macOS."""
+    """The default paths on Linux, Windows and macOS, as Krita's documentation states them."""
     home = Path.home()
     if platform == "win32":
         roaming = Path(os.environ.get("APPDATA") or home / "AppData/Roaming")
@@ -162,11 +163,11 @@ def krita_folders(platform: str = sys.platform) -> KritaFolders:
 
 @dataclass(frozen=True)
 class Installation:
-    """What `install` did.
+    """The result of `install`.
 
     Attributes:
-        folder: the plugin's own folder.
-        advice: what the user does next, in one or two sentences.
+        folder: the plugin's folder.
+        advice: what the user should do next, in one or two sentences.
     """
 
     folder: Path
@@ -174,14 +175,14 @@ class Installation:
 
 
 def install(folders: KritaFolders | None = None, *, executable: Path | None = None) -> Installation:
-    """Put the plugin into a Krita, switch it on if that Krita is closed, and tell it where this `layerfusion` is.
+    """Install the plugin into a Krita, enable it if Krita is closed, and record the path of this `layerfusion` in it.
 
     Args:
         folders: the Krita to install into; by default the user's own.
-        executable: what the plugin starts the server with; by default the command installed beside this Python.
+        executable: the program with which the plugin starts the server; by default the command of this environment.
 
     Raises:
-        PackageError: a carried distribution was changed after it was installed.
+        PackageError: an included distribution was changed after it was installed.
         OSError: the folder cannot be written to.
     """
     folders = folders or krita_folders()
@@ -203,20 +204,20 @@ def install(folders: KritaFolders | None = None, *, executable: Path | None = No
 
 
 def _own_executable() -> Path | None:
-    """The `layerfusion` command of the environment this Python runs in."""
+    """The `layerfusion` command of the environment in which this Python runs."""
     found = shutil.which("layerfusion", path=sysconfig.get_path("scripts"))
     return Path(found).absolute() if found else None
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     unfinished = path.with_name(f"{path.name}.part")
     unfinished.write_bytes(data)
     unfinished.replace(path)
 
 
 def _remove(path: Path) -> None:
-    """Remove a folder, a file, or a link and not what it points to."""
+    """Remove a folder, a file or a symbolic link. The target of a link is left alone."""
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
@@ -224,23 +225,23 @@ def _remove(path: Path) -> None:
 
 
 def _enable(settings: Path) -> str:
-    """Switch the plugin on in kritarc, unless Krita is open; return what the user does next."""
+    """Enable the plugin in kritarc, unless Krita is open; return what the user should do next."""
     before = settings.read_bytes().decode("utf-8", "surrogateescape") if settings.exists() else ""
     after = enabled(before)
     if before == after:
-        return "Start Krita again to use it."
+        return "Restart Krita to use it."
     if krita_is_open():
         return (
-            "Krita is open: switch LayerFusion on under Settings ▸ Configure Krita… ▸ Python Plugin Manager, "
-            "then start it again."
+            "Krita is open: enable LayerFusion under Settings ▸ Configure Krita… ▸ Python Plugin Manager, "
+            "then restart Krita."
         )
     settings.parent.mkdir(parents=True, exist_ok=True)
     _replace(settings, after.encode("utf-8", "surrogateescape"))
-    return "It is switched on: start Krita and look for the LayerFusion docker (Settings ▸ Dockers ▸ LayerFusion)."
+    return "The plugin is enabled: start Krita and open the LayerFusion docker (Settings ▸ Dockers ▸ LayerFusion)."
 
 
 def enabled(kritarc: str) -> str:
-    """The text of a kritarc with the plugin switched on; everything else is left exactly as it is."""
+    """The text of kritarc with the plugin enabled; everything else is unchanged."""
     entry = f"enable_{PLUGIN}=true"
     lines = kritarc.splitlines(keepends=True)
     if "[python]" not in (line.strip() for line in lines):
@@ -261,11 +262,11 @@ def enabled(kritarc: str) -> str:
 
 @dataclass(frozen=True)
 class Removal:
-    """What `remove` did.
+    """The result of `remove`.
 
     Attributes:
-        removed: folders and files that are gone.
-        advice: what happened besides, and what the user does next.
+        removed: the folders and files that were removed.
+        advice: what became of the line in kritarc, and what the user should do next.
     """
 
     removed: tuple[Path, ...]
@@ -273,7 +274,7 @@ class Removal:
 
 
 def remove(folders: KritaFolders | None = None) -> Removal:
-    """Take the plugin out of a Krita: its folder, its desktop file and, if that Krita is closed, its line in kritarc.
+    """Remove the plugin from a Krita: its folder, its desktop file and, if Krita is closed, its line in kritarc.
 
     Args:
         folders: the Krita to remove it from; by default the user's own.
@@ -290,19 +291,19 @@ def remove(folders: KritaFolders | None = None) -> Removal:
 
 
 def _forget(settings: Path, pykrita: Path) -> str:
-    """Take the plugin's line out of kritarc, unless Krita is open; return what happened."""
+    """Remove the plugin's line from kritarc, unless Krita is open; return what was done."""
     before = settings.read_bytes().decode("utf-8", "surrogateescape") if settings.exists() else ""
     after = forgotten(before)
     if before == after:
         return f"Nothing of the plugin is left in {pykrita} and in {settings}."
     if krita_is_open():
-        return f"Krita is open: close it and run this once more, to remove the plugin's line from {settings}."
+        return f"Krita is open: close it and run this command again, to remove the plugin's line from {settings}."
     _replace(settings, after.encode("utf-8", "surrogateescape"))
-    return f"Its line in {settings} is removed, too."
+    return f"The plugin's line in {settings} was removed, too."
 
 
 def forgotten(kritarc: str) -> str:
-    """The text of a kritarc without the plugin's switch; everything else is left exactly as it is."""
+    """The text of kritarc without the plugin's line; everything else is unchanged."""
     lines, section, kept = kritarc.splitlines(keepends=True), "", []
     for line in lines:
         if line.strip().startswith("["):
@@ -313,9 +314,11 @@ def forgotten(kritarc: str) -> str:
 
 
 def krita_is_open() -> bool:
-    """Whether the user has a Krita running; True where it cannot be told, as that leaves its settings alone."""
+    """Whether a Krita of this user runs. True if that cannot be found out, as kritarc is then left alone."""
     if sys.platform == "win32":
-        command = ["tasklist", "/NH", "/FI", "IMAGENAME eq krita.exe"]
+        # With the bare name, Windows would first look for the program in the current folder
+        tasklist = Path(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "tasklist.exe")
+        command = [str(tasklist), "/NH", "/FI", "IMAGENAME eq krita.exe"]
     else:
         command = ["pgrep", "-x", "-U", str(os.getuid()), "krita"]
     try:

@@ -1,12 +1,12 @@
 """LayerFusion for Krita: two prompts become a group of layers.
 
-`controller.py` is the heart; `extension.py` is what Krita calls. The packages `protocol`, `websockets` and `msgpack`
-are put beside these files by `layerfusion plugin build` and `plugin install`.
+Start reading at `controller.py`. Krita calls `extension.py`. The commands `layerfusion plugin build` and `plugin
+install` add the packages `protocol`, `websockets` and `msgpack` to this folder.
 """
 
 from importlib.util import find_spec
 
-if find_spec("krita") is not None:  # the modules below it are also read, and tested, outside of Krita
+if find_spec("krita") is not None:  # outside of Krita, the modules of this package are imported by tests
     from .extension import register
 
     register()

@@ -1,6 +1,6 @@
-"""What each button asks for: which layers are drawn or kept, and from which words.
+"""The request that each button makes: which layers are drawn or kept, and with which prompts.
 
-One function a button; the controller calls it with the document and what the docker's fields say.
+There is one function per button. The controller calls it with the document and the values of the docker's fields.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from .protocol.titles import title
 from .text import listed
 
 SEEDS = 2**53
-"""As many as there are; the first follows the last."""
+"""The number of seeds. A series of pictures that passes the last seed goes on at 0."""
 
 
 @dataclass(frozen=True)
 class Action:
-    """A picture to be drawn.
+    """A picture to draw.
 
     Attributes:
-        foreground, background: where each comes from.
+        foreground, background: the source of each.
         placement: where the result goes.
-        artists: the layers of the artist's own among them.
+        artists: those of the artist's layers that are kept or relit.
     """
 
     foreground: Source
@@ -39,29 +39,34 @@ class Action:
 
     @property
     def title(self) -> str:
-        """Of the group the layers come in."""
+        """The name of the group for the result."""
         return title((self.foreground.prompt, self.background.prompt))
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        """What the server needs to have first."""
+        """The pixels to upload before the submission."""
         return tuple(layer.picture for layer in self.artists)
 
     @property
     def question(self) -> str:
-        """What the artist has to agree to first, empty if nothing."""
+        """The question that the artist must confirm before drawing; empty if there is none."""
         lost = [
             f"The copy of “{layer.name}” in the new group will not have {listed(layer.losses)}."
             for layer in self.artists
             if layer.losses
         ]
-        return " ".join([*lost, "Your own layers stay as they are."]) if lost else ""
+        return " ".join([*lost, "Your own layers do not change."]) if lost else ""
 
     def submit(self, size: tuple[int, int], params: GenerationParams, model: str) -> Submit:
-        """The message that asks for it; further pictures have the seeds that follow.
+        """The message that requests the picture; further pictures get the seeds that follow.
+
+        Args:
+            size: width and height of the document, in pixels.
+            params: the values of the docker's fields.
+            model: the name of the model to use if `params` names none.
 
         Raises:
-            InvalidMessage: a value the protocol does not know.
+            InvalidMessage: a value that the protocol does not allow.
         """
         width, height = size
         variants = tuple(
@@ -82,17 +87,17 @@ class Action:
         )
 
     def record(self, params: GenerationParams, submit: Submit) -> dict[str, Any]:
-        """What the document will remember about one of its pictures, in plain JSON values."""
+        """What is saved in the document about one of the pictures, as JSON values."""
         prompts = {"foreground": self.foreground.prompt, "background": self.background.prompt}
         return {**asdict(params), **prompts, "seed": submit.seed, "model": submit.model}
 
 
 def check_server(submit: Submit, protocol: tuple[int, int]) -> None:
-    """Raise `Refusal` if a server that speaks this version of the protocol does not know all that is asked for."""
+    """Raise `Refusal` if the server's protocol version (major, minor) does not support all fields of a submission."""
     if protocol < (MAJOR, submit.minor):
         raise Refusal(
-            "The server that runs is older than this plugin and does not know that yet.",
-            "Stop it with Ctrl-C where it was started, or start the computer again; then press Start server.",
+            "The running server is older than this plugin and does not support this.",
+            "Stop the server with Ctrl-C in its terminal, or restart the computer; then press Start server.",
         )
 
 
@@ -103,32 +108,32 @@ def generate(document: Document, params: GenerationParams) -> Action:
 
 
 def new_background(document: Document, params: GenerationParams) -> Action:
-    """Draw another background behind a foreground the artist has, which stays as it is."""
+    """Draw a new background behind an existing foreground, which is kept."""
     layer = document.foreground_to_keep()
     foreground = _kept("foreground", layer, params.foreground)
     return Action(foreground, _drawn("background", params.background, params), layer.placement, (layer,))
 
 
 def new_foreground(document: Document, params: GenerationParams) -> Action:
-    """Draw another foreground before a background the artist has, which stays as it is."""
+    """Draw a new foreground in front of an existing background, which is kept."""
     layer = document.background_to_keep()
     background = _kept("background", layer, params.background)
     return Action(_drawn_foreground(document, params), background, layer.placement, (layer,))
 
 
 def harmonise(document: Document, params: GenerationParams) -> Action:
-    """Draw only what two layers do to each other: Shadow, Light and Blended. The two stay as they are."""
+    """Draw Shadow, Light and Blended for a foreground and a background that are both kept."""
     front, behind = document.both_to_keep()
     foreground = _kept("foreground", front, params.foreground)
     return Action(foreground, _kept("background", behind, params.background), front.placement, (front, behind))
 
 
 def relight(document: Document, params: GenerationParams) -> Action:
-    """Draw a foreground anew over its own pixels, so that its light fits a background that stays as it is."""
+    """Draw over an existing foreground, so that its light fits a background that is kept."""
     front, behind = document.both_to_keep()
     foreground = Relit(
         **_pixels(front),
-        prompt=_words("foreground", front, params.foreground),
+        prompt=_prompt("foreground", front, params.foreground),
         negative_prompt=params.negative,
         strength=params.strength,
     )
@@ -143,7 +148,7 @@ def _drawn_foreground(document: Document, params: GenerationParams) -> Generated
     if selected is None:
         raise Refusal(
             "Nothing is selected on the canvas.",
-            "Select where the foreground is to stand, or untick “Draw the foreground in the selection”.",
+            "Select the place for the foreground, or untick “Draw the foreground in the selection”.",
         )
     x, y, width, height = selected
     return replace(drawn, box=Box(x=x, y=y, width=width, height=height))
@@ -151,16 +156,16 @@ def _drawn_foreground(document: Document, params: GenerationParams) -> Generated
 
 def _drawn(which: str, prompt: str, params: GenerationParams) -> Generated:
     if not prompt.strip():
-        raise Refusal(f"The {which} prompt is empty.", "Say in a few words what to draw there.")
+        raise Refusal(f"The {which} prompt is empty.", "Describe in a few words what to draw.")
     return Generated(prompt=prompt, negative_prompt=params.negative)
 
 
 def _kept(which: str, layer: KeptLayer, typed: str) -> Kept:
-    return Kept(**_pixels(layer), prompt=_words(which, layer, typed))
+    return Kept(**_pixels(layer), prompt=_prompt(which, layer, typed))
 
 
 def _pixels(layer: KeptLayer) -> dict[str, Any]:
-    """What the message says of an uploaded layer."""
+    """The fields of the message that refer to an uploaded layer."""
     picture = layer.picture
     return {
         "layer": picture.sha256,
@@ -172,9 +177,9 @@ def _pixels(layer: KeptLayer) -> dict[str, Any]:
     }
 
 
-def _words(which: str, layer: KeptLayer, typed: str) -> str:
-    """What the layer was drawn from, else what the docker's field says."""
+def _prompt(which: str, layer: KeptLayer, typed: str) -> str:
+    """The prompt from which the layer was drawn, else the one in the docker's field."""
     prompt = layer.prompt or typed
     if not prompt.strip():
-        raise Refusal(f"The {which} prompt is empty.", f"Say in a few words what “{layer.name}” shows.")
+        raise Refusal(f"The {which} prompt is empty.", f"Describe in a few words what “{layer.name}” shows.")
     return prompt

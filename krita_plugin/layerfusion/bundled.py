@@ -1,9 +1,9 @@
-"""The two packages this plugin carries inside itself, because Krita's Python has none to offer.
+"""The two third-party packages that the plugin includes, because Krita's Python has no pip.
 
-They are imported relatively: another plugin may carry other versions of them under their own names.
+They are imported relatively: another plugin may include other versions of them under the same names.
 """
 
-from .msgpack import packb, unpackb  # pyright: ignore[reportAttributeAccessIssue]  # it picks one of two modules
+from .msgpack import packb, unpackb  # pyright: ignore[reportAttributeAccessIssue]  # chosen from two modules
 from .protocol.wire import Wire
 from .websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from .websockets.sync.client import connect

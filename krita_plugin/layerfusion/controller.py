@@ -1,7 +1,7 @@
-"""What the artist wants, what the server says, and what becomes of the document: read this first.
+"""The controller between the docker, the server and the document. Start reading the plugin here.
 
-The docker calls the methods named after its buttons; the link's events come in through `receive`; everything the artist
-sees goes out through `View`. Nothing here waits, and everything runs on the GUI thread.
+The docker calls the methods that are named after its buttons. The link and the launcher deliver their events to
+`receive`. Everything that the artist sees is shown through `View`. No method blocks, and all run on the GUI thread.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ NOTICES_SINCE = (1, 3)
 
 
 class Controller:
-    """Intents, messages and documents, and the one action that may be under way.
+    """Turns the artist's actions into jobs, and the server's messages into layers. One action at a time is under way.
 
     Args:
         view: the docker.
-        documents: Krita's.
-        link: the connection.
-        post: takes values from other threads and hands them to `receive` on this one.
-        job_store: where jobs are remembered until their layers are in a document.
+        documents: Krita's open documents.
+        link: the connection to the server.
+        post: takes a value on any thread and passes it to `receive` on the GUI thread.
+        job_store: where jobs are saved until their layers are in a document.
     """
 
     def __init__(
@@ -61,23 +61,23 @@ class Controller:
         self._post = post
         self._job_store = job_store
         self._welcome: Welcome | None = None
-        self._job: PendingJob | None = None  # that is shown
+        self._job: PendingJob | None = None  # the job whose progress is shown
         self._next: list[PendingJob] = []  # the other pictures of the same action
-        self._left: dict[str, PendingJob] | None = None  # of a Krita that has ended; None before they were looked for
-        self._homeless: list[PendingJob] = []  # whose layers are here and whose document is not open
+        self._left: dict[str, PendingJob] | None = None  # jobs of a Krita that has ended; None until they are loaded
+        self._without_document: list[PendingJob] = []  # jobs with all their layers, whose document is not open
         self._starting = False
 
     # ---- intents -----------------------------------------------------------------------------------------------------
 
     def start_server(self) -> None:
-        """Start the server of the installation this plugin came from; the link finds it when it listens."""
+        """Start the server of the installation that this plugin belongs to. The link connects when it listens."""
         arguments = launcher.command()
         try:
             launcher.start(arguments, self._post)
         except OSError as error:
             self._view.warn(
                 f"“{arguments[0]}” could not be started ({error.strerror}).",
-                "Run “layerfusion plugin install” where the server is installed, or use the command above.",
+                "Run “layerfusion plugin install” in the server's environment, or use the command above.",
             )
             return
         self._starting = True
@@ -88,23 +88,23 @@ class Controller:
         self._act(actions.generate, params)
 
     def new_background(self, params: GenerationParams) -> None:
-        """Draw another background behind a foreground the artist has, which stays as it is."""
+        """Draw a new background behind an existing foreground, which is kept."""
         self._act(actions.new_background, params)
 
     def new_foreground(self, params: GenerationParams) -> None:
-        """Draw another foreground before a background the artist has, which stays as it is."""
+        """Draw a new foreground in front of an existing background, which is kept."""
         self._act(actions.new_foreground, params)
 
     def harmonise(self, params: GenerationParams) -> None:
-        """Draw Shadow, Light and Blended anew for a foreground and a background the artist has."""
+        """Draw Shadow, Light and Blended for an existing foreground and background."""
         self._act(actions.harmonise, params)
 
     def relight(self, params: GenerationParams) -> None:
-        """Draw a foreground the artist has anew over its own pixels, to fit the background she has."""
+        """Draw over an existing foreground, so that its light fits an existing background."""
         self._act(actions.relight, params)
 
     def cancel(self) -> None:
-        """Stop what is under way. What arrives of it after this moment is left alone."""
+        """Cancel the action that is under way. Messages about its jobs are ignored from now on."""
         jobs = self._current()
         for job in jobs:
             self._link.send(Cancel(job=job.id))
@@ -116,7 +116,7 @@ class Controller:
         """Write a group to a PSD file.
 
         Args:
-            choose_path: asks the artist for the file, given a name to offer; empty if they thought better of it.
+            choose_path: asks the artist for the path, given a suggested file name; returns "" if it was cancelled.
         """
         with _Refusals(self._view):
             document = self._open_document()
@@ -129,12 +129,12 @@ class Controller:
             if path.suffix.lower() != ".psd":
                 path = path.with_name(f"{path.name}.psd")
             document.export_psd(path)
-            self._view.say(f"“{name}” is in {path}")
+            self._view.say(f"“{name}” was written to {path}")
 
     # ---- events ------------------------------------------------------------------------------------------------------
 
     def receive(self, event: object) -> None:
-        """Take one event of the link or the launcher. Messages about a job that is no longer ours are ignored."""
+        """Handle one event of the link or the launcher. Messages about jobs that are not pending are ignored."""
         match event:
             case Online(welcome):
                 self._online(welcome)
@@ -173,7 +173,7 @@ class Controller:
                 job.layers[event.begin.index] = event
             case Done():
                 job.after = event.seq
-                self._let_go(job)  # first, as Krita lets other events happen while it takes the layers
+                self._forget(job)  # first, because Krita handles other events while the layers are inserted
                 try:
                     self._put_into_document(job, event.layers)
                 finally:
@@ -185,25 +185,25 @@ class Controller:
                 self._view.say("Cancelled.")
 
     def _failed(self, job: PendingJob, event: Failed) -> None:
-        if event.code == ServerStopping.code:  # it is not taken now; it is sent again to the next server
+        if event.code == ServerStopping.code:  # the server did not accept it; it is sent again to the next server
             job.accepted = False
             self._show(job, "Waiting for the server", 0, 0)
         elif event.code == Interrupted.code and not job.again:
             self._draw_again(job)
         else:
             current = job in self._current()
-            if not job.accepted:  # the message was refused, and with it all it asked for
+            if not job.accepted:  # the submission was refused, with all the jobs in it
                 for other in [each for each in self._next if each.series == job.id]:
-                    self._let_go(other)
+                    self._forget(other)
                     self._job_store.forget(other.id)
             self._finish(job, event.seq)
-            if current or event.code != UnknownJob.code:  # what an earlier Krita left may have been forgotten long ago
+            if current or event.code != UnknownJob.code:  # the server may have deleted a job of an earlier Krita
                 self._view.warn(event.message, event.hint)
 
     def _draw_again(self, job: PendingJob) -> None:
-        """The server stopped in the middle of the picture: have the new one draw it once more, from the beginning."""
+        """Submit a job again under a new id, because the server stopped while it drew the picture."""
         old, current = job.id, job in self._current()
-        self._let_go(job)
+        self._forget(job)
         self._job_store.forget(old)
         job.submit = replace(job.submit, job=str(uuid.uuid4()), variants=())
         job.again, job.series, job.accepted, job.after, job.layers = True, None, False, 0, {}
@@ -214,7 +214,7 @@ class Controller:
         else:
             self._left = {**(self._left or {}), job.id: job}
         self._job_store.save(job)
-        self._show(job, "The server stopped; drawing it again", 0, 0)
+        self._show(job, "The server stopped; the picture is drawn again", 0, 0)
         self._link.send(Resubmit(job=job.id, of=old))
 
     def _online(self, welcome: Welcome) -> None:
@@ -243,8 +243,8 @@ class Controller:
             self._starting = False
             self._show_no_server()
             self._view.warn(
-                f"The server stopped while starting: {event.words or f'exit status {event.code}'}",
-                "Start it in a terminal with the command above to see more.",
+                f"The server stopped while starting: {event.last_line or f'exit status {event.code}'}",
+                "Start it in a terminal with the command above to see all its messages.",
             )
 
     def _show_no_server(self) -> None:
@@ -254,7 +254,11 @@ class Controller:
     # ---- jobs --------------------------------------------------------------------------------------------------------
 
     def _ready(self) -> tuple[Welcome, Document]:
-        """The server and the document, if a job can begin now."""
+        """The server and the active document.
+
+        Raises:
+            Refusal: there is no server or no document, or an action is under way.
+        """
         if self._welcome is None:
             raise Refusal("No server is running.", "Press Start server.")
         if self._job is not None:
@@ -268,7 +272,7 @@ class Controller:
         return document
 
     def _act(self, button: Callable[[Document, GenerationParams], actions.Action], params: GenerationParams) -> None:
-        """Have what a button asks for drawn."""
+        """Submit the request of a button."""
         with _Refusals(self._view):
             welcome, document = self._ready()
             warning = document.check_colours()
@@ -296,7 +300,7 @@ class Controller:
             self._link.submit(submit, action.pictures)
 
     def _tells_notices(self) -> bool:
-        """Whether the server sends a message of its own for what the artist must know; older ones say it once."""
+        """Whether the server sends `Notice` messages. Older servers have one notice, in `Accepted`."""
         return self._welcome is not None and self._welcome.protocol >= NOTICES_SINCE
 
     def _note_warning(self, job: PendingJob) -> None:
@@ -308,11 +312,11 @@ class Controller:
         return {**(self._left or {}), **ours}.get(job_id or "")
 
     def _current(self) -> list[PendingJob]:
-        """The jobs of the action that is under way, the one that is shown first."""
+        """The jobs of the action that is under way, starting with the one that is shown."""
         return [*([self._job] if self._job else []), *self._next]
 
-    def _let_go(self, job: PendingJob) -> None:
-        """Wait for no more messages about a job."""
+    def _forget(self, job: PendingJob) -> None:
+        """Remove a job from the pending ones, so that further messages about it are ignored."""
         if job is self._job:
             self._job = self._next.pop(0) if self._next else None
         elif job in self._next:
@@ -321,8 +325,9 @@ class Controller:
             self._left.pop(job.id, None)
 
     def _finish(self, job: PendingJob, seq: int) -> None:
-        """A job is over and nothing of it is to be kept, here or for us on the server."""
-        self._let_go(job)
+        """Delete a job here and in the job store, and acknowledge its events up to `seq`, so that the server may delete
+        it too. With `seq` 0 nothing is acknowledged."""
+        self._forget(job)
         self._job_store.forget(job.id)
         if seq:
             self._link.send(Ack(job=job.id, seq=seq))
@@ -331,17 +336,17 @@ class Controller:
     def _put_into_document(self, job: PendingJob, announced: int) -> None:
         if len(job.layers) != announced or not job.kept_came_back():
             self._finish(job, job.after)
-            self._view.warn("The server sent other layers than it announced; nothing was changed.", "Generate again.")
+            self._view.warn("The server sent wrong layers, so the document was not changed.", "Generate again.")
             return
         document = self._documents.find(job.placement, (job.submit.width, job.submit.height))
         if document is None:
             if job.placement.saved:
-                self._homeless.append(job)
-                hint = "They are put into it when you open it again."
+                self._without_document.append(job)
+                hint = "The layers are added when you open the file again."
             else:
                 self._finish(job, 0)
                 hint = "“layerfusion jobs export” writes them to a file; the server keeps them for a week at least."
-            self._view.warn(f"“{job.placement.title}” was closed before its layers came.", hint)
+            self._view.warn(f"“{job.placement.title}” was closed before its layers arrived.", hint)
             return
         with _Refusals(self._view):
             document.insert(job.placement, job.title, job.stack(), job.record)
@@ -351,11 +356,11 @@ class Controller:
         self._finish(job, 0)  # not acknowledged: the server keeps the layers for a week at least
 
     def document_shown(self) -> None:
-        """The artist looks at a document: perhaps one that layers wait for."""
-        homeless, self._homeless = self._homeless, []
-        for job in homeless:
+        """Insert layers that wait for a document which is now open. Called when a document is shown."""
+        waiting, self._without_document = self._without_document, []
+        for job in waiting:
             if self._documents.find(job.placement, (job.submit.width, job.submit.height)) is None:
-                self._homeless.append(job)
+                self._without_document.append(job)
             else:
                 self._put_into_document(job, len(job.layers))
 
@@ -369,7 +374,8 @@ class Controller:
             self._view.show_idle()
 
     def _show_place(self, job: PendingJob, place: Accepted | Queued) -> None:
-        words = f"Waiting for {place.position} before it" if place.position else "Next in line"
+        ahead = f"{place.position} other {'job' if place.position == 1 else 'jobs'}"
+        words = f"Waiting for {ahead}" if place.position else "Next in the queue"
         if place.starts_in is not None and place.starts_in >= 1:
             words += f" · starts in about {duration(place.starts_in)}"
         self._show(job, words, 0, 0)
@@ -382,7 +388,7 @@ class Controller:
 
 
 class _Refusals:
-    """`with _Refusals(view):` what is refused inside is shown to the artist, and that is all that happens."""
+    """Context manager that ends the block at a `Refusal` or `ProtocolError` and shows it to the artist."""
 
     def __init__(self, view: View) -> None:
         self._view = view

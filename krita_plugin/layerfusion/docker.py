@@ -1,4 +1,4 @@
-"""The docker: fields and buttons. It decides nothing; the controller does."""
+"""The docker with its fields and buttons. All decisions are in the controller."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_SEED = 2**53 - 1
 
 
 class Docker(DockWidget):
-    """One per Krita window; also the controller's `View`."""
+    """The docker of one Krita window, which is also the controller's `View`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Docker(DockWidget):
         link.start()
 
     def canvasChanged(self, canvas: object) -> None:
-        """Another document is shown, or none. While the docker is being made there is no controller yet."""
+        """Krita calls this when another document is shown, or none; the first time before the controller exists."""
         if canvas is not None and hasattr(self, "_controller"):
             QtCore.QTimer.singleShot(0, guarded(lambda _: self._controller.document_shown(), self.warn))
 
@@ -89,7 +89,7 @@ class Docker(DockWidget):
         box = QtWidgets.QMessageBox(self)
         box.setIcon(QtWidgets.QMessageBox.Icon.Question)
         box.setWindowTitle(TITLE)
-        box.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # names of layers are not markup
+        box.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # names of layers may look like HTML
         box.setText(question)
         yes = box.addButton(accept, QtWidgets.QMessageBox.ButtonRole.AcceptRole)
         box.addButton(QtWidgets.QMessageBox.StandardButton.Cancel)
@@ -99,7 +99,7 @@ class Docker(DockWidget):
     # ---- buttons -----------------------------------------------------------------------------------------------------
 
     def _draw(self, intent: Callable[[GenerationParams], None]) -> None:
-        """Have the controller do what one of the buttons that draw is for."""
+        """Run the controller's method for one of the buttons that draw."""
         self._notice.clear()
         self._notices.clear()
         if not self._lock.isChecked():
@@ -152,7 +152,7 @@ class Docker(DockWidget):
         self._show_model()
 
     def _show_model(self) -> None:
-        """Offer what the chosen model draws well, and its own number of steps."""
+        """Show the chosen model's example prompts and its default number of steps."""
         model = self._models.get(self._model.currentData())
         if model is None:
             return
@@ -193,19 +193,19 @@ class Docker(DockWidget):
         self._server = StateLine()
         self._command = QtWidgets.QLineEdit(launcher.as_text(launcher.command()))
         self._command.setReadOnly(True)
-        self._command.setToolTip("The same, to type into a terminal")
+        self._command.setToolTip("The command that starts the server, to type in a terminal")
         self._command.setCursorPosition(0)
         copy = self._tool(Krita.instance().icon("edit-copy"), "Copy the command", self._copy_command)
-        start = self._button("Start server", "Start the server that draws, on this computer", self._start_server)
+        start = self._button("Start server", "Start the drawing server on this computer", self._start_server)
         self._start_box = _box(start, _row(self._command, copy))
         return _box(self._server, self._start_box)
 
     def _build_prompts(self) -> QtWidgets.QWidget:
-        self._foreground = PromptField(3, "What stands in front, with transparency around it")
-        self._background = PromptField(3, "What lies behind, filling the canvas")
+        self._foreground = PromptField(3, "What is in the foreground; the layer is transparent around it")
+        self._background = PromptField(3, "What is in the background; the layer fills the canvas")
         self._in_selection = QtWidgets.QCheckBox("Draw the foreground in the selection")
         self._in_selection.setToolTip(
-            "For Generate and New foreground: it fills the rectangle around what is selected on the canvas"
+            "Generate and New foreground draw the foreground into the rectangle around the selection"
         )
         return _box(
             _labelled("Foreground", self._foreground), self._in_selection, _labelled("Background", self._background)
@@ -214,24 +214,24 @@ class Docker(DockWidget):
     def _build_seed(self) -> QtWidgets.QWidget:
         self._seed = QtWidgets.QLineEdit()
         self._seed.setValidator(QtGui.QRegularExpressionValidator(QtCore.QRegularExpression("[0-9]{0,16}")))
-        self._seed.setToolTip("The same seed and prompts give the same picture")
+        self._seed.setToolTip("The same seed, prompts and settings give the same picture")
         self._lock = self._tool(Krita.instance().icon("layer-unlocked"), "Keep this seed", self._show_lock)
         self._lock.setCheckable(True)
-        dice = self._tool(die_icon(self.palette().color(self.foregroundRole())), "Another seed", self._roll)
+        dice = self._tool(die_icon(self.palette().color(self.foregroundRole())), "Choose another seed", self._roll)
         return _row(QtWidgets.QLabel("Seed"), self._seed, self._lock, dice, stretch=1)
 
     def _build_advanced(self) -> QtWidgets.QWidget:
-        self._negative = PromptField(2, "What neither of the two should show")
-        self._blended = PromptField(2, "What both show together; made from the two prompts if left empty")
+        self._negative = PromptField(2, "What should not appear in the foreground or the background")
+        self._blended = PromptField(2, "What the whole picture shows; if empty, it is made from the two prompts")
         self._blended.setPlaceholderText("made from the two prompts")
         self._steps = QtWidgets.QSpinBox()
-        self._steps.setToolTip("How many steps to draw in: more take longer")
+        self._steps.setToolTip("Number of drawing steps; more steps take longer")
         self._steps.setSpecialValueText("auto")
         self._pictures = QtWidgets.QSpinBox()
         self._pictures.setMinimum(1)
-        self._pictures.setToolTip("How many pictures to draw at once, each with a seed and a group of its own")
+        self._pictures.setToolTip("Number of pictures to draw; each has its own seed and its own group")
         self._preset = QtWidgets.QComboBox()
-        self._preset.setToolTip("How closely to follow the published method, and how quickly")
+        self._preset.setToolTip("How closely to follow the published method, and how fast to draw")
         for index, (title, name, description) in enumerate(PRESETS):
             self._preset.addItem(title, name)
             self._preset.setItemData(index, description, QtCore.Qt.ItemDataRole.ToolTipRole)
@@ -259,34 +259,36 @@ class Docker(DockWidget):
             return self._button(text, description, lambda: self._draw(intent))
 
         generate = button(
-            "Generate", "Draw both into a new group of layers", lambda params: self._controller.generate(params)
+            "Generate",
+            "Draw foreground and background into a new group of layers",
+            lambda params: self._controller.generate(params),
         )
         background = button(
             "New background",
-            "Keep the selected foreground as it is, else the last one, and draw another background behind a copy of it",
+            "Keep the selected foreground, or else the last one, and draw another background behind a copy of it",
             lambda params: self._controller.new_background(params),
         )
         foreground = button(
             "New foreground",
-            "Keep the selected background as it is, else the last one, and draw another foreground before a copy of it",
+            "Keep the selected background, or else the last one, and draw another foreground in front of a copy of it",
             lambda params: self._controller.new_foreground(params),
         )
         harmonise = button(
             "Harmonise",
-            "Keep foreground and background as they are, and draw Shadow, Light and Blended anew:\n"
-            "after you moved the foreground or painted on a layer, or for two layers of your own",
+            "Keep foreground and background, and draw only Shadow, Light and Blended.\n"
+            "Use it after you moved the foreground or painted on a layer, or for two layers of your own",
             lambda params: self._controller.harmonise(params),
         )
         relight = button(
             "Relight",
-            "Keep the background, and draw the foreground anew over itself so that its light fits; yours stays below",
+            "Keep the background, and draw over a copy of the foreground, so that its light fits the background",
             lambda params: self._controller.relight(params),
         )
         self._strength = PercentSlider(
             10,
             80,
             30,
-            "How much of it is drawn anew: a little changes light and texture, much keeps little but its place",
+            "How much Relight may change: a low value changes light and texture, a high one keeps little but the place",
         )
         self._drawing_buttons = (generate, background, foreground, harmonise, relight)
         rows = (generate,), (background, foreground), (harmonise,), (relight, self._strength)
@@ -342,7 +344,7 @@ def _box(*content: QtWidgets.QWidget) -> QtWidgets.QWidget:
 
 
 def _row(*content: QtWidgets.QWidget, stretch: int | None = None) -> QtWidgets.QWidget:
-    """Side by side; the one at index `stretch` takes the room that is left."""
+    """Widgets side by side; the one at index `stretch` takes the remaining width."""
     box = QtWidgets.QWidget()
     row = QtWidgets.QHBoxLayout(box)
     row.setContentsMargins(0, 0, 0, 0)
@@ -353,7 +355,7 @@ def _row(*content: QtWidgets.QWidget, stretch: int | None = None) -> QtWidgets.Q
 
 
 def _grid(*rows: tuple[QtWidgets.QWidget, ...], stretch: tuple[int, int]) -> QtWidgets.QWidget:
-    """Two columns that share the room that is left by `stretch`; a row with one widget spans both."""
+    """Two columns, with `stretch` factors for the remaining width; a row with one widget spans both columns."""
     box = QtWidgets.QWidget()
     grid = QtWidgets.QGridLayout(box)
     grid.setContentsMargins(0, 0, 0, 0)

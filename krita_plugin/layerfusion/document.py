@@ -1,8 +1,7 @@
-"""Krita's documents, seen the way this plugin needs them.
+"""Krita's documents: reading the layers to keep, adding a group of layers, exporting a group.
 
-Krita's scripting API fails silently and asks for its calls in a certain order. That is dealt with here, each workaround
-with its reason; above this file a document is something that reads a layer and takes a group of layers. Everything here
-runs on the GUI thread. The artist's own layers are only ever read.
+Many calls of Krita's scripting API fail without an error or depend on the order of the calls. The workarounds are here,
+each with its reason. Everything here runs on the GUI thread. The artist's own layers are only read, never changed.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ _DEPTHS = {"U8": "8-bit", "U16": "16-bit", "F16": "16-bit float", "F32": "32-bit
 
 
 def active() -> Document | None:
-    """The document the artist is working in."""
+    """The active document; None if none is open."""
     document = Krita.instance().activeDocument()
     return None if document is None else Document(document)
 
 
 def find(placement: Placement, size: tuple[int, int]) -> Document | None:
-    """The open document a result goes into, whether it is active or not; None while it is closed.
+    """The open document for a result, active or not; None if it is not open.
 
-    A file that was closed and opened again has another id: it is known by its name and its size in pixels then.
+    A file that was closed and opened again has another id. It is then found by its file name and its size in pixels.
     """
     documents = [Document(found) for found in Krita.instance().documents()]
     same = [found for found in documents if found.id == placement.document]
@@ -45,7 +44,7 @@ class Document:
     """One open document.
 
     Args:
-        document: Krita's own. It is asked anew each time, as its wrappers outlive what they stand for.
+        document: Krita's object. Nothing from it is cached, because Krita's wrappers of nodes outlive the nodes.
     """
 
     def __init__(self, document: Any) -> None:
@@ -53,17 +52,17 @@ class Document:
 
     @property
     def id(self) -> str:
-        """Unique among all open documents. A file that is opened twice has two."""
+        """Unique among all open documents, also if the same file is opened twice."""
         return self._document.rootNode().uniqueId().toString()
 
     @property
     def name(self) -> str:
-        """As the artist knows it: the file's name, else the document's."""
+        """The name to show: the file's name, else the document's."""
         return Path(self._document.fileName()).name or self._document.name() or "Unnamed"
 
     @property
     def file_name(self) -> str | None:
-        """Without its folder; None if it was never saved."""
+        """The file name without its folder; None if the document was never saved."""
         return Path(self._document.fileName()).name or None
 
     @property
@@ -71,10 +70,10 @@ class Document:
         return self._document.width(), self._document.height()
 
     def check_colours(self) -> str:
-        """Make sure that layers can be written here. Krita would write nothing, and not say so.
+        """Check that layers can be added to this document. Krita would ignore other pixels without an error.
 
         Returns:
-            A warning in words if the profile is not sRGB, else nothing.
+            A warning if the profile is not sRGB, else "".
 
         Raises:
             Refusal: the document is not 8-bit RGB.
@@ -83,7 +82,7 @@ class Document:
         if (model, depth) != ("RGBA", "U8"):
             raise Refusal(
                 f"“{self.name}” is {_DEPTHS.get(depth, depth)} {_MODELS.get(model, model)}; "
-                "layers can be put into 8-bit RGB documents only.",
+                "layers can be added to 8-bit RGB documents only.",
                 "Convert it: Image ▸ Convert Image Color Space…, RGB/Alpha, 8-bit integer/channel.",
             )
         profile = self._document.colorProfile()
@@ -92,12 +91,12 @@ class Document:
         return f"The document's profile is “{profile}”; layers are drawn in sRGB, so their colours will look different."
 
     def placement(self) -> Placement:
-        """Above the active layer, as Krita adds layers, and above the results that lie on it already."""
+        """The place for a new result: above the active layer, and above earlier results that are directly above it."""
         node = active_layer(self._document)
         return self._above(groups.own(self._document, node) or node)
 
     def selected_box(self) -> tuple[int, int, int, int] | None:
-        """Left, top, width and height in pixels of what is selected on the canvas; None if nothing is."""
+        """Left, top, width and height in pixels of the box around the selection; None if there is no selection."""
         selection = self._document.selection()
         if selection is None:
             return None
@@ -106,7 +105,7 @@ class Document:
         return None if box.isEmpty() else (box.x(), box.y(), box.width(), box.height())
 
     def foreground_to_keep(self) -> KeptLayer:
-        """The foreground the artist means, see `layer_selection.foreground`.
+        """Read the foreground that `layer_selection.foreground` chooses.
 
         Raises:
             Refusal: there is none, or it is empty, hidden or of a kind whose pixels cannot be read.
@@ -114,7 +113,7 @@ class Document:
         return self._keep(layer_selection.foreground(self._document))
 
     def background_to_keep(self) -> KeptLayer:
-        """The background the artist means, see `layer_selection.background`.
+        """Read the background that `layer_selection.background` chooses.
 
         Raises:
             Refusal: as for the foreground.
@@ -122,7 +121,7 @@ class Document:
         return self._keep(layer_selection.background(self._document))
 
     def both_to_keep(self) -> tuple[KeptLayer, KeptLayer]:
-        """Foreground and background that the artist means, see `layer_selection.both`.
+        """Read the foreground and the background that `layer_selection.both` chooses.
 
         Raises:
             Refusal: as for the foreground.
@@ -134,10 +133,10 @@ class Document:
         """Add a group of layers, in one undo step.
 
         Args:
-            placement: where; if that place is gone, the top of the document.
-            name: of the group.
-            layers: bottom first.
-            record: what to remember about the group, in plain JSON values.
+            placement: where to add it; if that place no longer exists, it is added at the top of the document.
+            name: the name of the group.
+            layers: the layers, bottom first.
+            record: what to save in the document about the group, as JSON values.
 
         Raises:
             Refusal: the document was converted and can no longer take the layers.
@@ -158,8 +157,8 @@ class Document:
         parent = self._find(placement.parent) or self._document.rootNode()
         above = next((child for child in parent.childNodes() if identity(child) == placement.above), None)
         if above is not None:
-            above = groups.topmost_on(self._document, above)  # others may have come meanwhile
-        # The group was filled while it belonged to no image, so that adding it is the one thing there is to undo.
+            above = groups.topmost_on(self._document, above)  # other results may have been added meanwhile
+        # The group was filled while it belonged to no image, so adding it is the only undo step.
         parent.addChildNode(group, above)
         text = QtCore.QByteArray(groups.as_text(record, roles).encode())
         self._document.setAnnotation(groups.name_of(group), "LayerFusion", text)
@@ -169,18 +168,17 @@ class Document:
             QtCore.QTimer.singleShot(0, lambda: self._document.setActiveNode(active))
 
     def name_to_export(self) -> str:
-        """The name of the group `export_psd` would write.
+        """The name of the group that `export_psd` would write.
 
         Raises:
-            Refusal: there is none.
+            Refusal: there is no such group.
         """
         return self._group_to_export().name()
 
     def export_psd(self, path: Path) -> None:
         """Write the selected group, else the one drawn last, to a PSD file as it is on the canvas now.
 
-        The file is written from a document of its own that is never shown, so that the artist's keeps its name, state
-        and undo history.
+        A temporary, hidden document is exported, so that the artist's document keeps its name, state and undo history.
 
         Raises:
             Refusal: there is no such group, or the file cannot be written.
@@ -189,17 +187,17 @@ class Document:
         group = self._group_to_export()
         with self._scratch(self._content(group)) as scratch:
             for node in walk(scratch.rootNode()):
-                if node.blendingMode() == "add":  # Krita would write it as normal; the other is the same sum
+                if node.blendingMode() == "add":  # Krita would export it as normal; linear dodge is the same sum
                     node.setBlendingMode("linear_dodge")
             scratch.refreshProjection()
             scratch.waitForDone()
             if not scratch.exportImage(str(path), InfoObject()):
-                raise Refusal(f"“{path}” could not be written.", "Choose a folder you may write to.")
+                raise Refusal(f"“{path}” could not be written.", "Choose a folder in which you may write files.")
 
     # ---- layers ------------------------------------------------------------------------------------------------------
 
     def _keep(self, picked: layer_selection.SelectedLayers) -> KeptLayer:
-        self._document.waitForDone()  # a stroke that is still being painted belongs to the picture
+        self._document.waitForDone()  # Krita may still be rendering the last stroke
         first, *others = [read(self._document, node) for node in picked.nodes]
         return KeptLayer(
             name=picked.nodes[-1].name(),
@@ -210,7 +208,7 @@ class Document:
         )
 
     def _flatten(self, nodes: Iterable[Any]) -> Picture:
-        """What layers show together on the canvas, as Krita puts them together."""
+        """Several layers as one picture on the canvas, composited by Krita."""
         with self._scratch(nodes) as scratch:
             scratch.refreshProjection()
             scratch.waitForDone()
@@ -219,14 +217,14 @@ class Document:
 
     @contextlib.contextmanager
     def _scratch(self, nodes: Iterable[Any]) -> Iterator[Any]:
-        """A document that is never shown, with copies of some layers; it is closed again."""
+        """A hidden document with copies of some layers; it is closed at the end of the block."""
         document = self._document
         size = document.width(), document.height()
         scratch = Krita.instance().createDocument(
             *size, "LayerFusion", "RGBA", "U8", document.colorProfile(), document.resolution()
         )
         try:
-            scratch.setBatchmode(True)  # no dialog about what PSD cannot hold
+            scratch.setBatchmode(True)  # no dialog about features that PSD does not support
             for node in scratch.rootNode().childNodes():
                 node.remove()
             for node in nodes:
@@ -237,7 +235,7 @@ class Document:
             scratch.close()
 
     def _group_to_export(self) -> Any:
-        """The group this plugin made that holds the active layer, else the active group, else the one drawn last."""
+        """The plugin's group that contains the active layer, else the active group, else the group drawn last."""
         node = active_layer(self._document)
         group = groups.own(self._document, node)
         if group is None and node is not None and node.type() == "grouplayer":
@@ -251,16 +249,17 @@ class Document:
         return next((node for node in walk(self._document.rootNode()) if identity(node) == wanted), None)
 
     def _content(self, group: Any) -> list[Any]:
-        """The layers of a group; the group itself if it adds something to them.
+        """The layers of a group; the group itself if its opacity or its masks change how they look.
 
-        Krita writes a PSD without layers if the document has just one and that is opaque, as our groups are.
+        The group itself is avoided, because Krita writes a PSD without layers if the document has just one node and
+        that is opaque, as our groups are.
         """
         children = group.childNodes()
         plain = group.opacity() == 255 and not any(is_mask(child) for child in children)
         return children if plain else [group]
 
     def _above(self, node: Any | None) -> Placement:
-        """The place above a layer and all groups of ours that follow it directly: they would hide what is between."""
+        """The place above a layer and above our groups directly above it, which would hide a result below them."""
         saved = self.file_name is not None
         if node is None or node.parentNode() is None:
             return Placement(self.id, self.name, self.id, None, saved)

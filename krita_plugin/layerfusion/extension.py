@@ -1,4 +1,4 @@
-"""What Krita loads: the docker, and an entry in its menu that brings the docker back when it was closed."""
+"""What the plugin registers with Krita: the docker, and a menu entry that shows the docker after it was closed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class LayerFusion(Extension):
     """Tools ▸ Scripts ▸ Show LayerFusion."""
 
     def setup(self) -> None:
-        """Krita calls this once, and there is nothing to do."""
+        """Krita requires this method. There is nothing to set up."""
 
     def createActions(self, window: Window) -> None:
         action = window.createAction("layerfusion_show", f"Show {TITLE}", "tools/scripts")
@@ -19,7 +19,7 @@ class LayerFusion(Extension):
 
 
 def _show_docker() -> None:
-    """A docker that is hidden in the saved layout of the window stays hidden until it is asked for."""
+    """Show the docker, which may be hidden in the saved layout of the window."""
     for docker in Krita.instance().activeWindow().dockers():
         if docker.objectName() == ID:
             docker.setVisible(True)
@@ -27,9 +27,9 @@ def _show_docker() -> None:
 
 
 def register() -> None:
-    """Tell Krita about the plugin; called once, when Krita imports it."""
+    """Register the plugin with Krita; called once, when Krita imports the package."""
     krita = Krita.instance()
-    # Krita 5 has the place directly on the class, Krita 6 in an enum of its own
+    # Krita 5 has the dock positions directly on the class, Krita 6 in an enum
     positions = getattr(DockWidgetFactoryBase, "DockPosition", DockWidgetFactoryBase)
     krita.addDockWidgetFactory(DockWidgetFactory(ID, positions.DockRight, Docker))
     krita.addExtension(LayerFusion(krita))

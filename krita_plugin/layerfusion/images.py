@@ -1,4 +1,4 @@
-"""Pixels on their way between Krita and the server. Both speak BGRA, so no pixel is ever touched in Python."""
+"""Pixels that go between Krita and the server. Both use BGRA, so Python never converts a pixel."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Picture:
-    """A rectangle of pixels with its place on the canvas.
+    """A rectangle of pixels with its position on the canvas.
 
     Attributes:
-        x, y: of the top left pixel, in canvas pixels; may lie outside the canvas.
+        x, y: position of the top left pixel, in canvas pixels; it may be outside the canvas.
         width, height: in pixels, at least 1.
-        data: B, G, R, A; 8 bits each, straight alpha; rows packed from the top. What Krita calls RGBA/U8.
+        data: B, G, R, A; 8 bits each, straight alpha; rows from the top, without padding. Krita calls this RGBA/U8.
 
     Raises:
-        ValueError: no pixels, or `data` is not 4 x width x height bytes. Krita would write nothing and say nothing.
+        ValueError: there are no pixels, or `data` is not 4 x width x height bytes. Krita would ignore such pixels
+            without an error.
     """
 
     x: int
@@ -31,15 +32,15 @@ class Picture:
 
     @property
     def sha256(self) -> str:
-        """Of the pixels, in lower-case hexadecimal digits: their name on the wire."""
+        """SHA-256 of the pixels in lower-case hexadecimal digits, which is their id in the protocol."""
         return hashlib.sha256(self.data).hexdigest()
 
     @property
     def is_opaque(self) -> bool:
-        """Whether nothing behind this rectangle shows through."""
+        """Whether all pixels are fully opaque."""
         return self.data[3::4].count(255) == self.width * self.height
 
     @property
     def is_transparent(self) -> bool:
-        """Whether nothing of this rectangle shows."""
+        """Whether all pixels are fully transparent."""
         return self.data[3::4].count(0) == self.width * self.height

@@ -1,4 +1,4 @@
-"""What the controller needs of the docker and of Krita's documents, so that it can be read and tested without them."""
+"""What the controller needs from the docker and from Krita's documents, so that it can be tested without them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .protocol.messages import Welcome
 
 @dataclass(frozen=True)
 class GenerationParams:
-    """What the docker's fields say.
+    """The values of the docker's fields.
 
     Attributes:
         foreground, background: prompts.
-        negative: what neither should show; may be empty.
-        blended: what the whole shows; empty makes it from the other two.
+        negative: negative prompt for both; may be empty.
+        blended: prompt of the whole picture; if empty, it is made from the other two.
         seed: 0 to 2^53-1.
-        steps: None takes the model's own.
-        model: a name from `Welcome.models`; None takes the first.
-        strength: how much of a foreground that is relit is drawn anew, 0 to 1.
-        preset: how close to the paper, how fast, by the protocol's name; None is the model's own way.
-        pictures: how many to draw, each with a seed of its own, 1 to 16.
-        in_selection: a new foreground is drawn in the box around the selection.
+        steps: number of steps; None is the model's default.
+        model: a name from `Welcome.models`; None is the first of them.
+        strength: how much a relit foreground may change, 0 to 1.
+        preset: the protocol's name of a preset; None is the model's default.
+        pictures: number of pictures, 1 to 16; each has its own seed.
+        in_selection: whether a new foreground is drawn into the box around the selection.
     """
 
     foreground: str
@@ -45,33 +45,33 @@ class View(Protocol):
     """The docker, as far as the controller needs it."""
 
     def show_server(self, welcome: Welcome | None, words: str, startable: bool = False) -> None:
-        """Say how it stands with the server; `welcome` is None while there is none."""
+        """Show the state of the server: `welcome` is None if there is no connection; `startable` offers to start it."""
 
     def show_job(self, words: str, step: int, total: int) -> None:
-        """A job is under way; `total` is 0 while its length is unknown."""
+        """Show the progress of a job; `total` is 0 if the number of steps is unknown."""
 
     def show_idle(self) -> None:
-        """No job is under way."""
+        """Show that no job is under way."""
 
     def show_preview(self, picture: Picture) -> None:
-        """A small picture of what is being drawn."""
+        """Show a preview of the picture that is being drawn."""
 
     def note(self, text: str) -> None:
-        """Something about the picture under way that stays in sight until another is asked for; twice is once."""
+        """Show a notice about the picture until the next one is requested. The same text is shown only once."""
 
     def say(self, message: str, hint: str = "") -> None:
-        """Something to know, until there is something else."""
+        """Show a message until the next message or warning."""
 
     def warn(self, message: str, hint: str = "") -> None:
-        """Something went wrong; `hint` is what to do about it."""
+        """Show an error until the next message or warning; `hint` is the remedy."""
 
     def ask(self, question: str, accept: str) -> bool:
-        """Let the artist decide; `accept` names what yes does."""
+        """Ask the artist to confirm; `accept` is the label of the button that does."""
         ...
 
 
 class Document(Protocol):
-    """One open document: `document.Document`, which says more about each."""
+    """One open document. `document.Document` implements it and documents the methods."""
 
     @property
     def id(self) -> str: ...
@@ -91,7 +91,7 @@ class Document(Protocol):
 
 
 class Documents(Protocol):
-    """Krita's open documents: the module `document`."""
+    """Krita's open documents. The module `document` implements it."""
 
     def active(self) -> Document | None: ...
     def find(self, placement: Placement, size: tuple[int, int]) -> Document | None: ...

@@ -1,7 +1,7 @@
-"""Jobs under way, on disk: a picture that the server finishes after Krita has ended still finds its document.
+"""Pending jobs on disk, so that a picture that the server finishes after Krita was closed still gets into its document.
 
-One small file a job, beside the file that says where the server is. A Krita that starts takes those of Kritas that have
-ended.
+Each job is one small JSON file, in a folder beside the server's runtime file. When Krita starts, it takes over the jobs
+of Krita processes that have ended.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ logger = logging.getLogger(__name__)
 
 
 class JobStore:
-    """The jobs of this Krita, and those that others left.
+    """The saved jobs of this Krita process, and of earlier ones.
 
     Args:
-        folder: where they are kept; None takes the place beside the server's file.
+        folder: the folder of the job files; None is `krita-jobs` beside the runtime file.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or location.path().parent / "krita-jobs"
 
     def save(self, job: PendingJob) -> None:
-        """Remember a job. If the disk does not let us, it is drawn all the same."""
+        """Save a job. If it cannot be written, that is logged, and the job is drawn all the same."""
         text = json.dumps(
             {
                 "pid": os.getpid(),
@@ -51,15 +51,15 @@ class JobStore:
                 file.write(text)
             part.replace(self._file(job.id))
         except OSError as error:
-            logger.warning("job %s is not remembered: %s", job.id, error)
+            logger.warning("job %s could not be saved: %s", job.id, error)
 
     def forget(self, job: str) -> None:
-        """The job needs no memory any more."""
+        """Delete the file of a job."""
         with contextlib.suppress(OSError):
             self._file(job).unlink()
 
     def take_left(self) -> list[PendingJob]:
-        """The jobs of Kritas that have ended; this one's from now on. Files that make no sense are removed."""
+        """Take over and return the jobs of Krita processes that have ended. Files that cannot be read are deleted."""
         jobs = []
         for file in sorted(self._folder.glob("*.json")):
             try:
@@ -67,11 +67,11 @@ class JobStore:
                 if values["pid"] == os.getpid() or location.is_running(values["pid"]):
                     continue
                 job = _job(values)
-                file.unlink()  # of two that start at once, one gets it
+                file.unlink()  # if two Kritas start at the same time, this fails in one of them
             except OSError:
                 continue
             except (ValueError, KeyError, TypeError, ProtocolError):
-                logger.warning("removed a job that cannot be read: %s", file)
+                logger.warning("deleted a saved job that cannot be read: %s", file)
                 self.forget(file.stem)
                 continue
             self.save(job)

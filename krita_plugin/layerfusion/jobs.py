@@ -1,4 +1,4 @@
-"""What the plugin remembers of a job while the server draws it."""
+"""What the plugin knows about a job while it is pending."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .protocol.messages import Kept, LayerBegin, Submit
 
 
 class Refusal(Exception):
-    """What the artist asked for cannot be done.
+    """The artist's request is not possible.
 
     Args:
-        message: what is wrong. One sentence.
-        hint: what to do about it. One sentence, may be empty.
+        message: what is wrong, in one sentence.
+        hint: the remedy, in one sentence; may be empty.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -25,14 +25,14 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a result goes, decided when the button is pressed; the artist may be anywhere else by the time it arrives.
+    """Where a result goes. It is decided when the button is pressed; another document may be active when it arrives.
 
     Attributes:
         document: id of the document (see `document.Document.id`).
-        title: its name then, for messages.
-        parent: unique id of the group layer the result goes into.
-        above: unique id of the layer it goes directly above, None for the top of `parent`.
-        saved: the document is a file of that title, so that it may be closed and opened again.
+        title: the document's name at that time.
+        parent: unique id of the group layer into which the result goes.
+        above: unique id of the layer directly below the result; None is the top of `parent`.
+        saved: whether the document is a file named `title`, which can be found again after it was closed.
     """
 
     document: str
@@ -44,14 +44,14 @@ class Placement:
 
 @dataclass(frozen=True)
 class KeptLayer:
-    """A layer the artist wants to keep, as it is on the canvas now.
+    """A layer to keep, as it is on the canvas now.
 
     Attributes:
-        name: its name.
-        picture: its pixels: at least the whole canvas, more where the layer reaches beyond.
-        prompt: the prompt it was drawn from; empty if this plugin did not draw it.
-        losses: what its copy will not have, each in a few words.
-        placement: where the group with the copy goes: directly above the layer, or the group it was drawn with.
+        name: the name of the layer.
+        picture: its pixels on the whole canvas, and beyond the canvas as far as the layer reaches.
+        prompt: the prompt from which it was drawn; empty if this plugin did not draw it.
+        losses: properties that its copy will not have, each in a few words.
+        placement: where the group with the copy goes: directly above the layer, or above the group of its result.
     """
 
     name: str
@@ -63,10 +63,10 @@ class KeptLayer:
 
 @dataclass(frozen=True)
 class ArrivedLayer:
-    """A finished layer, whole and checked against its digest.
+    """A finished layer that arrived completely and matches its digest.
 
     Attributes:
-        begin: what the server said about it.
+        begin: the message that describes it.
         picture: its pixels.
     """
 
@@ -76,21 +76,21 @@ class ArrivedLayer:
 
 @dataclass
 class PendingJob:
-    """A job between its button and its layers.
+    """A job from the press of a button until its layers are in the document.
 
     Attributes:
-        submit: the message that asks for it; sent again if the connection broke before the server answered.
+        submit: the submission; it is sent again if the connection was lost before the server answered.
         placement: where its layers go.
         title: the name of its group.
-        record: what the document will remember about it: prompts, seed, steps and model.
-        pictures: the artist's own, uploaded first; none once the server has them.
-        warning: what the artist should know about the document.
-        again: it is drawn for the second time, as the server stopped during the first.
-        series: the job whose message asks for this one too, with another seed; None if it has a message of its own.
-        accepted: the server has it.
-        after: sequence number of the last event that came whole, for `Resume`.
-        shows_whole: the preview on screen is of the whole picture, so one of a part must not take its place.
-        layers: what has arrived, by place in the stack, bottom first.
+        record: what is saved in the document about it: prompts, seed, steps, model and the other settings.
+        pictures: the artist's layers to upload before the submission; empty for a job that was read from disk.
+        warning: a notice about the document for the artist; may be empty.
+        again: whether it is drawn for the second time, because the server stopped during the first.
+        series: id of the job in whose submission this one is a variant; None if it has its own submission.
+        accepted: whether the server has accepted it.
+        after: sequence number of its last event that arrived completely, for `Resume`.
+        shows_whole: whether a preview of the whole picture was shown; previews of single layers are then ignored.
+        layers: the layers that have arrived, by index in the stack; 0 is the bottom.
     """
 
     submit: Submit
@@ -115,7 +115,7 @@ class PendingJob:
         return [self.layers[index] for index in sorted(self.layers)]
 
     def kept_came_back(self) -> bool:
-        """Whether the artist's own pictures are among the layers, byte for byte."""
-        asked = (("background", self.submit.background), *(("foreground", each) for each in self.submit.foregrounds))
-        kept = {(role, source.layer) for role, source in asked if isinstance(source, Kept)}
+        """Whether the artist's kept layers are among the arrived layers, byte for byte."""
+        sources = (("background", self.submit.background), *(("foreground", each) for each in self.submit.foregrounds))
+        kept = {(role, source.layer) for role, source in sources if isinstance(source, Kept)}
         return kept <= {(layer.begin.role, layer.begin.sha256) for layer in self.layers.values()}

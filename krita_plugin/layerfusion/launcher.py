@@ -1,4 +1,4 @@
-"""Where the server's program is, and how it is started so that it outlives Krita."""
+"""Finds the server's program and starts it so that it keeps running after Krita was closed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 INSTALLED = Path(__file__).with_name("installed.json")
-"""Written by `layerfusion plugin install`; not there if the plugin was imported as a zip."""
+"""Written by `layerfusion plugin install`; missing if the plugin was imported as a zip."""
 
 _OF_KRITA_ONLY = ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "QT_PLUGIN_PATH")
-"""Krita's bundles set these for themselves; another Python would load the wrong libraries with them."""
+"""Variables that Krita's bundles set for themselves. With them, the server's Python would load the wrong libraries."""
 
 _DETACHED = 0
 if sys.platform == "win32":
@@ -27,21 +27,21 @@ if sys.platform == "win32":
 
 @dataclass(frozen=True)
 class ServerExited:
-    """The server that was started from here has ended.
+    """The server that the plugin started has ended.
 
     Attributes:
-        code: its exit status; 0 if it was asked to stop.
-        words: the last line it wrote, empty if none.
+        code: its exit status; 0 if it was told to stop.
+        last_line: the last line of its output; empty if there was none.
     """
 
     code: int
-    words: str
+    last_line: str
 
 
 def command(installed: Path = INSTALLED) -> list[str]:
     """The program and arguments that start the server.
 
-    The program is the one that installed this plugin, else the one on the PATH, else its bare name.
+    The program is the one that installed this plugin, else the one on the PATH, else just the name `layerfusion`.
     """
     try:
         named = json.loads(installed.read_text("utf-8"))["executable"]
@@ -53,21 +53,21 @@ def command(installed: Path = INSTALLED) -> list[str]:
 
 
 def as_text(arguments: list[str]) -> str:
-    """The command as the artist would type it into this system's terminal."""
+    """The command as it is typed in a terminal of this operating system."""
     if sys.platform == "win32":
         return subprocess.list2cmdline(arguments)
     return shlex.join(arguments)
 
 
 def start(arguments: list[str], deliver: Callable[[ServerExited], None]) -> None:
-    """Start the server in a session of its own; it goes on when Krita is closed.
+    """Start the server in a new session, so that it keeps running after Krita was closed.
 
     Args:
         arguments: program and arguments.
-        deliver: called from another thread, once, when the server ends.
+        deliver: called once, on another thread, when the server ends.
 
     Raises:
-        OSError: the program is not there or cannot be run.
+        OSError: the program is missing or cannot be run.
     """
     environment = {name: value for name, value in os.environ.items() if name not in _OF_KRITA_ONLY}
     handle, log = tempfile.mkstemp(prefix="layerfusion-server-", suffix=".log")
@@ -79,7 +79,7 @@ def start(arguments: list[str], deliver: Callable[[ServerExited], None]) -> None
             stderr=subprocess.STDOUT,
             env=environment,
             cwd=Path.home(),
-            start_new_session=True,  # where there are sessions; on Windows the flags do the same
+            start_new_session=True,  # on POSIX; on Windows the flags below have the same effect
             creationflags=_DETACHED,
         )
     except OSError:
@@ -89,8 +89,11 @@ def start(arguments: list[str], deliver: Callable[[ServerExited], None]) -> None
         os.close(handle)
 
     def wait() -> None:
-        code = process.wait()  # also keeps an ended server from staying behind as a zombie that looks alive
-        lines = Path(log).read_text("utf-8", "replace").split("\n")
+        code = process.wait()  # without it, an ended server would be a zombie, which seems to be running
+        try:
+            lines = Path(log).read_text("utf-8", "replace").split("\n")
+        except OSError:  # after days, something may have cleaned the folder for temporary files
+            lines = []
         deliver(ServerExited(code, next((line.strip() for line in reversed(lines) if line.strip()), "")))
         Path(log).unlink(missing_ok=True)
 

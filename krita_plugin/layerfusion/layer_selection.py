@@ -1,4 +1,4 @@
-"""Which layers the artist means: the selected one, or those of the group drawn last."""
+"""Chooses the layers to keep: the selected one, or those of the group drawn last."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .nodes import READABLE, active_layer, hides_all, identity, is_empty, is_sho
 
 @dataclass(frozen=True)
 class SelectedLayers:
-    """One layer of the picture, in Krita's terms.
+    """The foreground or the background to keep, as nodes in Krita.
 
     Attributes:
-        nodes: what it is made of, bottom first, at least one. A kept background with holes came as two.
-        prompt: the prompt it was drawn from; empty if this plugin did not draw it.
-        under: the node that what is made of it goes directly above.
+        nodes: its nodes, bottom first, at least one. A kept background with holes consists of two.
+        prompt: the prompt from which it was drawn; empty if this plugin did not draw it.
+        under: the node above which the result goes.
     """
 
     nodes: tuple[Any, ...]
@@ -26,13 +26,13 @@ class SelectedLayers:
 
 
 def foreground(document: Any) -> SelectedLayers:
-    """The foreground: the selected layer, else the one drawn last.
+    """The foreground to keep: the selected layer, else the foreground drawn last.
 
-    In a group this plugin made, any layer stands for the group's foreground. Any other layer stands for itself, unless
-    it is empty or hides all that lies behind it: then the foreground drawn last is meant.
+    If the active layer is in a group that this plugin made, that group's foreground is chosen. Any other active layer
+    is chosen itself. If it is empty or hides all that is behind it, the foreground drawn last is chosen.
 
     Raises:
-        Refusal: there is none.
+        Refusal: there is no foreground.
     """
     node = active_layer(document)
     group = groups.own(document, node)
@@ -49,13 +49,13 @@ def foreground(document: Any) -> SelectedLayers:
 
 
 def background(document: Any) -> SelectedLayers:
-    """The background: the selected layer, else the one drawn last.
+    """The background to keep: the selected layer, else the background drawn last.
 
-    In a group this plugin made, any layer stands for the group's background. Any other layer stands for itself, unless
-    it is empty or lies out of sight below such a group: then the background drawn last is meant.
+    If the active layer is in a group that this plugin made, that group's background is chosen. Any other active layer
+    is chosen itself. If it is empty or such a group above covers it, the background drawn last is chosen.
 
     Raises:
-        Refusal: there is none.
+        Refusal: there is no background.
     """
     node = active_layer(document)
     group = groups.own(document, node)
@@ -69,10 +69,10 @@ def background(document: Any) -> SelectedLayers:
 
 
 def both(document: Any) -> tuple[SelectedLayers, SelectedLayers]:
-    """The foreground, meant as in `foreground`, and the background it stands before.
+    """The foreground to keep, chosen as in `foreground`, and the background behind it.
 
-    That is the background of the foreground's group; or, if this plugin did not make one, the next layer below it that
-    shows something.
+    The background is that of the foreground's group. If the foreground is not in a group that this plugin made, it is
+    the next visible layer below that is not empty.
 
     Raises:
         Refusal: one of them is missing.
@@ -92,7 +92,7 @@ def both(document: Any) -> tuple[SelectedLayers, SelectedLayers]:
 
 
 def _next_below(node: Any) -> Any | None:
-    """The nearest layer below that shows something, in the same group or, if there is none, in the one around it."""
+    """The nearest visible layer below that is not empty, in the same group or else in the groups around it."""
     while node.parentNode() is not None:
         siblings = node.parentNode().childNodes()
         index = [identity(sibling) for sibling in siblings].index(identity(node))
@@ -104,7 +104,7 @@ def _next_below(node: Any) -> Any | None:
 
 
 def _is_in_sight(document: Any, node: Any) -> bool:
-    """Whether a layer has pixels, and no group of ours, whose background fills the canvas, is shown above it."""
+    """Whether a layer has pixels and no visible group of ours is above it; our backgrounds fill the canvas."""
     order = [identity(each) for each in walk(document.rootNode())]
     inside = {identity(each) for each in walk(node)}
     ours = [group for _, group in groups.made(document) if identity(group) not in inside and is_shown(group)]
@@ -116,7 +116,7 @@ def _foreground_of(document: Any, group: Any, node: Any | None) -> SelectedLayer
     found = _of_role(document, group, "foreground")
     if not found:
         raise Refusal(
-            f"The foreground of “{group.name()}” is gone.", "Select the layer to keep, outside of that group."
+            f"The group “{group.name()}” has no foreground any more.", "Select a layer to keep outside of that group."
         )
     chosen = next((child for child in found if node is not None and identity(child) == identity(node)), found[-1])
     return SelectedLayers((chosen,), _prompt(document, group, "foreground"), group)
@@ -126,14 +126,14 @@ def _background_of(document: Any, group: Any) -> SelectedLayers:
     found = _of_role(document, group, "background")
     if not found:
         raise Refusal(
-            f"The background of “{group.name()}” is gone.", "Select the layer to keep, outside of that group."
+            f"The group “{group.name()}” has no background any more.", "Select a layer to keep outside of that group."
         )
     shown = [child for child in found if child.visible()] or found[-1:]
     return SelectedLayers(tuple(shown), _prompt(document, group, "background"), group)
 
 
 def _of_role(document: Any, group: Any, role: str) -> list[Any]:
-    """The layers of a group of ours that have a role, bottom first."""
+    """The layers with a role in a group that this plugin made, bottom first."""
     roles = (groups.recall(document, group) or {}).get("layers", {})
     return [child for child in group.childNodes() if roles.get(identity(child)) == role]
 

@@ -1,4 +1,4 @@
-"""Krita's layers, looked at and read. Krita calls a layer, or a mask on one, a node. Nothing here writes on any."""
+"""Reads Krita's nodes, which are layers and masks on layers. Nothing here changes a node."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .jobs import Refusal
 READABLE = ("paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
 
 MAX_PIXELS = 4096 * 4096
-"""Of a layer, as many as a server takes; a layer may reach far beyond the canvas."""
+"""The most pixels of one layer that a server accepts; a layer may reach far beyond the canvas."""
 
 
 def identity(node: Any) -> str:
-    """The same through moves, renames, undo, saving and opening."""
+    """The unique id of a node, which stays the same when it is moved, renamed, undone, saved and opened."""
     return node.uniqueId().toString()
 
 
 def walk(node: Any) -> Iterator[Any]:
-    """All nodes below, bottom first, a group before what is in it."""
+    """All nodes in a node, bottom first; a group comes before its children."""
     for child in node.childNodes():
         yield child
         yield from walk(child)
@@ -31,7 +31,7 @@ def is_mask(node: Any) -> bool:
 
 
 def active_layer(document: Any) -> Any | None:
-    """The active layer; a mask stands for its layer. Krita has none for a moment after a document was opened."""
+    """The active layer, or the layer of the active mask. None directly after a document was opened."""
     node = document.activeNode()
     while node is not None and is_mask(node):
         node = node.parentNode()
@@ -39,7 +39,7 @@ def active_layer(document: Any) -> Any | None:
 
 
 def is_shown(node: Any) -> bool:
-    """Whether its eye is open, and that of each group it lies in."""
+    """Whether a node and all groups around it are visible."""
     while node is not None:
         if not node.visible():
             return False
@@ -52,7 +52,7 @@ def is_empty(node: Any) -> bool:
 
 
 def hides_all(document: Any, node: Any) -> bool:
-    """Whether nothing that lies behind the layer can be seen."""
+    """Whether a layer is opaque on the whole canvas."""
     if node.type() not in READABLE or not _is_8_bit_rgb(node):
         return False
     return _read(node, 0, 0, document.width(), document.height()).is_opaque
@@ -63,15 +63,17 @@ def _is_8_bit_rgb(node: Any) -> bool:
 
 
 def read(document: Any, node: Any) -> Picture:
-    """A layer's pixels on the canvas, and beyond as far as anything is seen; on the canvas alone if that is too far.
+    """A layer's pixels on the canvas and beyond it, as far as the layer reaches.
+
+    If that is more than `MAX_PIXELS`, only the pixels on the canvas are read.
 
     Raises:
-        Refusal: its pixels cannot be read, it is hidden, or nothing of it is on the canvas.
+        Refusal: its pixels cannot be read, it is hidden, it is empty, or it has no pixels on the canvas.
     """
     name = node.name()
     if node.type() not in READABLE:
         raise Refusal(
-            f"“{name}” is not a layer with pixels of its own.",
+            f"The layer “{name}” has no pixels of its own.",
             "Select a paint, group, vector, clone, fill or file layer.",
         )
     if not _is_8_bit_rgb(node):
@@ -82,15 +84,17 @@ def read(document: Any, node: Any) -> Picture:
         raise Refusal(f"The layer “{name}” is hidden.", "Show it, or select another layer.")
     if is_empty(node):
         raise Refusal(f"The layer “{name}” is empty.", "Select the layer to keep.")
-    seen = _read(node, 0, 0, document.width(), document.height())
-    if seen.is_transparent:
-        raise Refusal(f"Nothing of the layer “{name}” is on the canvas.", "Move it there, or select another layer.")
+    on_canvas = _read(node, 0, 0, document.width(), document.height())
+    if on_canvas.is_transparent:
+        raise Refusal(
+            f"The layer “{name}” is completely outside the canvas.", "Move it onto the canvas, or select another layer."
+        )
     reach = _reach(document, node)
-    return _read(node, *reach) if _pixels(reach) <= MAX_PIXELS else seen
+    return _read(node, *reach) if _pixels(reach) <= MAX_PIXELS else on_canvas
 
 
 def _reach(document: Any, node: Any) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the canvas and the layer together, in canvas pixels."""
+    """Left, top, right and bottom of the box around the canvas and the layer, in canvas pixels."""
     bounds = node.bounds()
     return (
         min(0, bounds.x()),
@@ -111,9 +115,9 @@ def _read(node: Any, left: int, top: int, right: int, bottom: int) -> Picture:
 
 
 def losses(document: Any, node: Any) -> Iterator[str]:
-    """What a copy of the layer's projection lacks or has painted in, in words."""
+    """Properties of a layer that a copy of its projection does not have, each in a few words."""
     if any(is_mask(child) and child.visible() for child in node.childNodes()):
-        yield "its masks (their effect is painted in)"
+        yield "its masks (their effect becomes part of the pixels)"
     if node.opacity() != 255:
         yield f"its opacity of {round(node.opacity() / 2.55)} %"
     if node.blendingMode() != "normal":
@@ -125,4 +129,4 @@ def losses(document: Any, node: Any) -> Iterator[str]:
     if node.colorProfile() != document.colorProfile():
         yield f"its profile “{node.colorProfile()}” (its colours will look different)"
     if _pixels(_reach(document, node)) > MAX_PIXELS:
-        yield "what lies beyond the canvas"
+        yield "the parts outside the canvas"

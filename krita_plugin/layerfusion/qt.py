@@ -1,4 +1,4 @@
-"""Qt as this Krita has it: PyQt5 up to Krita 5, PyQt6 from Krita 6 on. Everything else imports Qt from here."""
+"""Qt of the running Krita: PyQt5 up to Krita 5, PyQt6 from Krita 6 on. All other modules import Qt from here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # against one of the two, since a class cannot inherit from either
+if TYPE_CHECKING:  # types are checked with PyQt5 alone, because a class cannot inherit from one of two bases
     from PyQt5 import QtCore, QtGui, QtWidgets
 else:
     try:
@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 class Mailbox(QtCore.QObject):
-    """Takes values from any thread and hands them over, in order, on the thread it was made in.
+    """Takes values on any thread and passes them on, in order, on the thread that created the mailbox.
 
     Args:
-        receive: called on that thread; its exceptions are for `guarded` to catch.
+        receive: called on that thread with each value. It must not raise; wrap it in `guarded`.
     """
 
     _posted = QtCore.pyqtSignal(object)
@@ -38,11 +38,11 @@ class Mailbox(QtCore.QObject):
 
 
 def guarded(action: Callable[[Any], object], report: Callable[[str], None]) -> Callable[[Any], None]:
-    """A slot that never lets an exception out: Krita would show its script-error dialog for it.
+    """A Qt slot that catches all exceptions of `action`, for which Krita would show its dialog for script errors.
 
     Args:
-        action: called with the one value the signal sends.
-        report: told in words what happened; the details go to Krita's log.
+        action: called with the value of the signal.
+        report: called with a sentence about the error; the traceback is logged.
     """
 
     def slot(value: Any = None) -> None:
@@ -50,6 +50,6 @@ def guarded(action: Callable[[Any], object], report: Callable[[str], None]) -> C
             action(value)
         except Exception as error:
             logger.exception("LayerFusion")
-            report(f"The plugin met an error of its own: {type(error).__name__}: {error}")
+            report(f"An error occurred in the plugin: {type(error).__name__}: {error}")
 
     return slot

@@ -1,7 +1,7 @@
-"""The connection to the server: one thread that finds it, talks to it and comes back when it is lost.
+"""The connection to the server: one thread that finds the server, talks to it, and reconnects when the connection ends.
 
-Nothing of Krita is touched here. What happens is handed to `deliver` as a value: `Online`, `Offline`, `ArrivedLayer` or
-a message of the protocol. `deliver` is called in the link's thread and passes the value on to the GUI's.
+Nothing of Krita is called here. Every event is passed to `deliver` as a value: `Online`, `Offline`, `ArrivedLayer` or
+a message of the protocol. `deliver` is called on the link's thread and must pass the value on to the GUI thread.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ from .protocol.messages import (
 logger = logging.getLogger(__name__)
 
 VERSION = "0.1.0"
-LOOK_EVERY = 0.7
-"""Seconds between two looks for a server while there is none."""
+RETRY_SECONDS = 0.7
+"""Seconds between two attempts to find or reach a server."""
 
 
 @dataclass(frozen=True)
 class Online:
-    """The server is there and speaks our protocol."""
+    """The link is connected to a server that speaks our protocol."""
 
     welcome: Welcome
 
 
 @dataclass(frozen=True)
 class Offline:
-    """There is no connection; the link goes on trying.
+    """There is no connection. The link tries again.
 
     Attributes:
-        resumable: a server that was talked to still runs, so the jobs it has may be resumed.
-        message, hint: what is wrong and what to do about it; both empty if simply no server runs.
+        resumable: whether the server still runs, so that its jobs can be resumed.
+        message, hint: what is wrong and the remedy; both empty if no server runs.
     """
 
     resumable: bool
@@ -65,10 +65,11 @@ class Offline:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A job whose pictures are on their way to the server, one after the other: it takes no two at once.
+    """A job whose pictures are being uploaded, one after the other, because the server accepts one upload at a time.
 
     Attributes:
-        pictures: the one under way, and those after it.
+        submit: the submission to send after them.
+        pictures: the one that is being uploaded, and those after it.
     """
 
     submit: Submit
@@ -76,15 +77,15 @@ class _Waiting:
 
 
 class ServerLink:
-    """A connection that is kept up until `stop`.
+    """A connection that is made again whenever it is lost, until `stop`.
 
     Args:
-        deliver: takes every event, in the link's own thread.
+        deliver: called with every event, on the link's thread.
     """
 
     def __init__(self, deliver: Callable[[object], None]) -> None:
         self._deliver = deliver
-        self._identity = str(uuid.uuid4())  # one line of jobs, however often the connection is lost
+        self._identity = str(uuid.uuid4())  # the server queues jobs by identity, across lost connections
         self._stopping = threading.Event()
         self._connection: Connection | None = None
         self._told: Offline | None = None
@@ -98,7 +99,7 @@ class ServerLink:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close the connection and end the thread; waits two seconds at most."""
+        """Close the connection and end the thread. Waits for the thread at most 2 seconds."""
         self._stopping.set()
         connection = self._connection
         if connection is not None:
@@ -106,11 +107,11 @@ class ServerLink:
         self._thread.join(2)
 
     def send(self, message: Message) -> None:
-        """Send one message soon. Lost if there is no connection, as `Offline` tells."""
+        """Queue one message for sending. It is dropped if there is no connection, which `Offline` reports."""
         self._outbox.put(message)
 
     def submit(self, submit: Submit, pictures: tuple[Picture, ...]) -> None:
-        """Send a job; the pictures of the artist's that it needs are uploaded first.
+        """Send a submission after uploading the pictures that it needs.
 
         A refused upload is delivered as the job's `Failed`.
         """
@@ -130,17 +131,17 @@ class ServerLink:
             if offline != self._told and not self._stopping.is_set():
                 self._told = offline
                 self._deliver(offline)
-            self._stopping.wait(LOOK_EVERY)
+            self._stopping.wait(RETRY_SECONDS)
 
     def _visit(self, runtime: location.Runtime) -> Offline:
-        """Connect and talk until the connection ends; return how it ended."""
+        """Connect and exchange messages until the connection ends; return how it ended."""
         try:
             with connect(
                 runtime.url,
                 additional_headers={"Authorization": f"Bearer {runtime.token}"},
-                proxy=None,  # the server is on this machine; a proxy from the environment is never meant for it
+                proxy=None,  # the server is on this machine; proxies from the environment are for other machines
                 ssl=runtime.tls(),
-                compression=None,  # pixels on loopback: compressing them only costs time
+                compression=None,  # on loopback, compressing pixels takes longer than sending them
                 max_size=MAX_FRAME,
                 open_timeout=10,
                 close_timeout=1,
@@ -157,14 +158,14 @@ class ServerLink:
             logger.info("connection lost: %s", error)
         except Exception as error:
             logger.exception("the link failed")
-            return Offline(False, f"The plugin met an error of its own: {error!r}.", "Please report it.")
+            return Offline(False, f"An error occurred in the plugin: {error!r}.", "Please report it.")
         finally:
             self._connection = None
             self._uploads.clear()
             self._arrivals.clear()
         if location.read() is None:
             return Offline(resumable=False)
-        return Offline(True, "The connection to the server was lost.", "It is tried again every second.")
+        return Offline(True, "The connection to the server was lost.", "The plugin tries to connect again.")
 
     def _converse(self, connection: Connection) -> None:
         connection.send(
@@ -177,7 +178,7 @@ class ServerLink:
             raise ProtocolError(welcome.message, welcome.hint)
         if not isinstance(welcome, Welcome) or welcome.protocol[0] != MAJOR:
             raise UnsupportedVersion(
-                "This server and this plugin are of different versions.", "Run: layerfusion plugin install"
+                "The server and the plugin have different versions.", "Run: layerfusion plugin install"
             )
         self._outbox = SimpleQueue()
         sender = threading.Thread(target=self._send_all, args=(connection, self._outbox), daemon=True)
@@ -193,12 +194,13 @@ class ServerLink:
             self._outbox.put(None)
 
     def _send_all(self, connection: Connection, outbox: SimpleQueue[Message | Chunk | None]) -> None:
-        """Send what comes until None; a thread of its own, as a large upload must not keep arriving frames waiting."""
+        """Send the queued messages until None. It runs on its own thread, so that a large upload does not delay
+        receiving."""
         try:
             while (item := outbox.get()) is not None:
                 connection.send(WIRE.encode(item))
         except ConnectionClosed:
-            pass  # the receiving side sees it as well and says so
+            pass  # the receiving thread notices and reports it
         except Exception:
             logger.exception("sending failed")
             connection.close()
@@ -226,7 +228,7 @@ class ServerLink:
         try:
             return self._arrivals[transfer]
         except KeyError:
-            raise BadTransfer(f"Pixels came for transfer {transfer}, which was not announced.") from None
+            raise BadTransfer(f"Pixels arrived for transfer {transfer}, which was not announced.") from None
 
     def _advance_upload(self, answer: UploadReady | Uploaded | UploadRefused) -> None:
         waiting = self._uploads.get(answer.transfer)

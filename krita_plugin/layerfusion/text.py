@@ -1,32 +1,32 @@
-"""Words for people: lists, lengths, names."""
+"""Texts for the docker: presets, stages, lists, durations, file names."""
 
 from __future__ import annotations
 
 import re
 
 PRESETS = (
-    ("Model's own", None, "What suits the chosen model"),
-    ("Paper", "paper", "Step by step as it was published: the slowest, to compare the others with"),
-    ("Exact", "exact", "Leaves nothing out, but finds the outlines in passing: much like Paper, and quicker"),
-    ("Balanced", "balanced", "Saves work on the last steps: small details may come out a little differently"),
-    ("Fast", "fast", "Saves work on the first and last steps: to try out ideas"),
+    ("Model's default", None, "The preset that suits the chosen model"),
+    ("Paper", "paper", "Follows the published method step by step; the slowest preset, as a reference"),
+    ("Exact", "exact", "Leaves out no work, but needs no extra pass to find the outlines; faster than Paper"),
+    ("Balanced", "balanced", "Leaves out work in the last steps; small details may differ a little"),
+    ("Fast", "fast", "Leaves out work in the first and the last steps; good for trying out ideas"),
 )
-"""Titles, the protocol's names (None: none) and descriptions."""
+"""Title, name in the protocol (None: the field is omitted) and description of each preset."""
 
 STAGES = {
     "loading_model": "Loading the model",
     "reading_prompts": "Reading the prompts",
-    "drafting": "Drafting what stands in the selection",
+    "drafting": "Drafting the foreground in the selection",
     "drawing": "Drawing",
     "refining": "Refining",
     "decoding": "Making the layers",
 }
-"""The protocol's codes of what a job is busy with, in our words."""
+"""Code of a stage in the protocol -> text for the artist."""
 
 
 def stage(code: str, text: str) -> str:
-    """What a job is busy with: in our words; in the server's for a code we do not know. Servers before 1.3 send words
-    in the place of the code."""
+    """The text for a stage: ours, or the server's for a code that we do not know. Servers before protocol 1.3 send a
+    text in place of the code."""
     words = STAGES.get(code) or text or code
     return words[:1].upper() + words[1:]
 
@@ -40,7 +40,7 @@ def sentence(words: str) -> str:
 
 
 def file_name(text: str) -> str:
-    """Without the characters that Windows, macOS or Linux do not take in the name of a file."""
+    """A file name made from a text, without the characters that Windows, macOS or Linux forbid."""
     return re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", text).strip(" .") or "layers"
 
 

@@ -1,4 +1,4 @@
-"""The pieces the docker is made of, each showing one kind of thing. They follow the colours of the artist's theme."""
+"""The widgets of the docker. They use the colours of Krita's theme."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ NEUTRAL = QtGui.QColor(0x90, 0x90, 0x90)
 PREVIEW_SIDE = 160
 CHECK = 8
 STEP = 5
-"""Of a slider, in percent."""
+"""The step of a slider, in percent."""
 
 
 class PromptField(QtWidgets.QPlainTextEdit):
-    """A prompt, a few lines high. Tab goes on to the next field, as prompts hold no tabs.
+    """A field for a prompt of several lines. The Tab key moves to the next field.
 
     Args:
-        lines: how many lines are seen at once.
+        lines: number of visible lines.
         description: for screen readers and the tooltip.
     """
 
@@ -34,7 +34,7 @@ class PromptField(QtWidgets.QPlainTextEdit):
 
 
 class StateLine(QtWidgets.QWidget):
-    """A coloured dot and a few words."""
+    """A coloured dot and a short text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class StateLine(QtWidgets.QWidget):
 
 
 class Notice(QtWidgets.QWidget):
-    """What the artist should know: a sentence, and below it what to do. Hidden while there is nothing."""
+    """A message and, below it, the remedy. Hidden if there is none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Notice(QtWidgets.QWidget):
         self._edge.setFixedWidth(3)
         self._words = QtWidgets.QLabel()
         self._words.setWordWrap(True)
-        self._words.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # names of files and layers are not markup
+        self._words.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # names of files and layers may look like HTML
         self._words.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 2, 0, 2)
@@ -81,7 +81,7 @@ class Notice(QtWidgets.QWidget):
 
 
 class NoticeList(QtWidgets.QWidget):
-    """What the artist must know of a picture, one below the other, each once. Hidden while there is nothing."""
+    """The notices about a picture, one below the other, each text once. Hidden if there are none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class NoticeList(QtWidgets.QWidget):
 
     def clear(self) -> None:
         for line in self._lines.values():
-            line.setVisible(False)  # at once; Qt deletes it when it has the time
+            line.setVisible(False)  # because Qt deletes it only later
             self._column.removeWidget(line)
             line.deleteLater()
         self._lines = {}
@@ -108,7 +108,7 @@ class NoticeList(QtWidgets.QWidget):
 
 
 class PreviewBox(QtWidgets.QLabel):
-    """A small picture over a checkerboard, so that what is transparent can be seen. Hidden while there is none."""
+    """A preview over a checkerboard, which makes transparency visible. Hidden if there is none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class PreviewBox(QtWidgets.QLabel):
         self.setVisible(False)
 
     def show_picture(self, picture: Picture) -> None:
-        """Show BGRA pixels, which is what Qt calls ARGB32 on the little-endian machines Krita runs on."""
+        """Show BGRA pixels. Qt calls this format ARGB32 on little-endian machines; Krita runs on no others."""
         width, height = picture.width, picture.height
         image = QtGui.QImage(picture.data, width, height, 4 * width, QtGui.QImage.Format.Format_ARGB32)
         scaled = image.scaled(
@@ -142,10 +142,10 @@ class PreviewBox(QtWidgets.QLabel):
 
 
 class PercentSlider(QtWidgets.QWidget):
-    """A part of something, with its value in percent beside it.
+    """A slider with its value in percent beside it.
 
     Args:
-        low, high, start: in percent, multiples of 5.
+        low, high, start: limits and first value in percent, multiples of 5.
         description: for screen readers and the tooltip.
     """
 
@@ -167,12 +167,12 @@ class PercentSlider(QtWidgets.QWidget):
         self._slider.setValue(start // STEP)
 
     def fraction(self) -> float:
-        """0 to 1."""
+        """The value as a fraction, 0 to 1."""
         return STEP * self._slider.value() / 100
 
 
 class Fold(QtWidgets.QWidget):
-    """Widgets behind a title with an arrow, closed at first."""
+    """A section with a title and an arrow, which shows or hides its widgets. They are hidden at first."""
 
     def __init__(self, title: str, content: Sequence[QtWidgets.QWidget]) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ class Fold(QtWidgets.QWidget):
 
 
 def die_icon(colour: QtGui.QColor) -> QtGui.QIcon:
-    """The five of a die."""
+    """An icon of a die that shows five."""
     pixmap = QtGui.QPixmap(32, 32)
     pixmap.fill(QtCore.Qt.GlobalColor.transparent)
     painter = QtGui.QPainter(pixmap)

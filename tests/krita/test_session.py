@@ -282,7 +282,7 @@ def test_the_layers_go_where_the_button_was_pressed(facts):
 
 def test_a_document_closed_meanwhile_is_a_message(facts):
     found = facts("close_the_document")
-    assert said(found, "“Closed” was closed before its layers came.")
+    assert said(found, "“Closed” was closed before its layers arrived.")
     before, after = found["other"]
     assert before == after
 

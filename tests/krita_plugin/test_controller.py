@@ -152,7 +152,7 @@ def test_a_document_closed_meanwhile_is_a_message(online, wire):
     online.documents.open = False
     finish(online, wire, job)
     assert not online.document.inserted
-    assert online.view.told[-1][1] == "“Sketch” was closed before its layers came."
+    assert online.view.told[-1][1] == "“Sketch” was closed before its layers arrived."
     assert not online.view.busy
 
 
@@ -195,11 +195,11 @@ def test_progress_is_told_in_steps_and_time(online, wire, eta, words):
 def test_the_place_in_the_queue_is_told(online, wire):
     job = generate(online).job
     online.controller.receive(wire.Accepted(job=job, position=2))
-    assert online.view.job == "Waiting for 2 before it"
+    assert online.view.job == "Waiting for 2 other jobs"
     online.controller.receive(wire.Queued(job=job, position=1, starts_in=75.2))
-    assert online.view.job == "Waiting for 1 before it · starts in about 1 min 15 s"
+    assert online.view.job == "Waiting for 1 other job · starts in about 1 min 15 s"
     online.controller.receive(wire.Queued(job=job, position=0, starts_in=0.3))
-    assert online.view.job == "Next in line"
+    assert online.view.job == "Next in the queue"
 
 
 def test_previews_show_the_whole_as_soon_as_there_is_one(online, wire):

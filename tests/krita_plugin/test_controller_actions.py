@@ -95,8 +95,8 @@ def test_a_kept_background_has_to_come_back_as_the_background(online, wire, role
 @pytest.mark.parametrize(
     ("prompts", "words"),
     [
-        ({"background": ""}, ("The background prompt is empty.", "Say in a few words what “My pear” shows.")),
-        ({"foreground": ""}, ("The foreground prompt is empty.", "Say in a few words what to draw there.")),
+        ({"background": ""}, ("The background prompt is empty.", "Describe in a few words what “My pear” shows.")),
+        ({"foreground": ""}, ("The foreground prompt is empty.", "Describe in a few words what to draw.")),
     ],
 )
 def test_a_layer_without_words_is_asked_about(online, prompts, words):
@@ -129,7 +129,7 @@ def test_ticked_without_a_selection_it_says_what_to_do(online):
         (
             "warn",
             "Nothing is selected on the canvas.",
-            "Select where the foreground is to stand, or untick “Draw the foreground in the selection”.",
+            "Select the place for the foreground, or untick “Draw the foreground in the selection”.",
         )
     ]
     assert not online.link.submitted

@@ -107,7 +107,7 @@ def test_layers_whose_document_was_never_saved_stay_with_the_server(online, wire
     job = generate(online).job
     online.documents.open = False
     finish(online, wire, job)
-    assert online.view.told[-1][1] == "“Sketch” was closed before its layers came."
+    assert online.view.told[-1][1] == "“Sketch” was closed before its layers arrived."
     assert "jobs export" in online.view.told[-1][2]
     assert not online.link.sent
     assert not online.job_store.saved
@@ -118,7 +118,7 @@ def test_layers_whose_document_was_closed_wait_for_it(online, wire):
     job = generate(online).job
     online.documents.open = False
     finish(online, wire, job)
-    assert "when you open it again" in online.view.told[-1][2]
+    assert "when you open the file again" in online.view.told[-1][2]
     assert not online.link.sent
     assert list(online.job_store.saved) == [job]
     online.controller.document_shown()

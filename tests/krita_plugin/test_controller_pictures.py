@@ -27,7 +27,7 @@ def came_back(harness):
 def test_each_of_several_pictures_has_a_seed_and_a_group_of_its_own(online, wire, three):
     assert list(online.job_store.saved) == three
     accept(online, wire, three)
-    assert online.view.job == "Next in line · 2 more"
+    assert online.view.job == "Next in the queue · 2 more"
     for job in three:
         assert online.view.busy
         finish(online, wire, job, came_back(online))

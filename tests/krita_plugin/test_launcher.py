@@ -55,7 +55,7 @@ def test_what_krita_sets_for_itself_does_not_reach_the_server(launcher, monkeypa
     monkeypatch.setenv("LAYERFUSION_TEST", "kept")
     code = "import os; print(os.environ.get('PYTHONPATH'), os.environ['LAYERFUSION_TEST'])"
     launcher.start([sys.executable, "-c", code], told.put)
-    assert told.get(timeout=SECONDS).words == "None kept"
+    assert told.get(timeout=SECONDS).last_line == "None kept"
 
 
 def test_a_program_that_is_not_there_is_an_os_error(launcher, tmp_path):
@@ -71,3 +71,16 @@ def test_starting_does_not_wait(launcher, tmp_path):
     assert told.empty()
     signal.touch()
     assert told.get(timeout=SECONDS).code == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not delete open files")
+def test_the_end_of_the_server_is_reported_even_if_its_log_was_deleted(launcher, monkeypatch, tmp_path):
+    """A server may run for weeks, and systems delete old temporary files."""
+    monkeypatch.setattr(launcher.tempfile, "tempdir", str(tmp_path))
+    told, signal = queue.Queue(), tmp_path / "go on"
+    code = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.02)"
+    launcher.start([sys.executable, "-c", code, str(signal)], told.put)
+    (log,) = tmp_path.glob("layerfusion-server-*.log")
+    log.unlink()
+    signal.touch()
+    assert told.get(timeout=SECONDS) == launcher.ServerExited(0, "")

@@ -178,7 +178,7 @@ def test_what_was_deleted_from_a_group_is_named(plugin, which):
     document = KritaDocument(group)
     drawing.group = group
     remember(document, drawing, 0)
-    with pytest.raises(Refusal, match=f"The {which} of “first” is gone"):
+    with pytest.raises(Refusal, match=f"The group “first” has no {which} any more"):
         getattr(layer_selection, which)(document)
 
 

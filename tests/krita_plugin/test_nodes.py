@@ -34,12 +34,12 @@ def test_a_layer_is_read_with_what_lies_beyond_the_canvas(subtests):
 
 def test_what_cannot_be_read_is_refused_by_name(subtests):
     for facts, words, way_out in [
-        ({"kind": "adjustmentlayer"}, "“Cat” is not a layer with pixels of its own", "Select a paint"),
+        ({"kind": "adjustmentlayer"}, "The layer “Cat” has no pixels of its own", "Select a paint"),
         ({"colorDepth": "U16"}, "The layer “Cat” is not 8-bit RGB", "Convert"),
         ({"colorModel": "CMYKA"}, "The layer “Cat” is not 8-bit RGB", "Convert"),
         ({"visible": False}, "The layer “Cat” is hidden", "Show it"),
         ({"box": None}, "The layer “Cat” is empty", "Select"),
-        ({"box": (-20, 0, 20, 20)}, "Nothing of the layer “Cat” is on the canvas", "Move it"),
+        ({"box": (-20, 0, 20, 20)}, "The layer “Cat” is completely outside the canvas", "Move it"),
     ]:
         with subtests.test(facts=facts, words=words, way_out=way_out):
             from krita_layerfusion.jobs import Refusal
@@ -54,7 +54,7 @@ def test_a_layer_that_reaches_too_far_is_read_on_the_canvas_and_the_rest_is_name
     monkeypatch.setattr("krita_layerfusion.nodes.MAX_PIXELS", WIDTH * HEIGHT)
     far = Node("Cat", (0, 0, WIDTH + 1, 5))
     assert (read(far).width, read(far).height) == (WIDTH, HEIGHT)
-    assert losses(far) == ["what lies beyond the canvas"]
+    assert losses(far) == ["the parts outside the canvas"]
 
 
 def test_what_a_copy_lacks_is_named():
@@ -71,7 +71,7 @@ def test_what_a_copy_lacks_is_named():
         colorProfile="Rec2020",
     )
     assert losses(cat) == [
-        "its masks (their effect is painted in)",
+        "its masks (their effect becomes part of the pixels)",
         "its opacity of 50 %",
         "its blending mode “screen”",
         "its inherited alpha",

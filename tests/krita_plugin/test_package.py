@@ -270,7 +270,7 @@ def test_install_puts_the_plugin_in_place_and_switches_it_on(krita, plugin_zip, 
     assert files == contents(plugin_zip)
     assert done.folder == pykrita / "layerfusion"
     assert krita.settings.read_text() == "[python]\nenable_layerfusion=true\n"
-    assert "switched on" in done.advice
+    assert "plugin is enabled" in done.advice
 
 
 def test_install_over_an_older_one_leaves_nothing_of_it(krita):
@@ -305,7 +305,7 @@ def test_an_enabled_plugin_needs_no_clicks(krita, monkeypatch):
     install(krita)
     monkeypatch.setattr(package, "krita_is_open", lambda: True)
     before = krita.settings.read_bytes()
-    assert install(krita).advice == "Start Krita again to use it."
+    assert install(krita).advice == "Restart Krita to use it."
     assert krita.settings.read_bytes() == before
 
 
@@ -331,7 +331,7 @@ def test_remove_leaves_nothing_of_the_plugin_and_all_else(krita, tmp_path):
     done = remove(krita)
     assert everything(tmp_path) == before
     assert [path.name for path in done.removed] == ["layerfusion", "layerfusion.desktop"]
-    assert "kritarc is removed" in done.advice
+    assert "kritarc was removed" in done.advice
     again = remove(krita)
     assert again.removed == ()
     assert again.advice.startswith("Nothing of the plugin is left in ")
@@ -344,7 +344,7 @@ def test_remove_leaves_an_open_kritas_settings_and_finishes_later(krita, monkeyp
     monkeypatch.setattr(package, "krita_is_open", lambda: True)
     done = remove(krita)
     assert len(done.removed) == 2
-    assert "close it and run this once more" in done.advice
+    assert "close it and run this command again" in done.advice
     assert krita.settings.read_bytes() == before
     monkeypatch.setattr(package, "krita_is_open", lambda: False)
     assert remove(krita).removed == ()
@@ -413,3 +413,20 @@ def test_the_folders_are_those_of_each_platform(monkeypatch, tmp_path):
     monkeypatch.setenv("APPDATA", str(tmp_path / "roaming"))
     assert krita_folders("linux").resources == tmp_path / "data/krita"
     assert krita_folders("win32").resources == tmp_path / "roaming/krita"
+
+
+@pytest.mark.parametrize(("listing", "is_open"), [("krita.exe  4711 Console", True), ("INFO: No tasks", False)])
+def test_on_windows_the_list_of_processes_comes_from_the_system_folder(monkeypatch, listing, is_open):
+    commands = []
+
+    def run(command, **_):
+        commands.append(command)
+        return SimpleNamespace(stdout=listing, returncode=0)
+
+    with monkeypatch.context() as windows:
+        windows.setenv("SYSTEMROOT", "/Windows")
+        windows.setattr(package.sys, "platform", "win32")
+        windows.setattr(package.subprocess, "run", run)
+        assert package.krita_is_open() is is_open
+    (command,) = commands
+    assert Path(command[0]) == Path("/Windows", "System32", "tasklist.exe"), "not one from the current folder"

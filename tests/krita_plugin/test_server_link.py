@@ -92,7 +92,7 @@ def link(plugin, events, monkeypatch, tmp_path):
     from krita_layerfusion.server_link import Offline, ServerLink
 
     monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
-    monkeypatch.setattr("krita_layerfusion.server_link.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("krita_layerfusion.server_link.RETRY_SECONDS", 0.05)
     running = ServerLink(events.put)
     running.start()
     assert events.get(timeout=SECONDS) == Offline(resumable=False)
