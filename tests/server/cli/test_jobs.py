@@ -103,7 +103,7 @@ def test_an_unfinished_job_is_not_exported(folder, capsys, tmp_path, number, wor
 def test_a_lost_layer_is_said(folder, capsys, tmp_path):
     next(iter(layers(folder).glob("??/*"))).unlink()
     code, _, err = run(capsys, "export", job_id(1), tmp_path / "apple.psd", "--folder", folder)
-    assert (code, "is gone" in err) == (1, True)
+    assert (code, "is missing" in err) == (1, True)
 
 
 def test_the_old_are_pruned_and_the_unfetched_of_this_week_are_not(folder, capsys):
