@@ -226,32 +226,6 @@ def test_every_file_is_python_3_10(plugin_folder):
         ast.parse(path.read_text("utf-8"), path.name, feature_version=(3, 10))
 
 
-def test_the_types_of_the_assembled_plugin_hold(plugin_folder):
-    """Without the files that are Qt and Krita from top to bottom, whose types no package has."""
-    pytest.importorskip("pyright", reason="checked where pyright is installed")
-    names = (
-        "controller",
-        "groups",
-        "images",
-        "interfaces",
-        "jobs",
-        "launcher",
-        "server_link",
-        "nodes",
-        "actions",
-        "layer_selection",
-    )
-    settings = {
-        "include": [f"layerfusion/{name}.py" for name in names],
-        "pythonVersion": "3.10",
-        "typeCheckingMode": "standard",
-    }
-    (plugin_folder / "pyrightconfig.json").write_text(json.dumps(settings))
-    command = [sys.executable, "-m", "pyright", "--project", plugin_folder]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110)
-    assert done.returncode == 0, done.stdout
-
-
 # ---- install ---------------------------------------------------------------------------------------------------------
 
 
