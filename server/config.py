@@ -1,4 +1,4 @@
-"""What a server is told when it starts."""
+"""The settings of a server."""
 
 from __future__ import annotations
 
@@ -13,56 +13,58 @@ from layerfusion.engine.errors import InvalidRequest
 DEFAULT_PORT = 8737
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TOKEN_CHARACTERS = 32
-"""Fewest of a token that a person chose: 32 random letters and digits hold more than 128 bits."""
+"""Shortest token that a user may choose: 32 random letters and digits have more than 128 bits of entropy."""
 
 
 def default_folder() -> Path:
-    """Where jobs are kept if nobody says otherwise: with the user's data, as a cache may be emptied by anybody."""
+    """The default folder of the jobs. It is among the user's data, because any program may empty a cache folder."""
     return platformdirs.user_data_path("layerfusion", appauthor=False) / "jobs"
 
 
 def database(folder: Path) -> Path:
-    """The list of jobs in a server's folder."""
+    """The path of the database in a server's folder."""
     return folder / "jobs.sqlite"
 
 
 def layers(folder: Path) -> Path:
-    """The layers in a server's folder."""
+    """The path of the layer store in a server's folder."""
     return folder / "layers"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerConfig:
-    """One server's settings, valid when made.
+    """The validated settings of one server.
 
     Attributes:
-        host: the address it listens on: "localhost" or an IP address. Beyond loopback only with `tls_cert`, or with
-            `unencrypted`.
-        port: 1-65535; 0 takes any free one; None takes `DEFAULT_PORT`, or any free one if that is taken.
-        names: host names by which clients reach it, besides its address and "localhost".
-        tls_cert: PEM file of the certificate chain, the server's own first. The connection is encrypted then.
-        tls_key: PEM file of its private key; None if `tls_cert` holds that too.
-        unencrypted: other machines may connect although everybody between can read token, prompts and pictures.
-        token: what clients must show; None makes a fresh one at every start.
-        folder: where jobs and layers are kept.
-        origins: web pages that may connect, as in their `Origin` header. None by default.
-        max_connections: open at one time. Four times as many may be shaking hands.
-        waiting_jobs: of one client.
-        all_waiting_jobs: of all clients together.
-        layer_bytes: largest upload.
-        upload_bytes: of all uploads of one address in an hour.
-        message_rate: messages a second of one connection, in the long run.
-        message_burst: messages at once.
-        job_seconds: a job is forgotten so long after its end, once it was fetched or a week has passed.
-        store_bytes: of all layers together. From nine tenths on the oldest jobs are forgotten, if they may be; if not,
-            no more are taken once it is full.
-        upload_seconds: a layer that no job and no connection needs any more is removed after so long.
-        drain_seconds: when the server is stopped, the job that is being drawn has so long to finish.
-        cancel_seconds: a cancelled job has so long to stop before the process that draws is ended.
-        silence_seconds: a job that makes no step for so long hangs, and the process is ended.
+        host: the address to listen on: "localhost" or an IP address. An address that other machines can reach needs
+            `tls_cert` or `unencrypted`.
+        port: 1-65535; 0 is any free port; None is `DEFAULT_PORT`, or any free port if that is taken.
+        names: host names by which clients reach the server, besides its address and "localhost".
+        tls_cert: PEM file with the certificate chain, the server's own certificate first. If set, the server uses TLS.
+        tls_key: PEM file with the private key; None if `tls_cert` contains the key.
+        unencrypted: allows other machines to connect without TLS, so that the network can read the token, the prompts
+            and the pictures.
+        token: the token that clients must send; None makes a new one at every start.
+        folder: the folder of the jobs and layers.
+        origins: values of the `Origin` header of web pages that may connect; empty by default.
+        max_connections: most open websockets. Four times as many further sockets may be in their handshake.
+        waiting_jobs: most waiting jobs of one client.
+        all_waiting_jobs: most waiting jobs of all clients together.
+        layer_bytes: largest upload, in bytes.
+        upload_bytes: most bytes that one IP address may upload per hour.
+        message_rate: most messages per second on one connection, on average.
+        message_burst: most messages at once on one connection.
+        job_seconds: a job is deleted this long after its end, if it was fetched or a week has passed.
+        store_bytes: limit of all layers together, in bytes. From nine tenths on, the oldest jobs are deleted if
+            allowed; while the store is full, no job is accepted.
+        upload_seconds: an uploaded layer is deleted this long after the last job or connection that needs it.
+        drain_seconds: when the server is stopped, the running job may take this long to finish.
+        cancel_seconds: a cancelled job may take this long to stop; then the worker process is killed.
+        silence_seconds: if a job makes no progress for this long, the worker process is killed.
 
     Raises:
-        InvalidRequest: an address other machines can reach without encryption, no address, no port, a weak token.
+        InvalidRequest: other machines could connect without encryption, the host is not an address, the port is out of
+            range, or the token is too weak.
     """
 
     host: str = "127.0.0.1"
@@ -96,13 +98,18 @@ class ServerConfig:
                 "--tls-key.",
             )
         if self.tls_key is not None and self.tls_cert is None:
-            raise InvalidRequest("A --tls-key without a certificate.", "Give the certificate with --tls-cert.")
+            raise InvalidRequest("There is a --tls-key but no certificate.", "Give the certificate with --tls-cert.")
         if self.port is not None and not 0 <= self.port <= 65_535:
-            raise InvalidRequest(f"The port is {self.port}.", "Choose one from 1 to 65535, or 0 for any free one.")
-        if self.token is not None and (len(self.token) < TOKEN_CHARACTERS or not _is_token(self.token)):
             raise InvalidRequest(
-                f"The token has {len(self.token)} characters, or some that no header can carry.",
-                f"Take at least {TOKEN_CHARACTERS} random letters and digits.",
+                f"The port {self.port} does not exist.", "Choose one from 1 to 65535, or 0 for any free port."
+            )
+        if self.token is not None and (len(self.token) < TOKEN_CHARACTERS or not _is_token(self.token)):
+            short = len(self.token) < TOKEN_CHARACTERS
+            raise InvalidRequest(
+                f"The token has {len(self.token)} characters, which are too few."
+                if short
+                else "The token has characters other than printable ASCII without spaces.",
+                f"Use at least {TOKEN_CHARACTERS} random letters and digits.",
             )
 
     def _is_loopback(self) -> bool:
@@ -112,8 +119,8 @@ class ServerConfig:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             raise InvalidRequest(
-                f"“{self.host}” is no address to listen on.",
-                "Give an IP address of this machine, 0.0.0.0 for all of them, or leave it out for this machine only.",
+                f"“{self.host}” is not an address to listen on.",
+                "Give an IP address of this machine, 0.0.0.0 for all of them, or none for this machine only.",
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with this machine rather than with a request. Each ends a start of the server in one sentence."""
+"""Errors that prevent the server from starting."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from layerfusion.engine.errors import EngineError
 
 
 class BrokenStore(EngineError):
-    """The database of jobs is damaged, or of a newer version. Nothing was changed."""
+    """The database of jobs is damaged or has a newer version. It was not changed."""
 
     code = "broken_store"
 
 
 class StoreInUse(EngineError):
-    """Another server has the folder."""
+    """Another server uses the folder."""
 
     code = "store_in_use"
 
 
 class CannotServe(Exception):
-    """The server cannot start; the text is for a person."""
+    """The server cannot start. The text is shown to the user."""

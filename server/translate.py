@@ -1,4 +1,4 @@
-"""Between the wire and the engine. No other file knows the types of both."""
+"""Conversion between the protocol's messages and the engine's types. No other module knows both."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from layerfusion.server.protocol.schema import shared_fields
 from layerfusion.server.storage.layer_store import LayerStore
 
 _SWAPPED = (2, 1, 0, 3)
-"""RGBA to BGRA, and back."""
+"""Order of channels that turns RGBA into BGRA, and back."""
 
 
 def to_request(submit: messages.Submit, store: LayerStore) -> GenerationRequest:
-    """What the engine is to draw.
+    """The engine's request for a submission.
 
     Raises:
-        InvalidRequest: a value the engine does not draw.
-        InvalidLayer: a kept layer whose size does not fit its pixels.
-        UnknownModel: no model of that name.
-        UnknownLayer: a kept layer that is not in the store.
+        InvalidRequest: a value that the engine does not accept.
+        InvalidLayer: a kept or relit layer has more or fewer bytes than its size needs.
+        UnknownModel: there is no model of that name.
+        UnknownLayer: a kept or relit layer is not in the store.
     """
     spec = find_model(submit.model)
     return GenerationRequest(
@@ -47,14 +47,14 @@ def to_request(submit: messages.Submit, store: LayerStore) -> GenerationRequest:
             "foregrounds": tuple(_to_source(source, Role.FOREGROUND, store) for source in submit.foregrounds),
             "fusion": _to_fusion(submit, spec),
             "harmony": HarmonySettings(mode=submit.harmony),
-            "sampler": submit.sampler and spec.check_sampler(submit.sampler),  # now, not after the queue
+            "sampler": submit.sampler and spec.check_sampler(submit.sampler),  # now, before it waits in the queue
             "model": spec.name,
         }
     )
 
 
 def _to_fusion(submit: messages.Submit, spec: ModelSpec) -> FusionSettings | None:
-    """The model's own options with the job's changes; None if it has none."""
+    """The model's default options with the job's changes; None if the job changes nothing."""
     if submit.preset is None and not submit.switches:
         return None
     return spec.defaults.fusion.adjusted(submit.preset, {switch.name: switch.value for switch in submit.switches})
@@ -75,14 +75,14 @@ def _read_pixels(source: messages.Existing, store: LayerStore) -> Pixels:
         raise UnknownLayer(f"The layer “{source.name}” is not on the server.", "Upload it before the job.") from None
     if len(data) != 4 * source.width * source.height:
         raise InvalidLayer(
-            f"The layer “{source.name}” has {len(data)} bytes, which is not {source.width}x{source.height} pixels.",
-            "Send 4 bytes for each pixel.",
+            f"The layer “{source.name}” has {len(data)} bytes, which do not fit {source.width}x{source.height} pixels.",
+            "Send 4 bytes per pixel.",
         )
     return _to_rgba(data, source.width, source.height)
 
 
 def to_submit(request: GenerationRequest, job: str) -> messages.Submit:
-    """What a client asks for; the way back from `to_request`. Kept layers are to be uploaded first, see `uploads`."""
+    """The submission for a request, the inverse of `to_request`. The layers of `uploads` must be uploaded first."""
     return messages.Submit(
         job=job,
         **{
@@ -111,16 +111,16 @@ def _from_source(source: Source) -> messages.Source:
 
 
 def uploads(request: GenerationRequest) -> Iterator[bytes]:
-    """The BGRA pixels of each layer the request keeps."""
+    """The BGRA pixels of each layer that a request keeps or relights."""
     for source in request.sources:
         if not isinstance(source, Generated):
             yield _to_bgra(source.layer.pixels)
 
 
 def from_event(job: str, event: events.Event, store: LayerStore) -> messages.Message:
-    """What the client is told of an event. A finished layer goes into the store first.
+    """The message for an event of the engine. The pixels of a finished layer are written to the store.
 
-    `seq` and `transfer` are placeholders: the scheduler numbers events, the outbox numbers transfers.
+    `seq` and `transfer` are placeholders: the scheduler numbers events, and the outbox numbers transfers.
 
     Raises:
         UnwritableFile: the store's disk is full or read-only.
@@ -147,7 +147,7 @@ def from_event(job: str, event: events.Event, store: LayerStore) -> messages.Mes
 
 
 def to_event(message: messages.Progress | messages.Notice) -> events.Progress | events.Notice:
-    """What the engine said, of what the client is told; a newer server may use codes that this engine has not."""
+    """The engine's event for a message. Its code may be unknown here if the server is newer."""
     kind = events.Progress if isinstance(message, messages.Progress) else events.Notice
     return kind(**shared_fields(message, kind))
 
@@ -170,18 +170,19 @@ def _to_rgba(data: bytes, width: int, height: int) -> Pixels:
 
 
 def _to_bgra(pixels: Pixels) -> bytes:
-    return np.take(pixels, _SWAPPED, axis=-1).tobytes()  # twice as fast as an index
+    return np.take(pixels, _SWAPPED, axis=-1).tobytes()  # twice as fast as indexing
 
 
 def to_stack(submit: messages.Submit, begins: Iterable[messages.LayerBegin], store: LayerStore) -> LayerStack:
-    """The layers of a drawn job as one stack.
+    """The stack of a finished job.
 
     Args:
-        submit: the job as it was asked for.
-        begins: its layers, in any order.
+        submit: the job's submission.
+        begins: the messages about its layers, in any order.
+        store: the layer store.
 
     Raises:
-        OSError: a layer is gone from the store, or shorter than it was.
+        OSError: a layer is missing in the store, or has another size than when it was written.
     """
     ordered = sorted(begins, key=lambda begin: begin.index)
     return LayerStack(
@@ -192,40 +193,40 @@ def to_stack(submit: messages.Submit, begins: Iterable[messages.LayerBegin], sto
 
 
 def to_layer(begin: messages.LayerBegin, data: bytes) -> Layer:
-    """A finished layer, of what is said of it and its BGRA pixels.
+    """The engine's layer for a message about a finished layer and its BGRA pixels.
 
     Raises:
-        OSError: the pixels are more or fewer than were written.
+        OSError: `data` has another size than the message says.
     """
     if len(data) != begin.bytes:
-        raise OSError(f"{len(data)} bytes where {begin.bytes} were written")
+        raise OSError(f"the layer has {len(data)} bytes, but {begin.bytes} were written")
     return _layer(begin, Role(begin.role), _to_rgba(data, begin.width, begin.height))
 
 
 def _outline(layer: Layer, kind: type[messages.Message] | type[messages.Existing]) -> dict[str, Any]:
-    """What a message of that kind says of a layer, but for its role and its pixels."""
+    """The fields of a message about a layer, except for its role and its pixels."""
     (x, y), size = layer.offset, layer.size
     return {**shared_fields(layer, kind), **shared_fields(size, kind), "x": x, "y": y, "blend": layer.blend.value}
 
 
-def _layer(said: messages.LayerBegin | messages.Existing, role: Role, pixels: Pixels) -> Layer:
-    """The layer of which a message says something."""
-    own = {"role": role, "pixels": pixels, "offset": (said.x, said.y), "blend": BlendMode(said.blend)}
-    return Layer(**{**shared_fields(said, Layer), **own})
+def _layer(message: messages.LayerBegin | messages.Existing, role: Role, pixels: Pixels) -> Layer:
+    """The engine's layer that a message describes."""
+    own = {"role": role, "pixels": pixels, "offset": (message.x, message.y), "blend": BlendMode(message.blend)}
+    return Layer(**{**shared_fields(message, Layer), **own})
 
 
 def model_notice(submit: messages.Submit) -> str:
-    """What the artist should know about the job's model at its size, before it is drawn; empty if nothing."""
+    """Limitations of the model at the job's size and with its prompts, for the artist; empty if there are none."""
     prompts = [source.prompt for source in submit.sources]
-    return _in_one(find_model(submit.model).notices(Size(submit.width, submit.height), prompts))
+    return _joined(find_model(submit.model).notices(Size(submit.width, submit.height), prompts))
 
 
-def _in_one(notices: Iterable[events.Notice]) -> str:
+def _joined(notices: Iterable[events.Notice]) -> str:
     return " ".join(notice.text for notice in notices)
 
 
 def model_infos() -> tuple[messages.ModelInfo, ...]:
-    """The models a client may choose from; the first is the one to offer."""
+    """The models from which a client may choose; the first is the default."""
     return tuple(_model_info(spec) for spec in available_models())
 
 
@@ -241,12 +242,12 @@ def _model_info(spec: ModelSpec) -> messages.ModelInfo:
         examples=tuple(
             messages.Example(foreground=foreground, background=background) for foreground, background in spec.examples
         ),
-        notice=_in_one(spec.notices(Size(spec.native_size, spec.native_size))),
+        notice=_joined(spec.notices(Size(spec.native_size, spec.native_size))),
     )
 
 
 def limits(config: ServerConfig) -> messages.Limits:
-    """What this server takes, in the words of the wire."""
+    """The server's limits, as in `Welcome`."""
     return messages.Limits(
         frame_bytes=frames.MAX_FRAME,
         chunk_bytes=frames.CHUNK_BYTES,

@@ -1,1 +1,1 @@
-"""A client of the server, and a pipeline that draws through it."""
+"""A client of the server, and a function that draws a request on a server."""

@@ -1,4 +1,4 @@
-"""A small client: one connection, one thread, no surprises. `generate --server` and the tests use it.
+"""A small synchronous client with one connection. `generate --server` and the tests use it.
 
 with Client.connect() as client:
     job = new_job()
@@ -60,7 +60,7 @@ M = TypeVar("M", bound=Message)
 
 
 class Refusal(ProtocolError):
-    """The server said no. `code` is its code."""
+    """The server refused a request. `code` is the code of its answer."""
 
     def __init__(self, answer: Refused | UploadRefused | Failed | FetchFailed) -> None:
         super().__init__(answer.message, answer.hint)
@@ -69,7 +69,7 @@ class Refusal(ProtocolError):
 
 @dataclass(frozen=True)
 class Layer:
-    """A finished layer: what `begin` says of it, and its BGRA pixels, which have been checked."""
+    """A finished layer: the message that describes it, and its BGRA pixels, whose SHA-256 was checked."""
 
     begin: LayerBegin
     pixels: bytes
@@ -81,21 +81,21 @@ class Layer:
 
 @dataclass(frozen=True)
 class File:
-    """A job as a file: what `begin` says of it, and its bytes, which have been checked."""
+    """An exported file: the message that describes it, and its bytes, whose SHA-256 was checked."""
 
     begin: FileBegin
     data: bytes
 
 
 Item = Message | Layer | File
-"""What comes from a server: a message, or a layer or file with all its chunks."""
+"""What the client receives: a message, or a complete layer or file."""
 
 _ANSWERS = (Accepted, FetchFailed, File)
-"""What names a job and is no event of it."""
+"""Messages that have a `job` but are not among its events."""
 
 
 def new_job() -> str:
-    """A fresh job id."""
+    """A new job id."""
     return str(uuid.uuid4())
 
 
@@ -103,14 +103,14 @@ class Client:
     """One connection to a server.
 
     Args:
-        socket: after the upgrade.
+        socket: the websocket, after the upgrade. It is closed if the greeting fails.
         timeout: longest wait for a message, in seconds; None waits as long as the connection lasts.
 
     Attributes:
-        welcome: what the server can do.
+        welcome: the server's models and limits.
 
     Raises:
-        Refusal: the server speaks another version.
+        Refusal: the server has another version of the protocol.
     """
 
     def __init__(self, socket: ClientConnection, *, timeout: float | None = 60) -> None:
@@ -120,16 +120,20 @@ class Client:
         self._waiting: deque[Item] = deque()
         self._arrivals: dict[int, tuple[LayerBegin | FileBegin, Arrival, bytearray]] = {}
         self._uploads = 0
-        self._send(Hello(protocol=(MAJOR, MINOR), client="layerfusion", version=metadata.version("layerfusion")))
-        self.welcome = self._wait_for(Welcome)
+        try:
+            self._send(Hello(protocol=(MAJOR, MINOR), client="layerfusion", version=metadata.version("layerfusion")))
+            self.welcome = self._wait_for(Welcome)
+        except BaseException:
+            socket.close()
+            raise
 
     @staticmethod
     def connect(runtime: location.Runtime | None = None, *, timeout: float | None = 60) -> Client:
         """Connect to `runtime`, or to this user's running server.
 
         Raises:
-            ConnectionRefusedError: none is running.
-            OSError, websockets.exceptions.InvalidHandshake: no connection.
+            ConnectionRefusedError: no server is running.
+            OSError, websockets.exceptions.InvalidHandshake: the connection failed.
         """
         runtime = runtime or location.read()
         if runtime is None:
@@ -138,17 +142,17 @@ class Client:
 
     @staticmethod
     def open(url: str, token: str, tls: ssl.SSLContext | None = None, *, timeout: float | None = 60) -> Client:
-        """Connect to a server anywhere.
+        """Connect to a server by its address.
 
         Args:
-            url: ws://HOST:PORT/, or wss://… if it speaks TLS.
-            token: the server's.
-            tls: whom to trust; None trusts whom the system does.
+            url: ws://HOST:PORT/, or wss://HOST:PORT/ for TLS.
+            token: the server's token.
+            tls: the TLS context; None trusts the system's certificates.
             timeout: see `Client`.
 
         Raises:
-            OSError, websockets.exceptions.InvalidHandshake: no connection.
-            Refusal: the server speaks another version.
+            OSError, websockets.exceptions.InvalidHandshake: the connection failed.
+            Refusal: the server has another version of the protocol.
         """
         socket = connect(
             url,
@@ -167,14 +171,14 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Go. Jobs go on without."""
+        """Close the connection. Jobs continue."""
         self._socket.close()
 
     def upload(self, pixels: bytes) -> str:
-        """Send a layer's BGRA pixels and return the id under which a job may keep it.
+        """Upload a layer's BGRA pixels and return the id by which a submission refers to them.
 
         Raises:
-            Refusal: the server did not take it.
+            Refusal: the server did not accept them.
         """
         layer = hashlib.sha256(pixels).hexdigest()
         transfer, self._uploads = self._uploads, self._uploads + 1
@@ -189,20 +193,20 @@ class Client:
         """Queue a job.
 
         Raises:
-            UnsupportedVersion: the server is too old to know all that is asked for, and would leave it out.
-            Refusal: the server does not draw it.
+            UnsupportedVersion: the server is too old for some of the fields and would ignore them.
+            Refusal: the server did not accept the job.
         """
         if self.welcome.protocol < (MAJOR, submit.minor):
             major, minor = self.welcome.protocol
             raise UnsupportedVersion(
-                f"The server speaks protocol {major}.{minor}, and this picture needs {MAJOR}.{submit.minor}.",
+                f"The server uses protocol {major}.{minor}, and this picture needs {MAJOR}.{submit.minor}.",
                 "Update the server.",
             )
         self._send(submit)
         return self._wait_for(Accepted, job=submit.job)
 
     def resume(self, job: str, *, after: int = 0) -> Accepted:
-        """Have the job's events sent from `after` + 1 on.
+        """Receive the job's events from number `after` + 1 on.
 
         Raises:
             Refusal: the server does not know the job.
@@ -211,32 +215,32 @@ class Client:
         return self._wait_for(Accepted, job=job)
 
     def resubmit(self, job: str, *, of: str) -> Accepted:
-        """Have the picture of the job `of` drawn again, as the new job `job`.
+        """Draw the picture of the job `of` again, as the new job `job`.
 
         Raises:
-            Refusal: the server does not know it, or does not draw it again.
+            Refusal: the server does not know the job `of`, or did not accept the new job.
         """
         self._send(Resubmit(job=job, of=of))
         return self._wait_for(Accepted, job=job)
 
     def cancel(self, job: str) -> None:
-        """Ask for the job to be stopped; `events` says when it is."""
+        """Request that a job is stopped. `events` yields `Cancelled` when it was."""
         self._send(Cancel(job=job))
 
     def acknowledge(self, job: str, seq: int) -> None:
-        """Say that the job's events up to `seq` are in a safe place here."""
+        """Tell the server that the job's events up to `seq` were received and saved."""
         self._send(Ack(job=job, seq=seq))
 
     def jobs(self, *, newest: int = 100) -> tuple[JobSummary, ...]:
-        """The last jobs of the server, newest first."""
+        """The newest jobs of the server, newest first."""
         self._send(ListJobs(newest=newest))
         return self._wait_for(JobList).jobs
 
     def fetch(self, job: str, index: int) -> Layer:
-        """A finished layer again.
+        """Get a finished layer again.
 
         Raises:
-            Refusal: there is no such layer, or it is gone.
+            Refusal: there is no such layer, or it is no longer on the server.
         """
         self._send(Fetch(job=job, index=index))
         answer = self._next(
@@ -251,10 +255,10 @@ class Client:
         return answer
 
     def export(self, job: str, form: ExportFormat) -> bytes:
-        """A finished job as a file.
+        """Export a finished job and return the file's bytes.
 
         Raises:
-            Refusal: it is not finished, or a layer is gone.
+            Refusal: the job is not finished, or a layer is no longer on the server.
         """
         self._send(Export(job=job, format=form))
         answer = self._next(
@@ -269,7 +273,7 @@ class Client:
         return answer.data
 
     def events(self, job: str) -> Iterator[Message | Layer]:
-        """What happens to the job, until `Done`, `Failed` or `Cancelled`, which is the last."""
+        """Yield the job's events and notes, up to its last event: `Done`, `Failed` or `Cancelled`."""
         while True:
             event = self._next(lambda item: getattr(item, "job", None) == job and not isinstance(item, _ANSWERS))
             assert not isinstance(event, File)
@@ -281,10 +285,10 @@ class Client:
         self._socket.send(self._wire.encode(item))
 
     def _wait_for(self, *kinds: type[M], job: str | None = None) -> M:
-        """The next message of one of `kinds`, about `job` if one is given. What else comes is kept for later.
+        """Wait for a message of one of `kinds`, about `job` if one is given. Other messages are kept for later.
 
         Raises:
-            Refusal: a message comes instead that says no.
+            Refusal: the server refused the request instead.
         """
         answer = self._next(
             lambda item: (
@@ -298,7 +302,7 @@ class Client:
         return answer
 
     def _next(self, wanted: Callable[[Item], bool]) -> Item:
-        """The first wanted item, of those that came before or of those to come."""
+        """The first wanted item among those that were kept, or else among those that arrive."""
         for item in self._waiting:
             if wanted(item):
                 self._waiting.remove(item)
@@ -308,12 +312,12 @@ class Client:
         return item
 
     def _receive(self) -> Item:
-        """Wait for one message, or for one layer or file with all its chunks.
+        """Wait for one message, or for one complete layer or file.
 
         Raises:
-            Refusal: the server ends the connection.
-            TimeoutError: nothing came.
-            BadTransfer: a layer or file came broken.
+            Refusal: the server ended the connection.
+            TimeoutError: no message arrived in time.
+            BadTransfer: a layer or file is incomplete or has another SHA-256.
         """
         while True:
             item = self._wire.decode(self._socket.recv(self._timeout))

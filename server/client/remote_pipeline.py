@@ -1,4 +1,4 @@
-"""A picture drawn by a server, for whoever would otherwise ask the pipeline: the same request, the same events."""
+"""Draws a request on a server. It takes the same requests as the local pipeline and yields the same events."""
 
 from __future__ import annotations
 
@@ -21,50 +21,54 @@ from layerfusion.server.client.client import Layer as ArrivedLayer
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Notice, Progress, Submit, Variant
 
 _TRIES = 30
-"""Connections that fail one after the other before a job is given up."""
+"""Attempts to connect again before a job is given up."""
 
 _PAUSE = 2.0
-"""Seconds between two of them."""
+"""Seconds between two attempts."""
 
 
 class Stopped(Exception):
-    """Somebody else has cancelled a job."""
+    """Another client has cancelled a job."""
 
 
 def draw(
     connect: Callable[[], Client], request: GenerationRequest, seeds: Sequence[int] = ()
 ) -> Generator[events.Event, None, None]:
-    """Have a server draw. Closing the iterator cancels what is not drawn yet.
+    """Draw a request on a server. Closing the iterator cancels the pictures that are not finished.
 
-    A lost connection is made again and misses nothing.
+    If the connection is lost, it is made again, and no event is missed.
 
     Args:
-        connect: makes a connection; its client should wait for messages without a limit, as a queue may be long.
-        request: what is to be drawn.
-        seeds: of several pictures of the same request, at most 16, all queued at once or none; by default one picture
-            with the request's own seed.
+        connect: makes a connection; its client should have no timeout, because a queue may be long.
+        request: the request to draw.
+        seeds: seeds of several pictures of the request, at most 16, which are queued all or none; by default there is
+            one picture with the request's own seed.
 
     Yields:
         for each picture `Notice`, `Progress`, `LayerReady`, and `Finished` at its end.
 
     Raises:
-        Refusal: the server does not draw it, or failed to.
-        UnsupportedVersion: the server is too old to know all that is asked for.
-        Stopped: a job was cancelled elsewhere.
-        OSError, ConnectionClosed, InvalidHandshake: no connection, or none any more.
+        Refusal: the server did not accept the request, or drawing failed.
+        UnsupportedVersion: the server is too old for some fields of the request.
+        Stopped: a job was cancelled by another client.
+        OSError, ConnectionClosed, InvalidHandshake: the connection failed, at first or after all attempts.
     """
     client = connect()
-    for pixels in translate.uploads(request):
-        client.upload(pixels)
-    first, *others = seeds or (request.seed,)
-    variants = tuple(Variant(job=new_job(), seed=seed) for seed in others)
-    submit = replace(translate.to_submit(replace(request, seed=first), new_job()), variants=variants)
-    client.submit(submit)
+    try:
+        for pixels in translate.uploads(request):
+            client.upload(pixels)
+        first, *others = seeds or (request.seed,)
+        variants = tuple(Variant(job=new_job(), seed=seed) for seed in others)
+        submit = replace(translate.to_submit(replace(request, seed=first), new_job()), variants=variants)
+        client.submit(submit)
+    except BaseException:
+        client.close()
+        raise
     yield from _Following(connect, client, submit.jobs()).run()
 
 
 class _Following:
-    """Some jobs, one after the other, over as many connections as it takes."""
+    """Yields the events of jobs, one job after the other, and connects again when the connection is lost."""
 
     def __init__(self, connect: Callable[[], Client], client: Client, jobs: Sequence[Submit]) -> None:
         self._connect = connect
@@ -73,7 +77,7 @@ class _Following:
         self._begin()
 
     def _begin(self) -> None:
-        """Turn to the first of the jobs that are left."""
+        """Start with the first of the remaining jobs."""
         self._seen = 0
         self._layers: dict[int, Layer] = {}
 
@@ -90,16 +94,16 @@ class _Following:
                     self._client = self._connect_again()
         except (GeneratorExit, KeyboardInterrupt, Refusal, Stopped):
             with contextlib.suppress(ConnectionClosed):
-                for submit in reversed(self._jobs):  # the first is being drawn; none after it shall begin
+                for submit in reversed(self._jobs):  # the first is being drawn; after its end no other may begin
                     self._client.cancel(submit.job)
                 if self._jobs:
-                    self._client.jobs(newest=1)  # whoever answers this has read what came before
+                    self._client.jobs(newest=1)  # the answer shows that the server has read the messages before it
             raise
         finally:
             self._client.close()
 
     def _events(self, submit: Submit) -> Iterator[events.Event]:
-        """What comes of a job on this connection."""
+        """The events of a job on this connection, as the engine's events."""
         for event in self._client.events(submit.job):
             match event:
                 case Progress() | Notice():
@@ -124,7 +128,7 @@ class _Following:
         return LayerStack(name=submit.title, size=Size(submit.width, submit.height), layers=layers)
 
     def _connect_again(self) -> Client:
-        """Connect and ask for what was missed, of the first job from where it was, of the others from the beginning."""
+        """Connect and resume the jobs: the first after its last received event, the others from their beginning."""
         for tries_left in reversed(range(_TRIES)):
             try:
                 client = self._connect()

@@ -1,1 +1,1 @@
-"""Sockets, HTTP and the conversation with each client."""
+"""The server's network side: sockets, HTTP, and one session per client."""

@@ -1,4 +1,4 @@
-"""Who may connect. Asked about every HTTP request, before a websocket exists."""
+"""Decides who may connect. Every HTTP request is checked here before it becomes a websocket."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from layerfusion.server.config import LOOPBACK
 
 
 class AccessPolicy:
-    """The door of one server.
+    """The checks of `Host`, `Origin`, token and path for one server.
 
     Args:
-        port: the one it listens on.
-        token: what clients must show.
-        origins: web pages that may connect.
-        names: host names by which it may be asked for, besides those of loopback.
-        encrypted: whether it speaks TLS, which decides the port that a `Host` may leave out.
+        port: the port on which the server listens.
+        token: the token that clients must send.
+        origins: values of `Origin` that are allowed.
+        names: host names that are allowed in `Host`, besides those of loopback.
+        encrypted: whether the server uses TLS, because then `Host` may omit port 443, otherwise port 80.
     """
 
     def __init__(
@@ -31,24 +31,24 @@ class AccessPolicy:
         self._origins = origins
 
     def refusal(self, path: str, headers: Headers, local: str = "127.0.0.1") -> tuple[HTTPStatus, str] | None:
-        """Why a request is refused, None if it is welcome.
+        """The status and text with which a request is refused; None if it is allowed.
 
-        Each of the headers may come once: two could be read in two ways.
+        Each of the headers may occur only once, because different programs choose a different one of two.
 
         Args:
-            path: as asked for.
-            headers: of the request.
-            local: this server's end of the connection. Asking for that very address is no rebound name.
+            path: the requested path.
+            headers: the headers of the request.
+            local: the server's own IP address in this connection, which is always allowed in `Host`.
         """
         hosts, origins, tokens = (headers.get_all(name) for name in ("Host", "Origin", "Authorization"))
-        if len(hosts) != 1 or not self._is_ours(hosts[0].lower(), local):  # a name that was made to point here
+        if len(hosts) != 1 or not self._is_ours(hosts[0].lower(), local):  # DNS rebinding
             return HTTPStatus.MISDIRECTED_REQUEST, "This server answers to its own address only.\n"
         if len(origins) > 1 or any(origin not in self._origins for origin in origins):  # a web page
             return HTTPStatus.FORBIDDEN, "Web pages may not connect.\n"
         if len(tokens) != 1 or not hmac.compare_digest(tokens[0].encode("utf-8", "replace"), self._authorization):
             return HTTPStatus.UNAUTHORIZED, "The token is missing or wrong.\n"
         if path != "/":
-            return HTTPStatus.NOT_FOUND, "There is nothing here.\n"
+            return HTTPStatus.NOT_FOUND, "The only path is “/”.\n"
         return None
 
     def _is_ours(self, host: str, local: str) -> bool:
@@ -56,7 +56,7 @@ class AccessPolicy:
 
 
 def _in_url(name: str) -> str:
-    """A host as URLs and `Host` headers write it: IPv6 in brackets, an IPv4 address in IPv6 clothes as itself."""
+    """A host as in URLs and `Host` headers: IPv6 addresses in brackets, IPv4-mapped IPv6 addresses as IPv4."""
     try:
         address = ipaddress.ip_address(name)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How clients find the server: the runtime file, which holds one server at a time."""
+"""Writes the runtime file, by which clients find the server. It describes one server per user."""
 
 from __future__ import annotations
 
@@ -18,34 +18,40 @@ from layerfusion.server.protocol import MAJOR, MINOR, location
 
 
 def check_alone() -> None:
-    """Look whether another server of this user answers. It would lose its place in the runtime file, and its clients.
+    """Check that no other server of this user is running, because this one would replace it in the runtime file.
 
     Raises:
-        CannotServe: it does.
+        CannotServe: another server answers.
     """
     other = location.read()
-    if other is None:
-        return
-    parts = urlsplit(other.url)
-    encryption = other.tls()
-    if encryption is None:
-        request = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)
-    else:
-        request = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=2, context=encryption)
-    with contextlib.closing(request), contextlib.suppress(OSError, http.client.HTTPException):
-        request.request("GET", "/", headers={"Authorization": f"Bearer {other.token}"})
-        if request.getresponse().status == HTTPStatus.OK:
-            raise CannotServe(f"A server is running already: {other.url}, process {other.pid}.")
+    if other is not None and _answers(other):
+        raise CannotServe(f"A server is running already: {other.url}, process {other.pid}.")
+
+
+def _answers(other: location.Runtime) -> bool:
+    """Whether the server in a runtime file answers. A file with a damaged address or certificate names no server."""
+    try:
+        parts = urlsplit(other.url)
+        encryption = other.tls()
+        if encryption is None:
+            request = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=2)
+        else:
+            request = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=2, context=encryption)
+        with contextlib.closing(request):
+            request.request("GET", "/", headers={"Authorization": f"Bearer {other.token}"})
+            return request.getresponse().status == HTTPStatus.OK
+    except (OSError, ValueError, http.client.HTTPException):  # ssl.SSLError is an OSError
+        return False
 
 
 def announce(server: Server, config: ServerConfig, token: str, version: str) -> location.Runtime:
-    """Tell clients, by the runtime file, where the server is.
+    """Write the runtime file for a listening server.
 
     Raises:
         CannotServe: the file cannot be written.
     """
     host, port = address(server)
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound to, replaced
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - replaced, not bound
     scheme = "ws" if config.tls_cert is None else "wss"
     runtime = location.Runtime(
         url=f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/",
@@ -59,6 +65,6 @@ def announce(server: Server, config: ServerConfig, token: str, version: str) -> 
         location.write(runtime)
     except OSError as error:
         raise CannotServe(
-            f"{location.path()} cannot be written ({error.strerror or error}), so no client would find the server."
+            f"{location.path()} cannot be written ({error.strerror or error}); without it no client finds the server."
         ) from error
     return runtime

@@ -1,4 +1,4 @@
-"""The server's life: listen, tell clients where, run the scheduler and its worker, and part in good order."""
+"""The server from start to stop: it listens, announces its address, runs the scheduler and the worker, and closes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PRUNE_SECONDS = 600.0
 
 
 def serve(config: ServerConfig) -> int:
-    """Run a server until Ctrl-C, Ctrl-Break or SIGTERM, and return the command's exit code. Main thread only."""
+    """Run a server until Ctrl-C, Ctrl-Break or SIGTERM, and return the exit code. Call it in the main thread only."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     try:
         asyncio.run(_serve(config))
@@ -59,18 +59,18 @@ async def _serve(config: ServerConfig) -> None:
 
 
 class App:
-    """One server. Make it inside the event loop that runs it.
+    """One server. Create it inside the event loop that runs it.
 
     Args:
         config: its settings.
-        load: makes the pipeline of a model's name, in the process that draws.
+        load: makes the pipeline for a model's name, in the worker process.
 
     Attributes:
-        version: of the program.
-        runtime: how it is reached, None while it is not.
+        version: version of the program.
+        runtime: the content of the runtime file; None before the server listens.
 
     Raises:
-        BrokenModel: a model's card cannot be read.
+        BrokenModel: a model's manifest cannot be read.
         InvalidRequest: the certificate cannot be used.
     """
 
@@ -104,7 +104,8 @@ class App:
         """Serve until `stop`.
 
         Raises:
-            CannotServe: a server of this user is running already, the port is taken, or clients cannot be told.
+            CannotServe: a server of this user is running already, the port is taken, or the runtime file cannot be
+                written.
             StoreInUse, BrokenStore, UnwritableFile: the folder cannot be used.
         """
         await asyncio.to_thread(check_alone)
@@ -119,11 +120,11 @@ class App:
                 encrypted=self._tls is not None,
             )
             await server.start_serving()
-            stack.push_async_callback(self._part, server)
+            stack.push_async_callback(self._disconnect, server)
             await stack.enter_async_context(self._worker)
             tasks = [
                 asyncio.create_task(work)
-                for work in (self._stopping.wait(), self._scheduler.run(), self._prune_now_and_then())
+                for work in (self._stopping.wait(), self._scheduler.run(), self._prune_regularly())
             ]
             stack.push_async_callback(_end, tasks)
             stack.push_async_callback(self._scheduler.drain, self._config.drain_seconds)
@@ -135,7 +136,7 @@ class App:
             print("Stopping", flush=True)
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
-        """Take the folder, find out what the last server left, and get ready to draw."""
+        """Lock and open the folder, recover the jobs of the last server, and set up the scheduler and the worker."""
         config = self._config
         lock = await asyncio.to_thread(FolderLock, config.folder)
         stack.callback(lock.release)
@@ -161,19 +162,19 @@ class App:
             self._scheduler, self._database, self._store, exporting=asyncio.Lock(), checking=asyncio.Lock()
         )
 
-    async def _part(self, server: Server) -> None:
-        """Let every client go, after what it is still to be told."""
-        await asyncio.gather(*(connection.part() for connection in self._connections))
+    async def _disconnect(self, server: Server) -> None:
+        """Send every client its remaining messages, close all connections, and stop listening."""
+        await asyncio.gather(*(connection.disconnect() for connection in self._connections))
         server.close()
         await server.wait_closed()
 
-    async def _prune_now_and_then(self) -> None:
+    async def _prune_regularly(self) -> None:
         while True:
             await self._prune()
             await asyncio.sleep(_PRUNE_SECONDS)
 
     async def _prune(self) -> None:
-        """Forget what is old, and what is too much with some to spare, so that this is not needed for each job."""
+        """Delete old jobs, and more of them until a tenth of the store is free, so that not every job needs this."""
         config, written = self._config, self._scheduler.written_bytes
         try:
             async with self._pruning:
@@ -192,7 +193,7 @@ class App:
             self._kept_bytes = kept.bytes - written
 
     async def _make_room(self) -> bool:
-        """Whether there is room for another job, after forgetting what may be forgotten."""
+        """Whether the store has room for another job; if it is full, prune first."""
         if self._is_full():
             await self._prune()
         return not self._is_full()
@@ -201,13 +202,13 @@ class App:
         return self._kept_bytes + self._scheduler.written_bytes >= self._config.store_bytes
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        """Look at a request before the upgrade; None lets it happen."""
+        """The response to an HTTP request before the upgrade; None allows the upgrade."""
         assert self._access is not None
         refusal = self._access.refusal(request.path, request.headers, socket.local_address[0])
         if refusal is None and "Upgrade" not in request.headers:
             refusal = HTTPStatus.OK, f"layerfusion {self.version}, {len(self._connections)} connected\n"
         elif refusal is None and (self._stopping.is_set() or len(self._connections) >= self._config.max_connections):
-            refusal = HTTPStatus.SERVICE_UNAVAILABLE, "No more connections are taken.\n"
+            refusal = HTTPStatus.SERVICE_UNAVAILABLE, "The server accepts no more connections.\n"
         return socket.respond(*refusal) if refusal else None
 
     async def _converse(self, socket: ServerConnection) -> None:
@@ -227,7 +228,7 @@ class App:
 
 
 async def _end(tasks: list[asyncio.Task[Any]]) -> None:
-    """Cancel what still runs; raise what made one of them end by itself."""
+    """Cancel the tasks that still run, and raise the exception of one that failed."""
     for task in tasks:
         task.cancel()
     for task in tasks:

@@ -1,7 +1,7 @@
-"""One client's connection: carries out what its session says, and sends what its outbox gives.
+"""One client's connection: it performs the effects of its session and sends the messages of its outbox.
 
-One task listens, one sends. The session decides, the request handler answers, the layer store keeps; here they meet
-the socket.
+One task receives and one sends. The session decides what to do, the request handler answers, and the layer store keeps
+the pixels. This module connects them with the socket.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ _CLOSE_GOING_AWAY = 1001
 
 
 class Connection:
-    """One client.
+    """The connection of one client.
 
     Args:
-        socket: after the upgrade.
-        welcome: what it is told first.
-        store: where its uploads go and its layers come from.
-        jobs: where it asks about jobs.
-        messages: how many it may send.
-        uploads: how many bytes of layers it may send.
+        socket: the websocket, after the upgrade.
+        welcome: the answer to `hello`.
+        store: the layer store, for uploads and finished layers.
+        jobs: the server's jobs.
+        messages: the rate limit of the client's messages.
+        uploads: the rate limit of the client's uploads, in bytes.
 
     Attributes:
-        uploaded: SHA-256 of the layers it has sent, which its jobs may name.
+        uploaded: SHA-256 of the layers that the client has uploaded; they are not pruned while it is connected.
     """
 
     def __init__(
@@ -82,20 +82,20 @@ class Connection:
         self.uploaded: set[str] = set()
 
     async def run(self) -> None:
-        """Listen and send until the connection ends."""
+        """Receive and send until the connection ends."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 sender = tasks.create_task(self._send())
                 await self._listen()
                 sender.cancel()
         except* ConnectionClosed:
-            logger.info("client %s has gone", self._socket.id)
+            logger.info("client %s disconnected", self._socket.id)
         finally:
             self._requests.close()
             self._drop_draft()
 
-    async def part(self) -> None:
-        """Say that the server stops, after everything else that is to be said, and close."""
+    async def disconnect(self) -> None:
+        """Send the remaining messages and then `refused` with `server_stopping`, and close the connection."""
         error = ServerStopping("The server is being stopped.", "Start it and connect again.")
         self._outbox.put(Refused.of(error))
         await self._close(_CLOSE_GOING_AWAY)
@@ -116,7 +116,7 @@ class Connection:
         try:
             while True:
                 await self._socket.send(self._wire.encode(self._session.adapted(await self._outbox.next())))
-        except OSError as error:  # in the middle of a layer: what was sent of it means nothing
+        except OSError as error:  # in the middle of a layer, of which a part is useless
             lost = LayerLost(f"A layer cannot be read ({error.strerror or error}).", "Connect again and resume.")
             await self._socket.send(self._wire.encode(Refused.of(lost)))
             await self._socket.close(CLOSE_REFUSED, lost.code)
@@ -128,12 +128,12 @@ class Connection:
         await self._socket.close(code)
 
     async def _discard(self) -> None:
-        """Read on without looking, or the client's own goodbye would wait behind what it sent before."""
+        """Read and ignore further messages, because the client's close frame comes only after them."""
         with contextlib.suppress(ConnectionClosed):
             while True:
                 await self._socket.recv()
 
-    # ---- carrying out what the session says
+    # ---- performing the session's effects
 
     async def _take(self, frame: bytes | str) -> None:
         for effect in self._session.receive(frame):
@@ -153,7 +153,7 @@ class Connection:
                 self._drop_draft()
 
     async def _receive(self, step: Upload | Keep | Commit) -> None:
-        """One step of an upload. The file is written in a thread: disks may be slow."""
+        """Perform one step of an upload. Files are written in a thread, because disks may be slow."""
         upload = step if isinstance(step, Upload) else step.upload
         try:
             match step:
@@ -173,13 +173,14 @@ class Connection:
             self._outbox.put(UploadRefused.of(error, transfer=upload.transfer))
 
     async def _begin(self, upload: Upload) -> None:
-        self.uploaded.add(upload.layer)  # before looking, so that it is not pruned after
+        self.uploaded.add(upload.layer)  # before the check below, so that it is not pruned in between
         if self._store.has(upload.layer):
             self._session.end_upload()
             self._outbox.put(Uploaded(transfer=upload.transfer))
         elif not self._uploads.take(upload.bytes):
             raise QuotaExceeded(
-                f"No room for {upload.bytes} bytes: too much was uploaded from this address.", "Wait some minutes."
+                f"{upload.bytes} bytes are too much now: this address has uploaded a lot in the last hour.",
+                "Wait some minutes.",
             )
         else:
             self._draft = await asyncio.to_thread(self._store.draft)

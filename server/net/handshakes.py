@@ -1,5 +1,4 @@
-"""What strangers can do before the access policy has seen their request: little, for a short time, and not many of them
-at once."""
+"""Limits for connections before the access policy has checked their request: their number, their time, their logs."""
 
 from __future__ import annotations
 
@@ -9,11 +8,12 @@ import logging
 from websockets.asyncio.server import ServerConnection
 
 SECONDS = 10.0
-"""For the encryption and for the request, each."""
+"""Time limit in seconds for the TLS handshake, and again for the HTTP request."""
 
 
 def at_most(sockets: int) -> type[ServerConnection]:
-    """The kind of connection of a server that has no more than so many, strangers included. One more is cut off."""
+    """A connection class for a server with at most `sockets` connections, including those that are not yet checked.
+    Further connections are aborted."""
 
     class Counted(ServerConnection):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -25,8 +25,8 @@ def at_most(sockets: int) -> type[ServerConnection]:
 
 
 def quiet_logger() -> logging.Logger:
-    """For the websockets library, which otherwise writes a traceback, with what the stranger sent, for every request
-    that is none: whoever can reach the port could fill the disk."""
+    """The logger of the websockets library without its tracebacks for invalid requests. They contain what the client
+    sent, so that anyone who can reach the port could fill the disk with them."""
     logger = logging.getLogger("websockets.server")
     if _is_worth_a_line not in logger.filters:
         logger.addFilter(_is_worth_a_line)

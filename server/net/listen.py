@@ -1,4 +1,4 @@
-"""The socket clients connect to: where it is bound, and within which limits connections are made."""
+"""Binds the listening socket and sets the limits of the websocket connections."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Admit = Callable[[ServerConnection, Request], Response | None]
 
 
 async def listen(config: ServerConfig, converse: Converse, admit: Admit, tls: ssl.SSLContext | None) -> Server:
-    """Bind the port. Connections are taken once `start_serving` of the server is called.
+    """Bind the port. The server accepts connections after its `start_serving` was called.
 
     Args:
-        config: host and port; where no port is given and the usual one is taken, any free one.
-        converse: talks to one client until it has gone.
-        admit: looks at a request before the upgrade; None lets it happen.
-        tls: how connections are encrypted; None for not at all.
+        config: host and port. Without a port, a free one is used if the default port is taken.
+        converse: handles the connection of one client until it ends.
+        admit: returns the response to a request before the upgrade, or None to allow the upgrade.
+        tls: the TLS context; None means no encryption.
 
     Raises:
         CannotServe: the port cannot be used.
@@ -37,16 +37,16 @@ async def listen(config: ServerConfig, converse: Converse, admit: Admit, tls: ss
     except OSError as error:
         if config.port is not None:
             raise CannotServe(
-                f"Port {port} cannot be used ({error.strerror or error}). Choose another, or 0 for any free one."
+                f"Port {port} cannot be used ({error.strerror or error}). Choose another one, or 0 for any free port."
             ) from error
-        print(f"Port {port} is taken by another program; using a free one.", flush=True)
+        print(f"Port {port} is taken by another program; the server uses a free port instead.", flush=True)
         return await _bind(config, 0, converse, admit, tls)
 
 
 async def _bind(
     config: ServerConfig, port: int, converse: Converse, admit: Admit, tls: ssl.SSLContext | None
 ) -> Server:
-    # One address, even where "localhost" has two: a free port of one may be taken on the other.
+    # One address, even if "localhost" has two: a port that is free on one may be taken on the other.
     (*_, found), *_ = await asyncio.get_running_loop().getaddrinfo(config.host, port, type=socket.SOCK_STREAM)
     return await serve(
         converse,
@@ -63,13 +63,13 @@ async def _bind(
         ping_timeout=60,
         close_timeout=5,
         max_size=MAX_FRAME,
-        max_queue=4,  # a client's unread messages are the server's memory
+        max_queue=4,  # received messages that were not processed yet take up memory
         write_limit=MAX_FRAME,
         start_serving=False,
     )
 
 
 def address(server: Server) -> tuple[str, int]:
-    """Host and port it listens on."""
+    """Host and port on which a server listens."""
     host, port, *_ = server.sockets[0].getsockname()
     return host, port

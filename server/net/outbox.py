@@ -1,12 +1,12 @@
-"""What one client is still to be sent, and in which order.
+"""The messages that are still to be sent to one client, by priority.
 
-    1. replies            Welcome, Accepted, Uploaded, … and answers that name no event
-    2. notes              Progress and Queued, only the latest of each job; progress at most ten times a second
-    3. events             in their order; a layer is cut into chunks, and 1 and 2 may come between two of them
-    4. previews           only the latest of each layer, and only when nothing else waits
+    1. replies            Welcome, Accepted, Uploaded, … and answers that are not events
+    2. notes              Progress and Queued, only the latest of each job; progress at most ten times per second
+    3. events             in their order; a layer is sent in chunks, and 1 and 2 may come between two of them
+    4. previews           only the latest of each layer, and only if nothing else waits
 
-Events hold the layers' names, not their pixels; those are read from the store chunk by chunk as the client takes them,
-so a slow client costs no memory. Files are sent as layers are.
+Events hold the SHA-256 of layers, not their pixels. The pixels are read from the store chunk by chunk when the client
+can receive them, so a slow client needs no memory. Files are sent like layers.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ from layerfusion.server.protocol.messages import (
 from layerfusion.server.storage.layer_store import LayerStore
 
 PROGRESS_INTERVAL = 0.1
-"""Seconds between two `Progress`."""
+"""Shortest time between two `Progress` messages, in seconds."""
 
 _MANY = 512
-"""Replies and events; a client that lets more pile up is not listened to until it has read some."""
+"""Most replies and events that may wait. While there are more, no further messages are read from the client."""
 
 _LONG = 64
-"""A list of jobs weighs as much as so many: it may have a thousand of them in it."""
+"""A list of jobs counts as this many replies, because it may have a thousand entries."""
 
 
 class Outbox:
-    """One connection's messages to come.
+    """The messages that are to be sent on one connection.
 
     Args:
-        store: where the layers' pixels are.
+        store: the layer store, with the pixels.
     """
 
     def __init__(self, store: LayerStore) -> None:
@@ -70,7 +70,7 @@ class Outbox:
         self._has_room.set()
 
     def put(self, message: Message) -> None:
-        """Take a message. It is sent when it is its turn, or not at all if a newer one makes it needless."""
+        """Add a message. A newer note or preview replaces it if it was not sent yet."""
         if isinstance(message, Queued):
             self._positions[message.job] = message
         elif isinstance(message, Progress):
@@ -88,18 +88,18 @@ class Outbox:
         self._measure()
 
     async def has_room(self) -> None:
-        """Wait until the client has read enough to be listened to again."""
+        """Wait until few enough messages are waiting that the client's next message may be read."""
         await self._has_room.wait()
 
     async def emptied(self) -> None:
-        """Wait until the sender has asked for more and there was nothing."""
+        """Wait until everything was sent."""
         await self._idle.wait()
 
     async def next(self) -> Message | Chunk:
-        """Wait for what is to be sent next, and take it out.
+        """Wait for the next message or chunk, and remove it from the outbox.
 
         Raises:
-            OSError: a layer's pixels cannot be read to their end.
+            OSError: the pixels of a layer that was begun cannot be read completely.
         """
         while True:
             self._filled.clear()
@@ -139,7 +139,7 @@ class Outbox:
         return begin
 
     def _lost(self, event: LayerBegin | FileBegin, error: OSError) -> Message:
-        """The answer where pixels should be sent that are gone; the rest of the job is not worth sending then."""
+        """The answer if the pixels of a layer are missing; the remaining events of its job are dropped."""
         lost = LayerLost(
             f"A layer of the job {event.job} is no longer in the server's store ({error.strerror or error}).",
             "Draw it again: resubmit the job.",
@@ -175,7 +175,7 @@ class Outbox:
             pass  # the progress that was held back is due
 
     def _drop_notes(self, job: str) -> None:
-        """What is still to be said about how the job goes; it has ended."""
+        """Drop the notes and previews of a job that has ended."""
         self._positions.pop(job, None)
         self._progress.pop(job, None)
         for key in [key for key in self._previews if key[0] == job]:

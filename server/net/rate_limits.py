@@ -1,4 +1,4 @@
-"""How much one client may ask for in a time. What a client may ask for at once is in `config` and in the messages."""
+"""Limits of a client's rate of messages and uploads. Limits of a single request are in `config` and in the messages."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 
 class TokenBucket:
-    """An allowance that fills up again: at most `burst` at once, at most `rate` a second in the long run.
+    """A token bucket: at most `burst` at once, and at most `rate` per second on average.
 
     Args:
-        rate: of refilling, a second.
-        burst: what it holds; it begins full.
-        clock: seconds, never going back.
+        rate: amount that is added per second.
+        burst: capacity; the bucket is full at first.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -24,7 +24,7 @@ class TokenBucket:
 
     @property
     def full(self) -> bool:
-        """Whether nothing is missing: such a bucket need not be remembered."""
+        """Whether the bucket is full, so that it may be deleted and made again."""
         self._fill()
         return self._left >= self._burst
 
@@ -43,7 +43,7 @@ class TokenBucket:
 
 
 class RateLimits:
-    """One bucket for each address, so that connecting again brings nothing.
+    """One token bucket per IP address, so that a new connection does not reset the limit.
 
     Args:
         rate, burst, clock: see `TokenBucket`.
@@ -54,7 +54,7 @@ class RateLimits:
         self._buckets: dict[str, TokenBucket] = {}
 
     def of(self, address: str) -> TokenBucket:
-        """The bucket of that address. Those that are full again are forgotten: they cost memory and say nothing."""
+        """The bucket of an address. Other buckets that are full are deleted."""
         if address not in self._buckets:
             self._buckets = {known: bucket for known, bucket in self._buckets.items() if not bucket.full}
             self._buckets[address] = self._make()

@@ -1,4 +1,4 @@
-"""What one client asks about jobs, and what it is answered: submitting, following, stopping, coming back."""
+"""Answers one client's requests about jobs: to submit, follow, cancel, list, fetch and export them."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ from layerfusion.server.worker.export_process import export
 logger = logging.getLogger(__name__)
 
 _MOST_EXPORTS = 8
-"""Of one client at a time."""
+"""Most exports of one client at the same time."""
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """All that a server knows of jobs; every client's request handler has the same.
+    """The server's jobs, shared by the request handlers of all clients.
 
     Attributes:
-        scheduler: those that are not over, and the way to the database.
-        database: all of them.
+        scheduler: the jobs that are not over.
+        database: all jobs.
         store: their layers.
-        exporting: held while a file is made: one at a time is enough for a machine that also draws.
-        checking: held while a request is looked at, for its kept layers are in memory that long.
+        exporting: held during an export, so that the machine, which also draws, makes one file at a time.
+        checking: held while a request is checked, because its kept layers are in memory during the check.
     """
 
     scheduler: Scheduler
@@ -62,12 +62,12 @@ class Jobs:
 
 
 class RequestHandler:
-    """One client's.
+    """Handles the requests of one client.
 
     Args:
-        jobs: the server's.
-        outbox: takes answers and events.
-        client: tells who asks, for turns and limits.
+        jobs: the server's jobs.
+        outbox: the outbox for answers and events.
+        client: returns the client's identity, for its place in the queue and its limits.
     """
 
     def __init__(self, jobs: Jobs, outbox: Outbox, client: Callable[[], str]) -> None:
@@ -78,13 +78,13 @@ class RequestHandler:
         self._exports: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
-        """The client has gone. Its jobs go on."""
+        """Stop following jobs and cancel exports after the client disconnected. Its jobs continue."""
         self._scheduler.leave(self._outbox.put)
         for task in self._exports:
             task.cancel()
 
     async def serve(self, request: Request) -> None:
-        """Answer one request. Nothing a client asks makes this raise."""
+        """Answer one request. No request makes this raise."""
         match request:
             case Submit() | Resubmit() | Cancel() | Resume():
                 await self._serve_job(request)
@@ -118,7 +118,7 @@ class RequestHandler:
         if known is not None:
             return known
         async with self._jobs.checking:
-            await asyncio.to_thread(translate.to_request, submit, self._jobs.store)  # refuses what cannot be drawn
+            await asyncio.to_thread(translate.to_request, submit, self._jobs.store)  # raises if it cannot be drawn
         return await self._scheduler.submit(self._client(), submit)
 
     def _follow(self, *jobs: Job, after: int = 0) -> None:
@@ -131,9 +131,9 @@ class RequestHandler:
         try:
             await self._scheduler.acknowledge(ack.job, ack.seq)
         except EngineError as error:
-            logger.error("an acknowledgement was lost: %s", error)  # the job is kept for longer, that is all
+            logger.error("an acknowledgement was lost: %s", error)  # the only effect is that the job is kept longer
 
-    # ---- coming back
+    # ---- lists, layers and files
 
     async def _list(self, request: ListJobs) -> None:
         try:
@@ -148,14 +148,14 @@ class RequestHandler:
             job = await self._scheduler.find(request.job)
             begin = _layer(job, request.index)
             if not self._jobs.store.has(begin.sha256):
-                raise LayerLost(f"The layer “{begin.name}” is gone from the server's disk.", "Resubmit the job.")
+                raise LayerLost(f"The layer “{begin.name}” is no longer on the server's disk.", "Resubmit the job.")
         except (EngineError, ProtocolError) as error:
             self._outbox.put(FetchFailed.of(error, job=request.job, index=request.index))
         else:
             self._outbox.put(begin)
 
     def _begin_export(self, request: Export) -> None:
-        """In a task of its own: it takes seconds, in which the client may ask for other things."""
+        """Start an export as a task, because it takes seconds, in which the client may send other requests."""
         if len(self._exports) >= _MOST_EXPORTS:
             full = QueueFull(f"{len(self._exports)} of your files are being made.", "Wait for one of them.")
             self._outbox.put(FetchFailed.of(full, job=request.job, format=request.format))
@@ -169,7 +169,7 @@ class RequestHandler:
         try:
             job = await self._scheduler.find(request.job)
             if not (job.events and isinstance(job.events[-1], Done)):
-                raise NotFinished(f"The job {job.id} is not finished.", "Only a finished one has all its layers.")
+                raise NotFinished(f"The job {job.id} is not finished.", "Export it after it has finished.")
             async with jobs.exporting:
                 digest, size = await export(jobs.database.path, jobs.store.folder, job.id, request.format)
             await self._scheduler.on_disk(jobs.database.add_file, job.id, digest, size)
@@ -180,7 +180,7 @@ class RequestHandler:
 
 
 def summary(record: JobRecord) -> JobSummary:
-    """A job as lists show it."""
+    """A job as an entry of `JobList`."""
     return JobSummary(
         job=record.id,
         state=record.state,
@@ -204,5 +204,5 @@ def _layer(job: Job, index: int) -> LayerBegin:
 def _notice(submit: Submit) -> str:
     try:
         return translate.model_notice(submit)
-    except EngineError:  # the job may be older than the models of today
+    except EngineError:  # the model of an old job may no longer be installed
         return ""

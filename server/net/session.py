@@ -1,16 +1,16 @@
-"""One client's conversation, without any input or output of its own.
+"""One client's session as a state machine, without any input or output.
 
-`receive` takes a frame and returns what is to be done about it, in order:
+`receive` takes a websocket message and returns the effects that the caller must perform, in order:
 
-    Send(message)       tell the client
-    Close(code)         end the connection, after what is to be sent
+    Send(message)       send a message to the client
+    Close(code)         close the connection after sending all messages
     Upload, or a `Request`
-                        carry this out; it is a valid message and it is its time
-    Keep(upload, data)  the next bytes of the upload
-    Commit(upload)      all bytes are there and are those that were announced
-    Drop()              the upload failed; throw away what was kept
+                        perform this valid message, which is allowed in the current state
+    Keep(upload, data)  write the next bytes of the upload
+    Commit(upload)      finish the upload, which is complete and has the announced SHA-256
+    Drop()              delete what was written, because the upload failed
 
-The caller opens files, knows jobs and owns the socket.
+The caller has the socket, the files and the jobs.
 """
 
 from __future__ import annotations
@@ -61,16 +61,16 @@ CLOSE_TEXT_FRAME = 1003
 CLOSE_REFUSED = 1008
 
 MAX_MESSAGE = 512 * 1024
-"""Longest message of a client, chunks aside: several times that of the longest job there is."""
+"""Longest message of a client except for chunks, in bytes. The longest valid submission is several times shorter."""
 
 SMALL_CHUNK = 16 * 1024
-"""Bytes. Shorter chunks count as messages: each costs as much."""
+"""Chunks shorter than this many bytes count as messages in the rate limit, because they cost as much."""
 
 _STAGE_CODES = 3
-"""The minor version since which `Progress.stage` is a code."""
+"""The minor version of the protocol in which `Progress.stage` became a code."""
 
 _unpackb = functools.partial(msgpack.unpackb, max_map_len=256, max_array_len=1024, max_ext_len=0)
-"""A few bytes can announce a million keys; no message of ours, or of a later version, has that many."""
+"""With limits, because a few bytes of msgpack can announce a million keys. No message needs that many."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Drop:
 
 
 Request = Submit | Resubmit | Cancel | Resume | Ack | ListJobs | Fetch | Export
-"""What a client asks about jobs. Whether there is such a job, the caller knows."""
+"""A client's request about jobs. The caller finds out whether the job exists."""
 
 Effect = Send | Close | Request | Upload | Keep | Commit | Drop
 
@@ -110,10 +110,10 @@ class Session:
 
     Args:
         welcome: the answer to `Hello`.
-        messages: how many the client may send; None for any number.
+        messages: the rate limit of the client's messages; None is no limit.
 
     Attributes:
-        identity: who the client says it is, None if it does not.
+        identity: `Hello.identity`; None if the client sent none.
     """
 
     def __init__(self, welcome: Welcome, messages: TokenBucket | None = None) -> None:
@@ -127,10 +127,10 @@ class Session:
         self._arrival = Arrival(0, "")
 
     def receive(self, frame: bytes | str) -> list[Effect]:
-        """Take one websocket message and say what is to be done. Nothing a client sends makes this raise."""
+        """Process one websocket message and return its effects. Nothing that a client sends makes this raise."""
         try:
             if isinstance(frame, str):
-                raise BadFrame("A text frame.", "All messages are binary.")
+                raise BadFrame("The websocket message is text.", "Send binary messages only.")
             self._count(frame)
             if Chunk.begins(frame):
                 return self._receive_chunk(Chunk.from_bytes(frame))
@@ -140,23 +140,25 @@ class Session:
             return [Send(Refused.of(error)), Close(CLOSE_TEXT_FRAME if isinstance(frame, str) else CLOSE_REFUSED)]
 
     def adapted(self, item: Message | Chunk) -> Message | Chunk:
-        """What this client is sent in the place of `item`: one older than 1.3 shows the stage as it is to people."""
+        """The item in the form that this client understands: clients older than 1.3 show `stage` to people."""
         if isinstance(item, Progress) and self._minor < _STAGE_CODES:
             return replace(item, stage=item.text[:255] or item.stage)
         return item
 
     def end_upload(self) -> None:
-        """There is no upload any more: the layer was there already, or could not be written."""
+        """End the upload, because the layer is in the store already or could not be written."""
         self._upload = None
 
     def _count(self, frame: bytes) -> None:
-        """Count a frame as a message, unless it is a chunk worth its trouble: those are counted by the byte."""
+        """Count a frame in the rate limit of messages, unless it is a large chunk; uploads are limited in bytes."""
         if len(frame) >= SMALL_CHUNK and Chunk.begins(frame):
             return
         if len(frame) > MAX_MESSAGE:
-            raise TooLarge(f"A message of {len(frame)} bytes; at most {MAX_MESSAGE} are taken.", "Shorten the prompts.")
+            raise TooLarge(
+                f"The message has {len(frame)} bytes; at most {MAX_MESSAGE} are accepted.", "Shorten the prompts."
+            )
         if self._messages is not None and not self._messages.take(1):
-            raise TooFast("Too many messages in a short time.", "Connect again and send fewer.")
+            raise TooFast("The client sent too many messages in a short time.", "Connect again and send fewer.")
 
     def _receive_map(self, values: dict[object, object]) -> list[Effect]:
         if not self._greeted:
@@ -171,16 +173,19 @@ class Session:
             return self._begin_upload(message)
         if isinstance(message, Request):
             return [message]
-        raise UnexpectedMessage(f"The message “{message.type}” after the greeting.", "See PROTOCOL.md.")
+        raise UnexpectedMessage(
+            f"The message “{message.type}” is not allowed after the greeting.", "See PROTOCOL.md for the order."
+        )
 
     def _greet(self, values: dict[object, object]) -> list[Effect]:
         if values["type"] != Hello.type:
-            raise UnexpectedMessage("The first message is no “hello”.", "Greet first.")
+            raise _not_greeted()
         match values.get("protocol"):
             case [int(major), int(minor)] if major != MAJOR:
                 older = "client" if major < MAJOR else "server"
                 raise UnsupportedVersion(
-                    f"The client speaks protocol {major}.{minor}, this server {MAJOR}.{MINOR}.", f"Update the {older}."
+                    f"The client uses protocol {major}.{minor}, and this server uses {MAJOR}.{MINOR}.",
+                    f"Update the {older}.",
                 )
         hello = from_map(values)
         assert isinstance(hello, Hello)
@@ -191,12 +196,18 @@ class Session:
     def _begin_upload(self, upload: Upload) -> list[Effect]:
         limit = self._welcome.limits.layer_bytes
         if self._upload is not None:
-            return [_upload_refused(upload, UnexpectedMessage("An upload is under way.", "One at a time."))]
+            return [
+                _upload_refused(
+                    upload, UnexpectedMessage("Another upload is under way.", "Send the next one after its end.")
+                )
+            ]
         if upload.bytes > limit:
             return [
                 _upload_refused(
                     upload,
-                    TooLarge(f"A layer of {upload.bytes} bytes; at most {limit} are taken.", "Crop it to the canvas."),
+                    TooLarge(
+                        f"The layer has {upload.bytes} bytes; at most {limit} are accepted.", "Crop it to the canvas."
+                    ),
                 )
             ]
         self._upload, self._arrival = upload, Arrival(upload.bytes, upload.layer)
@@ -204,7 +215,7 @@ class Session:
 
     def _receive_chunk(self, chunk: Chunk) -> list[Effect]:
         if not self._greeted:
-            raise UnexpectedMessage("The first message is no “hello”.", "Greet first.")
+            raise _not_greeted()
         upload = self._upload
         if upload is None or chunk.transfer != upload.transfer:
             logger.debug("ignored a chunk of the transfer %d", chunk.transfer)
@@ -221,12 +232,16 @@ class Session:
         return [Keep(upload, chunk.data), Commit(upload)]
 
 
+def _not_greeted() -> UnexpectedMessage:
+    return UnexpectedMessage("The first message is not “hello”.", "Send “hello” first.")
+
+
 def _submit_failed(values: dict[object, object], error: InvalidMessage) -> Failed:
-    """The answer to an invalid `Submit` whose job can be read; other invalid messages are the caller's to refuse."""
+    """The answer to an invalid `Submit` or `Resubmit` with a valid job id. Raises `error` for any other message."""
     if values["type"] not in (Submit.type, Resubmit.type):
         raise error
     try:
-        job = Cancel(job=values.get("job")).job  # type: ignore[arg-type] - checked when it is made
+        job = Cancel(job=values.get("job")).job  # type: ignore[arg-type] - Cancel checks it
     except InvalidMessage:
         raise error from None
     return Failed.of(error, job=job, seq=0)

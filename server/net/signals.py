@@ -1,4 +1,4 @@
-"""How a server is told to stop: Ctrl-C, SIGTERM, Ctrl-Break, or Windows closing its console."""
+"""Stops the server on Ctrl-C, SIGTERM or Ctrl-Break, or when Windows closes its console."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from types import FrameType
 from typing import Any
 
 CLOSED_SECONDS = 4.5
-"""Windows ends the process 5 seconds after its console was closed, sooner if the handler returns."""
+"""How long the handler waits, in seconds. Windows kills the process 5 seconds after its console was closed, or when the
+handler returns."""
 
 _CTRL_CLOSE, _CTRL_LOGOFF, _CTRL_SHUTDOWN = 2, 5, 6
 
 
 @contextlib.contextmanager
 def stopping(stop: Callable[[], None]) -> Iterator[None]:
-    """Have `stop` called in the running loop by whatever asks for it, until the block ends. Main thread only."""
+    """Call `stop` in the running event loop on a signal, until the block ends. Use it in the main thread only."""
     loop = asyncio.get_running_loop()
     ended = threading.Event()
 
@@ -40,12 +41,12 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def console_closing(stop: Callable[[], object], ended: threading.Event, kernel: Any = None) -> Iterator[None]:
-    """Call `stop`, in a thread of Windows', when the console is closed or the user logs off; nothing elsewhere.
+    """On Windows, call `stop` when the console is closed or the user logs off. Elsewhere, do nothing.
 
     Args:
-        stop: asks for the end.
-        ended: set when it is over; the console waits for it.
-        kernel: kernel32; None takes the one of Windows.
+        stop: tells the server to stop; it is called on a thread that Windows makes.
+        ended: is set when the server has stopped; the handler waits for it.
+        kernel: kernel32; None is that of Windows. Tests pass their own.
     """
     if kernel is None:
         if sys.platform != "win32":
@@ -55,7 +56,7 @@ def console_closing(stop: Callable[[], object], ended: threading.Event, kernel: 
 
     def on_event(event: int) -> bool:
         if event not in (_CTRL_CLOSE, _CTRL_LOGOFF, _CTRL_SHUTDOWN):
-            return False  # Ctrl-C and Ctrl-Break are signals
+            return False  # Ctrl-C and Ctrl-Break also come as signals
         stop()
         ended.wait(CLOSED_SECONDS)
         return True

@@ -1,20 +1,21 @@
-"""What is said between the server and its clients. `PROTOCOL.md`, beside this file, is the contract.
+"""The protocol between the server and its clients, which `PROTOCOL.md` in this folder specifies.
 
-Standard library only, in the Python of Krita's oldest bundle (3.10): the Krita plugin carries these very files.
+These files use the standard library only, and the syntax of Python 3.10, because they are copied into the Krita plugin,
+and some of Krita's bundles have that version.
 
-    location    where a client finds the running server and its token
-    messages    every message, as a frozen value that is valid or does not exist; greeting, uploads, jobs, results and
-                history have them by subject, fields what they are made of
-    titles      what a job is called in lists
-    frames      chunks of pixels, which travel beside the messages, and the check that they arrived whole
-    wire        messages and chunks to bytes and back
-    errors      everything that can go wrong between the two sides, each with its code
-    schema      how a dataclass checks itself against its annotations
+    location    the runtime file, by which a client finds the running server and its token
+    messages    all messages, as frozen and validated values. They are defined by subject in greeting, uploads, jobs,
+                results and history; the types of their fields are in fields
+    titles      the title of a job in lists
+    frames      chunks of pixels, and the check that a transfer is complete
+    wire        encoding and decoding of messages and chunks
+    errors      all errors between client and server, each with its code
+    schema      validation of dataclasses by their annotations
     json_schema the messages as JSON Schema, for clients in other languages
 """
 
 MAJOR = 1
-"""Raised when an old peer would misunderstand a new one. Peers of different majors do not talk."""
+"""Increased by a change that an older peer would misunderstand. Peers with different majors refuse each other."""
 
 MINOR = 3
-"""Raised when something is added that an old peer may ignore."""
+"""Increased by an addition that an older peer may ignore."""

@@ -1,30 +1,29 @@
-"""Everything that can go wrong between client and server.
+"""All errors between client and server.
 
     ProtocolError
-    ├── BadFrame              bytes that are no frame of this protocol
-    ├── InvalidMessage        a known message with a missing or wrong field
-    ├── UnexpectedMessage     a message at a moment at which it means nothing
-    ├── UnsupportedVersion    the peer speaks another major version
-    ├── BadTransfer           chunks out of order, too many, too few, or not those that were announced
-    ├── TooLarge              more bytes than the peer said it takes
-    ├── UnknownLayer          a job names a layer that was never uploaded
-    ├── UnknownJob            a job the server does not have
-    ├── JobExists             another job has that id already
-    ├── QueueFull             this client has too many jobs waiting
-    ├── Quarantined           drawing this request has ended the process that draws, more than once
-    ├── StoreFull             the server keeps as much as it may, and nobody has fetched it yet
-    ├── NotFinished           an export of a job that has not all its layers
-    ├── Interrupted           the server stopped in the middle of the job
-    ├── TooFast               more messages in a short time than the server takes
-    ├── QuotaExceeded         more uploaded in an hour than the server takes
-    ├── LayerLost             a finished layer is no longer in the server's store
-    ├── WorkerDied            the process that draws ended in the middle of the job
-    ├── ServerStopping        the server is being shut down
+    ├── BadFrame              the bytes are not a frame of this protocol
+    ├── InvalidMessage        a field of a known message is missing or wrong
+    ├── UnexpectedMessage     the message is not allowed in the current state
+    ├── UnsupportedVersion    the peer has another major version
+    ├── BadTransfer           chunks are out of order, too many or too few, or have another SHA-256 than announced
+    ├── TooLarge              a message or layer has more bytes than the limit
+    ├── UnknownLayer          a job refers to a layer that was not uploaded
+    ├── UnknownJob            the server does not have the job
+    ├── JobExists             another job has the same id
+    ├── QueueFull             too many jobs of this client are waiting
+    ├── Quarantined           the worker process died more than once while it drew this request
+    ├── StoreFull             the layer store is full of layers that were not fetched yet
+    ├── NotFinished           a job cannot be exported because it is not finished
+    ├── Interrupted           the server stopped while it drew the job
+    ├── TooFast               the client sent more messages in a short time than the limit
+    ├── QuotaExceeded         the client uploaded more bytes in an hour than the limit
+    ├── LayerLost             a finished layer is no longer in the server's layer store
+    ├── WorkerDied            the worker process died while it drew the job
+    ├── ServerStopping        the server is shutting down
     └── InternalError         a bug
 
-Each has a `code`, the name under which it travels, a `message` that names the offending value, and a `hint` that says
-what to do about it. The codes of the engine's own errors (`invalid_request`, `out_of_memory`, …) travel in the same
-fields.
+Each error has a `code` for programs, a `message` that names the wrong value, and a `hint` with the remedy. The engine's
+errors (`invalid_request`, `out_of_memory`, …) are sent in the same fields.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ class ProtocolError(Exception):
     """Base of all errors between client and server.
 
     Args:
-        message: what is wrong, naming the value. One sentence.
-        hint: what can be done about it. One sentence, may be empty.
+        message: what is wrong, with the value, in one sentence.
+        hint: the remedy, in one sentence; may be empty.
     """
 
     code = "protocol_error"

@@ -1,7 +1,7 @@
-"""What the fields of messages are made of, and what every message is.
+"""The types of the fields of messages, and the base classes of all messages.
 
-Sizes and places are in pixels, pixels are BGRA, 8 bits each, sRGB, straight alpha, rows packed from the top, left to
-right.
+Sizes and positions are in pixels. Pixel data is BGRA with 8 bits per channel, sRGB, with straight alpha, in rows from
+the top without padding, from left to right.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ExportFormat = Literal["psd", "ora", "png"]
 
 @dataclass(frozen=True)
 class Message(Record):
-    """One message. Subclasses set `type`."""
+    """Base of all messages. Subclasses set `type`."""
 
     type: ClassVar[str]
 
@@ -52,7 +52,7 @@ class Message(Record):
 
 
 class Explained(Protocol):
-    """Whatever says what is wrong and what to do: an error of the protocol's or of the engine's, or a `Problem`."""
+    """Anything with a code, a message and a hint: an error of the protocol or of the engine, or a `Problem`."""
 
     @property
     def code(self) -> str: ...
@@ -67,12 +67,12 @@ P = TypeVar("P", bound="Problem")
 
 @dataclass(frozen=True, kw_only=True)
 class Problem(Message):
-    """What all messages have that say no.
+    """Base of all messages that report an error.
 
     Attributes:
-        code: for programs; PROTOCOL.md lists them.
-        message: for people: what is wrong. One sentence.
-        hint: for people: what to do about it. One sentence or empty.
+        code: the error as a code for programs; PROTOCOL.md lists the codes.
+        message: what is wrong, for people, in one sentence.
+        hint: the remedy, for people, in one sentence; may be empty.
     """
 
     code: Name
@@ -81,16 +81,16 @@ class Problem(Message):
 
     @classmethod
     def of(cls: type[P], error: Explained, **about: Any) -> P:
-        """The message that tells of an error.
+        """Make a message about an error.
 
         Args:
-            error: its code, message and hint are taken; the last two are cut at 4000 characters.
-            about: the message's other fields.
+            error: the error. Its message and hint are cut at 4000 characters.
+            about: the other fields of the message.
         """
         return cls(code=error.code, message=error.message[:4000], hint=error.hint[:4000], **about)
 
 
 def check_area(name: str, width: int, height: int, size: int) -> None:
-    """Raise `InvalidMessage` unless pixels of that width and height have that many bytes."""
+    """Raise `InvalidMessage` unless `size` is the number of bytes of `width` x `height` pixels."""
     if size != 4 * width * height:
-        raise InvalidMessage(f"{name} has {size} bytes for {width}x{height} pixels; that takes {4 * width * height}.")
+        raise InvalidMessage(f"{name} has {size} bytes for {width}x{height} pixels; it needs {4 * width * height}.")

@@ -1,9 +1,9 @@
-"""Chunks of pixels: binary frames with a fixed header, the same in both directions, and the check that all arrived.
+"""Chunks of layers and files: binary frames with a fixed header, and the check of a complete transfer.
 
 offset  size  field      big-endian
-0       1     kind       1: chunk. No message begins with this byte, so one look tells a chunk from a message.
+0       1     kind       1 for a chunk. No message begins with this byte.
 1       3     zero
-4       4     transfer   which upload or layer
+4       4     transfer   number of the upload, layer or file
 8       4     index      0, 1, 2, … within the transfer
 12      …     data       1 to 262144 bytes
 """
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from .errors import BadFrame, BadTransfer
 
 CHUNK_BYTES = 256 * 1024
-"""Most data in one chunk: larger ones hold up the messages behind them, smaller ones cost more than they bring."""
+"""Most bytes of data in one chunk. Larger chunks would delay other messages, smaller ones cost more in total."""
 
 MAX_FRAME = 1536 * 1024
-"""Longest websocket message either side takes."""
+"""Longest websocket message that either side accepts, in bytes."""
 
 KIND_CHUNK = 1
 _HEADER = struct.Struct(">B3xII")
@@ -29,11 +29,11 @@ _HEADER = struct.Struct(">B3xII")
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of one transfer.
+    """A part of one transfer.
 
     Attributes:
         transfer: number of the transfer, 0 to 2^32-1.
-        index: place in it, from 0.
+        index: number of the chunk in the transfer, from 0.
         data: 1 to `CHUNK_BYTES` bytes.
     """
 
@@ -43,7 +43,7 @@ class Chunk:
 
     @staticmethod
     def begins(frame: bytes) -> bool:
-        """Whether a websocket message is a chunk; else it is a message in msgpack."""
+        """Whether a websocket message is a chunk. Otherwise it is a message in msgpack."""
         return frame[:1] == bytes([KIND_CHUNK])
 
     def to_bytes(self) -> bytes:
@@ -54,14 +54,14 @@ class Chunk:
         """Read one frame; `data` is a view into it, not a copy.
 
         Raises:
-            BadFrame: too short, too long, or of another kind.
+            BadFrame: the frame is too short, too long, or not a chunk.
         """
         size = len(frame) - _HEADER.size
         if not 1 <= size <= CHUNK_BYTES:
-            raise BadFrame(f"A chunk with {size} bytes of data.", f"Chunks hold 1 to {CHUNK_BYTES} bytes.")
+            raise BadFrame(f"A chunk has {size} bytes of data.", f"Send chunks with 1 to {CHUNK_BYTES} bytes.")
         kind, transfer, index = _HEADER.unpack_from(frame)
         if kind != KIND_CHUNK:
-            raise BadFrame(f"A frame of kind {kind}.", f"Chunks are of kind {KIND_CHUNK}.")
+            raise BadFrame(f"A frame has the kind {kind}.", f"Chunks have the kind {KIND_CHUNK}.")
         return cls(transfer, index, memoryview(frame)[_HEADER.size :])
 
 
@@ -73,11 +73,11 @@ def split(transfer: int, data: bytes | memoryview) -> Iterator[Chunk]:
 
 
 class Arrival:
-    """Watches the chunks of one transfer come in. The caller keeps the data; this only says whether it is right.
+    """Checks the chunks of one transfer as they arrive. The caller stores the data.
 
     Args:
-        total: bytes that were announced.
-        sha256: their digest, as announced.
+        total: the announced number of bytes.
+        sha256: the announced SHA-256, in lower-case hexadecimal digits.
     """
 
     def __init__(self, total: int, sha256: str) -> None:
@@ -88,17 +88,19 @@ class Arrival:
         self._next = 0
 
     def add(self, chunk: Chunk) -> None:
-        """Take the next chunk.
+        """Check the next chunk.
 
         Raises:
-            BadTransfer: out of order, or more bytes than announced.
+            BadTransfer: it is out of order, or there are more bytes than announced.
         """
         if chunk.index != self._next:
-            raise BadTransfer(f"Chunk {chunk.index} came where {self._next} was due.", "Send it again from the start.")
+            raise BadTransfer(
+                f"Chunk {chunk.index} arrived in the place of chunk {self._next}.", "Send it again from the start."
+            )
         if self.received + len(chunk.data) > self.total:
             raise BadTransfer(
-                f"{self.received + len(chunk.data)} bytes came where {self.total} were announced.",
-                "Announce as many as there are.",
+                f"{self.received + len(chunk.data)} bytes arrived, but {self.total} were announced.",
+                "Announce the exact number of bytes.",
             )
         self._next += 1
         self.received += len(chunk.data)
@@ -109,13 +111,13 @@ class Arrival:
         return self.received == self.total
 
     def finish(self) -> None:
-        """Check the whole.
+        """Check the complete transfer.
 
         Raises:
-            BadTransfer: bytes are missing, or they are not those that were announced.
+            BadTransfer: bytes are missing, or their SHA-256 is not the announced one.
         """
         if not self.complete:
-            raise BadTransfer(f"{self.received} of {self.total} bytes came.", "Send it again from the start.")
+            raise BadTransfer(f"Only {self.received} of {self.total} bytes arrived.", "Send it again from the start.")
         if self._hash.hexdigest() != self._sha256:
             raise BadTransfer(
                 f"The bytes have the SHA-256 {self._hash.hexdigest()[:12]}…, not {self._sha256[:12]}….",

@@ -1,4 +1,4 @@
-"""How a conversation begins, and how it ends when the server says so."""
+"""The messages at the start of a session, and the one with which the server ends it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .schema import Record
 
 @dataclass(frozen=True, kw_only=True)
 class Hello(Message):
-    """Client: who I am. The first message of every connection.
+    """Client: the first message of every connection, with the client's name and version.
 
     Attributes:
-        protocol: (major, minor) this client was written for.
-        client: the program, for the server's log.
-        version: its version.
-        identity: who this is, the same on every connection, such as a UUID the program keeps. Turns and limits go by
-            it; without one each connection counts as somebody else.
+        protocol: the (major, minor) version for which the client was written.
+        client: name of the program, for the server's log.
+        version: version of the program.
+        identity: a text that is the same on all connections of this client, for example a UUID. The queue and its
+            limits treat connections with the same identity as one client; without it, each connection is a new client.
     """
 
     type: ClassVar[str] = "hello"
@@ -30,7 +30,7 @@ class Hello(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Example(Record):
-    """Prompts that go together."""
+    """Example prompts for one picture."""
 
     foreground: Prompt
     background: Prompt
@@ -38,15 +38,15 @@ class Example(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo(Record):
-    """One model the server can draw with, and its own defaults.
+    """A model of the server, and its defaults.
 
     Attributes:
-        name: what `Submit.model` takes.
-        title: for people.
-        steps, guidance_scale, guidance_rescale, sampler: what a job gets that leaves them unset.
-        samplers: what `Submit.sampler` takes.
-        examples: prompts this model draws well; may be empty.
-        notice: a limitation the artist should know, empty if there is none; `Accepted` has it for the job's size.
+        name: the value for `Submit.model`.
+        title: the name to show to people.
+        steps, guidance_scale, guidance_rescale, sampler: the defaults for jobs that leave them unset.
+        samplers: the values that `Submit.sampler` may have.
+        examples: prompts that this model draws well; may be empty.
+        notice: a limitation that the artist should know; empty if there is none. `Accepted` has it for the job's size.
     """
 
     name: Name
@@ -62,18 +62,18 @@ class ModelInfo(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits(Record):
-    """What this server takes.
+    """The server's limits.
 
     Attributes:
-        frame_bytes: longest websocket message, both ways.
-        chunk_bytes: most pixels in one chunk, both ways.
-        layer_bytes: largest layer that can be uploaded.
-        min_side, max_side: the canvas, in pixels.
-        max_aspect: longer side of the canvas over the shorter.
-        prompt_characters: of one prompt.
-        foregrounds: of one job.
-        steps: of one job.
-        waiting_jobs: of one client.
+        frame_bytes: longest websocket message in either direction, in bytes.
+        chunk_bytes: most data in one chunk in either direction, in bytes.
+        layer_bytes: largest layer that can be uploaded, in bytes.
+        min_side, max_side: shortest and longest side of the canvas, in pixels.
+        max_aspect: largest ratio of the longer to the shorter side of the canvas.
+        prompt_characters: longest prompt.
+        foregrounds: most foregrounds of a job.
+        steps: most steps of a job.
+        waiting_jobs: most waiting jobs of a client.
     """
 
     frame_bytes: Count
@@ -93,12 +93,13 @@ class Welcome(Message):
     """Server: the answer to `Hello`.
 
     Attributes:
-        protocol: (major, minor) this server was written for.
-        version: of the server.
-        instance: another text after every start of the server. Jobs outlive it, uploads that no job names do not.
-        models: the first is the one to offer.
-        limits: what this server takes.
-        codecs: how pixels may be packed.
+        protocol: the (major, minor) version of the server.
+        version: version of the server program.
+        instance: a text that is different after each start of the server. Jobs outlive a restart; uploads that no job
+            refers to may not.
+        models: the models; the first is the default to offer.
+        limits: the server's limits.
+        codecs: the supported encodings of pixels.
     """
 
     type: ClassVar[str] = "welcome"
@@ -112,6 +113,6 @@ class Welcome(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Refused(Problem):
-    """Server: this connection ends here, and why. The websocket is closed next."""
+    """Server: the reason why it ends the connection. It then closes the websocket."""
 
     type: ClassVar[str] = "refused"

@@ -1,4 +1,4 @@
-"""Coming back to jobs: which there are, and their layers and files again, long after they were drawn."""
+"""Messages about earlier jobs: to list them, and to get their layers or a file of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .schema import Between, Record
 
 @dataclass(frozen=True, kw_only=True)
 class ListJobs(Message):
-    """Client: which jobs do you have? Answered by `JobList`.
+    """Client: list the jobs. The answer is `JobList`.
 
     Attributes:
-        newest: so many of the last, whoever submitted them.
+        newest: number of the newest jobs to list, of all clients.
     """
 
     type: ClassVar[str] = "list_jobs"
@@ -27,12 +27,12 @@ class JobSummary(Record):
 
     Attributes:
         job: its id.
-        state: where it is.
+        state: its state.
         title: its prompts, shortened.
-        width, height: of its canvas.
-        layers: how many are finished.
-        submitted, ended: when, in seconds since 1970; None if it is not over.
-        fetched: a client has acknowledged all of it.
+        width, height: the size of its canvas, in pixels.
+        layers: number of finished layers.
+        submitted, ended: times in seconds since 1970; `ended` is None if the job is not over.
+        fetched: whether a client has acknowledged its last event.
     """
 
     job: JobId
@@ -48,7 +48,7 @@ class JobSummary(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class JobList(Message):
-    """Server: the jobs, last first."""
+    """Server: the jobs, newest first."""
 
     type: ClassVar[str] = "job_list"
     jobs: tuple[JobSummary, ...]
@@ -56,11 +56,11 @@ class JobList(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Fetch(Message):
-    """Client: send me this finished layer again. Answered by its `LayerBegin`, chunks and `LayerEnd`, or `FetchFailed`.
+    """Client: send a finished layer again. The answer is `LayerBegin`, chunks and `LayerEnd`, or `FetchFailed`.
 
     Attributes:
-        job: any that the server still has, also one that failed or still runs.
-        index: of the layer: its place in the stack.
+        job: any job that the server still has, also one that failed or is running.
+        index: index of the layer in the stack; 0 is the bottom.
     """
 
     type: ClassVar[str] = "fetch"
@@ -70,11 +70,11 @@ class Fetch(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Export(Message):
-    """Client: send me this finished job as a file. Answered by `FileBegin`, chunks and `FileEnd`, or `FetchFailed`.
+    """Client: send a finished job as a file. The answer is `FileBegin`, chunks and `FileEnd`, or `FetchFailed`.
 
     Attributes:
-        job: a finished one.
-        format: "psd" or "ora" with all layers, "png" the flattened picture.
+        job: a finished job.
+        format: "psd" or "ora" with all layers, or "png" with the flattened picture.
     """
 
     type: ClassVar[str] = "export"
@@ -84,11 +84,11 @@ class Export(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class FetchFailed(Problem):
-    """Server: that cannot be had, and why. The job itself stays as it is.
+    """Server: the reason why a layer or file cannot be sent. The job itself does not change.
 
     Attributes:
-        index: of the layer that was asked for; None if it was a file.
-        format: of the file that was asked for; None if it was a layer.
+        index: index of the requested layer; None if a file was requested.
+        format: format of the requested file; None if a layer was requested.
     """
 
     type: ClassVar[str] = "fetch_failed"
@@ -99,13 +99,13 @@ class FetchFailed(Problem):
 
 @dataclass(frozen=True, kw_only=True)
 class FileBegin(Message):
-    """Server: a file. Its chunks follow, then `FileEnd`.
+    """Server: the start of a file. Its chunks follow, and then `FileEnd`.
 
     Attributes:
-        transfer: the number its chunks carry; counted together with those of layers.
-        format: as asked for.
-        bytes: in all.
-        sha256: of them.
+        transfer: the transfer number of its chunks. Files and layers share one count.
+        format: the requested format.
+        bytes: size of the file, in bytes.
+        sha256: SHA-256 of the file.
     """
 
     type: ClassVar[str] = "file_begin"
@@ -118,7 +118,7 @@ class FileBegin(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class FileEnd(Message):
-    """Server: all chunks of the file are sent."""
+    """Server: all chunks of the file were sent."""
 
     type: ClassVar[str] = "file_end"
     job: JobId

@@ -1,4 +1,4 @@
-"""Asking for pictures: what a client says of a job, and what it is answered before drawing begins."""
+"""Messages that submit, cancel, resume and acknowledge jobs, and the server's answers before drawing begins."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from .schema import Length, Record, newest, since
 from .titles import title
 
 MAX_VARIANTS = 15
-"""Besides the picture itself."""
+"""Most variants of a submission, in addition to its own picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Box(Record):
-    """A rectangle on the canvas: the place of its top left pixel, and its size."""
+    """A rectangle on the canvas: the position of its top left pixel, and its size, in pixels."""
 
     x: Offset
     y: Offset
@@ -45,13 +45,13 @@ class Box(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Generated(Record):
-    """A layer to be drawn.
+    """A layer that is drawn from a prompt.
 
     Attributes:
-        prompt: what it shows.
-        negative_prompt: what it does not.
-        seed: of its noise; None derives it from the job's.
-        box: where on the canvas a foreground is drawn; None leaves it to the model.
+        prompt: what the layer shows.
+        negative_prompt: what the layer should not show.
+        seed: seed of its noise; None derives it from the job's seed.
+        box: the place of a foreground on the canvas; None leaves it to the model.
     """
 
     prompt: Prompt
@@ -63,15 +63,15 @@ class Generated(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Existing(Record):
-    """A layer the artist has, as `Kept` or `Relit`.
+    """An uploaded layer of the artist's, base of `Kept` and `Relit`.
 
     Attributes:
-        layer: the id under which it was uploaded.
-        width, height: of its pixels.
-        x, y: of its top left pixel on the canvas; may lie outside.
-        name: comes back with it.
-        prompt: what it shows, in a few words.
-        blend, opacity, visible: how it lies in the artist's document; a kept layer comes back with them.
+        layer: SHA-256 of its pixels, which is the id under which it was uploaded.
+        width, height: size of its pixels.
+        x, y: position of its top left pixel on the canvas; it may be outside the canvas.
+        name: the layer's name, which is returned with it.
+        prompt: what the layer shows, in a few words.
+        blend, opacity, visible: its properties in the artist's document; they are returned with a kept layer.
     """
 
     layer: LayerId
@@ -89,20 +89,20 @@ class Existing(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Kept(Existing):
-    """A layer the artist has: it guides the others and comes back byte for byte. Attributes: see `Existing`."""
+    """A layer that is kept: it guides the other layers and is returned byte for byte. For the fields see `Existing`."""
 
     kind: Literal["kept"] = "kept"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Relit(Existing):
-    """A layer the artist has, drawn anew over her own pixels so that it fits the picture.
+    """A layer that is drawn over, starting from the artist's pixels, so that it fits the picture.
 
     Attributes:
         layer, …, visible: see `Existing`.
-        negative_prompt: what it does not show.
-        seed: of the noise put on it; None derives it from the job's.
-        strength: how much is drawn anew.
+        negative_prompt: what the layer should not show.
+        seed: seed of its noise; None derives it from the job's seed.
+        strength: how much it may change, from 0 (hardly) to 1 (completely).
     """
 
     negative_prompt: Prompt = ""
@@ -116,11 +116,11 @@ Source = Generated | Kept | Relit
 
 @dataclass(frozen=True, kw_only=True)
 class Switch(Record):
-    """One switch of the method in another position.
+    """One option of the method with its value. The protocol calls options switches.
 
     Attributes:
-        name: as the server's documentation lists them.
-        value: in words: a number, `true`, `false`, `none`, or one of the names the switch takes.
+        name: name of the option; docs/fusion-settings.md lists them.
+        value: the value as text: a number, `true`, `false`, `none`, or one of the names that the option allows.
     """
 
     name: Name
@@ -129,11 +129,11 @@ class Switch(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Variant(Record):
-    """The same picture once more, with another seed.
+    """A further picture of the same submission with another seed.
 
     Attributes:
-        job: its own fresh id.
-        seed: its own seed, in the place of `Submit.seed`.
+        job: its own new job id.
+        seed: its seed, which replaces `Submit.seed`.
     """
 
     job: JobId
@@ -142,28 +142,28 @@ class Variant(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Submit(Message):
-    """Client: draw this. Answered by `Accepted` or `Failed`.
+    """Client: draw a picture. The answer is `Accepted` or `Failed`.
 
     Attributes:
-        job: a fresh UUID made by the client. The same message twice is one job.
-        width, height: the canvas.
-        background: what lies behind.
-        foregrounds: what lies before it, bottom first.
-        blended_prompt: what the whole shows; None makes it from the other prompts.
-        blended_strength: how much of the blended picture is drawn anew over the artist's layers, if she has them all.
-        seed: of the job.
-        steps, guidance_scale, guidance_rescale, sampler: None takes the model's own.
-        preset: how fast or how close to the paper, by name; None is the model's own way.
-        switches: single switches of the method, after the preset.
-        harmony: "clean" shadow and light, which go with the picture when it is moved, or "exact" ones, with which the
-            layers give the blended picture.
-        refine: on a canvas larger than what the model draws, how much of the enlarged layers is drawn anew in tiles,
-            for finer edges; 0 is off.
+        job: a new UUID made by the client. If the same message is sent twice, it is one job.
+        width, height: size of the canvas, in pixels.
+        background: source of the background.
+        foregrounds: sources of the foregrounds, bottom first.
+        blended_prompt: what the whole picture shows; None makes it from the other prompts.
+        blended_strength: how much of the blended picture is drawn over the composite of the layers, from 0 to 1, if
+            none of them is generated; None is the server's default.
+        seed: seed of the job.
+        steps, guidance_scale, guidance_rescale, sampler: None is the model's default.
+        preset: name of a preset; None is the model's default.
+        switches: options that are changed after the preset.
+        harmony: how Shadow and Light are made: "clean" ones still fit after layers were moved, and "exact" ones
+            make the stack equal to the blended picture.
+        refine: strength of the tiled refinement, from 0 (off) to 1, on a canvas that is larger than the model's size.
         model: a name from `Welcome.models`.
-        priority: "interactive" jobs are drawn before "batch" ones, whoever's they are.
-        replaces: what this is a picture of, for instance a document; an earlier job of this client for the same that
-            still waits is cancelled. None replaces nothing.
-        variants: further pictures, each a job of its own with its own events. All are queued, or none.
+        priority: "interactive" jobs of all clients are drawn before "batch" jobs.
+        replaces: a name for the subject of the picture, for example a document. An earlier waiting job of this client
+            with the same name is cancelled. None replaces nothing.
+        variants: further pictures; each is a job with its own events. All of them are queued, or none.
     """
 
     type: ClassVar[str] = "submit"
@@ -192,37 +192,37 @@ class Submit(Message):
         super().__post_init__()
         ids = [self.job, *(variant.job for variant in self.variants)]
         if len(set(ids)) < len(ids):
-            raise InvalidMessage("submit.variants uses a job id twice.", "Make a fresh id for each job.")
+            raise InvalidMessage("submit.variants uses a job id twice.", "Make a new id for each job.")
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """Where all layers come from: the foregrounds, bottom first, then the background."""
+        """The sources of all layers: the foregrounds, bottom first, then the background."""
         return (*self.foregrounds, self.background)
 
     @property
     def title(self) -> str:
-        """The job in a few words."""
+        """The title of the job, made from its prompts."""
         return title(source.prompt for source in self.sources)
 
     @property
     def minor(self) -> int:
-        """The first minor version of the protocol that knows all that is asked for: an older server would refuse a part
-        of it, or leave it out without a word."""
+        """The first minor version of the protocol with all fields that are set here. An older server would refuse the
+        submission or ignore some fields without an error."""
         return max(newest(self), 2 if isinstance(self.background, Kept) else 0)
 
     def jobs(self) -> tuple[Submit, ...]:
-        """One message for each picture this asks for; the first keeps the list of the others."""
+        """One submission per picture. The first is this one, including its list of variants."""
         others = (replace(self, job=variant.job, seed=variant.seed, variants=()) for variant in self.variants)
         return (self, *others)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resubmit(Message):
-    """Client: draw that job's picture again, as a job of its own. Answered as `Submit` is.
+    """Client: draw the picture of an earlier job again, as a new job. The answer is `Accepted` or `Failed`.
 
     Attributes:
-        job: a fresh UUID. The same message twice is one job.
-        of: the job whose request is taken, seed included; usually one that was interrupted.
+        job: a new UUID. If the same message is sent twice, it is one job.
+        of: id of the earlier job, whose request is used with the same seed; usually it was interrupted.
     """
 
     type: ClassVar[str] = "resubmit"
@@ -232,7 +232,7 @@ class Resubmit(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Cancel(Message):
-    """Client: stop this job, waiting or running. Answered by `Cancelled`, or by how the job ended before."""
+    """Client: stop a waiting or running job. The answer is the job's last event, usually `Cancelled`."""
 
     type: ClassVar[str] = "cancel"
     job: JobId
@@ -240,11 +240,11 @@ class Cancel(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Resume(Message):
-    """Client: I lost the connection; send me this job's events again. Answered by `Accepted` or `Failed`.
+    """Client: send a job's events, for example after the connection was lost. The answer is `Accepted` or `Failed`.
 
     Attributes:
-        job: any that the server still has, whoever submitted it and however often the server has started since.
-        after: `seq` of the last event received whole, 0 for none.
+        job: any job that the server still has, of any client, also from before a restart of the server.
+        after: `seq` of the last event that was received completely; 0 if there is none.
     """
 
     type: ClassVar[str] = "resume"
@@ -254,9 +254,9 @@ class Resume(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Ack(Message):
-    """Client: I have this job's events up to `seq`, where I will not lose them. Not answered.
+    """Client: a job's events up to `seq` were received and saved. There is no answer.
 
-    A job whose last event was acknowledged may be forgotten sooner than one nobody has fetched.
+    The server may delete a job sooner if its last event was acknowledged.
     """
 
     type: ClassVar[str] = "ack"
@@ -266,12 +266,12 @@ class Ack(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted(Message):
-    """Server: the job is known, and its events will come on this connection.
+    """Server: it has the job, and will send the job's events on this connection.
 
     Attributes:
-        position: how many jobs run before it; 0 when it is next, running or over.
-        notice: what the artist should know about the model at this size; empty if nothing.
-        starts_in: seconds until it is drawn, by how long such jobs took before; None if that is not known.
+        position: number of jobs that run before it; 0 if it is next, running or over.
+        notice: limitations of the model at this size, for the artist; empty if there are none.
+        starts_in: estimated seconds until the job starts, from the time that similar jobs took; None if unknown.
     """
 
     type: ClassVar[str] = "accepted"
@@ -283,11 +283,11 @@ class Accepted(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Queued(Message):
-    """Server: the waiting job's place has changed. Not numbered; the next one replaces it.
+    """Server: the position of a waiting job has changed. It has no number; the next one replaces it.
 
     Attributes:
-        position: how many jobs run before it.
-        starts_in: seconds until it is drawn, as far as is known.
+        position: number of jobs that run before it.
+        starts_in: estimated seconds until the job starts; None if unknown.
     """
 
     type: ClassVar[str] = "queued"

@@ -1,10 +1,10 @@
-"""The messages as JSON Schema, so that a client in another language can be generated from them.
+"""The messages as JSON Schema, from which a client in another language can be generated.
 
     python -m layerfusion.server.protocol.json_schema > protocol.schema.json
 
-Made of the dataclasses themselves, so it says what they check. Messages travel as msgpack maps; where a field holds
-bytes, which JSON has not, the schema says base64. What JSON Schema cannot say, such as that a layer has four bytes for
-each pixel, PROTOCOL.md does.
+The schema is made from the dataclasses, so it agrees with their checks. Messages are sent as msgpack maps. JSON has no
+bytes, so the schema says base64 for such fields. PROTOCOL.md has the rules that JSON Schema cannot express, for example
+that a layer has four bytes per pixel.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _NULL = {"type": "null"}
 
 
 def document() -> dict[str, Any]:
-    """The schema (draft 2020-12) of any message: plain values, ready for `json.dumps`.
+    """The schema (draft 2020-12) of all messages, as values for `json.dumps`.
 
-    `$defs` has a definition for each message and for each record within them, by the name of its class, and two that
-    say who sends what: `FromClient` and `FromServer`.
+    `$defs` has a definition for each message and each record in them, under the name of its class, and two for the
+    messages of each side: `FromClient` and `FromServer`.
     """
     definitions: dict[str, Any] = {}
     for message in TYPES.values():
@@ -58,7 +58,7 @@ def _reference(record: type[Record]) -> dict[str, Any]:
 
 
 def _define(record: type[Record], definitions: dict[str, Any]) -> None:
-    """Add the definition of a record, and of all the records in it."""
+    """Add the definitions of a record and of all records in it."""
     if record.__name__ in definitions:
         return
     properties: dict[str, Any] = {"type": {"const": record.type}} if issubclass(record, Message) else {}
@@ -80,7 +80,7 @@ def _define(record: type[Record], definitions: dict[str, Any]) -> None:
 
 
 def _schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    """What a value of an annotated type may be; see `schema` for the types there are."""
+    """The schema for an annotated type; the module `schema` lists the supported types."""
     if get_origin(hint) is Annotated:
         base, *constraints = get_args(hint)
         found = _schema(base, definitions)

@@ -1,11 +1,11 @@
-"""Where the running server says how to reach it. Both sides ask here, and only here.
+"""The runtime file, in which the running server writes how to reach it. Both sides use this module to find it.
 
-The file is JSON, readable by its owner alone, and holds the token that opens the server:
+The file is JSON, only its owner can read it, and it contains the token:
 
     {"url": "ws://127.0.0.1:8737/", "token": "…", "pid": 4711, "version": "0.1.0", "protocol": "1.0", "certificate": ""}
 
-It lies in the user's state folder and not in `XDG_RUNTIME_DIR`, because server and painting program may be started from
-different sessions (a terminal over ssh, a desktop), which do not share the latter.
+It is in the user's state folder and not in `XDG_RUNTIME_DIR`, because the server and the painting program may be
+started from different sessions (for example ssh and a desktop), which do not share the latter.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     import ssl
 
 VARIABLE = "LAYERFUSION_RUNTIME"
-"""Environment variable that names another file."""
+"""Environment variable with the path of another file."""
 
 Pem = Annotated[str, Length(0, 65_536)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime(Record):
-    """How to reach one running server.
+    """The content of the runtime file: how to reach one running server.
 
     Attributes:
-        url: of the websocket.
-        token: for `Authorization: Bearer <token>`. A secret.
-        pid: the server's process.
-        version: of the server.
-        protocol: "major.minor" it speaks.
-        certificate: the server's own in PEM, which is what clients trust if the url begins with wss; empty for ws.
+        url: URL of the websocket.
+        token: the token for `Authorization: Bearer <token>`; it is a secret.
+        pid: process id of the server.
+        version: version of the server program.
+        protocol: "major.minor" of the server's protocol.
+        certificate: the server's certificate in PEM, which clients trust if the URL begins with wss; empty for ws.
     """
 
     url: Name
@@ -53,18 +53,18 @@ class Runtime(Record):
     certificate: Pem = ""
 
     def tls(self) -> ssl.SSLContext | None:
-        """How to connect: with this very certificate, whatever name it bears; None without encryption.
+        """The TLS context for a connection; None without TLS. It trusts the certificate for any host name.
 
         Raises:
             ssl.SSLError: the certificate is damaged.
         """
         if not self.url.startswith("wss:"):
             return None
-        import ssl  # a painting program without it can still use what is not encrypted
+        import ssl  # here, because a painting program without this module can still connect without TLS
 
         context = ssl.create_default_context(cadata=self.certificate or None)
         if self.certificate:
-            context.check_hostname = False  # who has the private key of this one certificate is the server
+            context.check_hostname = False  # only the server has the private key of this certificate
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return context
 
@@ -73,7 +73,7 @@ class Runtime(Record):
 
 
 def path() -> Path:
-    """The file of this user on this machine, whether it exists or not."""
+    """The path of this user's runtime file, which need not exist."""
     named = os.environ.get(VARIABLE)
     if named:
         return Path(named)
@@ -87,8 +87,7 @@ def path() -> Path:
 
 
 def read() -> Runtime | None:
-    """The running server, or None: no file, one that cannot be read, one that other users can, or one whose process has
-    ended."""
+    """Read the runtime file. None if it is missing, damaged or readable by other users, or if its process has ended."""
     try:
         with path().open(encoding="utf-8") as file:
             if not is_secret(os.fstat(file.fileno())):
@@ -100,10 +99,10 @@ def read() -> Runtime | None:
 
 
 def write(runtime: Runtime) -> None:
-    """Say how this server is reached. Readers see the old file or the new one, never a part.
+    """Write the runtime file atomically.
 
     Raises:
-        OSError: the folder cannot be made or written.
+        OSError: the folder or the file cannot be written.
     """
     target = path()
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -119,16 +118,16 @@ def write(runtime: Runtime) -> None:
 
 
 def remove(runtime: Runtime) -> None:
-    """Take back what `write` said, unless another server has written since."""
+    """Delete the runtime file, unless another server has replaced it."""
     with contextlib.suppress(OSError):
         if read() == runtime:
             path().unlink()
 
 
 def is_secret(status: os.stat_result) -> bool:
-    """Whether a file is this user's and nobody else's: who reads it may use the server, who writes it gets prompts."""
+    """Whether only this user can read and write a file. A reader could use the server; a writer could get prompts."""
     if sys.platform == "win32":
-        return True  # the folder is the user's own, and the mode says nothing
+        return True  # other users cannot read the folder, and the mode has no meaning there
     return status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
@@ -136,7 +135,7 @@ def is_running(pid: int) -> bool:
     if sys.platform == "win32":
         return _is_running_on_windows(pid)
     if pid == 0:
-        return False  # would ask about our own process group
+        return False  # `os.kill` with 0 means our own process group
     try:
         os.kill(pid, 0)
     except PermissionError:
@@ -147,7 +146,7 @@ def is_running(pid: int) -> bool:
 
 
 def _is_running_on_windows(pid: int) -> bool:
-    """`os.kill(pid, 0)` would send Ctrl-C there."""
+    """Ask Windows itself, because `os.kill(pid, 0)` sends Ctrl-C there."""
     import ctypes
 
     query_limited_information, still_active = 0x1000, 259

@@ -1,13 +1,12 @@
-"""Every message there is. `PROTOCOL.md` says what each means and when it is sent.
+"""All messages. `PROTOCOL.md` says what each means and when it is sent. They are defined in these modules:
 
-    greeting    hello and welcome
-    uploads     layers the artist keeps
-    jobs        asking for pictures
-    results     what becomes of a job
-    history     coming back to it
+    greeting    hello, welcome and refused
+    uploads     uploads of layers
+    jobs        submission and control of jobs
+    results     events and notes of a job
+    history     lists, layers and files of earlier jobs
 
-A message is a frozen value: making one checks every field, so what exists can be sent and what arrived can be used.
-`type` is its name on the wire.
+A message is a frozen value, and all its fields are validated when it is made. `type` is its name in the protocol.
 """
 
 from __future__ import annotations
@@ -127,7 +126,7 @@ TYPES: Mapping[str, type[Message]] = {message.type: message for message in (*FRO
 
 
 def from_map(values: Mapping[Any, Any]) -> Message | None:
-    """The message that a map with a `type` says; None if this version does not know the type.
+    """Make a message from a map with a `type`. None if this version does not know the type.
 
     Raises:
         InvalidMessage: a field is missing or wrong.

@@ -1,4 +1,4 @@
-"""What becomes of a job: events, which are numbered and kept, and notes, which are neither."""
+"""A job's events, which are numbered and stored, and its notes, which are neither."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .schema import Between
 
 @dataclass(frozen=True, kw_only=True)
 class Started(Message):
-    """Server: the job is being drawn. Its first event."""
+    """Server: drawing begins. It is the first event of a job."""
 
     type: ClassVar[str] = "started"
     job: JobId
@@ -41,13 +41,13 @@ class Started(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress(Message):
-    """Server: how far the job is. Not numbered, at most ten a second, the next one replaces it.
+    """Server: the progress of a running job. It has no number and comes at most ten times a second.
 
     Attributes:
-        stage: what is going on, as a code for programs; PROTOCOL.md lists them. Words for people before 1.3.
-        text: the same in words for people; empty before 1.3.
-        step, total: of this stage; 0 <= step <= total.
-        eta: seconds until the job is done, None if unknown.
+        stage: the current stage as a code for programs; PROTOCOL.md lists the codes. Before 1.3, a text for people.
+        text: the current stage as a text for people; empty before 1.3.
+        step, total: progress in this stage; 0 <= step <= total.
+        eta: estimated seconds until the end of the job; None if unknown.
     """
 
     type: ClassVar[str] = "progress"
@@ -61,16 +61,16 @@ class Progress(Message):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.step > self.total:
-            raise InvalidMessage(f"progress.step is {self.step} of {self.total}.")
+            raise InvalidMessage(f"progress.step is {self.step}; it must be at most {self.total}, its total.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notice(Message):
-    """Server: something the artist must know to judge the picture.
+    """Server: a fact that the artist must know about the picture.
 
     Attributes:
-        code: for programs; PROTOCOL.md lists them.
-        text: for people. One or more sentences.
+        code: a code for programs; PROTOCOL.md lists the codes.
+        text: a text for people, in one or more sentences.
     """
 
     type: ClassVar[str] = "notice"
@@ -82,12 +82,12 @@ class Notice(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Preview(Message):
-    """Server: a small picture of a layer that is still being drawn. Not numbered, may be left out.
+    """Server: a small preview of a layer that is being drawn. It has no number and may be omitted.
 
     Attributes:
-        role: which kind of layer.
-        index: which of its kind, bottom first, from 0.
-        width, height: at most 256.
+        role: role of the layer.
+        index: number of the layer among those of its role, from 0, bottom first.
+        width, height: size of the preview, at most 256 pixels.
         pixels: BGRA, 4 x width x height bytes.
     """
 
@@ -107,14 +107,14 @@ class Preview(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerBegin(Message):
-    """Server: a finished layer. Its chunks follow, then `LayerEnd` with the same `seq`.
+    """Server: the start of a finished layer. Its chunks follow, and then `LayerEnd` with the same `seq`.
 
     Attributes:
-        transfer: the number its chunks carry; this connection's, another one after a resume.
-        index: place in the finished stack, bottom first, from 0. Layers may come in any order.
-        name, role, x, y, width, height, blend, opacity, visible: as the layer is to be made in the document.
-        bytes: pixels in all: 4 x width x height.
-        sha256: of the pixels. For a kept layer this is the id it was uploaded under.
+        transfer: the transfer number of its chunks on this connection; it is another one after a resume.
+        index: index in the finished stack, from 0, bottom first. Layers may arrive in any order.
+        name, role, x, y, width, height, blend, opacity, visible: the properties of the layer.
+        bytes: size of the pixels, 4 x width x height bytes.
+        sha256: SHA-256 of the pixels. For a kept layer it is the id of the upload.
     """
 
     type: ClassVar[str] = "layer_begin"
@@ -143,7 +143,7 @@ class LayerBegin(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerEnd(Message):
-    """Server: all chunks of the layer are sent."""
+    """Server: all chunks of the layer were sent."""
 
     type: ClassVar[str] = "layer_end"
     job: JobId
@@ -153,10 +153,10 @@ class LayerEnd(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Done(Message):
-    """Server: every layer has been sent. Last event of a job.
+    """Server: all layers were sent. It is the last event of a job.
 
     Attributes:
-        layers: how many there are.
+        layers: number of layers.
     """
 
     type: ClassVar[str] = "done"
@@ -167,10 +167,10 @@ class Done(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Failed(Problem):
-    """Server: the job ended early, or never began. Last event of a job.
+    """Server: the job failed, or was not accepted. It is the last event of a job.
 
     Attributes:
-        seq: its number, or 0 if it answers a message that did not lead to a job.
+        seq: number of the event; 0 if it answers a message that was not accepted.
     """
 
     type: ClassVar[str] = "failed"
@@ -180,10 +180,10 @@ class Failed(Problem):
 
 @dataclass(frozen=True, kw_only=True)
 class Cancelled(Message):
-    """Server: the job was stopped as asked. Last event of a job.
+    """Server: the job was cancelled. It is the last event of a job.
 
     Attributes:
-        replaced_by: the newer job that took its place (see `Submit.replaces`); None if the client asked.
+        replaced_by: id of the newer job that replaced it (see `Submit.replaces`); None if a client cancelled it.
     """
 
     type: ClassVar[str] = "cancelled"
@@ -193,9 +193,9 @@ class Cancelled(Message):
 
 
 Event = Started | Notice | LayerBegin | Done | Failed | Cancelled
-"""What is numbered. A layer is one event: its begin, its chunks and its end."""
+"""The numbered messages of a job. `LayerBegin`, the chunks and `LayerEnd` are one event together."""
 
 
 def is_last(message: Message) -> bool:
-    """Whether a job is over with this event."""
+    """Whether a message is the last event of a job."""
     return isinstance(message, (Done, Failed, Cancelled))

@@ -1,4 +1,4 @@
-"""Frozen dataclasses that check themselves against their annotations.
+"""Frozen dataclasses that are validated by their annotations.
 
     Width = Annotated[int, Between(1, 4096)]
 
@@ -8,14 +8,13 @@
         name: Annotated[str, Length(1, 255)]
         tags: tuple[str, ...] = ()
 
-`Picture(width=0, name="a")` raises `InvalidMessage`; `to_map` makes plain maps, lists and scalars of a record, and
-`from_map` makes a record of what came in, ignoring fields it does not know. Understood annotations: `str`, `bytes`,
-`int`, `float`, `bool`, `Literal`, `X | None`, `tuple[X, ...]`, `tuple[X, Y]`, records, and unions of records that
-differ in a `kind` field.
+`Picture(width=0, name="a")` raises `InvalidMessage`. `to_map` converts a record to maps, lists and scalars. `from_map`
+makes a record from a map and ignores unknown fields. Supported annotations: `str`, `bytes`, `int`, `float`, `bool`,
+`Literal`, `X | None`, `tuple[X, ...]`, `tuple[X, Y]`, records, and unions of records that differ in a `kind` field.
 """
 
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# What comes over the wire may be anything until it is checked here.
+# Decoded data can have any type until it is validated here.
 
 from __future__ import annotations
 
@@ -38,7 +37,7 @@ R = TypeVar("R", bound="Record")
 
 @dataclass(frozen=True)
 class Between:
-    """A number from `low` to `high`, both included."""
+    """A number from `low` to `high`, inclusive."""
 
     low: float
     high: float
@@ -49,7 +48,7 @@ class Between:
 
 @dataclass(frozen=True)
 class Length:
-    """Characters of a text, bytes of a blob or items of a list, from `low` to `high`, both included."""
+    """A number of characters, bytes or items from `low` to `high`, inclusive."""
 
     low: int
     high: int
@@ -63,7 +62,7 @@ class Length:
 
 @dataclass(frozen=True)
 class Matches:
-    """A text that fits `pattern` as a whole; `meaning` says so in words."""
+    """A text that matches `pattern` completely; `meaning` describes it in error messages."""
 
     pattern: str
     meaning: str
@@ -74,10 +73,10 @@ class Matches:
 
 @dataclass(frozen=True)
 class Record:
-    """A value that is complete and valid, or was never made.
+    """Base of the validated dataclasses.
 
     Raises:
-        InvalidMessage: a field of the wrong type, length or range.
+        InvalidMessage: a field has the wrong type, length or range.
     """
 
     def __post_init__(self) -> None:
@@ -85,16 +84,15 @@ class Record:
             _check(f"{_title(type(self))}.{name}", getattr(self, name), hint)
 
     def to_map(self) -> dict[str, Any]:
-        """Plain values only: what msgpack or JSON can carry."""
+        """The record as maps, lists and scalars, for msgpack or JSON."""
         return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
     @classmethod
     def from_map(cls: type[R], values: Mapping[Any, Any]) -> R:
-        """Make a record of what came over the wire.
+        """Make a record from decoded data.
 
         Args:
-            values: decoded by msgpack or JSON. Unknown fields are ignored with a log line, missing ones take their
-                default.
+            values: a map from msgpack or JSON. Unknown fields are logged and ignored; missing fields get their default.
 
         Raises:
             InvalidMessage: a field is missing, or has the wrong type, length or range.
@@ -116,14 +114,14 @@ class Record:
 
 
 def since(minor: int, default: Any) -> Any:
-    """A field that came with a minor version of the protocol. Left at its default it asks nothing of an older peer."""
+    """A field that was added in a minor version of the protocol. With its default, older peers can ignore it."""
     return dataclasses.field(default=default, metadata={"since": minor})
 
 
 def newest(value: Any) -> int:
-    """The highest minor version that a record and all in it need: 0, or that of a field `since` which says something.
+    """The lowest minor version that a peer needs for a record and the records in it.
 
-    A `kind` always says something.
+    It is the highest version of all fields made by `since` that are not at their default. A `kind` always counts.
     """
     if isinstance(value, tuple):
         return max(map(newest, value), default=0)
@@ -131,17 +129,17 @@ def newest(value: Any) -> int:
         return 0
     minors = [0]
     for field in dataclasses.fields(value):
-        said = getattr(value, field.name)
-        minors.append(newest(said))
-        if said != field.default or field.name == "kind":
+        current = getattr(value, field.name)
+        minors.append(newest(current))
+        if current != field.default or field.name == "kind":
             minors.append(field.metadata.get("since", 0))
     return max(minors)
 
 
 def shared_fields(value: Any, other: type) -> dict[str, Any]:
-    """The fields of a dataclass instance whose names the dataclass `other` has too, with their values.
+    """The fields of a dataclass instance that the dataclass `other` has, too, with their values.
 
-    Converting between two dataclasses by it, a field that was added to both cannot be forgotten.
+    Conversions between two dataclasses that use it include fields that are added to both later.
     """
     theirs = {field.name for field in dataclasses.fields(other)}
     return {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.name in theirs}
@@ -149,7 +147,7 @@ def shared_fields(value: Any, other: type) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=None)
 def hints(cls: type[Record]) -> dict[str, Any]:
-    """Each field of a record and its annotation, resolved."""
+    """The name and the resolved annotation of each field of a record."""
     annotated = get_type_hints(cls, include_extras=True)
     return {field.name: annotated[field.name] for field in dataclasses.fields(cls)}
 
@@ -159,7 +157,7 @@ def _title(cls: type[Record]) -> str:
 
 
 def _check(name: str, value: Any, hint: Any) -> None:
-    """Raise `InvalidMessage` unless `value` is what `hint` says."""
+    """Raise `InvalidMessage` unless `value` has the type `hint`."""
     base, *constraints = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     problem = _type_problem(name, value, base)
     for constraint in constraints:
@@ -214,13 +212,13 @@ _WORDS = {int: "a whole number", bool: "true or false", bytes: "bytes"}
 def _is_unicode(text: str) -> bool:
     try:
         text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair: no decoder on the other side would take it
+    except UnicodeEncodeError:  # an unpaired surrogate, which no decoder accepts
         return False
     return True
 
 
 def _short(value: Any) -> str:
-    """At most 60 characters, so that a message can be shown whole. Never the bytes of a picture."""
+    """A value as text of at most 60 characters, for error messages. Bytes are not shown."""
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     text = ascii(value) if isinstance(value, str) and not _is_unicode(value) else repr(value)
@@ -236,7 +234,7 @@ def _plain(value: Any) -> Any:
 
 
 def _rebuild(name: str, value: Any, hint: Any) -> Any:
-    """Lists become tuples and maps become records; everything else is left for `_check`."""
+    """Convert lists to tuples and maps to records. Everything else is checked by `_check` later."""
     base = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     origin = get_origin(base)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Layers the artist keeps, sent before the job that names them."""
+"""Uploads of the artist's layers, which come before the submission that refers to them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .schema import Between
 
 @dataclass(frozen=True, kw_only=True)
 class Upload(Message):
-    """Client: I have a layer for a job to come. Wait for `UploadReady`, then send its chunks.
+    """Client: the start of an upload. The chunks must follow after the answer `UploadReady`.
 
     Attributes:
-        transfer: this upload's number on this connection, chosen by the client; its chunks carry it.
+        transfer: the transfer number of its chunks, chosen by the client, new on this connection.
         layer: SHA-256 of the pixels.
-        bytes: how many there are: 4 x width x height.
-        codec: how the chunks are packed.
+        bytes: size of the pixels, 4 x width x height bytes.
+        codec: encoding of the pixels.
     """
 
     type: ClassVar[str] = "upload"
@@ -29,7 +29,7 @@ class Upload(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class UploadReady(Message):
-    """Server: send the chunks."""
+    """Server: it waits for the chunks."""
 
     type: ClassVar[str] = "upload_ready"
     transfer: TransferId
@@ -37,7 +37,7 @@ class UploadReady(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class Uploaded(Message):
-    """Server: I have the layer, now or already. Jobs may name it."""
+    """Server: it has the layer, from this upload or an earlier one. Submissions may refer to it."""
 
     type: ClassVar[str] = "uploaded"
     transfer: TransferId
@@ -45,7 +45,7 @@ class Uploaded(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class UploadRefused(Problem):
-    """Server: I did not take it, and why. Chunks still under way are ignored."""
+    """Server: the reason why an upload was refused. Further chunks of it are ignored."""
 
     type: ClassVar[str] = "upload_refused"
     transfer: TransferId

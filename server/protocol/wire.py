@@ -1,11 +1,11 @@
-"""Messages and chunks to bytes and back.
+"""Encoding and decoding of messages and chunks.
 
-A websocket message is binary: a chunk (see `frames`) or one msgpack map with a `type`. The caller hands in msgpack's
-`packb` and `unpackb`: the server has the package installed, the Krita plugin carries it along.
+A websocket message is binary: a chunk (see `frames`) or one msgpack map with a `type`. The caller passes msgpack's
+`packb` and `unpackb`, because the Krita plugin has its own copy of the package.
 """
 
 # pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-# What comes over the wire may be anything until it is checked here.
+# Decoded data can have any type until it is validated.
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .messages import Message, from_map
 
 
 class Wire:
-    """One way of packing, for any number of connections.
+    """Encodes and decodes, for any number of connections.
 
     Args:
         packb: `msgpack.packb`.
@@ -30,41 +30,41 @@ class Wire:
         self._unpackb = unpackb
 
     def encode(self, item: Message | Chunk) -> bytes:
-        """One binary websocket message.
+        """Encode a message or chunk as one binary websocket message.
 
         Raises:
-            InvalidMessage: longer than any peer takes.
+            InvalidMessage: it is longer than `MAX_FRAME`.
         """
         frame = item.to_bytes() if isinstance(item, Chunk) else self._packb(item.to_map())
         if len(frame) > MAX_FRAME:
             raise InvalidMessage(
-                f"A message of {len(frame)} bytes; at most {MAX_FRAME} can be sent.", "Shorten the prompts."
+                f"The message has {len(frame)} bytes; at most {MAX_FRAME} can be sent.", "Shorten the prompts."
             )
         return frame
 
     def decode(self, frame: bytes | str) -> Message | Chunk | None:
-        """What a websocket message says; None if it is of a type this version does not know.
+        """Decode one websocket message. None if this version does not know its type.
 
         Raises:
-            BadFrame: not a frame of this protocol.
-            InvalidMessage: a known message with a missing or wrong field.
+            BadFrame: it is not a frame of this protocol.
+            InvalidMessage: a field is missing or wrong.
         """
         if not isinstance(frame, bytes):
-            raise BadFrame("A text frame.", "All messages are binary.")
+            raise BadFrame("The websocket message is text.", "Send binary messages only.")
         if Chunk.begins(frame):
             return Chunk.from_bytes(frame)
         return from_map(self.unpack(frame))
 
     def unpack(self, frame: bytes) -> dict[Any, Any]:
-        """The map of one message, with a `type` in it, and nothing else checked.
+        """Decode the map of one message. Only its `type` is checked.
 
         Raises:
-            BadFrame: not a msgpack map, or one without a type.
+            BadFrame: it is not a msgpack map, or it has no `type`.
         """
         try:
             values = self._unpackb(frame)
-        except Exception as error:  # msgpack has no base class for what hostile bytes make it raise
-            raise BadFrame("Bytes that are neither a chunk nor msgpack.", "See PROTOCOL.md.") from error
+        except Exception as error:  # msgpack's exceptions for malformed bytes have no common base class
+            raise BadFrame("The bytes are neither a chunk nor msgpack.", "See section 4 of PROTOCOL.md.") from error
         if not isinstance(values, dict) or not isinstance(values.get("type"), str):
-            raise BadFrame("A message that is not a map with a type.", "See PROTOCOL.md.")
+            raise BadFrame("The message is not a map with a “type”.", "See section 4 of PROTOCOL.md.")
         return values

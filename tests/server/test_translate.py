@@ -96,7 +96,7 @@ def test_refuses_a_layer_that_was_not_uploaded(store):
 
 def test_refuses_a_layer_of_another_size(store):
     kept = Kept(layer=store.put(RED_BGRA), width=2, height=2, name="Apple", prompt="an apple")
-    with pytest.raises(InvalidLayer, match="24 bytes, which is not 2x2 pixels"):
+    with pytest.raises(InvalidLayer, match="24 bytes, which do not fit 2x2 pixels"):
         translate.to_request(submit(foregrounds=(kept,)), store)
 
 

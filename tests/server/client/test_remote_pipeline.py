@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 import scripted
 from layerfusion.engine import formats
@@ -60,7 +61,7 @@ def test_an_older_server_is_not_asked_for_what_it_would_leave_out(server):
     with server.client() as client:
         client.welcome = dataclasses.replace(client.welcome, protocol=(1, 2))
         submit = translate.to_submit(request(refine=0.2), new_job())
-        with pytest.raises(UnsupportedVersion, match=r"speaks protocol 1\.2, and this picture needs 1\.3"):
+        with pytest.raises(UnsupportedVersion, match=r"uses protocol 1\.2, and this picture needs 1\.3"):
             client.submit(submit)
         assert submit.job not in {job.job for job in client.jobs()}
 
@@ -75,6 +76,39 @@ def test_the_events_are_those_of_the_pipeline(server):
         assert np.array_equal(layer.pixels, scripted.pixels(5, index, 8))
     with server.client() as client:
         assert client.jobs(newest=1)[0].fetched, "the server may forget it sooner"
+
+
+def test_a_refused_request_leaves_no_connection_open(server):
+    clients = []
+
+    def connect():
+        clients.append(server.client())
+        return clients[-1]
+
+    with pytest.raises(Refusal):
+        list(remote_pipeline.draw(connect, request(model="none")))
+    (client,) = clients
+    with pytest.raises(ConnectionClosed):
+        client.jobs()
+
+
+def test_a_failed_greeting_closes_the_connection():
+    class Silent:
+        closed = False
+
+        def send(self, _):
+            pass
+
+        def recv(self, _):
+            raise TimeoutError
+
+        def close(self):
+            self.closed = True
+
+    socket = Silent()
+    with pytest.raises(TimeoutError):
+        Client(socket)
+    assert socket.closed
 
 
 def test_a_refusal_has_its_code(server):

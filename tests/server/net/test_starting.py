@@ -51,6 +51,15 @@ def test_a_file_whose_server_does_not_answer_is_replaced(alone, tmp_path):
     assert not alone.exists()
 
 
+def test_a_file_with_a_damaged_address_or_certificate_is_replaced(alone, tmp_path):
+    for number, (url, certificate) in enumerate([("ws://127.0.0.1:none/", ""), ("wss://127.0.0.1:1/", "damaged")]):
+        location.write(
+            location.Runtime(url=url, token="x", pid=os.getpid(), version="x", protocol="1.0", certificate=certificate)
+        )
+        with Running(tmp_path / str(number)) as running:
+            assert location.read() == running.runtime
+
+
 def test_a_taken_port_is_said(alone, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
@@ -72,7 +81,7 @@ def test_the_default_port_gives_way(alone, tmp_path, monkeypatch, capsys):
 def test_a_server_nobody_can_find_does_not_run(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv(location.VARIABLE, str(tmp_path / "file" / "server.json"))
-    with pytest.raises(CannotServe, match="no client would find the server"), Running(tmp_path / "layers"):
+    with pytest.raises(CannotServe, match="no client finds the server"), Running(tmp_path / "layers"):
         pass
 
 

@@ -167,9 +167,9 @@ def serve(capsys, folder, *arguments):
 def test_the_command_refuses_in_one_sentence(subtests, tmp_path, monkeypatch, capsys):
     for arguments, code, said in [
         (["--host", "0.0.0.0"], 2, "can be reached from other machines, and the connection is not encrypted"),
-        (["--host", "example.com"], 2, "no address to listen on"),
+        (["--host", "example.com"], 2, "is not an address to listen on"),
         (["--tls-cert", "none.pem"], 1, "The certificate none.pem"),
-        (["--tls-key", str(KEY)], 2, "--tls-key without a certificate"),
+        (["--tls-key", str(KEY)], 2, "There is a --tls-key but no certificate"),
     ]:
         with subtests.test(arguments=arguments, code=code, said=said):
             monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))

@@ -49,21 +49,21 @@ def test_what_is_split_arrives_whole(subtests):
 def test_refuses_chunks_out_of_order():
     watch = arrival(b"abcdef")
     watch.add(Chunk(0, 0, b"abc"))
-    with pytest.raises(BadTransfer, match="Chunk 0 came where 1 was due"):
+    with pytest.raises(BadTransfer, match="Chunk 0 arrived in the place of chunk 1"):
         watch.add(Chunk(0, 0, b"abc"))
-    with pytest.raises(BadTransfer, match="Chunk 2 came where 1 was due"):
+    with pytest.raises(BadTransfer, match="Chunk 2 arrived in the place of chunk 1"):
         watch.add(Chunk(0, 2, b"def"))
 
 
 def test_refuses_more_than_announced():
-    with pytest.raises(BadTransfer, match="7 bytes came where 6 were announced"):
+    with pytest.raises(BadTransfer, match="7 bytes arrived, but 6 were announced"):
         arrival(b"abcdef").add(Chunk(0, 0, b"abcdefg"))
 
 
 def test_refuses_less_than_announced():
     watch = arrival(b"abcdef")
     watch.add(Chunk(0, 0, b"abc"))
-    with pytest.raises(BadTransfer, match="3 of 6 bytes came"):
+    with pytest.raises(BadTransfer, match="Only 3 of 6 bytes arrived"):
         watch.finish()
 
 
