@@ -1,10 +1,10 @@
-"""The engine by a few words: what `import layerfusion` offers, in the manner of diffusers.
+"""The public Python interface: what `import layerfusion` offers, in the manner of diffusers.
 
     pipe = LayerFusion.from_pretrained("tiny")
     stack = pipe("a red apple", background="a beach", seed=3, size=(512, 512))
 
-Everything here is short for a `GenerationRequest` handed to a `LayerFusionPipeline`. torch is imported when the first
-picture is drawn, or a device is named.
+Every call here builds a `GenerationRequest` and gives it to a `LayerFusionPipeline`. torch is imported only when the
+first picture is drawn or a device is named.
 """
 
 from __future__ import annotations
@@ -34,14 +34,15 @@ if TYPE_CHECKING:
     from layerfusion.engine.pipeline import LayerFusionPipeline
 
 MEMORY_POLICIES = ("auto", "resident", "offload", "sequential")
-"""The names of `engine.models.runtime.offloading`, which imports torch."""
+"""The names of the memory policies in `engine.models.runtime.offloading`. That module is not imported here because it
+imports torch."""
 
 SourceLike: TypeAlias = str | Source
 """A prompt, or a `Generated`, `Kept` or `Relit`."""
 
 
 class Options(TypedDict, total=False):
-    """What may be said of a picture beside its foregrounds and its background; `LayerFusion.__call__` explains it."""
+    """The keyword arguments of `LayerFusion.__call__`, which explains them."""
 
     size: Size | tuple[int, int] | None
     seed: int
@@ -59,11 +60,13 @@ class Options(TypedDict, total=False):
 
 
 class NoticeWarning(UserWarning):
-    """A `Notice` of a picture that was drawn without looking at its events."""
+    """The warning that `LayerFusion.__call__` issues for every `Notice`, because it returns no events."""
 
 
 class LayerFusion:
-    """LayerFusion on one model. Make one with `from_pretrained`; weights are read at the first picture and stay.
+    """LayerFusion with one model. Make one with `from_pretrained`.
+
+    The weights are read when the first picture is drawn, and stay in memory.
 
     Args:
         spec: which model.
@@ -79,21 +82,20 @@ class LayerFusion:
     def from_pretrained(
         cls, model: str | os.PathLike[str], *, device: str | torch.device | None = None, memory: str = "auto"
     ) -> Self:
-        """Choose a model of this machine. Nothing is downloaded.
+        """Choose a model that is on this machine. Nothing is downloaded.
 
         Args:
             model: a name that `layerfusion models` lists, such as "tiny"; a path of a manifest (`model.json`), of a
                 folder in diffusers layout or of a `.safetensors` checkpoint; or "owner/name" of a model at Hugging
                 Face that is in the local cache.
-            device: where it computes, such as "cuda", "mps" or "cpu"; None takes the best there is.
+            device: the torch device, such as "cuda", "mps" or "cpu"; None takes the fastest device of this machine.
             memory: how much of the model is on the device at a time: "resident", "offload" or "sequential"; "auto"
-                takes the fastest way that fits, for each picture anew.
+                takes the fastest of the three that fits, and decides again for each picture.
 
         Raises:
-            InvalidRequest: a value of another type, a device or a way there is not.
+            InvalidRequest: a value has the wrong type, or the device or the memory policy does not exist.
             UnknownModel: there is no model of that name.
-            BrokenModel: the path or parts of the model are missing, or something else is there; the hint says how to
-                get them.
+            BrokenModel: the path or a part of the model is missing or is not a model; the hint says how to get it.
         """
         pipe = cls(find_pretrained(model))
         check_choice("memory policy", memory, MEMORY_POLICIES)
@@ -101,10 +103,10 @@ class LayerFusion:
         return pipe if device is None else pipe.to(device)
 
     def to(self, device: str | torch.device) -> Self:
-        """Compute on another device from now on. The weights are read again at the next picture.
+        """Compute on `device` from now on. If it is another device, the weights are read again for the next picture.
 
         Raises:
-            InvalidRequest: no device, or one this machine does not have.
+            InvalidRequest: `device` is not a torch device, or this machine does not have it.
         """
         chosen = _device(device)
         if chosen != self._device:
@@ -119,32 +121,35 @@ class LayerFusion:
     ) -> LayerStack:
         """Draw a picture in layers.
 
-        The same words give the same bytes on the same machine. What a person must know to judge the picture, such as
-        words the model was never shown, is a `NoticeWarning`.
+        The same arguments give the same bytes on the same machine. What the user must know to judge the picture, such
+        as words that the model was not trained on, is issued as a `NoticeWarning`.
 
         Args:
-            foregrounds: what stands in front, 1 to 6, bottom first: a prompt, a `Generated`, `Kept` or `Relit`, or a
-                list of those. Or a whole `GenerationRequest`, and nothing else; its `model` is not looked at.
-            background: what lies behind, a prompt or a source.
-            size: the canvas, (width, height) in pixels, 64-4096 a side, at most 4:1. None takes the size of what is
-                kept or relit, the background's first; else the square the model was trained at, and 512 px at least.
-            seed: 0 to 2^53-1, by default 0; another number gives another picture.
+            foregrounds: the foregrounds, 1 to 6, bottom first: a prompt, a `Generated`, `Kept` or `Relit`, or a list of
+                those. Alternatively a complete `GenerationRequest` without any other argument; its `model` is ignored.
+            background: the background: a prompt or a source.
+            size: the canvas, (width, height) in pixels, 64-4096 a side, at most 4:1. None takes the size of a kept or
+                relit layer, of the background if it is one; without such a layer, a square of the size the model was
+                trained at, but at least 512 px a side.
+            seed: 0 to 2^53-1, 0 by default; another seed gives another picture.
             negative_prompt: what to avoid in every layer that is given as a plain prompt.
             blended_prompt: what the whole picture shows; None makes it from the other prompts.
             blended_strength: how much of the blended picture is drawn anew if every layer is kept or relit, 0-1.
-            steps: denoising steps, 1-150; None takes the model's.
-            guidance_scale: how closely to follow the prompts, 1 (off) to 30; None takes the model's.
-            guidance_rescale: 0 (off) to 1; None takes the model's.
-            sampler: a name that `layerfusion models` lists, "euler" or "Euler a"; None takes the model's.
-            preset: "paper", "exact", "balanced" or "fast"; None is the model's own way.
-            fusion: `FusionSettings`, or single ones of them by name, put upon the model's own and the preset.
+            steps: denoising steps, 1-150; None takes the model's default.
+            guidance_scale: how closely to follow the prompts, 1 (off) to 30; None takes the model's default.
+            guidance_rescale: 0 (off) to 1; None takes the model's default.
+            sampler: a name that `layerfusion models` lists, such as "euler" or "Euler a"; None takes the model's
+                default.
+            preset: "paper", "exact", "balanced" or "fast"; None takes the model's own settings.
+            fusion: complete `FusionSettings`; or a mapping from option name to value, which is applied to the model's
+                own settings after the preset.
             harmony: how Shadow and Light are made: "clean" (default) or "exact".
-            refine: on a canvas larger than what the model draws, how much is drawn anew in tiles, 0 (off) to 1.
+            refine: on a canvas larger than the model's working size, how much is drawn anew in tiles, 0 (off) to 1.
 
         Raises:
-            InvalidRequest: a value of another type, or outside its range. Nothing was drawn.
+            InvalidRequest: a value has the wrong type or is outside its range. Nothing was drawn.
             BrokenModel: the weights cannot be read.
-            OutOfMemory: the picture does not fit into memory, not even with the thriftiest policy.
+            OutOfMemory: the picture does not fit into memory, even with the policy that uses the least.
         """
         request = self._request(foregrounds, background, options)
         with closing(self._drawing(request)) as events:
@@ -161,9 +166,9 @@ class LayerFusion:
         background: SourceLike | None = None,
         **options: Unpack[Options],
     ) -> Generator[Event, None, None]:
-        """Draw a picture and tell of it while it is made: arguments and errors are those of calling.
+        """Draw a picture and yield events while it is made. Arguments and errors are those of `__call__`.
 
-        Closing the iterator cancels between two steps. Wrong values are refused before anything is drawn.
+        Closing the iterator cancels the job between two steps. Invalid values raise before anything is drawn.
 
         Yields:
             Notice, Progress, Preview, LayerReady for every layer as soon as it is done, and Finished with the stack.
@@ -179,10 +184,10 @@ class LayerFusion:
         return self._pipeline.generate(request)
 
     def _request(self, foregrounds: Any, background: Any, options: Options) -> GenerationRequest:
-        """The request that is meant; see `__call__`."""
+        """The request that the arguments of `__call__` describe."""
         if isinstance(foregrounds, GenerationRequest):
             if background is not None or options:
-                raise InvalidRequest("Beside a whole request other values are given.", "Give the request alone.")
+                raise InvalidRequest("Other values are given beside a whole request.", "Give the request alone.")
             return foregrounds
         values: dict[str, Any] = dict(options)
         unknown = next((name for name in values if name not in Options.__annotations__), None)
@@ -207,7 +212,7 @@ class LayerFusion:
         return existing[0].layer.size if existing else Size(side, side)
 
     def _fusion(self, preset: Any, fusion: Any) -> FusionSettings | None:
-        """None where the model's own hold."""
+        """The settings of the request; None takes the model's own."""
         if preset is None and fusion is None:
             return None
         settings = fusion if isinstance(fusion, FusionSettings) else self.spec.defaults.fusion
@@ -227,14 +232,18 @@ class LayerFusion:
 
 
 def _drawn(source: Any, negative: str) -> Any:
-    """A plain prompt as a source to be drawn; anything else as it is, for the request to judge."""
+    """Make a `Generated` of a plain prompt. Anything else is returned unchanged; the request validates it."""
     return Generated(source, negative_prompt=negative) if isinstance(source, str) else source
 
 
 def _sampler(name: Any) -> Any:
-    """A sampler by either of its names, or by neither."""
+    """The key of a sampler, given its key or its display name. None and other types are returned unchanged.
+
+    Raises:
+        InvalidRequest: a text that names no sampler.
+    """
     if not isinstance(name, str):
-        return name  # None, or for the request to refuse
+        return name  # None is valid; the request refuses other types
     key = sampler_key(name)
     if key is None:
         raise InvalidRequest(f"The sampler is {said(name, str)}.", f"Choose one of: {', '.join(SAMPLERS)}.")

@@ -1,4 +1,4 @@
-"""Spatial editing (the paper's Fig. 1): put a foreground of a finished stack elsewhere, and harmonise again."""
+"""Spatial editing (the paper's Fig. 1): move a foreground of a finished stack, then harmonise the stack again."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from layerfusion.engine.sources import Kept
 
 
 def moved(layer: Layer, by: tuple[int, int], scale: float = 1.0) -> Layer:
-    """The layer `by` (x, y) pixels further, scaled about its own middle.
+    """Move a layer by (x, y) pixels and scale it about its own centre.
 
-    With scale 1 its pixels are untouched; otherwise they are resampled premultiplied, so that no fringe appears.
+    With scale 1 the pixels are unchanged; otherwise they are resampled with premultiplied alpha, so that no fringe
+    appears.
 
     Raises:
-        InvalidRequest: a scale outside 0.05 to 20.
+        InvalidRequest: the scale is outside 0.05 to 20.
     """
     if not (math.isfinite(scale) and 0.05 <= scale <= 20):
         raise InvalidRequest(f"The scale is {scale!r}.", "Choose 0.05 to 20.")
@@ -33,14 +34,15 @@ def moved(layer: Layer, by: tuple[int, int], scale: float = 1.0) -> Layer:
 
 
 def harmonise(stack: LayeredImage, foreground: Layer, prompts: tuple[str, str], *, seed: int = 0) -> GenerationRequest:
-    """The request that harmonises a stack's background with a foreground: both come back byte for byte, Shadow, Light
-    and Blended are drawn anew, starting from their composite.
+    """Make the request that harmonises a stack's background with a foreground.
+
+    Both come back byte for byte. Shadow, Light and Blended are drawn anew, starting from the composite of the two.
 
     Args:
-        stack: a finished stack of one background; its Shadow, Light and Blended are not looked at.
-        foreground: where it stands now.
-        prompts: what foreground and background show.
-        seed: of the noise put on the composite.
+        stack: a finished stack with one background; its Shadow, Light and Blended are ignored.
+        foreground: the foreground at its new place.
+        prompts: what the foreground and the background show, in this order.
+        seed: the seed of the noise that is added to the composite, 0 to 2^53-1.
 
     Raises:
         InvalidRequest: the stack has no background, or more than one.

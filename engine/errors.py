@@ -1,18 +1,18 @@
-"""Every error the engine raises on purpose. Anything else that escapes is a bug.
+"""Every error that the engine raises on purpose. Any other exception that reaches the caller is a bug.
 
     EngineError
     ├── InvalidRequest          a prompt, size, seed or setting that cannot be drawn
-    │   └── InvalidLayer        a kept layer whose pixels or place cannot be used
+    │   └── InvalidLayer        a layer whose pixels or place cannot be used
     ├── FileError
     │   ├── UnreadableFile      missing, truncated, not an image, not a layered document
     │   ├── UnwritableFile      the folder is missing or read-only, the disk is full
-    │   └── UnknownFormat       a suffix no writer or reader exists for
+    │   └── UnknownFormat       a suffix that has no writer or reader
     ├── ModelError
     │   ├── UnknownModel        no model of that name
     │   ├── BrokenModel         files missing, truncated or of another architecture
     │   └── DownloadFailed      a model could not be fetched: offline, no such file, no permission, disk full
     ├── NoSuchLayer             a stack has no such layer; a KeyError too
-    └── OutOfMemory             even the smallest way of running does not fit
+    └── OutOfMemory             the job does not fit into memory, even with the policy that uses the least
 
 Each carries a `message` that names the offending value and a `hint` that says what to do; `str(error)` is both, as one
 line for a person. `code` is the stable name under which the error travels to other programs.

@@ -1,4 +1,4 @@
-"""What `LayerFusionPipeline.generate` yields while it works, in the order it happens."""
+"""The events that `LayerFusionPipeline.generate` yields while it works."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from layerfusion.engine.image.layers import Layer, Pixels, Role
 from layerfusion.engine.stack import LayerStack
 
 Stage = Literal["loading_model", "reading_prompts", "drafting", "drawing", "refining", "decoding"]
-"""What a job is busy with, in the order in which a job passes through them. Codes, for programs."""
+"""What a job is doing, as codes for programs, in the order in which a job passes through them."""
 
 STAGES: Mapping[str, str] = {
     "loading_model": "loading the model",
@@ -20,7 +20,7 @@ STAGES: Mapping[str, str] = {
     "refining": "refining",
     "decoding": "decoding the layers",
 }
-"""Each `Stage` in words for a person, as they follow "the engine is"."""
+"""Each `Stage` in words for a person. They complete the sentence "The engine is …"."""
 
 NoticeCode = Literal[
     "demo_model",
@@ -38,11 +38,11 @@ class Progress:
     """One step of one stage is done.
 
     Attributes:
-        stage: what is going on, as a code that a program may translate.
-        step: steps done, 0 to `total`.
-        total: steps of this stage, at least 1.
-        eta: seconds until the whole job is done, as far as it can be told; None at the start.
-        text: the stage in words for a person; empty takes those of `STAGES`.
+        stage: what the job is doing, as a code that a program may translate.
+        step: number of steps done, 0 to `total`.
+        total: number of steps of this stage, at least 1.
+        eta: estimated seconds until the whole job is done; None while there is no estimate.
+        text: the stage in words for a person; an empty text is replaced by that of `STAGES`.
     """
 
     stage: Stage
@@ -58,11 +58,11 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """Something the user must know to judge the picture. It is said once, and unlike `Progress` it is never left out.
+    """A remark that the user must know to judge the picture. It comes once and, unlike `Progress`, is never dropped.
 
     Attributes:
-        code: what it is about, as a code that a program may act on.
-        text: the same for a person, naming the values. One or more sentences.
+        code: the kind of remark, for programs.
+        text: the remark for a person, with the values it is about. One or more sentences.
     """
 
     code: NoticeCode
@@ -71,11 +71,11 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Preview:
-    """A small picture of a layer that is still being drawn. May be dropped.
+    """A small picture of a layer that is still being drawn. The server may drop it if the client is slow.
 
     Attributes:
-        role: which layer.
-        index: 0 for background and blended, 0 … K-1 for the foregrounds.
+        role: the layer's role.
+        index: 0 for background and blended; 0 … K-1, bottom first, for the K foregrounds.
         pixels: uint8 (h, w, 4), straight alpha, in the canvas's shape, at most 256 px a side.
     """
 
@@ -86,7 +86,12 @@ class Preview:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerReady:
-    """A layer is finished; `index` is its place in the final stack, bottom first, from 0."""
+    """A layer is finished.
+
+    Attributes:
+        layer: the layer.
+        index: its place in the final stack, counted from 0 at the bottom.
+    """
 
     layer: Layer
     index: int
@@ -94,7 +99,7 @@ class LayerReady:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Finished:
-    """All layers are done. The stack holds the very layers that were announced."""
+    """All layers are done. The stack holds the same layer objects that the `LayerReady` events announced."""
 
     stack: LayerStack
 

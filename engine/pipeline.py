@@ -1,4 +1,4 @@
-"""The job, straight through. Read this first.
+"""A job from request to stack, in the order in which it happens. Start reading here.
 
 working size -> prompts -> noise -> network with all streams coupled -> each layer decoded -> Shadow and Light -> stack
 """
@@ -49,14 +49,14 @@ from layerfusion.engine.stack import LayerStack
 
 
 class LayerFusionPipeline:
-    """LayerFusion on one model. Weights are read at the first job and stay.
+    """LayerFusion with one model. The weights are read at the first job and stay in memory.
 
     Args:
-        spec: which model.
-        device: where it computes; None takes the best there is.
-        memory: how much of the model is on the device at a time; None takes the fastest way that fits, for each job
-            anew.
-        bundle: the model, if it is loaded already.
+        spec: the model.
+        device: the torch device; None takes the fastest device of this machine.
+        memory: how much of the model is on the device at a time; None takes the fastest policy that fits, and decides
+            again for each job.
+        bundle: the model's networks, if they are loaded already.
     """
 
     def __init__(
@@ -78,15 +78,15 @@ class LayerFusionPipeline:
         The same request gives the same bytes on the same machine.
 
         Args:
-            observer: looks on at the drawing, as `engine.inspection.recorder.Recorder` does; None is nobody.
+            observer: is called during the drawing, as `engine.inspection.recorder.Recorder` is; None calls nothing.
 
         Yields:
             Notice, Progress, Preview, LayerReady for every layer as soon as it is done, and Finished.
 
         Raises:
-            InvalidRequest: a value this model cannot work with.
+            InvalidRequest: this model cannot work with a value.
             BrokenModel: the weights cannot be read.
-            OutOfMemory: the picture does not fit into memory, not even with the thriftiest policy.
+            OutOfMemory: the picture does not fit into memory, even with the policy that uses the least.
         """
         try:
             yield from self.spec.notices(request.size, [source.prompt for source in request.sources])
@@ -107,7 +107,7 @@ class LayerFusionPipeline:
 
 @dataclass(frozen=True)
 class _Choices:
-    """The request's values, with the model's own where it left them out."""
+    """The request's values; those it left None come from the model's defaults."""
 
     steps: int
     guidance_scale: float
@@ -139,7 +139,7 @@ class _Job:
 
     @property
     def size(self) -> MemoryDemand:
-        """What the job asks of memory."""
+        """What the job's memory depends on."""
         return MemoryDemand(rows=self._streams.count, pixels=self._framing.working.area)
 
     def run(self) -> Iterator[Event]:
@@ -164,7 +164,7 @@ class _Job:
         yield from self._finish(layers)
 
     def _draw(self, prompts: Prompts, noise: Tensor, given: SourceConstraints) -> Generator[Event, None, Tensor]:
-        """All streams together, from noise to latents (streams, C, h, w)."""
+        """Draw all streams together, from noise to latents (streams, C, h, w)."""
         coupling = self._coupling(prompts.size, prompts.positive, given.shapes, self._observer)
         total, started, latents = self._choices.steps, time.monotonic(), noise
         self._observer.begin(self._bundle, self._backbone, self._sampler, coupling, given.constraints)
@@ -188,7 +188,11 @@ class _Job:
         return latents
 
     def _drafts(self, prompts: Prompts, noise: Tensor) -> Generator[Event, None, dict[int, Pixels]]:
-        """Foregrounds that are to stand in a box, drawn alone: at the size the model likes, to be moved there."""
+        """Draw the foregrounds that have a box alone, at the working size; they are fitted into their boxes later.
+
+        Returns:
+            foreground index -> uint8 RGBA (H, W, 4), straight alpha.
+        """
         sources = enumerate(self._request.foregrounds)
         placed = [index for index, source in sources if isinstance(source, Generated) and source.box]
         if not placed:
@@ -204,9 +208,10 @@ class _Job:
         return {index: decode_rgba(self._bundle, latents[row : row + 1]) for row, index in enumerate(placed)}
 
     def _refine(self, layers: LayerBuilder) -> Iterator[Event]:
-        """Draw the enlarged layers over once more in tiles; what comes of it takes their place.
+        """Draw the enlarged layers anew in tiles; the results replace them.
 
-        Without words and guidance: told of a penguin, every tile would grow one of its own.
+        The prompts are empty and there is no guidance: with the prompt “a penguin”, a penguin would appear in every
+        tile.
         """
         wordless = self._backbone.encode([""] * self._streams.count, negative=True)
         held = {stream for stream, source in enumerate(self._request.sources) if isinstance(source, Kept)}
@@ -227,7 +232,7 @@ class _Job:
         layers.finer = work
 
     def _finish(self, layers: LayerBuilder) -> Iterator[Event]:
-        """Decode and announce: what the artist waits for first, first."""
+        """Decode the layers and announce each: backgrounds and foregrounds, then Blended, then Shadow and Light."""
         ready: dict[int, Layer] = {}
         total = layers.count
 
@@ -249,7 +254,7 @@ class _Job:
         yield Finished(stack=LayerStack(name=title, size=self._request.size, layers=stack))
 
     def _previews(self, estimate: Tensor) -> Iterator[Preview]:
-        """Small pictures of every layer of which something is drawn; `estimate` is (streams, C, h, w)."""
+        """Small pictures of Blended and of every layer that is not kept; `estimate` is (streams, C, h, w)."""
         for stream in (*open_streams(self._request), self._streams.blended):
             transparent = stream < self._streams.foregrounds
             pixels = preview(self._bundle, estimate[stream : stream + 1], transparent=transparent)
@@ -258,7 +263,7 @@ class _Job:
             yield Preview(role=role, index=index, pixels=pixels)
 
     def _new_sampler(self, seeds: list[int]) -> Sampler:
-        """A solver remembers its steps, so every run has one of its own."""
+        """A new sampler. Multistep solvers store earlier steps, so every run needs its own."""
         return Sampler(self._backbone.schedule, self._choices.sampler, self._choices.steps, seeds)
 
     def _coupling(
@@ -268,7 +273,7 @@ class _Job:
         shapes: dict[int, KnownShape],
         observer: Observer | None = None,
     ) -> Coupling:
-        """Of all streams, for a picture of this size."""
+        """The coupling of all streams, for a picture of `size`."""
         return Coupling(
             streams=self._streams,
             settings=self._choices.fusion,

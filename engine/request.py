@@ -1,7 +1,7 @@
-"""Everything that can be asked for: one `GenerationRequest`, complete and validated when it is made."""
+"""A request: everything that one job draws, complete and validated when the object is made."""
 
 # pyright: reportUnnecessaryIsInstance=false
-# Callers without a type checker send anything, and are told by name what is wrong with it.
+# Callers without a type checker may pass values of any type; the error then names the field and the type.
 
 from __future__ import annotations
 
@@ -23,38 +23,39 @@ from layerfusion.engine.sources import MAX_SEED, Existing, Generated, Kept, Reli
 MAX_STEPS = 150
 MAX_FOREGROUNDS = 6
 HARMONISE_STRENGTH = 0.45
-"""Of the blended picture where the artist has every layer: enough for shadow and light, little enough to keep all else
-(our choice)."""
+"""Strength of the blended picture, 0-1, if every layer is kept or relit (our choice): high enough for shadow and light
+to appear, low enough to leave everything else as it is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GenerationRequest:
-    """One job. Values left None come from the model's own defaults.
+    """One job. Values that are None come from the model's defaults.
 
-    Plain values are taken where they are meant: (width, height) as the size, a text as a source to be drawn, one source
-    as the only foreground, "exact" as the harmony. What is there afterwards has the types below. A layer the artist
-    keeps or relights gets the role of the place it is given.
+    The constructor also accepts plain values and converts them: (width, height) for the size, a text for a source to
+    be generated, one source for the only foreground, "exact" for the harmony. The attributes have the types below. A
+    kept or relit layer gets the role of the field it is given to.
 
     Attributes:
         size: the canvas, 64-4096 px a side, at most 4:1.
         background: where the background comes from.
         foregrounds: where the foregrounds come from, bottom first, 1-6.
         blended_prompt: what the whole picture shows; None makes it from the other prompts.
-        blended_strength: how much of the blended picture is drawn anew over the composite of the layers, 0-1; below 1
-            only if no layer is `Generated`. None is `HARMONISE_STRENGTH` there, and 1 otherwise.
-        seed: the job's seed, 0 to 2^53-1; layers without one of their own derive theirs from it.
+        blended_strength: how much of the blended picture is drawn anew over the composite of the layers, 0-1; values
+            below 1 are allowed only if no layer is `Generated`. None takes `HARMONISE_STRENGTH` in that case, and 1
+            otherwise.
+        seed: the job's seed, 0 to 2^53-1; layers without a seed of their own derive theirs from it.
         steps: denoising steps, 1-150.
         guidance_scale: classifier-free guidance, 1 (off) to 30.
         guidance_rescale: 0 (off) to 1.
-        sampler: a name `layerfusion models` lists.
+        sampler: a name that `layerfusion models` lists.
         fusion: how the streams are coupled.
         harmony: how Shadow and Light are made.
-        refine: on a canvas larger than what the model draws, how much of the enlarged layers is drawn anew, tile by
-            tile, for finer edges: 0 (off) to 1; 0.1 to 0.2 keeps what there is. It takes a small job a tile.
-        model: a name `layerfusion models` lists.
+        refine: on a canvas larger than the model's working size, how much of the enlarged layers is drawn anew, tile by
+            tile, for finer edges: 0 (off) to 1; 0.1 to 0.2 keeps the content. Each tile costs a small job.
+        model: a name that `layerfusion models` lists.
 
     Raises:
-        InvalidRequest: any value of another type, or outside its range.
+        InvalidRequest: a value has the wrong type or is outside its range.
     """
 
     size: Size
@@ -72,7 +73,7 @@ class GenerationRequest:
     refine: float = 0.0
     model: str = "tiny"
 
-    if TYPE_CHECKING:  # what is taken; what is there afterwards has the types above
+    if TYPE_CHECKING:  # the types that the constructor accepts; the attributes have the types above
 
         def __init__(
             self,
@@ -144,25 +145,26 @@ class GenerationRequest:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """One a stream, in the order of `Streams`: the foregrounds, bottom first, then the background."""
+        """The sources in the order of `Streams`: the foregrounds, bottom first, then the background."""
         return (*self.foregrounds, self.background)
 
     @property
     def composable(self) -> bool:
-        """Whether the artist has every layer, so that their composite is known before anything is drawn."""
+        """Whether every layer is kept or relit, so that their composite is known before anything is drawn."""
         return all(isinstance(source, Existing) for source in self.sources)
 
     @property
     def background_seed(self) -> int:
-        """The seed of the background's noise, which the blended stream always shares."""
+        """The seed of the background's noise. The blended stream always starts from the same noise."""
         seed = None if isinstance(self.background, Kept) else self.background.seed
         return self.seed if seed is None else seed
 
     def foreground_seed(self, index: int, init_noise: InitNoise) -> int:
         """The seed of foreground `index` (0 … K-1).
 
-        Its own if it has one; else the first takes the background's (shared noise) and the others derive theirs from
-        the job's seed and their place, so that no two streams draw the same noise by accident.
+        The source's own seed, if it has one. Otherwise the first foreground takes the background's seed if
+        `init_noise` is "shared"; every other one derives a seed from the job's seed and its index, so that no two
+        streams start from the same noise by accident.
         """
         source = self.foregrounds[index]
         if not isinstance(source, Kept) and source.seed is not None:
@@ -174,14 +176,15 @@ class GenerationRequest:
 
 
 def as_source(given: object, name: str, role: Role) -> Source:
-    """Take a source as it is, and make one to be drawn of a text.
+    """Return a source unchanged, or make a `Generated` of a text.
 
     Args:
-        name: what errors call it.
-        role: which a layer the artist keeps or relights gets.
+        given: a source or a text.
+        name: the field's name in error messages.
+        role: the role that a kept or relit layer gets.
 
     Raises:
-        InvalidRequest: it is neither, or a text that is no prompt.
+        InvalidRequest: `given` is neither, or the text is not a valid prompt.
     """
     if isinstance(given, str):
         check_prompt(f"prompt of the {name}", given)
@@ -198,7 +201,7 @@ def as_source(given: object, name: str, role: Role) -> Source:
 
 
 def _harmony(given: Any) -> Any:
-    """A mode as settings; anything else as it is."""
+    """Make settings of a mode's name; anything else is returned unchanged."""
     return HarmonySettings(mode=cast(HarmonyMode, given)) if isinstance(given, str) else given
 
 
@@ -206,6 +209,6 @@ def _foregrounds(given: object) -> tuple[Source, ...]:
     """One source, or a tuple or list of them, bottom first."""
     several = cast(Sequence[object], given) if isinstance(given, (tuple, list)) else (given,)
     if not 1 <= len(several) <= MAX_FOREGROUNDS:
-        raise InvalidRequest(f"{len(several)} foregrounds.", f"Ask for 1 to {MAX_FOREGROUNDS}.")
+        raise InvalidRequest(f"The request has {len(several)} foregrounds.", f"Ask for 1 to {MAX_FOREGROUNDS}.")
     names = ["foreground"] if len(several) == 1 else [f"foreground {number}" for number in range(1, len(several) + 1)]
     return tuple(as_source(one, name, Role.FOREGROUND) for one, name in zip(several, names, strict=True))

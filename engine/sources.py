@@ -1,7 +1,7 @@
-"""Where a layer comes from: drawn from words, kept as the artist has it, or drawn anew over what the artist has."""
+"""Where a layer comes from: generated from a prompt, kept as the artist made it, or relit over the artist's pixels."""
 
 # pyright: reportUnnecessaryIsInstance=false
-# Callers without a type checker send anything, and are told by name what is wrong with it.
+# Callers without a type checker may pass values of any type; the error then names the field and the type.
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from layerfusion.engine.options.checks import check_number, check_whole, said
 MAX_PROMPT = 2000
 MAX_SEED = 2**53 - 1
 MIN_KEPT_SIDE, MAX_KEPT_SIDE = 2, 16_384
-"""Of an artist's layer, in pixels: one pixel is no picture; four times the longest canvas is enough around it."""
+"""Limits for the sides of an artist's layer, in pixels. A single pixel is not a picture; four times the longest canvas
+leaves room for pixels outside it."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,13 @@ class Generated:
     Attributes:
         prompt: what to draw, 1-2000 characters.
         negative_prompt: what to avoid; may be empty.
-        seed: 0 to 2^53-1; None takes it from the job's, see `GenerationRequest.foreground_seed`.
-        box: where on the canvas a foreground is drawn: it fills the box as far as its shape allows, standing on the
-            box's lower edge; (x, y, width, height) will do. None leaves the place to the model. A background fills the
-            canvas and has none.
+        seed: 0 to 2^53-1; None derives it from the job's seed, see `GenerationRequest.foreground_seed`.
+        box: where on the canvas a foreground is drawn. The object fills the box as far as its shape allows and stands
+            on the box's lower edge. The constructor also accepts (x, y, width, height) in pixels. None leaves the place
+            to the model. A background fills the canvas and has no box.
 
     Raises:
-        InvalidRequest: a value of another type, or outside its range.
+        InvalidRequest: a value has the wrong type or is outside its range.
     """
 
     prompt: str
@@ -46,7 +47,7 @@ class Generated:
     seed: int | None = None
     box: Box | None = None
 
-    if TYPE_CHECKING:  # what is taken; what is there afterwards has the types above
+    if TYPE_CHECKING:  # the types that the constructor accepts; the attributes have the types above
 
         def __init__(
             self,
@@ -67,17 +68,17 @@ class Generated:
 
 @dataclass(frozen=True, eq=False)
 class Existing:
-    """A layer the artist has already, as `Kept` or `Relit`.
+    """A layer that the artist has already: the base class of `Kept` and `Relit`.
 
     Attributes:
-        layer: its pixels, placed on the canvas; 2-16384 px a side, something in it visible. A Pillow picture will do:
-            it lies at the canvas's top left corner. A path will not, since it could be a prompt as well: open it with
-            `PIL.Image.open`.
-        prompt: what it shows, in a few words; the blended picture and the masks need to know.
+        layer: the layer, placed on the canvas; 2-16384 px a side, with at least one visible pixel. The constructor also
+            accepts a Pillow image, which it places at the canvas's top left corner. It does not accept a path, because
+            a path could be meant as a prompt: open the file with `PIL.Image.open`.
+        prompt: what the layer shows, in a few words; the blended picture and the masks depend on it.
 
     Raises:
-        InvalidLayer: no layer, or one of which nothing can be made.
-        InvalidRequest: another value of another type, or outside its range.
+        InvalidLayer: `layer` is not a layer, or it has an unsuitable size or no visible pixel.
+        InvalidRequest: another value has the wrong type or is outside its range.
     """
 
     layer: Layer
@@ -93,30 +94,30 @@ class Existing:
 
     @property
     def word(self) -> str:
-        """What becomes of the layer: "kept" or "relit"."""
+        """The source's kind in error messages: "kept" or "relit"."""
         return type(self).__name__.lower()
 
 
 class Kept(Existing):
-    """A layer the artist has already: it guides the others and comes back byte for byte.
+    """A layer that the artist has already: the other layers are drawn to fit it, and it comes back byte for byte.
 
-    A kept background may have holes, or leave parts of the canvas empty: what is missing is drawn on a layer of its own
+    A kept background may have holes or leave parts of the canvas empty; what is missing is drawn on a separate layer
     below it. Attributes: see `Existing`.
     """
 
 
 @dataclass(frozen=True, eq=False)
 class Relit(Existing):
-    """A layer the artist has, drawn anew over her own pixels so that it fits the picture (SDEdit, Meng et al. 2022).
+    """A layer that is drawn anew over the artist's pixels so that it fits the picture (SDEdit, Meng et al. 2022).
 
-    It follows the artist's pixels until t = `strength` · T and is the model's own from there on, coupled with the other
-    layers. What comes back is a new layer of the canvas's size.
+    Its stream follows the artist's pixels until t = `strength` · T; the model draws the remaining steps freely, coupled
+    with the other layers. The result is a new layer of the canvas's size.
 
     Attributes:
         layer, prompt: see `Existing`.
         negative_prompt: what to avoid; may be empty.
-        seed: of the noise put on it, 0 to 2^53-1; None takes it from the job's, as for `Generated`.
-        strength: how much is drawn anew, 0-1: 0.3 changes little but light and texture, 0.8 keeps little but the place.
+        seed: the seed of the noise that is added, 0 to 2^53-1; None derives it from the job's, as for `Generated`.
+        strength: how much is drawn anew, 0-1. 0.3 changes mainly light and texture; 0.8 keeps little but the place.
     """
 
     _: KW_ONLY
@@ -147,7 +148,11 @@ Source = Generated | Kept | Relit
 
 
 def check_prompt(name: str, value: str, *, may_be_empty: bool = False) -> None:
-    """Raise `InvalidRequest` unless `value` is a text that says something, of at most 2000 characters."""
+    """Raise `InvalidRequest` unless `value` is a text of at most 2000 characters that is not blank.
+
+    Args:
+        may_be_empty: a blank text is valid, too.
+    """
     if not isinstance(value, str):
         raise InvalidRequest(f"The {name} is {said(value)}.", "Describe it in words.")
     if not value.strip() and not may_be_empty:
@@ -163,14 +168,14 @@ def check_seed(value: int | None) -> None:
 
 
 def as_layer(given: object) -> Layer:
-    """Take a layer as it is, and make one of a Pillow picture; see `Existing.layer`.
+    """Return a layer unchanged, or make one of a Pillow image; see `Existing.layer`.
 
     Raises:
-        InvalidLayer: it is neither, or nothing can be made of it.
+        InvalidLayer: `given` is neither, or it has an unsuitable size or no visible pixel.
     """
     if isinstance(given, Image.Image):
         name = Path(str(getattr(given, "filename", ""))).stem[:255] or "Picture"
-        _check_sides(name, *given.size)  # before its file is unpacked
+        _check_sides(name, *given.size)  # checked before the file is decoded
         given = Layer(name=name, role=Role.FOREGROUND, pixels=pixels_of(given))
     if not isinstance(given, Layer):
         is_path = isinstance(given, (str, PurePath))

@@ -1,4 +1,4 @@
-"""Starting worker processes that run our code and nobody else's."""
+"""Starting worker processes so that they import this package and Python's own modules, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from multiprocessing.context import SpawnContext
 
 SAFE_PATH = "PYTHONSAFEPATH"
-"""The variable that keeps a starting Python from putting the current folder before its own modules (Python 3.11)."""
+"""The environment variable that keeps Python from adding the current folder to `sys.path` (since Python 3.11)."""
 
 
 @contextmanager
 def spawning() -> Iterator[SpawnContext]:
     """Give `multiprocessing`'s spawn context; processes started inside the block never import from the current folder.
 
-    `multiprocessing` starts them, and its resource tracker, with `python -c`, which looks for modules in the current
-    folder first: a `types.py` or `json.py` that lies there would be run instead of Python's. It offers no way to hand
-    a child an option, so the variable is set in this process for the time of the block. The processes then get this
-    process's `sys.path`.
+    `multiprocessing` starts its processes and its resource tracker with `python -c`, which searches for modules in the
+    current folder first: a `types.py` or `json.py` in that folder would run instead of Python's own. `multiprocessing`
+    cannot pass an interpreter option to a child, so the environment variable is set in this process while the block
+    runs. The processes then get this process's `sys.path`.
     """
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"

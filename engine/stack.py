@@ -1,4 +1,4 @@
-"""What a drawing is in the end: a stack of layers that can be taken apart by name, looked at and saved."""
+"""The result of a job: a stack of layers, which can be taken by name, shown and saved."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from layerfusion.engine.options.checks import said
 class LayerStack(LayeredImage):
     """The layers of one picture, bottom first.
 
-        stack.foreground, stack.background      by role, where there is one of it
+        stack.foreground, stack.background      by role, if exactly one layer has it
         stack["Shadow"], stack["blended"]       by name, or by role
         stack[0], len(stack), for layer in …    bottom first
-        stack.to_pil(), stack["Light"].to_pil() Pillow pictures
+        stack.to_pil(), stack["Light"].to_pil() Pillow images
         stack.save("apple.psd")                 Photoshop, OpenRaster or a folder of PNGs
 
     A notebook shows it as a contact sheet. Attributes: see `LayeredImage`.
@@ -29,10 +29,10 @@ class LayerStack(LayeredImage):
 
     @property
     def foreground(self) -> Layer:
-        """The foreground of a stack that has one.
+        """The only foreground.
 
         Raises:
-            NoSuchLayer: there is none, or there are several.
+            NoSuchLayer: the stack has no foreground, or several.
         """
         return self[Role.FOREGROUND]
 
@@ -43,23 +43,23 @@ class LayerStack(LayeredImage):
 
     @property
     def background(self) -> Layer:
-        """The background of a stack that has one.
+        """The only background.
 
         Raises:
-            NoSuchLayer: there is none, or there are several: a kept background with holes lies on what was drawn to
-                fill them.
+            NoSuchLayer: the stack has no background, or several: if a kept background has holes, the layer that was
+                drawn to fill them lies below it and is a background, too.
         """
         return self[Role.BACKGROUND]
 
     def __getitem__(self, key: str | Role | int) -> Layer:
-        """One layer.
+        """One layer, by its name, its role or its place.
 
         Args:
-            key: its name; or its role, or the role's value, in any case of letters, where one layer has it; or its
-                place, 0 for the lowest, -1 for the topmost.
+            key: the layer's name; its role or the role's value, if exactly one layer has that role; or its place, 0
+                for the lowest layer and -1 for the topmost. Upper and lower case of a text may differ.
 
         Raises:
-            NoSuchLayer: there is none, or more than one. The hint lists the layers there are.
+            NoSuchLayer: no layer fits, or several do. The hint lists the layers of the stack.
         """
         if isinstance(key, int) and not isinstance(key, bool):
             if -len(self) <= key < len(self):
@@ -77,7 +77,7 @@ class LayerStack(LayeredImage):
         )
 
     def __contains__(self, key: object) -> bool:
-        """Whether there is a layer of that name or role; or whether this very layer is one of the stack's."""
+        """Whether a layer has this name or role; or, given a layer, whether that object is in the stack."""
         return any(layer is key for layer in self) or bool(self._found(key))
 
     def _found(self, key: object) -> list[Layer]:
@@ -90,15 +90,16 @@ class LayerStack(LayeredImage):
         return ", ".join(f"“{layer.name}”" for layer in self) or "no layers"
 
     def to_pil(self) -> Image.Image:
-        """The visible layers composited, as a Pillow picture of the canvas's size, mode RGBA."""
+        """Composite the visible layers: a Pillow image of the canvas's size, mode RGBA, straight alpha."""
         return Image.fromarray(flatten(self), "RGBA")
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to a layered file: `.psd`, `.ora`, or a folder of PNGs. An existing file of that name is replaced.
+        """Write the stack to a layered file: `.psd`, `.ora`, or a folder of PNGs. An existing file is replaced.
 
         Raises:
-            UnknownFormat: a suffix no writer exists for.
-            UnwritableFile: the folder is missing or read-only, the disk is full, another's file is in the way.
+            UnknownFormat: no writer exists for the suffix.
+            UnwritableFile: the folder is missing or read-only, the disk is full, or the path is taken by something
+                that this program did not write.
         """
         formats.save(self, path)
 
@@ -107,7 +108,7 @@ class LayerStack(LayeredImage):
         return "\n  ".join([*lines, *(repr(layer)[len("<Layer ") : -1] for layer in self)]) + ">"
 
     def _repr_png_(self) -> bytes:
-        """What a notebook shows of it: the composite and every layer, on a contact sheet."""
+        """The picture that a notebook shows: a contact sheet of the composite and every layer, as PNG bytes."""
         buffer = io.BytesIO()
         contact_sheet(self).save(buffer, "PNG")
         return buffer.getvalue()
@@ -117,8 +118,9 @@ def load(path: str | os.PathLike[str]) -> LayerStack:
     """Read a layered file, ours or another program's: `.psd`, `.ora`, or a folder of PNGs that `save` has made.
 
     Raises:
-        UnknownFormat: a suffix no reader exists for.
-        UnreadableFile: missing, truncated, not what its suffix says, too large, or using what our layers cannot show.
+        UnknownFormat: no reader exists for the suffix.
+        UnreadableFile: the file is missing, truncated, too large or not what its suffix says, or it uses a feature
+            that our layers cannot show.
     """
     read = formats.load(path)
     return LayerStack(name=read.name, size=read.size, layers=read.layers)

@@ -1,1 +1,1 @@
-"""What the loop needs from a diffusion network, and the networks that give it. Importing this package loads nothing."""
+"""The interface of a diffusion network, and its implementations. Importing this package loads nothing."""

@@ -1,6 +1,6 @@
-"""What the loop needs from a network. Everything that draws speaks to a `Backbone` and cannot tell which one it is.
+"""The interface of a diffusion network. All code that draws uses a `Backbone` and does not depend on its architecture.
 
-A new network gets a file beside `sdxl.py` and a line in `choice.py`.
+To add a network, write a file beside `sdxl.py` and choose it in `choice.py`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class LatentLayout:
     """The shape of a picture's latents.
 
     Attributes:
-        channels: C.
-        factor: pixels per latent, a side.
+        channels: C, the number of latent channels.
+        factor: pixels per latent along each side.
     """
 
     channels: int
@@ -39,12 +39,12 @@ class LatentLayout:
 
 @dataclass(frozen=True)
 class NoiseSchedule:
-    """The schedule a network was trained on. Latents are x = a z0 + b ε with a² + b² = 1 (variance preserving).
+    """The schedule that a network was trained on. Latents are x = a z0 + b ε, a² + b² = 1 (variance preserving).
 
     Attributes:
-        config: as diffusers writes it, with `num_train_timesteps`, the betas, and `prediction_type`, which is
-            "epsilon" or "v_prediction".
-        samplers: the names of `SAMPLERS` that suit the network.
+        config: a diffusers scheduler configuration with `num_train_timesteps`, the betas, and `prediction_type`, which
+            is "epsilon" or "v_prediction".
+        samplers: the keys of `SAMPLERS` that suit the network.
     """
 
     config: Mapping[str, Any]
@@ -52,19 +52,19 @@ class NoiseSchedule:
 
 
 class Conditioning(Protocol):
-    """What a network is told, one row a prompt. What else it holds is the network's own affair."""
+    """Encoded prompts, one row per prompt. Their other content depends on the network."""
 
     @property
     def end_of_text(self) -> Tensor:
-        """(rows,) int64, the index of each prompt's first end-of-text token."""
+        """The index of each prompt's first end-of-text token, (rows,) int64."""
         ...
 
     def __getitem__(self, rows: slice | list[int]) -> Self:
-        """Some of the rows."""
+        """A conditioning with some of the rows."""
         ...
 
     def __add__(self, below: Self) -> Self:
-        """These rows, and the other's below them."""
+        """A conditioning with these rows, followed by those of `below`."""
         ...
 
 
@@ -73,45 +73,50 @@ Read = TypeVar("Read", bound=Conditioning, contravariant=True)
 
 
 class Denoiser(Protocol[Read]):
-    """A network that predicts the noise in latents: all that `denoise` calls."""
+    """A network that predicts ε or v from noisy latents: the part of a `Backbone` that `denoise` uses."""
 
     @property
     def halves_apart(self) -> bool:
-        """Whether memory is so short that the two guidance halves are to be two forwards. It may change in a job."""
+        """Whether the two guidance halves must run as two forwards to save memory. It may change during a job."""
         ...
 
     def forward(self, latents: Tensor, timestep: Tensor, conditioning: Read, size: Size) -> Tensor:
-        """What the network predicts of noisy latents.
+        """Predict ε or v of noisy latents, as the schedule's `prediction_type` says.
 
         Args:
             latents: (rows, C, h, w).
-            timestep: () of training time, 0 … T - 1, the same for all rows.
-            conditioning: one row each.
-            size: of the picture they are the latents of, in pixels.
+            timestep: shape (), the training timestep, 0 … T - 1; the same for all rows.
+            conditioning: one row per row of `latents`.
+            size: size in pixels of the picture that the latents describe.
 
         Returns:
-            (rows, C, h, w) in the type of `latents`.
+            (rows, C, h, w), with the dtype of `latents`.
         """
         ...
 
     def run(self, work: Callable[[], T]) -> T:
-        """Do `work`, which calls `forward`, with the network on its device; more thriftily again if memory is short.
+        """Call `work`, which calls `forward`, while the network is on its device.
+
+        If memory runs out, `work` is called again with a memory policy that uses less.
 
         Args:
-            work: without lasting effects before it is done.
+            work: a function without lasting effects unless it returns.
+
+        Returns:
+            what `work` returns.
         """
         ...
 
 
 class Backbone(Denoiser[C], Protocol[C]):
-    """A network with the text encoders it listens to.
+    """A network with its text encoders.
 
     Attributes:
         layout: the shape of its latents.
-        schedule: the noise it was trained on.
-        attention_modules: the names of its attention modules, in the order they run; a name ends in `attn1` for
-            self-attention and in `attn2` for attention to the prompt.
-        device: where it computes.
+        schedule: the noise schedule it was trained on.
+        attention_modules: the names of its attention modules in the order of execution; a name ends in `attn1` for
+            self-attention and in `attn2` for cross-attention to the prompt.
+        device: the torch device it computes on.
     """
 
     @property
@@ -127,21 +132,21 @@ class Backbone(Denoiser[C], Protocol[C]):
     def device(self) -> torch.device: ...
 
     def encode(self, prompts: Sequence[str], *, negative: bool = False) -> C:
-        """Encode prompts; what is longer than the network reads is cut, and `truncated` tells which that is.
+        """Encode prompts. A prompt that is longer than the network reads is cut; `truncated` lists those prompts.
 
         Args:
-            negative: these are prompts to draw against.
+            negative: whether these are negative prompts.
         """
         ...
 
     def truncated(self, prompts: Sequence[str]) -> tuple[str, ...]:
-        """Those prompts of which the network reads only the beginning."""
+        """The prompts of which the network reads only the beginning."""
         ...
 
     def blank(self, rows: int) -> C:
-        """Conditioning that says nothing, all zeros: for work of which only the shapes count."""
+        """Conditioning of zeros, for runs in which only the shapes matter, such as counting FLOPs."""
         ...
 
     def attached(self, coupling: Coupling) -> AbstractContextManager[None]:
-        """Within the block the streams of a batch are coupled in every attention module, as `coupling` says."""
+        """A context manager; inside its block every attention module couples the streams as `coupling` says."""
         ...

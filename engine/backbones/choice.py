@@ -1,4 +1,4 @@
-"""Which backbone a model in memory is drawn with."""
+"""The choice of the backbone for a loaded model."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from layerfusion.engine.models.runtime.loading import ModelBundle
 
 
 def backbone_of(bundle: ModelBundle) -> Backbone[Any]:
-    """The backbone of a bundle. All bundles there are have SDXL's networks; a second family is told apart here."""
+    """The backbone of a bundle. All current bundles have SDXL's architecture; a second one would be chosen here."""
     return SDXLBackbone(bundle)

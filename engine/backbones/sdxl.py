@@ -1,4 +1,4 @@
-"""SDXL as diffusers has it, and models of its shape: a UNet told by two text encoders and by the picture's size."""
+"""The backbone of SDXL and of models with its architecture: a UNet with two text encoders and size conditioning."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from layerfusion.engine.models.runtime.offloading import Component
 T = TypeVar("T")
 
 _BLOCKS = ("down_blocks", "mid_block", "up_blocks")
-"""In the order they run. diffusers lists the middle one last, which is the order of registration, not of execution."""
+"""The UNet's parts in the order of execution. diffusers lists `mid_block` last, because it is registered last."""
 
 
 @dataclass(frozen=True)
 class SDXLConditioning:
-    """What the UNet is told, one row a prompt.
+    """Encoded prompts, one row per prompt.
 
     Attributes:
-        embeddings: (rows, tokens, channels), the penultimate hidden states of both encoders side by side.
-        pooled: (rows, channels), the second encoder's projection.
+        embeddings: (rows, tokens, channels), the penultimate hidden states of both encoders, concatenated by channel.
+        pooled: (rows, channels), the second encoder's projected text embedding.
         end_of_text: (rows,) int64, the index of the first end-of-text token.
     """
 
@@ -71,19 +71,20 @@ class SDXLBackbone:
         """Encode prompts as `StableDiffusionXLPipeline` does (hidden_states[-2], pooled of the second encoder).
 
         Args:
-            negative: rows of empty prompts become zeros where the model was trained so.
+            negative: whether these are negative prompts; then rows of empty prompts become zeros if the model was
+                trained that way.
         """
         return self._bundle.memory.run(lambda: self._encode(prompts, negative), Component.TEXT)
 
     def truncated(self, prompts: Sequence[str]) -> tuple[str, ...]:
-        """Those prompts of which the model reads only the beginning."""
+        """The prompts of which the model reads only the beginning."""
         tokenizer = self._bundle.tokenizers[0]
         return tuple(
             prompt for prompt in prompts if len(tokenizer(prompt, verbose=False).input_ids) > tokenizer.model_max_length
         )
 
     def blank(self, rows: int) -> SDXLConditioning:
-        """Zeros of the shapes `encode` gives."""
+        """Zeros with the shapes that `encode` returns."""
         bundle = self._bundle
         first, second = (cast(Any, encoder.config) for encoder in bundle.text_encoders)
         kind: dict[str, Any] = {"dtype": bundle.dtype, "device": bundle.device}
@@ -94,7 +95,7 @@ class SDXLBackbone:
         )
 
     def forward(self, latents: Tensor, timestep: Tensor, conditioning: SDXLConditioning, size: Size) -> Tensor:
-        """The UNet's prediction, (rows, C, h, w). Every row says that the picture was drawn at this size, uncropped."""
+        """The UNet's prediction, (rows, C, h, w). The size conditioning of every row is `size`, uncropped."""
         bundle = self._bundle
         return bundle.unet(
             latents.to(bundle.dtype),
@@ -126,9 +127,10 @@ class SDXLBackbone:
                 truncation=True,
                 return_tensors="pt",
             ).input_ids
-            # The first: padding may be the same token. Both tokenizers share their word pieces, so the places agree.
+            # The first such token counts, because padding may be the same token. The two tokenizers share one
+            # vocabulary, so that the places agree.
             places = (tokens == tokenizer.eos_token_id).int().argmax(dim=1)
-            assert ends is None or torch.equal(places, ends), "the two tokenizers disagree on the prompt's length"
+            assert ends is None or torch.equal(places, ends), "The two tokenizers disagree on the prompt's length."
             ends = places
             output = encoder(tokens.to(bundle.device), output_hidden_states=True)
             hidden.append(output.hidden_states[-2])
@@ -144,7 +146,7 @@ class SDXLBackbone:
     def _time_ids(self, size: Size) -> Tensor:
         """SDXL's size conditioning, (1, 6): original size, crop, target size, each as (height, width), in pixels.
 
-        Models trained at one size only are always told that size.
+        A model that was trained at one size only always gets that size.
         """
         spec = self._bundle.spec
         height, width = (spec.native_size,) * 2 if spec.demo else (size.height, size.width)

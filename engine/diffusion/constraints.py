@@ -1,7 +1,8 @@
-"""What holds a stream to a picture while it is drawn: constraints on the prediction, called by `denoise` at every step.
+"""Constraints that hold a stream to a known picture while it is denoised. `denoise` calls them at every step.
 
-A constraint never overwrites latents: it replaces what the network predicts, and the solver walks to the known picture
-by itself, multistep history included.
+A constraint does not overwrite the latents of a running job. It replaces the network's prediction by the one that leads
+to the known picture; the solver then reaches that picture with its ordinary steps, and the history of a multistep
+solver stays valid. (Only after a step that added noise does it correct the latents themselves.)
 """
 
 from __future__ import annotations
@@ -16,21 +17,22 @@ from layerfusion.engine.diffusion.sampling import Sampler
 from layerfusion.engine.fusion.mask_builder import MaskBuilder
 
 PLACED_UNTIL = 0.15
-"""A foreground whose place is the artist's is coupled until t <= 0.15 T at least (our choice): where the model would
-not put it, in the middle of the sky, it is painted over once nothing tells the blended stream of it."""
+"""A foreground whose place the artist has chosen is coupled at least until t <= 0.15 T (our choice). If coupling ended
+earlier, the blended stream would paint over an object in a place unlikely to the model, such as the middle of the sky.
+"""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """Where the loop stands.
+    """The current step of the loop, as constraints see it.
 
     Attributes:
-        sampler: which steps there are, and what of signal and noise each holds.
-        index: of the step, from 0.
-        time: t / T of it.
-        noise: (streams, C, h, w), what every stream started from.
-        builder: the masks as the priors stand now.
-        background: the row of the background stream.
+        sampler: the steps, and the signal and noise levels of each.
+        index: the step's index, from 0.
+        time: t / T of the step, 1 to 0.
+        noise: (streams, C, h, w), the noise that every stream started from.
+        builder: makes masks of the current priors.
+        background: the index of the background's row.
     """
 
     sampler: Sampler
@@ -42,11 +44,11 @@ class Moment:
 
 
 class Constraint(Protocol):
-    """One thing that is known. Its methods write into the tensor they are given.
+    """One constraint on one stream. Its methods write into the tensor they are given.
 
     Attributes:
-        stream: which row is held.
-        until: it holds while t > until · T; 0 is to the end.
+        stream: the row that is held.
+        until: the constraint is active while t > until · T; 0 keeps it active to the end.
     """
 
     @property
@@ -57,31 +59,31 @@ class Constraint(Protocol):
 
     @property
     def holds_all(self) -> bool:
-        """Whether nothing of its stream is left to the network."""
+        """Whether it replaces the whole prediction of its stream, so that the network's own is not used."""
         ...
 
     def start(self, state: Tensor, noise: Tensor, sampler: Sampler) -> None:
-        """Put the start of the stream's path into the first state, (streams, C, h, w)."""
+        """Write the start of the stream's known path into the first state, (streams, C, h, w)."""
         ...
 
     def replace_prediction(self, prediction: Tensor, model_input: Tensor, now: Moment) -> None:
-        """Replace what the network predicted, (streams, C, h, w), by what leads to the known picture."""
+        """Replace the network's prediction, (streams, C, h, w), by the one that leads to the known picture."""
         ...
 
     def after_step(self, state: Tensor, now: Moment) -> None:
-        """Bring the state after a stochastic step, (streams, C, h, w), back to the path its added noise has left."""
+        """Bring the state after a stochastic step, (streams, C, h, w), back to the path that its added noise left."""
         ...
 
 
 @dataclass(frozen=True)
 class LatentConstraint:
-    """Part of a stream whose whole path is known: the one from its noise to `clean`.
+    """Holds part of a stream to a path that is known at all times: the path from the stream's noise to `clean`.
 
     Attributes:
-        stream: which row.
+        stream: the row that is held.
         clean: z0, (C, h, w).
-        mask: (1, h, w) or (1, 1, 1), 0-1, where it is known.
-        until: it holds while t > until · T; 0 is to the end.
+        mask: (1, h, w) or (1, 1, 1), 0-1: where z0 is known.
+        until: the constraint is active while t > until · T; 0 keeps it active to the end.
     """
 
     stream: int
@@ -108,20 +110,21 @@ class LatentConstraint:
 
 @dataclass(frozen=True)
 class BackdropConstraint:
-    """A stream that shows a known picture wherever nothing lies before it, as the masks stand at every step.
+    """Makes a stream show a known picture wherever no foreground covers it, by the masks of the current step.
 
-    Its latents need not lie on one path to that picture, so its start and its added noise are left alone.
+    The stream's latents need not lie on one path to that picture, so its start and its added noise are left unchanged.
 
     Attributes:
-        stream: which row.
-        clean: z0, (C, h, w); None is the background's, as it is being drawn.
-        mask: (1, h, w) or (1, 1, 1), 0-1, where z0 is known at all.
-        behind: the foregrounds that may lie before it.
-        margin: left free around them, as a part of the picture's longer side.
-        ground: the same about their lower halves, for their shadows.
-        in_doubt: how far it is held (0-1) while their masks cannot be trusted.
-        block: the transformer block whose content confidence tells where they are.
-        until: it holds while t > until · T; 0 is to the end.
+        stream: the row that is held.
+        clean: z0, (C, h, w); None takes the current estimate of the background stream.
+        mask: (1, h, w) or (1, 1, 1), 0-1: where z0 is known at all.
+        behind: the foregrounds that may cover the picture.
+        margin: width of the zone around those foregrounds that is left free, as a fraction of the picture's longer
+            side.
+        ground: width of a further free zone about their lower halves, for their shadows; the same unit.
+        in_doubt: how strongly the stream is held, 0-1, while the foregrounds' masks cannot be trusted.
+        block: the transformer block whose content confidence locates the foregrounds.
+        until: the constraint is active while t > until · T; 0 keeps it active to the end.
     """
 
     stream: int
@@ -137,13 +140,13 @@ class BackdropConstraint:
     holds_all = False
 
     def where(self, builder: MaskBuilder) -> Tensor:
-        """(1, h, w), 0-1: how far it is held now."""
+        """How strongly each latent is held at this step: (1, h, w), 0-1."""
         return self.mask * builder.outside(
             self.block, self.behind, in_doubt=self.in_doubt, margin=self.margin, ground=self.ground
         )
 
     def start(self, state: Tensor, noise: Tensor, sampler: Sampler) -> None:
-        """Nothing: it begins from its noise."""
+        """Change nothing: the stream starts from its noise."""
 
     def replace_prediction(self, prediction: Tensor, model_input: Tensor, now: Moment) -> None:
         clean = self.clean
@@ -153,16 +156,16 @@ class BackdropConstraint:
         prediction[self.stream] = torch.lerp(prediction[self.stream], implied, self.where(now.builder))
 
     def after_step(self, state: Tensor, now: Moment) -> None:
-        """Nothing: whatever noise was added, the next prediction leads to the picture again."""
+        """Change nothing: the next prediction leads to the picture from any latents."""
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """All constraints of one job, in the order in which they act: what is known for sure before what is shown behind.
+    """All constraints of one job, in the order in which they act: first `latents`, then `backdrops`.
 
     Attributes:
-        latents: streams held to their own paths.
-        backdrops: streams that show a picture behind everything else.
+        latents: hold streams to their own known paths.
+        backdrops: make streams show a picture behind the foregrounds.
     """
 
     latents: tuple[LatentConstraint, ...] = ()
@@ -173,26 +176,29 @@ class Constraints:
         return (*self.latents, *self.backdrops)
 
     def start(self, state: Tensor, noise: Tensor, sampler: Sampler) -> Tensor:
-        """The first state, (streams, C, h, w), with every known stream at the start of its path."""
+        """Write the start of every known path into the first state, (streams, C, h, w), and return it."""
         for constraint in self.all:
             constraint.start(state, noise, sampler)
         return state
 
     def replace_prediction(self, prediction: Tensor, model_input: Tensor, now: Moment) -> Tensor:
-        """The prediction, (streams, C, h, w), as those constraints want it that hold at this step."""
+        """Apply the constraints that are active at this step to the prediction, (streams, C, h, w), and return it."""
         for constraint in self._held(now.time):
             constraint.replace_prediction(prediction, model_input, now)
         return prediction
 
     def after_step(self, state: Tensor, now: Moment) -> Tensor:
-        """The state, (streams, C, h, w), after a step. Only a stochastic solver's step leaves the known paths."""
+        """Correct the state, (streams, C, h, w), after a step and return it.
+
+        Only the steps of a stochastic solver leave the known paths.
+        """
         if now.sampler.stochastic:
             for constraint in self._held(now.time):
                 constraint.after_step(state, now)
         return state
 
     def hold_everything(self, time: float, streams: int) -> bool:
-        """Whether every stream is held everywhere at t = time · T, so that the network has nothing to say."""
+        """Whether every stream's whole prediction is replaced at t = time · T, so that the network's is not used."""
         return len({one.stream for one in self._held(time) if one.holds_all}) == streams
 
     def _held(self, time: float) -> tuple[Constraint, ...]:

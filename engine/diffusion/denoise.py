@@ -1,4 +1,4 @@
-"""The loop: all streams from noise to picture, coupled in the network, one step at a time."""
+"""The denoising loop: all streams go from noise to picture together, coupled inside the network."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Guidance:
     """Classifier-free guidance; see `engine.diffusion.guidance.guide`.
 
     Attributes:
-        scale: 1 is none.
-        rescale: 0-1.
+        scale: guidance scale, at least 1; 1 is no guidance.
+        rescale: 0 (off) to 1.
     """
 
     scale: float = 1.0
@@ -33,11 +33,11 @@ class Guidance:
 
 @dataclass(frozen=True)
 class Prompts:
-    """What the streams are told.
+    """The conditioning of all streams.
 
     Attributes:
-        negative, positive: one row a stream, in the order of `Streams`.
-        size: of the picture, in pixels.
+        negative, positive: encoded prompts, one row per stream in the order of `Streams`.
+        size: the picture's size in pixels.
     """
 
     negative: Any
@@ -45,7 +45,7 @@ class Prompts:
     size: Size
 
     def rows(self, rows: list[int]) -> Prompts:
-        """Of some streams."""
+        """The conditioning of some streams."""
         return Prompts(self.negative[rows], self.positive[rows], self.size)
 
 
@@ -59,11 +59,12 @@ def denoise(
     constraints: Constraints | None = None,
     observer: Observer | None = None,
 ) -> Iterator[Step]:
-    """Run all streams from noise, yielding after every step. The backbone must be `attached` to `coupling`.
+    """Denoise all streams, yielding after every step. The backbone must be `attached` to `coupling`.
 
     Args:
         noise: ε, (streams, C, h, w), unit variance.
-        constraints: what is known before anything is drawn; None is nothing.
+        constraints: what is known before anything is drawn; None constrains nothing.
+        observer: is called at every forward and step; None calls nothing.
     """
     constraints, observer = constraints or Constraints(), observer or Observer()
     network = _Network(backbone, coupling, prompts, observer)
@@ -76,7 +77,7 @@ def denoise(
         if plan.measures(i):
             network.measure_priors(z_t, t, now.time)
         if plan.is_idle(i):
-            v = torch.zeros_like(z_t)  # nothing of it is used: every stream's path is known
+            v = torch.zeros_like(z_t)  # the constraints replace all of it: every stream's path is known
         elif plan.is_guided(i):
             unconditional, conditional = network.predict_both(z_t, t, plan.running(i), now.time)
             v = guide(unconditional, conditional, scale=guidance.scale, rescale=guidance.rescale)
@@ -91,7 +92,7 @@ def denoise(
 
 
 class _Plan:
-    """What is done in which step: from a start until an end, which are times, or not at all."""
+    """Which steps are coupled, guided, preceded by a prior pass, or need no network at all."""
 
     def __init__(self, sampler: Sampler, coupling: Coupling, guidance: Guidance, constraints: Constraints) -> None:
         settings = coupling.settings
@@ -105,26 +106,26 @@ class _Plan:
         return float(self._sampler.timesteps[index]) / self._sampler.train_timesteps
 
     def is_idle(self, index: int) -> bool:
-        """Whether the network has nothing to say: every stream is held everywhere, and nobody needs its attention."""
+        """Whether the network need not run: constraints replace every prediction, and no priors are needed."""
         held = self._constraints.hold_everything(self.time(index), self._coupling.streams.count)
         return held and not self._coupling.needs_priors
 
     def running(self, index: int) -> Pass:
-        """Whether the streams are coupled."""
+        """The kind of forward that this step runs: coupled or not."""
         return Pass.COUPLED if index in self._coupled and not self.is_idle(index) else Pass.JOINT
 
     def is_guided(self, index: int) -> bool:
         return index in self._guided and not self.is_idle(index)
 
     def measures(self, index: int) -> bool:
-        """Whether the foregrounds run alone first, to see where they are: before each coupled step, or the first."""
+        """Whether a prior pass runs before this step: before every coupled step, or only before the first."""
         often = self._coupling.settings.prior == "per_step" or index == self._coupled.start
         return self.running(index) is Pass.COUPLED and self._coupling.needs_priors and often
 
     def _steps(self, start: float, end: float) -> range:
-        """The steps from t <= start · T until t <= end · T.
+        """The steps from the first with t <= start · T to the last before t <= end · T.
 
-        A start of 0 is never, an end of 0 is the end, also where the last timestep is 0.
+        A start of 0 gives no steps; an end of 0 includes the last step, even if its timestep is 0.
         """
 
         def step_at(part: float) -> int:
@@ -135,7 +136,7 @@ class _Plan:
 
 
 class _Network:
-    """The backbone's forwards of one job: which rows run, told what, coupled how."""
+    """The network's forwards in one job: which rows run, with which conditioning, coupled or not."""
 
     def __init__(self, backbone: Denoiser[Any], coupling: Coupling, prompts: Prompts, observer: Observer) -> None:
         self._backbone, self._coupling, self._observer = backbone, coupling, observer
@@ -143,7 +144,7 @@ class _Network:
         self._both = prompts.negative + prompts.positive
 
     def measure_priors(self, z_t: Tensor, t: Tensor, time: float) -> None:
-        """Run the foreground rows alone, conditional and uncoupled: s and c of what they attend to are the priors."""
+        """Run the prior pass: the foreground rows alone, conditional and uncoupled, to measure s and c."""
         alone = slice(0, self._coupling.streams.foregrounds)
         words = self._prompts.positive[alone]
         self._backbone.run(lambda: self._forward(z_t[alone], t, words, Pass.PRIOR, time))

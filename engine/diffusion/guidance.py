@@ -1,4 +1,4 @@
-"""Classifier-free guidance, one stream at a time."""
+"""Classifier-free guidance, computed for each stream by itself."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from torch import Tensor
 
 
 def guide(unconditional: Tensor, conditional: Tensor, scale: float, rescale: float) -> Tensor:
-    """Ho & Salimans (2207.12598), then the standard deviation drawn back as in Lin et al. (2305.08891, §3.4).
+    """Guide a prediction (Ho & Salimans, arXiv 2207.12598) and rescale it (Lin et al., arXiv 2305.08891, §3.4).
 
     Args:
         unconditional, conditional: predictions, (streams, C, h, w).
-        scale: 1 gives `conditional` exactly.
-        rescale: 0 leaves the guided prediction as it is, 1 gives it the conditional one's standard deviation, per row.
+        scale: guidance scale; 1 gives `conditional` exactly.
+        rescale: 0 leaves the guided prediction as it is; 1 gives each row the standard deviation of the conditional
+            prediction.
 
     Returns:
         (streams, C, h, w).
@@ -22,5 +23,5 @@ def guide(unconditional: Tensor, conditional: Tensor, scale: float, rescale: flo
     if rescale == 0.0:
         return guided
     dims = (1, 2, 3)
-    drawn_back = guided * (conditional.std(dims, keepdim=True) / guided.std(dims, keepdim=True))
-    return rescale * drawn_back + (1 - rescale) * guided
+    rescaled = guided * (conditional.std(dims, keepdim=True) / guided.std(dims, keepdim=True))
+    return rescale * rescaled + (1 - rescale) * guided

@@ -1,4 +1,4 @@
-"""From latents to the layers an artist gets: decoded, brought to the canvas, with Shadow and Light made of them."""
+"""From latents to an artist's layers: decoding, scaling to the canvas, and making Shadow and Light."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from layerfusion.engine.transparency.drift_check import drift_notice
 
 
 class LayerBuilder:
-    """Makes one job's layers. What the artist gave to be kept comes back untouched.
+    """Makes one job's layers. Kept layers are returned unchanged.
 
     Args:
         bundle: the model.
         request: the job.
-        framing: how the working picture lies on the canvas.
+        framing: how the picture of working size lies on the canvas.
         latents: (streams, C, h, w), the result of the loop.
 
     Attributes:
-        finer: the refined pictures, which take the place of the decoded ones; None where nothing was refined.
-        notices: what the artist must know of the foregrounds decoded so far.
+        finer: the refined pictures, which replace the decoded ones; None if nothing was refined.
+        notices: notices about the foregrounds that were decoded so far.
     """
 
     def __init__(self, bundle: ModelBundle, request: GenerationRequest, framing: Framing, latents: Tensor) -> None:
@@ -51,11 +51,11 @@ class LayerBuilder:
         return len(self._request.foregrounds) + 4 + needs_filling(self._request)
 
     def pasted(self) -> list[Layer]:
-        """Backgrounds and foregrounds, bottom first."""
+        """The backgrounds and foregrounds, bottom first."""
         return [*self._backgrounds(), *(self.foreground(index) for index in range(self._streams.foregrounds))]
 
     def foreground(self, index: int) -> Layer:
-        """Drawn, with colour bled under its edge; or kept, untouched."""
+        """Foreground `index`, 0 … K-1: decoded, with colour bled under its edge; or kept, unchanged."""
         source = self._request.foregrounds[index]
         if isinstance(source, Kept):
             return source.layer
@@ -72,11 +72,16 @@ class LayerBuilder:
         return Layer(name=name, role=Role.FOREGROUND, pixels=bleed(pixels))
 
     def blended(self) -> Layer:
-        """The whole picture, hidden: for reference."""
+        """The blended picture, as a hidden layer for reference."""
         return Layer(name="Blended", role=Role.BLENDED, pixels=self._opaque(self._streams.blended), visible=False)
 
     def shadow_and_light(self, blended: Pixels, pasted: Sequence[Layer]) -> tuple[Layer, Layer]:
-        """What the blended picture has that the layers which were really returned have not."""
+        """The Shadow and Light layers: the difference between the blended picture and the composite of `pasted`.
+
+        Args:
+            blended: uint8 (H, W, 4), the blended picture at canvas size.
+            pasted: the backgrounds and foregrounds of the stack, bottom first.
+        """
         exact = self._request.harmony.mode == "exact"
         whole = LayerStack(name="", size=self._request.size, layers=tuple(pasted))
         if exact:
@@ -91,7 +96,7 @@ class LayerBuilder:
         )
 
     def canvas_pictures(self) -> dict[int, Pixels]:
-        """stream -> uint8 (H, W, 4) at canvas size: what a refinement starts from."""
+        """The pictures that a refinement starts from: stream -> uint8 (H, W, 4), straight alpha, at canvas size."""
         whole, pictures = Framing(self._request.size, self._request.size), dict[int, Pixels]()
         for index, source in enumerate(self._request.foregrounds):
             layer = self.foreground(index)
@@ -100,7 +105,7 @@ class LayerBuilder:
         return pictures | {row: self._opaque(row) for row in (self._streams.background, self._streams.blended)}
 
     def _backgrounds(self) -> Iterator[Layer]:
-        """One layer; or two, if the artist's own leaves something open: what was drawn there, and theirs above it."""
+        """One layer; or two if a kept background has holes: the layer drawn to fill them, and the kept one above it."""
         source = self._request.background
         if not isinstance(source, Kept) or needs_filling(self._request):
             name = "Background" if not isinstance(source, Kept) else "Background, filled in"

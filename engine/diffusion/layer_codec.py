@@ -1,4 +1,4 @@
-"""RGBA pictures <-> latents that carry transparency, in one model's own conventions."""
+"""Encoding and decoding between RGBA pictures and latents with transparency, by the conventions of the given model."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ def decode_rgba(bundle: ModelBundle, latents: Tensor, *, views: Views | None = N
     """Decode one foreground's latents (1, C, h, w) to uint8 RGBA (H, W, 4), straight alpha.
 
     Args:
-        views: how many views the published decoder judges; None takes the model's own number.
+        views: how many flipped and rotated views the LayerDiffuse decoder decodes; None takes the model's number.
     """
     return decode_foreground(bundle, latents, views=views)[0]
 
 
 def decode_foreground(bundle: ModelBundle, latents: Tensor, *, views: Views | None = None) -> tuple[Pixels, Pixels]:
-    """`decode_rgba`, and beside it the opaque picture the VAE makes of the latents: the object before plain grey."""
+    """Decode as `decode_rgba` does, and also return the VAE's opaque picture of the latents: the object on plain grey.
+
+    Returns:
+        two uint8 RGBA arrays (H, W, 4), straight alpha: the foreground, and the object on grey with alpha 255.
+    """
     rgb = to_rgb(bundle, latents)
     picture, read = ((rgb + 1) / 2).to(bundle.dtype), _decoder_latents(bundle, latents).to(bundle.dtype)
     decoder, memory = bundle.decoder, bundle.memory
@@ -52,8 +56,8 @@ def decode_rgb(bundle: ModelBundle, latents: Tensor) -> Pixels:
 def encode_rgba(bundle: ModelBundle, pixels: Pixels) -> Tensor:
     """Encode a foreground, uint8 RGBA (H, W, 4), to latents (1, C, h, w) that carry its transparency.
 
-    The VAE sees the colours over mid-grey. The embedded model adds the encoder's offset to the latents; LayerDiffuse
-    puts it where the posterior's Gaussian sample would stand, mean + std x offset.
+    The VAE encodes the colours over mid-grey. The embedded model adds the encoder's offset to the latents; LayerDiffuse
+    uses the offset in place of the posterior's Gaussian sample: mean + std x offset.
     """
     over_grey, alpha = _over_grey(pixels, bundle)
     factor = bundle.spec.transparency.offset_factor
@@ -68,7 +72,7 @@ def encode_rgba(bundle: ModelBundle, pixels: Pixels) -> Tensor:
 
 
 def encode_over_grey(bundle: ModelBundle, pixels: Pixels) -> tuple[Tensor, Tensor]:
-    """Encode what an opaque picture shows where this layer is solid.
+    """Encode a layer's colours over mid-grey, as an opaque picture shows them where the layer is solid.
 
     Returns:
         latents (1, C, h, w) of the colours over mid-grey, and alpha (1, 1, H, W), 0-1.
@@ -78,7 +82,7 @@ def encode_over_grey(bundle: ModelBundle, pixels: Pixels) -> tuple[Tensor, Tenso
 
 
 def _decoder_latents(bundle: ModelBundle, latents: Tensor) -> Tensor:
-    """What the transparent decoder reads beside the picture."""
+    """The latents that the transparent decoder reads beside the picture, scaled as the model's decoder expects them."""
     read = bundle.spec.transparency.decoder_latent
     if read == "zero":
         return torch.zeros_like(latents)

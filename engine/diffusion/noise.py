@@ -1,4 +1,4 @@
-"""The noise every stream starts from."""
+"""The initial noise of the streams."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 def initial_noise(seeds: Sequence[int], channels: int, height: int, width: int) -> Tensor:
     """Unit Gaussian noise, (len(seeds), channels, height, width), float32 on the CPU.
 
-    Every stream has its own generator, so changing one seed leaves the others' noise bit-equal.
+    Every stream has its own generator, so that changing one seed does not change the noise of the other streams.
     """
     return torch.cat(
         [

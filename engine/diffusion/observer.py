@@ -1,4 +1,4 @@
-"""A place to look on from while a job is drawn, for inspection, profiling and tests."""
+"""Callbacks that a job makes while it is drawn, for inspection, profiling and tests."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from layerfusion.engine.models.runtime.loading import ModelBundle
 
 @dataclass(frozen=True)
 class Step:
-    """One step is done.
+    """The result of one step.
 
     Attributes:
-        index: 0 … steps - 1.
-        timestep: the training timestep it started from.
-        estimate: (streams, C, h, w), the clean latents as the model sees them now.
-        latents: (streams, C, h, w), after the last step the result.
+        index: the step's index, 0 … steps - 1.
+        timestep: the training timestep that the step started from.
+        estimate: (streams, C, h, w), the estimate of the clean latents z0 at this step.
+        latents: (streams, C, h, w), the latents after the step.
     """
 
     index: int
@@ -32,9 +32,10 @@ class Step:
 
 
 class Observer:
-    """Looks on at the drawing of all streams together, from its start to its last step, and changes nothing.
+    """Is called while all streams are drawn together, from the start to the last step. It must not change anything.
 
-    A subclass overrides what it wants to see; here nothing is done. Drafts and refined tiles are not observed.
+    A subclass overrides the methods it needs; those of this class do nothing. Drafts of foregrounds with a box and
+    refined tiles are not observed.
     """
 
     def begin(
@@ -45,10 +46,10 @@ class Observer:
         coupling: Coupling,
         constraints: Constraints,
     ) -> None:
-        """The loop begins; `coupling` is the one it works with, and may be asked at every later call."""
+        """The loop begins. `coupling` stays the same object; later calls may read its current state."""
 
     def forward(self, now: Forward, rows: int) -> None:
-        """The network is about to run on so many rows."""
+        """The network is about to run on a batch of `rows` rows."""
 
     def attended(self, attended: Attended) -> None:
         """An attention module has run; see `AttentionObserver`."""

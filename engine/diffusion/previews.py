@@ -1,4 +1,4 @@
-"""Small pictures of what is being drawn, for impatient eyes."""
+"""Small pictures of the layers while they are drawn."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.models.runtime.loading import ModelBundle
 
 PREVIEWS = 5
-"""A job, about."""
+"""Approximate number of previews of each layer in one job."""
 
 LONGEST_SIDE = 256
-"""Pixels; wire and docker count on it."""
+"""Longest side of a preview in pixels. The protocol and the Krita docker rely on it."""
 
 
 def is_due(done: int, steps: int) -> bool:
-    """Whether a preview follows a step; after the last one the layers themselves do.
+    """Whether previews are made after a step. After the last step there are none, because the layers follow.
 
     Args:
-        done: steps done, 1 … steps.
+        done: number of steps done, 1 … steps.
     """
     return done < steps and done % max(1, steps // PREVIEWS) == 0
 
 
 def preview(bundle: ModelBundle, latents: Tensor, *, transparent: bool) -> Pixels:
-    """Decode an estimate (1, C, h, w), reduced to at most 256 px a side before the costly part.
+    """Decode an estimate (1, C, h, w). Its latents are first reduced so that the picture is at most 256 px a side.
 
     Returns:
         uint8 (H, W, 4), straight alpha.

@@ -1,4 +1,4 @@
-"""Solvers by the names artists know, and what of signal and noise each step's latents hold."""
+"""Solvers by the names that artists know, with the signal and noise levels of every step."""
 
 from __future__ import annotations
 
@@ -54,34 +54,35 @@ _ZERO_SNR_STAND_INS = {
     # The single-step scheduler does not know the rescaled schedule at all.
     "dpmpp_sde_karras": _Solver(DPMSolverMultistepScheduler, _SDE, stochastic=True),
 }
-"""On a model that begins at pure noise (zero terminal SNR) Karras' spacing puts most steps where there is nothing to
-see yet; there its names run the same solver with trailing spacing."""
+"""Solvers that replace those with Karras' spacing on a model with zero terminal SNR. Such a model begins at pure noise,
+where Karras' spacing would put most steps into almost pure noise; the same solvers run with trailing spacing instead.
+"""
 
 MAX_LCM_STEPS = 50
-"""As many as the model was distilled from."""
+"""The number of steps that LCM models were distilled from."""
 
 
 class Sampler:
-    """One diffusers scheduler stepping all streams at once, with its signal and noise levels in the open.
+    """A diffusers scheduler that steps all streams at once and gives the signal and noise levels of every step.
 
-    The solvers are elementwise, so stacked streams advance as if each had a scheduler of its own. A model's latents at
-    step i are x = a z0 + b ε with a² + b² = 1, whatever scaling the scheduler itself keeps them in.
+    The solvers are elementwise, so that stacked streams advance as if each had its own scheduler. The network's input
+    at step i is x = a z0 + b ε with a² + b² = 1, whatever scaling the scheduler uses for its own state.
 
     Args:
-        schedule: what the network was trained on, and the samplers that suit it.
-        name: a key of `SAMPLERS`, or the artists' name for it in any case.
-        steps: how many.
-        seeds: one a stream, for the noise that stochastic solvers add at every step. Streams with the same seed share
-            it: the blended stream adds what the background adds.
+        schedule: the network's training schedule, and the samplers that suit it.
+        name: a key of `SAMPLERS`, or the display name of one; upper and lower case may differ.
+        steps: number of steps.
+        seeds: one seed per stream, for the noise that stochastic solvers add at every step. Streams with the same seed
+            get the same noise: the blended stream gets that of the background.
 
     Attributes:
         timesteps: (steps,) the training timesteps, descending.
-        train_timesteps: T.
+        train_timesteps: T, the number of training timesteps.
         stochastic: whether noise is added at every step.
-        notices: what the artist must know of the choice.
+        notices: notices about the choice of the sampler.
 
     Raises:
-        InvalidRequest: a sampler this model does not have, or more steps than it can take.
+        InvalidRequest: the model does not have the sampler, or the sampler cannot take so many steps.
     """
 
     def __init__(self, schedule: NoiseSchedule, name: str, steps: int, seeds: Sequence[int] = ()) -> None:
@@ -105,9 +106,10 @@ class Sampler:
         self._generators = [torch.Generator("cpu").manual_seed(_step_seed(seed)) for seed in seeds]
 
     def levels(self, step: int) -> tuple[float, float]:
-        """(a, b): how much signal and how much noise the latents hold before `step`; a² + b² = 1. (1, 0) at the end.
+        """(a, b): the levels of signal and noise in the latents before `step`; a² + b² = 1, and (1, 0) at the end.
 
-        DDIM rounds timesteps where T is no multiple of the steps; its latents are off by as much, 0.3 % at 12 steps.
+        DDIM rounds its timesteps if T is not a multiple of the steps, so that its latents deviate from these levels by
+        as much: 0.3 % at 12 steps.
         """
         if step == len(self.timesteps):
             return 1.0, 0.0
@@ -127,34 +129,34 @@ class Sampler:
         return (a * clean + b * noise) / self._input_scale(step)
 
     def model_input(self, state: Tensor, step: int) -> Tensor:
-        """What the UNet sees of a state: a z0 + b ε."""
+        """The network's input for a state: a z0 + b ε."""
         return self._scheduler.scale_model_input(state, self.timesteps[step])
 
     def clean_estimate(self, model_input: Tensor, prediction: Tensor, step: int) -> Tensor:
-        """z0 as a prediction implies it."""
+        """The estimate of z0 that a prediction implies."""
         a, b = self.levels(step)
         if self._v_prediction:
             return a * model_input - b * prediction
         return (model_input - b * prediction) / a
 
     def exact_prediction(self, clean: Tensor, noise: Tensor, step: int) -> Tensor:
-        """What a model that knew `clean` and `noise` would predict: ε, or v = a ε - b z0."""
+        """The exact prediction for known `clean` and `noise`: ε, or v = a ε - b z0."""
         a, b = self.levels(step)
         return a * noise - b * clean if self._v_prediction else noise
 
     def implied_prediction(self, model_input: Tensor, clean: Tensor, step: int) -> Tensor:
-        """What a model that knew only `clean` would predict of latents that need not lie on one path to it."""
+        """The prediction that leads from any latents to `clean`, as ε or v."""
         a, b = self.levels(step)
         return (a * model_input - clean) / b if self._v_prediction else (model_input - a * clean) / b
 
     def step(self, prediction: Tensor, step: int, state: Tensor) -> Tensor:
-        """Advance all streams by one step.
+        """Advance all streams by one step, from `state` to the state that is returned.
 
-        A stochastic solver needs one seed a stream.
+        A stochastic solver needs one seed per stream.
         """
         options: dict[str, Any] = {}
         if self.stochastic:
-            assert len(self._generators) == len(state), "one seed a stream"
+            assert len(self._generators) == len(state), "A stochastic solver needs one seed per stream."
             options["generator"] = self._generators
         return self._scheduler.step(prediction, self.timesteps[step], state, return_dict=False, **options)[0]
 
@@ -165,7 +167,7 @@ class Sampler:
 
 
 def _step_seed(seed: int) -> int:
-    """A stream's noise at the steps is not the noise it started from."""
+    """The seed of the noise that is added at the steps. It differs from the seed of the initial noise."""
     return int.from_bytes(hashlib.sha256(f"layerfusion:steps:{seed}".encode()).digest()[:6], "big")
 
 

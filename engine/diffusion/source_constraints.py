@@ -1,15 +1,17 @@
-"""What is known before anything is drawn: the artist's layers as constraints on the streams.
+"""The artist's layers as constraints on the streams: what is known before anything is drawn.
 
 | source | its own stream | the blended stream |
 |---|---|---|
-| kept foreground | held to the end; its mask is its alpha | begins with its solid inside, until `SOLID_UNTIL` |
-| relit foreground | held until its strength, then free | the same, at least as long |
-| foreground with a box | its draft in the box, as a relit one; nothing outside | as for a relit one |
+| kept foreground | held to the end; its alpha is its mask | shows its solid inside until `SOLID_UNTIL` |
+| relit foreground | held until its strength, then free | the same, and at least until its strength |
+| foreground with a box | its draft in the box, held as a relit layer; nothing outside the box | as for relit |
 | kept background | held where it covers the canvas | shows it outside all objects until `BACKDROP_UNTIL` |
-| relit background | held until its strength, then free | the same until its strength |
-| drawn background, every foreground known | free | shows it outside them until `BACKDROP_UNTIL` |
-| drawn background, foregrounds drawn too | free | the same until the settings' `backdrop_until`; 1 is never |
-| all of them the artist's | as above | begins as their composite, held until its own strength |
+| relit background | held until its strength, then free | shows it outside all objects until its strength |
+| drawn background, every foreground known | free | shows it outside all objects until `BACKDROP_UNTIL` |
+| drawn background, some foreground drawn | free | shows it outside all objects until `backdrop_until`; 1 is never |
+| every layer kept or relit | as above | starts as their composite, held until the blended picture's strength |
+
+"Until x" means: while t > x · T. "Known" foregrounds are kept, relit or have a box.
 """
 
 from __future__ import annotations
@@ -41,35 +43,37 @@ from layerfusion.engine.request import HARMONISE_STRENGTH, GenerationRequest
 from layerfusion.engine.sources import Generated, Kept, Relit
 
 SOLID_UNTIL = 0.6
-"""The blended stream is held to a known foreground's solid inside while t > 0.6 T (our choice): under zero-terminal-SNR
-the first steps know nothing of it, later ones must be free to light it."""
+"""The blended stream is held to the solid inside of a known foreground while t > 0.6 T (our choice). With a schedule of
+zero terminal SNR, the first latents hold no trace of the object; the later steps must be free to light it."""
 
 BOX_STRENGTH = 0.4
-"""How much of a draft is drawn anew once it lies in its box (our choice): enough for its new size and the light of the
-scene, little enough to stay where it is."""
+"""How much of a draft is drawn anew after it is fitted into its box, 0-1 (our choice): enough to adapt to the new size
+and the light of the scene, and little enough to keep the object in its place."""
 
 BOX_MARGIN = 0.08
-"""Of the box's sides, left free around the draft: what is drawn anew grows a little (our choice)."""
+"""Margin between draft and box, as a fraction of the box's sides (our choice): drawing an object anew enlarges it a
+little."""
 
 BACKDROP_UNTIL = 0.1
-"""And to a known background outside all objects and the ground about them while t > 0.1 T (our choice): the last steps
-must be free to close the seam."""
+"""The blended stream is held to a known background outside all objects, and outside the ground about them, while
+t > 0.1 T (our choice). The last steps must be free to hide the seam."""
 
 GROUND = 0.18
-"""About the lower halves of objects this part of the frame stays free of it, for their shadows (our choice)."""
+"""Width of the ground about the lower halves of objects, where the background is not held, so that shadows can fall
+there; a fraction of the frame's longer side (our choice)."""
 
 FAR = 0.2
-"""Farther from every object than 20 % of the frame it is held to the end (our choice): no shadow reaches there, but a
-second object might be drawn."""
+"""Farther from every object than 20 % of the frame's longer side, the background is held to the end (our choice). No
+shadow reaches so far, but the model might draw a second object there."""
 
 
 @dataclass(frozen=True)
 class SourceConstraints:
-    """What the artist's layers ask of one job.
+    """The constraints and shapes that follow from the artist's layers in one job.
 
     Attributes:
         constraints: for `denoise`.
-        shapes: for `Coupling`, by foreground.
+        shapes: for `Coupling`, by foreground index.
     """
 
     constraints: Constraints
@@ -84,11 +88,15 @@ def source_constraints(
     framing: Framing,
     drafts: Mapping[int, Pixels],
 ) -> SourceConstraints:
-    """Read the artist's layers into the model's terms.
+    """Make the constraints and shapes of a request.
 
     Args:
-        fusion: how the streams are coupled; how long a drawn background is held in the blended stream is one of them.
-        drafts: foregrounds with a box, drawn alone: uint8 RGBA (H, W, 4), any size, by foreground.
+        backbone: the network; names the transformer block whose content confidence locates the foregrounds.
+        bundle: the model, whose VAE and transparent encoder encode the layers.
+        request: the job.
+        fusion: the job's settings; `backdrop_until` says how long a drawn background is held in the blended stream.
+        framing: how the picture of working size lies on the canvas.
+        drafts: foreground index -> uint8 RGBA (H, W, 4), any size: the foregrounds with a box, drawn alone.
     """
     return _Reader(backbone, bundle, request, fusion, framing, drafts).read()
 
@@ -156,7 +164,10 @@ class _Reader:
     def _backdrop(
         self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], until: float
     ) -> Iterator[BackdropConstraint]:
-        """The blended stream shows the background outside all objects; far from them longer. From 1 on, never."""
+        """The blended stream shows the background outside all objects until `until`, and to the end far from them.
+
+        Nothing is held if `until` is 1.
+        """
         if until < 1:
             yield self._shown_behind(clean, mask, behind, 0.0, until, ground=GROUND)
             yield self._shown_behind(clean, mask, behind, 0.0, 0.0, margin=FAR)
@@ -172,7 +183,7 @@ class _Reader:
         margin: float = SHARING_MARGIN,
         ground: float = 0.0,
     ) -> BackdropConstraint:
-        """The blended stream shows `clean` where nothing lies before it."""
+        """The blended stream shows `clean` where none of the foregrounds `behind` covers it."""
         return BackdropConstraint(
             stream=self._streams.blended,
             clean=clean,
@@ -186,26 +197,26 @@ class _Reader:
         )
 
     def _drawn_above(self, index: int) -> tuple[int, ...]:
-        """The foregrounds above one that the artist does not have; `_solid` knows the others."""
+        """The foregrounds above `index` whose place is not known; `_solid` cuts away those whose place is known."""
         return tuple(above for above in range(index + 1, self._streams.foregrounds) if above not in self._pictures)
 
     def _blended_strength(self) -> float:
-        asked = self._request.blended_strength
-        if asked is not None:
-            return asked
+        given = self._request.blended_strength
+        if given is not None:
+            return given
         return HARMONISE_STRENGTH if self._request.composable else 1.0
 
     def _composite(self) -> Pixels:
-        """All layers over each other, at working size."""
+        """The composite of all layers, uint8 (H, W, 4), at working size."""
         flat = self._pictures[self._streams.background]
         for index in range(self._streams.foregrounds):
             flat = composite(flat, self._pictures[index])
         return flat
 
     def _opaque(self, pixels: Pixels) -> tuple[Tensor, Tensor]:
-        """Latents (C, h, w) of an opaque picture, and (1, h, w), 1 where it covers them.
+        """Encode a picture as opaque: latents (C, h, w), and (1, h, w) of 0 and 1: 1 where the picture covers them.
 
-        Holes are filled with the colours around them, so that what is encoded beside a hole is not mixed with grey.
+        Holes are first filled with the colours around them, so that latents beside a hole are not mixed with grey.
         """
         bundle = self._bundle
         filled = np.where(pixels[..., 3:] > 0, pixels, bleed(pixels))[..., :3]
@@ -215,7 +226,12 @@ class _Reader:
         return clean, self._covered(alpha)
 
     def _solid(self, index: int, held_until: float) -> tuple[Tensor, Tensor, KnownShape]:
-        """What is seen where a foreground is solid: latents (C, h, w) and (1, h, w) of 0 and 1; and its shape."""
+        """A known foreground as the blended picture shows it.
+
+        Returns:
+            latents (C, h, w) of the foreground over grey; (1, h, w) of 0 and 1, where it is solid and not covered by
+            another known foreground; and its shape.
+        """
         solid, alpha = encode_over_grey(self._bundle, self._pictures[index])
         factor = self._bundle.latent_factor
         shape = KnownShape(F.avg_pool2d(alpha, factor).flatten(1).float(), held_until)
@@ -227,7 +243,7 @@ class _Reader:
         return solid[0], inside, shape
 
     def _covered(self, alpha: Tensor) -> Tensor:
-        """(1, 1, H, W), 0-1 -> (1, h, w) of 0 and 1: latents all of whose pixels are solid."""
+        """Convert alpha (1, 1, H, W), 0-1, to (1, h, w): 1 for latents whose pixels all have alpha > 0.95, else 0."""
         return (-F.max_pool2d(-alpha.float(), self._bundle.latent_factor) > 0.95).float()[0]
 
     def _box(self, index: int) -> Box:
@@ -236,19 +252,19 @@ class _Reader:
         return source.box
 
     def _within(self, box: Box) -> Tensor:
-        """(1, h, w) of 0 and 1: latents all of whose pixels lie in a box on the canvas."""
+        """(1, h, w): 1 for latents whose pixels all lie inside a box on the canvas, else 0."""
         sheet = to_working(in_box(box, self._request.size), (0, 0), self._framing)
         return self._covered(torch.from_numpy(sheet[..., 3] > 0)[None, None].float().to(self._bundle.device))
 
 
 def needs_filling(request: GenerationRequest) -> bool:
-    """Whether a kept background leaves parts of the canvas open."""
+    """Whether a kept background leaves parts of the canvas transparent or empty, which must be drawn."""
     background = request.background
     return isinstance(background, Kept) and not covers(background.layer, request.size)
 
 
 def open_streams(request: GenerationRequest) -> Iterator[int]:
-    """The streams of which something is drawn, so that there is something to preview."""
+    """The streams of all layers that are not kept: those for which a preview shows something new."""
     for stream, source in enumerate(request.sources):
         if not isinstance(source, Kept):
             yield stream

@@ -1,8 +1,8 @@
-"""Details for a canvas larger than what the model draws: the enlarged picture drawn over once more, tile by tile.
+"""Tiled refinement: for a canvas larger than the model's working size, the enlarged layers are drawn anew in tiles.
 
-Every tile is a small job of its own: all streams start from the enlarged layers with a little noise on them (SDEdit:
-Meng et al., arXiv 2108.01073), coupled by the alpha that is already known, and are drawn from there. Tiles overlap and
-fade into each other; their noise is cut from one sheet a stream, so that neighbours agree.
+Every tile is a small job: all streams start from the enlarged layers with a little noise added (SDEdit: Meng et al.,
+arXiv 2108.01073), are coupled by the alpha that is already known, and are denoised. Tiles overlap and are cross-faded.
+The noise of all tiles is cut from one noise tensor of the whole picture per stream, so that overlapping tiles agree.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.models.runtime.vae import to_latents
 
 OVERLAP = 0.25
-"""Of a tile's side, at least this much is shared with its neighbour (our choice)."""
+"""The least overlap of neighbouring tiles, as a fraction of a tile's side (our choice)."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of a picture, in pixels from its top left."""
+    """A rectangle of a picture; `left` and `top` are pixels from the picture's top left corner."""
 
     left: int
     top: int
@@ -52,8 +52,10 @@ def tiles_over(picture: Size, tile: Size, stride: int) -> list[Tile]:
     """Cover a picture with equal tiles, row by row, at places that are multiples of `stride`.
 
     Args:
-        picture: both sides multiples of `stride`.
-        tile: multiples of `stride`, at least two strides; it is cut to the picture where that is smaller.
+        picture: size in pixels; both sides are multiples of `stride`.
+        tile: size in pixels; both sides are multiples of `stride`, at least two strides. A side that is longer than
+            the picture's is shortened to it.
+        stride: in pixels.
     """
     size = Size(min(tile.width, picture.width), min(tile.height, picture.height))
     return [
@@ -64,7 +66,7 @@ def tiles_over(picture: Size, tile: Size, stride: int) -> list[Tile]:
 
 
 def _places(length: int, tile: int, stride: int) -> list[int]:
-    """Where tiles begin along one side: evenly, overlapping by at least `OVERLAP`, the last one at the end."""
+    """Where tiles begin along one side, in pixels: evenly spaced with an overlap of at least `OVERLAP`."""
     room = length - tile
     count = 1 + math.ceil(room / max(stride, tile * (1 - OVERLAP))) if room else 1
     places = [round(i * room / max(count - 1, 1) / stride) * stride for i in range(count)]
@@ -72,7 +74,7 @@ def _places(length: int, tile: int, stride: int) -> list[int]:
 
 
 def fade(size: Size, margin: int) -> NDArray[np.float32]:
-    """A tile's weight: 1 inside, falling linearly over `margin` pixels at its edges, nowhere 0. (H, W)."""
+    """A tile's weight for cross-fading, (H, W): 1 inside, falling linearly over `margin` px at its edges, never 0."""
 
     def along(length: int) -> NDArray[np.float32]:
         edge = np.minimum(np.arange(length) + 1, length - np.arange(length)) / (margin + 1)
@@ -82,11 +84,11 @@ def fade(size: Size, margin: int) -> NDArray[np.float32]:
 
 
 class Mosaic:
-    """Tiles put together, fading into each other.
+    """Assembles tiles into one picture; where they overlap, they are cross-faded.
 
     Args:
-        size: of the picture.
-        channels: of a tile.
+        size: the picture's size in pixels.
+        channels: number of channels of a tile.
     """
 
     def __init__(self, size: Size, channels: int) -> None:
@@ -94,23 +96,23 @@ class Mosaic:
         self._weight = np.zeros((size.height, size.width, 1), np.float32)
 
     def add(self, tile: Tile, values: NDArray[np.uint8]) -> None:
-        """Lay one tile, uint8 (tile.size.height, tile.size.width, channels)."""
+        """Add one tile: `values` is uint8 (tile.size.height, tile.size.width, channels)."""
         weight = fade(tile.size, round(OVERLAP * min(tile.size.width, tile.size.height)))[..., None]
         self._sum[tile.rows, tile.columns] += weight * values
         self._weight[tile.rows, tile.columns] += weight
 
     def picture(self) -> NDArray[np.uint8]:
-        """What lies there, uint8 (H, W, channels); every pixel must have been covered."""
+        """The assembled picture, uint8 (H, W, channels). Tiles must cover every pixel."""
         return np.rint(self._sum / self._weight).astype(np.uint8)
 
 
 def padded_size(canvas: Size, stride: int) -> Size:
-    """The canvas with both sides brought up to multiples of a stride."""
+    """The canvas's size with both sides rounded up to multiples of `stride` pixels."""
     return Size(math.ceil(canvas.width / stride) * stride, math.ceil(canvas.height / stride) * stride)
 
 
 def padded(pixels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """A picture with its right and lower edge repeated until it has this size."""
+    """Extend a picture to `size` by repeating its right and lower edge pixels."""
     height, width = pixels.shape[:2]
     return np.pad(pixels, ((0, size.height - height), (0, size.width - width), (0, 0)), mode="edge")
 
@@ -120,20 +122,21 @@ DrawTile = Callable[[Size, Tensor, Constraints, dict[int, KnownShape]], Tensor]
 
 
 class TiledRefinement:
-    """One pass over all layers of a picture.
+    """The refinement of all layers of one picture.
 
     Args:
         bundle: the model.
-        streams: the rows.
+        streams: the rows of the batch.
         pictures: stream -> uint8 (H, W, 4) at canvas size: the enlarged layers, foregrounds with their alpha.
-        seeds: one a stream.
-        held: streams that are not to change.
+        seeds: one seed per stream.
+        held: streams that must not change.
         strength: how much is drawn anew, above 0, up to 1.
 
     Attributes:
-        refined: stream -> uint8 (H, W, 4) at canvas size, when all tiles are done. A foreground's alpha is what the
-            decoder sees in the tiles by themselves.
-        guides: foreground -> uint8 (H, W, 4): the object before plain grey, drawn finer.
+        tiles: the tiles, row by row.
+        refined: stream -> uint8 (H, W, 4) at canvas size; filled when all tiles are done. A foreground's alpha is that
+            which the decoder gives for each tile alone.
+        guides: foreground -> uint8 (H, W, 4) at canvas size: the refined object on plain grey; filled with `refined`.
     """
 
     def __init__(
@@ -160,7 +163,7 @@ class TiledRefinement:
         self.guides: dict[int, Pixels] = {}
 
     def run(self, draw: DrawTile) -> Iterator[int]:
-        """Refine tile by tile, yielding how many are done."""
+        """Refine all tiles, yielding after each how many are done."""
         drawn = {stream: Mosaic(self._size, 4) for stream in range(self._streams.count)}
         grey = {stream: Mosaic(self._size, 4) for stream in range(self._streams.foregrounds)}
         for done, tile in enumerate(self.tiles, start=1):
@@ -186,7 +189,10 @@ class TiledRefinement:
         return self._noise[:, :, rows, columns].to(self._bundle.device)
 
     def _given(self, tile: Tile) -> tuple[Constraints, dict[int, KnownShape]]:
-        """Every stream is held to its enlarged picture until the strength's time; every object's place is known."""
+        """The constraints and shapes of one tile.
+
+        Every stream is held to its enlarged picture until t = `strength` · T, or to the end if it must not change.
+        """
         constraints, shapes = [], {}
         everywhere = torch.ones((1, 1, 1), device=self._bundle.device)
         for stream, picture in self._pictures.items():

@@ -1,6 +1,6 @@
-"""LayerFusion (Dalva et al., arXiv 2412.04460), section by section. Importing this package loads nothing.
+"""The method LayerFusion (Dalva et al., arXiv 2412.04460). Importing this package loads nothing.
 
-| paper | here |
+| paper | code |
 |---|---|
 | three streams denoised together (Fig. 2) | `streams.Streams`: the rows of the batch |
 | structure prior, from self-attention | `priors.participation`, `priors.structure_prior` |
@@ -13,5 +13,5 @@
 | priors kept and smoothed from step to step (our choice) | `prior_store.PriorStore` |
 | masks of drawn and of given foregrounds (our choice for the latter) | `mask_builder.MaskBuilder` |
 
-The paper's abstract, figures and reviews are what could be read; formulas marked "our choice" are not in them.
+Our sources are the paper's abstract, figures and reviews. Formulas marked "our choice" are not in them.
 """

@@ -1,4 +1,4 @@
-"""Putting the method into a network, and taking it out again without a trace."""
+"""Installing the attention processors in a network, and restoring the network's own afterwards."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from layerfusion.engine.transparency.deltas import Deltas
 
 
 def structure_layers(modules: Sequence[str], count: int) -> tuple[str, ...]:
-    """The last `count` self-attentions of a network's attention modules, which are given in the order they run."""
+    """The last `count` self-attentions among `modules`, the attention modules of a network in order of execution."""
     return tuple(name for name in modules if name.endswith("attn1"))[-count:]
 
 
 @contextmanager
 def attached(unet: UNet2DConditionModel, modules: Sequence[str], coupling: Coupling, deltas: Deltas) -> Iterator[None]:
-    """Within the block every attention module of `unet` runs a `FusionProcessor`; afterwards its own ones again.
+    """Inside the block every attention module of `unet` runs a `FusionProcessor`; its own processors return afterwards.
 
     Args:
-        modules: the names of all its attention modules, in the order they run.
+        unet: the network.
+        modules: the names of all its attention modules, in order of execution.
         coupling: the job's state.
-        deltas: attention module -> projection -> what is added on the foreground rows.
+        deltas: attention module -> projection -> the delta that is added on the foreground rows.
     """
     own = dict(unet.attn_processors)
     last = structure_layers(modules, coupling.settings.research.structure_layers)

@@ -1,4 +1,4 @@
-"""The attention processor through which the streams see each other. One instance stands in every attention module."""
+"""The attention processor that couples the streams. Every attention module gets its own instance."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from layerfusion.engine.transparency.deltas import Delta
 
 
 class FusionProcessor:
-    """Attention over all rows: deltas on the foreground rows, priors read, streams blended.
+    """Computes attention for all rows, adds the deltas on the foreground rows, measures priors and blends streams.
 
     Args:
-        block: the transformer block's name.
+        block: the name of the transformer block.
         deltas: projection name -> delta of the foreground rows.
-        structure_layer: whether this self-attention gives the structure prior.
+        structure_layer: whether the structure prior is measured in this self-attention.
         coupling: the job's state.
     """
 
@@ -40,8 +40,8 @@ class FusionProcessor:
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
     ) -> Tensor:
-        """(rows, N, C) -> (rows, N, C), before the residual is added."""
-        assert attention_mask is None, "Coupled attention knows no attention mask."
+        """Compute (rows, N, C) from (rows, N, C); the caller adds the residual."""
+        assert attention_mask is None, "Coupled attention does not support an attention mask."
         assert attn.to_k is not None and attn.to_v is not None
         is_self = encoder_hidden_states is None
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
@@ -61,7 +61,7 @@ class FusionProcessor:
     def _outputs(
         self, attn: Attention, query: Tensor, key: Tensor, value: Tensor, is_self: bool, grid: Grid, *, coupled: bool
     ) -> Tensor:
-        """Attention and its output projection, (rows, N, C), the streams blended and sharing if they are coupled."""
+        """Attention and its output projection, (rows, N, C); with blending and attention sharing if `coupled`."""
         settings = self._coupling.settings
         blends = coupled and (settings.research.blend_self if is_self else settings.research.blend_cross)
         shares = coupled and is_self and settings.share_strength > 0
@@ -86,14 +86,14 @@ class FusionProcessor:
         return y
 
     def _foreground_rows(self, rows: int) -> list[slice]:
-        """The foregrounds' slice of each guidance half; in the prior pass every row is a foreground."""
+        """The slice of foreground rows in each guidance half. In the prior pass every row is a foreground."""
         if self._coupling.now.running is Pass.PRIOR:
             return [slice(0, rows)]
         streams = self._coupling.streams
         return [slice(start, start + streams.foregrounds) for start in range(0, rows, streams.count)]
 
     def _measure(self, query: Tensor, key: Tensor, scale: float, is_self: bool, grid: Grid) -> None:
-        """Read the priors off the conditional foreground rows, which are the last half's."""
+        """Measure the priors on the conditional foreground rows, which are in the last half."""
         rows = self._foreground_rows(len(query))[-1]
         if not is_self:
             content = content_confidence(
@@ -110,7 +110,7 @@ class FusionProcessor:
             self._coupling.note_structure(spread, grid)
 
     def _sharing_rows(self, rows: int) -> list[tuple[int, int]]:
-        """Pairs of rows, (who attends, to whose background tokens too), in each guidance half."""
+        """Pairs of rows in each guidance half: (row that attends, row whose background tokens it also attends to)."""
         streams, direction = self._coupling.streams, self._coupling.settings.research.share_direction
         halves = self._coupling.halves(rows, self._coupling.share_unconditional)
         pairs = []
@@ -123,18 +123,18 @@ class FusionProcessor:
     def _attend(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float, pairs: list[tuple[int, int]], grid: Grid
     ) -> Tensor:
-        """Attention of every row to itself, and of sharing rows to each other's background tokens too."""
+        """Attention of every row to itself; rows in `pairs` also attend to the background tokens of the other row."""
         if not pairs:
             return F.scaled_dot_product_attention(query, key, value, scale=scale)
         rows, others = [row for row, _ in pairs], [other for _, other in pairs]
-        alone = [row for row in range(len(query)) if row not in rows]
+        unshared = [row for row in range(len(query)) if row not in rows]
         settings = self._coupling.settings
         if settings.research.sharing == "all":
             shared = torch.ones(grid[0] * grid[1], device=query.device)
         else:
             shared = self._coupling.background(self._block, grid)
         out = torch.empty_like(query)
-        out[alone] = F.scaled_dot_product_attention(query[alone], key[alone], value[alone], scale=scale)
+        out[unshared] = F.scaled_dot_product_attention(query[unshared], key[unshared], value[unshared], scale=scale)
         out[rows] = share_background(
             query[rows],
             key[rows],
@@ -148,16 +148,18 @@ class FusionProcessor:
         return out
 
     def _copy_background(self, out: Tensor, grid: Grid) -> None:
-        """Outside the objects one of the two pictures takes the other's activations, in place."""
+        """Outside the objects, mix the activations of one of the two pictures into the other's, in place."""
         coupling = self._coupling
         amount = coupling.settings.share_strength * coupling.background(self._block, grid)
-        for taker, giver in self._sharing_rows(len(out)):
-            if coupling.settings.research.share_direction != "both" or taker < giver:
-                out[taker] = torch.lerp(out[taker], out[giver], amount.to(out.dtype).unsqueeze(-1))
+        for row, other in self._sharing_rows(len(out)):
+            if coupling.settings.research.share_direction != "both" or row < other:
+                out[row] = torch.lerp(out[row], out[other], amount.to(out.dtype).unsqueeze(-1))
 
     def _blend(self, out: Tensor, grid: Grid) -> None:
-        """Blended stream by the soft mask, foregrounds by the hard mask, in place; each guidance half with its own
-        rows."""
+        """Blend the blended stream by the soft mask and the foregrounds by the hard mask, in place.
+
+        Every guidance half exchanges activations among its own rows only.
+        """
         coupling, streams, settings = self._coupling, self._coupling.streams, self._coupling.settings
         masks = coupling.masks(self._block, grid)
         for start in coupling.halves(len(out), settings.research.blend_unconditional):
@@ -177,5 +179,5 @@ class FusionProcessor:
 
 
 def _heads(attn: Attention, x: Tensor) -> Tensor:
-    """(B, N, C) -> (B, heads, N, C / heads)."""
+    """Split the heads: (B, N, C) to (B, heads, N, C / heads)."""
     return x.unflatten(-1, (attn.heads, -1)).transpose(1, 2)

@@ -1,10 +1,10 @@
-"""What LayerFusion does to the activations: tensors in, tensors out. Torch only, pure functions.
+"""How the streams exchange activations: pure functions of tensors, without diffusers.
 
     blended:    a_X' = m a_F + (1 - m) a_X             the soft mask (paper Fig. 2)
     foreground: a_F' = h a_X' + (1 - h) a_F            the hard mask
     background: attention shared with the blended stream outside the objects
 
-With several foregrounds the soft masks become weights that sum to one, upper layers first.
+With several foregrounds the soft masks become weights that sum to one; upper layers hide lower ones.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from layerfusion.engine.options.research import UpdateOrder
 
 
 def layer_weights(soft: Tensor) -> tuple[Tensor, Tensor]:
-    """What the blended stream takes from each foreground, upper layers hiding lower ones, and what it keeps.
+    """The weights of the foregrounds in the blended stream; upper layers hide lower ones.
 
     Args:
-        soft: (K, N), 0-1, bottom first.
+        soft: soft masks, (K, N), 0-1, bottom first.
 
     Returns:
-        weights (K, N) and the rest (N,); they sum to one.
+        the foregrounds' weights, (K, N), and the blended stream's own weight, (N,). They sum to one.
     """
     visible = torch.ones_like(soft[0])
     weights = []
@@ -54,13 +54,13 @@ def blend_attention(
         blended: a_X, (N, C).
         soft: (K, N), 0-1.
         hard: (K, N) of 0 and 1.
-        inner: (K, N), 0-1, the soft mask of the foregrounds' own update; None is `soft`.
-        update: what a foreground becomes where its hard mask is set: m a_F + (1 - m) a_X ("hard") or a_X ("hard_raw");
-            the former, but by the soft mask ("soft"); unchanged ("none").
-        order: "blended_first": all from the raw activations. "foreground_first": the foregrounds first, from a_X; then
-            the blended stream from what they have become.
-        amodal: a foreground follows the picture only where nothing lies above it, so that its hidden parts are drawn
-            whole.
+        inner: (K, N), 0-1, the soft mask m for the update of the foregrounds; None takes `soft`.
+        update: "hard": a foreground becomes m a_F + (1 - m) a_X where its hard mask is set. "hard_raw": it becomes a_X
+            there. "soft": as "hard", but weighted by the soft mask instead of the hard one. "none": it is unchanged.
+        order: "blended_first": both are computed from the original activations. "foreground_first": the foregrounds
+            are computed first, from a_X; then the blended stream is computed from the updated foregrounds.
+        amodal: whether a foreground is updated only where no other lies above it, so that its hidden parts are drawn
+            complete.
 
     Returns:
         a_F' (K, N, C) and a_X' (N, C).
@@ -90,18 +90,18 @@ def share_background(
     strength: float,
     scale: float,
 ) -> Tensor:
-    """Self-attention over one's own tokens and the other stream's background tokens.
+    """Self-attention of a stream over its own tokens and the other stream's background tokens.
 
-    A background token is there twice, once in each stream. So that doubling it does not starve the object, the own copy
-    weighs 1 - λ/2 and the other λ/2, written as a bias on the logits (our choice): streams that are alike change
-    nothing, whatever the mask.
+    Every background token occurs twice, once in each stream. Counting it fully twice would take attention away from
+    the object, so the stream's own copy gets the weight 1 - λ/2 and the other copy λ/2, as a bias on the logits (our
+    choice). If both streams are equal, the result is that of plain self-attention, whatever the mask.
 
     Args:
-        query, key, value: this stream's, (B, heads, N, channels).
-        other_key, other_value: the other stream's.
-        background: (N,) of 0 and 1, the tokens that are shared.
-        strength: λ, 0-1, > 0.
-        scale: of the logits.
+        query, key, value: those of this stream, (B, heads, N, channels).
+        other_key, other_value: those of the other stream, the same shape.
+        background: (N,) of 0 and 1: the tokens that are shared.
+        strength: λ, above 0, up to 1.
+        scale: factor of the logits.
 
     Returns:
         (B, heads, N, channels).

@@ -1,12 +1,12 @@
-"""The coupling of one job: which forward is running, what its attention modules measure, and the masks they share.
+"""The state that the attention modules of one job share: the running forward, the priors measured, and the masks.
 
     with coupling.forward(Pass.PRIOR, time):      the foreground rows alone; what they measure becomes the priors
         …
     with coupling.forward(Pass.COUPLED, time):    all rows, with the masks of those priors applied
         …
 
-The order cannot be got wrong without an AssertionError that says so: nothing is measured or masked outside a forward,
-forwards do not nest, and the unconditional half alone comes right after the conditional one.
+A wrong order of calls raises an AssertionError: nothing can be measured or masked outside a forward, forwards do not
+nest, and a forward of the unconditional half alone must directly follow that of the conditional half.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from layerfusion.engine.options.fusion import FusionSettings
 class Pass(Enum):
     """Which rows a forward holds, and whether they are coupled."""
 
-    PRIOR = "prior"  # the foreground rows alone, conditional, uncoupled: only to read their attention
+    PRIOR = "prior"  # the foreground rows alone, conditional, uncoupled: only to measure their attention
     JOINT = "joint"  # all rows, uncoupled
     COUPLED = "coupled"  # all rows, with masks applied
 
@@ -37,21 +37,21 @@ class Pass(Enum):
 class Half(Enum):
     """Which guidance halves a forward holds."""
 
-    BOTH = "both"  # or the conditional one only, in a step without guidance
-    CONDITIONAL = "conditional"  # alone; the masks it makes are remembered
-    UNCONDITIONAL = "unconditional"  # alone, right after the other one, by whose masks it is coupled
+    BOTH = "both"  # all halves of the step in one batch; without guidance that is the conditional half only
+    CONDITIONAL = "conditional"  # this half alone; its masks are stored for the other half
+    UNCONDITIONAL = "unconditional"  # this half alone, directly after the conditional half, with its masks
 
 
 @dataclass(frozen=True)
 class Attended:
-    """What one attention module gave, for an `AttentionObserver`.
+    """The output of one attention module, for an `AttentionObserver`.
 
     Attributes:
-        block: the transformer block it stands in.
-        is_self: whether it is a self-attention.
-        grid: its tokens.
+        block: the transformer block that contains the module.
+        is_self: whether the module is a self-attention.
+        grid: (rows, columns) of its tokens.
         out: (rows, N, C), before the residual is added.
-        uncoupled: computes what it would have given had the streams not seen each other, (rows, N, C).
+        uncoupled: computes the output that the module would have given without coupling, (rows, N, C).
     """
 
     block: str
@@ -62,10 +62,10 @@ class Attended:
 
 
 class AttentionObserver(Protocol):
-    """Looks on while attention is computed, and changes nothing."""
+    """Is called when attention has been computed. It must not change anything."""
 
     def attended(self, attended: Attended) -> None:
-        """An attention module has run. The coupling's `now`, `masks` and `background` are those it was coupled by."""
+        """An attention module has run. The coupling's `now`, `masks` and `background` are still those it used."""
         ...
 
 
@@ -74,9 +74,9 @@ class Forward:
     """One forward of the network.
 
     Attributes:
-        running: which pass.
-        time: t / T of its step.
-        half: which guidance halves.
+        running: the kind of pass.
+        time: t / T of its step, 1 to 0.
+        half: the guidance halves it holds.
     """
 
     running: Pass
@@ -85,21 +85,21 @@ class Forward:
 
 
 class Coupling:
-    """What the attention processors of one job share.
+    """The state that the attention processors of one job share.
 
     Args:
         streams: the rows of the batch.
         settings: how the streams are coupled.
         latent_grid: the latents' (height, width).
-        end_of_text: (K,) int64, the token whose attention is the content confidence.
-        shapes: foreground index -> where it is, for those that the artist has or that have a box.
-        share_unconditional: whether background and blended stream may share attention in the unconditional half too:
-            only if that half tells them the same.
-        observer: looks on at every attention module; None is nobody.
+        end_of_text: (K,) int64, the index of each prompt's token whose attention is the content confidence.
+        shapes: foreground index -> its known shape, for foregrounds that are kept, relit or have a box.
+        share_unconditional: whether background and blended stream may share attention in the unconditional half, too.
+            They may only if their negative prompts are equal.
+        observer: is called after every attention module; None calls nothing.
 
     Attributes:
-        builder: makes masks of the priors as they stand, whatever the running forward has applied.
-        last: the last forward that ran to its end; None before the first.
+        builder: makes masks of the current priors, independently of the masks that the running forward uses.
+        last: the last forward that was completed; None before the first.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Coupling:
 
     @property
     def priors(self) -> Priors:
-        """As they stand."""
+        """The current priors."""
         return self._store.priors
 
     @property
@@ -156,15 +156,16 @@ class Coupling:
 
     @contextmanager
     def forward(self, running: Pass, time: float = 1.0, half: Half = Half.BOTH) -> Iterator[Forward]:
-        """Within the block one forward of the network runs. If it is cut short, all it measured is forgotten.
+        """A context manager; inside its block one forward of the network runs.
 
-        A prior pass gives the priors at its end; with `prior` = `lagged` every other forward does so too. Both halves
-        of guidance drawn apart are one piece: if the second is cut short, the first must run again.
+        A completed prior pass sets the priors; with `prior` = `lagged` every other completed forward sets them, too. If
+        the forward raises, everything it measured is discarded. Two guidance halves that run as separate forwards
+        belong together: if the second raises, the measurements of the first are discarded, and it must run again.
 
         Args:
-            running: which rows it holds.
-            time: t / T.
-            half: which guidance halves it holds.
+            running: the kind of pass.
+            time: t / T, 1 to 0.
+            half: the guidance halves it holds.
         """
         assert self._now is None, "A forward is running already; forwards of one job do not nest."
         second = half is Half.UNCONDITIONAL
@@ -190,26 +191,31 @@ class Coupling:
             self._now = None
 
     def halves(self, rows: int, unconditional: bool) -> list[int]:
-        """The first rows of those guidance halves in a batch that take part: all, or the conditional one only."""
+        """The indices of the first row of the guidance halves that take part in an exchange.
+
+        Args:
+            rows: number of rows of the batch.
+            unconditional: whether the unconditional half takes part, too.
+        """
         if self.now.half is Half.UNCONDITIONAL:
             return [0] if unconditional else []
         starts = list(range(0, rows, self.streams.count))
         return starts if unconditional else starts[-1:]
 
     def note_structure(self, participation: Tensor, grid: Grid) -> None:
-        """A structure layer has measured (K, N) participation ratios. The unconditional half's do not count."""
+        """Store the (K, N) participation ratios of a structure layer. Those of the unconditional half are ignored."""
         if self.now.half is not Half.UNCONDITIONAL:
             self._store.note_structure(participation, grid)
 
     def note_content(self, block: str, content: Tensor, grid: Grid) -> None:
-        """A cross-attention has measured (K, N) content confidence. The unconditional half's does not count."""
+        """Store the (K, N) content confidence of a cross-attention. That of the unconditional half is ignored."""
         half = self.now.half
         self._noted.add(block)
         if half is not Half.UNCONDITIONAL:
             self._store.note_content(block, content, grid)
 
     def couples(self, block: str, grid: Grid) -> bool:
-        """Whether streams are coupled in a transformer block of this token grid in the running forward."""
+        """Whether the running forward couples the streams in a transformer block with this token grid."""
         research = self.settings.research
         asked = [part.strip() for part in research.blend_blocks.split(",") if part.strip()]
         chosen = not asked or any(part in block for part in asked)
@@ -220,21 +226,22 @@ class Coupling:
         """The masks of all foregrounds on a token grid, as the running forward applies them.
 
         Args:
-            block: the transformer block that asks; its own content confidence is used where the priors have it.
+            block: the transformer block that needs them; its own content confidence is used if the priors have it.
+            grid: (rows, columns) of tokens.
         """
-        now, moment = self.now, (block, block in self._noted, grid)
+        now, key = self.now, (block, block in self._noted, grid)
         if now.half is Half.UNCONDITIONAL:
-            assert moment in self._masks, f"The conditional half has not asked {block} for masks on a grid of {grid}."
-            return self._masks[moment]
-        made = self.builder.masks(block, grid, now.time)
+            assert key in self._masks, f"The conditional half has made no masks for {block} on a grid of {grid}."
+            return self._masks[key]
+        masks = self.builder.masks(block, grid, now.time)
         if now.half is Half.CONDITIONAL:
-            self._masks[moment] = made
-        return made
+            self._masks[key] = masks
+        return masks
 
     def background(self, block: str, grid: Grid) -> Tensor:
-        """(N,) of 0 and 1: the shared tokens. They need not be sharp, so they are made once a grid and forward."""
+        """The shared tokens, (N,) of 0 and 1. They need not be exact, so each forward computes them once per grid."""
         assert self.now.half is not Half.UNCONDITIONAL or grid in self._backgrounds, (
-            f"The conditional half has not asked for the background on a grid of {grid}."
+            f"The conditional half has computed no background on a grid of {grid}."
         )
         if grid not in self._backgrounds:
             self._backgrounds[grid] = self.builder.background(block, grid)

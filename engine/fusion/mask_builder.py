@@ -1,4 +1,4 @@
-"""Soft and hard masks of all foregrounds, from the priors as they stand and from shapes that are known."""
+"""Soft and hard masks of all foregrounds, from the current priors and from known shapes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from layerfusion.engine.options.fusion import FusionSettings
 
 @dataclass(frozen=True)
 class KnownShape:
-    """A foreground whose place is known before it is drawn.
+    """The shape of a foreground whose place is known before it is drawn: kept, relit or with a box.
 
     Attributes:
         alpha: (1, N) on the latent grid, 0-1.
-        held_until: it follows the artist's pixels while t > held_until · T. 0 is a kept layer, which never changes;
-            a relit one is let go at its strength, and from there on takes from the blended stream as any other.
+        held_until: the foreground follows the given pixels while t > held_until · T, and takes from the blended stream
+            afterwards. 0 is a kept layer, which never changes; for a relit layer it is the strength.
     """
 
     alpha: Tensor
@@ -45,12 +45,12 @@ class MaskBuilder:
     """Makes masks on any token grid. It reads the priors and changes nothing.
 
     Attributes:
-        store: where the priors are.
-        settings: how masks are made of them.
-        foregrounds: K.
+        store: holds the priors.
+        settings: how masks are made of the priors.
+        foregrounds: K, the number of foregrounds.
         latent_grid: the latents' (height, width).
-        shapes: foreground index -> where it is, for those that the artist has or that have a box.
-        device: where the masks are.
+        shapes: foreground index -> its known shape, for foregrounds that are kept, relit or have a box.
+        device: the torch device of the masks.
     """
 
     store: PriorStore
@@ -62,12 +62,12 @@ class MaskBuilder:
 
     @property
     def needs_priors(self) -> bool:
-        """Whether any foreground's masks come from its attention; a known one's come from its alpha."""
+        """Whether the masks of any foreground depend on its attention. Those of a known shape depend on its alpha."""
         return len(self.shapes) < self.foregrounds
 
     @property
     def is_ready(self) -> bool:
-        """Whether everything that is needed has been measured."""
+        """Whether the priors that the masks need have been measured."""
         priors = self.store.priors
         return not self.needs_priors or (priors.structure is not None and priors.content is not None)
 
@@ -75,8 +75,9 @@ class MaskBuilder:
         """The masks of all foregrounds on a token grid.
 
         Args:
-            block: the transformer block that asks; its own content confidence is used where the priors have it.
-            time: t / T; a relit foreground takes from the blended stream once it is let go.
+            block: the transformer block that needs them; its own content confidence is used if the priors have it.
+            grid: (rows, columns) of tokens.
+            time: t / T, 1 to 0; decides whether a relit foreground is still held to the given pixels.
         """
         settings, research = self.settings, self.settings.research
         shown, trust = self.evidence(block, grid)
@@ -94,7 +95,7 @@ class MaskBuilder:
         return Masks(soft, hard, inner)
 
     def background(self, block: str, grid: Grid) -> Tensor:
-        """(N,) of 0 and 1: tokens surely outside every object. None where no map can be trusted."""
+        """Tokens that are clearly outside every object, (N,) of 0 and 1; all 0 if a map cannot be trusted."""
         shown, trust = self.evidence(block, grid)
         tokens = background_tokens(shown, grid)
         return tokens if bool((trust > 0.5).all()) else torch.zeros_like(tokens)
@@ -108,13 +109,14 @@ class MaskBuilder:
         margin: float = SHARING_MARGIN,
         ground: float = 0.0,
     ) -> Tensor:
-        """(1, h, w), 0-1, on the latent grid: what surely shows none of some foregrounds.
+        """Where clearly none of some foregrounds is: (1, h, w), 0-1, on the latent grid.
 
         Args:
-            block: the transformer block whose content confidence is asked.
-            in_doubt: what holds everywhere while their masks cannot be trusted.
-            margin: left free around them, as a part of the grid's longer side.
-            ground: left free about their lower halves too, where shadows fall; 0 is none.
+            block: the transformer block whose content confidence is used.
+            foregrounds: the indices of the foregrounds.
+            in_doubt: the value everywhere, 0-1, while the masks of one of them cannot be trusted.
+            margin: width of the zone of 0 around them, as a fraction of the grid's longer side.
+            ground: width of a further zone of 0 about their lower halves, where shadows fall; the same unit. 0 is none.
         """
         shape, chosen = (1, *self.latent_grid), list(foregrounds)
         if not chosen:
@@ -131,7 +133,7 @@ class MaskBuilder:
         return resample(tokens, grid, self.latent_grid, "nearest").view(shape)
 
     def evidence(self, block: str, grid: Grid) -> tuple[Tensor, Tensor]:
-        """u (K, N), 0-1, and its trust κ (K, 1), 0-1; for foregrounds of known shape the true alpha, and 1."""
+        """u (K, N), 0-1, and its trust κ (K, 1), 0-1; for foregrounds of known shape, their alpha and a trust of 1."""
         research = self.settings.research
         shown = torch.zeros((self.foregrounds, grid[0] * grid[1]), device=self.device)
         trust = torch.ones((self.foregrounds, 1), device=self.device)
@@ -148,11 +150,11 @@ class MaskBuilder:
 
     def _structure(self) -> Maps:
         structure = self.store.priors.structure
-        assert structure is not None, "No forward has given the priors yet; run a prior pass before masks are asked."
+        assert structure is not None, "No forward has set the priors yet; run a prior pass before making masks."
         return structure
 
     def _content(self, block: str, grid: Grid) -> tuple[Tensor, Tensor]:
-        """(K, N) content confidence on a grid, normalised; and the block's raw map, on its own grid."""
+        """Content confidence (K, N) on `grid`, normalised; and the block's raw map, on the block's own grid."""
         research, priors = self.settings.research, self.store.priors
 
         def brought(maps: Maps) -> Tensor:
@@ -172,7 +174,7 @@ class MaskBuilder:
         return torch.stack([brought(maps) for maps in others]).mean(dim=0), own[0]
 
     def _trust(self, participation: Tensor, content: Tensor) -> Tensor:
-        """κ of the maps that are used: the lower of the two."""
+        """κ (K, 1), 0-1, of the maps that are used; the lower value if both are."""
         parts, gate = self.settings.research.mask_parts, self.settings.research.contrast_gate
         by_structure, by_content = contrast(participation, gate), contrast(content, gate)
         if parts == "product":
@@ -185,7 +187,10 @@ class MaskBuilder:
         return stretch(soft, boundary, centre) if spread else soft
 
     def _uncovered(self, index: int, shown: Tensor, trust: Tensor, grid: Grid) -> Tensor | float:
-        """Where a known foreground is not hidden by drawn ones, whose evidence is hollow: its holes are filled."""
+        """Where a known foreground is not hidden by drawn ones above it: (N,) of 0 and 1, or 1.0 for everywhere.
+
+        The evidence of a drawn foreground is often hollow, so its holes are filled first.
+        """
         above = [i for i in range(index + 1, self.foregrounds) if i not in self.shapes]
         if not above or bool((trust[above] <= 0.5).any()):
             return 1.0

@@ -1,4 +1,4 @@
-"""From priors to masks, on any token grid. Torch only, pure functions."""
+"""From priors to masks on any token grid: pure functions of tensors, without diffusers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class Masks:
     """The masks of K foregrounds on one token grid.
 
     Attributes:
-        soft: (K, N), 0-1, what the blended stream takes from each foreground.
-        hard: (K, N) of 0 and 1, where each foreground takes from the blended stream.
-        inner: (K, N), 0-1, how much of itself a foreground keeps there; `soft`, unless it has a boundary of its own.
+        soft: (K, N), 0-1: how much the blended stream takes from each foreground.
+        hard: (K, N) of 0 and 1: where each foreground takes from the blended stream.
+        inner: (K, N), 0-1: how much of its own activation a foreground keeps there. It equals `soft` unless the option
+            `foreground_boundary` is set.
     """
 
     soft: Tensor
@@ -34,23 +35,29 @@ class Masks:
 
 
 def evidence(structure: Tensor, content: Tensor, parts: MaskParts = "product", weight: float = 1.0) -> Tensor:
-    """u = minmax(s c^γ): where both priors see the object; or one of them alone. (K, N), (K, N) -> (K, N), 0-1.
+    """u = minmax(s c^γ), the evidence of both priors; or minmax of one prior alone.
 
     Args:
-        weight: γ, how much the content counts; 1 is the paper's.
+        structure: s, (K, N), 0-1.
+        content: c, (K, N), 0-1.
+        parts: which priors are used.
+        weight: γ, the weight of the content confidence; the paper's is 1.
+
+    Returns:
+        (K, N), 0-1.
     """
     content = content if weight == 1 else content**weight
     return minmax({"product": structure * content, "structure": structure, "content": content}[parts])
 
 
 def soft_mask(evidence: Tensor, boundary: float, trust: Tensor | float = 1.0, centre: Tensor | float = 0.5) -> Tensor:
-    """m = sigmoid(d (u - τ)), drawn towards "no object" where the maps cannot be trusted.
+    """m = κ sigmoid(d (u - τ)) + (1 - κ) sigmoid(-d τ): the less the maps are trusted, the closer m is to "no object".
 
     Args:
         evidence: u, (K, N), 0-1.
-        boundary: d, the soft decision boundary coefficient, > 0.
-        trust: κ, (K, 1), 0-1.
-        centre: τ, a number or (K, 1); 1/2 is the paper's.
+        boundary: d, the decision boundary coefficient, > 0.
+        trust: κ, a number or (K, 1), 0-1.
+        centre: τ, a number or (K, 1), 0-1; the paper's is 1/2.
 
     Returns:
         (K, N), within [sigmoid(-d τ), sigmoid(d (1 - τ))].
@@ -60,16 +67,31 @@ def soft_mask(evidence: Tensor, boundary: float, trust: Tensor | float = 1.0, ce
 
 
 def hard_mask(evidence: Tensor, trust: Tensor | float = 1.0, threshold: Tensor | float = 0.5) -> Tensor:
-    """1 where u > 1/2 (the same tokens as the paper's m > 1/2 for any d) and the maps can be trusted (κ > 1/2).
+    """1 where u > threshold and the maps can be trusted (κ > 1/2), else 0.
+
+    u > 1/2 selects the same tokens as the paper's m > 1/2, for any d.
 
     Args:
-        threshold: another one in the place of 1/2; a number, or (K, 1).
+        evidence: u, (K, N), 0-1.
+        trust: κ, a number or (K, 1), 0-1.
+        threshold: a number or (K, 1), 0-1.
+
+    Returns:
+        (K, N) of 0 and 1.
     """
     return ((evidence > threshold) & (torch.as_tensor(trust, device=evidence.device) > 0.5)).to(evidence.dtype)
 
 
 def otsu_threshold(evidence: Tensor, bins: int = 64) -> Tensor:
-    """The threshold between the two classes of least variance within (Otsu 1979). (K, N), 0-1 -> (K, 1), 0-1."""
+    """Otsu's threshold (1979) of each map: it minimises the variance within two classes.
+
+    Args:
+        evidence: (K, N), 0-1.
+        bins: number of histogram bins; thresholds are multiples of 1 / bins. Equally good ones are averaged.
+
+    Returns:
+        (K, 1), 0-1.
+    """
     edges = torch.arange(1, bins, device=evidence.device, dtype=evidence.dtype) / bins
     above = (evidence.unsqueeze(-1) > edges).to(evidence.dtype)  # (K, N, bins - 1)
     share = above.mean(dim=1)
@@ -81,19 +103,24 @@ def otsu_threshold(evidence: Tensor, bins: int = 64) -> Tensor:
 
 
 def stretch(soft: Tensor, boundary: float, centre: Tensor | float = 0.5) -> Tensor:
-    """m̂: the soft mask spread over all of 0-1, so that many foregrounds leave the backdrop to itself (our choice)."""
+    """m̂: the soft mask stretched to the full range 0-1 (our choice).
+
+    Without it, the small values of m outside many foregrounds add up and weaken the blended stream's own background.
+    """
     low, high = (_boundary_at(u, boundary, centre, soft) for u in (0.0, 1.0))
     return ((soft - low) / (high - low)).clamp(0, 1)
 
 
 def background_tokens(evidence: Tensor, grid: Grid, margin: float = SHARING_MARGIN) -> Tensor:
-    """Tokens surely outside every object (our choice): holes of the evidence filled, then a margin of 6 % of the grid.
+    """Tokens that are clearly outside every object (our choice).
 
-    The content map is hollow, so u > 1/2 is not the object; anything the picture's border cannot reach is.
+    The content map is often hollow, so that u > 1/2 does not cover the whole object. Therefore every token that cannot
+    be reached from the picture's border counts as object, and a margin is added around it.
 
     Args:
-        evidence: (K, N), 0-1.
-        margin: another one, as a part of the grid's longer side.
+        evidence: (K, N), 0-1; above 1/4 it counts as object.
+        grid: (rows, columns) of tokens.
+        margin: width of the margin as a fraction of the grid's longer side.
 
     Returns:
         (N,) of 0 and 1.
@@ -104,11 +131,13 @@ def background_tokens(evidence: Tensor, grid: Grid, margin: float = SHARING_MARG
 
 
 def ground_tokens(evidence: Tensor, grid: Grid, reach: float) -> Tensor:
-    """Where objects may cast a shadow (our choice): about the lower half of each, `reach` far below and beside it.
+    """Where objects may cast a shadow (our choice): a rectangle around the lower half of each object's bounding box.
 
     Args:
         evidence: (K, N), 0-1.
-        reach: a part of the grid's longer side.
+        grid: (rows, columns) of tokens.
+        reach: how far the rectangle extends to the left, to the right and downwards, as a fraction of the grid's longer
+            side.
 
     Returns:
         (N,) of 0 and 1.
@@ -129,7 +158,12 @@ def dilate(mask: Tensor, radius: int) -> Tensor:
 
 
 def resample(maps: Tensor, source: Grid, target: Grid, how: Resampling = "area") -> Tensor:
-    """Bring (K, N) maps from one token grid to another: area means down and bilinear up, or as `how` says."""
+    """Resample (K, N) maps from one token grid to another.
+
+    Args:
+        how: "area" takes area means when reducing and is bilinear when enlarging; "bilinear" and "nearest" do the same
+            in both directions.
+    """
     if source == target:
         return maps
     pictures = maps.unflatten(-1, source).unsqueeze(1)
@@ -143,7 +177,7 @@ def resample(maps: Tensor, source: Grid, target: Grid, how: Resampling = "area")
 
 
 def _reachable_from_border(free: Tensor) -> Tensor:
-    """Of the (1, 1, h, w) free tokens those the border reaches through free neighbours (4 directions)."""
+    """Those of the free tokens, (1, 1, h, w), that a path of free neighbours (4 directions) connects to the border."""
     reached = torch.zeros_like(free)
     reached[..., 0, :], reached[..., -1, :] = free[..., 0, :], free[..., -1, :]
     reached[..., :, 0], reached[..., :, -1] = free[..., :, 0], free[..., :, -1]
@@ -159,5 +193,5 @@ def _reachable_from_border(free: Tensor) -> Tensor:
 
 
 def _boundary_at(u: float, boundary: float, centre: Tensor | float, like: Tensor) -> Tensor:
-    """m where the evidence is u: () or (K, 1)."""
+    """The soft mask's value m at the evidence u; shape () or (K, 1)."""
     return torch.sigmoid(boundary * (u - torch.as_tensor(centre, dtype=like.dtype, device=like.device)))

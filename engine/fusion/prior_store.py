@@ -1,4 +1,4 @@
-"""What the foregrounds' attention has measured so far: the raw maps the masks are made of, kept from step to step."""
+"""The raw maps measured in the foregrounds' attention. Masks are made of them; they are kept from step to step."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from layerfusion.engine.fusion.masks import Grid
 from layerfusion.engine.options.fusion import FusionSettings
 
 Maps = tuple[Tensor, Grid]
-"""(K, N) maps and their token grid."""
+"""Maps (K, N), and their token grid (rows, columns)."""
 
 
 @dataclass(frozen=True)
 class Priors:
-    """The priors as they stand.
+    """The priors at one moment.
 
     Attributes:
-        structure: participation ratios, 1 … N, of the last forward that gave the priors; None before the first.
-        content: content confidence, 0-1, of the cross-attention that ran last ("live") or of the last block of the
-            forward that gave the priors ("prior"); None before the first.
-        block_content: transformer block -> its content confidence in the last forward that gave the priors.
-        live_content: transformer block -> its content confidence as last measured, by any forward.
+        structure: participation ratios, 1 … N, of the last forward that set the priors; None before the first.
+        content: content confidence, 0-1. With `content_source` = `live` it is that of the cross-attention that ran
+            last; with `prior`, that of the last block of the forward that set the priors. None before the first.
+        block_content: transformer block -> its content confidence in the last forward that set the priors.
+        live_content: transformer block -> its latest content confidence, from any forward.
     """
 
     structure: Maps | None = None
@@ -36,10 +36,10 @@ class Priors:
 
 @dataclass
 class _Measurement:
-    """What the running forward has measured.
+    """The measurements of the running forward.
 
     Attributes:
-        smooths: whether live content is drawn towards its last values, as between steps of the joint forward.
+        smooths: whether live content is averaged with its last values, as between steps of the joint forward.
     """
 
     smooths: bool
@@ -49,13 +49,13 @@ class _Measurement:
 
 
 class PriorStore:
-    """Holds the priors, and takes new ones from a forward that runs to its end.
+    """Stores the priors, and takes new ones from a forward that is completed.
 
     Args:
-        settings: how maps are smoothed, and when they count.
+        settings: how maps are smoothed, and which of them become the priors.
 
     Attributes:
-        priors: as they stand.
+        priors: the current priors.
     """
 
     def __init__(self, settings: FusionSettings) -> None:
@@ -65,11 +65,11 @@ class PriorStore:
 
     @contextmanager
     def measuring(self, *, gives_priors: bool, smooths: bool) -> Iterator[None]:
-        """Within the block a forward measures. If it is cut short, everything it measured is forgotten.
+        """A context manager; inside its block a forward measures. If the block raises, its measurements are discarded.
 
         Args:
-            gives_priors: whether its measurements become the priors at its end.
-            smooths: whether live content is drawn towards its last values.
+            gives_priors: whether the measurements become the priors at the end of the block.
+            smooths: whether live content is averaged with its last values.
         """
         assert self._measurement is None, "A forward is measuring already; let it end first."
         before, self._measurement = self.priors, _Measurement(smooths)
@@ -84,9 +84,9 @@ class PriorStore:
             self._measurement = None
 
     def note_structure(self, participation: Tensor, grid: Grid) -> None:
-        """One of the structure layers has measured (K, N) participation ratios; the layers' mean is the prior.
+        """Store the (K, N) participation ratios of one structure layer. The mean over the layers becomes the prior.
 
-        Where the layers have different token grids, only the finest count, which run last.
+        If the layers have different token grids, only those of the last layer's grid, the finest, count.
         """
         now = self._running()
         if now.structure and now.structure[0].shape != participation.shape:
@@ -95,7 +95,7 @@ class PriorStore:
         now.structure_grid = grid
 
     def note_content(self, block: str, content: Tensor, grid: Grid) -> None:
-        """A block's cross-attention has measured (K, N) content confidence."""
+        """Store the (K, N) content confidence of a block's cross-attention."""
         now = self._running()
         now.content[block] = (content, grid)
         if self._settings.research.content_source == "live":
@@ -109,7 +109,7 @@ class PriorStore:
         return self._measurement
 
     def _with(self, now: _Measurement) -> Priors:
-        """The priors after a forward that gives them."""
+        """The priors after a forward with the measurements `now`."""
         priors = self.priors
         if now.structure:
             mean = torch.stack(now.structure).mean(dim=0)

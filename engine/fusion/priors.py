@@ -1,7 +1,8 @@
-"""The two priors of LayerFusion, read from the foreground stream's attention. Torch only, pure functions.
+"""The two priors of LayerFusion, measured in the foreground stream's attention: pure functions of tensors.
 
-Structure prior (self-attention): a token of the object attends to few others, a token of the empty backdrop to many.
-Content confidence (cross-attention): a token of the object listens to the end-of-text token, which sums up the prompt.
+Structure prior (self-attention): a token of the object attends to few other tokens, a token of the empty backdrop to
+many. Content confidence (cross-attention): a token of the object attends strongly to the end-of-text token, which
+summarises the prompt.
 """
 
 from __future__ import annotations
@@ -14,20 +15,21 @@ from torch import Tensor
 from layerfusion.engine.options.research import ContentNorm, EndOfText, Heads
 
 _CHUNK = 512
-"""Query tokens whose attention rows are held at once: 84 MB at SDXL's 64x64 tokens and 10 heads."""
+"""Number of query tokens whose attention rows are in memory at a time: 84 MB for SDXL's 64x64 tokens and 10 heads."""
 
 
 def participation(query: Tensor, key: Tensor, *, scale: float, heads: Heads = "stat_mean") -> Tensor:
-    """Inverse participation ratio of every token's self-attention: over how many tokens it spreads.
+    """Participation ratio of every token's self-attention: the effective number of tokens it attends to.
 
-    s_i = 1 / Σ_j p_ij², p the attention probabilities: 1 for a token that attends to one other, N for one that attends
-    to all alike. (The paper's structure prior; the formula as public re-implementations give it.)
+    s_i = 1 / Σ_j p_ij², where p are the attention probabilities: 1 for a token that attends to a single token, N for
+    one that attends equally to all. (This is the paper's structure prior, with the formula of public
+    re-implementations.)
 
     Args:
         query, key: (B, heads, N, channels).
-        scale: of the logits.
+        scale: factor of the logits.
         heads: "stat_mean" takes the mean of the heads' ratios, "stat_harmonic" their harmonic mean, "map_mean" the
-            ratio of the heads' mean map.
+            ratio of the attention map averaged over heads.
 
     Returns:
         float32 (B, N), 1 … N.
@@ -45,21 +47,22 @@ def participation(query: Tensor, key: Tensor, *, scale: float, heads: Heads = "s
 
 
 def structure_prior(participation: Tensor) -> Tensor:
-    """1 - minmax(s): bright where attention is focused, which is on the object. (B, N) -> (B, N), 0-1."""
+    """1 - minmax(s), high where attention is focused, that is, on the object: (B, N), 1 … N, to (B, N), 0-1."""
     return 1 - minmax(participation)
 
 
 def content_confidence(
     query: Tensor, key: Tensor, token: Tensor, *, scale: float, counted: EndOfText = "first"
 ) -> Tensor:
-    """How much every picture token listens to the end of the prompt, averaged over heads.
+    """The attention of every picture token to the end of the prompt, averaged over heads.
 
     Args:
         query: (B, heads, N, channels).
         key: (B, heads, tokens, channels).
-        token: (B,) int64, which prompt token: the first end-of-text.
-        scale: of the logits.
-        counted: "first": that token alone; "with_padding": it and all after it; "last_word": the one before it.
+        token: (B,) int64, the index of each prompt's first end-of-text token.
+        scale: factor of the logits.
+        counted: which attention counts: "first", that to this token; "with_padding", the sum over it and all tokens
+            after it; "last_word", that to the token before it.
 
     Returns:
         float32 (B, N), 0-1.
@@ -76,7 +79,7 @@ def content_confidence(
 
 
 def normalised(content: Tensor, how: ContentNorm) -> Tensor:
-    """Content confidence as the masks take it: min-max, divided by its maximum, or as it is. (B, N) -> (B, N), 0-1."""
+    """Normalise content confidence by min-max, by its maximum or not at all: (B, N), 0-1, to (B, N), 0-1."""
     if how == "max":
         return content / content.amax(dim=-1, keepdim=True).clamp_min(torch.finfo(content.dtype).tiny)
     return minmax(content) if how == "minmax" else content
@@ -90,14 +93,14 @@ def minmax(values: Tensor) -> Tensor:
 
 
 def contrast(values: Tensor, gate: float) -> Tensor:
-    """κ: how far a map may be trusted to show an object at all (our choice).
+    """κ: how much a map can be trusted to show an object (our choice).
 
-    Min-max makes a mask of anything, noise included; κ = clip((max - min) / (ρ mean), 0, 1) is small where a raw map
-    is nearly flat.
+    Min-max makes a mask of any map, even of noise. κ = clip((max - min) / (ρ mean), 0, 1) is small if the raw map is
+    nearly flat.
 
     Args:
-        values: (B, N), >= 0, before min-max.
-        gate: ρ; 0 trusts every map.
+        values: the raw maps, (B, N), >= 0, before min-max.
+        gate: ρ, >= 0; 0 trusts every map.
 
     Returns:
         (B, 1), 0-1.
@@ -113,5 +116,5 @@ def token_grid(tokens: int, height: int, width: int) -> tuple[int, int]:
     """The rows and columns of an attention layer's tokens, given the latents' height and width."""
     ratio = round(math.sqrt(height * width / tokens))
     grid = (-(-height // ratio), -(-width // ratio))
-    assert grid[0] * grid[1] == tokens, f"{tokens} tokens do not tile latents of {width}x{height}"
+    assert grid[0] * grid[1] == tokens, f"{tokens} tokens do not tile latents of {width}x{height}."
     return grid

@@ -1,4 +1,4 @@
-"""Who is who in the batch: every stream is a row of one forward, twice for classifier-free guidance.
+"""The order of the streams in a batch: each is a row, or two rows with classifier-free guidance.
 
     [ uncond: fg 0 … fg K-1, background, blended | cond: fg 0 … fg K-1, background, blended ]
 
@@ -14,11 +14,11 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Streams:
-    """The rows of one half of the batch.
+    """The rows of one guidance half of the batch.
 
     Attributes:
-        foregrounds: K, at least 1.
-        alone: the foregrounds are all there is; `background` and `blended` do not exist.
+        foregrounds: K, the number of foregrounds, at least 1.
+        alone: whether there are only foregrounds; then the rows `background` and `blended` do not exist.
     """
 
     foregrounds: int
@@ -37,5 +37,5 @@ class Streams:
         return self.foregrounds + 1
 
     def halves(self, batch: Tensor) -> Tensor:
-        """(2 or 1 x count, …) -> (halves, count, …), a view: first the unconditional half, if it is there."""
+        """Split a batch (1 or 2 x count, …) into (halves, count, …), a view. With two, the first is unconditional."""
         return batch.unflatten(0, (-1, self.count))

@@ -1,4 +1,4 @@
-"""What a picture is made of: layers, and the canvas that holds them in order."""
+"""The layers of a picture, and the canvas that holds them in order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Pixels = NDArray[np.uint8]
 
 
 class Role(Enum):
-    """What a layer is for. The value is its name in files and on the wire."""
+    """What a layer is for. The value is the role's name in files and in the protocol."""
 
     BACKGROUND = "background"
     FOREGROUND = "foreground"
@@ -34,7 +34,7 @@ class Role(Enum):
 
 
 class BlendMode(Enum):
-    """How a layer meets what lies below it; the three modes PSD, OpenRaster and Krita agree on."""
+    """How a layer is composited with the layers below it: three modes that PSD, OpenRaster and Krita compute alike."""
 
     NORMAL = "normal"
     MULTIPLY = "multiply"
@@ -46,18 +46,18 @@ class Layer:
     """One layer of a picture.
 
     Attributes:
-        name: shown to the artist; any Unicode, 1-255 characters.
-        role: what the layer is for; its value will do.
-        pixels: uint8 (H, W, 4), sRGB, straight alpha; copied and made read-only when the layer is made. A Pillow
-            picture is converted, see `image.pillow.pixels_of`.
+        name: shown to the artist; any Unicode text, 1-255 characters.
+        role: what the layer is for; the constructor also accepts the role's value.
+        pixels: uint8 (H, W, 4), sRGB, straight alpha. The constructor copies a writable array and makes the copy
+            read-only; it converts a Pillow image with `image.pillow.pixels_of`.
         offset: (x, y) of the top left pixel on the canvas, in pixels; may be negative or beyond the canvas.
-        blend: how it meets the layers below; its value will do.
+        blend: how the layer is composited with those below; the constructor also accepts the mode's value.
         opacity: 0-1.
-        visible: hidden layers take no part in `compositing.flatten`.
+        visible: `compositing.flatten` leaves hidden layers out.
 
     Raises:
-        InvalidLayer: a value of another type, pixels of another shape or dtype, no pixels, an empty name, opacity
-            outside 0-1.
+        InvalidLayer: a value has the wrong type, the pixels have another shape or dtype, there are no pixels, the name
+            is empty, or the opacity is outside 0-1.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Layer:
     opacity: float = 1.0
     visible: bool = True
 
-    if TYPE_CHECKING:  # what is taken; what is there afterwards has the types above
+    if TYPE_CHECKING:  # the types that the constructor accepts; the attributes have the types above
 
         def __init__(
             self,
@@ -108,9 +108,9 @@ class Layer:
         return replace(self, name=name)
 
     def to_pil(self) -> Image.Image:
-        """Its own pixels as a Pillow picture, mode RGBA; where it lies, how it blends and its opacity are not applied.
+        """The layer's pixels as a Pillow image, mode RGBA. Offset, blend mode and opacity are not applied.
 
-        Pillow's pictures may be written on; this one is a copy.
+        The image is a copy, because Pillow images are writable and a layer's pixels are not.
         """
         return Image.fromarray(self.pixels.copy(), "RGBA")
 
@@ -121,14 +121,14 @@ class Layer:
         return f"<Layer {self.name!r}: {self.role.value}, {', '.join(notes)}>"
 
     def _repr_png_(self) -> bytes:
-        """What a notebook shows of it."""
+        """The picture that a notebook shows, as PNG bytes."""
         buffer = io.BytesIO()
         self.to_pil().save(buffer, "PNG")
         return buffer.getvalue()
 
 
 def covers(layer: Layer, canvas: Size) -> bool:
-    """Whether a layer hides all of a canvas."""
+    """Whether a layer hides a canvas completely: visible, at full opacity, with alpha 255 all over the canvas."""
     x, y = layer.offset
     if x > 0 or y > 0 or x + layer.size.width < canvas.width or y + layer.size.height < canvas.height:
         return False
@@ -138,16 +138,16 @@ def covers(layer: Layer, canvas: Size) -> bool:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayeredImage:
-    """Layers on a canvas: what a layered file holds. `engine.stack.LayerStack` is one that can also be shown and saved.
+    """Layers on a canvas: the content of a layered file. Its subclass `engine.stack.LayerStack` can show and save it.
 
     Attributes:
         name: the group's name in a document, at most 255 characters.
-        size: the canvas, in pixels; a pair (width, height) will do.
+        size: the canvas, in pixels; the constructor also accepts a pair (width, height).
         layers: bottom first.
 
     Raises:
-        InvalidLayer: a value of another type.
-        InvalidRequest: a size that is none.
+        InvalidLayer: a value has the wrong type.
+        InvalidRequest: `size` is not a size.
     """
 
     name: str
@@ -180,7 +180,7 @@ class LayeredImage:
         return tuple(layer for layer in self.layers if layer.role is role)
 
     def with_layer(self, layer: Layer) -> Self:
-        """The same with `layer` on top."""
+        """A copy with `layer` on top."""
         return replace(self, layers=(*self.layers, layer))
 
 
@@ -193,7 +193,7 @@ def _checked_name(what: str, name: object) -> str:
 
 
 def _one_of(kind: type[E], what: str, value: object) -> E:
-    """A member of an enumeration, or its value."""
+    """The member of an enumeration, given the member or its value."""
     found = next(
         (member for member in kind if value is member or (isinstance(value, str) and value == member.value)), None
     )
@@ -204,7 +204,7 @@ def _one_of(kind: type[E], what: str, value: object) -> E:
 
 
 def _owned_pixels(name: str, given: object) -> Pixels:
-    """Pixels nobody can write on: the array itself if it is read-only, else a copy."""
+    """Read-only pixels: the given array if it is read-only already and contiguous, otherwise a copy."""
     pixels = pixels_of(given) if isinstance(given, Image.Image) else given
     if not isinstance(pixels, np.ndarray):
         raise InvalidLayer(

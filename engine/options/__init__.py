@@ -1,1 +1,1 @@
-"""The options of a request: what each may be, what it does, and the presets."""
+"""The options of a request: their ranges, their explanations, and the presets."""

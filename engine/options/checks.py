@@ -1,7 +1,7 @@
-"""Checks of single values. Whatever is wrong is said once, naming the field, the value and what to do.
+"""Checks of single values. An error names the field, the value and the remedy.
 
-A value of another type is named with its type. Numbers of NumPy are other types: what is asked for also travels to
-other programs, and is printed and hashed, as plain numbers.
+If a value has the wrong type, the error names its type, too. NumPy's numbers are not accepted for int or float, because
+values are also sent to other programs, printed and hashed as plain Python numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def check_whole(name: str, value: object, *, low: int, high: int, unit: str = ""
 
 def check_number(name: str, value: object, *, low: float, high: float) -> None:
     """Raise `InvalidRequest` unless `value` is a finite number from `low` to `high`."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:  # nan is in no range
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:  # not true for nan
         raise InvalidRequest(f"The {name} is {said(value, int, float)}.", f"Choose a number from {low:g} to {high:g}.")
 
 
@@ -37,24 +37,24 @@ def check_flag(name: str, value: object) -> None:
 
 
 def check_text(name: str, value: object, remedy: str) -> None:
-    """Raise `InvalidRequest` unless `value` is a str that says something; `remedy` is what to give instead."""
+    """Raise `InvalidRequest`, with `remedy` as its hint, unless `value` is a str that is not blank."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequest(f"The {name} is {said(value, str)}.", remedy)
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Whether `value` is an int; True and False are none."""
+    """Whether `value` is an int other than True and False."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def said(value: object, *expected: type) -> str:
-    """A value in at most 60 characters, followed by its type unless it has one of the types expected.
+    """A value for an error message: at most 60 characters, followed by its type unless that is one of `expected`.
 
-    A bool is an int only to Python.
+    A bool does not count as an int.
     """
     try:
         text = repr(value)
-    except Exception:  # the value is anybody's, and so is its `__repr__`; Python's own refuses ints of 5000 digits
+    except Exception:  # a foreign class's `__repr__` may raise anything; Python's own raises for an int of 5000 digits
         return f"of type {_name(type(value))}"
     text = shortened(text, 60)
     right = isinstance(value, expected) and (not isinstance(value, bool) or bool in expected)
@@ -62,10 +62,10 @@ def said(value: object, *expected: type) -> str:
 
 
 def shortened(text: str, length: int) -> str:
-    """A text for a list or a message: at most `length` characters, the last one “…” if some are cut."""
+    """Shorten a text to at most `length` characters; the last one is “…” if some were cut."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _name(kind: type) -> str:
-    """A type's name; with its module where it is not one of Python's own: numpy.int64, PIL.Image.Image."""
+    """A type's name; with its module unless the type is built in, such as numpy.int64 or PIL.Image.Image."""
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

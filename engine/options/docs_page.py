@@ -1,4 +1,4 @@
-"""The page of the options, made of them: python -m layerfusion.engine.options.docs_page > docs/fusion-settings.md"""
+"""Generates the page of the options: python -m layerfusion.engine.options.docs_page > docs/fusion-settings.md"""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from layerfusion.engine.options.research import ResearchSettings
 _HEAD = """\
 # The options of LayerFusion
 
-LayerFusion draws three pictures at once: every foreground (F), the background (B) and the blended picture (X).
-After each attention module they exchange activations (a_F, a_X, a_B) by masks that are read from the foreground's
-own attention. The paper (arXiv 2412.04460) leaves much of this open; each open point is an option here, so that
-both readings can be tried.
+LayerFusion draws several pictures at once: each foreground (F), the background (B) and the blended picture (X).
+After each attention module they exchange activations (a_F, a_X, a_B) by masks that are computed from the foreground's
+own attention. The paper (arXiv 2412.04460) leaves many details open; each of them is an option here, so that every
+interpretation can be tried.
 
-Most artists need none of them. Worth a try: `decision_boundary` (how crisp the object stands out),
-`foreground_boundary` (how much of the scene's light reaches into it), `foreground_update = none` (the object as if
-it stood alone).
+Most artists need none of them. These are worth a try: `decision_boundary` (how crisp the object's edge is),
+`foreground_boundary` (how much of the scene's light reaches into the object), `foreground_update = none` (the object
+is drawn as if it stood alone).
 
     layerfusion generate "an apple" --background "a beach" --preset fast --set decision_boundary=3 --out apple.psd
 
-`generate --inspect FOLDER` shows what an option does inside: priors, masks and every stream's estimates, step by step,
-as sheets and as NumPy arrays (`engine/inspection/records.py` says which).
+`generate --inspect FOLDER` shows what an option changes inside: the priors, the masks and every stream's estimates at
+each step, as contact sheets and as NumPy arrays (`engine/inspection/records.py` describes the arrays).
 
-Programs that speak the protocol send the same names and values as `preset` and `switches` of `submit`. Without
-either, the model's own settings hold; `layerfusion models` lists the models. Where options contradict each other,
-the request is refused and the message says which two. All names are flat: it makes no difference to a program which
-of the two parts of this page an option stands in.
+Programs that use the protocol send the same names and values as `preset` and `switches` of `submit`. Without them, the
+model's own settings apply; `layerfusion models` lists the models. If two options contradict each other, the request is
+refused and the message names them. The options form one flat list of names: for a program it makes no difference in
+which of the two parts of this page an option is described.
 
 Symbols: s structure prior, c content confidence, u = minmax(s c), m soft mask, h hard mask, d decision boundary, σ
 the logistic function, T the number of training timesteps, t the time of a step, from T down to 0.
 
 ## Presets
 
-A preset changes only what its row names; everything else stays as the model has it. `paper` is the method step by
-step; `exact` leaves nothing out but takes the priors from the step before, which saves a forward of the foreground
-rows per step; `balanced` and `fast` leave out work besides.
+A preset changes only the options in its row; all others keep the model's values. `paper` follows the paper. `exact`
+omits nothing, but takes the priors from the step before, which saves one forward of the foreground rows per step.
+`balanced` and `fast` also omit guidance or coupling in some steps.
 
 | preset | changes |
 |---|---|
@@ -51,13 +51,13 @@ rows per step; `balanced` and `fast` leave out work besides.
 _RESEARCH = """
 ## For researchers
 
-These options decide how the method reads the network and mixes it. A model is tuned with them; an artist has no
-reason to change one.
+These options decide how the method measures the network's attention and how it mixes the activations. They are for
+tuning a model; an artist has no reason to change them.
 """
 
 
 def page() -> str:
-    """The whole page, in Markdown: the artist's options, then the researcher's."""
+    """The whole page in Markdown: the options for artists, then those for researchers."""
     presets = [
         f"| `{name}` | {', '.join(f'`{option}` = `{value}`' for option, value in changes.items())} |"
         for name, changes in PRESETS.items()
@@ -95,5 +95,5 @@ def _takes(limits: dict[str, Any], may_be_none: bool) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]  # a terminal's own may be another
+    sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]  # the terminal's may differ
     sys.stdout.write(page())

@@ -1,6 +1,6 @@
-"""What an option is: a field of a settings class that says what it may be and what it does.
+"""Options: fields of a settings class that carry their range and their explanations.
 
-Its metadata holds `group`, two explanations (`artist`, `researcher`), and `limits`, one of
+The metadata of such a field holds `group`, two explanations (`artist`, `researcher`), and `limits`, one of
 
     choices=(…)          one of these names
     whole=(low, high)    a whole number
@@ -8,7 +8,7 @@ Its metadata holds `group`, two explanations (`artist`, `researcher`), and `limi
     flag=True            true or false
     text=N               a text of at most N characters
 
-Where the default is None, None is allowed too.
+If the default is None, None is allowed, too.
 """
 
 from __future__ import annotations
@@ -22,19 +22,27 @@ from layerfusion.engine.options.checks import check_choice, check_flag, check_nu
 
 
 def option_field(group: str, default: Any, artist: str, researcher: str, **limits: Any) -> Any:
-    """A dataclass field that is an option."""
+    """Make a dataclass field that is an option.
+
+    Args:
+        group: the heading under which the option is documented.
+        default: its default value.
+        artist: what it does, for an artist.
+        researcher: what it does, in the paper's terms.
+        limits: one of the limits that this module lists.
+    """
     return field(
         default=default, metadata={"group": group, "artist": artist, "researcher": researcher, "limits": limits}
     )
 
 
 def _spoken(name: str) -> str:
-    """An option's name as a sentence has it."""
+    """An option's name as words in a sentence."""
     return name.replace("_", " ")
 
 
 def check_value(option: Field[Any], value: object) -> None:
-    """Raise `InvalidRequest` unless an option can have this value."""
+    """Raise `InvalidRequest` unless `value` is valid for the option."""
     name, limits = _spoken(option.name), option.metadata["limits"]
     if value is None and option.default is None:
         return
@@ -51,7 +59,7 @@ def check_value(option: Field[Any], value: object) -> None:
 
 
 def contradiction(values: Mapping[str, Any], first: str, second: str) -> InvalidRequest:
-    """The error for an option that does nothing beside another, as settings have them."""
+    """The error for an option `first` that has no effect because of the value of `second`."""
     one, other = values[first], values[second]
     return InvalidRequest(
         f"The {_spoken(first)} is {one!r}, which does nothing with the {_spoken(second)} {other!r} and the other "
@@ -61,14 +69,14 @@ def contradiction(values: Mapping[str, Any], first: str, second: str) -> Invalid
 
 
 def in_words(value: object) -> str:
-    """An option's value as people and other programs write it."""
+    """An option's value as people and other programs write it: `true`, `none`, `0.5`."""
     if isinstance(value, bool):
         return str(value).lower()
     return "none" if value is None else str(value)
 
 
 def from_words(option: Field[Any], text: str) -> object:
-    """An option's value from its words; what cannot be read is left as it is, for `check_value` to name."""
+    """Read an option's value from text. A text that cannot be read is returned unchanged; `check_value` refuses it."""
     limits, word = option.metadata["limits"], text.strip()
     if word.lower() == "none" and "choices" not in limits:
         return None

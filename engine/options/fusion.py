@@ -1,7 +1,7 @@
-"""How the streams are coupled: the options an artist may meet, with the research set beside them.
+"""How the streams are coupled: the options for artists. Those for researchers are in `engine.options.research`.
 
-Every option carries its range and two explanations, and `docs/fusion-settings.md` is made of them. To other programs
-the two sets are one flat list of names: `FusionSettings.options`, `from_values`, `values` and `words`.
+Every option carries its range and two explanations, from which `docs/fusion-settings.md` is generated. For other
+programs the two sets are one flat list of names: `FusionSettings.options`, `from_values`, `values` and `words`.
 """
 
 from __future__ import annotations
@@ -23,118 +23,127 @@ InitNoise = Literal["shared", "independent"]
 _EDGE, _EXCHANGE, _WHEN, _SPEED = (
     "The object's edge",
     "What the layers take from each other",
-    "When they see each other",
-    "Speed against faithfulness",
+    "When the layers exchange",
+    "Speed against fidelity",
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class FusionSettings:
-    """How the streams are coupled. `options()` says what each option does and may be.
+    """How the streams are coupled. `options()` gives the range and the explanations of each option.
 
     Notation: F foreground, X blended, B background; a_F, a_X, a_B their activations after an attention module; s the
     structure prior, c the content confidence, u = minmax(s c), m the soft mask, h the hard mask, d the decision
     boundary; T the number of training timesteps.
 
     Attributes:
-        research: what only a researcher changes.
+        research: the options for researchers.
 
     Raises:
-        InvalidRequest: a value outside its range, or two that contradict each other.
+        InvalidRequest: a value is outside its range, or two values contradict each other.
     """
 
     decision_boundary: float = option_field(
         _EDGE,
         10.0,
-        "Low: object and backdrop grow into each other, the edge is soft and colours leak. High: crisp alpha.",
-        "d of m = σ(d (u - 1/2)), Fig. 5d.",
+        "How sharp the object's edge is. Low: the edge is soft, and colours of object and backdrop mix. High: the "
+        "alpha is crisp.",
+        "The coefficient d of m = σ(d (u - 1/2)), Fig. 5d.",
         number=(0.01, 1000),
     )
     foreground_boundary: float | None = option_field(
         _EDGE,
         None,
-        "The same for what the object takes from the scene. Lower it to let weather and light reach into the object.",
-        "d of the m in a_F' = h (m a_F + (1 - m) a_X) + (1 - h) a_F; none takes `decision_boundary`.",
+        "The same coefficient for what the object takes from the scene. Lower it to let weather and light reach into "
+        "the object.",
+        "The coefficient d of the m in a_F' = h (m a_F + (1 - m) a_X) + (1 - h) a_F; none takes `decision_boundary`.",
         number=(0.01, 1000),
     )
     foreground_update: ForegroundUpdate = option_field(
         _EXCHANGE,
         "hard",
-        "“none” draws every object as if it stood alone: no light from the scene, the same object before any backdrop.",
-        "What a_F becomes where h is set: m a_F + (1 - m) a_X (`hard`), a_X (`hard_raw`); by m instead of h (`soft`); "
-        "nothing (`none`, the frozen-foreground baseline).",
+        "How the object takes on the light of the scene. “none” draws every object as if it stood alone: without light "
+        "from the scene, and the same before any backdrop.",
+        "How a_F is updated. `hard`: where h is set, a_F becomes m a_F + (1 - m) a_X. `hard_raw`: it becomes a_X "
+        "there. `soft`: as `hard`, weighted by m instead of h. `none`: a_F is unchanged (the frozen-foreground "
+        "baseline).",
         choices=get_args(ForegroundUpdate),
     )
     amodal: bool = option_field(
         _EXCHANGE,
         True,
-        "On: the parts of an object behind another one are drawn whole, so that the upper one can be moved away.",
-        "h̃_k = h_k Π (1 - h_j) over the foregrounds j above k; off: h̃_k = h_k.",
+        "true: the parts of an object that lie behind another object are drawn complete, so that the upper object can "
+        "be moved away.",
+        "true: h̃_k = h_k Π (1 - h_j) over the foregrounds j above k. false: h̃_k = h_k.",
         flag=True,
     )
     share_strength: float = option_field(
         _EXCHANGE,
         1.0,
-        "How much background and blended picture agree outside the object. 0 lets them differ.",
-        "λ of attention sharing; a token present in both streams weighs 1 - λ/2 and λ/2. The weights are our choice: "
-        "plain concatenation starves the object of attention.",
+        "How closely background and blended picture agree outside the object. 0 lets them differ.",
+        "λ of attention sharing: of a token that is present in both streams, the own copy has the weight 1 - λ/2 and "
+        "the other copy λ/2. The weights are our choice: plain concatenation takes too much attention from the object.",
         number=(0, 1),
     )
     backdrop_until: float = option_field(
         _EXCHANGE,
         1.0,
-        "Below 1 the blended picture keeps the very backdrop of the background layer, and only shade and light around "
-        "the object are its own; at 1 it draws a backdrop of its own that is much like it.",
-        "While t > this · T, X's estimate of z0 is B's outside the objects (as `masked` has it) and the ground about "
-        "their lower halves where shadows fall; and beyond 20 % of the frame to the end, after blended latent "
-        "diffusion (Avrahami et al. 2206.02779). 1 never: the paper. Layers the artist gave are held whatever this is. "
-        "Our choice.",
+        "Below 1 the blended picture shows exactly the backdrop of the background layer; only the shadow and light "
+        "around the object are its own. At 1 it draws a backdrop of its own that is similar.",
+        "While t > this · T, X's estimate of z0 is replaced by B's outside the objects (the tokens of `sharing` = "
+        "`masked`), except for the ground about their lower halves, where shadows fall. Farther than 20 % of the frame "
+        "from every object it is replaced in all steps. This follows blended latent diffusion (Avrahami et al. "
+        "2206.02779). 1 replaces nothing, as in the paper. Kept and relit layers are held whatever this value is. Our "
+        "choice.",
         number=(0, 1),
     )
     blend_start: float = option_field(
         _WHEN,
         1.0,
-        "When the layers begin to see each other: 1 from the start, 0.8 once the rough shapes stand, 0 never.",
+        "When the layers begin to exchange: 1 from the start, 0.8 when the rough shapes are there, 0 never.",
         "Coupling begins at the first step with t <= this · T.",
         number=(0, 1),
     )
     blend_end: float = option_field(
         _WHEN,
         0.0,
-        "When they stop. Above 0 the last details are drawn by each layer for itself: Blended is freer to light the "
-        "object and to draw its shadow, and less bound to its details. Also a little faster.",
-        "Coupling ends before the first step with t <= this · T; 0 never. Where a foreground's place is the artist's "
-        "(kept, relit or in a box), at most 0.15 counts.",
+        "When the layers stop exchanging. Above 0 each layer draws the last details for itself: Blended is freer to "
+        "light the object and to draw its shadow, but follows the object's details less closely. It is also a little "
+        "faster.",
+        "Coupling ends before the first step with t <= this · T; 0 couples to the end. If the artist has chosen a "
+        "foreground's place (kept, relit or in a box), values above 0.15 count as 0.15.",
         number=(0, 1),
     )
     init_noise: InitNoise = option_field(
         _WHEN,
         "shared",
-        "“shared” starts the first object from the scene's noise, which helps them to agree.",
-        "The first foreground's initial noise: the background's, or its own. X always starts from B's.",
+        "“shared” starts the first object from the same noise as the background, which helps them to agree.",
+        "The first foreground's initial noise: that of B, or its own. X always starts from the noise of B.",
         choices=get_args(InitNoise),
     )
     prior: Prior = option_field(
         _SPEED,
         "per_step",
-        "How often the program looks where the object is. Once per step is the most faithful and the slowest.",
-        "`per_step`: an uncoupled pass of the foreground rows before every step (Fig. 2). `lagged`: the maps of the "
-        "previous joint pass, a pass of their own only before the first coupled step. `once`: that first pass only.",
+        "How often the program measures where the object is. “per_step” is the closest to the paper and the slowest.",
+        "`per_step`: a prior pass, that is, an uncoupled forward of the foreground rows, before every step (Fig. 2). "
+        "`lagged`: the maps of the previous step's forward; a prior pass runs only before the first coupled step. "
+        "`once`: only the maps of that first prior pass.",
         choices=get_args(Prior),
     )
     guidance_start: float = option_field(
         _SPEED,
         1.0,
-        "Below 1 the first steps follow the prompts less and cost half; the preset `fast` uses it.",
-        "Classifier-free guidance from the first step with t <= this · T (Kynkäänniemi et al. 2404.07724); outside its "
-        "interval the conditional half runs alone.",
+        "Below 1 the first steps follow the prompts less closely and take half the time; the preset `fast` uses it.",
+        "Classifier-free guidance begins at the first step with t <= this · T (Kynkäänniemi et al. 2404.07724). "
+        "Outside the guidance interval only the conditional half runs.",
         number=(0, 1),
     )
     guidance_end: float = option_field(
         _SPEED,
         0.0,
-        "Above 0 the last steps follow the prompts less and cost half; the presets `balanced` and `fast` use it.",
-        "Guidance until the first step with t <= this · T; 0 to the end.",
+        "Above 0 the last steps follow the prompts less closely and take half the time; the presets `balanced` and "
+        "`fast` use it.",
+        "Guidance ends before the first step with t <= this · T; 0 guides to the end.",
         number=(0, 1),
     )
     research: ResearchSettings = ResearchSettings()
@@ -163,15 +172,15 @@ class FusionSettings:
 
     @classmethod
     def options(cls) -> tuple[Field[Any], ...]:
-        """Every option, the artist's first: name, default and, in `metadata`, what `engine.options.field` describes."""
+        """All options, those for artists first. `engine.options.field` describes their `metadata`."""
         return (*(option for option in fields(cls) if option.name != "research"), *fields(ResearchSettings))
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> FusionSettings:
-        """Settings of a flat mapping, option name -> value; what is left out has its default.
+        """Make settings from a flat mapping, option name -> value. Options that are not in it get their defaults.
 
         Raises:
-            InvalidRequest: a name no option has, or a value it cannot take.
+            InvalidRequest: there is no option of a name, or a value is not valid for its option.
         """
         known = {option.name for option in cls.options()}
         for name in values:
@@ -179,35 +188,35 @@ class FusionSettings:
                 raise InvalidRequest(
                     f"There is no option {name!r:.60}.", f"The options are: {', '.join(sorted(known))}."
                 )
-        deeper = {option.name for option in fields(ResearchSettings)}
-        research = ResearchSettings(**{name: value for name, value in values.items() if name in deeper})
-        return cls(**{name: value for name, value in values.items() if name not in deeper}, research=research)
+        names = {option.name for option in fields(ResearchSettings)}
+        research = ResearchSettings(**{name: value for name, value in values.items() if name in names})
+        return cls(**{name: value for name, value in values.items() if name not in names}, research=research)
 
     def values(self) -> dict[str, Any]:
-        """Every option and its value, as `from_values` reads them."""
+        """Option name -> value, for all options, as `from_values` reads it."""
         return {**{option.name: getattr(self, option.name) for option in _ARTIST}, **vars(self.research)}
 
     def words(self) -> dict[str, str]:
-        """Every option and its value in words, as `adjusted` reads them."""
+        """Option name -> value as text, for all options, as `adjusted` reads it."""
         return {name: in_words(value) for name, value in self.values().items()}
 
     def changed(self, changes: Mapping[str, Any]) -> FusionSettings:
-        """The same settings with some of them replaced, by flat names.
+        """A copy with some options replaced, given as a flat mapping, option name -> value.
 
         Raises:
-            InvalidRequest: a name no option has, or a value it cannot take.
+            InvalidRequest: there is no option of a name, or a value is not valid for its option.
         """
         return self.from_values({**self.values(), **changes})
 
     def adjusted(self, preset: str | None, options: Mapping[str, str]) -> FusionSettings:
-        """The same settings with a preset, and then single options, as people and other programs write them.
+        """A copy with a preset applied, and then single options, given as people and other programs write them.
 
         Args:
-            preset: a name of `PRESETS`; None is none.
-            options: name -> value in words: a number, `true`, `false`, `none`, or one of the names an option takes.
+            preset: a name of `PRESETS`; None applies no preset.
+            options: option name -> value as text: a number, `true`, `false`, `none`, or a name that the option accepts.
 
         Raises:
-            InvalidRequest: a preset or option there is not, or a value it cannot take.
+            InvalidRequest: there is no such preset or option, or a value is not valid for its option.
         """
         settings = self if preset is None else self.preset(preset)
         known = {option.name: option for option in self.options()}
@@ -215,10 +224,10 @@ class FusionSettings:
         return settings.changed(read)
 
     def preset(self, name: str) -> FusionSettings:
-        """The same settings, run in one of four ways; see `PRESETS`.
+        """A copy with a preset applied; see `PRESETS`.
 
         Raises:
-            InvalidRequest: no preset of that name.
+            InvalidRequest: there is no preset of that name.
         """
         check_choice("preset", name, get_args(Preset))
         changes = next(changes for preset, changes in PRESETS.items() if preset == name)

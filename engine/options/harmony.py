@@ -15,8 +15,9 @@ class HarmonySettings:
     """How Shadow and Light are made from the blended picture.
 
     Attributes:
-        mode: "clean": soft and free of ghosts, goes with the picture when it is moved; "exact": Background, Foreground,
-            Shadow and Light composite to Blended within 1/255, valid for this arrangement only.
+        mode: "clean": Shadow and Light are soft and show no outlines of the object, so that layers can still be moved.
+            "exact": Background, Foreground, Shadow and Light composite to Blended within 1/255, but only while no layer
+            is moved.
     """
 
     mode: HarmonyMode = "clean"

@@ -1,4 +1,4 @@
-"""Four ways to run the method, from the paper's own to the fastest."""
+"""Presets: named values of several options, from the paper's method to the fastest."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ PRESETS: dict[Preset, dict[str, Any]] = {
     "balanced": {"prior": "lagged", "guidance_end": 0.2},
     "fast": {"prior": "lagged", "guidance_start": 0.9, "guidance_end": 0.4, "blend_end": 0.2},
 }
-"""What each preset changes: option name -> value. All else stays as the model was tuned.
+"""What each preset changes: preset -> option name -> value. All other options keep the model's values.
 
-paper: the priors by a pass of their own before every step. exact: nothing is left out, but the priors come from the
-step before. balanced and fast leave out guidance, and fast coupling too, where they are least missed; coupling that a
-model ends earlier ends there.
+paper: a prior pass before every step. exact: nothing is omitted, but the priors come from the step before. balanced and
+fast omit guidance in the steps where it matters least, and fast omits coupling in the last steps, too. If a model's own
+settings end coupling earlier than the preset, the model's value stays.
 """

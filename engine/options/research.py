@@ -1,7 +1,7 @@
-"""The points the paper leaves open that only a researcher turns: where masks come from, and how streams are mixed.
+"""The options for researchers: where masks come from, and how streams are mixed.
 
-Where the paper (Dalva et al., arXiv 2412.04460) is silent, both readings are here. `engine.options.fusion` holds the
-options an artist may meet, and this set beside them.
+They cover details that the paper (Dalva et al., arXiv 2412.04460) leaves open, with every interpretation as a choice.
+`engine.options.fusion` holds the options for artists.
 """
 
 from __future__ import annotations
@@ -36,188 +36,195 @@ _PRIORS, _MASKS, _BLENDING, _SHARING, _COURSE = (
 
 @dataclass(frozen=True, kw_only=True)
 class ResearchSettings:
-    """What only a researcher changes. Symbols are those of `FusionSettings`.
+    """The options for researchers. The symbols are those of `FusionSettings`.
 
     Raises:
-        InvalidRequest: a value outside its range, or two that contradict each other.
+        InvalidRequest: a value is outside its range, or two values contradict each other.
     """
 
     structure_layers: int = option_field(
         _PRIORS,
         1,
-        "How many of the model's layers are asked for the object's outline.",
-        "s is the mean over this many of the last executed self-attentions; the paper says the final layers.",
+        "From how many of the model's layers the object's outline is measured.",
+        "s is the mean over this many self-attentions, the last ones in order of execution; the paper says “the final "
+        "layers”.",
         whole=(1, 8),
     )
     heads: Heads = option_field(
         _PRIORS,
         "stat_mean",
-        "How the model's opinions on the outline are counted together.",
-        "Participation ratio 1 / Σ p² per head, then the mean (`stat_mean`) or the harmonic mean (`stat_harmonic`); or "
-        "of the head-averaged map (`map_mean`), which is the paper's single M x M map read literally.",
+        "How several estimates of the object's outline inside the model are averaged.",
+        "The participation ratio 1 / Σ p² is computed per head and then averaged (`stat_mean`, or `stat_harmonic` with "
+        "the harmonic mean); or it is computed once from the map averaged over heads (`map_mean`), which is the "
+        "paper's single M x M map taken literally.",
         choices=get_args(Heads),
     )
     content_source: ContentSource = option_field(
         _PRIORS,
         "live",
-        "Whether the object's place is read while drawing or just before.",
-        "`live`: attn2 uses its own c, attn1 that of the attn2 which ran last. `prior`: each block's own c as the pass "
-        "that gives the priors recorded it.",
+        "Whether the object's place is measured while drawing or before it.",
+        "`live`: a cross-attention (attn2) uses its own c, a self-attention (attn1) that of the attn2 that ran last. "
+        "`prior`: each block uses its own c from the forward that set the priors.",
         choices=get_args(ContentSource),
     )
     content_layers: ContentLayers = option_field(
         _PRIORS,
         "block",
-        "Whether every layer of the model trusts its own eyes or all of them together.",
-        "`block`: layer-wise, as Fig. 2 has it. `same_grid`, `all`: the mean over the blocks of the same token grid, "
-        "or over all, each min-max normalised. The latter two need `content_source` = `prior`.",
+        "Whether every layer of the model uses its own measurement of the object's place or an average over layers.",
+        "`block`: each block uses its own, as in Fig. 2. `same_grid`, `all`: the mean over the blocks with the same "
+        "token grid, or over all blocks, each normalised by min-max first. Both need `content_source` = `prior`.",
         choices=get_args(ContentLayers),
     )
     content_norm: ContentNorm = option_field(
         _PRIORS,
         "minmax",
-        "How the object's place is scaled.",
-        "What is done to c before s c: min-max, division by its maximum, or nothing.",
+        "How the measurement of the object's place is scaled.",
+        "How c is normalised before the product s c: by min-max, by its maximum, or not at all.",
         choices=get_args(ContentNorm),
     )
     end_of_text: EndOfText = option_field(
         _PRIORS,
         "first",
-        "Which word of the prompt is looked for in the picture.",
-        "The column of the cross-attention: the first end-of-text token, that and all padding after it (summed), or "
-        "the last word before it.",
+        "To which part of the prompt the object's pixels must attend.",
+        "The column of the cross-attention that is c: the first end-of-text token (`first`), the sum over it and all "
+        "padding after it (`with_padding`), or the last token before it (`last_word`).",
         choices=get_args(EndOfText),
     )
     resampling: Resampling = option_field(
         _PRIORS,
         "area",
-        "How a mask is made smaller and larger.",
-        "Between token grids: area means down and bilinear up (`area`), bilinear both ways, or nearest neighbour.",
+        "How a mask is reduced and enlarged.",
+        "Resampling between token grids: `area` takes area means when reducing and is bilinear when enlarging; "
+        "`bilinear` and `nearest` do the same in both directions.",
         choices=get_args(Resampling),
     )
     contrast_gate: float = option_field(
         _PRIORS,
         0.5,
-        "How clearly the object must show before the program believes its mask. 0 believes anything.",
-        "ρ of κ = clip((max - min) / (ρ mean), 0, 1) of the raw maps: min-max makes a mask of noise too. m is drawn to "
-        "that of u = 0 by 1 - κ, h is 0 where κ <= 1/2, nothing is shared. Our choice.",
+        "How clearly the object must show before the program trusts its mask. 0 trusts every mask.",
+        "ρ of κ = clip((max - min) / (ρ mean), 0, 1), computed from the raw maps, because min-max makes a mask even of "
+        "noise. m becomes κ m + (1 - κ) m(u=0). If κ <= 1/2, h is 0 and no attention is shared. Our choice.",
         number=(0, 100),
     )
     mask_smoothing: float = option_field(
         _PRIORS,
         0.0,
-        "Steadies masks that flicker from step to step. 0 is off.",
-        "β of an exponential mean over the steps: s, c <- β (last) + (1 - β) (now).",
+        "Smooths masks that flicker from step to step. 0 is off.",
+        "β of an exponential average over the steps: s, c <- β (last) + (1 - β) (now).",
         number=(0, 0.99),
     )
     mask_parts: MaskParts = option_field(
         _MASKS,
         "product",
-        "Which of the two clues to the object are used.",
-        "u = minmax(s c), or of s or c alone: the comparison of Fig. 5c.",
+        "Which of the two measurements of the object, outline and place, are used.",
+        "u is minmax(s c), minmax(s) or minmax(c): the comparison of Fig. 5c.",
         choices=get_args(MaskParts),
     )
     content_weight: float = option_field(
         _MASKS,
         1.0,
-        "Lower it if only a spot in the middle of the object is taken for the object.",
-        "γ of u = minmax(s c^γ). 1 is the paper; where c is a sharp peak, s c is one too, and less than 1 gives the "
-        "object its width back. Our choice.",
+        "Lower it if the mask covers only a spot in the middle of the object.",
+        "γ of u = minmax(s c^γ). The paper's is 1. If c has a sharp peak, s c has one, too; a value below 1 widens the "
+        "mask again. Our choice.",
         number=(0, 4),
     )
     soft_mode: MaskMode = option_field(
         _MASKS,
         "fixed",
-        "Where the line between object and backdrop is drawn.",
-        "m = σ(d (u - 1/2)), or about Otsu's threshold τ of u: m = σ(d (u - τ)). The latter is our choice.",
+        "How the boundary between object and backdrop is found.",
+        "`fixed`: m = σ(d (u - 1/2)). `otsu`: m = σ(d (u - τ)), where τ is Otsu's threshold of u; our choice.",
         choices=get_args(MaskMode),
     )
     hard_mode: MaskMode = option_field(
         _MASKS,
         "fixed",
-        "How the object's inside is told from its outside.",
-        "h = 1 where u > `hard_threshold`, or > Otsu's threshold of u.",
+        "How the object's inside is distinguished from its outside.",
+        "`fixed`: h = 1 where u > `hard_threshold`. `otsu`: h = 1 where u is above Otsu's threshold of u.",
         choices=get_args(MaskMode),
     )
     hard_threshold: float = option_field(
         _MASKS,
         0.5,
-        "Higher: only the object's core takes light from the scene. Lower: its rim too.",
-        "Of u; at 1/2 the tokens are those of m > 1/2, whatever d.",
+        "Higher: only the object's core takes light from the scene. Lower: its rim does, too.",
+        "The threshold of u. At 1/2 it selects the tokens with m > 1/2, for any d.",
         number=(0, 1),
     )
     normalise: Normalise = option_field(
         _MASKS,
         "several",
         "Keeps the backdrop of many objects from washing out.",
-        "m̂ = (m - m(u=0)) / (m(u=1) - m(u=0)): for more than one foreground, always or never. Without it six "
-        "foregrounds leave X 62 % of its own background at d = 5. Our choice.",
+        "Whether m is stretched to m̂ = (m - m(u=0)) / (m(u=1) - m(u=0)): if there are several foregrounds, always or "
+        "never. Without it, at d = 5, six foregrounds leave X only 62 % of its own background. Our choice.",
         choices=get_args(Normalise),
     )
     update_order: UpdateOrder = option_field(
         _BLENDING,
         "blended_first",
-        "Who looks at whom first.",
-        "`blended_first`: X from the raw a_F. `foreground_first`: a_F' = h a_X + (1 - h) a_F, then X from a_F'.",
+        "Whether the blended picture or the objects are updated first.",
+        "`blended_first`: X is computed from the original a_F. `foreground_first`: first a_F' = h a_X + (1 - h) a_F, "
+        "then X from a_F'.",
         choices=get_args(UpdateOrder),
     )
     blend_self: bool = option_field(
         _BLENDING,
         True,
-        "Whether the layers see each other where the model compares parts of one picture.",
+        "Whether the layers exchange where the model compares the parts of one picture.",
         "Whether self-attention outputs are blended.",
         flag=True,
     )
     blend_cross: bool = option_field(
         _BLENDING,
         True,
-        "Whether the layers see each other where the model reads the prompt.",
+        "Whether the layers exchange where the model reads the prompt.",
         "Whether cross-attention outputs are blended.",
         flag=True,
     )
     blend_unconditional: bool = option_field(
         _BLENDING,
         True,
-        "Whether the layers also see each other in the half of the work that draws against the prompt.",
-        "Whether the unconditional half is blended too, with its own a_F and the conditional half's masks.",
+        "Whether the layers also exchange in the half of the work that uses the negative prompt.",
+        "Whether the unconditional half is blended, too, with its own a_F and the conditional half's masks.",
         flag=True,
     )
     blend_point: BlendPoint = option_field(
         _BLENDING,
         "post_out",
         "At which point inside the model the layers are mixed.",
-        "After the output projection, or before it. They differ by the foreground's change to that projection only.",
+        "After the output projection (`post_out`) or before it (`pre_out`). The results differ only by the foreground "
+        "deltas of that projection.",
         choices=get_args(BlendPoint),
     )
     sharing: Sharing = option_field(
         _SHARING,
         "masked",
-        "What the two pictures show each other.",
-        "`masked`: keys and values surely outside every object (u, holes filled, > 1/4, dilated by 6 % of the grid). "
-        "`all`: every token. `copy`: a_B' = (1 - λ) a_B + λ a_X outside the objects, no attention; "
-        "`to_blended`: a_X from a_B.",
+        "Which parts of background and blended picture adapt to each other.",
+        "`masked`: the keys and values of tokens clearly outside every object are shared (an object is where u > 1/4, "
+        "with its holes filled and dilated by 6 % of the grid's longer side). `all`: those of every token. `copy`: "
+        "instead of attention, the activations are mixed outside the objects: a_B' = (1 - λ) a_B + λ a_X, or, with "
+        "`share_direction` = `to_blended`, a_X' = (1 - λ) a_X + λ a_B.",
         choices=get_args(Sharing),
     )
     share_direction: ShareDirection = option_field(
         _SHARING,
         "both",
-        "A kept background stays as it is anyhow.",
-        "Who attends to the other's tokens. A kept background's row is held: `to_background` then changes nothing, "
-        "and `both` lets X attend to a background that has listened.",
+        "Whether the background adapts to the blended picture, the reverse, or both. A kept background never changes.",
+        "Which of the two streams attends to the other's tokens, too. The stream of a kept background is held to its "
+        "pixels, so that `to_background` does not change the background layer.",
         choices=get_args(ShareDirection),
     )
     blend_blocks: str = option_field(
         _COURSE,
         "",
-        "In which parts of the model the layers see each other; empty is everywhere.",
-        "Parts of transformer blocks' names, separated by commas, for example `up_blocks, mid_block`; empty is all.",
+        "In which parts of the model the layers exchange. Empty means in all parts.",
+        "Parts of the names of transformer blocks, separated by commas, for example `up_blocks, mid_block`. Empty "
+        "means all blocks.",
         text=200,
     )
     smallest_grid: int = option_field(
         _COURSE,
         8,
-        "How coarse a layer of the model may be and still mix the pictures.",
-        "Token grids with a side below this are not coupled.",
+        "How coarse a layer of the model may be for the pictures to exchange in it, in tokens a side.",
+        "Token grids with a side shorter than this are not coupled.",
         whole=(1, 512),
     )
 

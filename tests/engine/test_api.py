@@ -144,7 +144,7 @@ def test_wrong_values_are_refused_before_anything_is_drawn(pipe):
             pipe(*given, **options)
     request = GenerationRequest(size=(64, 64), background="b", foregrounds="a")
     for given, options in (((request, "b"), {}), ((request,), {"seed": 3})):
-        with pytest.raises(InvalidRequest, match="other values are given"):
+        with pytest.raises(InvalidRequest, match="Other values are given"):
             pipe.stream(*given, **options)
 
 

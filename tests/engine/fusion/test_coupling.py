@@ -67,7 +67,7 @@ def test_the_unconditional_half_alone_comes_right_after_the_conditional_one(befo
         pass
 
 
-@pytest.mark.parametrize(("call", "named"), [("masks", "masks on a grid"), ("background", "background on a grid")])
+@pytest.mark.parametrize(("call", "named"), [("masks", "masks for"), ("background", "background on a grid")])
 def test_the_unconditional_half_takes_only_what_the_conditional_one_has_made(call, named):
     made = measured()
     with made.forward(Pass.COUPLED, 0.5, Half.CONDITIONAL):
