@@ -1,4 +1,4 @@
-"""A whole client of the layerfusion server, written from PROTOCOL.md with nothing of the layerfusion package.
+"""A complete client of the layerfusion server, written from PROTOCOL.md. It does not use the layerfusion package.
 
 pip install websockets msgpack
 layerfusion serve                                      # in another terminal
@@ -60,7 +60,7 @@ def main(foreground: str, background: str, out: str) -> None:
 
 
 def png(width: int, height: int, bgra: bytes) -> bytes:
-    """8-bit BGRA with straight alpha, rows from the top, as a PNG."""
+    """Encode 8-bit BGRA pixels with straight alpha, in rows from the top, as a PNG file."""
     rgba = bytearray(bgra)
     rgba[0::4], rgba[2::4] = bgra[2::4], bgra[0::4]
     rows = b"".join(b"\0" + rgba[start : start + 4 * width] for start in range(0, len(rgba), 4 * width))

@@ -1,8 +1,8 @@
-"""Generate a picture, move its object, and harmonise again: the paper's Fig. 1 on the embedded model.
+"""Generate a picture, move its object, and harmonise it, as in the paper's Fig. 1, with the embedded model.
 
     python examples/move_and_harmonise.py before.psd after.psd
 
-Background and object come back byte for byte; Shadow and Light are made anew where the object stands now.
+Background and object are kept byte for byte. Shadow and Light are drawn for the new place of the object.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""One session in a real Krita under Xvfb for all tests here: the scenarios run once, the tests read their report."""
+"""Runs all scenarios once in a real Krita under Xvfb. The tests read its report."""
 
 import contextlib
 import json
@@ -26,9 +26,10 @@ def plugin_zip(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def session(plugin_zip, tmp_path_factory):
-    """(folder with the report's files, report) of a Krita that went through every scenario.
+    """(folder of the report's files, report) of a Krita that ran all scenarios.
 
-    LAYERFUSION_KRITA_HOME names a home folder to use again: the first start in a fresh one takes half a minute longer.
+    The environment variable LAYERFUSION_KRITA_HOME is the path of a home folder to use again. Krita's first start in a
+    new one takes half a minute longer.
     """
     folder = tmp_path_factory.mktemp("krita")
     home = Path(os.environ.get("LAYERFUSION_KRITA_HOME") or folder / "home")
@@ -45,7 +46,7 @@ def session(plugin_zip, tmp_path_factory):
         "XDG_RUNTIME_DIR": str(runtime),
         "PATH": f"/usr/bin:/bin:{folder / 'bin'}",
         "LANG": "C.UTF-8",
-        # The server that Krita starts must add up in the same order as the tests' own process: other sums, other bits.
+        # The server must add numbers in the same order as the tests' process, because rounding depends on the order.
         "OMP_NUM_THREADS": "1",
         **{name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")},
         "LIBGL_ALWAYS_SOFTWARE": "1",
@@ -78,7 +79,7 @@ def stop_server(runtime):
 
 @pytest.fixture(scope="session")
 def facts(session):
-    """Look up what one scenario found out."""
+    """Get the results of one scenario from the report."""
 
     def of(scenario):
         folder, report = session

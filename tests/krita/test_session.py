@@ -1,4 +1,4 @@
-"""What an artist does and sees, in a real Krita with the real zip, a real server process and the embedded model."""
+"""Tests of the plugin in a real Krita, installed from the zip, with a real server process and the embedded model."""
 
 import hashlib
 
@@ -255,7 +255,7 @@ def test_the_export_leaves_the_document_alone(facts):
 )
 def test_other_colours_are_refused_in_words(facts, name, words):
     found = facts("refuse_other_colours")[name]
-    assert said(found, f"“{name}” is {words}; layers can be put into 8-bit RGB documents only.")
+    assert said(found, f"“{name}” is {words}; layers can be added to 8-bit RGB documents only.")
     assert said(found, "Image ▸ Convert Image Color Space…")
     assert not found["busy"]
     assert found["tree"] == ["Background"]

@@ -1,4 +1,4 @@
-"""The plugin as Krita gets it: assembled, unpacked, and imported under its own name in a Python without Krita or Qt."""
+"""The assembled and unpacked plugin, imported under another name in a Python without Krita and Qt."""
 
 import importlib.util
 import sys
@@ -18,7 +18,7 @@ def plugin_zip(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def plugin_folder(plugin_zip, tmp_path_factory):
-    """The folder that holds `layerfusion.desktop` and `layerfusion/`."""
+    """The folder with `layerfusion.desktop` and `layerfusion/`."""
     folder = tmp_path_factory.mktemp("pykrita")
     with zipfile.ZipFile(plugin_zip) as archive:
         archive.extractall(folder)
@@ -27,7 +27,7 @@ def plugin_folder(plugin_zip, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def plugin(plugin_folder):
-    """The assembled package, imported as `krita_layerfusion`: here `layerfusion` is the installed product."""
+    """The assembled package, imported as `krita_layerfusion`, because `layerfusion` is the installed product here."""
     folder = plugin_folder / "layerfusion"
     spec = importlib.util.spec_from_file_location(
         "krita_layerfusion", folder / "__init__.py", submodule_search_locations=[str(folder)]
@@ -50,7 +50,7 @@ def wire(plugin):
 
 @pytest.fixture
 def harness(plugin):
-    """A controller with all that is around it, and no server yet."""
+    """A controller with its stand-ins, before it is connected to a server."""
     from krita_layerfusion.controller import Controller
 
     view, link, documents, posted, job_store = (

@@ -1,4 +1,4 @@
-"""A bare websocket to a running server, for what no decent client says."""
+"""A bare websocket to a running server, for messages that our client does not send."""
 
 import contextlib
 
@@ -16,7 +16,7 @@ HELLO = Hello(protocol=(1, 0), client="test", version="1")
 
 @contextlib.contextmanager
 def greeted(server):
-    """A websocket whose greeting is over."""
+    """A websocket after the greeting."""
     with server.socket() as raw:
         raw.send(WIRE.encode(HELLO))
         raw.recv(SECONDS)
@@ -24,9 +24,9 @@ def greeted(server):
 
 
 def exchange(raw, *frames):
-    """Send frames and return everything until the server closes: the messages and the close code."""
+    """Send frames and receive until the server closes. Return the messages and the close code."""
     received = []
-    with contextlib.suppress(ConnectionClosed):  # it may close before the last frame; what it said is still to be read
+    with contextlib.suppress(ConnectionClosed):  # it may close before the last frame; its messages are read below
         for frame in frames:
             raw.send(frame)
     try:
@@ -37,11 +37,11 @@ def exchange(raw, *frames):
 
 
 def refusal(raw, *frames):
-    """Send frames; the code in the server's last word, None if it says none, and the close code."""
+    """Send frames. Return the `code` of the server's last message, None if it has none, and the close code."""
     received, close = exchange(raw, *frames)
     return getattr(received[-1], "code", None) if received else None, close
 
 
 def raw_submit(**values):
-    """What no client of ours would let itself say."""
+    """A `submit` message whose fields are not validated."""
     return msgpack.packb({**submit().to_map(), **values})

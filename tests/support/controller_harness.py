@@ -1,4 +1,4 @@
-"""What the plugin's controller stands between, none of it real: docker, link and Krita; and what they say."""
+"""Stand-ins for the docker, the link and the documents around the plugin's controller, and messages for tests."""
 
 from dataclasses import dataclass, field, replace
 
@@ -6,11 +6,11 @@ WIDTH, HEIGHT = 64, 48
 OLD = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d9ff"
 ROLES = [("background", "normal"), ("foreground", "normal"), ("shadow", "multiply")]
 LAST = 1 + 1 + len(ROLES) + 1
-"""Number of the last event of `finish`: started, a notice, the layers, done."""
+"""`seq` of the last event of `finish`, after started, a notice and the layers."""
 
 
 class FakeView:
-    """Writes down what it is told to show, and answers questions as prepared."""
+    """Records what it is told to show, and answers questions with `answer`."""
 
     def __init__(self):
         self.told, self.notes, self.pictures, self.questions = [], [], [], []
@@ -43,7 +43,7 @@ class FakeView:
 
 
 class FakeServerLink:
-    """Keeps what would go to the server."""
+    """Records what would be sent to the server."""
 
     def __init__(self):
         self.sent, self.submitted = [], []
@@ -57,7 +57,7 @@ class FakeServerLink:
 
 @dataclass
 class FakeDocument:
-    """A document of Krita's, as far as the controller sees it."""
+    """A Krita document with the methods that the controller needs."""
 
     id: str = "{doc}"
     name: str = "Sketch"
@@ -209,7 +209,7 @@ def arrived(wire, job, index, seq, data=None):
 
 
 def finish(harness, wire, job, pixels=(None, None, None)):
-    """All that a server sends for a job, the layers in an order of its own."""
+    """Deliver all messages of a finished job, with the layers in another order than in the stack."""
     harness.controller.receive(wire.Accepted(job=job, position=0, notice="embedded demo model, drawn at 128x96 px"))
     harness.controller.receive(wire.Started(job=job, seq=1))
     harness.controller.receive(wire.Notice(job=job, seq=2, code="demo_model", text="A demo model draws it."))

@@ -1,4 +1,4 @@
-"""A document of Krita's that is none: as much of its scripting interface as reading layers takes."""
+"""A stand-in for a Krita document, with the part of Krita's scripting interface that is needed to read layers."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,8 @@ SRGB = "sRGB-elle-V2-srgbtrc.icc"
 
 
 class Node:
-    """A layer of one colour on a rectangle (x, y, width, height), or a group, bottom first. Writing to it fails."""
+    """A layer with one colour in a rectangle (x, y, width, height), or a group with `children`, bottom first. It has no
+    methods that write, so that calling one fails."""
 
     def __init__(self, name, box=None, children=(), kind=None, **facts):
         self._facts = {
@@ -35,7 +36,7 @@ class Node:
         return lambda: facts[name]
 
     def change(self, **facts):
-        """As the artist does, in Krita's own docker."""
+        """Change properties, as the artist does in Krita's Layers docker."""
         self._facts.update(facts)
 
     def uniqueId(self):
@@ -64,7 +65,7 @@ class Node:
 
 
 class KritaDocument:
-    """The document around some layers, bottom first; `select` makes one of them the active one."""
+    """A document with layers, bottom first. `select` makes one of them active."""
 
     def __init__(self, *layers, width=WIDTH, height=HEIGHT):
         self._root = Node("root", children=layers, kind="grouplayer")

@@ -1,4 +1,4 @@
-"""A server in a thread of the test's own process: quick to start, open to look into."""
+"""Runs a server in a thread of the test's process, which starts quickly and gives access to its objects."""
 
 import asyncio
 import contextlib
@@ -22,12 +22,12 @@ SECONDS = 30
 
 
 class Running:
-    """An `App` in a thread of its own.
+    """An `App` in its own thread.
 
     Args:
-        folder: of its jobs.
-        load: the engine; the scripted one unless a test brings its own.
-        config: of the server.
+        folder: the folder of its jobs.
+        load: makes the pipeline; by default the scripted one.
+        config: values for `ServerConfig`.
     """
 
     def __init__(self, folder, load=scripted.load, **config):
@@ -69,7 +69,7 @@ class Running:
         assert not self._thread.is_alive()
 
     def stop(self):
-        with contextlib.suppress(RuntimeError):  # stopped before
+        with contextlib.suppress(RuntimeError):  # it was stopped before
             self._loop.call_soon_threadsafe(self.app.stop)
 
     @property
@@ -91,7 +91,7 @@ class Running:
         return Client.connect(self.runtime, timeout=SECONDS)
 
     def socket(self, *, compression=None, **headers):
-        """A bare websocket, for what no decent client sends."""
+        """A bare websocket, for frames that our client does not send."""
         own, port = self.address
         host = headers.pop("Host", own)
         return connect(
@@ -103,14 +103,14 @@ class Running:
         )
 
     def get(self, path="/", **headers):
-        """The answer to a plain HTTP request: status and body."""
+        """Send a plain HTTP request and return the status and the body of the answer."""
         with contextlib.closing(http.client.HTTPConnection(*self.address, timeout=SECONDS)) as request:
             request.request("GET", path, headers={**self.headers, **headers})
             answer = request.getresponse()
             return answer.status, answer.read().decode()
 
     def still_serves(self):
-        """Whether a client is let in, after whatever was tried; what the attempt has open may take a moment to end."""
+        """Whether a client can connect. Waits for connections of the test that are still closing."""
         deadline = time.monotonic() + SECONDS
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Messages as the tests send and expect them, with what a test does not care for filled in."""
+"""Sample messages with defaults for the fields that a test does not set."""
 
 from layerfusion.server.client.client import new_job
 from layerfusion.server.protocol.messages import Generated, LayerBegin, Submit
@@ -14,8 +14,8 @@ def submit(job=None, **values):
     """A small job for the embedded model.
 
     Args:
-        job: its id, or a number to make one of; a new one if it is not given.
-        values: of any other field.
+        job: its id, or a number from which an id is made; by default a new id.
+        values: values of other fields.
     """
     defaults = {
         "width": 64,
@@ -29,7 +29,7 @@ def submit(job=None, **values):
 
 
 def layer_begin(job, **values):
-    """A Background of one pixel, announced as the first event of its job."""
+    """The `LayerBegin` of a Background with one pixel, which is the first event of its job."""
     defaults = {
         "seq": 1,
         "transfer": 0,

@@ -1,4 +1,4 @@
-"""A scheduler at work whose executor is scripted, and who listens to it."""
+"""A running scheduler with a scripted executor, and a listener that records its messages."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from samples import job_id, layer_begin, submit
 
 
 class Script:
-    """An executor that does one step whenever the test lets it: `ready` holds back jobs, `step` each of two steps."""
+    """An executor whose jobs have two steps. `available` lets jobs start, and `let` allows a number of steps."""
 
     def __init__(self):
         self.order = []
@@ -53,7 +53,7 @@ class Script:
 
 @contextlib.asynccontextmanager
 async def running(folder=None, **limits):
-    """A scheduler at work on a folder of its own, or on one that is given."""
+    """A running scheduler with the script of its executor, in `folder` or in a temporary folder."""
     with contextlib.ExitStack() as stack:
         folder = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
         records = Database(folder / "jobs.sqlite")
@@ -73,7 +73,7 @@ async def running(folder=None, **limits):
 
 
 class Heard(list):
-    """A listener: what it was told, and a way to wait for it."""
+    """A listener: a list of the messages it received, with a method to wait for them."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""`layerfusion serve` in a process of its own, as people run it, in a folder whose files are not to be run."""
+"""Runs `layerfusion serve` as a process, in a folder with Python files that must not be run."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from traps import set_traps
 SECONDS = 100
 
 SECRET = "my unannounced character"
-"""A prompt that is drawn and must not be in the log."""
+"""A prompt that must not appear in the log."""
 
 GUARD = """
 import os, sys
@@ -39,10 +39,10 @@ with open(os.environ["BLOCKED"] + ".guarded", "a") as log:
 
 
 class Server:
-    """`layerfusion serve` in a process of its own, cut off from every network.
+    """`layerfusion serve` as a process that can reach no network but loopback.
 
     Args:
-        folder: everything it writes.
+        folder: the folder for all its files.
     """
 
     def __init__(self, folder):
@@ -79,12 +79,12 @@ class Server:
         return self
 
     def __exit__(self, *_):
-        """Nothing is left running, whatever the test met."""
+        """Kill the server, also after a failed test."""
         self.process.kill()
         self.process.wait(SECONDS)
 
     def guarded(self):
-        """Process ids of all that run, or ran, under the guard."""
+        """The ids of all processes that ran with the guard."""
         return {int(line) for line in Path(f"{self.blocked}.guarded").read_text().split()}
 
     def start(self):
@@ -117,7 +117,7 @@ def wait_until(condition):
 
 
 def worker_of(process):
-    """Process id of a server's worker, once there is one."""
+    """Wait for a server's worker and return its process id."""
     wait_until(lambda: _workers(process))
     (worker,) = _workers(process)
     return worker
@@ -130,7 +130,7 @@ def _workers(process):
 
 
 def cmdline(pid):
-    """Empty once the process has ended, even if nobody has asked for its exit code."""
+    """The command line of a process; empty after it has ended, also if it is a zombie."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""

@@ -1,4 +1,4 @@
-"""Files in the current folder, or on PYTHONPATH, that no command and no process of ours may run."""
+"""Python files in the current folder or on PYTHONPATH that no command and no child process may run."""
 
 NAMES = (
     "server",
@@ -12,13 +12,13 @@ NAMES = (
     "torch",
     "logging/__init__",
 )
-"""Ours as they were once called, and what Python and we import first."""
+"""Former names of our packages, and modules that are imported early."""
 
 
 def set_traps(folder, names=NAMES):
-    """Put modules into a folder that note it when they are run, and fail; return the file they note it in.
+    """Write modules that record in a file that they were run, and then fail. Return the path of that file.
 
-    The file need not exist: nothing was run as long as it does not.
+    As long as the file does not exist, no module was run.
     """
     marker = folder / "run"
     for name in names:

@@ -1,4 +1,4 @@
-"""A Krita plugin for the tests: runs every scenario in turn, writes a report and quits Krita."""
+"""A Krita plugin for the tests, which runs all scenarios, writes a report and quits Krita."""
 
 import json
 import os
@@ -23,7 +23,7 @@ class Driver(Extension):
 
 
 def steps():
-    """All scenarios as one generator, which yields the seconds until its next step."""
+    """Run all scenarios. The generator yields the seconds to wait before its next step."""
     report = {"krita": Krita.instance().version()}
     yield from hands.show_window()
     for scenario in scenarios.IN_ORDER:
@@ -40,7 +40,7 @@ def steps():
 
 
 def run(remaining):
-    """Take one step, and come back for the next from Krita's own event loop."""
+    """Run one step, and schedule the next one in Krita's event loop."""
     try:
         seconds = next(remaining)
     except StopIteration:

@@ -66,7 +66,7 @@ def photograph(path):
 
 
 def script_errors():
-    """Krita's own dialog for exceptions that escaped from a plugin, and any other message box left open."""
+    """Titles and texts of Krita's dialogs about exceptions in plugins, and of other open error messages."""
     found = []
     for window in QApplication.topLevelWidgets():
         title = f"{type(window).__name__} {window.windowTitle()}"
@@ -139,7 +139,7 @@ def busy():
 
 
 def progress():
-    """(step, total) of the bar, None while it says nothing."""
+    """(step, total) of the progress bar; None if it is hidden or has no total."""
     bar = docker().findChildren(QProgressBar)[0]
     return (bar.value(), bar.maximum()) if bar.isVisible() and bar.maximum() > 0 else None
 
@@ -150,7 +150,7 @@ def preview_size():
 
 
 def answer_next_box(button_text, seen):
-    """Press a button of the message box that is about to open; what it says goes into `seen`."""
+    """Press a button of the next message box, and append its text to `seen`."""
 
     def look():
         box = QApplication.activeModalWidget()
@@ -164,7 +164,7 @@ def answer_next_box(button_text, seen):
 
 
 def save_next_dialog_as(path):
-    """Type a path into the file dialog that is about to open, and accept it."""
+    """Type a path in the next file dialog and accept it."""
 
     def look():
         dialog = QApplication.activeModalWidget()
@@ -211,7 +211,7 @@ def close(document):
 
 
 def layer_list():
-    """What Krita's own Layers docker lists, bottom first: names, those of a group followed by its list."""
+    """The names in Krita's Layers docker, bottom first. A list with the names in a group follows the group's name."""
     docker = next(docker for docker in Krita.instance().dockers() if docker.objectName() == "KisLayerBox")
     model = docker.findChild(QTreeView).model()
 
@@ -226,7 +226,7 @@ def layer_list():
 
 
 def tree(document):
-    """Names of the layers, top level only, bottom first."""
+    """The names of the top-level layers, bottom first."""
     return [node.name() for node in document.rootNode().childNodes()]
 
 
@@ -235,7 +235,7 @@ def pixels(node, size=SIZE):
 
 
 def solid_box(node, size=SIZE):
-    """Left, top, right and bottom of what is more opaque than not."""
+    """Left, top, right and bottom of the pixels with an alpha above one half."""
     alpha, width = pixels(node, size)[3::4], size[0]
     rows = [row for row in range(size[1]) if max(alpha[row * width : (row + 1) * width]) > 127]
     columns = [column for column in range(width) if max(alpha[column::width]) > 127]
@@ -243,7 +243,7 @@ def solid_box(node, size=SIZE):
 
 
 def group_facts(group, size=SIZE):
-    """All there is to compare about a group of layers, bottom first."""
+    """The properties of a group's layers that tests compare, bottom first."""
     return [
         {
             "name": node.name(),
@@ -276,7 +276,7 @@ def generate(document, *, steps=0):
 
 
 def seen(node, area):
-    """A digest of what can be seen of a layer: the colours of wholly transparent pixels do not count."""
+    """A digest of a layer's visible pixels, without the colours of fully transparent ones."""
     data = bytearray(node.pixelData(*area))
     for at in range(0, len(data), 4):
         if data[at + 3] == 0:

@@ -1,4 +1,4 @@
-"""What an artist does with layers she has: keeps, moves, relights and draws beside them."""
+"""Scenarios that start from existing layers: they keep, move and relight them."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ from .hands import (
 
 
 def draw_another_background(folder):
-    """The artist has painted over the foreground and moved it; it must come back as it is now."""
+    """The artist has painted over the foreground and moved it. It must be returned in that state."""
     document = Krita.instance().activeDocument()
     old = document.rootNode().childNodes()[-1]
     foreground = next(node for node in old.childNodes() if node.name() == "Foreground")
@@ -43,9 +43,9 @@ def draw_another_background(folder):
     document.waitForDone()
     before, kept = group_facts(old), pixels(foreground)
     yield from select(document, foreground)
-    type_into("behind", "a night sky with stars")
-    type_into("neither", "people")
-    type_into("both show", "an apple at night")
+    type_into("in the background;", "a night sky with stars")
+    type_into("should not appear", "people")
+    type_into("whole picture", "an apple at night")
     set_steps(4)
     press("New background")
     yield from wait_until(lambda: not busy())
@@ -69,7 +69,7 @@ def draw_another_background(folder):
 
 
 def keep_the_last_foreground(folder):
-    """The white background fills the canvas, so the youngest foreground is meant."""
+    """The active white background fills the canvas, so the foreground drawn last is kept."""
     document = Krita.instance().activeDocument()
     yield from select(document, document.rootNode().childNodes()[0])
     youngest = document.rootNode().childNodes()[-1]
@@ -88,16 +88,16 @@ def keep_the_last_foreground(folder):
 
 
 def draw_another_foreground(folder):
-    """Before a background with a stroke on it; the active layer is the paper, which the groups hide."""
+    """The background has a stroke on it. The active layer is the white paper, which the groups hide."""
     document = Krita.instance().activeDocument()
     yield from select(document, document.rootNode().childNodes()[0])
     old = document.rootNode().childNodes()[-1]
     background = next(node for node in old.childNodes() if node.name() == "Background")
     background.setPixelData(bytes((10, 200, 30, 255)) * 400, 300, 50, 20, 20)
     before = group_facts(old)
-    type_into("in front", "a penguin")
-    type_into("neither", "")
-    type_into("both show", "")
+    type_into("in the foreground;", "a penguin")
+    type_into("should not appear", "")
+    type_into("whole picture", "")
     press("New foreground")
     yield from wait_until(lambda: not busy())
     yield from pause(0.3)
@@ -113,12 +113,12 @@ def draw_another_foreground(folder):
     yield from photograph(folder / "new-foreground.png")
     yield from do("edit_undo")
     facts["after undo"] = tree(document)
-    type_into("in front", FOREGROUND)
+    type_into("in the foreground;", FOREGROUND)
     return facts
 
 
 def harmonise_after_a_move(folder):
-    """The artist moves the foreground partly off the canvas and paints on the background; both stay as they are."""
+    """The artist moves the foreground partly off the canvas and paints on the background; both are kept like that."""
     document = Krita.instance().documents()[0]
     old = document.rootNode().childNodes()[1]
     foreground = next(node for node in old.childNodes() if node.name() == "Foreground")
@@ -148,7 +148,7 @@ def harmonise_after_a_move(folder):
 
 
 def relight_a_foreground(folder):
-    """The one drawn last: the paper is selected."""
+    """The white paper is active, so the foreground drawn last is relit."""
     document = Krita.instance().documents()[0]
     yield from select(document, document.rootNode().childNodes()[0])
     old = document.rootNode().childNodes()[-1]
@@ -168,7 +168,7 @@ def relight_a_foreground(folder):
 
 
 def draw_in_the_selection(folder):
-    """A selection that reaches beyond the canvas; without one it says so."""
+    """First there is no selection, which is refused; then there is one that reaches beyond the canvas."""
     document = yield from new_document("Boxed")
     tick("Draw the foreground in the selection")
     press("Generate")
@@ -188,7 +188,7 @@ def draw_in_the_selection(folder):
 
 
 def draw_two_pictures(folder):
-    """One press, two groups; the later one lies above."""
+    """One press gives two groups; the later one is above."""
     document = yield from new_document("Pictures", (128, 128))
     set_steps(2)
     set_pictures(2)
@@ -210,7 +210,7 @@ def draw_two_pictures(folder):
 
 
 def keep_a_background_with_holes(folder):
-    """A lake of the artist's on the left half; what is missing comes below it, and both are one when harmonised."""
+    """The artist's lake covers the left half. The rest is drawn on a layer below it; Harmonise keeps both as one."""
     size = (128, 128)
     document = yield from new_document("Lake", size)
     lake = document.createNode("Lake", "paintlayer")
@@ -243,7 +243,7 @@ def keep_a_background_with_holes(folder):
 
 
 def keep_layers_of_other_kinds(folder):
-    """A vector layer, a group and a masked, faded paint layer, drawn by the artist."""
+    """The artist's own vector layer, group, and paint layer with a mask and an opacity."""
     document = yield from new_document("Kinds")
     root = document.rootNode()
     facts = {}

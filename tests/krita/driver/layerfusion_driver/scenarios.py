@@ -1,4 +1,4 @@
-"""What an artist does, one scenario after the other in the same Krita. Each returns facts; the tests judge them."""
+"""Scenarios of an artist's work, which run one after the other in the same Krita. The tests check what they return."""
 
 import json
 import os
@@ -71,8 +71,8 @@ def start_server(folder):
 
 
 def refuse_without_a_document(folder):
-    type_into("in front", FOREGROUND)
-    type_into("behind", BACKGROUND)
+    type_into("in the foreground;", FOREGROUND)
+    type_into("in the background;", BACKGROUND)
     press("Generate")
     yield 0.1
     return {"texts": docker_texts()}
@@ -190,7 +190,7 @@ def cancel_a_job(folder):
 
 
 def switch_documents(folder):
-    """The layers go where the button was pressed, not where the artist is when they come."""
+    """The layers are added to the document in which the button was pressed, although another one is active."""
     first = yield from new_document("First")
     set_steps(4)
     press("Generate")
@@ -216,7 +216,7 @@ def close_the_document(folder):
 
 
 def lose_the_anchor(folder):
-    """The layer the result was to go above is deleted meanwhile: it goes to the top."""
+    """The layer below the result's place is deleted meanwhile, so the result goes to the top."""
     document = yield from new_document("BackdropConstraint")
     doomed = document.createNode("Doomed", "paintlayer")
     document.rootNode().addChildNode(doomed, None)
@@ -232,7 +232,7 @@ def lose_the_anchor(folder):
 
 
 def kill_the_server(folder):
-    """Its next start draws the picture that was interrupted, and the layers come into the document."""
+    """The server stops while it draws. After its next start the picture is drawn again and added to the document."""
     document = yield from new_document("Orphan")
     set_steps(60)
     press("Generate")
