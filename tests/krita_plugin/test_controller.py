@@ -1,4 +1,4 @@
-"""The controller between a docker, a server and a Krita that are none: what goes in, what comes out."""
+"""The controller with stand-ins for the docker, the link and Krita."""
 
 from typing import get_args
 
@@ -11,7 +11,7 @@ from layerfusion.engine.options.presets import Preset
 # ---- generate --------------------------------------------------------------------------------------------------------
 
 
-def test_generate_asks_for_what_the_docker_says(online, wire):
+def test_generate_submits_the_fields_of_the_docker(online, wire):
     submit = generate(online, negative="people", blended="an apple on a beach", steps=12, preset="fast")
     assert (submit.width, submit.height) == (WIDTH, HEIGHT)
     assert submit.foregrounds == (wire.Generated(prompt="a red apple", negative_prompt="people"),)
@@ -65,7 +65,7 @@ def test_long_prompts_make_short_group_names(online, wire):
         ({"seed": 2**53}, "seed"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused_in_words(online, changes, words):
+def test_impossible_requests_are_refused_with_a_message(online, changes, words):
     online.controller.generate(params(**changes))
     ((kind, message, _),) = online.view.told
     assert kind == "warn"
@@ -74,7 +74,7 @@ def test_what_cannot_be_asked_for_is_refused_in_words(online, changes, words):
     assert not online.view.busy
 
 
-def test_without_a_server_or_a_document_nothing_begins(harness, wire):
+def test_without_a_server_or_a_document_nothing_is_drawn(harness, wire):
     harness.controller.generate(params())
     assert harness.view.told[-1] == ("warn", "No server is running.", "Press Start server.")
     harness.controller.receive(greeting(wire))
@@ -101,7 +101,7 @@ def test_a_document_of_other_colours_is_refused_before_anything_is_sent(online):
     assert not online.link.submitted
 
 
-def test_a_profile_that_is_not_srgb_is_named_beside_the_result(online, wire):
+def test_a_profile_that_is_not_srgb_is_shown_as_a_notice(online, wire):
     online.document.warning = "The document's profile is “Rec2020”"
     job = generate(online).job
     assert online.view.notes == ["The document's profile is “Rec2020”."]
@@ -109,20 +109,20 @@ def test_a_profile_that_is_not_srgb_is_named_beside_the_result(online, wire):
     assert online.view.notes == ["The document's profile is “Rec2020”.", "A demo model draws it."]
 
 
-def test_a_server_older_than_notices_says_them_when_it_takes_the_job(harness, wire):
+def test_the_notice_of_an_older_server_in_accepted_is_shown(harness, wire):
     harness.controller.receive(greeting(wire, protocol=(1, 2)))
     job = generate(harness).job
     harness.controller.receive(wire.Accepted(job=job, position=0, notice="embedded demo model, drawn at 128x96 px"))
     assert harness.view.notes == ["Embedded demo model, drawn at 128x96 px."]
 
 
-def test_every_stage_of_the_engine_has_words_of_ours(plugin):
+def test_every_stage_of_the_engine_has_a_text(plugin):
     from krita_layerfusion.text import STAGES
 
     assert tuple(STAGES) == get_args(Stage)
 
 
-def test_a_notice_is_an_event_that_is_not_asked_for_again(online, wire):
+def test_a_notice_is_not_requested_again_after_a_resume(online, wire):
     job = generate(online).job
     online.controller.receive(wire.Accepted(job=job, position=0))
     online.controller.receive(wire.Notice(job=job, seq=2, code="unheard_of", text="The moon is full."))
@@ -141,7 +141,7 @@ def test_a_notice_is_an_event_that_is_not_asked_for_again(online, wire):
     ],
     ids=["ours", "of a newer server", "of an older server"],
 )
-def test_stages_are_shown_in_our_words_else_in_the_servers(online, wire, code, text, words):
+def test_stages_are_shown_with_our_texts_or_else_the_servers(online, wire, code, text, words):
     job = generate(online).job
     online.controller.receive(wire.Progress(job=job, stage=code, text=text, step=0, total=1))
     assert online.view.job == f"{words} 0 of 1"
@@ -166,7 +166,7 @@ def test_a_document_converted_meanwhile_is_a_message(online, wire):
     assert not online.view.busy
 
 
-def test_layers_that_did_not_all_come_are_not_put_anywhere(online, wire):
+def test_incomplete_layers_are_not_inserted(online, wire):
     job = generate(online).job
     online.controller.receive(arrived(wire, job, 0, 2))
     online.controller.receive(wire.Done(job=job, seq=3, layers=3))
@@ -186,13 +186,13 @@ def test_layers_that_did_not_all_come_are_not_put_anywhere(online, wire):
         (130, "Drawing 3 of 20 · 2 min 10 s left"),
     ],
 )
-def test_progress_is_told_in_steps_and_time(online, wire, eta, words):
+def test_progress_is_shown_in_steps_and_time(online, wire, eta, words):
     job = generate(online).job
     online.controller.receive(wire.Progress(job=job, stage="drawing", step=3, total=20, eta=eta))
     assert (online.view.job, online.view.bar) == (words, (3, 20))
 
 
-def test_the_place_in_the_queue_is_told(online, wire):
+def test_the_position_in_the_queue_is_shown(online, wire):
     job = generate(online).job
     online.controller.receive(wire.Accepted(job=job, position=2))
     assert online.view.job == "Waiting for 2 other jobs"
@@ -202,7 +202,7 @@ def test_the_place_in_the_queue_is_told(online, wire):
     assert online.view.job == "Next in the queue"
 
 
-def test_previews_show_the_whole_as_soon_as_there_is_one(online, wire):
+def test_previews_of_the_whole_picture_replace_those_of_layers(online, wire):
     job = generate(online).job
     for role, value in (("foreground", 1), ("blended", 2), ("foreground", 3), ("background", 4), ("blended", 5)):
         online.controller.receive(
@@ -211,7 +211,7 @@ def test_previews_show_the_whole_as_soon_as_there_is_one(online, wire):
     assert [picture.data[0] for picture in online.view.pictures] == [1, 2, 5]
 
 
-def test_a_failed_job_tells_why_and_what_to_do(online, wire):
+def test_a_failed_job_shows_message_and_hint(online, wire):
     job = generate(online).job
     online.controller.receive(
         wire.Failed(job=job, seq=2, code="out_of_memory", message="It does not fit.", hint="Smaller.")
@@ -220,7 +220,7 @@ def test_a_failed_job_tells_why_and_what_to_do(online, wire):
     assert not online.view.busy
 
 
-def test_after_cancel_nothing_of_the_job_is_let_in(online, wire):
+def test_messages_about_a_cancelled_job_are_ignored(online, wire):
     job = generate(online).job
     online.controller.cancel()
     assert online.link.sent == [wire.Cancel(job=job)]
@@ -248,7 +248,7 @@ def test_messages_about_other_jobs_are_ignored(online, wire):
 # ---- export ----------------------------------------------------------------------------------------------------------
 
 
-def test_export_offers_a_name_that_every_disk_takes(harness, tmp_path):
+def test_export_suggests_a_valid_file_name(harness, tmp_path):
     offered = []
 
     def choose(name):
@@ -261,7 +261,7 @@ def test_export_offers_a_name_that_every_disk_takes(harness, tmp_path):
     assert harness.view.told[-1][0] == "say"
 
 
-def test_export_can_be_thought_better_of(harness):
+def test_export_can_be_cancelled(harness):
     harness.controller.export_psd(lambda name: "")
     assert not harness.document.exported
     assert not harness.view.told

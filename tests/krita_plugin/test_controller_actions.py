@@ -1,4 +1,4 @@
-"""What each button asks the server for, and where what comes of it goes."""
+"""The submission of each button, and the place of its result."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_a_layer_of_the_artists_own_takes_the_prompt_from_the_docker(online):
     assert online.link.submitted[0][0].foregrounds[0].prompt == "a plum"
 
 
-def test_what_would_be_lost_is_asked_about_first(online):
+def test_lost_properties_must_be_confirmed_first(online):
     online.document.keep = kept_layer(losses=("its masks", "its opacity of 50 %", "its layer style"))
     online.view.answer = False
     online.controller.new_background(params())
@@ -99,7 +99,7 @@ def test_a_kept_background_has_to_come_back_as_the_background(online, wire, role
         ({"foreground": ""}, ("The foreground prompt is empty.", "Describe in a few words what to draw.")),
     ],
 )
-def test_a_layer_without_words_is_asked_about(online, prompts, words):
+def test_a_kept_layer_without_a_prompt_is_refused(online, prompts, words):
     online.document.keep_behind = kept_layer(prompt="")
     online.controller.new_foreground(params(**prompts))
     assert online.view.told == [("warn", *words)]
@@ -118,12 +118,12 @@ def test_a_foreground_is_drawn_in_the_selection_if_that_is_ticked(online, wire, 
     assert getattr(submit.background, "box", None) is None
 
 
-def test_a_selection_alone_says_nothing_about_the_foreground(online):
+def test_a_selection_is_ignored_without_the_tick_box(online):
     online.document.selected = (10, 8, 30, 20)
     assert generate(online).foregrounds[0].box is None
 
 
-def test_ticked_without_a_selection_it_says_what_to_do(online):
+def test_without_a_selection_the_tick_box_is_refused_with_a_remedy(online):
     online.controller.generate(params(in_selection=True))
     assert online.view.told == [
         (
@@ -160,7 +160,7 @@ def test_harmonising_keeps_both(online, wire):
     assert (record["foreground"], record["background"]) == ("a pear", "a lake")
 
 
-def test_what_either_layer_loses_is_asked_about_in_one_question(online):
+def test_lost_properties_of_both_layers_are_in_one_question(online):
     online.document.keep = kept_layer(losses=("its masks",))
     online.document.keep_behind = kept_background(losses=("its opacity of 50 %",))
     online.view.answer = False
@@ -201,7 +201,7 @@ def test_relighting_draws_the_foreground_over_itself_and_keeps_the_background(on
 
 
 @pytest.mark.parametrize("intent", ["new_foreground", "harmonise", "relight"])
-def test_an_older_server_is_not_asked_for_what_it_does_not_know(harness, wire, intent):
+def test_an_older_server_gets_no_request_that_it_does_not_support(harness, wire, intent):
     harness.controller.receive(greeting(wire, protocol=(1, 1)))
     harness.document.keep, harness.document.keep_behind = kept_layer(), kept_background()
     getattr(harness.controller, intent)(params())

@@ -1,4 +1,4 @@
-"""Servers, connections, documents and whole Kritas that go while a picture is drawn, and come back."""
+"""Pictures whose server, connection, document or Krita ends while they are drawn, and comes back."""
 
 from controller_harness import (
     HEIGHT,
@@ -40,7 +40,7 @@ def test_a_lost_connection_is_resumed_after_the_last_event(online, wire):
     assert len(online.document.inserted) == 1
 
 
-def test_a_job_the_server_may_not_have_is_sent_again(online, wire):
+def test_a_job_that_was_not_accepted_is_sent_again(online, wire):
     submit = generate(online)
     online.controller.receive(offline(resumable=True, message="The connection was lost.", hint=""))
     online.controller.receive(greeting(wire))
@@ -48,7 +48,7 @@ def test_a_job_the_server_may_not_have_is_sent_again(online, wire):
     assert not online.link.sent
 
 
-def test_a_server_that_does_not_know_the_job_says_so(online, wire):
+def test_a_job_that_the_server_does_not_know_is_reported(online, wire):
     submit = generate(online)
     online.controller.receive(wire.Accepted(job=submit.job, position=0))
     online.controller.receive(greeting(wire, instance="two"))
@@ -86,7 +86,7 @@ def test_a_job_that_is_interrupted_twice_is_not_drawn_a_third_time(online, wire)
     assert not online.view.busy
 
 
-def test_a_job_that_a_stopping_server_does_not_take_is_sent_to_the_next(online, wire):
+def test_a_job_refused_by_a_stopping_server_is_sent_to_the_next_one(online, wire):
     submit = generate(online)
     online.controller.receive(wire.Failed(job=submit.job, seq=0, code="server_stopping", message="Stopping.", hint=""))
     assert not online.view.told
@@ -132,7 +132,7 @@ def test_layers_whose_document_was_closed_wait_for_it(online, wire):
 
 
 def left_behind(harness, wire):
-    """A job of a Krita that has ended."""
+    """A saved job of a Krita process that has ended."""
     from krita_layerfusion.jobs import PendingJob
 
     submit = wire.Submit(
@@ -146,7 +146,7 @@ def left_behind(harness, wire):
     return PendingJob(submit, harness.document.placement(), "a + b", {}, (), "mind the profile", accepted=True)
 
 
-def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(harness, wire):
+def test_layers_of_jobs_from_an_ended_krita_are_inserted(harness, wire):
     left = left_behind(harness, wire)
     harness.job_store.left.append(left)
     harness.controller.receive(greeting(wire))
@@ -163,7 +163,7 @@ def test_jobs_of_a_krita_that_has_ended_come_into_their_documents(harness, wire)
     assert not harness.view.busy
 
 
-def test_what_an_earlier_krita_left_and_the_server_forgot_is_forgotten(harness, wire):
+def test_a_job_of_an_ended_krita_that_the_server_deleted_is_deleted(harness, wire):
     left = left_behind(harness, wire)
     harness.job_store.left.append(left)
     harness.job_store.save(left)
@@ -173,7 +173,7 @@ def test_what_an_earlier_krita_left_and_the_server_forgot_is_forgotten(harness, 
     assert not harness.job_store.saved
 
 
-def test_start_server_starts_it_once_and_tells_if_it_ends(harness, monkeypatch):
+def test_start_server_starts_it_once_and_reports_its_end(harness, monkeypatch):
     from krita_layerfusion import launcher
 
     started = []
@@ -188,7 +188,7 @@ def test_start_server_starts_it_once_and_tells_if_it_ends(harness, monkeypatch):
     assert (harness.view.server, harness.view.startable) == ("No server is running", True)
 
 
-def test_a_server_that_ends_after_it_was_ready_is_the_links_to_tell(harness, wire, monkeypatch):
+def test_the_end_of_a_ready_server_is_reported_by_the_link_only(harness, wire, monkeypatch):
     from krita_layerfusion import launcher
 
     monkeypatch.setattr(launcher, "start", lambda *_: None)

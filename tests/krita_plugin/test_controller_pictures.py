@@ -1,4 +1,4 @@
-"""Several pictures at one press."""
+"""Several pictures from one press of a button."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from controller_harness import finish, greeting, interrupted, kept_background, o
 
 @pytest.fixture
 def three(online, wire):
-    """The jobs of an order for three pictures, all accepted; the background of all is the artist's."""
+    """The accepted jobs of a submission of three pictures with a kept background."""
     online.document.keep_behind = kept_background()
     online.controller.new_foreground(params(seed=2**53 - 2, pictures=3))
     ((submit, pictures),) = online.link.submitted
@@ -48,7 +48,7 @@ def test_cancel_ends_all_of_them(online, wire, three):
     assert len(online.document.inserted) == 1
 
 
-def test_a_refused_order_is_refused_whole(online, wire, three):
+def test_a_refused_submission_ends_all_its_pictures(online, wire, three):
     online.controller.receive(wire.Failed(job=three[0], seq=0, code="queue_full", message="Too many.", hint=""))
     assert online.view.told == [("warn", "Too many.", "")]
     assert not online.view.busy
@@ -65,7 +65,7 @@ def test_one_that_fails_leaves_the_others(online, wire, three):
     assert not online.view.busy
 
 
-def test_a_broken_connection_asks_once_for_what_was_not_accepted_and_resumes_the_rest(online, wire, three):
+def test_after_a_lost_connection_the_submission_is_sent_once_and_accepted_jobs_are_resumed(online, wire, three):
     online.controller.receive(offline(resumable=True))
     online.controller.receive(greeting(wire))
     assert [submit.job for submit, _ in online.link.submitted] == [three[0]] * 2

@@ -1,4 +1,4 @@
-"""Jobs on disk: what one Krita remembers, another takes once the first has ended."""
+"""Saved jobs, which another Krita takes over after the first has ended."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def job(plugin):
 
 
 def of_an_ended_krita(tmp_path):
-    """As if the file were by a process that has ended."""
+    """Change the file as if a process that has ended had written it."""
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass
     (file,) = (tmp_path / "jobs").glob("*.json")
@@ -60,7 +60,7 @@ def test_a_job_is_taken_once_its_krita_has_ended(jobs, job, tmp_path):
     assert jobs.take_left() == []
 
 
-def test_what_is_forgotten_is_gone(jobs, job, tmp_path):
+def test_a_forgotten_job_is_deleted(jobs, job, tmp_path):
     jobs.save(job)
     jobs.forget(JOB)
     jobs.forget(JOB)
@@ -68,7 +68,7 @@ def test_what_is_forgotten_is_gone(jobs, job, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"pid": 1}', '{"pid": null, "submit": {}}'])
-def test_a_file_that_makes_no_sense_is_removed(jobs, job, tmp_path, text):
+def test_a_file_that_cannot_be_read_is_deleted(jobs, job, tmp_path, text):
     jobs.save(job)
     file = of_an_ended_krita(tmp_path)
     values = json.loads(file.read_text())
@@ -77,7 +77,7 @@ def test_a_file_that_makes_no_sense_is_removed(jobs, job, tmp_path, text):
     assert not file.exists()
 
 
-def test_a_disk_that_takes_nothing_is_no_reason_to_fail(plugin, job, tmp_path):
+def test_an_unwritable_disk_raises_no_error(plugin, job, tmp_path):
     from krita_layerfusion.job_store import JobStore
 
     (tmp_path / "file").touch()

@@ -24,7 +24,7 @@ def test_the_program_is_the_one_that_installed_the_plugin(launcher, tmp_path):
 
 
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"executable": 3}', '{"executable": "/not/there"}'])
-def test_without_a_usable_note_it_is_the_one_on_the_path(launcher, tmp_path, monkeypatch, text):
+def test_without_a_valid_file_it_is_the_program_on_the_path(launcher, tmp_path, monkeypatch, text):
     if text is not None:
         (tmp_path / "installed.json").write_text(text)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -41,7 +41,7 @@ def test_the_command_can_be_pasted_into_a_terminal(launcher):
     assert launcher.as_text(["/a b/layerfusion", "serve"]) == "'/a b/layerfusion' serve"
 
 
-def test_the_end_of_the_server_is_told_with_its_last_words(launcher):
+def test_the_end_of_the_server_is_reported_with_its_last_line(launcher):
     told = queue.Queue()
     launcher.start(
         [sys.executable, "-c", "print('first'); print('the port is taken\\n'); raise SystemExit(3)"], told.put
@@ -49,7 +49,7 @@ def test_the_end_of_the_server_is_told_with_its_last_words(launcher):
     assert told.get(timeout=SECONDS) == launcher.ServerExited(3, "the port is taken")
 
 
-def test_what_krita_sets_for_itself_does_not_reach_the_server(launcher, monkeypatch, tmp_path):
+def test_variables_of_krita_are_not_passed_to_the_server(launcher, monkeypatch, tmp_path):
     told = queue.Queue()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("LAYERFUSION_TEST", "kept")
@@ -64,7 +64,7 @@ def test_a_program_that_is_not_there_is_an_os_error(launcher, tmp_path):
 
 
 def test_starting_does_not_wait(launcher, tmp_path):
-    """The program ends only when it is told to, and that is after `start`."""
+    """The program ends only after `start` has returned."""
     told, signal = queue.Queue(), tmp_path / "go on"
     code = "import pathlib, sys, time\nwhile not pathlib.Path(sys.argv[1]).exists(): time.sleep(0.02)"
     launcher.start([sys.executable, "-c", code, str(signal)], told.put)

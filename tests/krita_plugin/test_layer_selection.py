@@ -1,4 +1,4 @@
-"""Which layers the artist means, by what is selected and what lies where."""
+"""The layers that are chosen, by the active layer and the order of the layers."""
 
 import json
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ def drawn(name):
 
 @pytest.fixture
 def harness(plugin):
-    """White paper, the first group drawn on it, the artist's own cat, and the second group above all."""
+    """From the bottom: white paper, the first group, the artist's own cat, and the second group."""
     paper, first, cat, second = Node("Paper", CANVAS), drawn("first"), Node("Cat", (3, 3, 9, 9)), drawn("second")
     document = KritaDocument(paper, first.group, cat, second.group)
     for made, drawing in enumerate((first, second)):
@@ -28,7 +28,7 @@ def harness(plugin):
 
 
 def remember(document, drawing, made, **roles):
-    """As `document.Document.insert` does; `roles` says of further layers in the drawing what they are."""
+    """Save the record of a group as `document.Document.insert` does; `roles` has the roles of further layers."""
     from krita_layerfusion import groups
     from krita_layerfusion.nodes import identity
 
@@ -78,7 +78,7 @@ def test_paper_or_nothing_stands_for_the_foreground_drawn_last(harness, selected
     assert foreground(harness.document, node) == ("second foreground", "second cat", "second")
 
 
-def test_without_a_foreground_it_says_what_to_select(harness, plugin):
+def test_without_a_foreground_the_refusal_has_a_remedy(harness, plugin):
     from krita_layerfusion.jobs import Refusal
 
     paper = Node("Paper", CANVAS)
@@ -126,7 +126,7 @@ def test_any_layer_of_a_group_stands_for_its_background(harness):
         assert background(harness.document, selected) == (["first background"], "first beach", "first")
 
 
-def test_a_layer_out_of_sight_below_a_group_is_not_what_is_meant(harness):
+def test_a_layer_that_a_group_covers_is_not_chosen(harness):
     for selected in (harness.paper, harness.cat, None):
         assert background(harness.document, selected) == SECOND
 
@@ -155,7 +155,7 @@ def test_an_empty_layer_stands_for_the_background_drawn_last_if_there_is_one(plu
     assert background(document, empty) == (["first background"], "first beach", "first")
 
 
-def test_a_background_with_what_fills_its_holes_is_two_layers_and_a_hidden_one_is_not_meant(plugin):
+def test_a_background_with_filled_holes_is_two_layers_without_hidden_ones(plugin):
     drawing = drawn("first")
     drawing.filling = Node("filling", CANVAS)
     drawing.group = Node("first", CANVAS, [drawing.filling, drawing.background, drawing.foreground])
@@ -211,7 +211,7 @@ def test_paper_stands_for_the_group_drawn_last(harness):
     assert both(harness.document, harness.paper) == ("second foreground", "second background", "second beach", "second")
 
 
-def test_a_layer_of_the_artists_own_stands_before_what_lies_below_it(harness):
+def test_the_background_of_the_artists_own_layer_is_the_one_below(harness):
     assert both(harness.document, harness.cat) == ("Cat", "first", "", "Cat")
     harness.first.group.change(visible=False)
     assert both(harness.document, harness.cat) == ("Cat", "Paper", "", "Cat")

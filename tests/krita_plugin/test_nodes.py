@@ -1,4 +1,4 @@
-"""Reading an artist's layers: the pixels come whole, or a refusal names the layer and a way out."""
+"""Reading an artist's layers: all pixels are read, or a refusal names the layer and a remedy."""
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_a_layer_that_reaches_too_far_is_read_on_the_canvas_and_the_rest_is_name
     assert losses(far) == ["the parts outside the canvas"]
 
 
-def test_what_a_copy_lacks_is_named():
+def test_properties_that_a_copy_lacks_are_named():
     mask = Node("Mask", kind="transparencymask")
     cat = Node(
         "Cat",

@@ -50,7 +50,7 @@ def test_the_same_installation_gives_the_same_bytes(plugin_zip, tmp_path):
     assert list(again.parent.iterdir()) == [again], "nothing half-written stays behind"
 
 
-def test_the_wire_is_carried_byte_for_byte(plugin_zip):
+def test_the_protocol_is_included_byte_for_byte(plugin_zip):
     found = {n.rpartition("/")[2]: d for n, d in contents(plugin_zip).items() if n.startswith("layerfusion/protocol/")}
     source = {
         i.name: i.read_bytes()
@@ -62,7 +62,7 @@ def test_the_wire_is_carried_byte_for_byte(plugin_zip):
 
 
 @pytest.mark.parametrize("name", ["websockets", "msgpack"])
-def test_the_carried_packages_are_the_installed_sources_and_their_licence(plugin_zip, name):
+def test_the_included_packages_are_the_installed_sources_and_their_licence(plugin_zip, name):
     found = {n: d for n, d in contents(plugin_zip).items() if n.startswith(f"layerfusion/{name}/")}
     sources = {
         f"layerfusion/{file.as_posix()}": Path(str(file.locate())).read_bytes()
@@ -143,7 +143,7 @@ def test_sub_folders_are_packed_with_all_below_them(monkeypatch, tmp_path):
 
 
 def test_in_a_checkout_the_installed_distribution_is_the_one_that_counts(monkeypatch, tmp_path, plugin_zip):
-    """Its `layerfusion.egg-info` comes first where the current folder is on the path."""
+    """`layerfusion.egg-info` is found first if the current folder is on the path."""
     egg = tmp_path / "layerfusion.egg-info"
     egg.mkdir()
     (egg / "PKG-INFO").write_text("Metadata-Version: 2.4\nName: layerfusion\nVersion: 0.0.1\n")
@@ -174,7 +174,7 @@ def test_what_is_not_installed_is_refused(monkeypatch):
 
 
 @pytest.mark.skipif(not IMPORTER.exists(), reason="Krita is not installed")
-def test_kritas_own_importer_takes_the_zip(plugin_zip, tmp_path):
+def test_kritas_importer_accepts_the_zip(plugin_zip, tmp_path):
     done = subprocess.run([sys.executable, IMPORTER, plugin_zip, tmp_path], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "Imported plugin: LayerFusion" in done.stdout
@@ -187,7 +187,7 @@ def test_kritas_own_importer_takes_the_zip(plugin_zip, tmp_path):
 
 
 def pythons():
-    """This Python, and every other that Krita bundles may have and this machine has."""
+    """This Python, and all others on this machine that a Krita bundle may have."""
     names = [sys.executable, *(shutil.which(f"python3.{minor}") for minor in range(10, 15))]
     pyenv = [str(path) for path in sorted(Path.home().glob(".pyenv/versions/3.1[0-9].*/bin/python"))]
     # pyenv's shims are commands that may well refuse to start a Python
@@ -231,12 +231,12 @@ def test_every_file_is_python_3_10(plugin_folder):
 
 @pytest.fixture
 def krita(tmp_path, monkeypatch):
-    """A Krita that is closed and has never been started."""
+    """The folders of a closed Krita that was never started."""
     monkeypatch.setattr(package, "krita_is_open", lambda: False)
     return KritaFolders(tmp_path / "resources", tmp_path / "config" / "kritarc")
 
 
-def test_install_puts_the_plugin_in_place_and_switches_it_on(krita, plugin_zip, tmp_path):
+def test_install_copies_and_enables_the_plugin(krita, plugin_zip, tmp_path):
     done = install(krita, executable=tmp_path / "layerfusion")
     pykrita = krita.resources / "pykrita"
     files = {p.relative_to(pykrita).as_posix(): p.read_bytes() for p in pykrita.rglob("*") if p.is_file()}
@@ -269,13 +269,13 @@ def test_install_replaces_a_link_and_not_what_it_points_to(krita, tmp_path):
     assert not (krita.resources / "pykrita" / "layerfusion").is_symlink()
 
 
-def test_an_open_krita_keeps_its_settings_and_the_clicks_are_told(krita, monkeypatch):
+def test_the_settings_of_an_open_krita_are_not_changed(krita, monkeypatch):
     monkeypatch.setattr(package, "krita_is_open", lambda: True)
     assert "Python Plugin Manager" in install(krita).advice
     assert not krita.settings.exists()
 
 
-def test_an_enabled_plugin_needs_no_clicks(krita, monkeypatch):
+def test_an_enabled_plugin_needs_a_restart_only(krita, monkeypatch):
     install(krita)
     monkeypatch.setattr(package, "krita_is_open", lambda: True)
     before = krita.settings.read_bytes()
@@ -335,7 +335,7 @@ def test_remove_takes_a_link_and_not_what_it_points_to(krita, tmp_path):
     assert list((krita.resources / "pykrita").iterdir()) == []
 
 
-def test_forgetting_changes_one_line_of_the_settings():
+def test_removing_changes_one_line_of_the_settings():
     cases = {
         "": "",
         "[python]\nenable_layerfusion=true\nb=2\n": "[python]\nb=2\n",
@@ -346,7 +346,7 @@ def test_forgetting_changes_one_line_of_the_settings():
         assert forgotten(before) == (before if after is None else after)
 
 
-def test_switching_on_changes_one_line_of_the_settings(subtests):
+def test_enabling_changes_one_line_of_the_settings(subtests):
     for before, after in [
         ("", "[python]\nenable_layerfusion=true\n"),
         ("A=1", "A=1\n\n[python]\nenable_layerfusion=true\n"),

@@ -1,4 +1,4 @@
-"""The link against a server on loopback that is scripted line by line, speaking the protocol for real."""
+"""The link with a scripted server on loopback, which uses the real protocol."""
 
 import hashlib
 import os
@@ -30,7 +30,7 @@ WELCOME = messages.Welcome(
 
 
 class Scripted:
-    """One connection after the other is handed to `script`."""
+    """A server that passes its connections to `script`, one after the other."""
 
     def __init__(self, script):
         self.requests, self.wrong = [], []
@@ -61,7 +61,7 @@ class Scripted:
 
 
 class Peer:
-    """The server's end of a connection."""
+    """The server's side of a connection."""
 
     def __init__(self, connection):
         self.connection = connection
@@ -88,7 +88,7 @@ def events():
 
 @pytest.fixture
 def link(plugin, events, monkeypatch, tmp_path):
-    """A link that is running and has found no server yet."""
+    """A running link without a server."""
     from krita_layerfusion.server_link import Offline, ServerLink
 
     monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
@@ -141,11 +141,11 @@ def submit():
 
 
 def same(message, other):
-    """The plugin carries its own copy of the protocol: compare what is said, not the class that says it."""
+    """Compare types and maps, because the messages of the plugin's copy of the protocol have other classes."""
     return message.type == other.type and message.to_map() == other.to_map()
 
 
-def test_the_link_finds_the_server_and_shows_its_token(link, events):
+def test_the_link_finds_the_server_and_sends_its_token(link, events):
     done = threading.Event()
 
     def script(peer):
@@ -161,14 +161,14 @@ def test_the_link_finds_the_server_and_shows_its_token(link, events):
     assert "Sec-WebSocket-Extensions" not in server.requests[0].headers
 
 
-def test_a_proxy_of_the_environment_is_not_asked(link, events, monkeypatch):
+def test_proxies_from_the_environment_are_not_used(link, events, monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy", "ws_proxy", "socks_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with Scripted(Peer.greet):
         online(events)
 
 
-def test_a_layer_in_chunks_arrives_whole(link, events):
+def test_a_layer_in_chunks_arrives_completely(link, events):
     data = os.urandom(4 * 200_000)
 
     def script(peer):
@@ -227,7 +227,7 @@ def test_pixels_that_are_not_those_announced_end_the_connection(link, events, fr
 
 
 @pytest.mark.parametrize("frame", [b"", b"\xc1", b"\x93abc", b"text", "text"], ids=repr)
-def test_garbage_ends_the_connection_and_the_link_tries_again(link, events, frame):
+def test_malformed_frames_end_the_connection_and_the_link_reconnects(link, events, frame):
     met = []
 
     def script(peer):
@@ -323,7 +323,7 @@ def test_a_refused_upload_is_the_failure_of_its_job(link, events, plugin):
         assert same(failed, messages.Failed(job=JOB, seq=0, code="too_large", message="Too large.", hint="Crop it."))
 
 
-def test_a_refusal_is_told_in_the_servers_words(link, events):
+def test_a_refusal_is_reported_with_the_servers_message(link, events):
     def script(peer):
         peer.get(messages.Hello)
         peer.put(messages.Refused(code="unsupported_version", message="Too old.", hint="Install the plugin again."))
@@ -343,7 +343,7 @@ def test_a_server_of_another_major_version_is_refused(link, events):
         assert "different versions" in events.get(timeout=SECONDS).message
 
 
-def test_a_wrong_token_is_told(plugin, link, events):
+def test_a_wrong_token_is_reported(plugin, link, events):
     def refuse(connection, request):
         return connection.respond(401, "no\n")
 
@@ -365,7 +365,7 @@ def test_a_lost_connection_is_made_again(link, events):
         online(events)
 
 
-def test_a_server_whose_process_has_ended_is_gone_for_good(link, events):
+def test_jobs_are_not_resumable_after_the_server_has_ended(link, events):
     def script(peer):
         peer.greet()
         location.path().unlink()

@@ -57,7 +57,7 @@ def kept():
     return Kept(layer=layer(Role.FOREGROUND, (3, -2), 6), prompt="a pear")
 
 
-def test_an_older_server_is_not_asked_for_what_it_would_leave_out(server):
+def test_an_older_server_gets_no_request_with_fields_that_it_ignores(server):
     with server.client() as client:
         client.welcome = dataclasses.replace(client.welcome, protocol=(1, 2))
         submit = translate.to_submit(request(refine=0.2), new_job())

@@ -1,4 +1,4 @@
-"""Who may connect."""
+"""The access policy: host, origin, token and path."""
 
 from websockets.datastructures import Headers
 
@@ -16,7 +16,7 @@ def without(name):
     return {key: value for key, value in GOOD.items() if key != name}
 
 
-def test_welcomes_the_server_by_its_own_names(subtests):
+def test_allows_the_servers_own_names(subtests):
     for host in ["127.0.0.1:8737", "localhost:8737", "LOCALHOST:8737", "[::1]:8737"]:
         with subtests.test(host=host):
             assert status({**GOOD, "Host": host}) is None
@@ -46,7 +46,7 @@ def test_refuses_web_pages(subtests):
             assert status({**GOOD, "Origin": origin}) == 403
 
 
-def test_welcomes_a_web_page_that_was_allowed_and_no_other():
+def test_allows_only_the_configured_origins():
     assert status({**GOOD, "Origin": "http://gallery.example"}, origins=("http://gallery.example",)) is None
     assert status({**GOOD, "Origin": "http://gallery.example.evil"}, origins=("http://gallery.example",)) == 403
 
@@ -90,7 +90,7 @@ def test_refuses_a_header_that_comes_twice(subtests):
                 assert status(pairs, origins=("http://gallery.example",)) == expected
 
 
-def test_the_host_is_looked_at_before_the_token():
+def test_the_host_is_checked_before_the_token():
     assert status({"Host": "evil.example"}) == 421
 
 

@@ -1,4 +1,4 @@
-"""A whole server on a real socket: who is let in, what is refused and how."""
+"""A complete server on a real socket: connections, uploads and submissions that are accepted or refused."""
 
 import contextlib
 import hashlib
@@ -53,11 +53,11 @@ def test_strangers_are_refused_before_the_upgrade(subtests, server):
             assert refused.value.response.status_code == status
 
 
-def test_other_paths_lead_nowhere(server):
+def test_other_paths_are_not_found(server):
     assert server.get("/etc/passwd")[0] == 404
 
 
-def test_only_so_many_at_a_time(server):
+def test_the_number_of_connections_is_limited(server):
     with contextlib.ExitStack() as stack:
         for _ in range(server.config.max_connections):
             stack.enter_context(server.client())
@@ -79,7 +79,7 @@ def test_pixels_are_never_compressed(server):
 # ---- the greeting
 
 
-def test_welcome_says_what_there_is(server):
+def test_welcome_has_the_models_and_limits(server):
     with server.client() as client:
         welcome = client.welcome
     assert welcome.protocol == (MAJOR, MINOR)
@@ -94,7 +94,7 @@ def test_another_version_is_refused(server):
     assert refused.hint == "Update the server."
 
 
-def test_who_says_nothing_is_shown_out(server, monkeypatch):
+def test_a_client_that_sends_no_hello_is_disconnected(server, monkeypatch):
     monkeypatch.setattr(connection_module, "_HELLO_SECONDS", 0.1)
     with server.socket() as raw:
         with pytest.raises(ConnectionClosed) as closed:
@@ -148,14 +148,14 @@ def test_an_upload_is_stored_and_not_asked_for_again(server):
 
 
 def upload(client, announced, sent):
-    """Announce one layer, send another; return the server's last word."""
+    """Announce one layer, send another one, and return the server's last message."""
     client._send(Upload(transfer=0, layer=hashlib.sha256(announced).hexdigest(), bytes=len(announced)))
     client._wait_for(UploadReady)
     client._send(Chunk(0, 0, sent))
     return client._receive()
 
 
-def test_what_was_not_announced_is_not_stored(subtests, server):
+def test_pixels_that_were_not_announced_are_not_stored(subtests, server):
     for case, announced, sent in [("larger", b"more", b"than announced"), ("another", b"this", b"that")]:
         with subtests.test(case), server.client() as client:
             answer = upload(client, announced, sent)
@@ -166,14 +166,14 @@ def test_what_was_not_announced_is_not_stored(subtests, server):
             client.upload(b"good")
 
 
-def test_a_layer_that_is_too_large_is_not_taken(server):
+def test_a_layer_that_is_too_large_is_refused(server):
     with server.client() as client:
         client._send(Upload(transfer=0, layer="0" * 64, bytes=client.welcome.limits.layer_bytes + 1))
         answer = client._receive()
     assert (answer.code, answer.transfer) == ("too_large", 0)
 
 
-def test_a_full_disk_is_said(server, monkeypatch):
+def test_a_full_disk_is_reported(server, monkeypatch):
     def fail(_):
         raise OSError(28, "No space left on device")
 
@@ -183,7 +183,7 @@ def test_a_full_disk_is_said(server, monkeypatch):
     assert refused.value.code == "unwritable_file"
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(server):
+def test_an_incomplete_upload_leaves_no_file(server):
     with server.client() as client:
         client._send(Upload(transfer=0, layer="0" * 64, bytes=8))
         client._wait_for(UploadReady)
@@ -224,7 +224,7 @@ def test_an_invalid_job_is_refused_by_name(server):
     assert (answer.job, answer.seq, answer.code) == (job, 0, "invalid_message")
 
 
-def test_unknown_jobs_are_said_to_be_unknown(server):
+def test_unknown_jobs_are_refused_as_unknown(server):
     with server.client() as client:
         with pytest.raises(Refusal, match="There is no job"):
             client.resume(new_job())
@@ -234,7 +234,7 @@ def test_unknown_jobs_are_said_to_be_unknown(server):
     assert (answer.code, answer.seq) == ("unknown_job", 0)
 
 
-def test_an_id_means_one_job(server):
+def test_a_job_id_cannot_be_used_for_two_jobs(server):
     with server.client() as client:
         first = submit()
         client.submit(first)

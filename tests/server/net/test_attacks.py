@@ -1,4 +1,4 @@
-"""What an attacker would try on a running server, and the refusal each attempt meets. SECURITY.md lists them."""
+"""Attacks on a running server, and how it refuses them. SECURITY.md lists them."""
 
 import contextlib
 import http.client
@@ -30,7 +30,7 @@ def test_a_web_page_cannot_open_a_websocket(subtests, server):
             assert refused.value.response.status_code == 403
 
 
-def test_a_name_made_to_point_here_is_not_answered_to(subtests, server):
+def test_dns_rebinding_is_refused(subtests, server):
     for host in ["evil.example", "127.0.0.1.evil.example", "localhost.", "127.1", "2130706433"]:
         with subtests.test(host=host):
             with pytest.raises(InvalidStatus) as refused:
@@ -47,17 +47,17 @@ def test_another_user_has_no_token(subtests, server):
             assert refused.value.response.status_code == 401
 
 
-def test_the_token_in_a_url_opens_nothing(server):
+def test_a_token_in_the_url_is_not_accepted(server):
     assert server.get(f"/?token={server.runtime.token}")[0] == 404
     assert server.get(f"/?token={server.runtime.token}", Authorization="")[0] == 401
 
 
-def test_the_token_is_256_bits_of_chance(server):
+def test_the_token_has_256_random_bits(server):
     assert len(server.runtime.token) == 43
 
 
 def test_a_form_on_a_web_page_can_do_nothing(subtests, server):
-    """Only GET is understood: there is nothing that a cross-site form could change, and no CORS header allows more."""
+    """Only GET is supported, so a cross-site form can change nothing, and no CORS header allows more."""
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "HEAD"]:
         with subtests.test(method=method):
             request = http.client.HTTPConnection(*server.address, timeout=SECONDS)
@@ -72,7 +72,7 @@ def test_a_form_on_a_web_page_can_do_nothing(subtests, server):
 # ---- nothing is named by a path
 
 
-def test_names_are_looked_up_and_never_opened(subtests, server):
+def test_model_names_are_looked_up_and_never_opened_as_files(subtests, server):
     for path in PATHS:
         for field in ["model", "sampler"]:
             with subtests.test(path=path, field=field):
@@ -83,7 +83,7 @@ def test_names_are_looked_up_and_never_opened(subtests, server):
                 assert answer.code in ("unknown_model", "invalid_request", "invalid_message")
 
 
-def test_a_job_or_layer_has_an_id_and_no_path(subtests, server):
+def test_ids_of_jobs_and_layers_cannot_be_paths(subtests, server):
     for path in PATHS:
         with subtests.test(path=path):
             kept = {**Kept(layer="0" * 64, width=1, height=1, name="x", prompt="x").to_map(), "layer": path}
@@ -101,7 +101,7 @@ def test_a_job_or_layer_has_an_id_and_no_path(subtests, server):
 # ---- bombs
 
 
-def test_compressed_frames_are_not_unpacked(server):
+def test_compressed_frames_are_refused(server):
     with greeted(server) as raw:
         raw.socket.sendall(struct.pack(">BB4x", 0x80 | 0x40 | 0x02, 0x80))  # RSV1: “deflated”
         with pytest.raises(ConnectionClosed) as closed:
@@ -123,7 +123,7 @@ BOMBS = {
 }
 
 
-def test_bombs_of_msgpack_do_not_go_off(subtests, server):
+def test_msgpack_with_huge_announced_sizes_is_refused(subtests, server):
     for case, (frame, code) in BOMBS.items():
         with subtests.test(case):
             with greeted(server) as raw:
@@ -137,7 +137,7 @@ def test_a_frame_above_the_limit_is_not_read(server):
     assert server.still_serves()
 
 
-def test_a_frame_in_endless_pieces_is_not_collected(server):
+def test_a_frame_in_endless_fragments_is_refused(server):
     with greeted(server) as raw:
         code = None
         try:
@@ -153,7 +153,7 @@ def test_a_frame_in_endless_pieces_is_not_collected(server):
 
 
 def test_neither_prompts_nor_the_token_are_logged(server, caplog):
-    """Not even at the level of a developer's curiosity."""
+    """This includes the log level DEBUG."""
     secret = "my unannounced character"
     with caplog.at_level(logging.INFO):
         with greeted(server) as raw:
@@ -178,7 +178,7 @@ def test_what_a_client_calls_itself_cannot_forge_log_lines(server, caplog):
     assert not [record for record in caplog.records if "\n" in record.getMessage() or "\x1b" in record.getMessage()]
 
 
-def test_the_last_word_names_what_was_wrong(server):
+def test_the_last_message_names_the_error(server):
     with greeted(server) as raw:
         raw.send(b"garbage")
         answer = WIRE.decode(raw.recv(SECONDS))

@@ -1,4 +1,4 @@
-"""Jobs over the wire with a scripted engine: variants, replacing, fetching, exporting, and servers that start again."""
+"""Jobs on a server with a scripted engine: variants, replacement, fetch, export, and restarts of the server."""
 
 import io
 
@@ -53,7 +53,7 @@ def submit(script="layers=2", **values):
 
 
 def draw(client, job):
-    """Submit and wait for the end: every event."""
+    """Submit a job and return all its events."""
     client.submit(job)
     return list(client.events(job.job))
 
@@ -67,7 +67,7 @@ def receive(client, kind):
 
 
 def receive_file(client):
-    """A file with its chunks, checked."""
+    """Receive a file with its chunks and check it."""
     wire, socket = client._wire, client._socket
     begin, data, arrival = None, bytearray(), None
     while True:
@@ -101,7 +101,7 @@ def test_a_job_is_listed_fetched_and_acknowledged(server):
 
 
 @pytest.mark.parametrize("job", [new_job(), None], ids=["no such job", "no such layer"])
-def test_what_cannot_be_fetched_is_said(server, job):
+def test_a_layer_that_cannot_be_fetched_is_refused(server, job):
     with server.client() as client:
         known = submit()
         draw(client, known)
@@ -110,7 +110,7 @@ def test_what_cannot_be_fetched_is_said(server, job):
         assert (failed.index, failed.code) == (99, "unknown_job" if job else "unknown_layer")
 
 
-def test_a_layer_that_is_gone_is_said_and_the_connection_goes_on(server):
+def test_a_lost_layer_is_reported_and_the_connection_continues(server):
     with server.client() as client:
         job = submit(seed=8)
         draw(client, job)
@@ -126,7 +126,7 @@ def test_a_layer_that_is_gone_is_said_and_the_connection_goes_on(server):
 
 
 @pytest.mark.parametrize("form", ["psd", "ora", "png"])
-def test_a_finished_job_comes_as_a_file(server, form, tmp_path):
+def test_a_finished_job_is_exported_as_a_file(server, form, tmp_path):
     with server.client() as client:
         job = submit("layers=2 side=16", seed=3)
         draw(client, job)
@@ -142,7 +142,7 @@ def test_a_finished_job_comes_as_a_file(server, form, tmp_path):
         assert [np.array_equal(layer.pixels, pixels(3, i, 16)) for i, layer in enumerate(stack)] == [True, True]
 
 
-def test_an_unfinished_job_is_no_file(server):
+def test_an_unfinished_job_cannot_be_exported(server):
     with server.client() as client:
         job = submit("huge")
         *_, failed = draw(client, job)
@@ -152,7 +152,7 @@ def test_an_unfinished_job_is_no_file(server):
     assert (refused.code, refused.format) == ("not_finished", "psd")
 
 
-def test_variants_come_each_with_its_own_seed(server):
+def test_each_variant_is_drawn_with_its_own_seed(server):
     with server.client() as client:
         ids = [new_job(), new_job()]
         job = submit(seed=1, variants=tuple(Variant(job=other, seed=seed) for seed, other in enumerate(ids, 2)))
@@ -161,7 +161,7 @@ def test_variants_come_each_with_its_own_seed(server):
     assert drawn == [{index: bgra(seed, index, 8) for index in (0, 1)} for seed in (1, 2, 3)]
 
 
-def test_the_newest_sketch_replaces_the_one_that_waits(server):
+def test_a_newer_job_replaces_a_waiting_one(server):
     with server.client() as client:
         jobs = [submit("seconds=0.1", steps=20)] + [submit(seed=seed, replaces="sketch") for seed in (1, 2)]
         for job in jobs:
@@ -172,7 +172,7 @@ def test_the_newest_sketch_replaces_the_one_that_waits(server):
         assert layers(client.events(jobs[2].job)) == {index: bgra(2, index, 8) for index in (0, 1)}
 
 
-def test_a_job_that_does_not_stop_is_stopped(server):
+def test_a_job_that_ignores_cancel_is_killed(server):
     with server.client() as client:
         job = submit("hang=1", steps=3)
         client.submit(job)
@@ -183,14 +183,14 @@ def test_a_job_that_does_not_stop_is_stopped(server):
         assert isinstance(draw(client, submit())[-1], Done)
 
 
-def test_a_job_that_hangs_is_ended_and_the_next_one_is_drawn(server):
+def test_a_job_that_hangs_is_killed_and_the_next_one_is_drawn(server):
     with server.client() as client:
         *_, failed = draw(client, submit("hang=1", width=96))
         assert (failed.code, "made no step for 6 seconds" in failed.message) == ("worker_died", True)
         assert isinstance(draw(client, submit())[-1], Done)
 
 
-def test_a_request_that_kills_twice_is_quarantined(server):
+def test_a_request_that_kills_the_worker_twice_is_quarantined(server):
     with server.client() as client:
         codes = [draw(client, submit("die=1", seed=seed))[-1].code for seed in (1, 2)]
         assert codes == ["worker_died", "quarantined"]
@@ -203,7 +203,7 @@ def test_a_request_that_kills_twice_is_quarantined(server):
 # ---- a server that starts again
 
 
-def test_a_stopped_server_finishes_records_and_goes_on_later(tmp_path):
+def test_jobs_continue_after_a_restart_of_the_server(tmp_path):
     running, waiting, drawn = submit("hang=1", steps=3), submit(seed=5), submit(seed=6)
     with Running(tmp_path / "jobs", load, drain_seconds=0.1) as server, server.client() as client:
         before = draw(client, drawn)
@@ -227,7 +227,7 @@ def test_a_stopped_server_finishes_records_and_goes_on_later(tmp_path):
         assert layers(client.events(again.job)) == {index: bgra(5, index, 8) for index in (0, 1)}
 
 
-def test_a_stopping_server_gives_the_running_job_a_moment(tmp_path):
+def test_a_stopping_server_lets_the_running_job_finish(tmp_path):
     job = submit("seconds=0.1", steps=5)
     with Running(tmp_path / "jobs", load, drain_seconds=20) as server, server.client() as client:
         client.submit(job)
@@ -237,7 +237,7 @@ def test_a_stopping_server_gives_the_running_job_a_moment(tmp_path):
         assert isinstance(event, Done)
 
 
-def test_a_disk_that_is_full_refuses_jobs_and_the_server_goes_on(tmp_path):
+def test_jobs_are_refused_while_the_disk_is_full(tmp_path):
     with Running(tmp_path / "jobs", load) as server, server.client() as client:
         server.app._database._query("PRAGMA query_only = ON")
         with pytest.raises(Refusal, match="cannot be written") as refused:
@@ -247,7 +247,7 @@ def test_a_disk_that_is_full_refuses_jobs_and_the_server_goes_on(tmp_path):
         assert isinstance(draw(client, submit())[-1], Done)
 
 
-def test_a_store_that_nobody_empties_refuses_jobs(tmp_path):
+def test_jobs_are_refused_while_the_store_is_full(tmp_path):
     with Running(tmp_path / "jobs", load, store_bytes=500) as server, server.client() as client:
         job = submit()
         *_, done = draw(client, job)
@@ -260,7 +260,7 @@ def test_a_store_that_nobody_empties_refuses_jobs(tmp_path):
         assert receive(client, FetchFailed).code == "unknown_job"
 
 
-def test_two_servers_do_not_share_a_folder(tmp_path, monkeypatch):
+def test_two_servers_cannot_use_one_folder(tmp_path, monkeypatch):
     with Running(tmp_path / "jobs", load):
         monkeypatch.setenv(location.VARIABLE, str(tmp_path / "other.json"))
         with pytest.raises(StoreInUse, match="used by a running server"), Running(tmp_path / "jobs", load):
@@ -268,7 +268,7 @@ def test_two_servers_do_not_share_a_folder(tmp_path, monkeypatch):
     Running(tmp_path / "jobs", load).__enter__().__exit__()
 
 
-def test_a_damaged_list_is_said_and_left_alone(tmp_path):
+def test_a_damaged_database_is_reported_and_not_changed(tmp_path):
     folder = tmp_path / "jobs"
     folder.mkdir()
     (folder / "jobs.sqlite").write_bytes(b"not a database" * 1000)
@@ -280,7 +280,7 @@ def test_a_damaged_list_is_said_and_left_alone(tmp_path):
     Database(folder / "jobs.sqlite", read_only=True).close()
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(EngineError, match="cannot be written"), Running(tmp_path / "file" / "jobs", load):
         pass

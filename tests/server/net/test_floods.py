@@ -1,4 +1,4 @@
-"""Too much of anything, and that the server stays as it was. SECURITY.md lists what it is a defence against."""
+"""Floods of messages, uploads and connections, which must not harm the server. SECURITY.md lists them."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ LIMITS = {"max_connections": 4, "message_rate": 1, "message_burst": 40, "upload_
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, runtime_file):
-    """One with narrow limits."""
+    """A server with narrow limits."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(handshakes, "SECONDS", 2.0)
         with Running(tmp_path_factory.mktemp("layers"), scripted.load, **LIMITS) as running:
@@ -39,7 +39,7 @@ def test_too_many_messages_are_refused(server):
     assert server.still_serves()
 
 
-def test_tiny_chunks_are_messages(server):
+def test_tiny_chunks_count_as_messages(server):
     with greeted(server) as raw:
         raw.send(WIRE.encode(Upload(transfer=0, layer="0" * 64, bytes=3000)))
         assert isinstance(WIRE.decode(raw.recv(SECONDS)), UploadReady)
@@ -53,20 +53,20 @@ def test_a_layer_above_the_limit_is_refused_before_it_is_sent(server):
     assert (answer.type, answer.code) == ("upload_refused", "too_large")
 
 
-def test_uploads_are_counted_and_connecting_again_does_not_help(tmp_path, monkeypatch):
+def test_the_upload_quota_holds_across_connections(tmp_path, monkeypatch):
     monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
     with Running(tmp_path / "layers", scripted.load, upload_bytes=4000) as server:
         for number in range(2):
             with server.client() as client:
                 client.upload(bytes([number]) * 1500)
-                client.upload(bytes([number]) * 1500)  # is there already, costs nothing
+                client.upload(bytes([number]) * 1500)  # the server has it already, so it does not count
         for _ in range(2):
             with server.client() as client, pytest.raises(Refusal) as refused:
                 client.upload(bytes([7]) * 1500)
             assert refused.value.code == "quota_exceeded"
 
 
-def test_an_upload_under_way_does_not_allow_a_second(server):
+def test_a_second_upload_at_the_same_time_is_refused(server):
     with greeted(server) as raw:
         for transfer in range(2):
             raw.send(WIRE.encode(Upload(transfer=transfer, layer=f"{transfer}" * 64, bytes=4)))
@@ -98,7 +98,7 @@ def test_a_job_beyond_the_limits_is_refused(subtests, server):
             assert (answer.type, answer.seq, answer.code) == ("failed", 0, code)
 
 
-def test_files_are_made_a_few_at_a_time(server):
+def test_the_number_of_exports_at_the_same_time_is_limited(server):
     exporting = server.app._jobs.exporting
     asyncio.run_coroutine_threadsafe(exporting.acquire(), server._loop).result(SECONDS)  # one takes long
     try:
@@ -114,8 +114,8 @@ def test_files_are_made_a_few_at_a_time(server):
         server._loop.call_soon_threadsafe(exporting.release)
 
 
-def test_what_is_not_read_yet_waits_at_the_client(server):
-    """While the server is busy with one message, 100 MB behind it stay in the client and in the system's buffers."""
+def test_unread_messages_wait_at_the_client(server):
+    """While the server processes one message, the next 100 MB stay in the client and in the system's buffers."""
     checking, sent = server.app._jobs.checking, []
     asyncio.run_coroutine_threadsafe(checking.acquire(), server._loop).result(SECONDS)  # one request takes long
 
@@ -141,7 +141,7 @@ def test_what_is_not_read_yet_waits_at_the_client(server):
         assert len(sent) == 400, "and once it is read, all of it goes through"
 
 
-def test_connections_are_counted(server):
+def test_connections_above_the_limit_are_refused(server):
     with contextlib.ExitStack() as stack:
         for _ in range(LIMITS["max_connections"]):
             stack.enter_context(server.client())
@@ -151,8 +151,8 @@ def test_connections_are_counted(server):
     assert server.still_serves()
 
 
-def test_who_does_not_finish_a_handshake_is_cut_off_and_keeps_nobody_out(server):
-    """Twice as many sockets as the server may have, each saying half a request and then nothing."""
+def test_unfinished_handshakes_are_aborted_and_do_not_block_clients(server):
+    """Twice as many sockets as the server allows send half a request each, and then nothing."""
     most = 5 * LIMITS["max_connections"]
     with contextlib.ExitStack() as stack:
         idle = [stack.enter_context(socket.create_connection(server.address, SECONDS)) for _ in range(2 * most)]
@@ -176,7 +176,7 @@ NO_REQUESTS = {
 }
 
 
-def test_a_request_that_is_none_is_cut_off_without_a_line_in_the_log(subtests, server, caplog):
+def test_an_invalid_request_is_aborted_and_not_logged(subtests, server, caplog):
     for case, request_bytes in NO_REQUESTS.items():
         with subtests.test(case):
             with caplog.at_level(logging.INFO), socket.create_connection(server.address, SECONDS) as raw:

@@ -1,4 +1,4 @@
-"""What an artist must know arrives every time: however slow the client reads, and however late it comes back."""
+"""Notices always arrive, also at clients that read slowly or reconnect late."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ def server(tmp_path_factory):
 
 
 def submit(seed, **values):
-    """A job whose engine has two things to tell."""
+    """A job whose engine sends two notices."""
     return samples.submit(job=new_job(), blended_prompt="layers=1 notices=2", seed=seed, **{"steps": 2, **values})
 
 
@@ -38,7 +38,7 @@ def expected(seed):
     return [("prompt_truncated", notice_text(seed, number)) for number in range(2)]
 
 
-def test_where_progress_is_dropped_notices_are_not(tmp_path):
+def test_notices_are_sent_although_progress_is_dropped(tmp_path):
     async def scenario():
         box = Outbox(LayerStore(tmp_path))
         jobs = [new_job() for _ in range(JOBS)]
@@ -57,7 +57,7 @@ def test_where_progress_is_dropped_notices_are_not(tmp_path):
     asyncio.run(scenario())
 
 
-def test_every_job_of_a_client_that_reads_nothing_until_the_end_tells_its_notices(server):
+def test_a_client_that_reads_late_gets_the_notices_of_all_its_jobs(server):
     with server.client() as slow, server.client() as other:
         jobs = [submit(seed) for seed in range(JOBS)]
         for job in jobs:
@@ -70,7 +70,7 @@ def test_every_job_of_a_client_that_reads_nothing_until_the_end_tells_its_notice
             assert [event.seq for event in events if isinstance(event, Notice)] == [2, 3]
 
 
-def test_a_job_that_was_finished_while_its_client_was_away_tells_them_when_it_comes_back(server):
+def test_notices_are_resumed_after_the_client_was_disconnected(server):
     job = submit(seed=77)
     with server.client() as client:
         client.submit(job)
@@ -82,7 +82,7 @@ def test_a_job_that_was_finished_while_its_client_was_away_tells_them_when_it_co
         assert told(client.events(job.job)) == expected(77)[1:], "the first was received already"
 
 
-def test_they_outlive_the_server(server, tmp_path, monkeypatch):
+def test_notices_survive_a_restart_of_the_server(server, tmp_path, monkeypatch):
     monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
     job = submit(seed=5)
     with Running(tmp_path / "jobs", load) as first, first.client() as client:

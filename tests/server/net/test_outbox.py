@@ -1,4 +1,4 @@
-"""What is sent when: replies first, layers whole and in order, previews only if there is time."""
+"""The order of messages: replies first, layers complete and in order, previews only if nothing else waits."""
 
 import asyncio
 import hashlib
@@ -60,7 +60,7 @@ async def take(box, count):
 
 
 async def take_all(box):
-    """Everything until there is nothing more."""
+    """All items of an outbox until it is empty."""
     taken = []
     async with asyncio.timeout(20):
         while True:
@@ -74,7 +74,7 @@ async def take_all(box):
             taken.append(coming.result())
 
 
-def test_the_most_urgent_goes_first(store):
+def test_messages_are_sent_by_priority(store):
     async def scenario():
         box = Outbox(store)
         waiting = [preview(0), Started(job=JOB, seq=1), progress(1), Queued(job=OTHER, position=1)]
@@ -86,7 +86,7 @@ def test_the_most_urgent_goes_first(store):
     asyncio.run(scenario())
 
 
-def test_a_layer_is_sent_whole(store):
+def test_a_layer_is_sent_completely(store):
     async def scenario():
         box = Outbox(store)
         box.put(layer(2))
@@ -171,7 +171,7 @@ def test_progress_is_sent_ten_times_a_second_and_the_last_one_is_not_lost(store,
     asyncio.run(scenario())
 
 
-def test_progress_that_was_held_back_is_sent_when_it_is_time(store):
+def test_delayed_progress_is_sent_when_it_is_due(store):
     async def scenario():
         box = Outbox(store)
         box.put(progress(1))
@@ -182,7 +182,7 @@ def test_progress_that_was_held_back_is_sent_when_it_is_time(store):
     asyncio.run(scenario())
 
 
-def test_nothing_is_said_of_a_job_after_its_end(store):
+def test_notes_of_a_job_are_dropped_after_its_end(store):
     async def scenario():
         box = Outbox(store)
         for message in (progress(5), progress(7, job=OTHER), preview(0), Queued(job=JOB, position=0), DONE):
@@ -192,7 +192,7 @@ def test_nothing_is_said_of_a_job_after_its_end(store):
     asyncio.run(scenario())
 
 
-def test_a_lost_layer_is_said_and_the_rest_of_its_job_is_not_sent(store):
+def test_after_a_lost_layer_the_job_fails_and_its_other_events_are_dropped(store):
     async def scenario():
         box = Outbox(store)
         for message in (layer(2, digest="0" * 64), progress(1, job=OTHER), replace(DONE, seq=3)):
@@ -220,7 +220,7 @@ def test_a_file_is_sent_in_chunks_between_its_begin_and_its_end(store):
     asyncio.run(scenario())
 
 
-def test_a_lost_file_is_said(store):
+def test_a_lost_file_is_reported(store):
     async def scenario():
         box = Outbox(store)
         box.put(FileBegin(job=JOB, transfer=0, format="ora", bytes=4, sha256="0" * 64))
@@ -230,7 +230,7 @@ def test_a_lost_file_is_said(store):
     asyncio.run(scenario())
 
 
-def test_a_client_that_does_not_read_is_not_listened_to(store):
+def test_no_messages_are_read_from_a_client_that_does_not_read(store):
     async def scenario():
         box = Outbox(store)
         for _ in range(1000):
@@ -243,8 +243,8 @@ def test_a_client_that_does_not_read_is_not_listened_to(store):
     asyncio.run(scenario())
 
 
-def test_long_lists_weigh_more(store):
-    """A client that asks for the list of jobs again and again and reads nothing fills no memory."""
+def test_lists_of_jobs_count_more_than_other_replies(store):
+    """A client that requests many lists of jobs and does not read them must not fill the memory."""
 
     async def scenario():
         box = Outbox(store)

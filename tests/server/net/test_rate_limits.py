@@ -1,4 +1,4 @@
-"""RateLimits that fill up again."""
+"""Token buckets, which are refilled over time."""
 
 from layerfusion.server.net.rate_limits import RateLimits, TokenBucket
 
@@ -18,7 +18,7 @@ def test_a_burst_then_the_rate():
     assert [bucket.take(1) for _ in range(3)] == [True, True, False]
 
 
-def test_rest_saves_up_no_more_than_a_burst():
+def test_a_bucket_holds_no_more_than_a_burst():
     clock = Clock()
     bucket = TokenBucket(rate=2, burst=5, clock=clock)
     clock.now += 1000
@@ -26,7 +26,7 @@ def test_rest_saves_up_no_more_than_a_burst():
     assert bucket.take(5)
 
 
-def test_what_is_refused_costs_nothing():
+def test_a_refused_amount_is_not_subtracted():
     bucket = TokenBucket(rate=0, burst=5, clock=Clock())
     assert not bucket.take(6)
     assert bucket.take(5)
@@ -39,7 +39,7 @@ def test_an_address_keeps_its_bucket():
     assert allowances.of("b").take(5)
 
 
-def test_addresses_that_owe_nothing_are_forgotten():
+def test_full_buckets_are_deleted():
     clock = Clock()
     allowances = RateLimits(rate=1, burst=5, clock=clock)
     for number in range(1000):

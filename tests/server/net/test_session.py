@@ -1,4 +1,4 @@
-"""The conversation without a socket: frames in, what is to be done out."""
+"""The session without a socket: frames in, effects out."""
 
 import hashlib
 from dataclasses import replace
@@ -68,7 +68,7 @@ def receive(session, item):
 
 
 def refusal(effects):
-    """The code with which the connection was refused."""
+    """The code of the `Refused` in the effects."""
     match effects:
         case [Send(Refused(code=code)), Close(1008)]:
             return code
@@ -110,7 +110,7 @@ def test_a_client_older_than_the_codes_of_stages_is_sent_the_words(subtests):
                 assert session.adapted(other) is other
 
 
-def test_garbage_is_refused(subtests):
+def test_malformed_bytes_are_refused(subtests):
     for frame in [b"", b"garbage", b"\xc1", b"\x01", msgpack.packb([1])]:
         with subtests.test(frame=frame):
             assert refusal(greeted().receive(frame)) == "bad_frame"
@@ -126,7 +126,7 @@ def test_a_message_longer_than_any_job_is_refused_before_it_is_unpacked(session)
     assert refusal(session.receive(b"\xc1" * (MAX_MESSAGE + 1))) == "too_large"
 
 
-def test_messages_and_tiny_chunks_are_counted_and_chunks_of_a_decent_size_are_not():
+def test_messages_and_tiny_chunks_are_counted_and_large_chunks_are_not():
     session = Session(WELCOME, TokenBucket(rate=0, burst=3))
     receive(session, HELLO)
     receive(session, UPLOAD)
@@ -136,7 +136,7 @@ def test_messages_and_tiny_chunks_are_counted_and_chunks_of_a_decent_size_are_no
     assert refusal(receive(session, Cancel(job=JOB))) == "too_fast"
 
 
-def test_what_is_asked_is_handed_on(subtests):
+def test_requests_are_returned_to_the_caller(subtests):
     for message in [SUBMIT, Cancel(job=JOB), Resume(job=JOB, after=2)]:
         with subtests.test(message.type):
             assert receive(greeted(), message) == [message]
@@ -146,11 +146,11 @@ def test_unknown_messages_are_ignored(session):
     assert session.receive(msgpack.packb({"type": "telepathy"})) == []
 
 
-def test_what_only_servers_say_is_refused(session):
+def test_messages_that_only_servers_send_are_refused(session):
     assert refusal(receive(session, Done(job=JOB, seq=1, layers=1))) == "unexpected_message"
 
 
-def test_an_invalid_job_fails_and_the_conversation_goes_on(session):
+def test_an_invalid_submission_fails_and_the_session_continues(session):
     effects = session.receive(msgpack.packb({**SUBMIT.to_map(), "width": "wide"}))
     match effects:
         case [Send(Failed(job=job, seq=0, code="invalid_message", message=message))]:
@@ -161,13 +161,13 @@ def test_an_invalid_job_fails_and_the_conversation_goes_on(session):
     assert receive(session, SUBMIT) == [SUBMIT]
 
 
-def test_an_invalid_message_about_no_job_is_refused(subtests):
+def test_other_invalid_messages_are_refused(subtests):
     for values in [{**SUBMIT.to_map(), "job": 5}, {"type": "submit"}, {"type": "cancel", "job": "x"}]:
         with subtests.test(values=values):
             assert refusal(greeted().receive(msgpack.packb(values))) == "invalid_message"
 
 
-def test_an_upload_is_kept_piece_by_piece_and_committed_whole(session):
+def test_an_upload_is_written_by_chunks_and_committed_at_its_end(session):
     assert receive(session, UPLOAD) == [UPLOAD]
     effects = [effect for chunk in split(3, PIXELS) for effect in receive(session, chunk)]
     assert effects[-1] == Commit(UPLOAD)
@@ -222,7 +222,7 @@ def test_one_upload_at_a_time(session):
     assert [type(effect) for chunk in split(3, PIXELS) for effect in receive(session, chunk)][-1] is Commit
 
 
-def test_a_layer_the_server_has_needs_no_chunks(session):
+def test_a_layer_that_the_server_has_needs_no_chunks(session):
     receive(session, UPLOAD)
     session.end_upload()
     assert receive(session, Chunk(3, 0, b"x")) == []

@@ -1,4 +1,4 @@
-"""Any conversation whatsoever: a model of the session, beside it, walked at random."""
+"""Random sequences of messages, compared with a simple model of the session."""
 
 import hashlib
 
@@ -40,7 +40,7 @@ BURST = 60
 
 
 class Conversation(RuleBasedStateMachine):
-    """What a client says, rightly and wrongly, and what the session must make of it."""
+    """Valid and invalid messages of a client, and the effects that the session must return."""
 
     @initialize()
     def connect(self):
@@ -52,7 +52,7 @@ class Conversation(RuleBasedStateMachine):
         self.messages = 0
 
     def say(self, item):
-        """Send one frame; what the session wants done. Counts messages as the session should."""
+        """Send one frame and return the effects. Counts messages like the session."""
         frame = item if isinstance(item, (bytes, str)) else WIRE.encode(item)
         self.messages += not isinstance(frame, str)
         effects = self.session.receive(frame)
@@ -64,7 +64,7 @@ class Conversation(RuleBasedStateMachine):
 
     @staticmethod
     def refusal(effects):
-        """The code, of effects that end the conversation; there is never anything after the end."""
+        """The code of the `Refused` in effects that end the session. They have no effect after the close."""
         assert [type(effect) for effect in effects] == [Send, Close]
         assert isinstance(effects[0].message, Refused)
         assert effects[1].code in (1003, 1008)

@@ -1,4 +1,4 @@
-"""How a server is told to stop. Windows' part is driven by a stand-in for its kernel."""
+"""Signals that stop a server. For Windows, a stand-in for kernel32 is used."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ class Kernel:
 
 
 @pytest.mark.parametrize("event", [2, 5, 6])
-def test_closing_the_console_stops_and_waits_for_the_end(event):
+def test_closing_the_console_stops_the_server_and_waits(event):
     kernel, stopped, ended = Kernel(), threading.Event(), threading.Event()
     with console_closing(stopped.set, ended, kernel):
         answers = []
@@ -49,7 +49,7 @@ def test_closing_the_console_stops_and_waits_for_the_end(event):
     assert kernel.handlers == []
 
 
-def test_ctrl_c_is_left_to_its_signal():
+def test_ctrl_c_is_handled_by_its_signal_only():
     kernel, stopped = Kernel(), threading.Event()
     with console_closing(stopped.set, threading.Event(), kernel):
         assert kernel.handlers[0](0) == 0

@@ -1,4 +1,4 @@
-"""How a server starts and stops, and how it is found."""
+"""Start and stop of a server, and the runtime file."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ from samples import submit
 
 @pytest.fixture
 def alone(monkeypatch, tmp_path):
-    """A runtime file of this test's own."""
+    """The path of a runtime file for one test."""
     path = tmp_path / "server.json"
     monkeypatch.setenv(location.VARIABLE, str(path))
     return path
@@ -60,7 +60,7 @@ def test_a_file_with_a_damaged_address_or_certificate_is_replaced(alone, tmp_pat
             assert location.read() == running.runtime
 
 
-def test_a_taken_port_is_said(alone, tmp_path):
+def test_a_taken_port_is_reported(alone, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(CannotServe, match=f"Port {port} cannot be used"), Running(tmp_path, port=port):
@@ -68,7 +68,7 @@ def test_a_taken_port_is_said(alone, tmp_path):
     assert not alone.exists()
 
 
-def test_the_default_port_gives_way(alone, tmp_path, monkeypatch, capsys):
+def test_a_free_port_is_used_if_the_default_one_is_taken(alone, tmp_path, monkeypatch, capsys):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         monkeypatch.setattr(listen_module, "DEFAULT_PORT", port)
@@ -78,7 +78,7 @@ def test_the_default_port_gives_way(alone, tmp_path, monkeypatch, capsys):
     assert f"Port {port} is taken" in capsys.readouterr().out
 
 
-def test_a_server_nobody_can_find_does_not_run(monkeypatch, tmp_path):
+def test_a_server_that_cannot_write_the_runtime_file_does_not_run(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv(location.VARIABLE, str(tmp_path / "file" / "server.json"))
     with pytest.raises(CannotServe, match="no client finds the server"), Running(tmp_path / "layers"):
@@ -96,7 +96,7 @@ def test_other_names_of_this_machine(alone, tmp_path, host):
         running.client().close()
 
 
-def test_a_scheduler_that_breaks_stops_the_server_loudly(alone, tmp_path, monkeypatch):
+def test_an_exception_in_the_scheduler_stops_the_server(alone, tmp_path, monkeypatch):
     async def fail(self):
         raise RuntimeError("a bug")
 

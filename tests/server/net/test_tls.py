@@ -1,4 +1,4 @@
-"""Other machines: only encrypted, only by this server's own addresses and names, only with its certificate."""
+"""TLS for other machines: addresses, names and the certificate."""
 
 import contextlib
 import http.client
@@ -43,7 +43,7 @@ def server(tmp_path_factory):
 
 
 def status(server, host):
-    """The answer to a plain request over TLS that asks for `host`."""
+    """The status of an HTTP request over TLS with `host` in its header `Host`."""
     port = urlsplit(server.runtime.url).port
     with contextlib.closing(
         http.client.HTTPSConnection("127.0.0.1", port, timeout=SECONDS, context=server.runtime.tls())
@@ -52,7 +52,7 @@ def status(server, host):
         return request.getresponse().status
 
 
-def test_clients_of_this_machine_find_it_and_trust_this_very_certificate(server):
+def test_clients_on_this_machine_trust_the_certificate_in_the_runtime_file(server):
     assert server.runtime.url.startswith("wss://127.0.0.1:")
     runtime = location.read()
     assert runtime == server.runtime
@@ -68,8 +68,8 @@ def test_another_certificate_is_not_trusted(server):
         Client.connect(stranger, timeout=SECONDS)
 
 
-def test_from_another_machine_its_certificate_is_trusted_under_its_own_name_only(server):
-    """What `generate --tls-ca` makes of a certificate that nobody but the server has signed."""
+def test_on_other_machines_the_certificate_is_valid_for_its_name_only(server):
+    """`generate --tls-ca` with a self-signed certificate."""
     context = _trust(str(CERT))
     address = ("127.0.0.1", urlsplit(server.runtime.url).port)
     with socket.create_connection(address, SECONDS) as raw, context.wrap_socket(raw, server_hostname="gpu.test") as own:
@@ -79,7 +79,7 @@ def test_from_another_machine_its_certificate_is_trusted_under_its_own_name_only
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
-def test_old_encryption_is_refused(server):
+def test_old_tls_versions_are_refused(server):
     context = server.runtime.tls()
     context.minimum_version = ssl.TLSVersion.TLSv1
     context.maximum_version = ssl.TLSVersion.TLSv1_1
@@ -88,14 +88,14 @@ def test_old_encryption_is_refused(server):
         context.wrap_socket(raw)
 
 
-def test_who_does_not_encrypt_learns_nothing(server):
+def test_requests_without_tls_get_no_answer(server):
     with socket.create_connection(("127.0.0.1", urlsplit(server.runtime.url).port), SECONDS) as raw:
         raw.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.runtime.token}\r\n\r\n".encode())
         with contextlib.suppress(ConnectionResetError):
             assert b"layerfusion" not in raw.recv(1000)
 
 
-def test_it_answers_to_its_own_addresses_and_names(subtests, server):
+def test_its_own_addresses_and_names_are_accepted_as_host(subtests, server):
     for host, expected in [
         ("127.0.0.1:{port}", 200),
         ("localhost:{port}", 200),
@@ -111,7 +111,7 @@ def test_it_answers_to_its_own_addresses_and_names(subtests, server):
             assert status(server, host) == expected
 
 
-def test_a_token_is_needed_here_as_well(server):
+def test_a_token_is_needed_with_tls_too(server):
     port = urlsplit(server.runtime.url).port
     with contextlib.closing(
         http.client.HTTPSConnection("127.0.0.1", port, timeout=SECONDS, context=server.runtime.tls())
@@ -121,7 +121,7 @@ def test_a_token_is_needed_here_as_well(server):
 
 
 @pytest.mark.parametrize("missing", ["cert", "key"])
-def test_files_that_are_not_there_are_named(tmp_path, missing):
+def test_missing_files_are_named(tmp_path, missing):
     cert, key = (tmp_path / "none.pem", KEY) if missing == "cert" else (CERT, tmp_path / "none.pem")
     with pytest.raises(InvalidRequest, match=r"none\.pem.*cannot be used \(No such file"):
         tls.server_context(cert, key)
@@ -143,7 +143,7 @@ def test_a_certificate_and_its_key_may_be_one_file(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the locked key")
-def test_a_key_with_a_password_is_refused_and_nobody_is_asked(tmp_path):
+def test_a_key_with_a_password_is_refused_without_a_prompt(tmp_path):
     locked = tmp_path / "locked.pem"
     lock = ["openssl", "pkey", "-in", KEY, "-aes256", "-passout", "pass:secret", "-out", locked]
     subprocess.run(lock, check=True, timeout=SECONDS)
@@ -158,7 +158,7 @@ def test_a_key_with_a_password_is_refused_and_nobody_is_asked(tmp_path):
 
 
 def serve(capsys, folder, *arguments):
-    """Run the command; its exit code, and what it said on both streams."""
+    """Run the command and return its exit code, output and error output."""
     code = main(["serve", "--port", "0", "--folder", str(folder / "layers"), *arguments])
     assert not (folder / "layers").exists(), "nothing was begun"
     return code, *capsys.readouterr()
@@ -180,7 +180,7 @@ def test_the_command_refuses_in_one_sentence(subtests, tmp_path, monkeypatch, ca
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
-def test_a_token_that_is_no_secret_is_refused(subtests, tmp_path, capsys):
+def test_a_weak_or_readable_token_is_refused(subtests, tmp_path, capsys):
     for content, mode, said in [
         ("x" * 40, 0o644, "can be read by other users"),
         ("short", 0o600, "The token has 5 characters"),
