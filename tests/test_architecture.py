@@ -227,7 +227,7 @@ sys.addaudithook(watch)
 for name in sys.argv[1:]:
     __import__(name)
 print(json.dumps({
-    "heavy": sorted(set(sys.modules) & {"torch", "diffusers", "transformers"}),
+    "heavy": sorted(set(sys.modules) & {"torch", "diffusers", "transformers", "scipy", "psd_tools"}),
     "happened": happened,
     "threads": threading.active_count() - 1,
     "handlers": len(logging.getLogger().handlers),

@@ -19,13 +19,11 @@ from pathlib import Path
 from types import ModuleType
 
 from layerfusion.engine.errors import UnknownFormat
-from layerfusion.engine.formats import files, ora, png, psd
+from layerfusion.engine.formats import files, ora, png
 from layerfusion.engine.formats.images import load_image
 from layerfusion.engine.image.layers import LayeredImage
 
 __all__ = ["check_writable", "is_folder", "load", "load_image", "save"]
-
-_BY_SUFFIX: dict[str, ModuleType] = {".psd": psd, ".ora": ora}
 
 
 def save(stack: LayeredImage, path: str | os.PathLike[str]) -> None:
@@ -76,9 +74,13 @@ def _format_of(path: str | os.PathLike[str]) -> ModuleType:
     suffix = Path(text).suffix.lower()
     if text.endswith(("/", os.sep)) or not suffix:
         return png
-    if suffix not in _BY_SUFFIX:
-        raise UnknownFormat(
-            f"“{text}” has the suffix “{suffix}”.",
-            "Choose a name ending in .psd or .ora, or a folder name ending in /.",
-        )
-    return _BY_SUFFIX[suffix]
+    if suffix == ".psd":
+        from layerfusion.engine.formats import psd  # psd-tools takes as long to import as all the rest of the server
+
+        return psd
+    if suffix == ".ora":
+        return ora
+    raise UnknownFormat(
+        f"“{text}” has the suffix “{suffix}”.",
+        "Choose a name ending in .psd or .ora, or a folder name ending in /.",
+    )
