@@ -243,7 +243,7 @@ class Docker(DockWidget):
             "Advanced",
             (
                 _labelled("Negative", self._negative),
-                _labelled("Together", self._blended),
+                _labelled("Whole picture", self._blended),
                 _grid(
                     (QtWidgets.QLabel("Preset"), self._preset),
                     (QtWidgets.QLabel("Steps"), self._steps),

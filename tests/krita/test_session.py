@@ -288,7 +288,7 @@ def test_a_document_closed_meanwhile_is_a_message(facts):
 
 
 def test_a_place_deleted_meanwhile_is_the_top(facts):
-    assert facts("lose_the_anchor")["tree"] == ["Background", SECOND]
+    assert facts("delete_the_layer_below")["tree"] == ["Background", SECOND]
 
 
 def test_a_killed_server_is_waited_for_krita_goes_on_and_the_next_one_draws_the_picture(facts):

@@ -215,9 +215,9 @@ def close_the_document(folder):
     return {"texts": docker_texts(), "other": [before, tree(other)]}
 
 
-def lose_the_anchor(folder):
+def delete_the_layer_below(folder):
     """The layer below the result's place is deleted meanwhile, so the result goes to the top."""
-    document = yield from new_document("BackdropConstraint")
+    document = yield from new_document("Deleted")
     doomed = document.createNode("Doomed", "paintlayer")
     document.rootNode().addChildNode(doomed, None)
     yield from select(document, doomed)
@@ -273,6 +273,6 @@ IN_ORDER = [
     cancel_a_job,
     switch_documents,
     close_the_document,
-    lose_the_anchor,
+    delete_the_layer_below,
     kill_the_server,
 ]
