@@ -1,1 +1,1 @@
-"""What went on inside a job: priors, masks and streams, recorded while it runs."""
+"""Records of the priors, masks and streams of a job, made while it runs."""

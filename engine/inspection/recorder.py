@@ -1,4 +1,4 @@
-"""Writing a running job down for `engine.inspection.records`, as far as somebody asked."""
+"""The observer that fills the records of `engine.inspection.records` while a job runs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from layerfusion.engine.models.runtime.loading import ModelBundle
 
 
 class Recorder(Observer):
-    """Fills the records of one job. Without any it does nothing.
+    """Fills the given records of one job.
 
     Args:
-        masks: takes the priors and masks of every coupled step; None is not asked for.
-        estimates: takes every stream's estimate of the clean latents at every step, some of them as pictures; None is
-            not asked for.
+        masks: gets the priors and masks of every coupled step; None records none.
+        estimates: gets every stream's estimate of the clean latents at every step, and some of them as pictures; None
+            records none.
     """
 
     def __init__(self, masks: MaskRecord | None = None, estimates: StreamRecord | None = None) -> None:
@@ -52,7 +52,7 @@ class Recorder(Observer):
             record.streams = (*(f"foreground {k + 1}" for k in range(foregrounds)), "background", "blended")
 
     def step(self, step: Step) -> None:
-        """Write down its estimates, and its maps if the streams were coupled in it."""
+        """Record the step's estimates, and its maps if the streams were coupled in it."""
         if self._masks is not None:
             self._note_masks(self._masks, step.timestep)
         if self._estimates is not None:
@@ -92,5 +92,5 @@ class Recorder(Observer):
 
 
 def _picture(tokens: Tensor, grid: tuple[int, int]) -> np.ndarray:
-    """(N,) -> float32 (rows, columns)."""
+    """Convert a map (N,) to float32 (rows, columns)."""
     return tokens.reshape(grid).float().cpu().numpy()

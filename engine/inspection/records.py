@@ -1,6 +1,6 @@
-"""Looking inside a run: what the priors saw, which masks came of it, and where each stream is heading, step by step.
+"""Records of a job: the priors, the masks and every stream's estimates of the clean latents, for each step.
 
-Values and pictures of them; `engine.inspection.recorder` fills them while a job runs.
+The records hold values and make pictures of them. `engine.inspection.recorder` fills them while a job runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from layerfusion.engine.image.compositing import over_checks
 from layerfusion.engine.image.layers import Pixels
 
 Map = NDArray[np.float32]
-"""(rows, columns) of tokens, 0-1."""
+"""float32 (rows, columns) of tokens, 0-1."""
 
 ROWS = ("structure prior", "content confidence", "soft mask", "hard mask")
 FIGURE_TIME = 0.8
@@ -37,9 +37,9 @@ class MaskStep:
 
     Attributes:
         timestep: the training timestep.
-        foreground: 0 … K-1.
+        foreground: its index, 0 … K-1.
         structure, content, soft, hard: structure prior, content confidence, soft mask, hard mask.
-        trust: κ, 0-1: how far the maps' contrast was believed.
+        trust: κ, 0-1: how much the maps were trusted, by their contrast.
     """
 
     timestep: float
@@ -52,27 +52,27 @@ class MaskStep:
 
     @property
     def maps(self) -> tuple[Map, Map, Map, Map]:
-        """In the order of `ROWS`."""
+        """The four maps in the order of `ROWS`."""
         return self.structure, self.content, self.soft, self.hard
 
 
 @dataclass
 class MaskRecord:
-    """Collects the maps of a run when handed to `LayerFusionPipeline.generate`.
+    """The maps of one job. Pass it to a `Recorder`, and that to `LayerFusionPipeline.generate`.
 
     Attributes:
-        train_timesteps: T, set by the pipeline.
-        steps: in the order they happened.
+        train_timesteps: T, the number of training timesteps; the recorder sets it.
+        steps: the maps in the order of the steps.
     """
 
     train_timesteps: int = 1000
     steps: list[MaskStep] = field(default_factory=list)
 
     def figure_step(self, foreground: int = 0) -> MaskStep:
-        """The step the paper would show: the first with t <= 0.8 T.
+        """The step that the paper's Fig. 3 shows: the first with t <= 0.8 T; if there is none, the last.
 
         Raises:
-            LookupError: no step was recorded; nothing is measured where every foreground is kept.
+            LookupError: no step was recorded for this foreground. Kept foregrounds have no measured masks.
         """
         own = [step for step in self.steps if step.foreground == foreground]
         if not own:
@@ -83,8 +83,8 @@ class MaskRecord:
         """Everything as arrays, for `numpy.savez`; empty if nothing was recorded.
 
         Returns:
-            for every foreground k, counted from 1: `timesteps_k` (steps,), `trust_k` (steps,), and `structure_k`,
-            `content_k`, `soft_k`, `hard_k`, (steps, rows, columns); all float32.
+            name -> array. For every foreground k, counted from 1: `timesteps_k` (steps,), `trust_k` (steps,), and
+            `structure_k`, `content_k`, `soft_k`, `hard_k`, each (steps, rows, columns); all float32.
         """
         result: dict[str, NDArray[np.float32]] = {}
         for foreground in sorted({step.foreground for step in self.steps}):
@@ -96,7 +96,13 @@ class MaskRecord:
         return result
 
     def trust_plot(self, width: int = 640, height: int = 240) -> Image.Image:
-        """κ over the steps, one line a foreground, from t = T on the left to 0; t = 0.8 T marked. RGB.
+        """Plot κ over t / T, one line per foreground, from t = T on the left to 0; a red line marks t = 0.8 T.
+
+        Args:
+            width, height: size of the plot in pixels.
+
+        Returns:
+            an RGB image.
 
         Raises:
             LookupError: nothing was recorded.
@@ -129,13 +135,15 @@ class MaskRecord:
         return picture
 
     def contact_sheet(self, columns: int = 9) -> Image.Image:
-        """All four maps over the steps, one block of rows a foreground, the t = 0.8 T column marked.
+        """A contact sheet of all four maps, one column per step and one block of rows per foreground.
+
+        The column of t = 0.8 T is marked.
 
         Args:
-            columns: steps shown, spread evenly; the first, the last and the marked one are always among them.
+            columns: number of steps shown, evenly spaced; the first, the last and the marked one are always included.
 
         Returns:
-            RGB.
+            an RGB image.
 
         Raises:
             LookupError: nothing was recorded.
@@ -166,19 +174,19 @@ class MaskRecord:
 
 @dataclass
 class StreamRecord:
-    """Collects where every stream is heading, when handed to `LayerFusionPipeline.generate`: its estimates of z0.
+    """Every stream's estimates of the clean latents z0. Pass it to a `Recorder`, as a `MaskRecord`.
 
-    Every step's estimates are kept as latents; pictures are decoded of some of them while the job runs. Drafts of
-    foregrounds with a box, and the tiles of `refine`, are not recorded.
+    The estimates of every step are stored as latents; those of some steps are also decoded to pictures while the job
+    runs. Drafts of foregrounds with a box, and the tiles of `refine`, are not recorded.
 
     Attributes:
-        columns: steps of which pictures are decoded, spread evenly; the first, the last and that of t = 0.8 T are
-            always among them.
-        train_timesteps: T; this and all below is set by the pipeline.
-        streams: their names in the order of the rows: "foreground 1" …, "background", "blended".
-        timesteps: one a step so far, training timesteps.
-        estimates: one a step so far, float32 (streams, C, h, w): the clean latents as the model sees them there.
-        pictures: step -> one picture a stream, uint8 (H, W, 4), at most 256 px a side.
+        columns: number of steps whose pictures are decoded, evenly spaced; the first, the last and that of t = 0.8 T
+            are always included.
+        train_timesteps: T, the number of training timesteps. The recorder sets this and all attributes below.
+        streams: the streams' names in the order of the rows: "foreground 1" …, "background", "blended".
+        timesteps: the training timestep of each step so far.
+        estimates: the estimates of z0 at each step so far, float32 (streams, C, h, w).
+        pictures: step index -> one picture per stream, uint8 (H, W, 4), at most 256 px a side.
     """
 
     columns: int = 9
@@ -192,9 +200,9 @@ class StreamRecord:
         """Everything as arrays, for `numpy.savez`; empty if nothing was recorded.
 
         Returns:
-            `timesteps`, float32 (steps,); `shown`, int64 (columns,), which steps have pictures, from 0; and for every
-            stream S, which is `foreground_1` …, `background` or `blended`: `estimates_S`, float32 (steps, C, h, w), and
-            `pictures_S`, uint8 RGBA (columns, H, W, 4), straight alpha.
+            name -> array: `timesteps`, float32 (steps,); `shown`, int64 (columns,), the indices of the steps that have
+            pictures, from 0; and for every stream S, which is `foreground_1` …, `background` or `blended`:
+            `estimates_S`, float32 (steps, C, h, w), and `pictures_S`, uint8 RGBA (columns, H, W, 4), straight alpha.
         """
         if not self.timesteps:
             return {}
@@ -211,7 +219,12 @@ class StreamRecord:
         return result
 
     def contact_sheet(self) -> Image.Image:
-        """The pictures: a row a stream, a column a step, labelled with t / T, the t = 0.8 T column marked. RGB.
+        """A contact sheet of the pictures, one row per stream and one column per step, labelled with t / T.
+
+        The column of t = 0.8 T is marked.
+
+        Returns:
+            an RGB image.
 
         Raises:
             LookupError: nothing was recorded.
@@ -229,19 +242,19 @@ class StreamRecord:
 
 
 def figure_place(timesteps: Sequence[float], train_timesteps: int) -> int:
-    """Which step the paper would show: the first with t <= 0.8 T, or the last there is."""
+    """The index of the step that the paper's Fig. 3 shows: the first with t <= 0.8 T; if there is none, the last."""
     late = (place for place, timestep in enumerate(timesteps) if timestep <= FIGURE_TIME * train_timesteps)
     return next(late, len(timesteps) - 1)
 
 
 def spread(steps: int, columns: int, marked: int) -> list[int]:
-    """The places of `columns` steps spread evenly, ascending; the first, the last and the marked one among them."""
+    """The indices of `columns` evenly spaced steps, ascending; the first, the last and the marked one are included."""
     return sorted({round(place) for place in np.linspace(0, steps - 1, min(max(columns, 2), steps))} | {marked})
 
 
 @dataclass(frozen=True)
 class _Column:
-    """One step on a contact sheet: two lines above, and a tile a row, all of one size."""
+    """One step on a contact sheet: two lines of text above, and one tile per row; all tiles have the same size."""
 
     notes: tuple[str, str]
     tiles: list[Image.Image]
@@ -258,7 +271,7 @@ def _fitted(tile: Image.Image, longest: int, resampling: Image.Resampling) -> Im
 
 
 def _sheet(title: str, rows: Sequence[str], columns: Sequence[_Column]) -> Image.Image:
-    """A contact sheet, RGB: names on the left, the marked column framed."""
+    """A contact sheet, RGB, with the names of the rows on the left and a frame around the marked column."""
     width, height = columns[0].tiles[0].size
     across, down = max(width, _NARROWEST) + _GAP, height + _GAP
     picture = Image.new("RGB", (_LABELS + len(columns) * across, _HEADER + len(rows) * down), "white")
