@@ -30,7 +30,7 @@ def pipeline() -> LayerFusionPipeline:
 
 @pytest.fixture(scope="session")
 def small(bundle) -> ModelBundle:
-    """The same weights, drawing 64 px in half the time: for what does not depend on how well they draw."""
+    """The same weights, drawing at 64 px in half the time: for tests that do not depend on the picture's quality."""
     return replace(bundle, spec=replace(bundle.spec, native_size=64))
 
 
@@ -41,7 +41,7 @@ def small_pipeline(small) -> LayerFusionPipeline:
 
 @pytest.fixture(autouse=True, scope="module")
 def without_previews():
-    """Previews change no layer and cost as much as all the rest: only tests that look at them have them."""
+    """Turn previews off. They change no layer and double a job's cost, so only tests of them make them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "is_due", lambda *_: False)
         yield
@@ -49,7 +49,7 @@ def without_previews():
 
 @pytest.fixture
 def with_previews():
-    """For a test that looks at previews, or at what happens while one is drawn."""
+    """Turn previews on, for a test of previews or of what happens between them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "is_due", is_due)
         yield
@@ -57,7 +57,7 @@ def with_previews():
 
 @pytest.fixture(scope="session")
 def request_for():
-    """Make a request of few steps; keywords replace its values."""
+    """A function that makes a request with few steps; its keywords replace values of the request."""
 
     def make(**changes) -> GenerationRequest:
         values = {

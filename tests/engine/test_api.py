@@ -1,4 +1,4 @@
-"""The public face on the real embedded model: plain words in, a stack out."""
+"""The public Python interface with the embedded model: plain arguments in, a stack out."""
 
 # pyright: reportArgumentType=false
 # Wrong arguments are tried here, too.
@@ -32,7 +32,7 @@ def pipe():
 
 @pytest.fixture
 def asked(pipe, monkeypatch):
-    """The request that words make, without drawing it."""
+    """A function that returns the request which arguments make, without drawing it."""
 
     def ask(*given, **options):
         with monkeypatch.context() as patch:
@@ -42,7 +42,7 @@ def asked(pipe, monkeypatch):
     return ask
 
 
-def test_plain_words_draw_what_the_whole_request_draws(pipe):
+def test_plain_arguments_draw_the_same_as_a_whole_request(pipe):
     with pytest.warns(NoticeWarning, match="demo model"):
         stack = pipe("a red apple", background="a beach at sunset", **SMALL)
     apple, beach = Generated(prompt="a red apple"), Generated(prompt="a beach at sunset")
@@ -76,12 +76,12 @@ def test_events_come_one_by_one_and_closing_cancels(pipe):
     assert list(events) == []
 
 
-def test_every_field_of_a_request_can_be_said(asked):
+def test_every_field_of_a_request_can_be_given_as_a_keyword(asked):
     said = set(Options.__annotations__) | {"foregrounds", "background", "model"}
     assert said - {"preset", "negative_prompt"} == set(GenerationRequest.__dataclass_fields__)
 
 
-def test_plain_values_become_the_requests_own(asked):
+def test_plain_values_are_converted_for_the_request(asked):
     picture = Image.fromarray(CUT_OUT)
     request = asked(
         ["a red apple", Generated("a robot", seed=5), Relit(picture, "a ball", strength=0.25)],
@@ -108,7 +108,7 @@ def test_plain_values_become_the_requests_own(asked):
     assert asked("a", "b").fusion is None
 
 
-def test_the_canvas_is_that_of_what_is_kept_else_the_models_own(asked):
+def test_the_default_canvas_is_that_of_a_kept_layer_or_of_the_model(asked):
     small, large = (Image.new("RGBA", size, "red") for size in ((80, 64), (200, 100)))
     assert asked("a", "b").size == Size(512, 512)
     assert asked(Kept(small, "a"), "b").size == Size(80, 64)

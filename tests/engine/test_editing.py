@@ -1,4 +1,4 @@
-"""The paper's Fig. 1: an object is moved, and its shadow goes with it."""
+"""Spatial editing, the paper's Fig. 1: an object is moved, and its shadow moves with it."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ BY = (30, 0)
 PROMPTS = ("a red apple", "a room with a blue wall")
 
 
-def test_an_integer_move_touches_no_pixel():
+def test_a_move_without_scaling_changes_no_pixel():
     layer = Layer(name="f", role=Role.FOREGROUND, pixels=np.full((8, 6, 4), 77, np.uint8), offset=(3, 4))
     there = moved(layer, (-5, 10))
     assert there.offset == (-2, 14)
@@ -37,7 +37,7 @@ def test_scaling_keeps_the_middle_and_bleeds_no_hidden_colour():
     assert there.pixels[there.pixels[..., 3] > 0][:, 1].max() == 0
 
 
-def test_a_scale_that_is_none_is_refused(subtests):
+def test_an_invalid_scale_is_refused(subtests):
     for scale in [0.0, -1.0, float("nan"), 100.0]:
         with subtests.test(scale=scale):
             layer = Layer(name="f", role=Role.FOREGROUND, pixels=np.zeros((8, 6, 4), np.uint8))
@@ -95,14 +95,14 @@ def test_background_and_object_come_back_byte_for_byte(stacks):
     ).tolist() == [*BY]
 
 
-def test_the_shadow_goes_with_the_object(stacks):
-    """Within a quarter of the way; over many objects see docs/evaluation.md."""
+def test_the_shadow_moves_with_the_object(stacks):
+    """The shadow follows within a quarter of the distance; docs/evaluation.md measures it over many objects."""
     before, after = (effect_centre(stack.by_role(Role.SHADOW)[0].pixels) for stack in stacks)
     assert before is not None and after is not None
     assert after[0] - before[0] == pytest.approx(BY[0], abs=0.25 * BY[0])
 
 
-def test_where_the_object_was_the_ground_is_bare_again(stacks):
+def test_the_object_leaves_no_shadow_at_its_old_place(stacks):
     before, after = stacks
     vacated = shadow_place(placed_alpha(before)) | (placed_alpha(before) > SEEN)
     vacated &= ~(grown(placed_alpha(after) > SEEN, 0.06) | shadow_place(placed_alpha(after)))

@@ -5,18 +5,18 @@ import pytest
 from layerfusion.engine.events import STAGES, Notice, Progress, Stage
 
 
-def test_every_stage_has_its_words():
+def test_every_stage_has_a_text():
     assert tuple(STAGES) == get_args(Stage)
 
 
 @pytest.mark.parametrize(("text", "words"), [("", "reading the prompts"), ("lecture des textes", "lecture des textes")])
-def test_progress_carries_words_beside_its_code(text, words):
+def test_progress_has_a_text_beside_its_code(text, words):
     assert Progress(stage="reading_prompts", step=0, total=1, text=text).text == words
 
 
-def test_a_stage_of_a_newer_engine_is_its_own_words():
+def test_an_unknown_stage_is_shown_by_its_code():
     assert Progress(stage="dreaming", step=0, total=1).text == "dreaming"
 
 
-def test_the_same_notice_is_one():
+def test_equal_notices_are_one_in_a_set():
     assert len({Notice(code="demo_model", text="small"), Notice(code="demo_model", text="small")}) == 1

@@ -41,7 +41,7 @@ def plain(small_pipeline, small_request):
     return finished(small_pipeline.generate(small_request()))
 
 
-def test_the_stack_is_what_an_artist_expects(drawn):
+def test_the_stack_has_the_expected_layers(drawn):
     _, stack = drawn
     assert [(layer.name, layer.role, layer.blend, layer.visible) for layer in stack] == [
         ("Background", Role.BACKGROUND, BlendMode.NORMAL, True),
@@ -101,7 +101,7 @@ def test_each_layer_has_its_own_seed(small_pipeline, small_request, plain):
     assert small_request(foregrounds=(Generated(prompt="a red apple", seed=99),)).background_seed == 3
 
 
-def test_looking_inside_changes_nothing(small_pipeline, small_request, plain):
+def test_recording_changes_nothing(small_pipeline, small_request, plain):
     record, streams = MaskRecord(), StreamRecord(columns=2)
     with_record = finished(small_pipeline.generate(small_request(), Recorder(record, streams)))
     assert pixels_equal(with_record, plain)
@@ -121,7 +121,7 @@ def test_looking_inside_changes_nothing(small_pipeline, small_request, plain):
 
 
 def test_masks_are_recorded_of_coupled_steps_with_every_memory_policy(small_pipeline, small_request):
-    """Where memory is short the guidance halves run apart, and uncoupled steps make no masks."""
+    """If memory is short, the guidance halves run as two forwards. Uncoupled steps make no masks."""
     spec, request = small_pipeline.spec, small_request(steps=2, fusion=FusionSettings(blend_end=0.5))
     timesteps = []
     for policy in (MemoryPolicy.RESIDENT, MemoryPolicy.SEQUENTIAL):
@@ -165,7 +165,7 @@ def test_a_sampler_the_model_lacks_is_refused(pipeline, request_for):
 
 
 def test_the_first_coupled_step_is_the_same_with_a_lagged_prior(small_pipeline, small_request):
-    """The lag begins with a real prior pass; with one coupled step there is nothing to lag behind."""
+    """With a lagged prior, too, a prior pass runs before the first coupled step."""
     stacks = [
         finished(small_pipeline.generate(small_request(steps=1, fusion=FusionSettings(prior=prior))))
         for prior in ("per_step", "lagged")
@@ -174,7 +174,7 @@ def test_the_first_coupled_step_is_the_same_with_a_lagged_prior(small_pipeline, 
 
 
 def test_uncoupled_streams_draw_alone(small_pipeline, small_request):
-    """With coupling never beginning, the foreground does not know what lies behind it."""
+    """Without coupling, the foreground does not depend on the background."""
     alone = FusionSettings(blend_start=0.0)
     one = finished(small_pipeline.generate(small_request(fusion=alone)))
     other = finished(
@@ -185,7 +185,7 @@ def test_uncoupled_streams_draw_alone(small_pipeline, small_request):
     assert abs(one.layers[1].pixels.astype(int) - coupled.layers[1].pixels).max() > 8
 
 
-def test_a_prompt_longer_than_the_model_reads_is_told(small_pipeline, small_request):
+def test_a_prompt_longer_than_the_model_reads_gives_a_notice(small_pipeline, small_request):
     long = Generated(prompt="a red apple " * 20)
     events = list(small_pipeline.generate(small_request(foregrounds=(long,), steps=1)))
     told = [event.text for event in events if isinstance(event, Notice) and event.code == "prompt_truncated"]
@@ -194,8 +194,8 @@ def test_a_prompt_longer_than_the_model_reads_is_told(small_pipeline, small_requ
     assert {event.stage for event in events if isinstance(event, Progress)} <= set(get_args(Stage))
 
 
-def test_what_must_be_known_of_the_model_is_told_before_it_is_loaded(pipeline, request_for):
-    """Even of a job that fails or is cancelled while its weights are read."""
+def test_notices_about_the_model_come_before_it_is_loaded(pipeline, request_for):
+    """They also come for a job that fails or is cancelled while its weights are read."""
     strange = Generated(prompt="a xylophone")
     events = pipeline.generate(request_for(foregrounds=(strange,), steps=1))
     first, second = next(events), next(events)
@@ -229,7 +229,7 @@ def test_several_foregrounds_are_layers_of_their_own(pipeline, request_for):
 class TestKept:
     @pytest.fixture
     def cut_out(self, drawn):
-        """The artist's own pixels: painted over, with colour under alpha 0, smaller than the canvas, moved."""
+        """An artist's layer: painted over, with colour under alpha 0, smaller than the canvas, and moved."""
         pixels = drawn[1].layers[1].pixels.copy()
         pixels[pixels[..., 3] == 0] = (7, 77, 177, 0)
         pixels[60:64, 50:70, :3] = (255, 255, 0)
@@ -264,7 +264,7 @@ class TestKept:
         differs = abs(blended - behind).max(axis=-1) > 48
         assert (differs & alpha).sum() / (differs | alpha).sum() >= 0.8
 
-    def test_a_layer_beside_the_canvas_harms_nobody(self, small_pipeline, request_for, cut_out):
+    def test_a_layer_beside_the_canvas_changes_nothing(self, small_pipeline, request_for, cut_out):
         aside = Layer(name="aside", role=Role.FOREGROUND, pixels=cut_out.pixels, offset=(-500, 900))
         stack = finished(small_pipeline.generate(request_for(foregrounds=self.kept(aside), steps=3)))
         assert stack.by_role(Role.FOREGROUND)[0] is aside

@@ -1,4 +1,4 @@
-"""The refinement pass on whole jobs of the embedded model."""
+"""Tiled refinement in whole jobs of the embedded model."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def draw(pipeline, request):
 
 @pytest.fixture
 def base(request_for):
-    """Make a request for a canvas larger than the model draws."""
+    """A function that makes a request for a canvas larger than the model's working size."""
 
     def make(**changes):
         return request_for(**{"size": Size(200, 200), "steps": 5, **changes})
@@ -26,7 +26,7 @@ def base(request_for):
     return make
 
 
-def test_layers_are_drawn_over_and_keep_what_they_show(pipeline, base):
+def test_layers_are_refined_and_keep_what_they_show(pipeline, base):
     plain, none = draw(pipeline, base())
     refined, steps = draw(pipeline, base(refine=0.15))
     assert not none
@@ -39,7 +39,7 @@ def test_layers_are_drawn_over_and_keep_what_they_show(pipeline, base):
     assert (alpha & alpha_before).sum() > 0.9 * (alpha | alpha_before).sum()
 
 
-def test_a_kept_layer_is_not_touched(pipeline, base):
+def test_a_kept_layer_is_not_changed(pipeline, base):
     pixels = np.zeros((200, 200, 4), np.uint8)
     pixels[90:170, 60:140] = (200, 30, 20, 255)
     kept = Kept(layer=Layer(name="block", role=Role.FOREGROUND, pixels=pixels), prompt="a red apple")

@@ -16,7 +16,7 @@ def make(**values):
     return GenerationRequest(**{"size": Size(512, 512), "background": background, "foregrounds": foregrounds, **values})
 
 
-def test_values_that_cannot_be_drawn_are_named(subtests):
+def test_values_that_cannot_be_drawn_are_named_in_the_error(subtests):
     for wrong, named in [
         ({"size": Size(63, 512)}, "63"),
         ({"size": Size(5000, 5000)}, "5000"),
@@ -42,7 +42,7 @@ def test_values_that_cannot_be_drawn_are_named(subtests):
             make(**wrong)
 
 
-def test_prompts_that_say_nothing_or_too_much_are_refused(subtests):
+def test_blank_and_overlong_prompts_are_refused(subtests):
     for prompt, named in [("", "empty"), (" \n\t", "empty"), ("x" * 100_000, "100000 characters"), (5, "int")]:
         with subtests.test(prompt=prompt, named=named):
             with pytest.raises(InvalidRequest, match=named):
@@ -58,7 +58,7 @@ def test_only_a_negative_prompt_may_be_empty():
         Generated(prompt="an apple", negative_prompt="x" * 2001)
 
 
-def test_the_first_foreground_shares_the_background_noise_and_the_others_never_do():
+def test_only_the_first_foreground_can_share_the_backgrounds_noise():
     request = make(foregrounds=(Generated(prompt="a"),) * 4, seed=7)
     seeds = [request.foreground_seed(index, "shared") for index in range(4)]
     assert seeds[0] == request.background_seed == 7
@@ -94,7 +94,7 @@ def layer(pixels, name="apple"):
         pytest.param(np.full((2, 20_000, 4), 255, np.uint8), "20000x2", id="far too long"),
     ],
 )
-def test_layers_nothing_can_be_made_of_are_refused(source, pixels, named):
+def test_unusable_layers_are_refused(source, pixels, named):
     with pytest.raises(InvalidLayer, match=named) as refused:
         source(layer=layer(pixels), prompt="a red apple")
     assert "apple" in refused.value.message
@@ -113,7 +113,7 @@ def test_boxes_are_whole_pixels_and_large_enough_to_draw_in(subtests):
             Box(*values)
 
 
-def test_every_layer_of_the_artists_makes_a_picture_that_can_be_harmonised_again():
+def test_a_picture_of_kept_and_relit_layers_can_be_harmonised_again():
     relit = Relit(layer=KEPT.layer, prompt="a beach", seed=8)
     request = make(background=relit, foregrounds=(KEPT,), blended_strength=0.4)
     assert request.composable

@@ -1,4 +1,4 @@
-"""Whole jobs on the embedded model while memory runs out: the picture is the same, and the artist is told."""
+"""Whole jobs of the embedded model while memory runs out: the picture is the same, and there is a notice."""
 
 from contextlib import contextmanager
 
@@ -31,7 +31,7 @@ def network(bundle, component):
 
 @contextmanager
 def running_out(module, times):
-    """The module's first calls end in the middle for want of memory."""
+    """The first calls of a module raise an out-of-memory error."""
     left = [times]
 
     def fail(*_):
@@ -81,7 +81,7 @@ def test_a_job_that_runs_out_twice_is_drawn_in_small_pieces(small, small_request
     assert all(text.startswith(start) for text, start in zip(told, TOLD, strict=True))
 
 
-def test_a_job_that_never_fits_ends_with_what_to_do_and_the_next_is_unharmed(small, small_request):
+def test_a_job_that_never_fits_ends_with_a_remedy_and_the_next_job_runs(small, small_request):
     request = small_request(steps=2)
     with (
         running_out(small.unet.up_blocks[-1], 3),
@@ -100,8 +100,8 @@ def test_a_job_that_never_fits_ends_with_what_to_do_and_the_next_is_unharmed(sma
         FusionSettings.from_values({"blend_unconditional": False, "mask_smoothing": 0.5}),
     ],
 )
-def test_guidance_halves_one_after_the_other_draw_what_they_draw_together(small, small_request, fusion):
-    """In float32 the two ways differ by rounding; the VAE's tiles of the thrifty way are not looked at here."""
+def test_separate_guidance_halves_draw_the_same_as_joint_ones(small, small_request, fusion):
+    """In float32 the two differ by rounding only. This policy's VAE tiles are switched off here."""
     request: GenerationRequest = small_request(steps=3, fusion=fusion)
     latents = []
     for policy in (MemoryPolicy.RESIDENT, MemoryPolicy.SEQUENTIAL):
@@ -127,8 +127,8 @@ def untiled(bundle):
         bundle.vae.tiled_decode = own
 
 
-def test_the_unconditional_half_follows_the_other_ones_masks(small, small_request):
-    """The rows of each half are the same in one forward or in two: 3 rows at a time instead of 6."""
+def test_the_sequential_policy_runs_the_guidance_halves_apart(small, small_request):
+    """After the prior pass of 1 row, 3 rows run at a time instead of 6."""
     rows = []
     handle = small.unet.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
     try:
@@ -145,7 +145,7 @@ def test_tiles_change_the_picture_little(bundle, request_for):
     assert difference.mean() < 8
 
 
-def test_a_vae_that_overflows_goes_on_in_a_wider_type(bundle):
+def test_a_vae_that_overflows_continues_in_a_wider_type(bundle):
     from copy import deepcopy
     from dataclasses import replace
 

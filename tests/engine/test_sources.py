@@ -1,4 +1,4 @@
-"""Drawn, kept and relit layers in one picture, on the embedded model."""
+"""Generated, kept and relit layers in one picture, drawn with the embedded model."""
 
 import itertools
 
@@ -49,7 +49,7 @@ def sources(layer, prompt):
 
 
 @pytest.mark.parametrize("kinds", [(a, b, (a + b) % 3) for a, b in itertools.product(range(3), repeat=2)])
-def test_sources_go_together_in_every_combination(small_pipeline, request_for, beach, apple, kinds):
+def test_sources_can_be_combined_in_every_way(small_pipeline, request_for, beach, apple, kinds):
     """One background and two foregrounds, each drawn, kept or relit, every pair of kinds at every pair of places: a
     whole stack, kept layers untouched."""
     aside = Layer(name="second", role=Role.FOREGROUND, pixels=apple.pixels[40:], offset=(50, 60))
@@ -116,7 +116,7 @@ def test_kept_backgrounds_may_be_of_any_size_and_anywhere(small_pipeline, reques
     assert flatten(stack)[..., 3].min() == 255
 
 
-def test_layers_the_artist_has_are_harmonised_as_strongly_as_asked(pipeline, request_for, beach, apple):
+def test_kept_and_relit_layers_are_harmonised_by_the_given_strength(pipeline, request_for, beach, apple):
     both = {"background": Kept(layer=beach, prompt=BEACH), "foregrounds": (Kept(layer=apple, prompt=APPLE),)}
     flat = flatten(LayerStack(name="", size=CANVAS, layers=(beach, apple)))
     likeness = [
@@ -161,7 +161,7 @@ def test_a_foreground_is_drawn_in_its_box_and_seen_there(pipeline, request_for, 
     assert psnr(blended(stack), stack.layers[0].pixels, far) > 18
 
 
-def test_only_what_has_a_place_is_drafted(small_pipeline, small_request):
+def test_only_foregrounds_with_a_box_are_drafted(small_pipeline, small_request):
     events = list(
         small_pipeline.generate(
             small_request(
@@ -181,8 +181,8 @@ def test_six_foregrounds_are_six_layers(small_pipeline, small_request):
     assert len({layer.pixels.tobytes() for layer in drawn}) == 6
 
 
-def test_one_layers_seed_leaves_the_noise_of_the_others(small_pipeline, small_request):
-    """Uncoupled and unshared, the other layers are the same to the byte or its neighbour."""
+def test_changing_one_seed_does_not_change_the_other_layers(small_pipeline, small_request):
+    """Without coupling and sharing, the other layers differ by at most 1 of 255."""
     alone = FusionSettings(blend_start=0.0)
     stacks = [
         finished(
@@ -202,7 +202,7 @@ def test_one_layers_seed_leaves_the_noise_of_the_others(small_pipeline, small_re
 
 
 def test_a_drawn_foreground_above_a_kept_one_hides_it(pipeline, request_for, beach, apple):
-    """In the layers. Blended is the model's: the embedded one was never shown one object before another."""
+    """In the separate layers. Blended is not tested: the embedded model was not trained on overlapping objects."""
     below = Layer(name="apple", role=Role.FOREGROUND, pixels=apple.pixels, offset=(-20, 15))
     request = request_for(
         background=Kept(layer=beach, prompt=BEACH),

@@ -40,7 +40,7 @@ def test_layers_are_found_by_role_by_name_and_by_place():
     assert stack_of(GROUND, other)["background"] is other, "an exact name comes first"
 
 
-def test_a_layer_that_is_not_there_is_named_with_those_that_are():
+def test_a_missing_layer_is_named_with_the_layers_that_exist():
     for key, named in (("Light", "'Light'"), (Role.LIGHT, "'light'"), (4, "no layer 4"), (-5, "-5"), (True, "True")):
         with pytest.raises(NoSuchLayer, match=named) as missing:
             STACK[key]
@@ -50,7 +50,7 @@ def test_a_layer_that_is_not_there_is_named_with_those_that_are():
     assert not str(missing.value).startswith('"'), "a KeyError quotes itself; a sentence does not"
 
 
-def test_one_of_several_is_asked_for_by_name():
+def test_one_of_several_layers_must_be_taken_by_name():
     several = stack_of(GROUND, APPLE, layer("Foreground 2", Role.FOREGROUND))
     with pytest.raises(NoSuchLayer, match="2 layers that are 'foreground'"):
         _ = several.foreground
@@ -60,7 +60,7 @@ def test_one_of_several_is_asked_for_by_name():
         _ = stack_of(GROUND).foreground
 
 
-def test_it_says_what_it_is_a_line_a_layer():
+def test_the_repr_has_one_line_per_layer():
     lines = repr(STACK).splitlines()
     assert lines[0] == "<LayerStack 'an apple + a beach', 8x6 px, 4 layers, bottom first:"
     assert lines[1] == "  'Background': background, 8x6 at 0,0, normal"
@@ -110,7 +110,7 @@ def test_what_is_saved_is_loaded_as_a_stack(tmp_path, name):
         STACK.save(tmp_path / "a.gif")
 
 
-def test_stacks_of_something_else_are_refused():
+def test_stacks_of_wrong_values_are_refused():
     for values, kind, named in (
         ({"name": None}, InvalidLayer, "name of the stack is None"),
         ({"size": 5}, InvalidRequest, r"size of the stack is 5 \(type int\)"),

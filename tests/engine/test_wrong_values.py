@@ -1,10 +1,10 @@
-"""Every field of what a request is made of, given what it is not: one error that names the field and the type, at once.
+"""Every field of a request and its parts, given a value of a wrong type: an error names the field and the type at once.
 
-Nothing is drawn, and nothing dies later of an `AttributeError`.
+Nothing is drawn, and no `AttributeError` is raised later.
 """
 
 # pyright: reportArgumentType=false
-# Wrong arguments are what is tried here.
+# These tests pass wrong arguments on purpose.
 
 import ast
 import dataclasses
@@ -53,7 +53,7 @@ NOBODY_MEANS = [
     Hostile,
     len,
 ]
-"""Right for no field of any of these classes."""
+"""A value that is valid for no field of any of these classes."""
 
 WHOLE = {"seed", "steps", "width", "height", "x", "y"}
 NUMBER = {"strength", "guidance_scale", "guidance_rescale", "blended_strength", "refine", "opacity"}
@@ -93,11 +93,11 @@ COMPLETE = {
         "model": "tiny",
     },
 }
-"""Every field of every class with a value that is right."""
+"""Every field of every class, with a valid value."""
 
 
 def wrong_for(name):
-    """What a field of that name does not take, beside what none takes."""
+    """Further values that are wrong for a field of that name."""
     wrong = [*NOBODY_MEANS, Image.new("CMYK", (8, 8))]
     if name not in OPTIONAL | {"box", "seed"}:
         wrong.append(None)
@@ -118,8 +118,8 @@ def wrong_for(name):
     return wrong
 
 
-def test_type_checkers_are_told_of_every_field():
-    """Where more is taken than what is there afterwards, `__init__` is written out for them alone."""
+def test_every_field_is_declared_for_type_checkers():
+    """If a constructor accepts more types than its attributes have, `__init__` is declared for type checkers alone."""
     told = {}
     for module in {sys.modules[kind.__module__] for kind in COMPLETE}:
         for node in ast.walk(ast.parse(inspect.getsource(module))):
@@ -166,8 +166,8 @@ def test_the_field_is_named():
             make()
 
 
-def test_a_path_is_no_picture(tmp_path):
-    """A text could be a prompt as well, so no file is opened for it."""
+def test_a_path_is_not_accepted_as_a_picture(tmp_path):
+    """A text could be meant as a prompt, so it is not opened as a file."""
     for path in ("apple.png", tmp_path / "apple.png"):
         for kind in (Kept, Relit):
             with pytest.raises(InvalidLayer, match="The layer is ") as refused:
@@ -175,7 +175,7 @@ def test_a_path_is_no_picture(tmp_path):
             assert "PIL.Image.open" in refused.value.hint
 
 
-def test_plain_values_are_taken_where_they_are_meant():
+def test_plain_values_are_converted():
     assert Generated("a", box=[0, 8, 32, 16]).box == Box(0, 8, 32, 16)
     layer = Layer(name="a", role="shadow", pixels=Image.new("L", (4, 2), 7), blend="multiply", offset=[1, -2])
     assert (layer.role, layer.blend, layer.offset) == (Role.SHADOW, BlendMode.MULTIPLY, (1, -2))

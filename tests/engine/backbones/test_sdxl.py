@@ -43,7 +43,7 @@ def test_models_trained_with_zeros_get_zeros_for_an_empty_negative_prompt(bundle
     assert zeroed.embeddings[1].abs().sum() > 0
 
 
-def test_long_prompts_are_told(bundle):
+def test_long_prompts_are_reported(bundle):
     assert SDXLBackbone(bundle).truncated(["a dog", "a dog " * 40]) == ("a dog " * 40,)
 
 
@@ -62,7 +62,7 @@ def test_modules_are_listed_in_the_order_they_run(bundle):
     assert structure_layers(backbone.attention_modules, 1) == ("up_blocks.2.attentions.1.transformer_blocks.0.attn1",)
 
 
-def test_blank_words_have_the_shapes_of_real_ones(bundle):
+def test_blank_conditioning_has_the_shapes_of_encoded_prompts(bundle):
     backbone = SDXLBackbone(bundle)
     with torch.inference_mode():
         real, blank = backbone.encode(["a dog"] * 3), backbone.blank(3)

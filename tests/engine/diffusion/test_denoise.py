@@ -1,4 +1,4 @@
-"""The loop itself, watched from outside."""
+"""The denoising loop, by its results."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -29,7 +29,7 @@ class Seen(Observer):
 
 @pytest.mark.parametrize("sampler", ["euler", "euler_a", "dpmpp_2m_sde_karras", "lcm"])
 def test_a_kept_foregrounds_row_ends_at_its_own_latents(sampler):
-    """With noise added at every step as well as without."""
+    """It does so with samplers that add noise at every step and with those that do not."""
     pixels = np.zeros((128, 128, 4), np.uint8)
     pixels[40:90, 40:90] = (200, 30, 20, 255)
     kept = Kept(layer=Layer(name="mine", role=Role.FOREGROUND, pixels=pixels), prompt="a red apple")

@@ -15,12 +15,12 @@ BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_line
 
 @pytest.fixture(params=[ZERO_SNR, SDXL], ids=["v, zero terminal SNR", "epsilon, SDXL"])
 def model(request):
-    """The schedule of a network of either kind that all samplers suit."""
+    """The schedule of a network that predicts ε, or v; all samplers suit it."""
     return NoiseSchedule(config=BETAS | request.param, samplers=tuple(SAMPLERS))
 
 
 def test_exact_predictions_lead_from_noise_to_the_clean_latents(subtests, model):
-    """The constraint of a kept layer: knowing z0 and ε, every solver must arrive at z0 by itself."""
+    """The constraint of a kept layer relies on it: with exact predictions every solver must arrive at z0."""
     for name in SAMPLERS:
         with subtests.test(name=name):
             sampler = Sampler(model, name, 10, seeds=[1])
@@ -41,8 +41,8 @@ def test_exact_predictions_lead_from_noise_to_the_clean_latents(subtests, model)
             torch.testing.assert_close(state, clean, atol=2e-3, rtol=2e-3)
 
 
-def test_a_model_that_knows_the_picture_is_led_to_it(subtests, model):
-    """Whatever noise the steps add: the prediction is made of what the latents hold now."""
+def test_implied_predictions_lead_to_the_clean_latents(subtests, model):
+    """This holds whatever noise the steps add, because the prediction is computed from the current latents."""
     for name in SAMPLERS:
         with subtests.test(name=name):
             sampler = Sampler(model, name, 12, seeds=[1])
@@ -59,7 +59,7 @@ def test_a_model_that_knows_the_picture_is_led_to_it(subtests, model):
 @pytest.mark.parametrize(
     "name", [name for name in SAMPLERS if name.startswith(("euler_a", "dpmpp_2m_sde", "dpmpp_sde", "lcm"))]
 )
-def test_each_stream_adds_its_own_noise_at_the_steps_and_shares_it_where_the_seed_is_shared(model, name):
+def test_streams_with_the_same_seed_get_the_same_noise_at_the_steps(model, name):
     def run(seeds: list[int]) -> torch.Tensor:
         sampler = Sampler(model, name, 4, seeds)
         assert sampler.stochastic
@@ -77,7 +77,7 @@ def test_each_stream_adds_its_own_noise_at_the_steps_and_shares_it_where_the_see
     assert not torch.equal(first[0], changed[0])
 
 
-def test_karras_gives_way_where_the_model_begins_at_pure_noise(model):
+def test_karras_spacing_is_replaced_on_models_with_zero_terminal_snr(model):
     plain, karras = Sampler(model, "dpmpp_2m", 20), Sampler(model, "DPM++ 2M Karras", 20)
     if model.config["rescale_betas_zero_snr"]:
         assert torch.equal(plain.timesteps, karras.timesteps)
@@ -90,18 +90,18 @@ def test_karras_gives_way_where_the_model_begins_at_pure_noise(model):
     assert not plain.notices
 
 
-def test_samplers_are_known_by_the_artists_names_too():
+def test_samplers_can_be_named_by_their_display_names():
     assert all(sampler_key(key) == sampler_key(title) == key for key, title in SAMPLERS.items())
     assert sampler_key("  dpm++ 2m  KARRAS ") == "dpmpp_2m_karras"
     assert sampler_key("heun") is None
 
 
-def test_lcm_says_how_many_steps_it_can_take(model):
+def test_lcm_refuses_more_steps_than_it_can_take(model):
     with pytest.raises(InvalidRequest, match=r"LCM cannot take 51 steps.*4 to 8"):
         Sampler(model, "lcm", 51, seeds=[1])
 
 
-def test_few_step_samplers_end_where_they_were_distilled_to_end(model):
+def test_few_step_samplers_begin_at_the_last_training_timestep(model):
     few = replace(model, config={**model.config, "timestep_spacing": "trailing"})
     assert [int(Sampler(few, name, 4).timesteps[0]) for name in ("euler", "ddim")] == [999, 999]
 

@@ -1,4 +1,4 @@
-"""What each stream is told, and whether the pipeline takes it into account."""
+"""The prompts and seeds of the streams, and whether the pipeline uses them."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -13,7 +13,7 @@ from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.sources import Generated
 
 
-def test_the_blended_stream_is_told_of_all_and_avoids_what_any_avoids(bundle, request_for):
+def test_the_blended_streams_prompts_combine_those_of_all_sources(bundle, request_for):
     request = request_for(
         foregrounds=(
             Generated(prompt="a dog", negative_prompt="fog"),
@@ -39,10 +39,10 @@ class Begun(Observer):
 
 
 @pytest.mark.parametrize(("avoided", "shared"), [("", True), ("fog", False)])
-def test_attention_is_shared_in_the_unconditional_half_only_where_both_avoid_the_same(
+def test_attention_is_shared_in_the_unconditional_half_only_with_equal_negative_prompts(
     bundle, request_for, avoided, shared
 ):
-    """What the foreground avoids, the blended stream avoids too and the background does not."""
+    """A foreground's negative prompt is also the blended stream's, but not the background's."""
     begun = Begun()
     request = request_for(foregrounds=(Generated(prompt="a red apple", negative_prompt=avoided),), steps=1)
     with closing(LayerFusionPipeline(bundle.spec, bundle=bundle).generate(request, begun)) as events:

@@ -49,14 +49,14 @@ def test_tiles_that_differ_fade_into_each_other():
     assert np.diff(row).max() < 20
 
 
-def test_a_weight_is_one_inside_and_never_nothing():
+def test_a_weight_is_one_inside_and_never_zero():
     weight = fade(Size(100, 60), 10)
     assert weight.shape == (60, 100)
     assert weight[30, 50] == 1
     assert 0 < weight.min() == weight[0, 0] < 0.02
 
 
-def test_a_canvas_is_brought_up_to_the_stride_by_its_edge():
+def test_a_canvas_is_padded_to_the_stride_by_its_edge_pixels():
     size = padded_size(Size(100, 65), 32)
     assert size == Size(128, 96)
     picture = np.random.default_rng(1).integers(0, 256, (65, 100, 4), np.uint8)

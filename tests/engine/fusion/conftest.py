@@ -1,4 +1,4 @@
-"""A job on the embedded model at half its size, watched from inside while it draws."""
+"""A job of the embedded model at half its size, with an observer that records what happens inside."""
 
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated
 
 ALIKE = 1e-5
-"""Attention of some rows alone may differ from that of all in the last bits."""
+"""Tolerance: attention of some rows alone may differ from that of all rows in the last bits."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Seen:
         block: the transformer block.
         kind: "attn1" is self-attention, "attn2" cross-attention.
         time: t / T.
-        out: (rows, N, C), what it gave.
-        plain: the same of the same input, had the streams not been coupled.
-        masks: those it was coupled by; None where its block or its grid is not.
-        background: the shared tokens; None there too.
+        out: (rows, N, C), its output.
+        plain: (rows, N, C), its output for the same input without coupling.
+        masks: the masks it used; None if its block or its grid is not coupled.
+        background: the shared tokens; None in the same case.
     """
 
     block: str
@@ -45,20 +45,20 @@ class Seen:
 
     @property
     def changed(self) -> set[int]:
-        """The rows the coupling has changed."""
+        """The rows that the coupling has changed."""
         difference = (self.out - self.plain).abs().amax(dim=(1, 2))
         return {row for row, value in enumerate(difference.tolist()) if value > ALIKE}
 
 
 @dataclass
 class Run(Observer):
-    """A job, seen from inside.
+    """What an observer recorded of a job.
 
     Attributes:
-        steps: what `denoise` gave.
-        forwards: the network's: t / T, which pass, how many rows.
+        steps: the steps that `denoise` yielded.
+        forwards: (t / T, kind of pass, number of rows) of every forward of the network.
         attended: every attention module of every coupled forward, in order.
-        outside: for every step, where each backdrop constraint held that did in it, (1, h, w).
+        outside: for every step, where each active backdrop constraint held the stream, (1, h, w).
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -100,7 +100,7 @@ class Run(Observer):
 
     @property
     def estimates(self) -> Tensor:
-        """(steps, streams, 4, h, w)."""
+        """The estimates of z0, (steps, streams, 4, h, w)."""
         return torch.stack([step.estimate for step in self.steps])
 
     @property
@@ -110,16 +110,16 @@ class Run(Observer):
 
 @pytest.fixture(scope="session")
 def small(bundle):
-    """The embedded model, drawing 64 px: token grids of 8x8, 4x4 and 2x2."""
+    """The embedded model at 64 px: it has token grids of 8x8, 4x4 and 2x2."""
     return replace(bundle, spec=replace(bundle.spec, native_size=64))
 
 
 @pytest.fixture
 def run(small):
-    """Draw, and return the `Run`: until the last step, without previews and layers.
+    """A function that draws up to the last step, without previews and layers, and returns the `Run`.
 
-    Keywords are options of `FusionSettings`, and those of a request. Every map is believed, and grids down to 4x4 are
-    coupled.
+    Its keywords are options of `FusionSettings` and fields of a request. Every map is trusted, and grids down to 4x4
+    are coupled.
     """
     names = {option.name for option in FusionSettings.options()}
 

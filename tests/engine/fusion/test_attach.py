@@ -1,4 +1,4 @@
-"""The coupled UNet against plain ones, on the embedded model's real weights."""
+"""The coupled UNet compared with plain ones, with the embedded model's weights."""
 
 import copy
 from dataclasses import replace
@@ -44,7 +44,7 @@ def forward(backbone, rows, conditioning, latents=LATENTS):
 
 @pytest.fixture
 def merged(bundle):
-    """A second network with the deltas added to its weights: what the foreground rows must equal."""
+    """A second network with the deltas added to its weights; the foreground rows must give the same results."""
     unet = copy.deepcopy(bundle.unet)
     for module, parts in bundle.deltas.items():
         for projection, delta in parts.items():
@@ -64,7 +64,7 @@ def test_uncoupled_rows_equal_separate_networks(backbone, coupling, conditioning
     assert (together[:1] - plain[:1]).abs().max() > 1e-3
 
 
-def test_detaching_leaves_no_trace_even_after_an_error(bundle, backbone, coupling, conditioning):
+def test_detaching_restores_the_network_even_after_an_error(bundle, backbone, coupling, conditioning):
     before = forward(backbone, ALL, conditioning)
     own = dict(bundle.unet.attn_processors)
     with pytest.raises(RuntimeError), backbone.attached(coupling), coupling.forward(Pass.JOINT):
@@ -110,7 +110,7 @@ def test_coupling_changes_foreground_and_blended_and_sharing_the_background(back
     assert not torch.equal(outputs["foreground alone"][2], plain[2])
 
 
-def test_grids_below_the_smallest_are_left_alone(backbone, conditioning):
+def test_grids_below_the_smallest_are_not_coupled(backbone, conditioning):
     coupling = coupled_by({"smallest_grid": 17}, conditioning)
     with backbone.attached(coupling):
         prior_pass(backbone, coupling, conditioning)
@@ -135,7 +135,7 @@ def test_guidance_halves_use_the_conditional_rows_masks(backbone, conditioning, 
     assert not torch.allclose(results[0][:3], results[1][:3], atol=1e-2)
 
 
-def test_observing_attention_changes_nothing_and_tells_what_coupling_did(backbone, conditioning):
+def test_observing_attention_changes_nothing_and_shows_the_effect_of_coupling(backbone, conditioning):
     class Seen:
         def __init__(self):
             self.changed = {}

@@ -46,7 +46,7 @@ def test_one_foreground_follows_the_papers_two_updates(rows):
     torch.testing.assert_close(new_foregrounds[0], h * mixed + (1 - h) * foreground[0])
 
 
-def test_results_lie_between_their_inputs(rows):
+def test_results_lie_between_the_inputs(rows):
     foregrounds, blended = rows
     _, mixed = blend_attention(foregrounds, blended, torch.rand(3, 16), torch.zeros(3, 16))
     everything = torch.cat([foregrounds, blended[None]])
@@ -54,13 +54,13 @@ def test_results_lie_between_their_inputs(rows):
     assert bool((mixed >= everything.amin(dim=0) - 1e-6).all())
 
 
-def test_without_an_update_the_foregrounds_are_left_alone(rows):
+def test_without_an_update_the_foregrounds_do_not_change(rows):
     foregrounds, blended = rows
     left, _ = blend_attention(foregrounds, blended, torch.rand(3, 16), torch.ones(3, 16), update="none")
     assert left is foregrounds
 
 
-def test_raw_update_takes_the_picture_itself_and_the_soft_one_goes_by_the_soft_mask(rows):
+def test_the_raw_update_takes_the_blended_activations_and_the_soft_one_uses_the_soft_mask(rows):
     foreground, blended = rows[0][:1], rows[1]
     soft, hard = torch.rand(1, 16), (torch.rand(1, 16) > 0.5).float()
     m, h = soft[0, :, None], hard[0, :, None]
@@ -71,7 +71,7 @@ def test_raw_update_takes_the_picture_itself_and_the_soft_one_goes_by_the_soft_m
     torch.testing.assert_close(gentle[0], m * mixed + (1 - m) * foreground[0])
 
 
-def test_a_foregrounds_own_boundary_says_what_it_takes_and_nothing_else(rows):
+def test_foreground_boundary_changes_only_what_the_foreground_takes(rows):
     foreground, blended = rows[0][:1], rows[1]
     soft, inner, hard = torch.rand(1, 16), torch.rand(1, 16), torch.ones(1, 16)
     updated, mixed = blend_attention(foreground, blended, soft, hard, inner)
@@ -80,7 +80,7 @@ def test_a_foregrounds_own_boundary_says_what_it_takes_and_nothing_else(rows):
     assert torch.equal(mixed, blend_attention(foreground, blended, soft, hard)[1])
 
 
-def test_foregrounds_first_hand_on_what_they_have_become(rows):
+def test_foreground_first_blends_the_updated_foregrounds(rows):
     foreground, blended = rows[0][:1], rows[1]
     soft, hard = torch.rand(1, 16), (torch.rand(1, 16) > 0.5).float()
     m, h = soft[0, :, None], hard[0, :, None]
@@ -89,7 +89,7 @@ def test_foregrounds_first_hand_on_what_they_have_become(rows):
     torch.testing.assert_close(mixed, m * updated[0] + (1 - m) * blended)
 
 
-def test_hidden_parts_follow_the_picture_only_if_they_are_not_to_be_whole(rows):
+def test_hidden_parts_are_updated_only_without_amodal(rows):
     foregrounds, blended = rows[0][:2], rows[1]
     soft, hard = torch.full((2, 16), 0.5), torch.ones(2, 16)
     whole, _ = blend_attention(foregrounds, blended, soft, hard)
@@ -115,7 +115,7 @@ class TestSharing:
         return [torch.randn((1, 2, 16, 8), generator=generator) for _ in range(6)]
 
     @pytest.mark.parametrize("strength", [0.25, 1.0])
-    def test_streams_that_are_alike_change_nothing_whatever_the_mask(self, streams, strength):
+    def test_equal_streams_change_nothing_whatever_the_mask(self, streams, strength):
         query, key, value = streams[:3]
         plain = F.scaled_dot_product_attention(query, key, value, scale=0.4)
         for background in (torch.zeros(16), torch.ones(16), (torch.arange(16) % 3 == 0).float()):
@@ -134,7 +134,7 @@ class TestSharing:
         )
         assert (doubled - plain).abs().max() > 0.05
 
-    def test_no_shared_token_is_no_sharing(self, streams):
+    def test_without_shared_tokens_nothing_changes(self, streams):
         query, key, value, other_key, other_value, _ = streams
         shared = share_background(query, key, value, other_key, other_value, torch.zeros(16), strength=1.0, scale=0.4)
         plain = F.scaled_dot_product_attention(query, key, value, scale=0.4)

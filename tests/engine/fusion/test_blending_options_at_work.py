@@ -1,4 +1,4 @@
-"""The options of blending and sharing, each on whole jobs of the embedded model: it does what its text says.
+"""The options of blending and sharing in whole jobs of the embedded model: each has the effect that its text describes.
 
 Rows of a forward with one foreground: 0 foreground, 1 background, 2 blended of the unconditional half, then 3, 4, 5 of
 the conditional one.
@@ -19,20 +19,20 @@ FOREGROUND, BACKGROUND, BLENDED = range(3)
 
 
 def of(run, kind, coupled=True):
-    """The attention modules of a kind whose grid and block are coupled, or not; never none."""
+    """The attention modules of one kind that are coupled, or those that are not; the list is never empty."""
     found = [each for each in run.attentions if each.kind == kind and (each.masks is not None) is coupled]
     assert found
     return found
 
 
 def kept(x):
-    """A square of 16 px, which is one token of the 4x4 grid, so many px from the left."""
+    """An opaque square of 16 px, one token of the 4x4 grid, the given number of px from the left."""
     pixels = np.full((16, 16, 4), (200, 30, 20, 255), np.uint8)
     return (Kept(layer=Layer(name="mine", role=Role.FOREGROUND, pixels=pixels, offset=(x, 32)), prompt="a red apple"),)
 
 
 @pytest.mark.parametrize("blended", ["attn1", "attn2"])
-def test_only_the_asked_kind_of_attention_is_blended(run, blended):
+def test_only_the_chosen_kind_of_attention_is_blended(run, blended):
     """`blend_self`, `blend_cross`: foreground and blended of both halves, in every coupled module of that kind."""
     drawn = run(blend_self=blended == "attn1", blend_cross=blended == "attn2", share_strength=0.0)
     other = {"attn1": "attn2", "attn2": "attn1"}[blended]
@@ -41,13 +41,13 @@ def test_only_the_asked_kind_of_attention_is_blended(run, blended):
 
 
 @pytest.mark.parametrize("sharing", ["masked", "all", "copy"])
-def test_nothing_blended_and_nothing_shared_is_not_coupled(run, sharing):
+def test_without_blending_and_sharing_nothing_is_coupled(run, sharing):
     """`blend_self` = `blend_cross` = false and λ = 0 is `blend_start` = 0, whatever the kind of sharing."""
     assert torch.equal(run(**ALONE, sharing=sharing, steps=2).estimates, run(blend_start=0.0, steps=2).estimates)
 
 
 @pytest.mark.parametrize(("blend_unconditional", "changed"), [(True, {0, 2, 3, 5}), (False, {3, 5})])
-def test_the_unconditional_half_is_blended_if_asked(run, blend_unconditional, changed):
+def test_the_unconditional_half_is_blended_if_the_option_is_set(run, blend_unconditional, changed):
     drawn = run(blend_unconditional=blend_unconditional, share_strength=0.0)
     assert all(each.changed == changed for kind in ("attn1", "attn2") for each in of(drawn, kind))
 
@@ -66,8 +66,8 @@ def test_without_guidance_there_is_no_unconditional_half_to_blend(run):
     assert torch.equal(one.estimates, other.estimates)
 
 
-def test_blend_points_differ_by_the_foregrounds_change_to_the_output_projection_only(run, small):
-    """Both are one where the foreground's output projection is the others'; larger deltas there set them apart."""
+def test_blend_points_differ_only_by_the_deltas_of_the_output_projection(run, small):
+    """Without deltas on the output projection both points give the same; larger deltas there make them differ."""
     generator = torch.Generator().manual_seed(0)
 
     def with_output(scale):
@@ -87,7 +87,7 @@ def test_blend_points_differ_by_the_foregrounds_change_to_the_output_projection_
 
 
 def test_all_tokens_are_shared_or_only_those_outside_the_objects(run):
-    """`masked` is `all` where there is no object, and is not where there is one."""
+    """`masked` equals `all` if there is no object, and differs if there is one."""
     beside, inside = kept(-500), kept(32)
     for foregrounds, alike in ((beside, True), (inside, False)):
         masked, everything = (run(foregrounds=foregrounds, sharing=sharing) for sharing in ("masked", "all"))
@@ -96,8 +96,8 @@ def test_all_tokens_are_shared_or_only_those_outside_the_objects(run):
 
 
 @pytest.mark.parametrize("sharing", ["masked", "all"])
-def test_streams_that_are_alike_share_without_changing_anything(run, sharing):
-    """Background and blended told the same, from the same noise, and nothing blended."""
+def test_equal_streams_are_not_changed_by_sharing(run, sharing):
+    """Background and blended have the same prompt and the same noise, and nothing is blended."""
     same = {**ALONE, "blended_prompt": "a beach at sunset"}
     drawn = run(**{**same, "share_strength": 1.0}, sharing=sharing)
     torch.testing.assert_close(drawn.estimates, run(**same).estimates, atol=1e-4, rtol=1e-4)
@@ -109,7 +109,7 @@ def test_streams_that_are_alike_share_without_changing_anything(run, sharing):
     [("both", BACKGROUND, BLENDED), ("to_background", BACKGROUND, BLENDED), ("to_blended", BLENDED, BACKGROUND)],
 )
 def test_copying_mixes_the_activations_outside_the_objects(run, direction, taker, giver):
-    """a' = (1 - λ) a + λ (the other's) outside, a inside; of nobody else."""
+    """Outside the objects a' = (1 - λ) a + λ (the other's a); inside and in all other rows a' = a."""
     drawn = run(**{**ALONE, "share_strength": 0.75}, sharing="copy", share_direction=direction, foregrounds=kept(32))
     for each in of(drawn, "attn1"):
         outside = each.background.bool()
@@ -123,8 +123,8 @@ def test_copying_mixes_the_activations_outside_the_objects(run, direction, taker
 
 
 @pytest.mark.parametrize(("direction", "listens"), [("to_blended", BLENDED), ("to_background", BACKGROUND)])
-def test_only_one_of_the_two_pictures_listens(run, direction, listens):
-    """The background is drawn as if nothing was shared, or everything but the background is."""
+def test_only_one_of_the_two_streams_attends_to_the_other(run, direction, listens):
+    """The stream that does not attend to the other is drawn as if nothing was shared."""
     drawn = run(**ALONE | {"share_strength": 1.0}, share_direction=direction, sharing="all")
     assert all(each.changed <= {listens, 3 + listens} for each in of(drawn, "attn1"))
     assert any(3 + listens in each.changed for each in of(drawn, "attn1"))
@@ -136,8 +136,8 @@ def test_only_one_of_the_two_pictures_listens(run, direction, listens):
         assert (apart > 1e-3) if touched else (apart < 1e-4), stream
 
 
-def test_a_kept_background_shares_nothing_by_listening_alone(run):
-    """Its row is held, whatever it hears, and with `to_background` nobody hears of it."""
+def test_to_background_has_no_effect_on_a_kept_background(run):
+    """The background's row is held whatever it attends to, and no other row attends to it."""
     scene = Layer(name="scene", role=Role.BACKGROUND, pixels=np.full((64, 64, 4), (90, 160, 220, 255), np.uint8))
     given = {"background": Kept(layer=scene, prompt="a beach"), "sharing": "all", "steps": 2}
     unshared = run(**given, share_strength=0.0).estimates

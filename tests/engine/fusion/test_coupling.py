@@ -1,4 +1,4 @@
-"""The order of calls during a job: what is wrong says so, and a forward that is cut short leaves no trace."""
+"""The order of calls in a job: a wrong order raises, and the measurements of a failed forward are discarded."""
 
 import pytest
 import torch
@@ -68,7 +68,7 @@ def test_the_unconditional_half_alone_comes_right_after_the_conditional_one(befo
 
 
 @pytest.mark.parametrize(("call", "named"), [("masks", "masks for"), ("background", "background on a grid")])
-def test_the_unconditional_half_takes_only_what_the_conditional_one_has_made(call, named):
+def test_the_unconditional_half_uses_only_masks_of_the_conditional_one(call, named):
     made = measured()
     with made.forward(Pass.COUPLED, 0.5, Half.CONDITIONAL):
         first = getattr(made, call)(BLOCK, GRID)
@@ -87,7 +87,7 @@ def test_masks_before_the_first_prior_pass_are_refused():
 
 
 def test_only_passes_that_give_priors_change_them():
-    """A prior pass does, and with the lagged prior every other forward; the unconditional half alone never."""
+    """A prior pass sets them, and with the lagged prior every other forward, too; the unconditional half never does."""
     once, lagged = measured(prior="once", content_source="prior"), measured(prior="lagged", content_source="prior")
     for made, changes in ((once, False), (lagged, True)):
         before = made.priors
@@ -109,8 +109,8 @@ def cut_short(made, half):
 
 @pytest.mark.parametrize("half", list(Half))
 @pytest.mark.parametrize("source", ["live", "prior"])
-def test_a_forward_that_is_cut_short_leaves_no_trace(half, source):
-    """Also the conditional half is forgotten if the unconditional one fails: both will be done again."""
+def test_the_measurements_of_a_failed_forward_are_discarded(half, source):
+    """If the unconditional half fails, the conditional one's are discarded, too, because both run again."""
     made = measured(prior="lagged", content_source=source, mask_smoothing=0.5)
     before = made.priors
     if half is Half.UNCONDITIONAL:

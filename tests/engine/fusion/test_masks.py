@@ -55,7 +55,7 @@ def test_stretched_mask_uses_the_whole_range(shown):
     torch.testing.assert_close(stretched.amax(dim=1), torch.ones(2))
 
 
-def test_another_centre_moves_the_masks_floor_and_reach_but_not_its_middle(shown):
+def test_another_centre_moves_the_masks_ends_but_not_its_middle(shown):
     centre = torch.tensor([[0.3], [0.6]])
     soft, hard = soft_mask(shown, 10.0, centre=centre), hard_mask(shown, threshold=centre)
     torch.testing.assert_close(hard, (soft > 0.5).float())

@@ -1,4 +1,4 @@
-"""What the research options choose between, as pure functions: each changes what it says and leaves the rest."""
+"""The options for researchers, tested on pure functions: each changes what it describes and nothing else."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def heads():
     return [torch.randn((2, 3, count, 8), generator=generator) for count in (64, 64, 7)]
 
 
-def test_heads_are_counted_together_in_three_ways(heads):
+def test_heads_are_averaged_in_three_ways(heads):
     query, key, _ = heads
     ratios = {
         how: participation(query, key, scale=0.4, heads=how) for how in ("stat_mean", "stat_harmonic", "map_mean")
@@ -43,7 +43,7 @@ def test_the_end_of_the_prompt_is_one_token_or_more(heads):
         torch.testing.assert_close(found, torch.stack(expected))
 
 
-def test_content_is_normalised_as_asked():
+def test_content_is_normalised_as_the_option_says():
     content = torch.tensor([[0.1, 0.2, 0.4]])
     assert torch.equal(normalised(content, "none"), content)
     torch.testing.assert_close(normalised(content, "max"), content / 0.4)
@@ -75,7 +75,7 @@ def test_resampling_follows_its_kernel():
 
 
 def coupling(settings=None, count=1, **values):
-    """After a prior pass that has measured noise in two blocks."""
+    """A coupling after a prior pass that has measured noise in two blocks."""
     made = Coupling(Streams(count), settings or FusionSettings(), GRID, torch.zeros(count, dtype=torch.long), **values)
     generator = torch.Generator().manual_seed(1)
     with made.forward(Pass.PRIOR):
@@ -86,7 +86,7 @@ def coupling(settings=None, count=1, **values):
 
 
 def masks(made, block="up_blocks.1"):
-    """As a coupled forward in the middle of the job applies them."""
+    """The masks that a coupled forward in the middle of the job applies."""
     with made.forward(Pass.COUPLED, 0.5):
         return made.masks(block, GRID)
 
@@ -109,7 +109,7 @@ def test_each_block_has_its_own_content_or_the_mean():
         assert same is alike
 
 
-def test_smoothing_draws_the_maps_to_the_last_ones():
+def test_smoothing_averages_the_maps_with_the_last_ones():
     sharp, smooth = coupling(), coupling(FusionSettings.from_values({"mask_smoothing": 0.75}))
     for made in (sharp, smooth):
         before = made.priors.structure[0].clone()
@@ -119,7 +119,7 @@ def test_smoothing_draws_the_maps_to_the_last_ones():
     torch.testing.assert_close(smooth.priors.structure[0], 0.75 * before + 5.0)
 
 
-def test_a_foregrounds_own_boundary_leaves_the_pictures_mask():
+def test_foreground_boundary_does_not_change_the_blended_pictures_mask():
     plain, gentle = coupling(), coupling(FusionSettings(foreground_boundary=1.0))
     assert torch.equal(masks(plain).soft, masks(gentle).soft)
     assert torch.equal(masks(plain).soft, masks(plain).inner)
@@ -127,7 +127,7 @@ def test_a_foregrounds_own_boundary_leaves_the_pictures_mask():
     assert spread[1] < 0.5 * spread[0]
 
 
-def test_the_masks_middle_goes_where_otsu_puts_it_and_the_content_counts_as_much_as_it_weighs():
+def test_otsus_threshold_centres_the_mask_and_the_content_has_its_weight():
     block, settings = (
         "up_blocks.1",
         FusionSettings.from_values({"soft_mode": "otsu", "hard_mode": "otsu", "content_weight": 0.3}),
@@ -143,13 +143,13 @@ def test_the_masks_middle_goes_where_otsu_puts_it_and_the_content_counts_as_much
 @pytest.mark.parametrize(
     ("when", "count", "spread"), [("several", 1, False), ("several", 2, True), ("always", 1, True)]
 )
-def test_masks_are_spread_over_their_whole_range_when_asked(when, count, spread):
+def test_masks_are_stretched_to_the_full_range_if_the_option_is_set(when, count, spread):
     settings = FusionSettings.from_values({"normalise": when, "decision_boundary": 2.0})
     soft = masks(coupling(settings, count)).soft
     assert bool(soft.min() < 0.01) is spread
 
 
-def test_a_kept_shape_is_its_alpha_and_a_relit_one_takes_part_once_it_is_free():
+def test_a_kept_shape_is_its_alpha_and_a_relit_one_is_coupled_after_its_strength():
     alpha = torch.zeros(1, 64)
     alpha[0, :20] = 1
     held = masks(coupling(shapes={0: KnownShape(alpha)}))

@@ -1,4 +1,4 @@
-"""The options of when and where, each on whole jobs of the embedded model: it does what its text says.
+"""The options of the schedule in whole jobs of the embedded model: each has the effect that its text describes.
 
 Four steps begin at t = 0.999, 0.749, 0.499 and 0.249 T.
 """
@@ -30,15 +30,15 @@ def test_streams_are_coupled_from_the_start_until_the_end(run):
     assert not torch.allclose(middle.estimates[2], alone.estimates[2], atol=1e-3)
 
 
-def test_an_end_before_the_first_step_is_no_coupling_and_an_end_after_the_last_is_none(run):
+def test_an_end_before_the_first_step_prevents_coupling_and_one_after_the_last_has_no_effect(run):
     assert torch.equal(run(blend_end=0.9995).estimates, run(blend_start=0.0).estimates)
     late, never = run(blend_end=0.4, steps=2), run(blend_end=0.0, steps=2)
     assert late.times[-1] > 0.4
     assert torch.equal(late.estimates, never.estimates)
 
 
-def test_guidance_holds_from_its_start_until_its_end(run):
-    """Outside its interval the conditional half runs alone, which is a guidance scale of 1, and costs half."""
+def test_guidance_is_active_from_its_start_to_its_end(run):
+    """Outside the interval only the conditional half runs, as with a guidance scale of 1; that halves the cost."""
     unguided = run(guidance_scale=1.0, steps=STEPS)
     middle = run(guidance_start=0.6, guidance_end=0.3, steps=STEPS)
     assert [rows for _, rows in joint(unguided)] == [3, 3, 3, 3]
@@ -47,8 +47,8 @@ def test_guidance_holds_from_its_start_until_its_end(run):
     assert not torch.allclose(middle.estimates[2], unguided.estimates[2], atol=1e-3)
 
 
-def test_after_its_end_guidance_is_gone(run):
-    """Until then all is as with guidance to the end."""
+def test_after_its_end_there_is_no_guidance(run):
+    """Until then the result is the same as with guidance to the end."""
     ended, whole = run(guidance_end=0.6, steps=2), run(steps=2)
     assert [rows for _, rows in joint(ended)] == [6, 3]
     assert torch.equal(ended.estimates[0], whole.estimates[0])
@@ -61,8 +61,8 @@ def test_guidance_that_never_begins_is_a_scale_of_one(run, never):
 
 
 @pytest.mark.parametrize(("prior", "passes"), [("per_step", 3), ("lagged", 1), ("once", 1)])
-def test_the_foregrounds_run_alone_as_often_as_asked(run, prior, passes):
-    """Their conditional rows only, before the first coupled step, or before each."""
+def test_prior_passes_run_as_often_as_the_option_says(run, prior, passes):
+    """A prior pass has the conditional foreground rows only, before the first coupled step or before each."""
     drawn = run(prior=prior, steps=3, blend_start=0.8 if prior != "per_step" else 1.0)
     alone = [(time, rows) for time, running, rows in drawn.forwards if running is Pass.PRIOR]
     assert len(alone) == passes and {rows for _, rows in alone} == {1}
@@ -70,7 +70,7 @@ def test_the_foregrounds_run_alone_as_often_as_asked(run, prior, passes):
     assert [time for time, _ in alone] == coupled[:passes]
 
 
-def test_once_couples_every_step_by_the_maps_of_the_first_pass(run):
+def test_once_uses_the_maps_of_the_first_prior_pass_in_every_step(run):
     once, per_step = run(prior="once", steps=3), run(prior="per_step", steps=3)
     applied = {}
     for each in once.attentions:
@@ -87,12 +87,12 @@ def test_once_couples_every_step_by_the_maps_of_the_first_pass(run):
 
 
 class TestBackdrop:
-    """`backdrop_until`, at the model's own size."""
+    """The option `backdrop_until`, at the model's own size."""
 
-    def test_at_one_the_blended_picture_is_held_to_nothing(self, run):
+    def test_at_one_the_blended_picture_is_not_held(self, run):
         assert run(backdrop_until=1.0).constraints.backdrops == ()
 
-    def test_until_then_the_blended_picture_expects_the_backgrounds_backdrop(self, run, bundle):
+    def test_until_then_the_blended_picture_is_held_to_the_background(self, run, bundle):
         free, held = (run(bundle, backdrop_until=until, steps=STEPS) for until in (1.0, 0.6))
         for step, (time, outside) in enumerate(zip(held.times, held.outside, strict=True)):
             assert len(outside) == (2 if time > 0.6 else 1), "beyond 20 % of the frame it is held longer"
@@ -109,7 +109,7 @@ class TestBackdrop:
         drawn = run(backdrop_until=0.0, steps=2)
         assert [len(outside) for outside in drawn.outside] == [2, 2]
 
-    def test_layers_the_artist_gave_are_held_as_ever(self, run):
+    def test_kept_layers_are_held_whatever_the_value_is(self, run):
         pixels = np.zeros((64, 64, 4), np.uint8)
         pixels[24:40, 24:40] = (200, 30, 20, 255)
         mine = Layer(name="mine", role=Role.FOREGROUND, pixels=pixels)

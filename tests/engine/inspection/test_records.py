@@ -6,7 +6,7 @@ from layerfusion.engine.inspection.records import MaskRecord, MaskStep, StreamRe
 
 @pytest.fixture
 def record():
-    """Two foregrounds over four steps, the second less trusted."""
+    """The maps of two foregrounds over four steps; those of the second are trusted less."""
     record = MaskRecord(train_timesteps=1000)
     for timestep in (999, 750, 500, 250):
         for foreground, trust in ((0, 1.0), (1, 0.25)):
@@ -15,7 +15,7 @@ def record():
     return record
 
 
-def test_everything_comes_as_arrays(record):
+def test_all_maps_are_given_as_arrays(record):
     arrays = record.arrays()
     assert arrays["timesteps_2"].tolist() == [999, 750, 500, 250]
     assert arrays["trust_2"].tolist() == [0.25] * 4
@@ -71,7 +71,7 @@ def test_streams_come_as_arrays(streams):
     assert StreamRecord().arrays() == {}
 
 
-def test_the_streams_sheet_has_a_row_a_stream_and_frames_the_papers_step(streams):
+def test_the_streams_sheet_has_a_row_per_stream_and_frames_the_papers_step(streams):
     sheet = np.asarray(streams.contact_sheet())
     tiles = [[sheet[34 + 68 * row + 32, 150 + 132 * column + 64].tolist() for column in range(3)] for row in range(3)]
     assert tiles == [[[0, 0, row], [40, 0, row], [120, 0, row]] for row in range(3)]

@@ -56,7 +56,7 @@ def test_changes_are_named_and_checked():
     assert "decision_boundary" in refused.value.hint
 
 
-def test_every_preset_keeps_what_a_model_was_tuned_to():
+def test_presets_keep_the_models_own_values():
     tuned = FusionSettings.from_values({"decision_boundary": 5, "content_source": "prior", "heads": "map_mean"})
     for name, changes in PRESETS.items():
         preset = tuned.preset(name)
@@ -75,7 +75,7 @@ def test_no_preset_couples_longer_than_the_model_does():
     assert FusionSettings(blend_end=0.4).preset("fast").blend_end == 0.4
 
 
-def test_an_artist_meets_a_dozen_options_and_programs_meet_all_of_them_by_flat_names():
+def test_artists_have_a_dozen_options_and_programs_have_all_in_one_flat_list():
     names = [option.name for option in FusionSettings.options()]
     research = {option.name for option in fields(ResearchSettings)}
     assert len(names) - len(research) == 12 and len(set(names)) == len(names) == 36
@@ -88,7 +88,7 @@ def test_an_artist_meets_a_dozen_options_and_programs_meet_all_of_them_by_flat_n
     assert "from_values" in refused.value.hint
 
 
-def test_every_option_says_what_it_does():
+def test_every_option_is_explained():
     for option in FusionSettings.options():
         assert option.metadata["artist"].endswith(".") and option.metadata["researcher"].endswith(".")
 
@@ -112,11 +112,11 @@ def test_harmony_modes_are_listed_in_the_error():
         ({"blend_blocks": "up_blocks"}, FusionSettings.from_values({"blend_blocks": "up_blocks"})),
     ],
 )
-def test_options_are_read_from_words(words, settings):
+def test_options_are_read_from_text(words, settings):
     assert FusionSettings().adjusted(None, words) == settings
 
 
-def test_settings_in_words_are_read_back():
+def test_settings_written_as_text_are_read_back():
     settings = FusionSettings.from_values(
         {
             "foreground_boundary": 2.5,
@@ -139,13 +139,13 @@ def test_single_options_come_after_the_preset():
     ("name", "word"),
     [("decision_boundary", "much"), ("amodal", "1"), ("structure_layers", "1.5"), ("prior", "none"), ("d", "5")],
 )
-def test_words_no_option_takes_are_named(name, word):
+def test_invalid_texts_are_named_in_the_error(name, word):
     with pytest.raises(InvalidRequest, match="|".join((name.replace("_", " "), name))) as refused:
         FusionSettings().adjusted(None, {name: word})
     assert name == "d" or word in refused.value.message
 
 
-def test_the_page_is_made_of_the_options_as_they_are():
+def test_the_page_agrees_with_the_options():
     """If it fails: python -m layerfusion.engine.options.docs_page > docs/fusion-settings.md"""
     shipped = Path(__file__).parents[3] / "docs" / "fusion-settings.md"
     assert shipped.read_text(encoding="utf-8") == page()

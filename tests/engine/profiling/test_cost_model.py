@@ -1,4 +1,4 @@
-"""What a job's cost is made of, on a picture so small that counting is quick."""
+"""The parts of a job's cost, counted on a small picture to save time."""
 
 from dataclasses import replace
 
@@ -20,8 +20,8 @@ def spec():
     return spec_from_values(card, SDXL.parent)
 
 
-def test_every_foregrounds_alpha_is_read_once_a_view(spec):
-    """The published decoder judges eight views of every foreground, and each costs one decoding."""
+def test_every_foreground_is_decoded_once_per_view(spec):
+    """The LayerDiffuse decoder decodes eight views of every foreground."""
     costs, model = {}, CostModel(spec, SIZE, foregrounds=2)
     for views in (1, 8):
         seen = replace(spec, transparency=replace(spec.transparency, views=views))

@@ -18,20 +18,20 @@ def test_a_product_costs_a_multiplication_and_an_addition_each(meta):
     assert cost.peak_bytes == 30 * 50 * 4
 
 
-def test_a_convolution_too(meta):
+def test_a_convolution_costs_a_multiplication_and_an_addition_per_product(meta):
     convolution = torch.nn.Conv2d(8, 16, 3, padding=1, stride=2)
     x = torch.empty(2, 8, 32, 32)
     assert measure(lambda: convolution(x)).flops == 2 * (2 * 16 * 16 * 16) * (8 * 9)
 
 
-def test_attention_never_holds_its_map(meta):
+def test_attention_does_not_store_its_map(meta):
     query, key = torch.empty(2, 4, 1000, 64), torch.empty(2, 4, 3000, 64)
     cost = measure(lambda: F.scaled_dot_product_attention(query, key, key))
     assert cost.flops == 2 * 2 * 4 * 1000 * 3000 * (64 + 64)
     assert cost.peak_bytes == query.nbytes
 
 
-def test_what_is_freed_counts_no_longer(meta):
+def test_freed_memory_is_not_counted(meta):
     x = torch.empty(1000)
 
     def chain():
@@ -43,26 +43,26 @@ def test_what_is_freed_counts_no_longer(meta):
     assert measure(chain).peak_bytes == 2 * x.nbytes
 
 
-def test_views_and_work_in_place_are_nothing_new(meta):
+def test_views_and_in_place_operations_allocate_nothing(meta):
     x = torch.empty(100, 10)
     assert measure(lambda: x.view(10, 100).T.add_(1)[:5]).peak_bytes == 0
 
 
-def test_what_was_made_before_is_counted_again(meta):
+def test_a_repeated_computation_is_counted_each_time(meta):
     block, x = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.LayerNorm(8)), torch.empty(4, 8)
     once, thrice = measure(lambda: block(x)), measure(lambda: [block(x) for _ in range(3)])
     assert thrice.flops == 3 * once.flops
     assert thrice.peak_bytes == 2 * 32 * 4 + once.peak_bytes  # two results are kept while the third is made
 
 
-def test_arguments_that_are_equal_and_not_alike_are_told_apart(meta):
+def test_equal_arguments_of_different_types_are_distinguished(meta):
     x, found = torch.empty(4, dtype=torch.long), []
     measure(lambda: found.extend([(x + 1).dtype, (x + 1.0).dtype, (x + True).dtype, (x + 1).dtype]))
     assert found == [torch.long, torch.float32, torch.long, torch.long]
 
 
 def test_the_count_is_that_of_the_real_computation():
-    """The same layer on the processor and on the meta device."""
+    """The same layer is counted on the CPU and on the meta device."""
     from torch.utils.flop_counter import FlopCounterMode
 
     def layer():

@@ -1,4 +1,4 @@
-"""A library of stand-in sprites: the packages' layout with painted shapes, so that no download is needed."""
+"""A library of simple sprites in the layout of the real packages, so that no download is needed."""
 
 import json
 

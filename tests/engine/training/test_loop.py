@@ -1,4 +1,4 @@
-"""The training loop: resumable at any moment, to the bit."""
+"""The training loop: it can be interrupted and resumed at any moment with bit-equal results."""
 
 import json
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from layerfusion.engine.training.optimisers import Muon, optimisers_for
 
 
 class Regression(Stage):
-    """y = x A, to be found."""
+    """A small problem: find A in y = x A."""
 
     name = "regression"
 
@@ -43,14 +43,14 @@ class Regression(Stage):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A second a step, so that a run's length is a number of steps."""
+    """A clock that advances one second per step, so that a run's duration is a number of steps."""
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 
 @pytest.mark.parametrize("stopped_at", [2, 31, 60])
-def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(tmp_path, clock, stopped_at):
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, clock, stopped_at):
     whole = Regression(clock)
     through = loop.run(whole, tmp_path / "whole", minutes=1.5)
     with pytest.raises(KeyboardInterrupt):
@@ -89,7 +89,7 @@ def test_muon_takes_steps_with_equal_singular_values():
     assert values.max() < 1.3
 
 
-def test_embeddings_norms_and_edges_are_adams():
+def test_embeddings_norms_and_outer_layers_are_trained_by_adam():
     network = nn.ModuleDict({"conv_in": nn.Conv2d(4, 8, 3), "block": nn.Conv2d(8, 8, 3), "embed": nn.Embedding(5, 8)})
     adam, muon = optimisers_for(network, lr=1e-3)
     assert sum(p.numel() for group in muon.param_groups for p in group["params"]) == network["block"].weight.numel()  # pyright: ignore[reportCallIssue]

@@ -1,4 +1,4 @@
-"""What the stages do to the networks: targets, word pieces, deltas, the export."""
+"""The training stages and their networks: targets, word pieces, deltas and the export."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ def pieces(tmp_path_factory):
     return make_tokenizer(tmp_path_factory.mktemp("tokenizer"))
 
 
-def test_the_target_takes_noise_away():
+def test_the_target_removes_the_noise():
     schedule, clean = NoiseSchedule(), torch.randn(8, 4, 4, 4)
     timesteps, noised, v = schedule.noised(clean, torch.Generator().manual_seed(0))
     kept = schedule._kept[timesteps].view(-1, 1, 1, 1)
@@ -34,7 +34,7 @@ def test_the_target_takes_noise_away():
     assert len(set((timesteps // 125).tolist())) == 8, "one timestep of every stratum"
 
 
-def test_a_perfect_model_draws_the_picture_it_has_in_mind():
+def test_a_perfect_model_reproduces_its_picture():
     target = 3 * torch.randn(2, 4, 16, 16)
     kept = NoiseSchedule()._kept
 
@@ -63,7 +63,7 @@ def test_unknown_words_are_spelt_and_nothing_is_lost(pieces):
     assert "".join(pieces.tokenize("xylophone!")).replace("</w>", "") == "xylophone!"
 
 
-def test_other_word_pieces_leave_what_was_learnt(bundle, pieces):
+def test_other_word_pieces_keep_the_trained_embeddings(bundle, pieces):
     old = bundle.tokenizers[0]
     encoders = tuple(with_pieces_of(encoder, old, pieces) for encoder in bundle.text_encoders)
     common = [text for text in ("a dog", "a red apple") if len(old.tokenize(text)) == len(text.split())]
@@ -78,7 +78,7 @@ def test_other_word_pieces_leave_what_was_learnt(bundle, pieces):
 
 
 @torch.inference_mode()
-def test_fresh_deltas_change_nothing_and_trained_ones_go_with_their_hooks(bundle):
+def test_fresh_deltas_change_nothing_and_removing_the_hooks_removes_trained_ones(bundle):
     words = encode_text(bundle.text_encoders, token_ids(bundle.tokenizers[0], ["a dog"]))
     latents, timesteps = torch.randn(1, 4, 16, 16), torch.tensor([500])
     plain = predict(bundle.unet, latents, timesteps, *words)
@@ -122,7 +122,7 @@ def test_what_is_exported_is_what_is_loaded(tmp_path, bundle):
     assert "_name_or_path" not in json.loads((tmp_path / "weights" / "unet" / "config.json").read_text())
 
 
-def test_the_cards_vocabulary_is_the_trainings(tmp_path):
+def test_the_model_card_has_the_vocabulary_of_the_training(tmp_path):
     card = tmp_path / "model.json"
     shutil.copy(EMBEDDED, card)
     export.write_vocabulary(card)
@@ -135,7 +135,7 @@ def test_the_cards_vocabulary_is_the_trainings(tmp_path):
     assert spec.related
 
 
-def test_stages_say_which_stage_comes_first(tmp_path):
+def test_stages_name_the_stage_that_must_run_before(tmp_path):
     workshop = TrainingRun(tmp_path, EMBEDDED)
     with pytest.raises(InvalidRequest, match="deltas"):
         workshop.export_to(tmp_path / "export")

@@ -1,4 +1,4 @@
-"""What the model is shown: words, scenes, sprites, things one can see through, and the picture of them together."""
+"""The training data: captions, scenes, sprites, translucent objects, and composites."""
 
 import colorsys
 
@@ -31,14 +31,14 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def test_the_vocabulary_is_as_large_as_promised():
+def test_the_vocabulary_has_the_documented_size():
     assert len(names(held_out=False)) >= 64
     assert len(OUTDOOR) + len(INDOOR) >= 12
     assert len(set(backgrounds())) == len(backgrounds())
     assert set(TRANSLUCENT) <= set(names(held_out=False))
 
 
-def test_every_name_leads_back_to_its_thing():
+def test_every_name_is_found_by_its_object():
     for name in names(held_out=True):
         noun, _thing, hue = thing_of(name)
         assert name == f"{hue} {noun}".strip()
@@ -77,7 +77,7 @@ def test_night_is_darker_than_day_and_tints_what_stands_in_it(subtests):
             assert sum(night.light.tint) < sum(day.light.tint)
 
 
-def test_one_can_see_through_the_translucent_things(subtests):
+def test_translucent_objects_are_translucent(subtests):
     for name in TRANSLUCENT:
         with subtests.test(name=name):
             picture = translucent.draw(name)
@@ -114,7 +114,7 @@ def test_a_composite_is_the_scene_in_shadow_under_the_object_in_the_scenes_light
     assert one.shadow.max() > 100
 
 
-def test_what_floats_casts_no_shadow(sprites):
+def test_floating_objects_cast_no_shadow(sprites):
     assert make_triplet(rng(3), sprites, "red balloon", kind="beach", time="sunny").shadow.max() == 0
 
 
@@ -134,13 +134,13 @@ def test_small_objects_are_small_and_stand_anywhere(sprites):
     assert np.ptp(middles) > 0.35 * 128
 
 
-def test_studios_are_no_grey_that_could_be_taken_for_padding(sprites):
+def test_studio_backgrounds_differ_from_the_padding_grey(sprites):
     for seed in range(8):
         corner = make_triplet(rng(seed), sprites, "dog").studio[:6, :6].reshape(-1, 3).astype(np.float64).mean(axis=0)
         assert np.abs(corner - 127.5).max() > 30
 
 
-def test_a_set_is_drawn_in_shards_and_goes_on_where_it_stopped(tmp_path, sprites_folder, monkeypatch):
+def test_a_data_set_is_drawn_in_shards_and_resumes_where_it_stopped(tmp_path, sprites_folder, monkeypatch):
     monkeypatch.setattr(dataset, "SHARD", 6)
     where = tmp_path / "set"
     where.mkdir()
@@ -170,7 +170,7 @@ def test_shade_is_the_shadow_on_what_can_be_seen_of_the_ground(sprites):
     assert inside.any() and shade[inside].max() == 0 and shade.max() > 0.1
 
 
-def test_latents_of_an_earlier_version_are_named(tmp_path):
+def test_latents_of_an_earlier_version_are_refused(tmp_path):
     file = tmp_path / "latents.safetensors"
     save_file({"composite": torch.zeros(1, 4, 2, 2)}, str(file), metadata={"captions": "{}"})
     with pytest.raises(InvalidRequest, match="earlier version"):
@@ -186,20 +186,20 @@ def test_training_never_shows_what_is_held_out(plan_of):
     assert not {"green car", "purple balloon", "yellow backpack"} & set(shown)
 
 
-def test_scenes_drawn_by_lot_are_never_held_out(sprites):
+def test_randomly_chosen_scenes_are_never_held_out(sprites):
     for seed in range(20):
         one = make_triplet(rng(seed), sprites, "fox")
         assert not is_held_out("fox", one.kind)
 
 
-def test_the_held_out_set_shows_nothing_else():
+def test_the_held_out_set_has_only_held_out_pairs():
     plan, known = dataset._held_out_plan(rng()), set(names(held_out=False))
     for _ in range(300):
         name, rest = next(plan)
         assert name not in known or is_held_out(name, rest["kind"])
 
 
-def test_an_empty_folder_is_no_set(tmp_path):
+def test_an_empty_folder_is_not_a_data_set(tmp_path):
     with pytest.raises(InvalidRequest, match="train dataset"):
         dataset.load(tmp_path)
 
