@@ -1,4 +1,4 @@
-"""One server for all tests of this folder: each worker that starts imports torch and reads the model."""
+"""One server for all tests of this folder, because each worker that starts must import torch and read the model."""
 
 import json
 
@@ -9,9 +9,11 @@ from serving import SECRET, Server
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """`layerfusion serve` with its real worker. In the end, whatever was asked of it: it stops in good order, has
-    tried to reach no network, has run nothing of the folder it was started in, and its log names no prompt and no
-    token."""
+    """`layerfusion serve` with its real worker.
+
+    After the tests it is checked that the server stops in good order, has not tried to reach a network, has imported
+    nothing from the folder it was started in, and has logged no prompt and no token.
+    """
     with Server(tmp_path_factory.mktemp("server")) as server:
         server.start()
         token = json.loads(server.runtime_file.read_text())["token"]

@@ -1,4 +1,4 @@
-"""Nothing leaves the machine by itself: server and drawing process are watched from inside while they work."""
+"""The program sends nothing to the internet: audit hooks watch the server and its worker while they work."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from serving import SECRET, worker_of
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the process that draws is found in /proc")
 def test_serving_and_drawing_open_no_connection_and_log_no_prompt(server):
-    """Asked again of the whole session when the server stops."""
+    """The same is checked for all tests of this folder when the server stops."""
     job = Submit(
         job=new_job(),
         width=64,

@@ -1,6 +1,7 @@
-"""The whole road without Krita: a real server process, its real worker, the embedded model, a real client.
+"""The whole program without Krita: a real server process with its real worker, the embedded model, and a real client.
 
-The servers here run with every socket outside loopback blocked, so each test also shows that no network is asked.
+The servers here cannot connect to anything outside the loopback interface, so every test also shows that no network is
+needed.
 """
 
 import os
@@ -41,14 +42,14 @@ def submit(**values):
 
 
 def draw(client, job):
-    """Every event of a job, and its layers by their place."""
+    """All events of a job, and its layers by their place in the stack."""
     client.submit(job)
     events = list(client.events(job.job))
     return events, {event.begin.index: event for event in events if isinstance(event, Layer)}
 
 
 def draw_here(request):
-    """The same without a server."""
+    """Draw the same without a server."""
     from layerfusion.engine.pipeline import LayerFusionPipeline
 
     *_, finished = LayerFusionPipeline(find_model(request.model)).generate(request)
@@ -61,7 +62,7 @@ def bgra(pixels):
 
 
 def disc(width, height):
-    """A soft disc whose colour goes on under alpha 0."""
+    """A soft disc with colour under alpha 0, too."""
     y, x = np.mgrid[:height, :width]
     distance = np.hypot(x - width / 2, y - height / 2)
     alpha = np.clip((min(width, height) / 2 - distance) * 60, 0, 255)
@@ -70,8 +71,8 @@ def disc(width, height):
     return pixels
 
 
-def test_the_guard_blocks(tmp_path):
-    """Or the other tests would show nothing."""
+def test_the_network_guard_blocks_connections(tmp_path):
+    """Without this, the other tests would not show that no network is needed."""
     code = "import socket; socket.create_connection(('192.0.2.1', 80), 5)"
     script, log = GUARD + code, str(tmp_path / "blocked")
     ended = subprocess.run(
@@ -83,7 +84,7 @@ def test_the_guard_blocks(tmp_path):
     assert b"blocked: socket.getaddrinfo 192.0.2.1" in ended.stderr
 
 
-def test_over_the_wire_comes_what_the_pipeline_makes(server):
+def test_the_server_sends_the_same_layers_as_the_pipeline(server):
     expected = draw_here(
         GenerationRequest(
             size=Size(120, 90),
@@ -105,7 +106,7 @@ def test_over_the_wire_comes_what_the_pipeline_makes(server):
         assert ((begin.x, begin.y), begin.opacity, begin.visible) == (layer.offset, layer.opacity, layer.visible)
 
 
-def test_a_kept_foreground_comes_back_untouched_and_guides_as_it_does_without_a_server(server):
+def test_a_kept_foreground_gives_the_same_result_as_without_a_server(server):
     pixels = disc(50, 60)
     with server.connect() as client:
         layer = client.upload(bgra(pixels))
@@ -145,7 +146,7 @@ def test_cancel_acts_within_a_step_and_the_next_job_runs(server):
         assert isinstance(draw(client, submit())[0][-1], Done)
 
 
-def test_two_clients_take_turns_and_hear_only_their_own(server):
+def test_two_clients_take_turns_and_get_only_their_own_events(server):
     with server.connect() as one, server.connect() as two:
         first, second, other = submit(steps=1), submit(steps=1), submit(steps=1, seed=6)
         one.submit(first)
@@ -157,7 +158,7 @@ def test_two_clients_take_turns_and_hear_only_their_own(server):
         assert isinstance(list(one.events(second.job))[-1], Cancelled | Done)
 
 
-def test_a_client_that_comes_back_misses_nothing_and_gets_nothing_twice(server):
+def test_a_client_that_comes_back_gets_every_event_once(server):
     job = submit(seed=21)
     with server.connect() as client:
         client.submit(job)
@@ -191,7 +192,7 @@ def test_the_same_submission_again_is_drawn_once(server):
             client.submit(submit(job=job.job))
 
 
-def test_a_layer_lost_from_disk_is_said(server):
+def test_a_layer_lost_from_disk_is_reported(server):
     job = submit(seed=23, steps=1)
     with server.connect() as client:
         _, layers = draw(client, job)
@@ -206,7 +207,7 @@ def test_a_layer_lost_from_disk_is_said(server):
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the worker is found in /proc")
 def test_a_killed_worker_fails_its_job_and_the_next_one_is_drawn(tmp_path):
-    """The engine is scripted: the one that draws would be imported once more."""
+    """The engine is scripted, because importing the real one again takes long."""
     with proving.ScriptedServer(tmp_path) as server, server.connect() as client:
         job = proving.submit("hang=1")
         client.submit(job)
@@ -221,8 +222,8 @@ def test_a_killed_worker_fails_its_job_and_the_next_one_is_drawn(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the worker is found in /proc")
-def test_a_killed_server_takes_its_worker_along_and_another_takes_its_place(tmp_path):
-    """The engine is scripted: the one that draws would be imported twice and never used."""
+def test_a_killed_servers_worker_ends_and_another_server_can_start(tmp_path):
+    """The engine is scripted, because the real one would be imported twice without being used."""
     with proving.ScriptedServer(tmp_path) as server:
         worker = worker_of(server.process)
         with server.connect() as client:

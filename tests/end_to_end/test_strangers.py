@@ -1,4 +1,4 @@
-"""Clients that know nothing of this package: the one in `examples/`, and each language's way of reading PROTOCOL.md."""
+"""Clients that do not use this package: the one in `examples/`, which is written from PROTOCOL.md alone."""
 
 import ast
 import subprocess
@@ -13,7 +13,7 @@ from serving import SECONDS
 EXAMPLE = Path(__file__).parents[2] / "examples" / "client.py"
 
 
-def test_the_example_knows_only_websockets_msgpack_and_the_standard_library():
+def test_the_example_imports_only_websockets_msgpack_and_the_standard_library():
     tree = ast.parse(EXAMPLE.read_text(encoding="utf-8"))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -43,7 +43,7 @@ def test_the_example_draws_a_picture(server, tmp_path):
     assert np.percentile(red - blue, 90) > 60, "an apple is red, and its channels are not exchanged"
 
 
-def test_the_example_says_why_not(server, tmp_path):
+def test_the_example_prints_the_reason_of_a_refusal(server, tmp_path):
     out = tmp_path / "none.png"
     ended = run(server, out, "x" * 5000, "a beach at sunset")
     assert ended.returncode == 1

@@ -1,6 +1,6 @@
-"""What lies in the current folder, or on PYTHONPATH, is not run and breaks nothing.
+"""Files in the current folder or on PYTHONPATH that are named like Python's modules are not run and break nothing.
 
-The server of this folder's other tests runs in a folder full of such files, too: its worker and its exports with it.
+The server of the other tests in this folder, with its worker and its exports, also runs in a folder full of such files.
 """
 
 import os
@@ -22,7 +22,7 @@ from layerfusion.server.__main__ import main
 if __name__ == "__main__":
     sys.exit(main())
 """
-"""What pip installs as the command."""
+"""The command script that pip installs."""
 
 
 def command(script, *arguments, flags=(), **options):
@@ -44,7 +44,7 @@ def folder(tmp_path):
     return tmp_path / "here"
 
 
-def test_commands_run_nothing_of_the_current_folder(script, folder):
+def test_commands_import_nothing_from_the_current_folder(script, folder):
     marker = set_traps(folder)
     for arguments in (("--version",), ("models", "show", "tiny")):
         done = command(script, *arguments, cwd=folder)
@@ -54,9 +54,12 @@ def test_commands_run_nothing_of_the_current_folder(script, folder):
     assert not marker.exists(), marker.read_text()
 
 
-def test_folders_on_pythonpath_replace_nothing_of_pythons_own(script, folder):
-    """Up to the command's own first line: what is read before, such as `import re` in scripts that pip installed until
-    its version 25.2 or the finder of an editable installation, is Python's own way. So without `site` here."""
+def test_folders_on_pythonpath_replace_no_module_of_python(script, folder):
+    """This holds from the command's first line on.
+
+    Imports before it are Python's own, such as `import re` in the scripts of pip before 25.2, or the finder of an
+    editable installation. Therefore the test runs without `site`.
+    """
     marker = set_traps(folder, ("types", "json", "re", "enum", "server", "engine/__init__", "logging/__init__"))
     (folder / "mine.py").write_text("")
     beside = [str(Path(layerfusion.__file__).parents[1]), *filter(os.path.isdir, sys.path)]
@@ -75,7 +78,7 @@ def test_folders_on_pythonpath_replace_nothing_of_pythons_own(script, folder):
     assert done.stdout == f"'' {folder}\n", "what else it holds is found, and other processes are not told of it"
 
 
-def test_a_folder_that_replaces_nothing_stays_where_it_is(tmp_path, monkeypatch):
+def test_a_folder_that_replaces_no_module_stays_on_the_path(tmp_path, monkeypatch):
     harmless, package, compiled = (tmp_path / name for name in ("harmless", "package", "compiled"))
     (harmless / "json").mkdir(parents=True)  # a folder without __init__.py never comes before a module
     (harmless / "server.py").write_text("")
@@ -105,8 +108,8 @@ if __name__ == "__main__":
 """
 
 
-def test_processes_run_nothing_of_the_current_folder(script, folder, monkeypatch):
-    """Those that build training data, evaluate and draw are all started this way."""
+def test_processes_import_nothing_from_the_current_folder(script, folder, monkeypatch):
+    """The processes that build training data, evaluate and draw are all started this way."""
     marker = set_traps(folder)
     script.write_text(POOL)
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
@@ -116,7 +119,7 @@ def test_processes_run_nothing_of_the_current_folder(script, folder, monkeypatch
 
 
 def test_no_other_code_starts_processes():
-    """All but `spawning`, which knows how, and the export, which is a program of its own."""
+    """Exceptions are `spawning`, which starts them safely, and the export, which is a separate program."""
     roots = [Path(package.__file__ or "").parent for package in (engine, server)]
     starting = re.compile(
         r"get_context|set_start_method|Popen|subprocess\.run|create_subprocess|ProcessPoolExecutor\(\)"

@@ -1,7 +1,7 @@
-"""Three layers of 1024 x 1024 px over the loopback.
+"""Deliver three layers of 1024 x 1024 px over the loopback interface.
 
-Promised: 50 ms from the moment the engine has them to the last byte in the client, checked, through the store and its
-disk. `--strict` holds it to that, which needs a machine with nothing else to do.
+The goal is 50 ms from the moment when the engine has the layers, through the store and its disk, to the last checked
+byte in the client. `--strict` fails if it takes longer, which needs an otherwise idle machine.
 """
 
 import statistics
@@ -18,18 +18,18 @@ MOST_SECONDS = 0.05
 
 
 def prove(times, strict=False):
-    """Deliver so often and print the figures.
+    """Deliver the layers `times` times and print the figures.
 
     Returns:
-        Seconds each time, from the first layer's leaving the engine to the last one's being whole in the client.
+        seconds of each delivery, from the moment when the first layer leaves the engine until the client has the last.
     """
     taken = []
     with tempfile.TemporaryDirectory() as folder, ScriptedServer(Path(folder)) as server, server.connect() as client:
         for number in range(times + 1):
-            # New bytes each time, or the store would have them already.
+            # The bytes are new each time, because the store skips layers that it has already.
             layers, arrived = draw(client, number, f"stamp layers={LAYERS} side={SIDE}")
             left = min(float(layer.begin.name) for layer in layers)
-            if number:  # the first is the server's first, too
+            if number:  # the first delivery includes the server's start-up work
                 taken.append(arrived - left)
     size = LAYERS * 4 * SIDE * SIDE / 2**20
     print(f"{size:.0f} MiB, {times} times: {statistics.median(taken) * 1e3:.1f} ms, at best {min(taken) * 1e3:.1f} ms")

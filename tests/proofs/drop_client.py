@@ -1,6 +1,6 @@
-"""Drop the client at random moments, in the middle of layers too, and let it come back.
+"""Drop the client's connection at random moments, also in the middle of layers, and let it come back.
 
-Promised: with `resume` it gets every event once and in order, and every layer byte for byte.
+It proves that with `resume` the client gets every event once and in order, and every layer byte for byte.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ SIDE, LAYERS = 512, 4  # of 1 MiB: four chunks each
 
 
 def prove(times, seed=None):
-    """Drop so many times and print the figures."""
+    """Drop the connection `drops` times and print the figures."""
     random, drops, jobs, layers = dice(seed), 0, 0, 0
     with tempfile.TemporaryDirectory() as folder, ScriptedServer(Path(folder)) as server:
         while drops < times:
@@ -36,7 +36,7 @@ def prove(times, seed=None):
 
 
 def listen(client, seen, pixels, frames):
-    """Take so many frames, then go without a word; return whether the job is over."""
+    """Receive some frames, then drop the connection; return whether the job is over."""
     begin, data = None, bytearray()
     for _ in range(frames):
         item = client._wire.decode(client._socket.recv(60))
@@ -55,7 +55,7 @@ def listen(client, seen, pixels, frames):
             if isinstance(item, Done | Failed | Cancelled):
                 expect(isinstance(item, Done), f"the job ended with {item}")
                 return True
-    client._socket.socket.close()  # as a crash would: no goodbye
+    client._socket.socket.close()  # as in a crash, without a closing handshake
     return False
 
 

@@ -1,12 +1,12 @@
-"""Hostile frames: what the server makes of bytes that no client of ours would send.
+"""Hostile frames: how the server handles bytes that our own clients never send.
 
     python tests/proofs/fuzz.py --frames 1000000
 
 Frames are random bytes, random msgpack, valid messages with fields exchanged, valid messages and chunks with bytes
-exchanged, and valid ones untouched. Each goes to a conversation that is new, greeted or in the middle of an upload;
-what the conversation lets through goes on to where a request is made of it. Whatever comes, there must be no exception
-other than a named error, a client that is refused must be told why before the websocket is closed with the right code,
-and memory must not grow.
+exchanged, and unchanged valid ones. Each goes to a conversation that is new, greeted or in the middle of an upload. If
+the conversation accepts a submission, a request is made of it. For every frame, there must be no exception other than
+a named error; a client that is refused must get the reason before the websocket is closed with the right code; and
+memory must not grow.
 
 The same seed makes the same frames.
 """
@@ -56,21 +56,21 @@ from layerfusion.server.storage.layer_store import LayerStore
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
 CLOSE_CODES = {1003, 1008}
 MOST_GROWTH = 64 * 2**20
-"""Bytes that the process may grow by."""
+"""Number of bytes by which the process may grow."""
 
 WARM_UP = 5000
-"""Frames before memory is measured: caches, compiled patterns and the allocator's arenas are filled by then."""
+"""Number of frames before memory is measured; they fill caches, compiled patterns and the allocator's arenas."""
 
 
 class Broken(AssertionError):
-    """The server did what it must not; the text has the frame."""
+    """The server did something that it must not do. The text contains the frame."""
 
 
 # ---- valid messages
 
 
 def valid(random: random.Random) -> Message:
-    """Any message, with any values it may have."""
+    """A random valid message."""
     while True:
         cls = random.choice(FROM_CLIENT if random.random() < 0.8 else FROM_SERVER)
         try:
@@ -116,7 +116,7 @@ _SENSIBLE = {
     "negative_prompt": [""],
     "blended_prompt": [None],
 }
-"""Values with which a message gets further than to the first check."""
+"""Values with which a message passes the first checks."""
 
 
 def _value(hint: Any, random: random.Random) -> Any:
@@ -166,7 +166,7 @@ def _most(limits: list[Any], most: int) -> tuple[int, int]:
 
 
 def junk(random: random.Random, depth: int = 0) -> Any:
-    """Anything msgpack can carry."""
+    """A random value that msgpack can encode."""
     kinds = 10 if depth < 4 else 8
     match random.randrange(kinds):
         case 0:
@@ -195,7 +195,7 @@ _FIELDS = sorted({name for cls in TYPES.values() for name in _hints(cls)} | {"ty
 
 
 def with_other_fields(message: Message, random: random.Random) -> bytes:
-    """A valid message, some of whose fields are missing, exchanged for junk, or new."""
+    """A valid message with some fields removed, replaced by random values, or added."""
     values = message.to_map()
     for _ in range(random.randint(1, 3)):
         name = random.choice([*values, random.choice(_FIELDS)])
@@ -207,7 +207,7 @@ def with_other_fields(message: Message, random: random.Random) -> bytes:
 
 
 def with_other_bytes(frame: bytes, random: random.Random) -> bytes:
-    """A frame, some of whose bytes are missing, exchanged, doubled or new."""
+    """A frame with some bytes removed, exchanged, doubled or added."""
     data = bytearray(frame)
     for _ in range(random.randint(1, 4)):
         place = random.randrange(len(data) + 1)
@@ -260,14 +260,14 @@ def frame(random: random.Random) -> bytes | str:
 
 
 class Attack:
-    """One server's worth of conversations.
+    """A server's conversations, under attack.
 
     Args:
-        folder: for the store.
-        seed: of the frames.
+        folder: the folder of the store.
+        seed: the seed of the frames.
 
     Attributes:
-        outcomes: how often what happened.
+        outcomes: outcome -> how often it happened.
         slowest: seconds that the slowest frame took.
     """
 
@@ -289,7 +289,7 @@ class Attack:
         self._session = self._converse()
 
     def run(self, frames: int) -> None:
-        """Raises `Broken` as soon as something is."""
+        """Send the frames. Raises `Broken` as soon as the server does something that it must not do."""
         for _ in range(frames):
             hostile = frame(self._random)
             began = time.perf_counter()
@@ -311,7 +311,7 @@ class Attack:
                 case Send(message):
                     outcome = getattr(message, "code", message.type)
                     if len(WIRE.encode(message)) > MAX_FRAME:
-                        raise Broken(f"an answer too long to be sent: {message!r:.500}")
+                        raise Broken(f"an answer is too long to be sent: {message!r:.500}")
                 case Close(code):
                     self._check_goodbye(effects, code)
                     outcome = f"{outcome}, closed {code}"
@@ -323,11 +323,11 @@ class Attack:
                 case Message():
                     outcome = effect.type
                 case _:
-                    raise Broken(f"an effect that nobody carries out: {effect!r:.500}")
+                    raise Broken(f"an unknown effect: {effect!r:.500}")
         return outcome
 
     def _decode(self, hostile: bytes | str) -> None:
-        """A client's way in, which has no session before it."""
+        """A connection to the server, without a session."""
         with contextlib.suppress(ProtocolError):
             WIRE.decode(hostile)
 
@@ -345,7 +345,7 @@ class Attack:
         match effects[-2:]:
             case [Send(Refused(message=message)), Close()] if message:
                 return
-        raise Broken(f"closed without a word: {effects!r:.500}")
+        raise Broken(f"closed without a reason: {effects!r:.500}")
 
     def _converse(self) -> Session:
         """A conversation that is new, greeted, or in the middle of an upload."""
@@ -358,7 +358,7 @@ class Attack:
 
 
 def resident() -> int | None:
-    """Bytes of memory this process has now; None where the system does not say."""
+    """The memory of this process in bytes; None if the operating system does not tell it."""
     try:
         import resource
 
@@ -369,10 +369,10 @@ def resident() -> int | None:
 
 
 def prove(frames: int, seed: int) -> Attack:
-    """Attack with that many frames and print the figures.
+    """Attack with the given number of frames and print the figures.
 
     Raises:
-        Broken: the server did what it must not.
+        Broken: the server did something that it must not do.
     """
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -387,7 +387,7 @@ def prove(frames: int, seed: int) -> Attack:
         f"{frames} frames of seed {seed} in {time.perf_counter() - began:.0f} s; slowest {attack.slowest * 1e3:.1f} ms"
     )
     if before is None or after is None:
-        print("memory: this system does not say")
+        print("memory: unknown on this system")
     else:
         print(f"memory grew by {(after - before) / 2**20:.1f} MiB")
         if after - before > MOST_GROWTH:

@@ -1,7 +1,7 @@
-"""Kill the server, at random moments of its work.
+"""Kill the server at random moments of its work.
 
-Promised: after the next start every job that was acknowledged is known, every layer that was finished can be fetched
-and is the same, what was drawn is interrupted, what waited is drawn.
+It proves that after the next start every acknowledged job is known, that every finished layer can be fetched and is the
+same, that running jobs are reported as interrupted, and that waiting jobs are drawn.
 """
 
 import tempfile
@@ -18,12 +18,12 @@ SIDE, LAYERS, STEPS, STEP, JOBS = 32, 8, 5, 0.01, 4
 
 
 class Ledger:
-    """What clients were promised.
+    """What the server has confirmed to clients.
 
     Attributes:
-        jobs: acknowledged, by id.
-        layers: finished, as far as a client has heard: (job, index) -> SHA-256.
-        ended: the last event of jobs that are over, as heard.
+        jobs: the acknowledged jobs, by id.
+        layers: the finished layers that were announced to a client: (job, index) -> SHA-256.
+        ended: the last event of each job whose end was announced.
     """
 
     def __init__(self):
@@ -40,7 +40,7 @@ class Ledger:
 
 
 def prove(times, seed=None):
-    """Kill so many times and print the figures."""
+    """Kill the server `times` times and print the figures."""
     random, ledger = dice(seed), Ledger()
     with tempfile.TemporaryDirectory() as folder:
         server = ScriptedServer(Path(folder))
@@ -64,7 +64,7 @@ def prove(times, seed=None):
 
 
 def work_until_killed(server, ledger, deadline, round_number):
-    """Submit a few jobs, listen to what becomes of them, and kill the server in between."""
+    """Submit a few jobs, receive their events, and kill the server meanwhile."""
     ended = len(ledger.ended)
     try:
         with server.connect() as client:
@@ -86,7 +86,7 @@ def work_until_killed(server, ledger, deadline, round_number):
 
 
 def check(server, ledger):
-    """Everything that was promised, asked of the last start."""
+    """Check that the server's last start knows everything that was confirmed."""
     with server.connect() as client:
         client._send(ListJobs(newest=1000))
         listed = {job.job for job in client._next(lambda item: isinstance(item, JobList)).jobs}

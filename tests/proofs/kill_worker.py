@@ -1,7 +1,7 @@
-"""Kill the process that draws, at random moments of running jobs.
+"""Kill the worker process at random moments of running jobs.
 
-Promised: the server answers throughout; each job ends by name within 5 s; no finished layer is lost; jobs that follow
-are drawn.
+It proves that the server always answers, that each job ends with a named error within 5 s, that no finished layer is
+lost, and that the jobs that follow are drawn.
 """
 
 import os
@@ -22,13 +22,13 @@ SIDE, LAYERS, STEPS, STEP = 32, 8, 5, 0.02
 
 
 def prove(times, seed=None, within=SECONDS):
-    """Kill so many times and print the figures.
+    """Kill the worker `times` times and print the figures.
 
     Args:
-        within: seconds in which a job must end after its process.
+        within: seconds within which a job must end after the death of its process.
 
     Returns:
-        Seconds from each death to the end of its job.
+        seconds from each death to the end of its job.
     """
     random = dice(seed)
     ends, finished, states = [], {}, {"worker_died": 0, "done": 0}
@@ -37,7 +37,7 @@ def prove(times, seed=None, within=SECONDS):
         with Running(Path(folder) / "jobs", scripted.load) as server, server.client() as client:
             longest = time_one(client)
             for number in range(times):
-                # Of another size each time, or the request would be quarantined, and rightly so.
+                # Each has another size, because a request that kills the worker repeatedly is quarantined.
                 job = submit(
                     f"seconds={STEP} layers={LAYERS} side={SIDE}",
                     seed=number,
@@ -55,7 +55,7 @@ def prove(times, seed=None, within=SECONDS):
                         check_layer(event, job, SIDE)
                         finished[job, event.begin.index] = event.begin.sha256
                 ended = time.monotonic()
-                while not killed:  # the job was quicker
+                while not killed:  # the job ended first
                     time.sleep(0.01)
                 expect(isinstance(event, Done | Failed), f"job {job.job} ended with {event.type}")
                 code = event.code if isinstance(event, Failed) else "done"
@@ -81,7 +81,7 @@ def prove(times, seed=None, within=SECONDS):
 
 
 def time_one(client):
-    """Seconds that one job takes from its start to its end, on this machine today."""
+    """The duration of one job on this machine, in seconds."""
     job = submit(f"seconds={STEP} layers={LAYERS} side={SIDE}", steps=STEPS, width=200, height=200)
     client.submit(job)
     for event in client.events(job.job):
@@ -91,7 +91,7 @@ def time_one(client):
 
 
 def kill(server, killed):
-    """The worker that is there; wait for one if the last has just died."""
+    """The current worker. If the last one has just died, wait for the next."""
     deadline = time.monotonic() + SECONDS
     while (pid := server.app._worker.pid) is None and time.monotonic() < deadline:
         time.sleep(0.01)

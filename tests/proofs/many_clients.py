@@ -1,8 +1,8 @@
 """Fifty clients with ten jobs each.
 
-Promised: they are served in turns, nobody starves, cancelling takes effect within a step, and the event loop is never
-busy for more than 50 ms at a stretch. `--strict` measures that by the clock, which needs a machine with nothing else to
-do; without it the loop's own work counts.
+It proves that they are served in turns, that no client waits for ever, that cancelling takes effect within a step, and
+that the event loop is never busy for more than 50 ms without a pause. `--strict` measures these 50 ms by the wall
+clock, which needs an otherwise idle machine; without it, only the CPU time of the loop's thread counts.
 """
 
 import asyncio
@@ -36,10 +36,10 @@ WIRE = Wire(msgpack.packb, msgpack.unpackb)
 
 
 class Guest:
-    """One client; all of them live in one thread, so that fifty cost no more than one that is busy.
+    """One client. All clients run in one thread, so that fifty cost no more than one busy client.
 
     Attributes:
-        steps: of each job, as far as it has been drawn.
+        steps: the number of steps drawn of each job so far.
     """
 
     def __init__(self, socket):
@@ -80,7 +80,7 @@ class Guest:
                 self._progress.set()
 
     async def submit(self, job):
-        """Returns once it is acknowledged."""
+        """Submit a job and return when it is acknowledged."""
         loop = asyncio.get_running_loop()
         self._accepted[job.job], self._over[job.job] = loop.create_future(), loop.create_future()
         await self._socket.send(WIRE.encode(job))
@@ -99,7 +99,7 @@ class Guest:
 
 
 def prove(clients, jobs, strict=False, seed=None):
-    """Let so many clients draw so many jobs and print the figures."""
+    """Let `clients` clients draw `jobs` jobs each, and print the figures."""
     random = dice(seed)
     with tempfile.TemporaryDirectory() as folder:
         server = ScriptedServer(Path(folder), max_connections=clients + 4, cancel_seconds=30)
@@ -125,7 +125,7 @@ def prove(clients, jobs, strict=False, seed=None):
 
 
 async def crowd(runtime, clients, jobs, random):
-    """Everybody submits while one job runs; then that one is cancelled and all are drawn."""
+    """All clients submit while one job runs; then that job is cancelled, and all others are drawn."""
     async with contextlib.AsyncExitStack() as stack:
         first = await stack.enter_async_context(Guest.visit(runtime))
         blocker = submit("seconds=3", steps=150)
@@ -144,9 +144,10 @@ async def crowd(runtime, clients, jobs, random):
 
 
 async def cancel_a_running_one(guest):
-    """Returns how many steps were made after the server had been told.
+    """Cancel a running job; return how many steps were drawn after the server had received the cancel.
 
-    Requests are taken in their order, so that of one which follows at once and is answered tells when the server knew.
+    The server handles requests in order. A second request follows the cancel at once; its answer proves that the server
+    has the cancel.
     """
     job, mark = submit("seconds=0.05", steps=100), submit("layers=1", steps=1)
     await guest.submit(job)

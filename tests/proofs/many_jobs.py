@@ -1,6 +1,7 @@
-"""A day's worth of jobs in fast motion: 10,000, one after the other.
+"""As many jobs as in a day, drawn quickly one after the other: 10,000.
 
-Promised: memory stays flat, the store within its limit, and no file, process or descriptor is left behind.
+It proves that memory does not grow, that the store stays within its limit, and that no file, process or descriptor is
+left behind.
 """
 
 import os
@@ -18,16 +19,16 @@ MOST_GROWTH = 32 * 2**20
 
 
 def prove(jobs, measures=10):
-    """Draw so many jobs and print the figures."""
+    """Draw `jobs` jobs and print the figures."""
     with tempfile.TemporaryDirectory() as folder:
-        # A day's messages in minutes: more a second than one client may send otherwise.
+        # The messages of a day come within minutes, which is above the usual rate limit of a client.
         server = ScriptedServer(
             Path(folder), store_bytes=STORE_BYTES, prune_seconds=0.5, upload_seconds=2, message_rate=10_000
         )
         server.start()
         try:
             figures = draw(server, jobs, measures)
-            time.sleep(4)  # the last layers nobody needs become old enough to go, at the next look
+            time.sleep(4)  # until the last unneeded layers are old enough to be removed by the next pruning
             kept = stored(server)
             server.stop()
         finally:
@@ -48,7 +49,7 @@ def prove(jobs, measures=10):
 
 
 def draw(server, jobs, measures):
-    """All jobs, one submitted ahead so that the worker need not wait; a measure now and then."""
+    """Draw all jobs and measure now and then. One job is always submitted ahead, so that the worker need not wait."""
     figures = []
     with server.connect() as client:
         ahead = None

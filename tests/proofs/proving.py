@@ -1,4 +1,4 @@
-"""What the proofs share: a scripted server that can be killed, scripted jobs, and how their layers must look."""
+"""Shared code of the proofs: a scripted server that can be killed, scripted jobs, and their expected layers."""
 
 import argparse
 import contextlib
@@ -19,13 +19,13 @@ from layerfusion.server.protocol.messages import Generated, Submit
 sys.path.append(str(Path(__file__).parents[1] / "support"))  # as pytest does, for a proof that is run by itself
 
 SECONDS = 120
-"""Longest wait for anything; a busy machine is slow, a hanging server is forever."""
+"""Longest wait for anything, in seconds: long enough for a busy machine, but it ends if a server hangs."""
 
 KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 
 
 class Broken(Exception):
-    """A promise that did not hold."""
+    """A proof has failed."""
 
 
 def expect(holds, words):
@@ -34,11 +34,11 @@ def expect(holds, words):
 
 
 class ScriptedServer:
-    """`scripted_server.py` on a folder, started and killed as often as one likes.
+    """`scripted_server.py` with a folder; it can be started and killed any number of times.
 
     Args:
-        folder: keeps everything between two runs.
-        config: of the server.
+        folder: keeps the server's data between two runs.
+        config: the server's configuration.
     """
 
     def __init__(self, folder, **config):
@@ -77,19 +77,19 @@ class ScriptedServer:
         return None
 
     def kill(self):
-        """Without a warning."""
+        """Kill the server without warning."""
         self.process.kill()
         self.process.wait(SECONDS)
         self.process.stdin.close()
 
     def stop(self):
-        """In good order; returns how busy its loop was."""
+        """Stop the server in an orderly way, and return how busy its event loop was."""
         self.process.stdin.close()
         expect(self.process.wait(SECONDS) == 0, "the server did not stop in good order")
         return json.loads((self.folder / "busy.json").read_text())
 
     def runtime(self):
-        """How it is reached."""
+        """The server's runtime file."""
         return location.Runtime.from_map(json.loads(self._runtime.read_text()))
 
     def connect(self):
@@ -112,13 +112,13 @@ def submit(script="layers=2", **values):
 
 
 def check_layer(layer: Layer, job, side):
-    """The very bytes that the engine drew."""
+    """The exact bytes that the engine drew."""
     expected = scripted.bgra(job.seed, layer.begin.index, side)
     expect(layer.pixels == expected, f"layer {layer.begin.index} of job {job.job} has other bytes")
 
 
 def parser(text):
-    """The arguments that every proof takes."""
+    """A parser with the arguments of every proof."""
     made = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--times", type=int, default=50, help="how often (default: 50)")
     made.add_argument("--seed", type=int, default=None, help="of the random moments (default: another one each time)")
@@ -126,7 +126,7 @@ def parser(text):
 
 
 def dice(seed):
-    """Random numbers that can be had again: the seed is printed."""
+    """A reproducible random number generator; its seed is printed."""
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
     print(f"seed {seed}")
     return random.Random(seed)

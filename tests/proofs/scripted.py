@@ -1,11 +1,11 @@
-"""An engine that does as the blended prompt says, for tests of everything around it: it costs no time and no torch.
+"""A scripted engine for tests of the server: it does what the blended prompt says, is fast and does not import torch.
 
     "seconds=0.01 layers=3 side=64"    three layers of 64x64 px, 0.01 s a step and a layer
     "die=2"                            the process is killed at step 2
     "hang=2"                           step 2 never ends
     "huge"                             raises OutOfMemory
-    "notices=2"                        says two things that must be known, each before a step
-    "stamp"                            layers are named for the moment in which they leave the engine
+    "notices=2"                        gives two notices, each before a step
+    "stamp"                            each layer's name is the time at which it leaves the engine
 
 It runs in the real worker process and its layers go into the real store. Pixels depend on seed and index alone.
 """
@@ -32,7 +32,7 @@ class Scripted:
         script = {name: value for name, _, value in words}
         if "huge" in script:
             raise OutOfMemory("The picture does not fit.", "Draw a smaller one.")
-        if "stamp" in script:  # so that drawing them is over by then
+        if "stamp" in script:  # so that making them takes no time later
             for index in range(int(script["layers"])):
                 pixels(request.seed, index, int(script["side"]))
         steps, seconds = request.steps or 4, float(script.get("seconds", 0))
@@ -63,7 +63,7 @@ def layer(request, index, side, name):
 
 @functools.lru_cache(maxsize=8)
 def pixels(seed, index, side):
-    """uint8 (side, side, 4), as random as they come, the same every time."""
+    """Random pixels, uint8 (side, side, 4), the same every time."""
     values = np.random.default_rng((seed, index)).integers(0, 256, (side, side, 4), np.uint8)
     if index == 0:
         values[..., 3] = 255
@@ -76,7 +76,7 @@ def notice_text(seed, number):
 
 
 def bgra(seed, index, side):
-    """The same on the wire."""
+    """The same as a message of the protocol."""
     return pixels(seed, index, side)[..., [2, 1, 0, 3]].tobytes()
 
 

@@ -1,9 +1,10 @@
-"""A server with the scripted engine in a process of its own; the proofs kill it, or load it.
+"""A server with the scripted engine in its own process; the proofs kill it or put load on it.
 
     python scripted_server.py FOLDER [NAME=VALUE ...]
 
-FOLDER gets `server.json`, the runtime file, `jobs`, and `busy.json`: how long the event loop was busy at a stretch.
-NAME is of `ServerConfig`. It runs until it is told to stop or its standard input ends.
+FOLDER gets `server.json` (the runtime file), `jobs`, and `busy.json` (the longest time for which the event loop was
+busy without a pause). NAME is a field of `ServerConfig`. The server runs until it is stopped or its standard input
+ends.
 """
 
 import asyncio
@@ -23,11 +24,11 @@ from layerfusion.server.net.signals import stopping
 
 
 class Watched(selectors.DefaultSelector):
-    """Measures the stretches between two waits: nobody is served during one.
+    """Measures how long the event loop is busy between two waits; it serves no client during that time.
 
     Attributes:
-        wall: the longest, in seconds; on a busy machine it counts what others did meanwhile.
-        cpu: the longest, in seconds of this thread's own work.
+        wall: the longest time in seconds by the wall clock; on a busy machine this includes the work of others.
+        cpu: the longest time in seconds of this thread's CPU time.
     """
 
     def __init__(self):

@@ -1,4 +1,4 @@
-"""The short forms of the proofs; `python tests/proofs/NAME.py --times N` is the long one."""
+"""The short forms of the proofs; `python tests/proofs/NAME.py --times N` runs a long form."""
 
 import pytest
 
@@ -39,5 +39,5 @@ def test_many_jobs_leave_nothing_behind():
     many_jobs.prove(40, measures=4)
 
 
-def test_layers_are_delivered_whole_and_their_way_is_measured():
+def test_layers_are_delivered_complete_and_the_delivery_is_timed():
     assert all(seconds > 0 for seconds in deliver_layers.prove(2))

@@ -1,4 +1,4 @@
-"""The short form of `fuzz.py`, and that it would notice."""
+"""The short form of `fuzz.py`, and tests that it notices errors."""
 
 import pytest
 
@@ -34,12 +34,12 @@ def test_a_refusal_without_a_reason_is_noticed(monkeypatch, tmp_path):
     monkeypatch.setattr(BadFrame, "__init__", lambda self, *_: Exception.__init__(self))
     monkeypatch.setattr(BadFrame, "message", "", raising=False)
     monkeypatch.setattr(BadFrame, "hint", "", raising=False)
-    with pytest.raises(fuzz.Broken, match="closed without a word"):
+    with pytest.raises(fuzz.Broken, match="closed without a reason"):
         fuzz.Attack(tmp_path, seed=1).run(1000)
 
 
 def test_memory_that_grows_is_noticed(monkeypatch):
-    """What is kept is counted rather than asked of the system: a process with memory to spare grows by nothing."""
+    """The kept bytes are counted, because a process with free memory does not grow by small allocations."""
     kept = []
     receive = Session.receive
     monkeypatch.setattr(Session, "receive", lambda self, frame: kept.append(200_000) or receive(self, frame))
@@ -49,7 +49,7 @@ def test_memory_that_grows_is_noticed(monkeypatch):
         fuzz.prove(1000, seed=1)
 
 
-def test_the_memory_of_this_process_is_known():
+def test_the_memory_of_this_process_can_be_measured():
     found = fuzz.resident()
     assert found is None or found > 10_000_000
 

@@ -1,4 +1,4 @@
-"""The cost of a job on SDXL's own shapes, counted once for all of these."""
+"""The cost of a job with SDXL's shapes. It is counted once for all tests of this file."""
 
 import re
 from pathlib import Path
@@ -36,8 +36,8 @@ def policies(price):
     return {cost.policy: cost for cost in price.policies()}
 
 
-def test_the_stock_pipeline_costs_what_it_is_known_to_cost(jobs):
-    """60 rows of 6.76 TFLOP and one decoding of 10.5."""
+def test_the_stock_pipeline_has_the_known_cost(jobs):
+    """The known cost is 60 rows of 6.76 TFLOP and one decoding of 10.5 TFLOP."""
     stock = jobs["stock, one picture"]
     assert stock.sample_forwards == 60
     assert stock.flops == pytest.approx(416e12, rel=0.005)
@@ -45,7 +45,7 @@ def test_the_stock_pipeline_costs_what_it_is_known_to_cost(jobs):
 
 @pytest.mark.parametrize(("preset", "rows"), [("paper", 7 * 30), ("exact", 6 * 30 + 1)])
 def test_the_rows_of_a_preset(jobs, preset, rows):
-    """Three streams in two guidance halves, and the prior pass at every step or only at the first."""
+    """A step has three streams in two guidance halves; a prior pass runs before every step or only the first."""
     assert jobs[preset].sample_forwards == rows
 
 
@@ -58,7 +58,7 @@ def test_presets_get_cheaper_and_each_is_compared_fairly(jobs):
     assert all(2.9 < jobs[name].flops / jobs[name].stock_flops < 4.2 for name in ("paper", "exact", "balanced", "fast"))
 
 
-def test_thriftier_policies_need_less_and_name_a_card(policies):
+def test_policies_that_use_less_memory_need_less_and_name_a_card(policies):
     peaks = [policies[policy].peak for policy in MemoryPolicy]
     assert peaks == sorted(peaks, reverse=True)
     assert [policies[policy].card for policy in MemoryPolicy] == [12, 8, 8]
@@ -72,7 +72,7 @@ def test_the_estimate_by_which_a_policy_is_chosen_is_near_the_count(price, polic
 
 @pytest.fixture
 def said(capsys, monkeypatch, price):
-    """What the command prints."""
+    """The output of the command."""
     monkeypatch.setattr("layerfusion.engine.profiling.cost_model.CostModel", lambda *_: price)
     assert main(["benchmark"]) == 0
     return capsys.readouterr().out
@@ -85,8 +85,8 @@ def test_the_command_prints_a_table(said):
     assert out.count("GB card") == 3
 
 
-def test_the_page_says_what_the_command_says(said):
-    """Every job with all its figures, every preset among them, and every memory policy."""
+def test_the_page_agrees_with_the_command(said):
+    """It has all figures of every job, including every preset, and of every memory policy."""
     page = PAGE.read_text(encoding="utf-8")
     rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:1] == "|"]
     jobs = {name: figures for name, *figures in rows if len(figures) == 5 and figures[0].isdigit()}

@@ -39,7 +39,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def refused(capsys, *arguments):
-    """The one line in which `layerfusion evaluate` refuses."""
+    """The line with which `layerfusion evaluate` refuses its arguments."""
     code = main(["evaluate", *arguments])
     out, err = capsys.readouterr()
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -69,7 +69,7 @@ RECOGNISERS = {
 }
 
 
-def test_what_is_no_classifier_is_named_with_what_is_one(subtests, capsys, folder):
+def test_an_unknown_classifier_is_named_with_the_known_ones(subtests, capsys, folder):
     for case, make in RECOGNISERS.items():
         with subtests.test(case):
             make(folder / "mine.safetensors")
@@ -95,7 +95,7 @@ FOLDERS = {
 
 
 @pytest.mark.parametrize(("name", "content", "named"), FOLDERS.values(), ids=FOLDERS.keys())
-def test_a_folder_of_other_drawings_is_left_as_it_is(capsys, folder, name, content, named):
+def test_a_folder_of_other_drawings_is_not_changed(capsys, folder, name, content, named):
     (folder / name).write_bytes(content.encode("utf-8", "surrogateescape"))
     before = (folder / name).read_bytes()
     assert named in refused(capsys, "--out", ".", "--quick")

@@ -20,7 +20,7 @@ COMMAND = re.compile(r"(?:\.venv/bin/|\.venv\\Scripts\\)?layerfusion (.+?)(?= &&
 
 
 def command_lines(page):
-    """What follows `layerfusion` on every line of the page's blocks of code."""
+    """The arguments after `layerfusion` on every line of the page's code blocks."""
     text = page.read_text("utf-8").replace("\\\n", "")
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     blocks += re.findall(r"^ {4}(?=\S)(.*)$", text, re.MULTILINE)
@@ -39,7 +39,7 @@ def test_every_command_line_in_the_pages_can_be_parsed(subtests):
 
 @pytest.fixture
 def few_steps(monkeypatch):
-    """Two steps on a small canvas: the recipes are run for what they read and write, not for their pictures."""
+    """Draw two steps on a small canvas, because only the files that the recipes read and write are tested."""
 
     def find_model(name):
         spec = registry.find_model(name)

@@ -1,4 +1,4 @@
-"""`layerfusion generate` from beginning to end, on the embedded model."""
+"""`layerfusion generate` from beginning to end, with the embedded model."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ from layerfusion.server.cli.main import main
 
 @pytest.fixture(scope="module")
 def no_network():
-    """A context in which this process cannot use a network. The hook cannot be taken away again, only told to rest."""
+    """A context in which this process cannot use a network. Its audit hook cannot be removed, only switched off."""
     refusing = []
 
     def refuse(event, arguments):
@@ -48,7 +48,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_generate_draws_without_a_network_and_says_what_it_wrote(capsys, folder, no_network):
+def test_generate_draws_without_a_network_and_names_the_written_files(capsys, folder, no_network):
     (folder / "mine.png").write_bytes(encode(CUT_OUT))
     arguments = drawing(**{"--keep-foreground": "mine.png", "--size": "96x80", "--steps": "2", "--out": "out/"})
     with no_network():
@@ -71,13 +71,13 @@ def test_generate_draws_without_a_network_and_says_what_it_wrote(capsys, folder,
 
 
 def test_without_a_network_nothing_is_reached(no_network):
-    """Or the test above would show nothing."""
+    """Without this, the test above would prove nothing."""
     with no_network(), pytest.raises(RuntimeError, match=r"socket\.getaddrinfo"):
         socket.create_connection(("localhost", 80), 5)
 
 
 class Impatient(io.StringIO):
-    """Whoever reads it presses Ctrl-C as soon as the drawing begins."""
+    """A stream that raises KeyboardInterrupt as soon as the drawing begins."""
 
     def write(self, text):
         written = super().write(text)
@@ -98,7 +98,7 @@ def test_ctrl_c_while_drawing_leaves_nothing_behind(monkeypatch, folder):
     assert not list(folder.iterdir())
 
 
-def test_variants_are_drawn_from_seeds_that_follow_each_other_and_told_to_programs(capsys, folder):
+def test_variants_have_consecutive_seeds_and_are_listed_as_json(capsys, folder):
     code, out, err = run(capsys, *drawing(), "--seed", "7", "--variants", "2", "--masks", "--json")
     assert code == 0, err
     told = json.loads(out)
@@ -120,7 +120,7 @@ def test_variants_are_drawn_from_seeds_that_follow_each_other_and_told_to_progra
     assert [a.pixels.tobytes() for a in again] == [b.pixels.tobytes() for b in second]
 
 
-def test_seeds_are_random_or_begin_where_they_are_told():
+def test_seeds_are_random_or_begin_at_the_given_one():
     assert generate.choose_seeds(7, 3) == [7, 8, 9]
     assert generate.choose_seeds(MAX_SEED, 1) == [MAX_SEED]
     firsts = {generate.choose_seeds(None, 2)[0] for _ in range(9)}

@@ -1,4 +1,4 @@
-"""`layerfusion generate --masks` and `--inspect`: what is shown of the inside of a run."""
+"""`layerfusion generate --masks` and `--inspect`: the masks and the records of a job."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_masks_are_drawn_beside_the_picture(capsys, folder):
     assert len(np.unique(formats.load_image("a.masks.png"))) > 10
 
 
-def test_a_kept_foreground_has_no_masks_to_show(capsys, folder):
+def test_a_kept_foreground_has_no_masks(capsys, folder):
     (folder / "mine.png").write_bytes(encode(CUT_OUT))
     code, _, err = run(capsys, *drawing(**{"--keep-foreground": "mine.png"}), "--masks")
     assert code == 2
@@ -61,7 +61,7 @@ def test_a_folder_of_arrays_and_sheets_is_written_for_several_foregrounds(capsys
         assert len(np.unique(formats.load_image(f"inside/{name}"))) > 10
 
 
-def test_where_every_foreground_is_kept_there_are_streams_and_no_masks(capsys, folder):
+def test_with_kept_foregrounds_only_streams_are_recorded(capsys, folder):
     (folder / "mine.png").write_bytes(encode(CUT_OUT))
     code, _, err = run(capsys, *drawing(**{"--keep-foreground": "mine.png", "--inspect": "inside", "--size": None}))
     assert code == 0
@@ -69,7 +69,7 @@ def test_where_every_foreground_is_kept_there_are_streams_and_no_masks(capsys, f
     assert sorted(path.name for path in (folder / "inside").iterdir()) == ["streams.npz", "streams.png"]
 
 
-def test_streams_that_never_meet_have_no_masks(capsys, folder):
+def test_uncoupled_streams_have_no_masks(capsys, folder):
     code, out, err = run(capsys, *drawing(), "--masks", "--set", "blend_start=0")
     assert (code, "masks" in out) == (0, False)
     assert "no masks to show" in err
@@ -95,15 +95,15 @@ def test_a_folder_that_cannot_be_written_is_named_before_drawing(subtests, capsy
 
 
 @pytest.mark.parametrize("option", [["--masks"], ["--inspect", "inside"]])
-def test_a_server_shows_nothing_of_its_inside(capsys, folder, option):
+def test_inspection_is_refused_with_a_server(capsys, folder, option):
     code, out, err = run(capsys, *drawing(**{"--server": "local"}), *option)
     assert (code, out) == (2, "")
     assert option[0] in err and "--server" in err
     assert not list(folder.iterdir())
 
 
-def test_a_disk_that_is_full_leaves_no_half_folder(monkeypatch, folder):
-    """The last of the files fails."""
+def test_a_full_disk_leaves_no_incomplete_folder(monkeypatch, folder):
+    """Writing the last file fails."""
     from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
 
     picture = np.zeros((4, 4, 4), np.uint8)

@@ -1,4 +1,4 @@
-"""`layerfusion jobs`: what is kept, shown, exported and forgotten."""
+"""`layerfusion jobs`: listing, showing, exporting and pruning jobs."""
 
 import re
 import time
@@ -25,7 +25,7 @@ def job_id(number):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three jobs: a finished one, one that failed long ago, one that waits."""
+    """A folder with three jobs: a finished one, one that failed long ago, and a waiting one."""
     folder = tmp_path / "jobs"
     store = LayerStore(layers(folder))
     clock = [time.time() - 40 * DAY]
@@ -81,7 +81,7 @@ def test_a_job_is_shown_by_the_beginning_of_its_id(folder, capsys):
 
 
 @pytest.mark.parametrize(("job", "words"), [("ffff", "There is no job “ffff”"), ("0000", "3 jobs begin with “0000”")])
-def test_a_job_that_is_not_one_is_said(folder, capsys, job, words):
+def test_an_unknown_job_is_named_in_the_error(folder, capsys, job, words):
     code, _, err = run(capsys, "show", job, "--folder", folder)
     assert (code, words in err) == (2, True)
 
@@ -100,13 +100,13 @@ def test_an_unfinished_job_is_not_exported(folder, capsys, tmp_path, number, wor
     assert not (tmp_path / "apple.psd").exists()
 
 
-def test_a_lost_layer_is_said(folder, capsys, tmp_path):
+def test_a_lost_layer_is_reported(folder, capsys, tmp_path):
     next(iter(layers(folder).glob("??/*"))).unlink()
     code, _, err = run(capsys, "export", job_id(1), tmp_path / "apple.psd", "--folder", folder)
     assert (code, "is missing" in err) == (1, True)
 
 
-def test_the_old_are_pruned_and_the_unfetched_of_this_week_are_not(folder, capsys):
+def test_old_jobs_are_pruned_and_unfetched_jobs_of_this_week_are_kept(folder, capsys):
     code, out, _ = run(capsys, "prune", "--folder", folder)
     assert (code, out) == (0, "1 jobs removed, 2 kept, 0.0 MB\n")
     code, out, _ = run(capsys, "prune", "--folder", folder, "--days", "0", "--gigabytes", "0")
@@ -121,21 +121,21 @@ def test_nothing_is_pruned_under_a_running_server(folder, capsys):
     assert (code, "used by a running server" in err) == (1, True)
 
 
-def test_a_damaged_list_is_said(folder, capsys):
+def test_a_damaged_database_is_reported(folder, capsys):
     database(folder).write_bytes(b"x" * 5000)
     for action in ("list", "prune"):
         code, _, err = run(capsys, action, "--folder", folder)
         assert (code, "Move that file away" in err) == (1, True)
 
 
-def test_where_no_server_ran_there_are_no_jobs(tmp_path, capsys):
+def test_without_a_server_there_are_no_jobs(tmp_path, capsys):
     for action in ("list", "prune"):
         assert run(capsys, action, "--folder", tmp_path)[:2] == (0, "No jobs.\n")
     assert run(capsys, "show", "00", "--folder", tmp_path)[0] == 2
     assert list(tmp_path.iterdir()) == []
 
 
-def test_numbers_that_are_none_are_said(subtests, capsys):
+def test_invalid_numbers_are_named_in_the_error(subtests, capsys):
     for arguments in [("list", "--newest", "0"), ("prune", "--days", "-1"), ("prune", "--gigabytes", "many")]:
         with subtests.test(arguments=arguments):
             code, _, err = run(capsys, *arguments)

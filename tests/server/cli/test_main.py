@@ -110,7 +110,7 @@ KEPT = {
 }
 
 
-def test_a_foreground_that_cannot_be_kept_is_named(subtests, capsys, folder):
+def test_an_unusable_kept_foreground_is_named_in_the_error(subtests, capsys, folder):
     for case, (content, named) in KEPT.items():
         with subtests.test(case):
             (folder / "mine.png").write_bytes(content)
@@ -122,7 +122,7 @@ def test_a_foreground_that_cannot_be_kept_is_named(subtests, capsys, folder):
 
 
 def request_of(monkeypatch, *arguments):
-    """The request a command line makes, without drawing it."""
+    """The request that a command line makes, without drawing it."""
     asked = []
     monkeypatch.setattr(generate, "find_model", lambda name: asked.append(name) or sys.exit())
     made = []
@@ -135,7 +135,7 @@ def request_of(monkeypatch, *arguments):
 
 
 def asked_for(monkeypatch, *arguments):
-    """The request a command line makes, its presets and switches read."""
+    """The request that a command line makes, with its preset and switches applied."""
     made = []
     monkeypatch.setattr(generate, "run", lambda values: made.append(generate.to_request(values, 0)))
     assert main(arguments) == 0
@@ -178,7 +178,7 @@ def test_every_option_reaches_the_request(monkeypatch):
     assert (request.size, request.harmony.mode) == (Size(300, 200), "exact")
 
 
-def test_without_options_the_model_decides(monkeypatch):
+def test_without_options_the_models_defaults_apply(monkeypatch):
     request = request_of(monkeypatch, "generate", "an apple", "--background", "a table", "--out", "a.psd")
     assert (request.size, request.model) == (Size(512, 512), "tiny")
     assert 0 <= request.seed < 2**32
@@ -224,21 +224,21 @@ def test_export_converts_and_lists_what_it_wrote(capsys, folder):
     assert [layer.role for layer in formats.load("c.psd")] == [Role.BACKGROUND, Role.FOREGROUND, Role.SHADOW]
 
 
-def test_an_export_that_cannot_be_written_reads_nothing(capsys, folder):
+def test_an_export_to_an_unwritable_path_reads_nothing(capsys, folder):
     save_stack(folder / "a.ora")
     code, _, err = run(capsys, "export", "a.ora", "nowhere/b.psd")
     assert code == 2
     assert "nowhere" in err
 
 
-def test_models_lists_what_can_be_asked_for(capsys):
+def test_models_lists_the_embedded_model_and_a_command(capsys):
     code, out, _ = run(capsys, "models")
     assert code == 0
     assert out.startswith("tiny: embedded demo model")
     assert "layerfusion generate" in out
 
 
-def test_doctor_says_what_is_there(capsys):
+def test_doctor_lists_torch_and_the_models(capsys):
     code, out, _ = run(capsys, "doctor")
     assert code == 0
     assert "torch 2" in out
@@ -246,7 +246,7 @@ def test_doctor_says_what_is_there(capsys):
 
 
 @pytest.mark.parametrize("command", ["models", "doctor"])
-def test_a_broken_installation_is_not_the_users_fault(capsys, monkeypatch, folder, command):
+def test_a_broken_installation_is_reported_as_such(capsys, monkeypatch, folder, command):
     (folder / "model.json").write_text("{")
     monkeypatch.setattr(registry, "EMBEDDED", folder / "model.json")
     code, _, err = run(capsys, command)
@@ -254,7 +254,7 @@ def test_a_broken_installation_is_not_the_users_fault(capsys, monkeypatch, folde
     assert "model.json" in err
 
 
-def test_the_plugin_is_built_where_it_is_asked_for(capsys, folder):
+def test_the_plugin_is_built_at_the_given_path(capsys, folder):
     code, out, _ = run(capsys, "plugin", "build", "--out", "made")
     assert code == 0
     (path,) = (folder / "made").iterdir()
@@ -299,8 +299,8 @@ def test_ctrl_c_while_the_commands_are_imported_is_one_line(capsys, monkeypatch,
     assert run(capsys, "doctor") == (130, "", "layerfusion: Stopped.\n")
 
 
-def test_the_command_imports_next_to_nothing_before_it_can_be_stopped():
-    """What is imported before `main` begins; there Ctrl-C would still be a traceback."""
+def test_the_command_imports_almost_nothing_before_it_handles_ctrl_c():
+    """Before `main` begins, Ctrl-C still gives a traceback, so as little as possible is imported until then."""
     listing = "import sys, layerfusion.server.cli.main; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True, timeout=60)
     ours = {name for name in done.stdout.split() if name.startswith("layerfusion")}
@@ -328,7 +328,7 @@ def test_a_terminal_that_cannot_show_a_name_shows_question_marks(folder):
     assert b"??" in done.stdout
 
 
-def test_helps_examples_are_words_the_embedded_model_knows(capsys):
+def test_the_examples_in_the_help_use_words_the_embedded_model_knows(capsys):
     with pytest.raises(SystemExit):
         main(["generate", "--help"])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  layerfusion generate")]

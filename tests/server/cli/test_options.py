@@ -25,7 +25,7 @@ def test_the_artists_options_are_listed_with_the_models_defaults(capsys):
     assert max(map(len, out.splitlines())) <= 100
 
 
-def test_all_lists_every_option_in_words_that_set_takes(capsys):
+def test_all_lists_every_option_with_values_that_set_accepts(capsys):
     _, out, _ = run(capsys, "options", "--all")
     listed = dict(re.findall(r"^  (\w+)=.*\(default: (.*)\)$", out, re.MULTILINE))
     assert listed.keys() == {option.name for option in FusionSettings.options()}
@@ -40,13 +40,13 @@ def test_one_option_is_explained_in_full(capsys):
         assert option.metadata[text] in " ".join(out.split())
 
 
-def test_what_is_no_option_gets_a_suggestion(capsys):
+def test_an_unknown_option_gets_a_suggestion(capsys):
     code, _, err = run(capsys, "options", "decision_bounary")
     assert (code, "did you mean decision_boundary?" in err) == (2, True)
     assert run(capsys, "options", "--model", "none")[0] == 2
 
 
-def test_every_kind_of_option_is_put_into_words():
+def test_every_kind_of_option_is_written_as_text():
     kinds = {next(iter(option.metadata["limits"])) for option in FusionSettings.options()}
     assert kinds == {"choices", "whole", "number", "flag", "text"}
     words = {options._values(option) for option in FusionSettings.options()}

@@ -59,7 +59,7 @@ SUGGESTIONS = {
 }
 
 
-def test_what_is_mistyped_gets_a_suggestion(subtests, capsys, folder):
+def test_mistyped_options_get_a_suggestion(subtests, capsys, folder):
     for case, (line, words) in SUGGESTIONS.items():
         with subtests.test(case):
             code, out, err = run(capsys, *shlex.split(line))
@@ -68,7 +68,7 @@ def test_what_is_mistyped_gets_a_suggestion(subtests, capsys, folder):
             assert not list(folder.iterdir())
 
 
-def test_words_that_may_be_foregrounds_are_drawn_as_such():
+def test_prompts_without_quotes_are_accepted_if_they_may_be_foregrounds():
     arguments = build_parser().parse_args(["generate", "dog", "cat", "--background", "a park", "--out", "a.psd"])
     assert arguments.foregrounds == ["dog", "cat"]
 
@@ -104,7 +104,7 @@ def test_every_number_outside_its_range_is_refused_by_the_parser(subtests, capsy
     assert not list(folder.iterdir())
 
 
-def test_every_help_fits_eighty_columns_and_says_something_of_each_option(monkeypatch, capsys):
+def test_every_help_fits_eighty_columns_and_explains_each_option(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     parsers = [build_parser()]
     while parsers:

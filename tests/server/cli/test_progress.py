@@ -1,4 +1,4 @@
-"""How a drawing is shown: a bar, a line a stage, or nothing; and notices, which stay."""
+"""How progress is shown: a bar, one line per stage, or nothing; and notices, which stay on the screen."""
 
 import io
 import sys
@@ -38,7 +38,7 @@ def test_progress_is_a_bar_on_a_terminal_and_a_line_a_stage_elsewhere(monkeypatc
 
 
 @pytest.mark.parametrize("on_terminal", [True, False])
-def test_quiet_shows_notices_alone_and_each_once(monkeypatch, on_terminal):
+def test_quiet_shows_each_notice_once_and_nothing_else(monkeypatch, on_terminal):
     stack = LayerStack(name="s", size=Size(1, 1), layers=())
     stream = Terminal() if on_terminal else io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)

@@ -1,4 +1,4 @@
-"""Where pictures go: nothing that is there is replaced unasked, and several pictures get numbers."""
+"""Where pictures are written: existing files are replaced only with the option, and several pictures get numbers."""
 
 import argparse
 import itertools
@@ -33,7 +33,7 @@ def outs(**changes):
     return [target.out for target in generate_targets(asked(**changes))]
 
 
-def test_several_pictures_are_numbered_and_pass_over_what_is_there(folder):
+def test_several_pictures_get_numbers_that_are_not_taken(folder):
     assert outs() == ["apple.psd"]
     assert outs(variants=1) == ["apple-1.psd"]
     for name in ("apple-2.psd", "apple-x.psd", "apple-10.ora", "apple.psd"):
@@ -45,7 +45,7 @@ def test_several_pictures_are_numbered_and_pass_over_what_is_there(folder):
     assert outs(out="robot", variants=1) == ["robot-8"]
 
 
-def test_masks_and_the_inside_go_with_their_picture():
+def test_masks_and_inspection_folders_are_named_after_their_picture():
     (first, second) = generate_targets(asked(variants=2, masks=True, inspect="inside"))
     assert (first.sheet, first.inside) == (Path("apple-1.masks.png"), Path("inside-1"))
     assert (second.sheet, second.inside) == (Path("apple-2.masks.png"), Path("inside-2"))
@@ -64,7 +64,7 @@ def stack():
     return LayerStack(name="s", size=Size(4, 4), layers=(layer,))
 
 
-def test_what_is_there_is_refused_before_the_work_and_replaced_only_when_asked(subtests, capsys, folder):
+def test_existing_files_are_refused_before_drawing_and_replaced_only_with_the_option(subtests, capsys, folder):
     formats.save(stack(), "in.ora")
     formats.save(stack(), "ours/")
     files = {"a.psd": b"precious", "a.masks.png": b"mine", "inside/trust.png": b"mine too"}
@@ -92,7 +92,7 @@ def test_what_is_there_is_refused_before_the_work_and_replaced_only_when_asked(s
         assert formats.load(target).size == Size(4, 4)
 
 
-def test_another_plugin_zip_is_not_replaced_unasked(capsys, monkeypatch, folder):
+def test_another_plugin_zip_is_not_replaced_without_the_option(capsys, monkeypatch, folder):
     versions = itertools.cycle([{"layerfusion/a.py": b"1"}, {"layerfusion/a.py": b"2"}])
     monkeypatch.setattr(package, "assemble", lambda: next(versions))
     assert run(capsys, "plugin", "build")[0] == 0

@@ -1,4 +1,4 @@
-"""Chunks: the header byte by byte, and the watch over a transfer."""
+"""Chunks: the bytes of the header, and the checks of a transfer."""
 
 import hashlib
 
@@ -24,13 +24,13 @@ def test_round_trip(transfer, index, data):
     assert Chunk.from_bytes(Chunk(transfer, index, data).to_bytes()) == Chunk(transfer, index, data)
 
 
-def test_refuses_what_is_no_chunk(subtests):
+def test_refuses_invalid_chunks(subtests):
     for frame in [b"", b"\x01", bytes([1] + [0] * 11), bytes(13), bytes([1]) + bytes(12 + CHUNK_BYTES)]:
         with subtests.test(frame=frame[:16]), pytest.raises(BadFrame):
             Chunk.from_bytes(frame)
 
 
-def test_what_is_split_arrives_whole(subtests):
+def test_split_data_arrives_complete(subtests):
     for size in [1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 7]:
         with subtests.test(size=size):
             data = bytes(range(251)) * (size // 251 + 1)

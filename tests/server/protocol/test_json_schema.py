@@ -1,4 +1,4 @@
-"""The exported schema: every message is in it, with every field, as the dataclasses have them."""
+"""The exported schema has every message with every field, as in the dataclasses."""
 
 import dataclasses
 import json
@@ -26,12 +26,12 @@ def test_every_message_is_in_it_with_every_field(definitions):
         assert found["description"].endswith((".", "…"))
 
 
-def test_it_says_who_sends_what(definitions):
+def test_the_schema_says_who_sends_each_message(definitions):
     for name, messages in (("FromClient", FROM_CLIENT), ("FromServer", FROM_SERVER)):
         assert definitions[name]["oneOf"] == [{"$ref": f"#/$defs/{message.__name__}"} for message in messages]
 
 
-def test_every_reference_leads_somewhere(definitions):
+def test_every_reference_can_be_resolved(definitions):
     def references(value):
         if isinstance(value, dict):
             if "$ref" in value:

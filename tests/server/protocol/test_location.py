@@ -1,4 +1,4 @@
-"""The runtime file: found, private, whole, and recognised when its server is gone."""
+"""The runtime file: it is found, private and complete, and a file of an ended server is recognised."""
 
 import ctypes
 import os
@@ -94,7 +94,7 @@ def test_a_broken_file_is_no_server(subtests, file):
             assert location.read() is None
 
 
-def test_a_later_version_may_say_more(file):
+def test_unknown_fields_of_a_later_version_are_ignored(file):
     location.write(RUNTIME)
     file.write_text(file.read_text("utf-8").replace("{", '{"mood": "fine", ', 1), "utf-8")
     assert location.read() == RUNTIME
@@ -109,7 +109,7 @@ def test_removes_only_what_it_wrote(file):
     location.remove(RUNTIME)
 
 
-def test_where_it_lies(subtests, monkeypatch):
+def test_the_file_is_in_the_users_state_folder(subtests, monkeypatch):
     for platform, variables, expected in [
         ("linux", {"XDG_STATE_HOME": "/state"}, Path("/state/layerfusion/server.json")),
         ("linux", {}, Path("/home/me/.local/state/layerfusion/server.json")),
@@ -147,7 +147,7 @@ def test_a_file_of_another_user_is_not_trusted(file, monkeypatch):
     assert location.read() is None
 
 
-def test_without_encryption_there_is_nothing_to_verify():
+def test_without_encryption_there_is_no_ssl_context():
     assert RUNTIME.tls() is None
 
 
@@ -161,16 +161,16 @@ def test_the_certificate_that_is_given_is_trusted_whatever_name_it_bears():
         replace(RUNTIME, url="wss://127.0.0.1:1/", certificate="damaged").tls()
 
 
-def test_without_a_certificate_the_systems_own_are_asked_for_the_name():
+def test_without_a_certificate_the_systems_trusted_ones_are_used():
     context = replace(RUNTIME, url="wss://example.org/").tls()
     assert context is not None
     assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stands in for what Windows has")
-def test_windows_is_asked_by_its_own_means_and_nothing_is_sent_to_the_process(monkeypatch, subtests):
+def test_windows_processes_are_checked_without_sending_a_signal(monkeypatch, subtests):
     class Function:
-        """One of a library's functions, on which attributes may be set."""
+        """Replaces a function of a library; ctypes sets attributes on it."""
 
         def __init__(self, call):
             self._call = call
@@ -199,7 +199,7 @@ def test_windows_is_asked_by_its_own_means_and_nothing_is_sent_to_the_process(mo
             assert closed == ([] if handle is None else [handle])
 
 
-def test_a_process_of_somebody_else_is_running(monkeypatch):
+def test_a_process_of_another_user_counts_as_running(monkeypatch):
     def refuse(_pid, _signal):
         raise PermissionError
 
@@ -209,7 +209,7 @@ def test_a_process_of_somebody_else_is_running(monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it is about other systems there")
-def test_on_windows_the_modes_of_a_file_say_nothing(file, monkeypatch):
+def test_file_modes_are_ignored_on_windows(file, monkeypatch):
     location.write(RUNTIME)
     file.chmod(0o666)
     assert not location.is_secret(file.stat())

@@ -1,4 +1,4 @@
-"""Messages: what they hold, what they refuse, and that PROTOCOL.md tells strangers the same."""
+"""Messages: their fields, the values they refuse, and that PROTOCOL.md describes the same."""
 
 import ast
 import logging
@@ -172,7 +172,7 @@ EXAMPLE = {message.type: message for message in EXAMPLES}
 
 
 def changed(message, **values):
-    """The message with some fields replaced, as a stranger might send it."""
+    """The message as a mapping, with some fields replaced, as another program might send it."""
     return from_map({**message.to_map(), **values})
 
 
@@ -253,7 +253,7 @@ def test_refuses_a_wrong_value_and_says_where(subtests):
                 assert message.type in caught.value.message
 
 
-def test_a_message_that_is_made_wrong_was_never_made():
+def test_a_message_with_a_wrong_value_cannot_be_constructed():
     with pytest.raises(InvalidMessage, match=r"submit.width is 0; it must be from 1 to 65535"):
         Submit(job=JOB, width=0, height=64, background=Generated(prompt="x"), foregrounds=(KEPT,), model="tiny")
 
@@ -333,7 +333,7 @@ def test_a_job_knows_the_version_it_needs(subtests):
             assert replace(plain, **changes).minor == minor
 
 
-def test_a_message_that_says_no_is_made_of_the_error():
+def test_refusals_are_made_from_the_error():
     error = errors.UnknownJob("x" * 5000, "y" * 5000)
     for message in (Refused.of(error), UploadRefused.of(error, transfer=3), Failed.of(error, job=JOB, seq=0)):
         assert (message.code, len(message.message), len(message.hint)) == ("unknown_job", 4000, 4000)
@@ -342,7 +342,7 @@ def test_a_message_that_says_no_is_made_of_the_error():
     )
 
 
-def test_a_job_is_called_by_its_prompts_shortened():
+def test_a_jobs_title_is_made_of_its_shortened_prompts():
     several = (Generated(prompt=" an\n apple "), Generated(prompt="word " * 20), Generated(prompt="x" * 40))
     named = replace(SUBMIT, foregrounds=several, background=Generated(prompt="a beach"))
     assert named.title == f"an apple + word word word word word word word word… + {'x' * 40} + a beach"

@@ -1,4 +1,4 @@
-"""PROTOCOL.md says what the code does: its examples are decoded, its numbers compared."""
+"""PROTOCOL.md agrees with the code: its examples are decoded, and its numbers are compared."""
 
 import json
 import re
@@ -19,7 +19,7 @@ PAGE = (Path(protocol.__file__).parent / "PROTOCOL.md").read_text(encoding="utf-
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
 
 
-def test_it_is_about_this_version():
+def test_the_page_is_about_this_version():
     assert PAGE.startswith(f"# The layerfusion protocol, version {MAJOR}.{MINOR}\n")
     assert f"\n| {MAJOR}.{MINOR} |" in PAGE
 
@@ -40,7 +40,7 @@ def test_the_bytes_are_as_shown():
     assert WIRE.encode(WIRE.decode(chunk)) == chunk
 
 
-def test_the_limits_are_as_said(subtests):
+def test_the_limits_are_as_documented(subtests):
     for number, words in [
         (frames.MAX_FRAME, "longer than {}"),
         (frames.MAX_FRAME, "messages of {} bytes"),

@@ -1,4 +1,4 @@
-"""Bytes to messages and back, with both msgpacks: the compiled one, and the one in pure Python that the plugin has."""
+"""Encoding and decoding messages with both msgpack implementations: the compiled one, and the plugin's pure Python."""
 
 import contextlib
 import json
@@ -39,7 +39,7 @@ def test_the_largest_chunk_fits_a_frame():
     assert len(COMPILED.encode(Chunk(0, 0, bytes(CHUNK_BYTES)))) < MAX_FRAME
 
 
-def test_refuses_to_send_what_no_peer_takes():
+def test_refuses_to_send_messages_above_the_size_limit():
     prompts = tuple(Generated(prompt="x" * 200_000) for _ in range(8))
     submit = Submit(job=JOB, width=64, height=64, background=prompts[0], foregrounds=prompts, model="tiny")
     with pytest.raises(InvalidMessage, match="at most 1572864"):

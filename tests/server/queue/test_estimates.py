@@ -1,4 +1,4 @@
-"""How long a job will take: said from experience, or not at all."""
+"""Estimates of a job's duration, which are made from earlier jobs only."""
 
 import pytest
 
@@ -15,16 +15,16 @@ def estimates():
     return estimates
 
 
-def test_nothing_is_said_without_experience():
+def test_there_is_no_estimate_without_earlier_jobs():
     assert Estimates().seconds(submit()) is None
 
 
-def test_the_median_of_jobs_alike_counts(estimates):
+def test_the_median_of_similar_jobs_is_the_estimate(estimates):
     assert estimates.seconds(submit()) == 12.0
     assert estimates.seconds(submit(width=32, height=128)) == 12.0
 
 
-def test_others_of_the_model_are_scaled_by_pixels_rows_and_steps(estimates):
+def test_other_jobs_of_the_model_are_scaled_by_pixels_rows_and_steps(estimates):
     assert estimates.seconds(submit(width=128)) == pytest.approx(24.0)
     two = (Generated(prompt="an apple"), Generated(prompt="a pear"))
     assert estimates.seconds(submit(foregrounds=two)) == pytest.approx(16.0)
@@ -32,7 +32,7 @@ def test_others_of_the_model_are_scaled_by_pixels_rows_and_steps(estimates):
     assert estimates.seconds(submit(steps=20)) == pytest.approx(10.0)
 
 
-def test_another_model_is_another_matter(estimates):
+def test_jobs_of_another_model_do_not_count(estimates):
     assert estimates.seconds(submit(model="sdxl")) is None
 
 

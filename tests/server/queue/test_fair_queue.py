@@ -1,4 +1,4 @@
-"""Whose turn it is, and when the queue is full."""
+"""The order in which jobs are drawn, and the limits of the queue."""
 
 import pytest
 
@@ -58,7 +58,7 @@ async def test_the_latest_job_for_a_document_replaces_those_that_wait_but_not_th
 
 
 @scenario
-async def test_live_iteration_is_never_refused_for_its_own_past():
+async def test_replaced_jobs_do_not_count_against_the_clients_limit():
     async with running(waiting_jobs=1) as (scheduler, script):
         script.available.clear()
         for number in range(1, 6):
@@ -105,7 +105,7 @@ async def test_variants_are_queued_together_and_are_jobs_of_their_own():
 
 
 @scenario
-async def test_variants_that_do_not_fit_are_refused_all():
+async def test_variants_are_accepted_all_or_none():
     async with running(waiting_jobs=2) as (scheduler, script):
         script.available.clear()
         variants = tuple(Variant(job=job_id(number), seed=number) for number in (2, 3))

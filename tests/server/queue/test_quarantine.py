@@ -1,4 +1,4 @@
-"""Requests that end the process that draws."""
+"""Requests that kill the worker process."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from scheduling import follow, running, scenario
 
 
 @scenario
-async def test_a_request_that_kills_twice_is_not_drawn_a_third_time():
+async def test_a_request_that_killed_the_worker_twice_is_refused():
     async with running() as (scheduler, script):
         script.deadly = True
         script.let(3)
@@ -29,7 +29,7 @@ async def test_a_request_that_kills_twice_is_not_drawn_a_third_time():
 
 
 @scenario
-async def test_a_request_that_went_well_is_forgiven():
+async def test_a_success_resets_the_count_of_deaths():
     async with running() as (scheduler, script):
         for number, deadly in ((1, True), (2, False), (3, True)):
             script.deadly = deadly

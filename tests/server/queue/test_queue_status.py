@@ -1,4 +1,4 @@
-"""What those who wait are told of their places."""
+"""The queue positions that waiting clients get."""
 
 from layerfusion.server.protocol.messages import Done, Queued, Started
 from samples import job_id, submit
@@ -27,7 +27,7 @@ async def test_positions_count_the_jobs_before():
 
 
 @scenario
-async def test_how_long_it_takes_is_said_once_it_is_known():
+async def test_the_estimate_is_sent_as_soon_as_there_is_one():
     async with running() as (scheduler, script):
         script.available.clear()
         heard = await follow(scheduler, "a", 1, 11)
@@ -47,7 +47,7 @@ async def test_how_long_it_takes_is_said_once_it_is_known():
 
 
 @scenario
-async def test_places_are_told_not_too_often_and_the_last_is_right():
+async def test_places_are_sent_at_a_limited_rate_and_the_last_is_right():
     async with running(status_seconds=1000) as (scheduler, script):
         script.available.clear()
         heard = await follow(scheduler, "a", *range(1, 21))

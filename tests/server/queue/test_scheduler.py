@@ -1,4 +1,4 @@
-"""Who hears of a job, and how jobs end. The executor is scripted; everything else is real."""
+"""Which clients get a job's events, and how jobs end. The executor is scripted; everything else is real."""
 
 import asyncio
 
@@ -94,7 +94,7 @@ async def test_a_failing_executor_fails_its_job_and_no_other():
 
 
 @scenario
-async def test_draining_finishes_what_runs_and_begins_nothing():
+async def test_draining_finishes_the_running_job_and_starts_no_other():
     async with running() as (scheduler, script):
         heard = await follow(scheduler, "a", 1, 2)
         await heard.wait_for(Started)
@@ -110,7 +110,7 @@ async def test_draining_finishes_what_runs_and_begins_nothing():
 
 
 @scenario
-async def test_draining_does_not_wait_for_ever():
+async def test_draining_has_a_time_limit():
     async with running() as (scheduler, _):
         heard = await follow(scheduler, "a", 1)
         await heard.wait_for(Started)
@@ -119,7 +119,7 @@ async def test_draining_does_not_wait_for_ever():
 
 
 @scenario
-async def test_a_full_store_takes_no_more_jobs():
+async def test_a_full_store_refuses_jobs():
     async def make_room():
         return False
 
@@ -129,7 +129,7 @@ async def test_a_full_store_takes_no_more_jobs():
 
 
 @scenario
-async def test_a_job_that_cannot_be_written_is_not_taken():
+async def test_a_job_that_cannot_be_stored_is_refused():
     async with running() as (scheduler, script):
         scheduler._database._query("PRAGMA query_only = ON")
         with pytest.raises(UnwritableFile):

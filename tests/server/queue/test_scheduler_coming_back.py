@@ -1,4 +1,4 @@
-"""Listeners that come back to a job, and jobs that outlive a server."""
+"""Clients that come back to a job, and jobs that outlive a server."""
 
 import tempfile
 from pathlib import Path
@@ -13,7 +13,7 @@ from scheduling import Heard, follow, running, scenario
 
 
 @scenario
-async def test_who_comes_back_hears_the_rest_and_only_the_rest():
+async def test_a_client_that_comes_back_gets_exactly_the_missing_events():
     async with running() as (scheduler, script):
         heard = await follow(scheduler, "a", 1)
         await heard.wait_for(Started)
@@ -30,7 +30,7 @@ async def test_who_comes_back_hears_the_rest_and_only_the_rest():
 
 
 @scenario
-async def test_who_asks_twice_hears_the_past_twice_and_the_future_once():
+async def test_a_client_that_resumes_twice_gets_new_events_once():
     async with running() as (scheduler, script):
         heard = await follow(scheduler, "a", 1)
         await heard.wait_for(Started)
@@ -41,7 +41,7 @@ async def test_who_asks_twice_hears_the_past_twice_and_the_future_once():
 
 
 @scenario
-async def test_who_comes_back_to_a_job_that_is_over_hears_all_of_it():
+async def test_a_client_that_comes_back_to_a_finished_job_gets_all_its_events():
     async with running() as (scheduler, script):
         heard = await follow(scheduler, "a", 1)
         script.let(2)
@@ -53,7 +53,7 @@ async def test_who_comes_back_to_a_job_that_is_over_hears_all_of_it():
 
 
 @scenario
-async def test_the_next_server_draws_what_waited_and_says_what_was_interrupted():
+async def test_the_next_server_draws_waiting_jobs_and_reports_interrupted_ones():
     with tempfile.TemporaryDirectory() as folder:
         async with running(folder) as (scheduler, script):
             heard = await follow(scheduler, "a", 1, 2)
@@ -92,7 +92,7 @@ async def test_a_job_whose_server_was_killed_is_interrupted():
 
 
 @scenario
-async def test_an_interrupted_job_is_drawn_again_once_however_often_it_is_asked():
+async def test_an_interrupted_job_is_drawn_again_only_once():
     async with running() as (scheduler, script):
         heard = await follow(scheduler, "a", 1)
         script.let(2)
@@ -104,7 +104,7 @@ async def test_an_interrupted_job_is_drawn_again_once_however_often_it_is_asked(
 
 
 @scenario
-async def test_what_a_client_has_is_noted():
+async def test_acknowledged_events_are_recorded():
     async with running() as (scheduler, script):
         heard = await follow(scheduler, "a", 1)
         script.let(2)

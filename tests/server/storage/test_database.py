@@ -1,4 +1,4 @@
-"""The list of jobs on disk: what is written stays, goes one way, and fails in words."""
+"""The database of jobs: what is written stays, states follow one order, and failures are named errors."""
 
 import os
 import shutil
@@ -38,12 +38,12 @@ def database(tmp_path, clock):
 
 
 def reopened(database):
-    """What another process finds, while the first is at it."""
+    """The database as another process reads it while the first has it open."""
     return Database(database.path, read_only=True)
 
 
 def drawn(database, number):
-    """A job from its submission to its end."""
+    """Write a job from its submission to its end."""
     job = job_id(number)
     database.add([submit(number)], "a")
     for event in (Started(job=job, seq=1), layer_begin(job, seq=2), Done(job=job, seq=3, layers=1)):
@@ -100,7 +100,7 @@ def test_two_processes_do_not_start_the_same_job(database):
     other.close()
 
 
-def test_nothing_follows_the_last_event(database):
+def test_no_event_is_accepted_after_the_last_one(database):
     job = drawn(database, 1)
     assert not database.append(Cancelled(job=job, seq=4))
     assert not database.append(Started(job=job, seq=4))
@@ -108,7 +108,7 @@ def test_nothing_follows_the_last_event(database):
     assert len(database.events(job)) == 3
 
 
-def test_a_gap_is_not_written(database):
+def test_events_with_a_gap_are_refused(database):
     database.add([submit(1)], "a")
     assert database.append(Started(job=job_id(1), seq=1))
     assert not database.append(layer_begin(job_id(1), seq=3))
@@ -122,7 +122,7 @@ def test_several_jobs_are_added_together_or_not_at_all(database):
     assert database.find(job_id(2)) is None
 
 
-def test_what_ran_when_the_server_died_is_interrupted(database):
+def test_jobs_that_ran_when_the_server_died_are_interrupted(database):
     finished = drawn(database, 1)
     database.add([submit(2), submit(3)], "a")
     database.append(Started(job=job_id(2), seq=1))
@@ -138,7 +138,7 @@ def test_what_ran_when_the_server_died_is_interrupted(database):
     assert database.interrupt() == []
 
 
-def test_fetched_is_what_was_acknowledged_to_the_end(database, clock):
+def test_a_job_is_fetched_when_its_last_event_is_acknowledged(database, clock):
     job = drawn(database, 1)
     database.acknowledge(job, 2)
     assert database.find(job).fetched is None
@@ -166,7 +166,7 @@ def test_the_newest_come_first(database):
     assert [record.id for record in database.jobs(states=("running",))] == []
 
 
-def test_files_are_those_a_job_keeps_draws_and_exports(database):
+def test_a_jobs_files_are_its_uploads_layers_and_exports(database):
     kept = Kept(layer="cd" * 32, width=2, height=1, name="Apple", prompt="an apple")
     database.add([submit(1, foregrounds=(kept, kept))], "a")
     database.append(Started(job=job_id(1), seq=1))
@@ -189,7 +189,7 @@ def test_deleting_takes_events_and_files_along_and_spares_live_jobs(database):
     assert database.find(job_id(2)) is not None
 
 
-def test_deaths_are_counted_for_the_work_not_for_the_seed(database, clock):
+def test_worker_deaths_are_counted_per_request_whatever_the_seed(database, clock):
     database.note_death(submit(1, seed=1), "signal 9")
     clock.time += 100
     database.note_death(submit(2, seed=2), "signal 11")
@@ -203,7 +203,7 @@ def test_deaths_are_counted_for_the_work_not_for_the_seed(database, clock):
 # ---- what can be wrong with the machine
 
 
-def test_a_damaged_file_is_said_and_left_alone(tmp_path):
+def test_a_damaged_file_is_reported_and_not_changed(tmp_path):
     path = tmp_path / "jobs.sqlite"
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(BrokenStore, match=r"jobs\.sqlite cannot be read .* Move that file away"):
@@ -211,7 +211,7 @@ def test_a_damaged_file_is_said_and_left_alone(tmp_path):
     assert path.read_bytes() == b"no database at all" * 100
 
 
-def test_a_file_damaged_in_the_middle_is_said(database, tmp_path):
+def test_a_file_damaged_in_the_middle_is_reported(database, tmp_path):
     for number in range(200):
         database.add([submit(number)], "a")
     database.close()
@@ -224,14 +224,14 @@ def test_a_file_damaged_in_the_middle_is_said(database, tmp_path):
         Database(path)
 
 
-def test_a_newer_version_is_left_alone(database):
+def test_a_file_of_a_newer_version_is_not_changed(database):
     with sqlite3.connect(database.path) as raw:
         raw.execute("PRAGMA user_version = 99")
     with pytest.raises(BrokenStore, match="newer version"):
         Database(database.path)
 
 
-def test_a_job_of_a_version_that_took_more_is_skipped(database, caplog):
+def test_a_job_that_this_version_cannot_read_is_skipped(database, caplog):
     drawn(database, 1)
     drawn(database, 2)
     with sqlite3.connect(database.path) as raw:
@@ -241,7 +241,7 @@ def test_a_job_of_a_version_that_took_more_is_skipped(database, caplog):
     assert "ignored the job" in caplog.text
 
 
-def test_what_no_version_of_today_can_draw_ends_at_the_next_start(database):
+def test_a_waiting_job_that_cannot_be_read_ends_at_the_next_start(database):
     database.add([submit(1), submit(2)], "a")
     database.append(Started(job=job_id(2), seq=1))
     with sqlite3.connect(database.path) as raw:
@@ -265,20 +265,20 @@ def test_a_full_disk_refuses_the_job_and_nothing_else(database):
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="modes do not bind this user")
-def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+def test_a_read_only_folder_is_reported(tmp_path):
     folder = tmp_path / "jobs"
     folder.mkdir(mode=0o500)
     with pytest.raises(UnwritableFile, match="cannot be written"):
         Database(folder / "jobs.sqlite")
 
 
-def test_a_database_that_cannot_be_written_is_said(database):
+def test_a_read_only_database_is_reported(database):
     database._query("PRAGMA query_only = ON")
     with pytest.raises(UnwritableFile, match="readonly"):
         database.add([submit(1)], "a")
 
 
-def test_looking_needs_a_file(tmp_path):
+def test_reading_needs_an_existing_file(tmp_path):
     with pytest.raises(UnwritableFile):
         Database(tmp_path / "jobs.sqlite", read_only=True)
     assert list(tmp_path.iterdir()) == []
@@ -320,7 +320,7 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path):
     FolderLock(tmp_path).release()
 
 
-def test_a_folder_that_cannot_take_a_lock_is_said(tmp_path):
+def test_a_folder_that_cannot_be_locked_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UnwritableFile, match="cannot be written"):
         FolderLock(tmp_path / "file")

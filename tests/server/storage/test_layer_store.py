@@ -1,4 +1,4 @@
-"""The layer store: whole files under their SHA-256, nothing left behind, nothing needed removed."""
+"""The layer store: complete files named by their SHA-256, no remains of failed writes, no needed layer removed."""
 
 import errno
 import hashlib
@@ -64,7 +64,7 @@ def test_a_missing_layer(store):
         store.read(DIGEST)
 
 
-def test_only_a_sha256_names_a_layer(subtests, store):
+def test_a_layer_is_named_by_a_valid_sha256_only(subtests, store):
     for digest in ["", "../" * 20 + "etc/passwd", "A" * 64, DIGEST + "\n", DIGEST[:-1], "/" * 64]:
         with subtests.test(digest=digest), pytest.raises(ValueError, match="is no SHA-256"):
             store.path(digest)
@@ -77,7 +77,7 @@ def test_only_the_owner_can_read_it(store):
     assert stat.S_IMODE(store.path(DIGEST).stat().st_mode) == 0o600
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(store, monkeypatch):
+def test_a_full_disk_is_reported_and_leaves_no_file(store, monkeypatch):
     def fail(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -106,7 +106,7 @@ def test_prune_removes_what_is_old(store):
     assert files(store) == [store.path(new)]
 
 
-def test_prune_spares_what_is_needed(store):
+def test_prune_keeps_layers_that_are_needed(store):
     old, older = store.put(b"old!"), store.put(b"older!!!")
     age(store, old, 1000)
     age(store, older, 2000)
@@ -114,7 +114,7 @@ def test_prune_spares_what_is_needed(store):
     assert files(store) == [store.path(older)]
 
 
-def test_asking_for_a_layer_makes_it_new(store):
+def test_looking_up_a_layer_makes_it_new(store):
     digest = store.put(PIXELS)
     age(store, digest, 1000)
     store.has(digest)
@@ -122,7 +122,7 @@ def test_asking_for_a_layer_makes_it_new(store):
     assert store.has(digest)
 
 
-def test_prune_spares_drafts_at_work_and_removes_forgotten_ones(store):
+def test_prune_keeps_recent_drafts_and_removes_old_ones(store):
     with store.draft() as draft:
         draft.write(PIXELS)
         store.prune(needed=set(), max_seconds=500)

@@ -1,4 +1,4 @@
-"""What is forgotten and what never is."""
+"""Which jobs and layers are removed, and which are never removed."""
 
 import os
 import sqlite3
@@ -16,7 +16,7 @@ NOW = 1000 * DAY
 
 
 class Shelf:
-    """A folder of jobs, and a hand on its clock."""
+    """A folder of jobs with a clock that the test sets."""
 
     def __init__(self, folder):
         self.time = NOW
@@ -24,7 +24,7 @@ class Shelf:
         self.store = LayerStore(folder / "layers")
 
     def drawn(self, number, *, age, fetched, pixels=None, last=Done):
-        """A job that ended some days ago."""
+        """Write a job that ended some days ago."""
         job = job_id(number)
         self.time = NOW - age * DAY
         pixels = pixels or bytes([number]) * 100
@@ -68,7 +68,7 @@ def shelf(tmp_path):
     shelf.records.close()
 
 
-def test_the_old_goes_with_its_layers(shelf):
+def test_old_jobs_are_removed_with_their_layers(shelf):
     shelf.drawn(1, age=31, fetched=True)
     shelf.drawn(2, age=29, fetched=True)
     kept = shelf.prune()
@@ -77,14 +77,14 @@ def test_the_old_goes_with_its_layers(shelf):
     assert (kept.jobs, kept.bytes, kept.removed) == (1, 100, 1)
 
 
-def test_the_oldest_of_too_much_goes(shelf):
+def test_the_oldest_jobs_are_removed_when_the_store_is_too_large(shelf):
     for number, age in ((1, 1), (2, 3), (3, 2)):
         shelf.drawn(number, age=age, fetched=True)
     assert shelf.prune(size=250).bytes == 200
     assert shelf.left() == {1, 3}
 
 
-def test_what_nobody_fetched_stays_its_first_week_whatever_it_takes(shelf):
+def test_unfetched_jobs_stay_for_a_week_even_if_the_store_is_too_large(shelf):
     shelf.drawn(1, age=6.9, fetched=False)
     shelf.drawn(2, age=7.1, fetched=False)
     shelf.drawn(3, age=1, fetched=True)
@@ -94,14 +94,14 @@ def test_what_nobody_fetched_stays_its_first_week_whatever_it_takes(shelf):
     assert UNFETCHED_SECONDS == 7 * DAY
 
 
-def test_a_failed_job_is_a_job_too(shelf):
+def test_failed_jobs_are_removed_like_finished_ones(shelf):
     shelf.drawn(1, age=1, fetched=False, last=Failed)
     shelf.drawn(2, age=8, fetched=False, last=Failed)
     shelf.prune(days=0)
     assert shelf.left() == {1}
 
 
-def test_live_jobs_are_never_touched(shelf):
+def test_waiting_and_running_jobs_are_never_removed(shelf):
     shelf.time = NOW - 100 * DAY
     for number in (1, 2):
         shelf.records.add([submit(number)], "a")
@@ -111,7 +111,7 @@ def test_live_jobs_are_never_touched(shelf):
     assert shelf.left() == {1, 2}
 
 
-def test_a_layer_that_two_jobs_share_goes_with_the_second(shelf):
+def test_a_layer_of_two_jobs_is_removed_with_the_second(shelf):
     shelf.drawn(1, age=40, fetched=True, pixels=b"same" * 25)
     shelf.drawn(2, age=1, fetched=True, pixels=b"same" * 25)
     assert shelf.prune().bytes == 100
@@ -121,7 +121,7 @@ def test_a_layer_that_two_jobs_share_goes_with_the_second(shelf):
     assert shelf.files() == 0
 
 
-def test_uploads_stay_with_their_connection_or_their_job_and_else_a_day(shelf):
+def test_uploads_stay_as_long_as_their_connection_or_job_and_otherwise_a_day(shelf):
     named, held, forgotten = (shelf.store.put(name * 4) for name in (b"n", b"h", b"f"))
     kept = Kept(layer=named, width=1, height=1, name="Apple", prompt="an apple")
     shelf.records.add([submit(1, foregrounds=(kept,))], "a")
@@ -129,7 +129,7 @@ def test_uploads_stay_with_their_connection_or_their_job_and_else_a_day(shelf):
     assert [shelf.store.path(digest).exists() for digest in (named, held, forgotten)] == [True, True, False]
 
 
-def test_a_job_that_this_version_cannot_read_grows_old_too(shelf):
+def test_unreadable_jobs_are_removed_when_they_are_old(shelf):
     shelf.drawn(1, age=40, fetched=True)
     with sqlite3.connect(shelf.records.path) as database:
         database.execute("UPDATE jobs SET submit = ?", (b"\x81\xa4type\xa6submit",))
@@ -137,7 +137,7 @@ def test_a_job_that_this_version_cannot_read_grows_old_too(shelf):
     assert shelf.files() == 0
 
 
-def test_exports_go_with_their_job(shelf):
+def test_exports_are_removed_with_their_job(shelf):
     job = shelf.drawn(1, age=40, fetched=True)
     shelf.records.add_file(job, shelf.store.put(b"a psd"), 5)
     shelf.prune()

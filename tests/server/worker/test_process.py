@@ -1,6 +1,6 @@
-"""What the drawing process does with the embedded model, in a thread: the tests have imported torch once already.
+"""The code of the worker process with the embedded model. It runs in a thread, because torch is imported here already.
 
-That it is a process, starts and ends is `test_supervisor.py` and `tests/end_to_end/test_server.py`.
+`test_supervisor.py` and `tests/end_to_end/test_server.py` test how the process starts and ends.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ class Worker:
     """The supervisor's end of the pipe.
 
     Args:
-        folder: the store's.
+        folder: the folder of the store.
     """
 
     def __init__(self, folder):
@@ -55,7 +55,7 @@ class Worker:
         self._pipe.send_bytes(WIRE.encode(message))
 
     def draw(self, job, at_first_step=lambda: None):
-        """All that is said about a job."""
+        """All events of a job."""
         self.send(job)
         messages = []
         while not (messages and is_last(messages[-1])):
@@ -91,7 +91,7 @@ def test_draws_into_the_store(worker):
     assert [message.step for message in messages if is_drawing(message)] == [0, 1, 2]
 
 
-def test_what_the_engine_refuses_fails_with_its_words(worker):
+def test_an_engine_error_reaches_the_client_unchanged(worker):
     *_, last = worker.draw(submit(2, sampler="guesswork"))
     assert isinstance(last, Failed)
     assert last.code == "invalid_request"

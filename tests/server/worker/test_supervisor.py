@@ -1,5 +1,6 @@
-"""The worker process: jobs go to it and can be cancelled, and its death is survived. Its engine is scripted, for the
-real one takes seconds to import; what that does in the process is `test_process.py`."""
+"""The supervisor of the worker process: it sends jobs, cancels them, and survives the worker's death.
+
+The engine is scripted, because the real one takes seconds to import; `test_process.py` tests the real one."""
 
 import asyncio
 import contextlib
@@ -25,7 +26,7 @@ def submit(number, **values):
 
 @contextlib.contextmanager
 def supervised(folder):
-    """A worker, its store, and a way to wait for it."""
+    """A worker with its store, and methods to wait for it."""
     store = LayerStore(folder)
     with asyncio.Runner() as runner:
         worker = WorkerSupervisor(store.folder, load=scripted.load)
@@ -51,7 +52,7 @@ async def draw(worker, job):
 
 
 async def draw_until(worker, job, act):
-    """Draw, and do something to the worker once it is at the first step."""
+    """Draw, and call a function with the worker when it is at the first step."""
     await worker.ready()
     messages = []
     async for message in worker.run(job):
@@ -115,8 +116,8 @@ def test_a_killed_worker_fails_its_job_and_is_replaced_busy_or_idle(drawing):
     assert len({first, second, worker.pid}) == 3
 
 
-def test_deaths_in_quick_succession_slow_the_next_start_down(tmp_path, monkeypatch):
-    """The pause doubles; the clock is real, the process is a folder it cannot use."""
+def test_repeated_deaths_delay_the_next_start(tmp_path, monkeypatch):
+    """The pause doubles each time. The clock is real; the worker dies at once because it cannot use its folder."""
     pauses = []
 
     async def scenario():
