@@ -17,9 +17,9 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def quick(monkeypatch, tmp_path):
-    """The embedded model in two steps, in an empty folder."""
+    """The embedded model at half its size and in two steps, in an empty folder."""
     tiny = find_model("tiny")
-    quick = replace(tiny, defaults=replace(tiny.defaults, steps=2))
+    quick = replace(tiny, native_size=64, defaults=replace(tiny.defaults, steps=2))
     monkeypatch.setattr(api, "find_pretrained", lambda model: quick if model == "tiny" else find_pretrained(model))
     monkeypatch.chdir(tmp_path)
 

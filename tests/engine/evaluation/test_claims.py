@@ -14,7 +14,7 @@ from layerfusion.engine.evaluation.study import Study, write_drawing
 from layerfusion.engine.evaluation.systems import Drawing, Maps
 from layerfusion.engine.models.catalog.registry import find_model
 
-SIDE = 128
+SIDE = 64
 SPEC = find_model("tiny")
 ITEMS = prompt_set(SPEC.vocabulary, 6)
 
@@ -27,7 +27,7 @@ def ground(seed: int, contrast: int = 8) -> np.ndarray:
 
 def figure(colour=(200, 60, 40), alpha=255) -> np.ndarray:
     picture = np.zeros((SIDE, SIDE, 4), np.uint8)
-    picture[40:100, 40:90] = (*colour, alpha)
+    picture[20:50, 20:45] = (*colour, alpha)
     return picture
 
 
@@ -184,7 +184,7 @@ def boundary_drawings(falling: bool):
             # the crisper the alpha, the larger the part of it that is solid
             one = drawing(number, spilt=4 * strength)
             veiled = one.foreground.copy()
-            veiled[40 : 40 + 8 * strength, 40:90, 3] = 200
+            veiled[20 : 20 + 4 * strength, 20:45, 3] = 200
             yield item, variant, replace(one, foreground=veiled)
 
 
@@ -206,7 +206,7 @@ def test_a_boundary_that_does_the_opposite_is_not_confirmed(tmp_path):
 def test_residue_is_measured_against_chance():
     objects = [figure() for _ in range(12)]
     for number, one in enumerate(objects):
-        one[40:100, 40:90, :3] = np.random.default_rng(100 + number).integers(0, 255, (60, 50, 1))
+        one[20:50, 20:45, :3] = np.random.default_rng(100 + number).integers(0, 255, (30, 25, 1))
     clear = [ground(number, 60) for number in range(12)]
     haunted = [
         np.dstack([(0.6 * back[..., :3] + 0.4 * pasted(back, front)[..., :3]).astype(np.uint8), back[..., 3]])

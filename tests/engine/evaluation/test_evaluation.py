@@ -1,4 +1,4 @@
-"""A complete evaluation with real weights, at half size and three steps; the figures themselves do not matter here."""
+"""A complete evaluation with real weights, at half size and in two steps; the figures themselves do not matter here."""
 
 import json
 from dataclasses import replace
@@ -15,7 +15,8 @@ from layerfusion.engine.evaluation.measures import alpha_of, pasted, soft_iou
 from layerfusion.engine.evaluation.study import Study, read_drawing, write_drawing
 from layerfusion.engine.models.catalog.registry import find_model
 
-SPEC = quick(find_model("tiny"))
+QUICK = quick(find_model("tiny"))
+SPEC = replace(QUICK, defaults=replace(QUICK.defaults, steps=2))
 PLAN = Plan(
     parts=("table", "background", "blending", "masks", "moving", "presets"), pairs=2, claim_pairs=1, stress_pairs=1
 )

@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from layerfusion.engine.image.upscaling import box_mean, foreground_to_canvas, l
 FRAMING = Framing(Size(512, 512), Size(128, 128))
 
 
+@cache
 def scene(side: int) -> np.ndarray:
     """A disc and a thin slanted line, red before grey: float32 (side, side, 4), colours opaque, alpha last."""
     y, x = np.mgrid[0:2048, 0:2048] / 2048

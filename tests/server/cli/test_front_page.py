@@ -38,12 +38,12 @@ def test_every_command_line_in_the_pages_can_be_parsed(subtests):
 
 
 @pytest.fixture
-def few_steps(monkeypatch):
+def few_steps(monkeypatch, small_model):
     """Draw two steps on a small canvas, because only the files that the recipes read and write are tested."""
 
     def find_model(name):
         spec = registry.find_model(name)
-        return replace(spec, defaults=replace(spec.defaults, steps=2))
+        return replace(spec, native_size=64, defaults=replace(spec.defaults, steps=2))
 
     monkeypatch.setattr(generate, "find_model", find_model)
     monkeypatch.setattr(generate, "DEFAULT_SIZE", Size(128, 128))

@@ -19,6 +19,8 @@ from layerfusion.server.cli import generate
 from layerfusion.server.cli.console import UsageError
 from layerfusion.server.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("small_model")
+
 
 @pytest.fixture(scope="module")
 def no_network():

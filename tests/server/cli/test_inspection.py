@@ -11,6 +11,8 @@ from layerfusion.engine.errors import UnwritableFile
 from layerfusion.engine.formats.images import encode
 from layerfusion.server.cli import environment, inspection
 
+pytestmark = pytest.mark.usefixtures("small_model")
+
 FILES = ["masks.npz", "masks.png", "streams.npz", "streams.png", "trust.png"]
 
 
