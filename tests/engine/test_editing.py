@@ -67,13 +67,13 @@ def stacks(pipeline):
                 background=Generated(prompt=PROMPTS[1]),
                 foregrounds=(Generated(prompt=PROMPTS[0]),),
                 seed=3,
-                steps=12,
+                steps=6,
             )
         )
     )
     here = moved(drawn.by_role(Role.FOREGROUND)[0], (-15, 15), scale=0.5)
-    before = finished(pipeline.generate(replace(harmonise(drawn, here, PROMPTS, seed=3), steps=12)))
-    after = finished(pipeline.generate(replace(harmonise(before, moved(here, BY), PROMPTS, seed=3), steps=12)))
+    before = finished(pipeline.generate(replace(harmonise(drawn, here, PROMPTS, seed=3), steps=6)))
+    after = finished(pipeline.generate(replace(harmonise(before, moved(here, BY), PROMPTS, seed=3), steps=6)))
     return before, after
 
 

@@ -154,7 +154,7 @@ def test_any_canvas_gets_layers_of_its_size(small_pipeline, request_for, size):
 
 @pytest.mark.parametrize("sampler", ["euler", "ddim", "dpmpp_2m", "unipc"])
 def test_every_sampler_draws_a_clean_foreground(pipeline, request_for, sampler):
-    alpha = finished(pipeline.generate(request_for(sampler=sampler, steps=10))).layers[1].pixels[..., 3]
+    alpha = finished(pipeline.generate(request_for(sampler=sampler, steps=6))).layers[1].pixels[..., 3]
     assert 0.05 < (alpha > 127).mean() < 0.7
     assert np.concatenate([alpha[0], alpha[:, 0], alpha[:, -1]]).mean() < 5
 
@@ -217,7 +217,7 @@ def test_closing_the_iterator_stops_and_the_next_job_is_unharmed(small_pipeline,
 def test_several_foregrounds_are_layers_of_their_own(pipeline, request_for):
     stack = finished(
         pipeline.generate(
-            request_for(foregrounds=(Generated(prompt="a red apple"), Generated(prompt="a blue car")), steps=10)
+            request_for(foregrounds=(Generated(prompt="a red apple"), Generated(prompt="a blue car")), steps=6)
         )
     )
     assert [layer.name for layer in stack][:3] == ["Background", "Foreground 1", "Foreground 2"]

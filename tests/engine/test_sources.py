@@ -73,9 +73,7 @@ def test_sources_can_be_combined_in_every_way(small_pipeline, request_for, beach
 
 
 def test_a_new_foreground_stands_on_the_kept_background(pipeline, request_for, beach):
-    request = request_for(
-        background=Kept(layer=beach, prompt=BEACH), foregrounds=(Generated(prompt="a dog"),), steps=12
-    )
+    request = request_for(background=Kept(layer=beach, prompt=BEACH), foregrounds=(Generated(prompt="a dog"),), steps=6)
     stack = finished(pipeline.generate(request))
     assert stack.layers[0] is beach
     alpha = stack.layers[1].pixels[..., 3]
@@ -93,7 +91,7 @@ def test_holes_of_a_kept_background_are_drawn_below_it(pipeline, request_for, be
     pixels = beach.pixels.copy()
     pixels[40:90, 60:100] = 0
     mine = Layer(name="mine", role=Role.BACKGROUND, pixels=pixels[:, :110], offset=(-6, 0))
-    request = request_for(background=Kept(layer=mine, prompt=BEACH), harmony=HarmonySettings(mode="exact"), steps=8)
+    request = request_for(background=Kept(layer=mine, prompt=BEACH), harmony=HarmonySettings(mode="exact"), steps=5)
     stack = finished(pipeline.generate(request))
     filled, kept = stack.by_role(Role.BACKGROUND)
     assert kept is mine
@@ -138,7 +136,7 @@ def test_a_relit_layer_keeps_its_place_and_changes_with_its_strength(pipeline, r
     for strength in (0.0, 0.4, 0.9):
         relit = Relit(layer=apple, prompt=APPLE, strength=strength)
         layer = finished(
-            pipeline.generate(request_for(background=night, foregrounds=(relit,), steps=8, seed=9))
+            pipeline.generate(request_for(background=night, foregrounds=(relit,), steps=5, seed=9))
         ).layers[1]
         likeness.append(psnr(layer.pixels, apple.pixels, visible))
         overlap = ((layer.pixels[..., 3] > 127) & visible).sum() / ((layer.pixels[..., 3] > 127) | visible).sum()
@@ -149,7 +147,7 @@ def test_a_relit_layer_keeps_its_place_and_changes_with_its_strength(pipeline, r
 @pytest.mark.parametrize("box", [Box(8, 60, 56, 60), Box(60, 20, 64, 40)])
 def test_a_foreground_is_drawn_in_its_box_and_seen_there(pipeline, request_for, box):
     placed = Generated(prompt=APPLE, box=box)
-    stack = finished(pipeline.generate(request_for(foregrounds=(placed,), steps=10)))
+    stack = finished(pipeline.generate(request_for(foregrounds=(placed,), steps=6)))
     alpha = stack.layers[1].pixels[..., 3] * (stack.layers[1].pixels[..., 3] > 24.0)
     inside = (slice(box.y, box.y + box.height), slice(box.x, box.x + box.width))
     assert alpha[inside].sum() > 0.95 * alpha.sum()
@@ -207,7 +205,7 @@ def test_a_drawn_foreground_above_a_kept_one_hides_it(pipeline, request_for, bea
     request = request_for(
         background=Kept(layer=beach, prompt=BEACH),
         foregrounds=(Kept(layer=below, prompt=APPLE), Generated(prompt="a blue car")),
-        steps=12,
+        steps=6,
     )
     stack = finished(pipeline.generate(request))
     car = stack.layers[2].pixels
