@@ -14,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from layerfusion.engine.training.data.triplets import preposition
-from layerfusion.engine.training.data.vocabulary import backgrounds, names, with_article
+from layerfusion.engine.training.data.vocabulary import NAMELESS, backgrounds, names, with_article
 
 PIECES = 1024
 """The most word pieces there can be; the captions need fewer."""
@@ -28,7 +28,7 @@ _BYTES = bytes_to_unicode()
 
 def captions() -> list[str]:
     """Every caption there can be, and every object's name alone."""
-    things = [with_article(name) for name in names(held_out=True)]
+    things = [with_article(name) for name in (*names(held_out=True), *NAMELESS)]
     scenes = list(backgrounds())
     whole = [f"{thing} {preposition(scene)} {scene}" for thing, scene in itertools.product(things, scenes)]
     return [*things, *scenes, *whole, "and", "on", "in", "in front of"]

@@ -1,12 +1,14 @@
-"""The training set on disk: shards of triplets, the same for the same seed, drawn by several processes.
+"""The training set on disk: triplets, the same for the same seed, drawn shard by shard by several processes.
 
-A shard is one .npz file: pictures as uint8 arrays, and a JSON line an example with captions, light, tint and names.
+Pictures of a kind lie in one .npy file, which training maps into memory instead of reading it: at 256 px, 16,000
+examples take 14 GB. A shard is a part of each of these files, and a file of JSON lines, one an example, with captions,
+light, tint and names; this comes last, so that a shard is whole when it is there.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,13 +21,15 @@ from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.spawning import spawning
 from layerfusion.engine.training.data.sprites import SpriteLibrary
 from layerfusion.engine.training.data.triplets import Triplet, make_triplet
-from layerfusion.engine.training.data.vocabulary import KINDS, TRANSLUCENT, is_held_out, names
+from layerfusion.engine.training.data.vocabulary import KINDS, NAMELESS, TRANSLUCENT, is_held_out, names
 
 SHARD = 500
 FIELDS = ("foreground", "studio", "background", "composite", "shadow")
+_CHANNELS = {"foreground": (4,), "studio": (3,), "background": (3,), "composite": (3,), "shadow": ()}
 
-PAIRS = 0.14
-"""Share of examples with two objects, so that the blended stream knows pictures with more than one."""
+PAIRS, GROUPS = 0.14, 0.05
+"""Shares of examples with two objects, and with three or four of different sizes side by side, so that the blended
+stream knows pictures with more than one."""
 
 SEEN_THROUGH = 3
 """How often translucent things come, compared with solid ones: few of them must teach all there is to transparency."""
@@ -33,12 +37,12 @@ SEEN_THROUGH = 3
 
 @dataclass(frozen=True)
 class Examples:
-    """A training or test set in memory.
+    """A training or test set; the arrays are mapped from their files.
 
     Attributes:
-        foreground: uint8 (N, 128, 128, 4), straight alpha.
-        studio, background, composite: uint8 (N, 128, 128, 3).
-        shadow: uint8 (N, 128, 128).
+        foreground: uint8 (N, side, side, 4), straight alpha.
+        studio, background, composite: uint8 (N, side, side, 3).
+        shadow: uint8 (N, side, side).
         facts: a dictionary an example: names, kind, captions, light, tint.
     """
 
@@ -53,19 +57,32 @@ class Examples:
         return len(self.facts)
 
     def on_grey(self, indices: NDArray[np.integer]) -> NDArray[np.floating]:
-        """Foregrounds over mid-grey, (n, 128, 128, 3), -1..1: how LayerDiffuse pads what is transparent."""
+        """Foregrounds over mid-grey, (n, side, side, 3), -1..1: how LayerDiffuse pads what is transparent."""
         rgba = self.foreground[indices].astype(np.float32) / 255
         return (rgba[..., :3] * 2 - 1) * rgba[..., 3:]
 
 
-Plan = Literal["train", "small", "held_out", "everything"]
-"""What a set shows: the pairs and colours for training, the same with small objects, those that are held out of both,
-or all of them."""
-
-_Job = tuple[Path, Path, int, int, Plan]
+Plan = Literal["train", "small", "nameless", "held_out", "everything"]
+"""What a set shows: the pairs and colours for training, the same with small objects, things without a name, the pairs
+and colours that are held out of all three, or all of them."""
 
 
-def build(folder: Path, sprites: Path, *, count: int, seed: int, workers: int, plan: Plan = "train") -> None:
+@dataclass(frozen=True)
+class _Job:
+    """A shard of `size` examples to be drawn."""
+
+    folder: Path
+    sprites: Path
+    seed: int
+    shard: int
+    size: int
+    plan: Plan
+    native: int
+
+
+def build(
+    folder: Path, sprites: Path, *, count: int, seed: int, workers: int, plan: Plan = "train", native: int = 128
+) -> None:
     """Draw a set; shards that exist are left as they are, so that a stopped build goes on.
 
     Args:
@@ -75,50 +92,73 @@ def build(folder: Path, sprites: Path, *, count: int, seed: int, workers: int, p
         seed: of the whole set.
         workers: processes.
         plan: what it shows; the classifier, an instrument, learns from "everything".
+        native: side of the pictures, in pixels.
+
+    Raises:
+        InvalidRequest: the sprites are not there, or the folder holds a set of another size.
     """
     folder.mkdir(parents=True, exist_ok=True)
     SpriteLibrary(sprites)  # a missing package is told here, once
-    shards: list[_Job] = [(folder, sprites, seed, shard, plan) for shard in range(-(-count // SHARD))]
-    open_ = [job for job in shards if not _file(folder, job[3]).exists()]
+    shards = -(-count // SHARD)
+    _lay_out(folder, shards * SHARD, native)
+    jobs = [_Job(folder, sprites, seed, shard, SHARD, plan, native) for shard in range(shards)]
+    open_ = [job for job in jobs if not _facts_file(folder, job.shard).exists()]
     with spawning() as context, context.Pool(workers) as pool:
         for _ in tqdm(pool.imap_unordered(_draw_shard, open_), total=len(open_), desc="shards", unit="shard"):
             pass
 
 
 def load(folder: Path) -> Examples:
-    """Read all shards of a folder.
+    """Map the pictures of all shards of a folder that are drawn.
 
     Raises:
         InvalidRequest: there are none.
     """
-    files = sorted(folder.glob("shard-*.npz"))
-    if not files:
+    found = sorted(int(file.stem.removeprefix("facts-")) for file in folder.glob("facts-*.jsonl"))
+    whole = next((shard for shard, there in enumerate(found) if shard != there), len(found))
+    if not whole:
         raise InvalidRequest(f"{folder} holds no training shards.", "Build them with `layerfusion train dataset`.")
-    arrays: dict[str, list[NDArray[Any]]] = {field: [] for field in FIELDS}
     facts: list[dict[str, Any]] = []
-    for file in files:
-        with np.load(file) as shard:
-            for field in FIELDS:
-                arrays[field].append(shard[field])
-            facts += [json.loads(line) for line in str(shard["facts"]).splitlines()]
-    return Examples(**{field: np.concatenate(parts) for field, parts in arrays.items()}, facts=facts)
+    for shard in range(whole):
+        facts += [json.loads(line) for line in _facts_file(folder, shard).read_text(encoding="utf-8").splitlines()]
+    arrays = {field: np.load(folder / f"{field}.npy", mmap_mode="r")[: len(facts)] for field in FIELDS}
+    return Examples(**arrays, facts=facts)
 
 
-def _file(folder: Path, shard: int) -> Path:
-    return folder / f"shard-{shard:04d}.npz"
+def _lay_out(folder: Path, count: int, native: int) -> None:
+    """Make the pictures' files, or leave them."""
+    for field in FIELDS:
+        file, shape = folder / f"{field}.npy", (count, native, native, *_CHANNELS[field])
+        if not file.exists():
+            np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+        elif (there := np.load(file, mmap_mode="r").shape) != shape:
+            raise InvalidRequest(
+                f"{file} holds {there[0]} pictures of {there[1]} px, not {count} of {native}.", "Use another folder."
+            )
+
+
+def _facts_file(folder: Path, shard: int) -> Path:
+    return folder / f"facts-{shard:04d}.jsonl"
 
 
 def _draw_shard(job: _Job) -> None:
-    folder, sprites, seed, shard, purpose = job
-    rng = np.random.default_rng((seed, shard))
-    library = SpriteLibrary(sprites)
-    plan = {"train": _plan, "small": _small_plan, "held_out": _held_out_plan, "everything": _whole_plan}[purpose](rng)
-    drawn = [make_triplet(rng, library, name, **rest) for name, rest in (next(plan) for _ in range(SHARD))]
-    arrays = {field: np.stack([getattr(triplet, field) for triplet in drawn]) for field in FIELDS}
-    facts = "\n".join(json.dumps(_facts(triplet)) for triplet in drawn)
-    part = _file(folder, shard).with_suffix(".part.npz")
-    np.savez(part, facts=np.asarray(facts), **arrays)  # type: ignore[arg-type]
-    part.replace(_file(folder, shard))
+    rng = np.random.default_rng((job.seed, job.shard))
+    library = SpriteLibrary(job.sprites)
+    plan = _PLANS[job.plan](rng)
+    arrays = {field: np.load(job.folder / f"{field}.npy", mmap_mode="r+") for field in FIELDS}
+    lines = []
+    for place in range(job.shard * job.size, (job.shard + 1) * job.size):
+        name, rest = next(plan)
+        triplet = make_triplet(rng, library, name, native=job.native, **rest)
+        for field, array in arrays.items():
+            array[place] = getattr(triplet, field)
+        lines.append(json.dumps(_facts(triplet)))
+    for array in arrays.values():
+        array.flush()
+    file = _facts_file(job.folder, job.shard)
+    part = file.with_suffix(".part")
+    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    part.replace(file)
 
 
 _Wishes = Iterator[tuple[str, dict[str, Any]]]
@@ -126,13 +166,20 @@ _Wishes = Iterator[tuple[str, dict[str, Any]]]
 
 
 def _plan(rng: np.random.Generator) -> _Wishes:
-    """Every solid object equally often and what can be seen through more often, in random order; now and then two."""
+    """Every solid object equally often and what can be seen through more often, in random order; now and then two, or
+    a group."""
     known = names(held_out=False)
     often = [name for name in known for _ in range(SEEN_THROUGH if name in TRANSLUCENT else 1)]
     while True:
         for name in rng.permutation(often):
-            other = str(rng.choice(known)) if rng.random() < PAIRS else ""
-            yield str(name), {"second": other} if other and other != name else {}
+            yield str(name), {"others": _others(rng, str(name), known)}
+
+
+def _others(rng: np.random.Generator, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """What else is in the picture: mostly nothing."""
+    lot = rng.random()
+    count = 1 if lot < PAIRS else int(rng.integers(2, 4)) if lot < PAIRS + GROUPS else 0
+    return tuple(other for other in (str(one) for one in rng.choice(known, count, replace=False)) if other != name)
 
 
 def _small_plan(rng: np.random.Generator) -> _Wishes:
@@ -140,6 +187,20 @@ def _small_plan(rng: np.random.Generator) -> _Wishes:
     while True:
         for name in rng.permutation(names(held_out=False)):
             yield str(name), {"small": True}
+
+
+def _nameless_plan(rng: np.random.Generator) -> _Wishes:
+    """Things without a name, of any size and anywhere; one in four beside something that has a name, or beside more of
+    them."""
+    known = names(held_out=False)
+    while True:
+        name, lot = str(rng.choice(NAMELESS)), rng.random()
+        if lot < 0.1:
+            yield name, {"others": tuple(str(one) for one in rng.choice(known, int(rng.integers(1, 4)), replace=False))}
+        elif lot < 0.25:
+            yield name, {"others": (name,) * int(rng.integers(1, 4))}
+        else:
+            yield name, {"small": lot < 0.55}
 
 
 def _held_out_plan(rng: np.random.Generator) -> _Wishes:
@@ -158,6 +219,15 @@ def _whole_plan(rng: np.random.Generator) -> _Wishes:
     while True:
         for name in rng.permutation(known):
             yield str(name), {"kind": str(rng.choice(KINDS))}
+
+
+_PLANS: dict[Plan, Callable[[np.random.Generator], _Wishes]] = {
+    "train": _plan,
+    "small": _small_plan,
+    "nameless": _nameless_plan,
+    "held_out": _held_out_plan,
+    "everything": _whole_plan,
+}
 
 
 def _facts(triplet: Triplet) -> dict[str, Any]:

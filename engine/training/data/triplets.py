@@ -12,13 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from layerfusion.engine.training.data import arbitrary
 from layerfusion.engine.training.data.paint import SIDE
 from layerfusion.engine.training.data.scenes import Light, Scene, backdrop, draw_scene
 from layerfusion.engine.training.data.sprites import SpriteLibrary
-from layerfusion.engine.training.data.vocabulary import KINDS, OUTDOOR, TIMES, is_held_out, thing_of, with_article
-
-NATIVE = 128
-"""Side of the finished pictures, in pixels."""
+from layerfusion.engine.training.data.vocabulary import (
+    KINDS,
+    NAMELESS,
+    OUTDOOR,
+    TIMES,
+    is_held_out,
+    thing_of,
+    with_article,
+)
 
 TINTED = 0.65
 """How much of the scene's tint an object takes on."""
@@ -26,17 +32,17 @@ TINTED = 0.65
 
 @dataclass(frozen=True)
 class Triplet:
-    """One example; pictures are uint8, (NATIVE, NATIVE, channels).
+    """One example; pictures are uint8, (side, side, channels).
 
     Attributes:
         foreground: RGBA, straight alpha, in its own light.
         studio: RGB, the object before a plain backdrop of any colour: what a base model makes of its name alone.
         background: RGB.
         composite: RGB.
-        shadow: uint8 (NATIVE, NATIVE), 255 where the ground is darkened by the full strength.
+        shadow: uint8 (side, side), 255 where the ground is darkened by the full strength.
         names: the objects, bottom first.
         kind: the scene's kind.
-        captions: of foreground, background and composite; of two objects the upper one is named first.
+        captions: of foreground, background and composite; of several objects the upper one is named first.
         light: the scene's.
     """
 
@@ -57,6 +63,12 @@ class Triplet:
         return red, green, blue
 
 
+def enumerated(things: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = things
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def preposition(background: str) -> str:
     """How captions join an object to a scene."""
     if any(word in background for word in ("mountains", "ocean")):
@@ -71,21 +83,24 @@ def make_triplet(
     *,
     kind: str = "",
     time: str = "",
-    second: str = "",
+    others: tuple[str, ...] = (),
     small: bool = False,
+    native: int = 128,
 ) -> Triplet:
     """Draw one example.
 
     Args:
-        name: the object.
+        name: the object; one of `NAMELESS` is drawn anew, of any outline and material.
         kind, time: of the scene; drawn by lot where empty, never a pair that is held out.
-        second: another object, beside it or half before it; the pair is then one foreground.
+        others: further objects: one beside it or half before it, more side by side in different sizes; all of them
+            are then one foreground.
         small: whether one object stands further away than usual, as one that was scaled down does.
+        native: side of the finished pictures, in pixels, at most `SIDE`.
     """
     kind = kind or _kind_for(rng, name)
     time = time or str(rng.choice(list(TIMES), p=(0.26, 0.2, 0.13, 0.17, 0.12, 0.12)))
     scene = draw_scene(rng, kind, time if kind in OUTDOOR else "")
-    names = (name, second) if second else (name,)
+    names = (name, *others)
     layer, shade = _placed(rng, sprites, names, scene, small)
     alpha = np.asarray(layer.getchannel("A"), np.float32)[..., None] / 255
     colour = np.asarray(layer.convert("RGB"), np.float32)
@@ -94,15 +109,15 @@ def make_triplet(
     composite = (ground * (1 - alpha) + colour * tint * alpha).clip(0, 255)
     plain = backdrop(rng, _any_colour(rng)) * (1 - 0.4 * _contact(layer)[..., None] * (rng.random() < 0.7))
     studio = (plain * (1 - alpha) + colour * alpha).clip(0, 255)
-    things = " and ".join(with_article(one) for one in reversed(names))
+    things = enumerated([with_article(one) for one in reversed(names)])
     joint = preposition(scene.caption) if rng.random() < 0.6 else "on"
     return Triplet(
-        foreground=_reduced_rgba(layer),
-        studio=_reduced(studio),
-        background=_reduced(scene.pixels),
-        composite=_reduced(composite),
+        foreground=_reduced_rgba(layer, native),
+        studio=_reduced(studio, native),
+        background=_reduced(scene.pixels, native),
+        composite=_reduced(composite, native),
         shadow=np.asarray(
-            Image.fromarray((shade.clip(0, 1) * 255).astype(np.uint8)).resize((NATIVE, NATIVE), Image.Resampling.BOX)
+            Image.fromarray((shade.clip(0, 1) * 255).astype(np.uint8)).resize((native, native), Image.Resampling.BOX)
         ),
         names=names,
         kind=kind,
@@ -126,7 +141,7 @@ def _placed(
     sizes, places = _arrangement(rng, len(names), small)
     for name, side, across in zip(names, sizes, places, strict=True):
         alone = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
-        sprite = sprites.get(name)
+        sprite = arbitrary.draw(rng) if name in NAMELESS else sprites.get(name)
         scale = side * SIDE / max(sprite.size)
         sprite = sprite.resize(
             (max(1, int(sprite.width * scale)), max(1, int(sprite.height * scale))), Image.Resampling.LANCZOS
@@ -141,7 +156,13 @@ def _placed(
 
 
 def _arrangement(rng: np.random.Generator, count: int, small: bool) -> tuple[list[float], list[float]]:
-    """Sizes, as a part of the frame, and places across it, 0-1: one object, or two side by side or overlapping."""
+    """Sizes, as a part of the frame, and places across it, 0-1: one object, two side by side or overlapping, or more in
+    a row, the largest up to three times the smallest."""
+    if count > 2:
+        sizes = rng.uniform(0.5, 1.5, count)
+        sizes *= rng.uniform(0.7, 0.85) / sizes.sum()
+        lefts = np.cumsum(sizes) - sizes + np.arange(count) * (0.94 - sizes.sum()) / (count - 1)
+        return list(sizes), [float(left / (1 - size - 8 / SIDE)) for left, size in zip(lefts, sizes, strict=True)]
     if count == 1 and small:
         return [rng.uniform(0.24, 0.52)], [rng.uniform(0.0, 1.0)]
     if count == 1:
@@ -214,10 +235,10 @@ def _any_colour(rng: np.random.Generator) -> tuple[float, float, float]:
             return red, green, blue
 
 
-def _reduced(pixels: NDArray[np.floating]) -> NDArray[np.uint8]:
-    return np.asarray(Image.fromarray(pixels.astype(np.uint8)).resize((NATIVE, NATIVE), Image.Resampling.LANCZOS))
+def _reduced(pixels: NDArray[np.floating], native: int) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(pixels.astype(np.uint8)).resize((native, native), Image.Resampling.LANCZOS))
 
 
-def _reduced_rgba(layer: Image.Image) -> NDArray[np.uint8]:
+def _reduced_rgba(layer: Image.Image, native: int) -> NDArray[np.uint8]:
     """Reduced in premultiplied form, so that no colour of invisible pixels shows at the edges."""
-    return np.asarray(layer.convert("RGBa").resize((NATIVE, NATIVE), Image.Resampling.LANCZOS).convert("RGBA"))
+    return np.asarray(layer.convert("RGBa").resize((native, native), Image.Resampling.LANCZOS).convert("RGBA"))

@@ -149,6 +149,11 @@ SINGLE = {
     "seafloor": ("the sea floor",),
 }
 
+NAMELESS = ("object", "thing", "shape")
+"""What captions call things of any outline and material, see `arbitrary`: nothing is said about them."""
+
+_NAMELESS = Thing("")
+
 _PLURAL = {"cherries", "grapes", "smoke", "ice cream"}
 
 
@@ -174,6 +179,8 @@ def names(*, held_out: bool) -> tuple[str, ...]:
 
 def thing_of(name: str) -> tuple[str, Thing, str]:
     """`blue car` -> ("car", its Thing, "blue"); a name without hues has hue ""."""
+    if name in NAMELESS:
+        return name, _NAMELESS, ""
     if name in THINGS:
         return name, THINGS[name], ""
     hue, noun = name.split(" ", 1)

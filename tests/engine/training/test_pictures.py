@@ -5,17 +5,19 @@ import colorsys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.training import latents
-from layerfusion.engine.training.data import dataset, translucent
+from layerfusion.engine.training.data import arbitrary, dataset, translucent
 from layerfusion.engine.training.data.scenes import draw_scene
 from layerfusion.engine.training.data.sprites import SpriteLibrary
 from layerfusion.engine.training.data.triplets import TINTED, make_triplet
 from layerfusion.engine.training.data.vocabulary import (
     INDOOR,
     KINDS,
+    NAMELESS,
     OUTDOOR,
     TIMES,
     TRANSLUCENT,
@@ -119,7 +121,7 @@ def test_floating_objects_cast_no_shadow(sprites):
 
 
 def test_two_objects_are_one_foreground(sprites):
-    one = make_triplet(rng(3), sprites, "dog", kind="room", second="owl")
+    one = make_triplet(rng(3), sprites, "dog", kind="room", others=("owl",))
     assert one.captions[0] == "an owl and a dog"
     left, right = one.foreground[:, :64, 3], one.foreground[:, 64:, 3]
     assert left.max() == right.max() == 255
@@ -140,29 +142,68 @@ def test_studio_backgrounds_differ_from_the_padding_grey(sprites):
         assert np.abs(corner - 127.5).max() > 30
 
 
-def test_a_data_set_is_drawn_in_shards_and_resumes_where_it_stopped(tmp_path, sprites_folder, monkeypatch):
-    monkeypatch.setattr(dataset, "SHARD", 6)
+@pytest.mark.parametrize("native", [128, 256])
+def test_a_data_set_is_drawn_in_shards_and_resumes_where_it_stopped(tmp_path, sprites_folder, native):
     where = tmp_path / "set"
     where.mkdir()
-    jobs = [(where, sprites_folder, 1, shard, "train") for shard in range(2)]
-    for job in jobs:
-        dataset._draw_shard(job)
-    first = dataset.load(where)
-    kept = (where / "shard-0000.npz").stat().st_mtime_ns
-    (where / "shard-0001.npz").unlink()
-    open_ = [job for job in jobs if not dataset._file(where, job[3]).exists()]
-    assert open_ == jobs[1:]
-    dataset._draw_shard(open_[0])
-    again = dataset.load(where)
-    assert (where / "shard-0000.npz").stat().st_mtime_ns == kept
-    np.testing.assert_array_equal(first.composite, again.composite)
-    assert first.facts == again.facts
+    dataset._lay_out(where, 8, native)
+    jobs = [dataset._Job(where, sprites_folder, 1, shard, 4, "train", native) for shard in range(2)]
+    dataset._draw_shard(jobs[0])
+    part = dataset.load(where)
+    assert part.composite.shape == (4, native, native, 3), "what is not drawn yet is not shown"
+    before = part.composite.copy()
+    dataset._lay_out(where, 8, native)
+    dataset._draw_shard(jobs[1])
+    whole = dataset.load(where)
+    assert len(whole) == len(whole.facts) == 8
+    np.testing.assert_array_equal(whole.composite[:4], before)
+    dataset._draw_shard(jobs[1])
+    np.testing.assert_array_equal(dataset.load(where).foreground, whole.foreground)
+    with pytest.raises(InvalidRequest, match="another folder"):
+        dataset._lay_out(where, 8, 64)
+
+
+def test_several_things_stand_side_by_side_in_different_sizes(sprites):
+    one = make_triplet(rng(2), sprites, "dog", kind="room", others=("owl", "fox", "cat"), native=256)
+    assert one.captions[0] == "a cat, a fox, an owl and a dog"
+    across = one.foreground[..., 3].max(axis=0) > 127
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], across.astype(int), [0]])))
+    widths = edges[1::2] - edges[::2]
+    assert len(widths) == 4 and widths.max() > 1.3 * widths.min()
+
+
+def test_pictures_are_as_large_as_asked_and_the_same_picture(sprites):
+    small, large = (make_triplet(rng(3), sprites, "dog", kind="beach", time="sunset", native=n) for n in (128, 256))
+    assert large.composite.shape == (256, 256, 3) and large.foreground.shape == (256, 256, 4)
+    reduced = np.asarray(Image.fromarray(large.composite).resize((128, 128), Image.Resampling.LANCZOS))
+    assert np.abs(reduced.astype(int) - small.composite).max() <= 1
+
+
+def test_nameless_things_are_solids_drawings_and_glass_of_any_colour():
+    drawn = [np.asarray(arbitrary.draw(rng(seed))).astype(np.float64) for seed in range(40)]
+    again = np.asarray(arbitrary.draw(rng(7)))
+    np.testing.assert_array_equal(again, drawn[7])
+    inside = [np.median(one[..., 3][one[..., 3] > 20]) for one in drawn]
+    assert 2 <= sum(value < 240 for value in inside) <= 20, "some can be seen through"
+    assert max(inside) == 255
+    assert all(max(one.shape[:2]) >= arbitrary.SIDE // 4 for one in drawn)
+    colours = np.stack([one[one[..., 3] > 20][:, :3].mean(axis=0) for one in drawn])
+    assert colours.std(axis=0).min() > 25
+
+
+@pytest.mark.parametrize("name", NAMELESS)
+def test_captions_say_nothing_about_nameless_things(sprites, name):
+    one = make_triplet(rng(1), sprites, name, kind="beach", time="sunny")
+    assert one.captions[2] == f"{with_article(name)} on {one.captions[1]}"
+    other = make_triplet(rng(2), sprites, name, kind="beach", time="sunny")
+    assert np.abs(one.foreground.astype(int) - other.foreground).mean() > 1
+    assert one.shadow.max() > 100
 
 
 def test_shade_is_the_shadow_on_what_can_be_seen_of_the_ground(sprites):
     one = make_triplet(rng(3), sprites, "dog", kind="beach", time="sunset")
     fields = {field: getattr(one, field)[None] for field in dataset.FIELDS}
-    shade = latents._shade(dataset.Examples(**fields, facts=[{}]), np.array([0]))[0].float().numpy()
+    shade = latents._shade(dataset.Examples(**fields, facts=[{}]), np.array([0]), 8)[0].float().numpy()
     alpha, shadow = one.foreground[..., 3] / 255.0, one.shadow / 255.0
     assert shade.shape == (16, 16)
     assert shade.mean() == pytest.approx((shadow * (1 - alpha)).mean(), abs=1e-3)
@@ -177,13 +218,21 @@ def test_latents_of_an_earlier_version_are_refused(tmp_path):
         latents.load_latents(file)
 
 
-@pytest.mark.parametrize("plan_of", [dataset._plan, dataset._small_plan])
+@pytest.mark.parametrize("plan_of", [dataset._plan, dataset._small_plan, dataset._nameless_plan])
 def test_training_never_shows_what_is_held_out(plan_of):
     plan, shown = plan_of(rng()), []
     for _ in range(300):
-        shown.append(next(plan)[0])
-    assert set(shown) <= set(names(held_out=False))
+        name, rest = next(plan)
+        shown += [name, *rest.get("others", ())]
+    assert set(shown) <= {*names(held_out=False), *NAMELESS}
     assert not {"green car", "purple balloon", "yellow backpack"} & set(shown)
+
+
+def test_groups_and_pairs_come_now_and_then():
+    plan = dataset._plan(rng())
+    sizes = [1 + len(next(plan)[1]["others"]) for _ in range(2000)]
+    assert 0.10 < np.mean([size == 2 for size in sizes]) < 0.2
+    assert 0.02 < np.mean([size > 2 for size in sizes]) < 0.08
 
 
 def test_randomly_chosen_scenes_are_never_held_out(sprites):
