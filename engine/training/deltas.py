@@ -73,6 +73,24 @@ def state_of(deltas: nn.ModuleDict) -> dict[str, Tensor]:
     return {key.replace("/", "."): value.detach().cpu().contiguous() for key, value in deltas.state_dict().items()}
 
 
+@torch.no_grad()
+def with_transparency(encoder: CompactTransparentEncoder, data: Examples, latents: Latents) -> Tensor:
+    """The foregrounds' latents with their alpha hidden in them, (N, channels, h, w).
+
+    Args:
+        encoder: the trained transparent encoder.
+        data: the training set.
+        latents: its latents.
+    """
+    rows, parts = latents.rows["foreground"].numpy(), []
+    for place in range(0, len(rows), 64):
+        rgba = torch.from_numpy(data.foreground[rows[place : place + 64]].astype(np.float32) / 255)
+        rgba = rgba.permute(0, 3, 1, 2).to(next(encoder.parameters()).device)
+        padded = (rgba[:, :3] * 2 - 1) * rgba[:, 3:]
+        parts.append(encoder(torch.cat([padded, rgba[:, 3:] * 2 - 1], dim=1)).cpu())
+    return latents.latents["foreground"] + torch.cat(parts)
+
+
 class DeltasStage(Stage):
     """Train the deltas on a frozen UNet.
 
@@ -82,6 +100,7 @@ class DeltasStage(Stage):
         vae: for the sheets.
         data: the training set.
         latents: its latents; only the foregrounds' are used.
+        side: of the pictures, in pixels.
     """
 
     name = "deltas"
@@ -97,6 +116,8 @@ class DeltasStage(Stage):
         vae: AutoencoderKL,
         data: Examples,
         latents: Latents,
+        *,
+        side: int,
     ) -> None:
         self.network = self.deltas = fresh_deltas(unet)
         self.device = unet.device
@@ -104,15 +125,9 @@ class DeltasStage(Stage):
         self._unet, self._vae, self._decoder = unet.requires_grad_(False).eval(), vae, transparency[1]
         hook(unet, self.deltas)
         self.optimisers = optimisers_for(self.deltas, lr=2e-3, matrices=False)
-        self._noise = NoiseSchedule()
+        self._noise, self._side = NoiseSchedule(), side
 
-        rows, parts = latents.rows["foreground"].numpy(), []
-        for place in range(0, len(rows), 64):
-            rgba = torch.from_numpy(data.foreground[rows[place : place + 64]].astype(np.float32) / 255)
-            rgba = rgba.permute(0, 3, 1, 2).to(self.device)
-            padded = (rgba[:, :3] * 2 - 1) * rgba[:, 3:]
-            parts.append(transparency[0](torch.cat([padded, rgba[:, 3:] * 2 - 1], dim=1)).cpu())
-        self._latents = latents.latents["foreground"] + torch.cat(parts)
+        self._latents = with_transparency(transparency[0], data, latents)
 
         def encoded(prompts: list[str]) -> tuple[Tensor, Tensor]:
             return encode_text(encoders, token_ids(tokenizer, prompts).to(self.device))
@@ -132,7 +147,7 @@ class DeltasStage(Stage):
         pooled = torch.where(left_out[:, None], self._empty[1], pooled)
         timesteps, noised, v = self._noise.noised(self._latents[places].to(self.device), generator)
         with mixed(self.device):
-            found = predict(self._unet, noised, timesteps, hidden, pooled)
+            found = predict(self._unet, noised, timesteps, hidden, pooled, side=self._side)
         return (found.float() - v).square().mean(), {}, BATCH
 
     def sheet(self) -> Image.Image:
@@ -140,7 +155,7 @@ class DeltasStage(Stage):
         scale = float(self._vae.config["scaling_factor"])
         rows = []
         for hidden, pooled in self._shown:
-            latents = sample(self._unet, hidden, pooled, self._empty)
+            latents = sample(self._unet, hidden, pooled, self._empty, side=self._side)
             rgb = cast(Tensor, self._vae.decode(latents / scale).sample).clamp(-1, 1)  # type: ignore[union-attr]
             colours, logits = self._decoder(rgb, latents)
             found = torch.cat([(colours.clamp(-1, 1) + 1) / 2, logits.sigmoid()], dim=1).permute(0, 2, 3, 1)

@@ -57,11 +57,17 @@ def export(
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def write_vocabulary(card: Path) -> None:
-    """Bring the card's list of what the model knows up to date."""
+def write_card(card: Path, *, native_size: int, stride: int) -> None:
+    """Bring the card's sizes and its list of what the model knows up to date.
+
+    Args:
+        native_size: side of the pictures it is trained on, in pixels.
+        stride: what both sides of a picture must be a multiple of, in pixels.
+    """
     values: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
     times = [time for captions in TIMES.values() for time in captions]
     outdoor = {f"{place} {time}" for place in OUTDOOR.values() for time in times}
+    values |= {"native_size": native_size, "stride": stride}
     values["vocabulary"] = {
         "objects": [with_article(name) for name in names(held_out=True)],
         "places": list(OUTDOOR.values()),

@@ -1,7 +1,7 @@
 """Stage `latents`: every picture through the VAE once, so that the UNet's training need not wait for it.
 
-The file holds, kind by kind, latents float16 (N, 4, 16, 16) in the UNet's scale, and beside it a caption a row; for
-composites also how much of each latent is ground in shadow, float16 (N, 16, 16).
+The file holds, kind by kind, latents float16 (N, channels, h, w) in the UNet's scale, and beside it a caption a row;
+for composites also how much of each latent is ground in shadow, float16 (N, h, w).
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from tqdm import tqdm
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.training.data.dataset import Examples
+from layerfusion.engine.training.geometry import pixels_a_latent
 from layerfusion.engine.training.precision import mixed
 
 SHARES = {"composite": 0.9, "studio": 0.5, "foreground": 0.4, "background": 0.2}
-"""How much of the training set is encoded, a kind; backgrounds repeat themselves soonest. Of the set of small objects
-only the composites are wanted, as the kind `small`: an object alone should fill its picture."""
+"""How much of the training set is encoded, a kind; backgrounds repeat themselves soonest. Of the sets of small
+objects and of things without a name only the composites are wanted, as the kinds `small` and `nameless`: an object
+alone should fill its picture, and what has no name is only ever given, never asked for."""
 
-SHADED = ("composite", "small")
+SHADED = ("composite", "small", "nameless")
 """The kinds whose ground may lie in shadow."""
 
 _CAPTION = {"foreground": 0, "studio": 0, "background": 1, "composite": 2}
@@ -39,7 +41,7 @@ class Latents:
     """Encoded pictures.
 
     Attributes:
-        latents: kind -> (N, 4, h, w).
+        latents: kind -> (N, channels, h, w).
         captions: kind -> N captions.
         rows: kind -> (N,) int64, which example of the training set each is.
         shade: kind -> (N, h, w), 0-1, how dark the shadow on what can be seen of the ground is; composites only.
@@ -53,25 +55,27 @@ class Latents:
 
 @torch.inference_mode()
 def encode_all(
-    vae: AutoencoderKL, data: Examples, small: Examples, file: Path, shares: dict[str, float] = SHARES
+    vae: AutoencoderKL, data: Examples, others: dict[str, Examples], file: Path, shares: dict[str, float] = SHARES
 ) -> None:
-    """Encode the training set, and the composites of the one with small objects; foregrounds over mid-grey."""
+    """Encode the training set, and the composites of the other sets, a kind each; foregrounds over mid-grey."""
     tensors: dict[str, Tensor] = {}
     captions: dict[str, list[str]] = {}
-    wanted = [(kind, kind, data, share) for kind, share in shares.items()] + [("small", "composite", small, 1.0)]
+    wanted = [(kind, kind, data, share) for kind, share in shares.items()] + [
+        (name, "composite", examples, 1.0) for name, examples in others.items()
+    ]
     for name, kind, examples, share in wanted:
         rows = np.linspace(0, len(examples) - 1, int(len(examples) * share)).astype(np.int64)
         tensors[name] = _encoded(vae, examples, kind, rows)
         tensors[f"{name}.rows"] = torch.from_numpy(rows)
         captions[name] = [examples.facts[int(row)]["captions"][_CAPTION[kind]] for row in rows]
         if name in SHADED:
-            tensors[f"{name}.shade"] = _shade(examples, rows)
+            tensors[f"{name}.shade"] = _shade(examples, rows, pixels_a_latent(vae))
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, str(file), metadata={"captions": json.dumps(captions)})
 
 
 def _encoded(vae: AutoencoderKL, data: Examples, kind: str, rows: NDArray[np.integer]) -> Tensor:
-    """float16 (n, 4, h, w)."""
+    """float16 (n, channels, h, w)."""
     parts = []
     for batch in tqdm(np.array_split(rows, -(-len(rows) // 8)), desc=kind, mininterval=10):
         pictures = torch.from_numpy(pictures_of(data, kind, batch)).permute(0, 3, 1, 2).contiguous()
@@ -81,7 +85,7 @@ def _encoded(vae: AutoencoderKL, data: Examples, kind: str, rows: NDArray[np.int
     return torch.cat(parts).half().contiguous()
 
 
-def _shade(data: Examples, rows: NDArray[np.integer], factor: int = 8) -> Tensor:
+def _shade(data: Examples, rows: NDArray[np.integer], factor: int) -> Tensor:
     """float16 (n, h, w): the mean shadow of each latent's square, what the object covers counting as none."""
     parts = []
     for batch in np.array_split(rows, -(-len(rows) // 256)):
@@ -102,7 +106,7 @@ def load_latents(file: Path) -> Latents:
     """Read what `encode_all` wrote.
 
     Raises:
-        InvalidRequest: it is not there, or an earlier version wrote it, without small objects and shadows.
+        InvalidRequest: it is not there, or an earlier version wrote it, without small and nameless objects or shadows.
     """
     if not file.exists():
         raise InvalidRequest(f"{file} is missing.", "Run `layerfusion train latents` first.")

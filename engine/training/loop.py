@@ -1,7 +1,7 @@
 """The loop that every stage of the training runs in: resumable at any moment, watched as it goes.
 
 A stage's folder holds `checkpoint.safetensors` (weights, their running mean, optimisers, random state, progress),
-`log.jsonl` (a line every few steps), `curve.png` and `sheet-<step>.png`.
+`log.jsonl` (a line every few steps), `validation.jsonl` (a line a sheet), `curve.png` and `sheet-<step>.png`.
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ class Stage(ABC):
     def sheet(self) -> Image.Image:
         """What the network draws now, to look at; called with the running mean in place."""
 
+    def validate(self) -> dict[str, float]:
+        """Figures on pictures that training does not show, taken with each sheet; the running mean is in place."""
+        return {}
+
 
 @dataclass
 class Progress:
@@ -73,7 +77,7 @@ class Progress:
     planned: float = 0.0
 
 
-def run(stage: Stage, folder: Path, *, minutes: float, seed: int = 0) -> Progress:
+def run(stage: Stage, folder: Path, *, minutes: float, rate: float = 1.0, seed: int = 0) -> Progress:
     """Train until a stage has had its time, over all runs together; then put the running mean in place.
 
     Stopped at any moment (Ctrl-C, a kill), the next run goes on from the last checkpoint, at most three minutes back.
@@ -81,6 +85,7 @@ def run(stage: Stage, folder: Path, *, minutes: float, seed: int = 0) -> Progres
     Args:
         folder: of this stage; made if it is not there.
         minutes: of training in all, those of earlier runs included.
+        rate: factor on every learning rate; what is nearly trained is spoilt by the rate that suits a beginning.
         seed: of batches and noise.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +100,7 @@ def run(stage: Stage, folder: Path, *, minutes: float, seed: int = 0) -> Progres
     stage.network.train()
     try:
         while progress.seconds < progress.planned:
-            _set_rate(stage, progress)
+            _set_rate(stage, progress, rate)
             loss, found, count = stage.loss(rng, generator)
             for optimiser in stage.optimisers:
                 optimiser.zero_grad(set_to_none=True)
@@ -128,9 +133,9 @@ def run(stage: Stage, folder: Path, *, minutes: float, seed: int = 0) -> Progres
     return progress
 
 
-def _set_rate(stage: Stage, progress: Progress) -> None:
+def _set_rate(stage: Stage, progress: Progress, rate: float) -> None:
     done = progress.seconds / progress.planned
-    scale = min(1.0, (progress.step + 1) / _WARM_UP)
+    scale = rate * min(1.0, (progress.step + 1) / _WARM_UP)
     if done > stage.hold:
         scale *= max(0.02, (1 - done) / (1 - stage.hold))
     for optimiser in stage.optimisers:
@@ -165,6 +170,12 @@ def _show(stage: Stage, folder: Path, mean: dict[str, Tensor], progress: Progres
     stage.network.eval()
     with torch.inference_mode():
         stage.sheet().save(folder / f"sheet-{progress.step:06d}.png")
+        figures = stage.validate()
+    if figures:
+        line = {**asdict(progress), **{key: round(value, 5) for key, value in figures.items()}}
+        with (folder / "validation.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        print("        ", *(f"{key} {value:.3f}" for key, value in figures.items()), flush=True)
     stage.network.load_state_dict(own, strict=False)
     stage.network.train()
     plot_curve(folder / "log.jsonl", folder / "curve.png", stage.name)

@@ -20,7 +20,6 @@ NOISE_SCHEDULE = {
     "rescale_betas_zero_snr": True,
     "timestep_spacing": "trailing",
 }
-SIZE_IDS = (128.0, 128.0, 0.0, 0.0, 128.0, 128.0)
 
 
 class NoiseSchedule:
@@ -30,7 +29,7 @@ class NoiseSchedule:
         self._kept: Tensor = DDIMScheduler(**NOISE_SCHEDULE).alphas_cumprod  # type: ignore[arg-type]
 
     def noised(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Noise a batch (B, 4, h, w).
+        """Noise a batch (B, channels, h, w).
 
         Returns:
             timesteps (B,), noised latents, and the v a perfect model would predict.
@@ -52,9 +51,15 @@ def encode_text(encoders: tuple[nn.Module, nn.Module], tokens: Tensor) -> tuple[
     return torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1), second.text_embeds
 
 
-def predict(unet: UNet2DConditionModel, latents: Tensor, timesteps: Tensor, hidden: Tensor, pooled: Tensor) -> Tensor:
-    """The UNet's answer, (B, 4, h, w)."""
-    sizes = torch.tensor([SIZE_IDS] * len(latents), device=latents.device)
+def predict(
+    unet: UNet2DConditionModel, latents: Tensor, timesteps: Tensor, hidden: Tensor, pooled: Tensor, *, side: int
+) -> Tensor:
+    """The UNet's answer, (B, channels, h, w).
+
+    Args:
+        side: of the pictures it is trained on, in pixels; SDXL's UNets are told.
+    """
+    sizes = torch.tensor([(side, side, 0, 0, side, side)] * len(latents), dtype=latents.dtype, device=latents.device)
     return unet(
         latents,
         timesteps,
@@ -70,21 +75,25 @@ def sample(
     pooled: Tensor,
     empty: tuple[Tensor, Tensor],
     *,
+    side: int,
     seed: int = 0,
     steps: int = 20,
     guidance: float = 4.0,
     rescale: float = 0.5,
 ) -> Tensor:
-    """Draw one picture a prompt with DDIM and guidance, (B, 4, 16, 16)."""
-    count = len(hidden)
+    """Draw one picture a prompt with DDIM and guidance, (B, channels, h, w) as the UNet's configuration says."""
+    count, grid = len(hidden), unet.config["sample_size"]
     scheduler = DDIMScheduler(**NOISE_SCHEDULE, clip_sample=False)  # type: ignore[arg-type]
     scheduler.set_timesteps(steps)
-    latents = torch.randn((count, 4, 16, 16), generator=torch.Generator().manual_seed(seed)).to(hidden.device)
+    latents = torch.randn(
+        (count, unet.config["in_channels"], grid, grid), generator=torch.Generator().manual_seed(seed)
+    )
+    latents = latents.to(hidden.device)
     both_hidden = torch.cat([empty[0].expand(count, -1, -1), hidden])
     both_pooled = torch.cat([empty[1].expand(count, -1), pooled])
     for timestep in scheduler.timesteps:
         rows = timestep.expand(2 * count).to(hidden.device)
-        without, with_ = predict(unet, torch.cat([latents] * 2), rows, both_hidden, both_pooled).chunk(2)
+        without, with_ = predict(unet, torch.cat([latents] * 2), rows, both_hidden, both_pooled, side=side).chunk(2)
         guided = without + guidance * (with_ - without)
         deviation = with_.std(dim=(1, 2, 3), keepdim=True) / guided.std(dim=(1, 2, 3), keepdim=True)
         guided = rescale * guided * deviation + (1 - rescale) * guided
@@ -96,4 +105,5 @@ def sample_prompts(bundle: ModelBundle, prompts: Sequence[str], seed: int) -> Te
     """`sample` with a whole model, one image per prompt."""
     backbone = SDXLBackbone(bundle)
     words, empty = backbone.encode(prompts), backbone.encode([""])
-    return sample(bundle.unet, words.embeddings, words.pooled, (empty.embeddings, empty.pooled), seed=seed)
+    nothing, side = (empty.embeddings, empty.pooled), bundle.spec.native_size
+    return sample(bundle.unet, words.embeddings, words.pooled, nothing, side=side, seed=seed)

@@ -1,10 +1,11 @@
 """The training, stage by stage, in one folder. Each stage starts from what the ones before it left, or from the export.
 
-    dataset -> vae -> latents -> unet -> transparency -> deltas -> decoder -> export
+    dataset -> deepen -> vae -> latents -> unet -> transparency -> deltas -> decoder -> export
     dataset -> classifier -> measure
 
-`data/` holds the sets, `latents.safetensors` the encoded pictures, and a folder a stage its checkpoint, log, curve and
-sheets, and `weights.safetensors` when its time is over.
+`deepen` is for an edition whose VAE has a level more than the model it is made from. `data/` holds the sets,
+`latents.safetensors` the encoded pictures, and a folder a stage its checkpoint, log, curve and sheets, and
+`weights.safetensors` when its time is over.
 """
 
 from __future__ import annotations
@@ -24,18 +25,59 @@ from transformers import CLIPTokenizer
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
-from layerfusion.engine.training import classifier, deltas, export, latents, loop, transparency, unet, vae
+from layerfusion.engine.training import (
+    classifier,
+    deepening,
+    deltas,
+    export,
+    latents,
+    loop,
+    transparency,
+    unet,
+    vae,
+)
 from layerfusion.engine.training.data import dataset
+from layerfusion.engine.training.edition import read_edition
+from layerfusion.engine.training.geometry import stride_of
 from layerfusion.engine.training.wordpieces import make_tokenizer, with_pieces_of
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
-MINUTES = {"vae": 24.0, "decoder": 6.0, "unet": 66.0, "transparency": 7.0, "deltas": 9.0, "classifier": 6.0}
+MINUTES = {
+    "deepen": 8.0,
+    "vae": 24.0,
+    "decoder": 6.0,
+    "unet": 66.0,
+    "transparency": 7.0,
+    "deltas": 9.0,
+    "classifier": 6.0,
+}
 """How long a stage trains on two processor cores, if nothing else is said."""
 
-EXAMPLES = {"train": (16000, 3), "small": (5000, 4), "held_out": (1000, 901), "everything": (5000, 2)}
+EXAMPLES = {
+    "train": (16000, 3),
+    "small": (5000, 4),
+    "nameless": (4000, 5),
+    "held_out": (1000, 901),
+    "everything": (5000, 2),
+}
 """Set -> (examples, seed)."""
 
-STAGES = ("dataset", "vae", "latents", "unet", "transparency", "deltas", "decoder", "export", "classifier", "measure")
+NAMELESS_SHARE = 0.25
+"""How much of what the VAE sees are things without a name."""
+
+STAGES = (
+    "dataset",
+    "deepen",
+    "vae",
+    "latents",
+    "unet",
+    "transparency",
+    "deltas",
+    "decoder",
+    "export",
+    "classifier",
+    "measure",
+)
 
 
 class TrainingRun:
@@ -43,20 +85,22 @@ class TrainingRun:
 
     Args:
         folder: where everything goes.
-        card: the export to start from.
+        card: what to start from, a model's card or a new edition's `edition.json`.
         device: where networks are trained.
     """
 
     def __init__(self, folder: Path, card: Path, device: str = "cpu") -> None:
         self.folder = folder
-        self._card = card
+        self._edition = read_edition(card)
+        self._card = self._edition.card
         self._device = torch.device(device)
 
-    def run(self, stage: str, *, minutes: float | None = None, sprites: Path | None = None) -> None:
+    def run(self, stage: str, *, minutes: float | None = None, rate: float = 1.0, sprites: Path | None = None) -> None:
         """Run one stage of `STAGES` up to `export`, or go on with it.
 
         Args:
             minutes: of training in all, earlier runs included.
+            rate: factor on the stage's learning rates; less than 1 suits a network that is nearly trained.
             sprites: the unpacked sprite packages; `dataset` needs them.
 
         Raises:
@@ -66,27 +110,40 @@ class TrainingRun:
             self.build_sets(sprites)
         elif stage == "latents":
             bundle = self.bundle()
-            latents.encode_all(bundle.vae, self.examples("train"), self.examples("small"), self._latents)
+            others = {name: self.examples(name) for name in ("small", "nameless")}
+            latents.encode_all(bundle.vae, self.examples("train"), others, self._latents)
         elif stage == "export":
             self.export_to(self.folder / "export")
         elif stage in MINUTES:
-            self._train(stage, MINUTES[stage] if minutes is None else minutes)
+            self._train(stage, MINUTES[stage] if minutes is None else minutes, rate)
         else:
             raise InvalidRequest(f"There is no stage “{stage}”.", f"Stages are: {', '.join(STAGES)}.")
 
     def build_sets(self, sprites: Path | None) -> None:
-        """Draw the training set, the held-out one, and the classifier's."""
+        """Draw the training sets, the held-out one, and the classifier's."""
         if sprites is None:
             raise InvalidRequest("The dataset needs the sprites.", "Say where they are with --sprites FOLDER.")
         for plan, (count, seed) in EXAMPLES.items():
             where = self.folder / "data" / plan
-            workers = os.cpu_count() or 1
-            dataset.build(where, sprites, count=count, seed=seed, workers=workers, plan=cast(dataset.Plan, plan))
+            dataset.build(
+                where,
+                sprites,
+                count=self._edition.examples.get(plan, count),
+                seed=seed,
+                workers=os.cpu_count() or 1,
+                plan=cast(dataset.Plan, plan),
+                native=self._edition.native_size,
+            )
 
     def bundle(self) -> ModelBundle:
-        """The model as far as it has come: the export's parts, and in their place what stages have left."""
+        """The model as far as it has come: what the training started from, and in its place what stages have left."""
         bundle = load_model(read_manifest(self._card), device=self._device)
         bundle.memory.run(lambda: None)  # brings all of it to the device
+        vae_, unet_ = self._edition.make_vae(bundle.vae), self._edition.make_unet(bundle.unet)
+        bundle = replace(bundle, vae=vae_.to(self._device), unet=unet_.to(self._device))  # type: ignore[arg-type]
+        tokenizer, *encoders = self._edition.make_text_encoders((bundle.tokenizers[0], *bundle.text_encoders))
+        encoders = tuple(encoder.to(self._device) for encoder in encoders)
+        bundle = replace(bundle, tokenizers=(tokenizer, tokenizer), text_encoders=cast(Any, encoders))
         unet_state = self._left("unet")
         if unet_state is not None:
             tokenizer = self._tokenizer()
@@ -94,11 +151,14 @@ class TrainingRun:
             bundle = replace(bundle, tokenizers=(tokenizer, tokenizer), text_encoders=cast(Any, encoders))
             parts = {"unet": bundle.unet, "text_encoder": encoders[0], "text_encoder_2": encoders[1]}
             nn.ModuleDict(parts).load_state_dict(unet_state)
-        for stage in ("vae", "decoder"):
+        for stage in ("deepen", "vae", "decoder"):
             state = self._left(stage)
             if state is not None:
                 bundle.vae.load_state_dict(state)
                 bundle.vae.register_to_config(scaling_factor=float(self._facts(stage)["scaling_factor"]))
+        if self._edition.vae is not None:
+            pair = self._edition.make_transparency(bundle.vae, _transparency(bundle))
+            bundle = replace(bundle, encoder=pair[0].to(self._device), decoder=pair[1].to(self._device))
         state = self._left("transparency")
         if state is not None:
             nn.ModuleDict({"encoder": bundle.encoder, "decoder": bundle.decoder}).load_state_dict(state)
@@ -130,7 +190,8 @@ class TrainingRun:
         if size > export.LARGEST:
             raise InvalidRequest(f"The export takes {size} bytes.", f"It may take {export.LARGEST}.")
         shutil.copy(self._card, folder / "model.json")
-        export.write_vocabulary(folder / "model.json")
+        native = self._edition.native_size
+        export.write_card(folder / "model.json", native_size=native, stride=stride_of(bundle.unet, bundle.vae))
         return size
 
     def trained_classifier(self) -> classifier.ClassifierNetwork:
@@ -144,11 +205,11 @@ class TrainingRun:
             raise InvalidRequest("The classifier is not trained yet.", "Run the stage “classifier” first.")
         return classifier.load_classifier(weights)
 
-    def _train(self, name: str, minutes: float) -> None:
+    def _train(self, name: str, minutes: float, rate: float) -> None:
         stage = self._stage(name)
-        progress = loop.run(stage, self.folder / name, minutes=minutes)
+        progress = loop.run(stage, self.folder / name, minutes=minutes, rate=rate)
         facts = {"samples": str(progress.samples), "seconds": f"{progress.seconds:.0f}"}
-        if isinstance(stage, vae.AutoencoderStage):
+        if isinstance(stage, vae.AutoencoderStage | deepening.DeepeningStage):
             scale = stage.vae.config["scaling_factor"]
             facts["scaling_factor"] = str(
                 scale if name == "decoder" else vae.latent_scale(stage.vae, self.examples("train"))
@@ -160,19 +221,22 @@ class TrainingRun:
         if name == "classifier":
             return classifier.ClassifierStage(self.examples("everything"), self.examples("held_out"))
         bundle = self.bundle()
-        if name in ("vae", "decoder"):
-            train, test = self.examples("train"), self.examples("held_out")
+        if name in ("deepen", "vae", "decoder"):
+            train = [(self.examples("train"), 1 - NAMELESS_SHARE), (self.examples("nameless"), NAMELESS_SHARE)]
+            test = self.examples("held_out")
+            if name == "deepen":
+                return deepening.DeepeningStage(load_model(read_manifest(self._card)).vae, bundle.vae, train, test)
             return vae.AutoencoderStage(bundle.vae, train, test, decoder_only=name == "decoder")
-        encoded = latents.load_latents(self._latents)
+        encoded, side = latents.load_latents(self._latents), self._edition.native_size
         if name == "unet":
             tokenizer = self._tokenizer()
             encoders = self._encoders(bundle, tokenizer)
-            return unet.UNetStage(bundle.unet, encoders, tokenizer, encoded, bundle.vae)
+            return unet.UNetStage(bundle.unet, encoders, tokenizer, encoded, bundle.vae, side=side)
         pair = _transparency(bundle)
         if name == "transparency":
             return transparency.TransparencyStage(*pair, bundle.vae, self.examples("train"), encoded)
         words = (bundle.text_encoders, bundle.tokenizers[0])
-        return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, self.examples("train"), encoded)
+        return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, self.examples("train"), encoded, side=side)
 
     def _tokenizer(self) -> CLIPTokenizer:
         return make_tokenizer(self.folder / "tokenizer")

@@ -20,9 +20,10 @@ from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, p
 from layerfusion.engine.training.wordpieces import token_ids
 
 BATCH = 48
-SHARES = {"composite": 0.34, "small": 0.14, "studio": 0.34, "background": 0.18}
-"""What a batch is made of; `small` are composites whose object is small. Objects alone stand before studio backdrops of
-any colour: transparency is not the base model's business, it is what the foreground deltas add."""
+SHARES = {"composite": 0.28, "small": 0.12, "nameless": 0.14, "studio": 0.3, "background": 0.16}
+"""What a batch is made of; `small` are composites whose object is small, `nameless` those of things without a name,
+which must be kept as they are when a picture is noised by half and drawn again. Objects alone stand before studio
+backdrops of any colour: transparency is not the base model's business, it is what the foreground deltas add."""
 
 SHADOWS_COUNT = 8.0
 """What is added to the error's weight of 1 where the ground is in full shadow: shadows are faint and cover little of a
@@ -31,7 +32,7 @@ picture, and the optimum stays what it is."""
 UNPROMPTED = 0.1
 """Share of captions left out, for classifier-free guidance."""
 
-_SHEET = (
+SHEET = (
     ("a red apple", "a dog", "a penguin", "a blue car", "a castle", "a guitar", "a glass of water", "a green bottle"),
     (
         "a beach at sunset",
@@ -63,6 +64,7 @@ class UNetStage(Stage):
         unet, encoders, tokenizer: what to go on from.
         latents: the encoded training set.
         vae: for the sheets.
+        side: of the pictures, in pixels.
     """
 
     name = "unet"
@@ -75,6 +77,7 @@ class UNetStage(Stage):
         latents: Latents,
         vae: AutoencoderKL,
         *,
+        side: int,
         lr: float = 1e-3,
     ) -> None:
         self.network = nn.ModuleDict({"unet": unet, "text_encoder": encoders[0], "text_encoder_2": encoders[1]})
@@ -86,7 +89,7 @@ class UNetStage(Stage):
         self._latents, self._shade = latents.latents, latents.shade
         self._tokens = {kind: token_ids(tokenizer, captions) for kind, captions in latents.captions.items()}
         self._empty = token_ids(tokenizer, [""])
-        self._noise = NoiseSchedule()
+        self._noise, self._side = NoiseSchedule(), side
 
     def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
         clean, tokens, weights = [], [], []
@@ -105,7 +108,7 @@ class UNetStage(Stage):
         hidden, pooled = encode_text(self._encoders, words.to(self.device))
         timesteps, noised, v = self._noise.noised(batch, generator)
         with mixed(self.device):
-            found = predict(self._unet, noised, timesteps, hidden, pooled)
+            found = predict(self._unet, noised, timesteps, hidden, pooled, side=self._side)
         return ((found.float() - v).square() * weight / weight.mean()).mean(), {}, len(batch)
 
     def sheet(self) -> Image.Image:
@@ -113,9 +116,9 @@ class UNetStage(Stage):
         scale = float(self._vae.config["scaling_factor"])
         empty = encode_text(self._encoders, self._empty.to(self.device))
         rows = []
-        for prompts in _SHEET:
+        for prompts in SHEET:
             hidden, pooled = encode_text(self._encoders, token_ids(self._tokenizer, list(prompts)).to(self.device))
-            latents = sample(self._unet, hidden, pooled, empty)
+            latents = sample(self._unet, hidden, pooled, empty, side=self._side)
             rgb = cast(Tensor, self._vae.decode(latents / scale).sample)  # type: ignore[union-attr]
             rows.append(rgb.clamp(-1, 1).permute(0, 2, 3, 1).cpu().numpy())
         return contact_sheet(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -13,12 +14,17 @@ from torch import Tensor, nn
 
 from layerfusion.engine.training.contact_sheets import contact_sheet
 from layerfusion.engine.training.data.dataset import Examples
+from layerfusion.engine.training.geometry import pixels_a_latent
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
 from layerfusion.engine.training.precision import lay_out, mixed
 
-CROP = 64
-BATCH = 16
+CROP = 8
+"""Side of the crops, in latents."""
+
+PIXELS = 16 * 64 * 64
+"""Pixels a batch, a channel: so many crops as that makes."""
+
 LATENT_NOISE = 0.08
 """Standard deviation of the noise the decoder sees in training, in the VAE's own latents. It stands for the sampled
 posterior: with it the latents stay smooth enough to be predicted."""
@@ -30,20 +36,26 @@ class AutoencoderStage(Stage):
     """Train the VAE on crops that prefer the object.
 
     Args:
-        vae: what to go on from.
-        data: the training set.
+        vae: what to go on from; its configuration says how many pixels a latent is, and how many channels it has.
+        data: the training sets, each drawn from as often as its weight says.
         test: pictures for the sheet and the figures beside it.
         decoder_only: leave the encoder, and so all latents, as they are, and train against noisier latents.
     """
 
     clip = 1.0
 
-    def __init__(self, vae: AutoencoderKL, data: Examples, test: Examples, *, decoder_only: bool) -> None:
+    def __init__(
+        self, vae: AutoencoderKL, data: Sequence[tuple[Examples, float]], test: Examples, *, decoder_only: bool
+    ) -> None:
         self.name = "decoder" if decoder_only else "vae"
         self.network = self.vae = vae
         lay_out(cast(nn.Module, vae))
         self.device = vae.device
-        self._data, self._test, self._decoder_only = data, test, decoder_only
+        self._sets, self._test, self._decoder_only = [one for one, _ in data], test, decoder_only
+        weights = np.asarray([weight for _, weight in data])
+        self._chances = weights / weights.sum()
+        self._crop = min(CROP * pixels_a_latent(vae), test.composite.shape[1])
+        self._batch = max(1, PIXELS // self._crop**2)
         vae.requires_grad_(not decoder_only)
         if decoder_only:
             vae.decoder.requires_grad_(True)
@@ -71,36 +83,53 @@ class AutoencoderStage(Stage):
         return loss, {"psnr": _decibels(float(square.detach()))}, len(pictures)
 
     def _crops(self, rng: np.random.Generator) -> NDArray[np.floating]:
-        """(BATCH, CROP, CROP, 3), -1..1."""
-        out = np.empty((BATCH, CROP, CROP, 3), np.float32)
-        for place, kind in enumerate(rng.choice(list(_SHARES), BATCH, p=list(_SHARES.values()))):
-            index = rng.integers(len(self._data))
-            alpha = self._data.foreground[index, :, :, 3]
-            spots = [tuple(8 * rng.integers(0, (alpha.shape[0] - CROP) // 8 + 1, 2)) for _ in range(3)]
-            seen = [int(alpha[y : y + CROP : 4, x : x + CROP : 4].sum()) for y, x in spots]
+        """(batch, crop, crop, 3), -1..1."""
+        side, out = self._crop, np.empty((self._batch, self._crop, self._crop, 3), np.float32)
+        for place, kind in enumerate(rng.choice(list(_SHARES), self._batch, p=list(_SHARES.values()))):
+            data = self._sets[int(rng.choice(len(self._sets), p=self._chances))]
+            index = int(rng.integers(len(data)))
+            alpha = data.foreground[index, :, :, 3]
+            spots = [tuple(8 * rng.integers(0, (alpha.shape[0] - side) // 8 + 1, 2)) for _ in range(3)]
+            seen = [int(alpha[y : y + side : 4, x : x + side : 4].sum()) for y, x in spots]
             prefer = kind != "background" and rng.random() < 0.7
             y, x = spots[int(np.argmax(seen)) if prefer else 0]
-            window = (index, slice(y, y + CROP), slice(x, x + CROP))
+            window = (index, slice(y, y + side), slice(x, x + side))
             if kind == "foreground":
-                rgba = self._data.foreground[window].astype(np.float32) / 255
+                rgba = data.foreground[window].astype(np.float32) / 255
                 crop = (rgba[..., :3] * 2 - 1) * rgba[..., 3:]
             else:
-                crop = getattr(self._data, kind)[window].astype(np.float32) / 127.5 - 1
+                crop = getattr(data, kind)[window].astype(np.float32) / 127.5 - 1
             out[place] = crop[:, ::-1] if rng.random() < 0.5 else crop
         return out
 
     def sheet(self) -> Image.Image:
         """Fresh composites and foregrounds over grey, above what comes back."""
-        pictures = self._test.composite[:12].astype(np.float32) / 127.5 - 1
-        pictures = np.concatenate([pictures, self._test.on_grey(np.arange(12, 24))])
-        back = round_trip(self.vae, pictures)
-        return contact_sheet([pictures[:12], back[:12], pictures[12:], back[12:]])
+        return vae_sheet(self.vae, self._test)
+
+    def validate(self) -> dict[str, float]:
+        """PSNR in decibels on whole fresh pictures."""
+        return validated(self.vae, self._test)
+
+
+def vae_sheet(vae: AutoencoderKL, test: Examples) -> Image.Image:
+    """Twelve composites and twelve foregrounds over grey, above what comes back."""
+    pictures = test.composite[:12].astype(np.float32) / 127.5 - 1
+    pictures = np.concatenate([pictures, test.on_grey(np.arange(12, 24))])
+    back = round_trip(vae, pictures)
+    return contact_sheet([pictures[:12], back[:12], pictures[12:], back[12:]])
+
+
+def validated(vae: AutoencoderKL, test: Examples) -> dict[str, float]:
+    """PSNR in decibels of 32 composites, and of 32 foregrounds over grey."""
+    rows = np.arange(min(32, len(test)))
+    pictures = {"composite": test.composite[rows].astype(np.float32) / 127.5 - 1, "foreground": test.on_grey(rows)}
+    return {f"psnr_{kind}": psnr(round_trip(vae, true), true) for kind, true in pictures.items()}
 
 
 def round_trip(vae: AutoencoderKL, pictures: NDArray[np.floating]) -> NDArray[np.floating]:
     """Encode and decode (N, H, W, 3), -1..1."""
     parts = []
-    for batch in torch.from_numpy(pictures).permute(0, 3, 1, 2).split(16):
+    for batch in torch.from_numpy(pictures).permute(0, 3, 1, 2).split(8):
         latents = vae.encode(batch.to(vae.device)).latent_dist.mean  # type: ignore[union-attr]
         parts.append(vae.decode(latents).sample.clamp(-1, 1).cpu())  # type: ignore[union-attr]
     return torch.cat(parts).permute(0, 2, 3, 1).numpy()
@@ -118,7 +147,8 @@ def _decibels(square_error: float) -> float:
 @torch.no_grad()
 def latent_scale(vae: AutoencoderKL, data: Examples, count: int = 320) -> float:
     """The scaling factor that gives latents unit standard deviation."""
-    pictures = np.concatenate([data.composite[:count].astype(np.float32) / 127.5 - 1, data.on_grey(np.arange(count))])
-    batches = torch.from_numpy(pictures).permute(0, 3, 1, 2).split(16)
+    rows = np.arange(min(count, len(data)))
+    pictures = np.concatenate([data.composite[rows].astype(np.float32) / 127.5 - 1, data.on_grey(rows)])
+    batches = torch.from_numpy(pictures).permute(0, 3, 1, 2).split(8)
     latents = torch.cat([vae.encode(batch.to(vae.device)).latent_dist.mean for batch in batches])  # type: ignore[union-attr]
     return 1 / float(latents.std())

@@ -19,21 +19,24 @@ DECODER_WIDTHS = (24, 48, 64, 96)
 class CompactTransparentEncoder(nn.Module):
     """Network from RGBA to a latent offset.
 
-    Input: (B, 4, H, W), grey-padded RGB and alpha, all in -1..1, H and W multiples of 8. Output: (B, 4, H/8, W/8) in
-    the UNet's latent scale.
+    Input: (B, 4, H, W), grey-padded RGB and alpha, all in -1..1, H and W multiples of `factor`. Output: (B, channels,
+    H/factor, W/factor) in the UNet's latent scale.
+
+    Args:
+        channels: channels of the latents.
+        factor: pixels per latent, a side: 8, or 8 times a power of two.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 4, factor: int = 8) -> None:
         super().__init__()
         width = ENCODER_WIDTH
-        self.layers = nn.Sequential(
-            nn.PixelUnshuffle(8),
-            nn.Conv2d(4 * 64, width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(width, 4, 3, padding=1),
-        )
+        halvings = (factor // 8).bit_length() - 1
+        assert factor == 8 << halvings
+        layers: list[nn.Module] = [nn.PixelUnshuffle(8), nn.Conv2d(4 * 64, width, 3, padding=1), nn.SiLU()]
+        for _ in range(halvings):
+            layers += [nn.Conv2d(width, width, 3, stride=2, padding=1), nn.SiLU()]
+        layers += [nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, channels, 3, padding=1)]
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, rgba: Tensor) -> Tensor:
         return self.layers(rgba)
@@ -42,15 +45,19 @@ class CompactTransparentEncoder(nn.Module):
 class CompactTransparentDecoder(nn.Module):
     """Small UNet from a decoded image and its latents to RGB and alpha; the latents enter at 1/8 resolution.
 
-    Input: rgb (B, 3, H, W) in -1..1, H and W multiples of 8; latents (B, 4, H/8, W/8) in the UNet's scale. Output: rgb
-    (B, 3, H, W), about -1..1 and not clipped, and alpha logits (B, 1, H, W).
+    Input: rgb (B, 3, H, W) in -1..1, H and W multiples of 8 and of the pixels per latent; latents (B, channels, h, w)
+    in the UNet's scale, of 1/8 resolution or less. Output: rgb (B, 3, H, W), about -1..1 and not clipped, and alpha
+    logits (B, 1, H, W).
+
+    Args:
+        channels: channels of the latents.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 4) -> None:
         super().__init__()
         first, second, third, middle = DECODER_WIDTHS
         self.down = nn.ModuleList([_block(12, first), _block(first, second), _block(second, third)])
-        self.middle = _block(third + 4, middle)
+        self.middle = _block(third + channels, middle)
         self.up = nn.ModuleList(
             [_block(middle + third, third), _block(third + second, second), _block(second + first, first)]
         )
@@ -60,6 +67,8 @@ class CompactTransparentDecoder(nn.Module):
         half = self.down[0](F.pixel_unshuffle(rgb, 2))
         quarter = self.down[1](F.avg_pool2d(half, 2))
         eighth = self.down[2](F.avg_pool2d(quarter, 2))
+        if latents.shape[-2:] != eighth.shape[-2:]:  # a latent of more than eight pixels
+            latents = F.interpolate(latents, size=eighth.shape[-2:])
         x = self.middle(torch.cat([eighth, latents], dim=1))
         x = self.up[0](torch.cat([x, eighth], dim=1))
         x = self.up[1](torch.cat([F.interpolate(x, scale_factor=2), quarter], dim=1))

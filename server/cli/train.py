@@ -21,7 +21,8 @@ def add_parser(commands: Any) -> None:
         "train",
         help="train the embedded model anew (needs the extra `train`)",
         description="Run one stage of the embedded model's training, or go on with it. The stages, in order: dataset, "
-        "vae, latents, unet, transparency, deltas, decoder, export; beside them classifier and measure.",
+        "deepen (for an edition with a deeper VAE), vae, latents, unet, transparency, deltas, distill, decoder, checkpoint, "
+        "export; beside them classifier and measure.",
     )
     parser.set_defaults(run=run)
     add = parser.add_argument
@@ -35,10 +36,18 @@ def add_parser(commands: Any) -> None:
         help="minutes of training in all, earlier runs included (default: the stage's own)",
     )
     add(
+        "--rate",
+        metavar="R",
+        type=number(0, 10, above=True),
+        default=1.0,
+        help="factor on the stage's learning rates; less than 1 suits what is nearly trained (default: 1)",
+    )
+    add(
         "--from",
         dest="start",
         metavar="CARD",
-        help="model.json to start from or to measure (default: the embedded one)",
+        help="model.json, or a new edition's edition.json, to start from; or the model.json to measure (default: the "
+        "embedded one)",
     )
     add("--device", metavar="D", default="cpu", help="cpu, cuda or mps (default: cpu)")
     pairs = "pairs that measure draws (default: 120)"
@@ -73,4 +82,4 @@ def run(arguments: argparse.Namespace) -> None:
         sheet.save(training.folder / "measured.png")
         print(text)
     else:
-        training.run(arguments.stage, minutes=arguments.minutes, sprites=sprites)
+        training.run(arguments.stage, minutes=arguments.minutes, rate=arguments.rate, sprites=sprites)

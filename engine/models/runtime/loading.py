@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +89,7 @@ def _latent_factor(vae: AutoencoderKL) -> int:
     return 2 ** (len(vae.config["block_out_channels"]) - 1)
 
 
-_NETWORKS: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
+_NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = {
     "compact": (CompactTransparentEncoder, CompactTransparentDecoder),
     "layerdiffuse": (LayerDiffuseEncoder, LayerDiffuseDecoder),
 }
@@ -117,7 +119,7 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
     components: dict[str, nn.Module] = {"unet": unet, "text_encoder": first, "text_encoder_2": second}
     for lora in spec.loras:
         add_lora(located(lora.file, spec.name), lora.weight, components)
-    encoder, decoder = transparent_networks(spec.transparency, spec.name, dtype)
+    encoder, decoder = transparent_networks(spec.transparency, spec.name, dtype, vae)
     scheduler_config = checkpoint.scheduler_config()
     if spec.few_steps is not None:
         scheduler_config["timestep_spacing"] = "trailing"  # few-step models are distilled to end at t = 0
@@ -149,18 +151,25 @@ def precision(spec: ModelSpec, device: torch.device) -> torch.dtype:
     return torch.bfloat16
 
 
-def transparent_networks(transparency: TransparencySpec, model: str, dtype: torch.dtype) -> tuple[Any, Any]:
+def transparent_networks(
+    transparency: TransparencySpec, model: str, dtype: torch.dtype, vae: AutoencoderKL
+) -> tuple[Any, Any]:
     """Read the transparent encoder and decoder into main memory.
 
     Args:
         transparency: their files and architecture.
         model: the model's name, for error messages.
         dtype: dtype of the weights.
+        vae: whose latents they read and write. The published networks know SDXL's alone.
 
     Raises:
         BrokenModel: a file is missing or does not fit.
     """
     encoder, decoder = _NETWORKS[transparency.kind]
+    if transparency.kind == "compact":
+        channels = vae.config["latent_channels"]
+        encoder = partial(CompactTransparentEncoder, channels, _latent_factor(vae))
+        decoder = partial(CompactTransparentDecoder, channels)
     shared = transparency.encoder == transparency.decoder
     return (
         _network(encoder, located(transparency.encoder, model), "encoder." if shared else "", dtype),
@@ -168,7 +177,7 @@ def transparent_networks(transparency: TransparencySpec, model: str, dtype: torc
     )
 
 
-def _network(kind: type[nn.Module], file: Path, prefix: str, dtype: torch.dtype) -> nn.Module:
+def _network(kind: Callable[[], nn.Module], file: Path, prefix: str, dtype: torch.dtype) -> nn.Module:
     state = {key.removeprefix(prefix): value for key, value in read_state(file).items() if key.startswith(prefix)}
     with torch.device("meta"):
         module = kind()

@@ -39,13 +39,15 @@ def test_a_perfect_model_reproduces_its_picture():
     kept = NoiseSchedule()._kept
 
     class Perfect:
+        config = {"in_channels": 4, "sample_size": 16}  # noqa: RUF012 (as diffusers has it)
+
         def __call__(self, latents, timesteps, **_conditions):
             a = kept[timesteps].view(-1, 1, 1, 1)
             noise = (latents - a.sqrt() * torch.cat([target] * 2)) / (1 - a).sqrt()
             return (a.sqrt() * noise - (1 - a).sqrt() * torch.cat([target] * 2),)
 
     nothing = torch.zeros(1, LENGTH, 4), torch.zeros(1, 4)
-    drawn = sample(Perfect(), torch.zeros(2, LENGTH, 4), torch.zeros(2, 4), nothing, rescale=0)
+    drawn = sample(Perfect(), torch.zeros(2, LENGTH, 4), torch.zeros(2, 4), nothing, side=128, rescale=0)
     torch.testing.assert_close(drawn, target, rtol=1e-2, atol=5e-2)
 
 
@@ -81,16 +83,16 @@ def test_other_word_pieces_keep_the_trained_embeddings(bundle, pieces):
 def test_fresh_deltas_change_nothing_and_removing_the_hooks_removes_trained_ones(bundle):
     words = encode_text(bundle.text_encoders, token_ids(bundle.tokenizers[0], ["a dog"]))
     latents, timesteps = torch.randn(1, 4, 16, 16), torch.tensor([500])
-    plain = predict(bundle.unet, latents, timesteps, *words)
+    plain = predict(bundle.unet, latents, timesteps, *words, side=128)
     own = deltas_stage.fresh_deltas(bundle.unet)
     handles = deltas_stage.hook(bundle.unet, own)
-    assert torch.equal(predict(bundle.unet, latents, timesteps, *words), plain)
+    assert torch.equal(predict(bundle.unet, latents, timesteps, *words, side=128), plain)
     for delta in own.values():
         delta.lora_B.weight.fill_(0.01)  # pyright: ignore[reportCallIssue]
-    assert not torch.allclose(predict(bundle.unet, latents, timesteps, *words), plain, atol=1e-3)
+    assert not torch.allclose(predict(bundle.unet, latents, timesteps, *words, side=128), plain, atol=1e-3)
     for handle in handles:
         handle.remove()
-    assert torch.equal(predict(bundle.unet, latents, timesteps, *words), plain)
+    assert torch.equal(predict(bundle.unet, latents, timesteps, *words, side=128), plain)
     assert all(".attn1." in key or ".attn2." in key for key in deltas_stage.state_of(own))
 
 
@@ -125,7 +127,7 @@ def test_what_is_exported_is_what_is_loaded(tmp_path, bundle):
 def test_the_model_card_has_the_vocabulary_of_the_training(tmp_path):
     card = tmp_path / "model.json"
     shutil.copy(EMBEDDED, card)
-    export.write_vocabulary(card)
+    export.write_card(card, native_size=256, stride=64)
     spec = read_manifest(card)
     assert spec.vocabulary["objects"] == tuple(with_article(name) for name in names(held_out=True))
     scenes = {
@@ -133,6 +135,7 @@ def test_the_model_card_has_the_vocabulary_of_the_training(tmp_path):
     }
     assert scenes | set(spec.vocabulary["other scenes"]) == set(backgrounds())
     assert spec.related
+    assert (spec.native_size, spec.stride) == (256, 64)
 
 
 def test_stages_name_the_stage_that_must_run_before(tmp_path):
@@ -141,7 +144,7 @@ def test_stages_name_the_stage_that_must_run_before(tmp_path):
         workshop.export_to(tmp_path / "export")
     with pytest.raises(InvalidRequest, match="train latents"):
         load_latents(tmp_path / "latents.safetensors")
-    with pytest.raises(InvalidRequest, match="Stages are: dataset, vae"):
+    with pytest.raises(InvalidRequest, match="Stages are: dataset, deepen, vae"):
         workshop.run("unets")
     with pytest.raises(InvalidRequest, match="--sprites"):
         workshop.run("dataset")

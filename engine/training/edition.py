@@ -1,0 +1,158 @@
+"""What a training starts from: a whole model, or the parts of a new edition that there are so far.
+
+A new edition is a folder with `edition.json` and, in diffusers' layout, a folder a part whose shape differs from the
+model it is made from:
+
+    {"base": "tiny", "native_size": 256, "examples": {"train": 5000}, "vae": "vae", "unet": "unet"}
+
+`base` is the embedded model, or a model card relative to the folder. A part that has only its `config.json` yet is
+grown from the base's: what fits is taken over, the rest begins anew.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.catalog.registry import EMBEDDED
+from layerfusion.engine.training.deepening import deepened
+from layerfusion.engine.training.geometry import pixels_a_latent
+from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+Words = tuple[CLIPTokenizer, nn.Module, nn.Module]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edition:
+    """What a training starts from.
+
+    Attributes:
+        card: the model whose parts, defaults and texts it takes where it has none of its own.
+        native_size: side of the pictures it is trained on, in pixels.
+        examples: how many of a set are drawn, where that differs from the usual.
+        vae, unet, text_encoders: folders of its own parts; None where the base's are used. The text encoders' holds
+            `text_encoder`, `text_encoder_2` and the `tokenizer` of both.
+    """
+
+    card: Path
+    native_size: int
+    examples: dict[str, int] = field(default_factory=dict)
+    vae: Path | None = None
+    unet: Path | None = None
+    text_encoders: Path | None = None
+
+    def make_vae(self, base: AutoencoderKL) -> AutoencoderKL:
+        """Its VAE as far as it has come, float32; a level deeper than the base's if there are no weights yet."""
+        if self.vae is None:
+            return base
+        if (self.vae / WEIGHTS).exists():
+            return AutoencoderKL.from_pretrained(str(self.vae), torch_dtype=torch.float32, low_cpu_mem_usage=False)
+        return deepened(base, _config(self.vae)["block_out_channels"][-1])
+
+    def make_unet(self, base: UNet2DConditionModel) -> UNet2DConditionModel:
+        """Its UNet as far as it has come, float32; the base's tensors where they fit, if there are no weights yet."""
+        if self.unet is None:
+            return base
+        if (self.unet / WEIGHTS).exists():
+            return UNet2DConditionModel.from_pretrained(
+                str(self.unet), torch_dtype=torch.float32, low_cpu_mem_usage=False
+            )
+        made = UNet2DConditionModel.from_config({**base.config, **_config(self.unet)})
+        known = base.state_dict()
+        state = {name: _taken_over(name, known.get(name), value) for name, value in _state(made)}
+        made.load_state_dict(state)
+        return made
+
+    def make_text_encoders(self, base: Words) -> Words:
+        """Tokenizer and both text encoders as far as they have come, float32."""
+        if self.text_encoders is None:
+            return base
+        first = CLIPTextModel.from_pretrained(str(self.text_encoders / "text_encoder"), dtype=torch.float32)
+        second = CLIPTextModelWithProjection.from_pretrained(
+            str(self.text_encoders / "text_encoder_2"), dtype=torch.float32
+        )
+        tokenizer = CLIPTokenizer.from_pretrained(str(self.text_encoders / "tokenizer"))
+        return tokenizer, first.eval(), second.eval()
+
+    def make_transparency(
+        self, vae: AutoencoderKL, base: tuple[nn.Module, nn.Module]
+    ) -> tuple[CompactTransparentEncoder, CompactTransparentDecoder]:
+        """Transparent encoder and decoder for the latents of a VAE, with the base's tensors where they fit."""
+        channels = vae.config["latent_channels"]
+        made = (
+            CompactTransparentEncoder(channels, pixels_a_latent(vae)),
+            CompactTransparentDecoder(channels),
+        )
+        for network, old in zip(made, base, strict=True):
+            known = old.state_dict()
+            network.load_state_dict(
+                {
+                    name: known[name].clone() if name in known and known[name].shape == value.shape else value
+                    for name, value in _state(network)
+                }
+            )
+        return made
+
+
+def read_edition(file: Path) -> Edition:
+    """Read an edition, or take a whole model's card as one.
+
+    Raises:
+        BrokenModel: the file is missing, no JSON, or lacks a value.
+    """
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+        if "checkpoint" in values:
+            return Edition(card=file, native_size=values["native_size"])
+
+        def part(name: str) -> Path | None:
+            return file.parent / values[name] if name in values else None
+
+        card = EMBEDDED if values["base"] == "tiny" else file.parent / values["base"]
+        examples = {str(name): int(count) for name, count in values.get("examples", {}).items()}
+        return Edition(
+            card=card,
+            native_size=values["native_size"],
+            examples=examples,
+            vae=part("vae"),
+            unet=part("unet"),
+            text_encoders=part("text_encoders"),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BrokenModel(
+            f"The edition {file} cannot be read ({error}).", "Give a model card, or the edition.json of a new edition."
+        ) from error
+
+
+def _state(network: nn.Module) -> list[tuple[str, Tensor]]:
+    return list(network.state_dict().items())
+
+
+def _taken_over(name: str, old: Tensor | None, new: Tensor) -> Tensor:
+    """The old tensor where it fits. Where a pixel of latents holds several old ones, as `deepen` makes them, the first
+    convolution reads their mean, and the last writes the same to each."""
+    if old is None:
+        return new
+    if old.shape == new.shape:
+        return old.clone()
+    if name == "conv_in.weight":
+        times = new.shape[1] // old.shape[1]
+        return old.repeat_interleave(times, dim=1) / times
+    if name.startswith("conv_out."):
+        return old.repeat_interleave(new.shape[0] // old.shape[0], dim=0)
+    return new
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "config.json").read_text(encoding="utf-8"))

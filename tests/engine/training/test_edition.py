@@ -1,0 +1,177 @@
+"""A new edition grown from the embedded model: its shapes come from configuration, and what fits is taken over."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+
+from layerfusion.engine.errors import BrokenModel, InvalidRequest
+from layerfusion.engine.models.catalog.registry import EMBEDDED
+from layerfusion.engine.training import deepening
+from layerfusion.engine.training.data import dataset
+from layerfusion.engine.training.data.triplets import make_triplet
+from layerfusion.engine.training.deepening import DeepeningStage, deepened
+from layerfusion.engine.training.edition import read_edition
+from layerfusion.engine.training.geometry import pixels_a_latent, stride_of
+from layerfusion.engine.training.latents import encode_all, load_latents
+from layerfusion.engine.training.vae import AutoencoderStage, round_trip
+from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
+
+
+def small_vae(widths=(8, 16), channels=2):
+    torch.manual_seed(0)
+    return AutoencoderKL(
+        block_out_channels=widths,
+        down_block_types=["DownEncoderBlock2D"] * len(widths),
+        up_block_types=["UpDecoderBlock2D"] * len(widths),
+        latent_channels=channels,
+        norm_num_groups=2,
+        sample_size=32,
+        mid_block_add_attention=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def examples(sprites):
+    rng = np.random.default_rng(5)
+    drawn = [make_triplet(rng, sprites, name, native=32) for name in ("dog", "owl", "object", "smoke") * 3]
+    fields = {field: np.stack([getattr(one, field) for one in drawn]) for field in dataset.FIELDS}
+    return dataset.Examples(**fields, facts=[{"captions": one.captions} for one in drawn])
+
+
+def edition_of(folder, **values):
+    (folder / "edition.json").write_text(json.dumps({"base": "tiny", "native_size": 256, **values}), encoding="utf-8")
+    return read_edition(folder / "edition.json")
+
+
+def test_a_deeper_vae_keeps_the_outer_levels():
+    shallow = small_vae()
+    deep = deepened(shallow, 24)
+    assert pixels_a_latent(deep) == 2 * pixels_a_latent(shallow) == 4
+    assert deep.config["latent_channels"] == 8
+    old, new = shallow.state_dict(), deep.state_dict()
+    for name in ("encoder.conv_in.weight", "encoder.down_blocks.1.resnets.0.conv1.weight", "decoder.conv_out.weight"):
+        assert torch.equal(old[name], new[name])
+    inner, outer = "decoder.up_blocks.1.resnets.1.conv1.weight", "decoder.up_blocks.2.resnets.0.conv1.weight"
+    assert torch.equal(new[inner], old["decoder.up_blocks.0.resnets.1.conv1.weight"])
+    assert torch.equal(new[outer], old["decoder.up_blocks.1.resnets.0.conv1.weight"])
+    assert round_trip(deep.requires_grad_(False), np.zeros((1, 32, 32, 3), np.float32)).shape == (1, 32, 32, 3)
+
+
+def test_the_new_level_learns_and_the_others_stay(examples, monkeypatch):
+    monkeypatch.setattr(deepening, "REMEMBERED", 12)
+    shallow = small_vae().requires_grad_(False)
+    stage = DeepeningStage(shallow, deepened(shallow, 24), [(examples, 1.0)], examples)
+    before = {name: value.clone() for name, value in stage.network.state_dict().items()}
+    rng, generator, found = np.random.default_rng(0), torch.Generator().manual_seed(0), []
+    for _ in range(25):
+        loss, figures, count = stage.loss(rng, generator)
+        for optimiser in stage.optimisers:
+            optimiser.zero_grad()
+        loss.backward()
+        for optimiser in stage.optimisers:
+            optimiser.step()
+        found.append(figures)
+    assert count == deepening.BATCH
+    assert found[-1]["writing"] < 0.6 * found[0]["writing"] and found[-1]["reading"] < 0.6 * found[0]["reading"]
+    changed = {name for name, value in stage.network.state_dict().items() if not torch.equal(value, before[name])}
+    assert all("down_blocks.0" not in name and "up_blocks.2" not in name for name in changed)
+    assert {"encoder.conv_out.weight", "decoder.conv_in.weight"} <= changed
+    with torch.inference_mode():
+        assert set(stage.validate()) == {"psnr_composite", "psnr_foreground"}
+
+
+def test_another_compression_is_no_deeper_vae(examples):
+    shallow = small_vae()
+    with pytest.raises(InvalidRequest, match="four times the latent channels"):
+        DeepeningStage(shallow, small_vae((8, 16, 24), channels=4), [(examples, 1.0)], examples)
+
+
+@pytest.mark.parametrize(("vae", "crop"), [(small_vae(), 16), (deepened(small_vae(), 24), 32)])
+def test_crops_are_as_large_as_the_latents_ask(examples, vae, crop):
+    stage = AutoencoderStage(vae, [(examples, 0.5), (examples, 0.5)], examples, decoder_only=False)
+    stage._batch = 3
+    crops = stage._crops(np.random.default_rng(0))
+    assert crops.shape == (3, crop, crop, 3)
+    assert crops.min() >= -1 and crops.max() <= 1
+    loss, figures, _count = stage.loss(np.random.default_rng(0), torch.Generator().manual_seed(0))
+    assert torch.isfinite(loss) and figures["psnr"] > 0
+
+
+@pytest.mark.parametrize("channels", [2, 8])
+def test_latents_of_any_shape_are_kept(tmp_path, examples, channels):
+    vae = small_vae() if channels == 2 else deepened(small_vae(), 24)
+    file = tmp_path / "latents.safetensors"
+    encode_all(vae, examples, {"small": examples, "nameless": examples}, file)
+    read = load_latents(file)
+    grid = 32 // pixels_a_latent(vae)
+    assert read.latents["nameless"].shape == (len(examples), channels, grid, grid)
+    assert read.shade["composite"].shape[1:] == (grid, grid)
+    assert read.captions["nameless"][2].startswith("an object")
+
+
+def test_a_card_is_an_edition_that_is_whole():
+    edition = read_edition(EMBEDDED)
+    assert (edition.card, edition.native_size, edition.vae, edition.unet) == (EMBEDDED, 128, None, None)
+
+
+def test_the_embedded_models_stride_is_its_networks(bundle):
+    assert stride_of(bundle.unet, bundle.vae) == bundle.spec.stride
+
+
+def test_what_cannot_be_an_edition_is_named(tmp_path):
+    (tmp_path / "edition.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(BrokenModel, match=r"edition\.json"):
+        read_edition(tmp_path / "edition.json")
+
+
+def test_parts_without_weights_are_grown_and_parts_with_weights_are_read(tmp_path, bundle):
+    (tmp_path / "vae").mkdir()
+    widths = [*bundle.vae.config["block_out_channels"], 128]
+    (tmp_path / "vae" / "config.json").write_text(json.dumps({"block_out_channels": widths}), encoding="utf-8")
+    edition = edition_of(tmp_path, vae="vae", examples={"train": 500})
+    assert edition.examples == {"train": 500}
+    grown = edition.make_vae(bundle.vae)
+    assert pixels_a_latent(grown) == 16 and grown.config["latent_channels"] == 16
+    grown.half().save_pretrained(tmp_path / "vae")
+    read = edition.make_vae(bundle.vae)
+    assert read.dtype == torch.float32
+    for name, value in read.state_dict().items():
+        torch.testing.assert_close(value, grown.state_dict()[name].float(), rtol=0, atol=0)
+
+
+@torch.inference_mode()
+def test_a_unet_for_more_channels_reads_the_mean_of_neighbours_and_writes_the_same_to_each(tmp_path, bundle):
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "config.json").write_text(
+        json.dumps({"in_channels": 16, "out_channels": 16}), encoding="utf-8"
+    )
+    unet = edition_of(tmp_path, unet="unet").make_unet(bundle.unet)
+    assert isinstance(unet, UNet2DConditionModel)
+    latents = torch.randn(1, 4, 16, 16)
+    conditions = {
+        "encoder_hidden_states": torch.randn(1, 8, 256),
+        "added_cond_kwargs": {"text_embeds": torch.randn(1, 128), "time_ids": torch.zeros(1, 6)},
+        "return_dict": False,
+    }
+    found = unet(latents.repeat_interleave(4, dim=1), torch.tensor([500]), **conditions)[0]
+    expected = bundle.unet(latents, torch.tensor([500]), **conditions)[0].repeat_interleave(4, dim=1)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("channels", "factor"), [(4, 8), (16, 16)])
+def test_transparency_fits_the_latents(channels, factor):
+    encoder, decoder = CompactTransparentEncoder(channels, factor), CompactTransparentDecoder(channels)
+    offset = encoder(torch.zeros(1, 4, 64, 96))
+    assert offset.shape == (1, channels, 64 // factor, 96 // factor)
+    colours, alpha = decoder(torch.zeros(1, 3, 64, 96), offset)
+    assert colours.shape == (1, 3, 64, 96) and alpha.shape == (1, 1, 64, 96)
+
+
+def test_transparency_of_other_latents_takes_over_what_fits(tmp_path, bundle):
+    made = edition_of(tmp_path).make_transparency(deepened(bundle.vae, 128), (bundle.encoder, bundle.decoder))
+    old, new = bundle.decoder.state_dict(), made[1].state_dict()
+    assert torch.equal(old["down.0.0.weight"], new["down.0.0.weight"])
+    assert new["middle.0.weight"].shape[1] == old["middle.0.weight"].shape[1] + 12
