@@ -1,6 +1,6 @@
 """The training, stage by stage, in one folder. Each stage starts from what the ones before it left, or from the export.
 
-    dataset -> deepen -> vae -> latents -> unet -> transparency -> deltas -> decoder -> export
+    dataset -> deepen -> vae -> latents -> unet -> transparency -> deltas -> distill -> decoder -> export
     dataset -> classifier -> measure
 
 `deepen` is for an edition whose VAE has a level more than the model it is made from. `data/` holds the sets,
@@ -29,6 +29,7 @@ from layerfusion.engine.training import (
     classifier,
     deepening,
     deltas,
+    distill,
     export,
     latents,
     loop,
@@ -49,6 +50,7 @@ MINUTES = {
     "unet": 66.0,
     "transparency": 7.0,
     "deltas": 9.0,
+    "distill": 20.0,
     "classifier": 6.0,
 }
 """How long a stage trains on two processor cores, if nothing else is said."""
@@ -62,6 +64,9 @@ EXAMPLES = {
 }
 """Set -> (examples, seed)."""
 
+FEW_STEPS = "few_steps_lora.safetensors"
+"""The adapter that `distill` leaves, also in the export's folder of weights."""
+
 NAMELESS_SHARE = 0.25
 """How much of what the VAE sees are things without a name."""
 
@@ -73,6 +78,7 @@ STAGES = (
     "unet",
     "transparency",
     "deltas",
+    "distill",
     "decoder",
     "export",
     "classifier",
@@ -189,6 +195,8 @@ class TrainingRun:
         )
         if size > export.LARGEST:
             raise InvalidRequest(f"The export takes {size} bytes.", f"It may take {export.LARGEST}.")
+        if self._left("distill") is not None:
+            shutil.copy(self.folder / "distill" / FEW_STEPS, folder / "weights" / FEW_STEPS)
         shutil.copy(self._card, folder / "model.json")
         native = self._edition.native_size
         export.write_card(folder / "model.json", native_size=native, stride=stride_of(bundle.unet, bundle.vae))
@@ -214,6 +222,8 @@ class TrainingRun:
             facts["scaling_factor"] = str(
                 scale if name == "decoder" else vae.latent_scale(stage.vae, self.examples("train"))
             )
+        if isinstance(stage, distill.DistillStage):
+            stage.adapter.write(self.folder / name / FEW_STEPS)
         state = {key: value.detach().cpu().contiguous().clone() for key, value in stage.network.state_dict().items()}
         save_file(state, str(self.folder / name / "weights.safetensors"), metadata=facts)
 
@@ -236,7 +246,20 @@ class TrainingRun:
         if name == "transparency":
             return transparency.TransparencyStage(*pair, bundle.vae, self.examples("train"), encoded)
         words = (bundle.text_encoders, bundle.tokenizers[0])
+        if name == "distill":
+            foregrounds = self._transparent(bundle, encoded)
+            return distill.DistillStage(bundle.unet, *words, encoded, bundle.vae, side=side, transparent=foregrounds)
         return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, self.examples("train"), encoded, side=side)
+
+    def _transparent(self, bundle: ModelBundle, encoded: latents.Latents) -> distill.Transparent | None:
+        """What foregrounds are distilled with, if the stages before are done."""
+        state = self._left("deltas")
+        if state is None:
+            return None
+        trained = deltas.fresh_deltas(bundle.unet).to(self._device)
+        trained.load_state_dict(state)
+        found = deltas.with_transparency(_transparency(bundle)[0], self.examples("train"), encoded)
+        return distill.Transparent(trained.requires_grad_(False), found, encoded.captions["foreground"])
 
     def _tokenizer(self) -> CLIPTokenizer:
         return make_tokenizer(self.folder / "tokenizer")

@@ -1,0 +1,275 @@
+"""Stage `distill`: an adapter that lets the model draw in 4 to 8 steps without guidance, by consistency distillation.
+
+The student is the model with a low-rank change of nearly all its layers (LCM-LoRA, Luo et al., arXiv 2311.05556); it
+learns to say, from anywhere on a guided trajectory of the model itself, where that trajectory ends (latent consistency
+models, arXiv 2310.04378). The adapter is written as the published LCM-LoRA files are, with kohya's names, so that it is
+read by whatever reads those.
+
+Foregrounds are drawn with the foreground deltas on top; every third batch trains the adapter under them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, LCMScheduler, UNet2DConditionModel
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import CLIPTokenizer
+
+from layerfusion.engine.training.contact_sheets import contact_sheet
+from layerfusion.engine.training.deltas import hook
+from layerfusion.engine.training.latents import Latents
+from layerfusion.engine.training.loop import Stage
+from layerfusion.engine.training.optimisers import optimisers_for
+from layerfusion.engine.training.precision import mixed, prepare
+from layerfusion.engine.training.prediction import NOISE_SCHEDULE, encode_text, predict
+from layerfusion.engine.training.unet import SHARES, SHEET
+from layerfusion.engine.training.wordpieces import token_ids
+
+RANK = 32
+BATCH = 48
+STEPS = 50
+"""Timesteps that trajectories are cut into, as LCMScheduler's `original_inference_steps`."""
+
+GUIDANCE, RESCALE = 4.0, 0.5
+"""Of the trajectories: what the model is used with; the student needs none."""
+
+_HUBER = 0.03
+_SIGMA_DATA, _SCALING = 0.5, 10.0
+"""LCMScheduler's boundary scaling."""
+
+_LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2")
+_CONVOLUTIONS = ("conv1", "conv2", "conv_shortcut", "downsamplers.0.conv", "upsamplers.0.conv", "time_emb_proj")
+
+
+class LowRank(nn.Module):
+    """up(down(x)) beside one linear layer or convolution; it changes nothing at first."""
+
+    def __init__(self, layer: nn.Linear | nn.Conv2d) -> None:
+        super().__init__()
+        if isinstance(layer, nn.Linear):
+            rank = min(RANK, layer.in_features, layer.out_features)
+            self.lora_down: nn.Module = nn.Linear(layer.in_features, rank, bias=False)
+            self.lora_up: nn.Module = nn.Linear(rank, layer.out_features, bias=False)
+        else:
+            rank = min(RANK, layer.in_channels, layer.out_channels)
+            shape: dict[str, Any] = {
+                "kernel_size": layer.kernel_size,
+                "stride": layer.stride,
+                "padding": layer.padding,
+            }
+            self.lora_down = nn.Conv2d(layer.in_channels, rank, bias=False, **shape)
+            self.lora_up = nn.Conv2d(rank, layer.out_channels, 1, bias=False)
+        nn.init.zeros_(cast(Tensor, self.lora_up.weight))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.lora_up(self.lora_down(x))
+
+
+class Adapter(nn.Module):
+    """The low-rank change of a UNet. It acts on the UNet it was made for, except within `off`.
+
+    Args:
+        unet: what it changes.
+    """
+
+    def __init__(self, unet: UNet2DConditionModel) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict()
+        self._on = True
+        for name, module in unet.named_modules():
+            if name.endswith((*_LAYERS, *_CONVOLUTIONS)) and isinstance(module, nn.Linear | nn.Conv2d):
+                part = self.parts[name.replace(".", "/")] = LowRank(module)
+                module.register_forward_hook(self._beside(part))
+
+    def _beside(self, part: nn.Module) -> Any:
+        return lambda _module, inputs, output: output + part(inputs[0]) if self._on else None
+
+    @contextmanager
+    def off(self) -> Iterator[None]:
+        """The UNet as it was."""
+        self._on = False
+        try:
+            yield
+        finally:
+            self._on = True
+
+    def state(self) -> dict[str, Tensor]:
+        """As LCM-LoRA files have it: `lora_unet_<module>.lora_down.weight`, `.lora_up.weight` and `.alpha`, which
+        equals the rank."""
+        tensors: dict[str, Tensor] = {}
+        for key, part in self.parts.items():
+            stem = "lora_unet_" + key.replace("/", "_").replace(".", "_")
+            for half in ("lora_down", "lora_up"):
+                tensors[f"{stem}.{half}.weight"] = cast(Tensor, getattr(part, half).weight).detach().cpu().contiguous()
+            tensors[f"{stem}.alpha"] = torch.tensor(float(len(tensors[f"{stem}.lora_down.weight"])))
+        return tensors
+
+    def write(self, file: Path) -> None:
+        """Write it, float16."""
+        save_file({key: value.half() for key, value in self.state().items()}, str(file), metadata={"format": "pt"})
+
+
+@dataclass(frozen=True)
+class Transparent:
+    """What foregrounds are trained with.
+
+    Attributes:
+        deltas: the trained foreground deltas, see `deltas`.
+        latents: (N, channels, h, w), the foregrounds' with their transparency.
+        captions: N of them.
+    """
+
+    deltas: nn.ModuleDict
+    latents: Tensor
+    captions: list[str]
+
+
+class DistillStage(Stage):
+    """Train the adapter on a frozen UNet.
+
+    Args:
+        unet, encoders, tokenizer: frozen; the teacher.
+        latents: the encoded training set.
+        vae: for the sheets.
+        side: of the pictures, in pixels.
+        transparent: of the foregrounds; None while their deltas are not trained.
+    """
+
+    name = "distill"
+    hold = 0.3
+
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        encoders: tuple[nn.Module, nn.Module],
+        tokenizer: CLIPTokenizer,
+        latents: Latents,
+        vae: AutoencoderKL,
+        *,
+        side: int,
+        transparent: Transparent | None = None,
+    ) -> None:
+        self._unet, self._vae, self._side = unet.requires_grad_(False).eval(), vae, side
+        self.device = unet.device
+        prepare(unet)
+        self.network = self.adapter = Adapter(unet).to(self.device)
+        self.optimisers = optimisers_for(self.adapter, lr=1e-3, matrices=False)
+        self._encoders, self._tokenizer = encoders, tokenizer
+        for encoder in encoders:
+            encoder.requires_grad_(False).eval()
+        self._latents = latents.latents
+        self._tokens = {kind: token_ids(tokenizer, captions) for kind, captions in latents.captions.items()}
+        self._transparent = transparent
+        if transparent is not None:
+            self._words = token_ids(tokenizer, transparent.captions)
+        self._empty = token_ids(tokenizer, [""]).to(self.device)
+        self._kept: Tensor = DDIMScheduler(**NOISE_SCHEDULE).alphas_cumprod  # type: ignore[arg-type]
+        self._batches = 0
+
+    def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
+        self._batches += 1
+        if self._transparent is not None and self._batches % 3 == 0:
+            rows = torch.from_numpy(rng.integers(0, len(self._transparent.latents), BATCH))
+            handles = hook(self._unet, self._transparent.deltas)
+            try:
+                loss = self._consistency(self._transparent.latents[rows], self._words[rows], generator)
+            finally:
+                for handle in handles:
+                    handle.remove()
+            return loss, {"foregrounds": float(loss.detach())}, BATCH
+        clean, words = [], []
+        for kind, share in SHARES.items():
+            rows = torch.from_numpy(rng.integers(0, len(self._latents[kind]), round(BATCH * share)))
+            clean.append(self._latents[kind][rows])
+            words.append(self._tokens[kind][rows])
+        loss = self._consistency(torch.cat(clean), torch.cat(words), generator)
+        return loss, {"pictures": float(loss.detach())}, len(torch.cat(words))
+
+    def _consistency(self, clean: Tensor, words: Tensor, generator: torch.Generator) -> Tensor:
+        """How far the student's answers at two neighbouring places of a guided trajectory lie apart."""
+        count = len(clean)
+        order = torch.randperm(count, generator=generator)
+        clean, words = clean[order].to(self.device), words[order].to(self.device)
+        places = (torch.arange(count) + torch.rand(count, generator=generator)) / count  # stratified over the steps
+        later = ((places * STEPS).long().clamp(max=STEPS - 1) + 1) * (1000 // STEPS) - 1
+        earlier = (later - 1000 // STEPS).clamp(min=0)
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        a, b = self._levels(later)
+        noised = a * clean + b * noise
+        with torch.no_grad():
+            hidden, pooled = encode_text(self._encoders, words)
+            empty = encode_text(self._encoders, self._empty)
+            with self.adapter.off():
+                back = self._guided_step(noised, later, earlier, (hidden, pooled), empty)
+            target = self._end(back, earlier, hidden, pooled)
+        found = self._end(noised, later, hidden, pooled)
+        return ((found - target).square() + _HUBER**2).sqrt().mean() - _HUBER
+
+    def _levels(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
+        """How much signal and noise there is, (B, 1, 1, 1) each."""
+        kept = self._kept[timesteps].view(-1, 1, 1, 1).to(self.device)
+        return kept.sqrt(), (1 - kept).sqrt()
+
+    def _guided_step(
+        self, noised: Tensor, later: Tensor, earlier: Tensor, words: tuple[Tensor, Tensor], empty: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """The teacher's DDIM step with guidance."""
+        count = len(noised)
+        hidden = torch.cat([empty[0].expand(count, -1, -1), words[0]])
+        pooled = torch.cat([empty[1].expand(count, -1), words[1]])
+        rows = torch.cat([later] * 2).to(self.device)
+        with mixed(self.device):
+            both = predict(self._unet, torch.cat([noised] * 2), rows, hidden, pooled, side=self._side).float()
+        without, with_ = both.chunk(2)
+        v = without + GUIDANCE * (with_ - without)
+        deviation = with_.std(dim=(1, 2, 3), keepdim=True) / v.std(dim=(1, 2, 3), keepdim=True)
+        v = RESCALE * v * deviation + (1 - RESCALE) * v
+        a, b = self._levels(later)
+        clean, noise = a * noised - b * v, a * v + b * noised
+        a, b = self._levels(earlier)
+        return a * clean + b * noise
+
+    def _end(self, noised: Tensor, timesteps: Tensor, hidden: Tensor, pooled: Tensor) -> Tensor:
+        """Where the student says the trajectory ends; at timestep 0 it ends where it is."""
+        with mixed(self.device):
+            v = predict(self._unet, noised, timesteps.to(self.device), hidden, pooled, side=self._side).float()
+        a, b = self._levels(timesteps)
+        scaled = (timesteps.float() * _SCALING).view(-1, 1, 1, 1).to(self.device)
+        skip = _SIGMA_DATA**2 / (scaled**2 + _SIGMA_DATA**2)
+        out = scaled / (scaled**2 + _SIGMA_DATA**2).sqrt()
+        return skip * noised + out * (a * noised - b * v)
+
+    def sheet(self) -> Image.Image:
+        """Objects, scenes, and objects in scenes, in four steps without guidance."""
+        scale = float(self._vae.config["scaling_factor"])
+        rows = []
+        for prompts in SHEET:
+            hidden, pooled = encode_text(self._encoders, token_ids(self._tokenizer, list(prompts)).to(self.device))
+            latents = few_steps(self._unet, hidden, pooled, side=self._side)
+            rgb = cast(Tensor, self._vae.decode(latents / scale).sample)  # type: ignore[union-attr]
+            rows.append(rgb.clamp(-1, 1).permute(0, 2, 3, 1).cpu().numpy())
+        return contact_sheet(rows)
+
+
+def few_steps(
+    unet: UNet2DConditionModel, hidden: Tensor, pooled: Tensor, *, side: int, seed: int = 0, steps: int = 4
+) -> Tensor:
+    """Draw one picture a prompt as LCM does, without guidance, (B, channels, h, w)."""
+    count, grid = len(hidden), unet.config["sample_size"]
+    generator = torch.Generator().manual_seed(seed)
+    scheduler = LCMScheduler(**NOISE_SCHEDULE, clip_sample=False)  # type: ignore[arg-type]
+    scheduler.set_timesteps(steps)
+    latents = torch.randn((count, unet.config["in_channels"], grid, grid), generator=generator).to(hidden.device)
+    for timestep in scheduler.timesteps:
+        v = predict(unet, latents, timestep.expand(count).to(hidden.device), hidden, pooled, side=side)
+        latents = scheduler.step(v, timestep, latents, generator=generator, return_dict=False)[0]  # type: ignore[arg-type]
+    return latents

@@ -1,0 +1,77 @@
+"""A whole second edition in miniature: from its configuration to a model that the product loads and draws with."""
+
+import json
+
+import pytest
+
+from layerfusion.engine.events import Finished
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.models.catalog.manifest import read_manifest
+from layerfusion.engine.models.catalog.registry import EMBEDDED
+from layerfusion.engine.models.runtime.loading import load_model
+from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.request import GenerationRequest
+from layerfusion.engine.sources import Generated
+from layerfusion.engine.training import deepening, deltas, distill, run, transparency, unet
+from layerfusion.engine.training.data import dataset
+from layerfusion.engine.training.run import FEW_STEPS, TrainingRun
+
+SIDE = 64
+
+
+@pytest.fixture
+def edition(tmp_path):
+    folder = tmp_path / "edition"
+    for part, config in {
+        "vae": {"block_out_channels": [16, 32, 64, 96, 96]},
+        "unet": {"in_channels": 16, "out_channels": 16, "sample_size": SIDE // 16},
+    }.items():
+        (folder / part).mkdir(parents=True)
+        (folder / part / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    values = {"base": "tiny", "native_size": SIDE, "vae": "vae", "unet": "unet"}
+    (folder / "edition.json").write_text(json.dumps(values), encoding="utf-8")
+    return folder / "edition.json"
+
+
+@pytest.fixture
+def training(tmp_path, edition, sprites_folder, monkeypatch):
+    """With a few small pictures of each set, a step or two a stage, and sheets of one prompt a row."""
+    monkeypatch.setattr(deepening, "REMEMBERED", 8)
+    for stage in (deepening, unet, transparency, deltas, distill):
+        monkeypatch.setattr(stage, "BATCH", 8)
+    for stage in (unet, distill):
+        monkeypatch.setattr(stage, "SHEET", (("a dog",), ("a beach at sunset",)))
+    monkeypatch.setattr(deltas, "_SHEET", ("a dog",))
+    monkeypatch.setattr(deltas, "_SHEET_TRANSLUCENT", ("smoke",))
+    made = TrainingRun(tmp_path / "training", edition)
+    for seed, plan in enumerate(("train", "small", "nameless", "held_out")):
+        where = made.folder / "data" / plan
+        where.mkdir(parents=True)
+        dataset._lay_out(where, 24, SIDE)
+        dataset._draw_shard(dataset._Job(where, sprites_folder, seed, 0, 24, plan, SIDE))
+    return made
+
+
+def test_every_stage_follows_the_one_before(tmp_path, training):
+    for stage in run.STAGES[run.STAGES.index("deepen") : run.STAGES.index("export")]:
+        training.run(stage, minutes=0.001, rate=0.1)
+    size = training.export_to(tmp_path / "export")
+    assert size < 30_000_000
+    assert (tmp_path / "export" / "weights" / FEW_STEPS).exists()
+
+    card = tmp_path / "export" / "model.json"
+    spec = read_manifest(card)
+    assert (spec.native_size, spec.stride) == (SIDE, 64)
+    bundle = load_model(spec)
+    assert (bundle.latent_factor, bundle.unet.config["in_channels"]) == (16, 16)
+    request = GenerationRequest(
+        size=Size(2 * SIDE, SIDE),
+        foregrounds=(Generated(prompt="a red apple"),),
+        background=Generated(prompt="a beach at sunset"),
+        steps=2,
+        model=spec.name,
+    )
+    *_, last = LayerFusionPipeline(spec).generate(request)
+    assert isinstance(last, Finished)
+    assert last.stack.layers[0].pixels.shape == (SIDE, 2 * SIDE, 4)
+    assert json.loads(EMBEDDED.read_text(encoding="utf-8"))["native_size"] == 128

@@ -1,0 +1,119 @@
+"""The few-step adapter: consistent where it must be, and a LoRA file like the published ones."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from layerfusion.engine.models.runtime.lora import add_lora
+from layerfusion.engine.training import deltas, distill
+from layerfusion.engine.training.distill import Adapter, DistillStage, Transparent, few_steps
+from layerfusion.engine.training.latents import Latents
+from layerfusion.engine.training.prediction import encode_text, predict
+from layerfusion.engine.training.unet import SHARES
+from layerfusion.engine.training.wordpieces import token_ids
+
+
+@pytest.fixture
+def unet(bundle):
+    return copy.deepcopy(bundle.unet).requires_grad_(False)
+
+
+@pytest.fixture
+def words(bundle):
+    with torch.inference_mode():
+        return encode_text(bundle.text_encoders, token_ids(bundle.tokenizers[0], ["a dog"]))
+
+
+def stir(adapter):
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for part in adapter.parts.values():
+            part.lora_up.weight.copy_(0.02 * torch.randn(part.lora_up.weight.shape, generator=generator))
+
+
+@torch.inference_mode()
+def test_a_fresh_adapter_changes_nothing_and_can_be_switched_off(unet, words):
+    latents, timesteps = torch.randn(1, 4, 16, 16), torch.tensor([500])
+    plain = predict(unet, latents, timesteps, *words, side=128)
+    adapter = Adapter(unet)
+    assert torch.equal(predict(unet, latents, timesteps, *words, side=128), plain)
+    stir(adapter)
+    assert not torch.allclose(predict(unet, latents, timesteps, *words, side=128), plain, atol=1e-3)
+    with adapter.off():
+        assert torch.equal(predict(unet, latents, timesteps, *words, side=128), plain)
+
+
+@torch.inference_mode()
+def test_the_engine_reads_what_is_written_as_any_other_lora(tmp_path, unet, bundle, words):
+    adapter = Adapter(unet)
+    stir(adapter)
+    adapter.write(tmp_path / "lora.safetensors")
+    keys = load_file(str(tmp_path / "lora.safetensors"))
+    assert "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight" in keys
+    assert "lora_unet_mid_block_resnets_0_conv1.alpha" in keys
+    assert len(keys) == 3 * len(adapter.parts)
+    merged = {"unet": copy.deepcopy(bundle.unet)}
+    add_lora(tmp_path / "lora.safetensors", 1.0, merged)
+    latents, timesteps = torch.randn(1, 4, 16, 16), torch.tensor([300])
+    expected = predict(unet, latents, timesteps, *words, side=128)
+    torch.testing.assert_close(
+        predict(merged["unet"], latents, timesteps, *words, side=128), expected, rtol=2e-2, atol=5e-3
+    )
+
+
+def encoded(count=60):
+    kinds = [*SHARES, "foreground"]
+    latents = {kind: torch.randn(count, 4, 16, 16) for kind in kinds}
+    return Latents(latents, {kind: ["a dog"] * count for kind in kinds}, {}, {})
+
+
+def test_it_learns_on_pictures_and_under_the_deltas(unet, bundle):
+    own, latents = deltas.fresh_deltas(unet), encoded()
+    foregrounds = Transparent(own, latents.latents["foreground"], latents.captions["foreground"])
+    encoders = tuple(copy.deepcopy(encoder) for encoder in bundle.text_encoders)
+    stage = DistillStage(unet, encoders, bundle.tokenizers[0], latents, bundle.vae, side=128, transparent=foregrounds)
+    rng, generator, seen = np.random.default_rng(0), torch.Generator().manual_seed(0), set()
+    for _ in range(3):
+        loss, figures, count = stage.loss(rng, generator)
+        loss.backward()
+        seen |= set(figures)
+        assert torch.isfinite(loss) and abs(count - distill.BATCH) <= 2
+    assert seen == {"pictures", "foregrounds"}
+    assert all(part.lora_up.weight.grad is not None for part in stage.adapter.parts.values())
+    assert not any(parameter.requires_grad for parameter in unet.parameters())
+
+
+@torch.inference_mode()
+def test_trajectories_end_where_they_are(unet, bundle, words):
+    stage = DistillStage(unet, bundle.text_encoders, bundle.tokenizers[0], encoded(), bundle.vae, side=128)
+    latents = torch.randn(1, 4, 16, 16)
+    assert torch.equal(stage._end(latents, torch.tensor([0]), *words), latents)
+    clean = stage._end(latents, torch.tensor([999]), *words)
+    assert not torch.allclose(clean, latents, atol=0.1)
+
+
+@torch.inference_mode()
+def test_the_teachers_step_without_guidance_is_ddims(unet, bundle, words, monkeypatch):
+    from diffusers import DDIMScheduler
+
+    from layerfusion.engine.training.prediction import NOISE_SCHEDULE
+
+    monkeypatch.setattr(distill, "GUIDANCE", 1.0)
+    stage = DistillStage(unet, bundle.text_encoders, bundle.tokenizers[0], encoded(), bundle.vae, side=128)
+    scheduler = DDIMScheduler(**NOISE_SCHEDULE, clip_sample=False)
+    scheduler.set_timesteps(50)
+    noised, later = torch.randn(1, 4, 16, 16), torch.tensor([599])
+    found = stage._guided_step(noised, later, torch.tensor([579]), words, words)
+    v = predict(unet, noised, later, *words, side=128)
+    expected = scheduler.step(v, 599, noised, return_dict=False)[0]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_four_steps_draw_a_picture(unet, words):
+    drawn = few_steps(unet, *words, side=128)
+    assert drawn.shape == (1, 4, 16, 16) and torch.isfinite(drawn).all()
+    assert torch.equal(drawn, few_steps(unet, *words, side=128))
