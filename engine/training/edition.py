@@ -3,7 +3,7 @@
 A new edition is a folder with `edition.json` and, in diffusers' layout, a folder a part whose shape differs from the
 model it is made from:
 
-    {"base": "tiny", "native_size": 256, "examples": {"train": 5000}, "vae": "vae", "unet": "unet"}
+    {"base": "tiny", "native_size": 256, "examples": {"train": 5000}, "vae": "vae", "unet": "unet", …}
 
 `base` is the embedded model, or a model card relative to the folder. A part that has only its `config.json` yet is
 grown from the base's: what fits is taken over, the rest begins anew.
@@ -11,10 +11,13 @@ grown from the base's: what fits is taken over, the rest begins anew.
 
 from __future__ import annotations
 
+import copy
 import json
+import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -31,6 +34,7 @@ WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 Words = tuple[CLIPTokenizer, nn.Module, nn.Module]
+_WORDS = ("tokenizer", "text_encoder", "text_encoder_2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +72,8 @@ class Edition:
             return UNet2DConditionModel.from_pretrained(
                 str(self.unet), torch_dtype=torch.float32, low_cpu_mem_usage=False
             )
-        made = UNet2DConditionModel.from_config({**base.config, **_config(self.unet)})
+        config = {**base.config, **_config(self.unet)}
+        made = cast(UNet2DConditionModel, UNet2DConditionModel.from_config(config))
         known = base.state_dict()
         state = {name: _taken_over(name, known.get(name), value) for name, value in _state(made)}
         made.load_state_dict(state)
@@ -78,12 +83,12 @@ class Edition:
         """Tokenizer and both text encoders as far as they have come, float32."""
         if self.text_encoders is None:
             return base
-        first = CLIPTextModel.from_pretrained(str(self.text_encoders / "text_encoder"), dtype=torch.float32)
-        second = CLIPTextModelWithProjection.from_pretrained(
-            str(self.text_encoders / "text_encoder_2"), dtype=torch.float32
+        tokenizer, first, second = (str(self.text_encoders / name) for name in _WORDS)
+        return (
+            CLIPTokenizer.from_pretrained(tokenizer),
+            CLIPTextModel.from_pretrained(first, dtype=torch.float32).eval(),
+            CLIPTextModelWithProjection.from_pretrained(second, dtype=torch.float32).eval(),
         )
-        tokenizer = CLIPTokenizer.from_pretrained(str(self.text_encoders / "tokenizer"))
-        return tokenizer, first.eval(), second.eval()
 
     def make_transparency(
         self, vae: AutoencoderKL, base: tuple[nn.Module, nn.Module]
@@ -103,6 +108,41 @@ class Edition:
                 }
             )
         return made
+
+    def write(
+        self, folder: Path, *, vae: AutoencoderKL, unet: UNet2DConditionModel | None, words: Words | None
+    ) -> None:
+        """Write its own parts as far as they have come, float16, with an `edition.json` to go on from.
+
+        Args:
+            folder: made if it is not there.
+            vae: written if the edition has one of its own.
+            unet, words: None where they are not trained yet; its own configuration of a UNet is written even so.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        values: dict[str, Any] = {"base": "tiny", "native_size": self.native_size, "examples": self.examples}
+        if self.card != EMBEDDED:
+            values["base"] = os.path.relpath(self.card, folder)
+        if self.vae is not None:
+            values["vae"] = "vae"
+            copy.deepcopy(vae).half().save_pretrained(str(folder / "vae"))  # type: ignore[union-attr]
+        if unet is not None:
+            values["unet"] = "unet"
+            copy.deepcopy(unet).half().save_pretrained(str(folder / "unet"))  # type: ignore[union-attr]
+        elif self.unet is not None:
+            values["unet"] = "unet"
+            (folder / "unet").mkdir(exist_ok=True)
+            shutil.copy(self.unet / "config.json", folder / "unet" / "config.json")
+        if words is not None:
+            values["text_encoders"] = "words"
+            for name, part in zip(_WORDS, words, strict=True):
+                part = part if name == "tokenizer" else copy.deepcopy(cast(nn.Module, part)).half()
+                cast(Any, part).save_pretrained(str(folder / "words" / name))
+        for config in folder.rglob("config.json"):
+            kept = json.loads(config.read_text(encoding="utf-8"))
+            kept.pop("_name_or_path", None)
+            config.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        (folder / "edition.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def read_edition(file: Path) -> Edition:

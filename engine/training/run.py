@@ -80,6 +80,7 @@ STAGES = (
     "deltas",
     "distill",
     "decoder",
+    "checkpoint",
     "export",
     "classifier",
     "measure",
@@ -118,6 +119,8 @@ class TrainingRun:
             bundle = self.bundle()
             others = {name: self.examples(name) for name in ("small", "nameless")}
             latents.encode_all(bundle.vae, self.examples("train"), others, self._latents)
+        elif stage == "checkpoint":
+            self.write_checkpoint(self.folder / "checkpoint")
         elif stage == "export":
             self.export_to(self.folder / "export")
         elif stage in MINUTES:
@@ -169,6 +172,13 @@ class TrainingRun:
         if state is not None:
             nn.ModuleDict({"encoder": bundle.encoder, "decoder": bundle.decoder}).load_state_dict(state)
         return bundle
+
+    def write_checkpoint(self, folder: Path) -> None:
+        """Write what a new edition has of its own so far, to go on from elsewhere (`--from FOLDER/edition.json`)."""
+        bundle = self.bundle()
+        trained = self._edition.text_encoders is not None or self._left("unet") is not None
+        words = (bundle.tokenizers[0], *bundle.text_encoders) if trained else None
+        self._edition.write(folder, vae=bundle.vae, unet=bundle.unet if trained else None, words=words)
 
     def export_to(self, folder: Path) -> int:
         """Write a model: `model.json`, the card this training started from with the vocabulary of now, and `weights`.

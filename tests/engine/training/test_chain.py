@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
@@ -53,8 +54,17 @@ def training(tmp_path, edition, sprites_folder, monkeypatch):
 
 
 def test_every_stage_follows_the_one_before(tmp_path, training):
-    for stage in run.STAGES[run.STAGES.index("deepen") : run.STAGES.index("export")]:
+    for stage in run.STAGES[run.STAGES.index("deepen") : run.STAGES.index("checkpoint")]:
         training.run(stage, minutes=0.001, rate=0.1)
+    training.run("checkpoint")
+    elsewhere = TrainingRun(tmp_path / "elsewhere", training.folder / "checkpoint" / "edition.json")
+    ours, theirs = training.bundle(), elsewhere.bundle()
+    for part in ("vae", "unet"):
+        for name, value in getattr(ours, part).state_dict().items():
+            torch.testing.assert_close(getattr(theirs, part).state_dict()[name], value.half().float(), rtol=0, atol=0)
+    assert theirs.vae.config["scaling_factor"] == ours.vae.config["scaling_factor"]
+    assert theirs.tokenizers[0].get_vocab() == ours.tokenizers[0].get_vocab()
+
     size = training.export_to(tmp_path / "export")
     assert size < 30_000_000
     assert (tmp_path / "export" / "weights" / FEW_STEPS).exists()
