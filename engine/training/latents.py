@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -17,13 +18,13 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.training.data.dataset import Examples
 from layerfusion.engine.training.geometry import pixels_a_latent
-from layerfusion.engine.training.precision import mixed
+from layerfusion.engine.training.precision import lay_out, mixed
 
 SHARES = {"composite": 0.9, "studio": 0.5, "foreground": 0.4, "background": 0.2}
 """How much of the training set is encoded, a kind; backgrounds repeat themselves soonest. Of the sets of small
@@ -58,6 +59,7 @@ def encode_all(
     vae: AutoencoderKL, data: Examples, others: dict[str, Examples], file: Path, shares: dict[str, float] = SHARES
 ) -> None:
     """Encode the training set, and the composites of the other sets, a kind each; foregrounds over mid-grey."""
+    lay_out(cast(nn.Module, vae))
     tensors: dict[str, Tensor] = {}
     captions: dict[str, list[str]] = {}
     wanted = [(kind, kind, data, share) for kind, share in shares.items()] + [
