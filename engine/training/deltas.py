@@ -7,6 +7,7 @@ method: the deltas act on some rows of a batch only).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -18,7 +19,7 @@ from transformers import CLIPTokenizer
 
 from layerfusion.engine.training.contact_sheets import contact_sheet, over_checks
 from layerfusion.engine.training.data.dataset import Examples
-from layerfusion.engine.training.latents import Latents
+from layerfusion.engine.training.latents import FOREGROUNDS, KINDS, Latents
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
 from layerfusion.engine.training.precision import mixed, prepare
@@ -74,21 +75,27 @@ def state_of(deltas: nn.ModuleDict) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def with_transparency(encoder: CompactTransparentEncoder, data: Examples, latents: Latents) -> Tensor:
-    """The foregrounds' latents with their alpha hidden in them, (N, channels, h, w).
+def with_transparency(
+    encoder: CompactTransparentEncoder, sets: Mapping[str, Examples], latents: Latents
+) -> tuple[Tensor, list[str]]:
+    """All foregrounds' latents with their alpha hidden in them, (N, channels, h, w), and their captions.
 
     Args:
         encoder: the trained transparent encoder.
-        data: the training set.
-        latents: its latents.
+        sets: what was encoded.
+        latents: of it.
     """
-    rows, parts = latents.rows["foreground"].numpy(), []
-    for place in range(0, len(rows), 64):
-        rgba = torch.from_numpy(data.foreground[rows[place : place + 64]].astype(np.float32) / 255)
-        rgba = rgba.permute(0, 3, 1, 2).to(next(encoder.parameters()).device)
-        padded = (rgba[:, :3] * 2 - 1) * rgba[:, 3:]
-        parts.append(encoder(torch.cat([padded, rgba[:, 3:] * 2 - 1], dim=1)).cpu())
-    return latents.latents["foreground"] + torch.cat(parts)
+    parts, captions = [], []
+    for kind in FOREGROUNDS:
+        data, rows = sets[KINDS[kind].set], latents.rows[kind].numpy()
+        captions += latents.captions[kind]
+        for place in range(0, len(rows), 64):
+            rgba = torch.from_numpy(data.foreground[rows[place : place + 64]].astype(np.float32) / 255)
+            rgba = rgba.permute(0, 3, 1, 2).to(next(encoder.parameters()).device)
+            padded = (rgba[:, :3] * 2 - 1) * rgba[:, 3:]
+            offset = encoder(torch.cat([padded, rgba[:, 3:] * 2 - 1], dim=1)).cpu()
+            parts.append(latents.latents[kind][place : place + 64] + offset)
+    return torch.cat(parts), captions
 
 
 class DeltasStage(Stage):
@@ -98,8 +105,8 @@ class DeltasStage(Stage):
         unet, encoders, tokenizer: frozen.
         transparency: the trained encoder and decoder.
         vae: for the sheets.
-        data: the training set.
-        latents: its latents; only the foregrounds' are used.
+        sets: what was encoded.
+        latents: of it; only the foregrounds' are used.
         side: of the pictures, in pixels.
     """
 
@@ -114,7 +121,7 @@ class DeltasStage(Stage):
         tokenizer: CLIPTokenizer,
         transparency: tuple[CompactTransparentEncoder, CompactTransparentDecoder],
         vae: AutoencoderKL,
-        data: Examples,
+        sets: Mapping[str, Examples],
         latents: Latents,
         *,
         side: int,
@@ -127,14 +134,14 @@ class DeltasStage(Stage):
         self.optimisers = optimisers_for(self.deltas, lr=2e-3, matrices=False)
         self._noise, self._side = NoiseSchedule(), side
 
-        self._latents = with_transparency(transparency[0], data, latents)
+        self._latents, captions = with_transparency(transparency[0], sets, latents)
 
         def encoded(prompts: list[str]) -> tuple[Tensor, Tensor]:
             return encode_text(encoders, token_ids(tokenizer, prompts).to(self.device))
 
-        known = list(dict.fromkeys(latents.captions["foreground"]))
-        self._rows = torch.tensor([known.index(caption) for caption in latents.captions["foreground"]])
-        chunks = [encoded(known[place : place + 64]) for place in range(0, len(known), 64)]
+        known = {caption: place for place, caption in enumerate(dict.fromkeys(captions))}
+        self._rows = torch.tensor([known[caption] for caption in captions])
+        chunks = [encoded([*known][place : place + 64]) for place in range(0, len(known), 64)]
         self._hidden, self._pooled = (torch.cat(part) for part in zip(*chunks, strict=True))
         self._empty = encoded([""])
         self._shown = [encoded(list(_SHEET)), encoded(list(_SHEET_TRANSLUCENT))]

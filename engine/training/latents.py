@@ -7,6 +7,7 @@ for composites also how much of each latent is ground in shadow, float16 (N, h, 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -26,10 +27,36 @@ from layerfusion.engine.training.data.dataset import Examples
 from layerfusion.engine.training.geometry import pixels_a_latent
 from layerfusion.engine.training.precision import lay_out, mixed
 
-SHARES = {"composite": 0.9, "studio": 0.5, "foreground": 0.4, "background": 0.2}
-"""How much of the training set is encoded, a kind; backgrounds repeat themselves soonest. Of the sets of small
-objects and of things without a name only the composites are wanted, as the kinds `small` and `nameless`: an object
-alone should fill its picture, and what has no name is only ever given, never asked for."""
+
+@dataclass(frozen=True)
+class Kind:
+    """What is encoded of a set.
+
+    Attributes:
+        set: its name.
+        field: foreground (over mid-grey), studio, background or composite.
+        share: how much of the set.
+    """
+
+    set: str
+    field: str
+    share: float
+
+
+KINDS = {
+    "composite": Kind("train", "composite", 0.9),
+    "studio": Kind("train", "studio", 0.5),
+    "foreground": Kind("train", "foreground", 0.4),
+    "background": Kind("train", "background", 0.2),
+    "small": Kind("small", "composite", 1.0),
+    "nameless": Kind("nameless", "composite", 1.0),
+    "nameless_foreground": Kind("nameless", "foreground", 0.6),
+}
+"""Backgrounds repeat themselves soonest. Small objects are wanted in composites only: an object alone should fill its
+picture. What has no name is never asked for, but given: in pictures that are noised and drawn again, and as layers."""
+
+FOREGROUNDS = ("foreground", "nameless_foreground")
+"""The kinds that are transparent."""
 
 SHADED = ("composite", "small", "nameless")
 """The kinds whose ground may lie in shadow."""
@@ -44,7 +71,7 @@ class Latents:
     Attributes:
         latents: kind -> (N, channels, h, w).
         captions: kind -> N captions.
-        rows: kind -> (N,) int64, which example of the training set each is.
+        rows: kind -> (N,) int64, which example of its set each is.
         shade: kind -> (N, h, w), 0-1, how dark the shadow on what can be seen of the ground is; composites only.
     """
 
@@ -55,32 +82,35 @@ class Latents:
 
 
 @torch.inference_mode()
-def encode_all(
-    vae: AutoencoderKL, data: Examples, others: dict[str, Examples], file: Path, shares: dict[str, float] = SHARES
-) -> None:
-    """Encode the training set, and the composites of the other sets, a kind each; foregrounds over mid-grey."""
+def encode_all(vae: AutoencoderKL, sets: Mapping[str, Examples], file: Path, kinds: Mapping[str, Kind] = KINDS) -> None:
+    """Encode what the training learns from.
+
+    Args:
+        vae: trained; its configuration says how to scale.
+        sets: train, small and nameless.
+        file: to write.
+        kinds: what of them.
+    """
     lay_out(cast(nn.Module, vae))
     tensors: dict[str, Tensor] = {}
     captions: dict[str, list[str]] = {}
-    wanted = [(kind, kind, data, share) for kind, share in shares.items()] + [
-        (name, "composite", examples, 1.0) for name, examples in others.items()
-    ]
-    for name, kind, examples, share in wanted:
-        rows = np.linspace(0, len(examples) - 1, int(len(examples) * share)).astype(np.int64)
-        tensors[name] = _encoded(vae, examples, kind, rows)
+    for name, kind in kinds.items():
+        examples = sets[kind.set]
+        rows = np.linspace(0, len(examples) - 1, int(len(examples) * kind.share)).astype(np.int64)
+        tensors[name] = _encoded(vae, examples, kind.field, rows)
         tensors[f"{name}.rows"] = torch.from_numpy(rows)
-        captions[name] = [examples.facts[int(row)]["captions"][_CAPTION[kind]] for row in rows]
+        captions[name] = [examples.facts[int(row)]["captions"][_CAPTION[kind.field]] for row in rows]
         if name in SHADED:
             tensors[f"{name}.shade"] = _shade(examples, rows, pixels_a_latent(vae))
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, str(file), metadata={"captions": json.dumps(captions)})
 
 
-def _encoded(vae: AutoencoderKL, data: Examples, kind: str, rows: NDArray[np.integer]) -> Tensor:
+def _encoded(vae: AutoencoderKL, data: Examples, field: str, rows: NDArray[np.integer]) -> Tensor:
     """float16 (n, channels, h, w)."""
     parts = []
-    for batch in tqdm(np.array_split(rows, -(-len(rows) // 8)), desc=kind, mininterval=10):
-        pictures = torch.from_numpy(pictures_of(data, kind, batch)).permute(0, 3, 1, 2).contiguous()
+    for batch in tqdm(np.array_split(rows, -(-len(rows) // 8)), desc=field, mininterval=10):
+        pictures = torch.from_numpy(pictures_of(data, field, batch)).permute(0, 3, 1, 2).contiguous()
         with mixed(vae.device):
             found = vae.encode(pictures.to(vae.device)).latent_dist.mean  # type: ignore[union-attr]
         parts.append(found.float().cpu() * float(vae.config["scaling_factor"]))
@@ -97,11 +127,11 @@ def _shade(data: Examples, rows: NDArray[np.integer], factor: int) -> Tensor:
     return torch.cat(parts).half().contiguous()
 
 
-def pictures_of(data: Examples, kind: str, rows: NDArray[np.integer]) -> NDArray[np.floating]:
+def pictures_of(data: Examples, field: str, rows: NDArray[np.integer]) -> NDArray[np.floating]:
     """(n, H, W, 3), -1..1."""
-    if kind == "foreground":
+    if field == "foreground":
         return data.on_grey(rows)
-    return getattr(data, kind)[rows].astype(np.float32) / 127.5 - 1
+    return getattr(data, field)[rows].astype(np.float32) / 127.5 - 1
 
 
 def load_latents(file: Path) -> Latents:
@@ -114,7 +144,7 @@ def load_latents(file: Path) -> Latents:
         raise InvalidRequest(f"{file} is missing.", "Run `layerfusion train latents` first.")
     with safe_open(str(file), framework="pt") as opened:
         names = set(opened.keys())
-        if not {f"{kind}.shade" for kind in SHADED} <= names:
+        if not {*KINDS, *(f"{kind}.shade" for kind in SHADED)} <= names:
             raise InvalidRequest(f"{file} is of an earlier version.", "Run `layerfusion train latents` again.")
         captions = json.loads(opened.metadata()["captions"])
         latents = {kind: opened.get_tensor(kind).float() for kind in captions}

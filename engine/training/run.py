@@ -117,8 +117,7 @@ class TrainingRun:
             self.build_sets(sprites)
         elif stage == "latents":
             bundle = self.bundle()
-            others = {name: self.examples(name) for name in ("small", "nameless")}
-            latents.encode_all(bundle.vae, self.examples("train"), others, self._latents)
+            latents.encode_all(bundle.vae, self._encoded_sets(), self._latents)
         elif stage == "checkpoint":
             self.write_checkpoint(self.folder / "checkpoint")
         elif stage == "export":
@@ -254,12 +253,12 @@ class TrainingRun:
             return unet.UNetStage(bundle.unet, encoders, tokenizer, encoded, bundle.vae, side=side)
         pair = _transparency(bundle)
         if name == "transparency":
-            return transparency.TransparencyStage(*pair, bundle.vae, self.examples("train"), encoded)
+            return transparency.TransparencyStage(*pair, bundle.vae, self._encoded_sets(), encoded)
         words = (bundle.text_encoders, bundle.tokenizers[0])
         if name == "distill":
             foregrounds = self._transparent(bundle, encoded)
             return distill.DistillStage(bundle.unet, *words, encoded, bundle.vae, side=side, transparent=foregrounds)
-        return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, self.examples("train"), encoded, side=side)
+        return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, self._encoded_sets(), encoded, side=side)
 
     def _transparent(self, bundle: ModelBundle, encoded: latents.Latents) -> distill.Transparent | None:
         """What foregrounds are distilled with, if the stages before are done."""
@@ -268,8 +267,8 @@ class TrainingRun:
             return None
         trained = deltas.fresh_deltas(bundle.unet).to(self._device)
         trained.load_state_dict(state)
-        found = deltas.with_transparency(_transparency(bundle)[0], self.examples("train"), encoded)
-        return distill.Transparent(trained.requires_grad_(False), found, encoded.captions["foreground"])
+        found, captions = deltas.with_transparency(_transparency(bundle)[0], self._encoded_sets(), encoded)
+        return distill.Transparent(trained.requires_grad_(False), found, captions)
 
     def _tokenizer(self) -> CLIPTokenizer:
         return make_tokenizer(self.folder / "tokenizer")
@@ -279,6 +278,9 @@ class TrainingRun:
         pairs = zip(bundle.text_encoders, bundle.tokenizers, strict=True)
         first, second = (with_pieces_of(encoder, old, tokenizer).to(self._device) for encoder, old in pairs)
         return first.eval(), second.eval()
+
+    def _encoded_sets(self) -> dict[str, dataset.Examples]:
+        return {name: self.examples(name) for name in dict.fromkeys(kind.set for kind in latents.KINDS.values())}
 
     @property
     def _latents(self) -> Path:

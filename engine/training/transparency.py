@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from layerfusion.engine.training.contact_sheets import contact_sheet, over_checks
 from layerfusion.engine.training.data.dataset import Examples
-from layerfusion.engine.training.latents import Latents, pictures_of
+from layerfusion.engine.training.latents import FOREGROUNDS, KINDS, Latents, pictures_of
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
 from layerfusion.engine.training.precision import lay_out, mixed
@@ -40,8 +41,8 @@ class TransparencyStage(Stage):
     Args:
         encoder, decoder: what to go on from.
         vae: frozen.
-        data: the training set.
-        latents: its latents.
+        sets: what was encoded.
+        latents: of it.
     """
 
     name = "transparency"
@@ -52,7 +53,7 @@ class TransparencyStage(Stage):
         encoder: CompactTransparentEncoder,
         decoder: CompactTransparentDecoder,
         vae: AutoencoderKL,
-        data: Examples,
+        sets: Mapping[str, Examples],
         latents: Latents,
     ) -> None:
         self.network = nn.ModuleDict({"encoder": encoder, "decoder": decoder})
@@ -63,7 +64,7 @@ class TransparencyStage(Stage):
         self._vae = vae.requires_grad_(False)
         lay_out(cast(nn.Module, vae))
         self._scale = float(vae.config["scaling_factor"])
-        self._data, self._latents = data, latents
+        self._sets, self._latents = sets, latents
 
     def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
         latents, padded, straight, alpha, offset = self._batch(rng)
@@ -84,17 +85,27 @@ class TransparencyStage(Stage):
 
     def _batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Latents, padded colours (-1..1), straight colours, alpha (0-1), and whether the offset is added, a row."""
-        see_through, rows = self._draw(rng, "foreground", BATCH - OPAQUE)
-        rgba = torch.from_numpy(self._data.foreground[rows].astype(np.float32) / 255).permute(0, 3, 1, 2)
+        see_through, transparent = self._foregrounds(rng, BATCH - OPAQUE)
+        rgba = torch.from_numpy(transparent.astype(np.float32) / 255).permute(0, 3, 1, 2)
         kind = "studio" if rng.random() < 0.6 else "composite"
         solid, shown = self._draw(rng, kind, OPAQUE)
-        opaque = torch.from_numpy(pictures_of(self._data, kind, shown)).permute(0, 3, 1, 2)
+        opaque = torch.from_numpy(pictures_of(self._sets["train"], kind, shown)).permute(0, 3, 1, 2)
         straight = torch.cat([rgba[:, :3] * 2 - 1, opaque])
         alpha = torch.cat([rgba[:, 3:], torch.ones_like(opaque[:, :1])])
         offset = torch.ones((BATCH, 1, 1, 1))
         offset[-(OPAQUE // 2) :] = 0
         parts = (torch.cat([see_through, solid]), straight * alpha, straight, alpha, offset)
         return tuple(part.to(self.device) for part in parts)  # type: ignore[return-value]
+
+    def _foregrounds(self, rng: np.random.Generator, count: int) -> tuple[Tensor, NDArray[np.uint8]]:
+        """Latents and RGBA of so many foregrounds, one in three without a name."""
+        nameless = count // 3
+        parts = []
+        for kind, wanted in zip(FOREGROUNDS, (count - nameless, nameless), strict=True):
+            latents, rows = self._draw(rng, kind, wanted)
+            parts.append((latents, self._sets[KINDS[kind].set].foreground[rows]))
+        latents, pixels = zip(*parts, strict=True)
+        return torch.cat(latents), np.concatenate(pixels)
 
     def _draw(self, rng: np.random.Generator, kind: str, count: int) -> tuple[Tensor, NDArray[np.int64]]:
         places = torch.from_numpy(rng.integers(0, len(self._latents.rows[kind]), count))
@@ -108,7 +119,7 @@ class TransparencyStage(Stage):
         """Training foregrounds through both networks, below what they should be."""
         places = torch.arange(0, 12 * 7, 7) % len(self._latents.rows["foreground"])
         rows = self._latents.rows["foreground"][places].numpy()
-        rgba = self._data.foreground[rows].astype(np.float32) / 255
+        rgba = self._sets["train"].foreground[rows].astype(np.float32) / 255
         pixels = torch.from_numpy(rgba).permute(0, 3, 1, 2).to(self.device)
         padded = (pixels[:, :3] * 2 - 1) * pixels[:, 3:]
         shift = self._encoder(torch.cat([padded, pixels[:, 3:] * 2 - 1], dim=1))

@@ -104,10 +104,11 @@ def test_crops_are_as_large_as_the_latents_ask(examples, vae, crop):
 def test_latents_of_any_shape_are_kept(tmp_path, examples, channels):
     vae = small_vae() if channels == 2 else deepened(small_vae(), 24)
     file = tmp_path / "latents.safetensors"
-    encode_all(vae, examples, {"small": examples, "nameless": examples}, file)
+    encode_all(vae, {"train": examples, "small": examples, "nameless": examples}, file)
     read = load_latents(file)
     grid = 32 // pixels_a_latent(vae)
     assert read.latents["nameless"].shape == (len(examples), channels, grid, grid)
+    assert len(read.latents["nameless_foreground"]) == 7
     assert read.shade["composite"].shape[1:] == (grid, grid)
     assert read.captions["nameless"][2].startswith("an object")
 
