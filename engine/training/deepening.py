@@ -1,13 +1,15 @@
 """Stage `deepen`: one more level for a VAE, so that a latent stands for four times the pixels at the same compression.
 
-The deeper VAE has four times the channels in a quarter of the latents: as many numbers a picture. Started from nothing,
-or from the shallow one's outer levels at full learning rate, it sits at 17 dB for minutes: the new innermost level lets
-hardly anything through, and what arrives at the outer ones is noise that ruins them. So the new level is first taught
-alone, and directly, what the shallow VAE has in its place: to write the shallow latents, four neighbours in a pixel's
-channels, and to make of them the features that the shallow decoder has there. Both are regressions at an eighth of the
-picture's side; the outer levels, a hundred times their cost, run once, when the features are remembered.
+The deeper VAE has four times the channels in a quarter of the latents: as many numbers a picture. Trained as a whole
+from the shallow one's outer levels, it stood at 17.9 dB after two minutes (crops of 128 px, one thread): the new
+innermost level lets hardly anything through, and what arrives at the outer ones is noise that ruins them. So the new
+level is first taught alone, and directly, what the shallow VAE has in its place: to write the shallow latents, four
+neighbours in a pixel's channels, and to make of them the features that the shallow decoder has there. Both are
+regressions at an eighth of the picture's side; the outer levels run once, when the features are remembered. That gave
+29.0 dB on whole fresh pictures after four minutes and 29.8 after eight. Then the whole is trained at a tenth of the
+usual rate: at all of it, it fell to 23 dB in two minutes.
 
-Our choice; measured on composites of 256 px, one thread.
+Our choice.
 """
 
 from __future__ import annotations

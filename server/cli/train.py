@@ -21,8 +21,8 @@ def add_parser(commands: Any) -> None:
         "train",
         help="train the embedded model anew (needs the extra `train`)",
         description="Run one stage of the embedded model's training, or go on with it. The stages, in order: dataset, "
-        "deepen (for an edition with a deeper VAE), vae, latents, unet, transparency, deltas, distill, decoder, checkpoint, "
-        "export; beside them classifier and measure.",
+        "deepen (for an edition with a deeper VAE), vae, latents, unet, transparency, deltas, distill, decoder, "
+        "checkpoint, export; beside them classifier and measure.",
     )
     parser.set_defaults(run=run)
     add = parser.add_argument

@@ -1,6 +1,7 @@
 """A new edition grown from the embedded model: its shapes come from configuration, and what fits is taken over."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,10 +23,13 @@ from layerfusion.engine.transparency.compact import CompactTransparentDecoder, C
 
 def small_vae(widths=(8, 16), channels=2):
     torch.manual_seed(0)
+    blocks: Any = {
+        "down_block_types": ["DownEncoderBlock2D"] * len(widths),
+        "up_block_types": ["UpDecoderBlock2D"] * len(widths),
+    }
     return AutoencoderKL(
         block_out_channels=widths,
-        down_block_types=["DownEncoderBlock2D"] * len(widths),
-        up_block_types=["UpDecoderBlock2D"] * len(widths),
+        **blocks,
         latent_channels=channels,
         norm_num_groups=2,
         sample_size=32,

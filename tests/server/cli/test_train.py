@@ -8,8 +8,8 @@ from layerfusion.server.cli import environment
 from layerfusion.server.cli.main import main
 
 REFUSED = {
-    "no time": (["vae", "--minutes", "0"], "cannot train for 0.0 minutes"),
-    "no rate": (["vae", "--rate", "0"], "0.0 times the usual"),
+    "no time": (["vae", "--minutes", "0"], "no number above 0, up to 100000"),
+    "no rate": (["vae", "--rate", "0"], "no number above 0, up to 10"),
     "a wild rate": (["vae", "--rate", "11"], "up to 10"),
     "unknown stage": (["vea"], "no stage “vea”. Stages are: dataset, deepen, vae"),
     "no sprites": (["dataset"], "--sprites FOLDER"),
