@@ -40,9 +40,11 @@ from layerfusion.engine.training.data.vocabulary import (
     OUTDOOR,
     SINGLE,
     STUDIOS,
+    THINGS,
     TIMES,
     TRANSLUCENT,
     WALLS,
+    Things,
     is_held_out,
     names,
     with_article,
@@ -72,12 +74,12 @@ class Drawn:
     masks: MaskRecord
 
 
-def held_out_items(count: int, seed: int) -> list[Item]:
+def held_out_items(count: int, seed: int, things: Things = THINGS) -> list[Item]:
     """Pairs of every object, in turn, with a scene with which it is never trained; held-out colours with any scene."""
     rng = np.random.default_rng(seed)
-    shown, items = set(names(held_out=False)), []
+    shown, items = set(names(held_out=False, things=things)), []
     while len(items) < count:
-        for name in names(held_out=True):
+        for name in names(held_out=True, things=things):
             kinds = [kind for kind in KINDS if name not in shown or is_held_out(name, kind)]
             if kinds and len(items) < count:
                 items.append(Item(name, _caption(rng, str(rng.choice(kinds))), seed + len(items)))
@@ -144,13 +146,13 @@ def measure(
     Returns:
         The figures by name, and a contact sheet of the drawings.
     """
-    drawn = list(draw(spec, held_out_items(count, seed)))
+    drawn = list(draw(spec, held_out_items(count, seed, sprites.things)))
     bundle = load_model(spec)
     figures: dict[str, Any] = {"pairs": count, "seed": seed}
     with torch.inference_mode():
         figures |= _vae(bundle, test)
         figures |= _ceilings(bundle, classifier, test)
-        figures |= _named(classifier, drawn)
+        figures |= _named(classifier, drawn, set(names(held_out=False, things=sprites.things)))
         figures |= _alpha(drawn, sprites)
         figures |= _masks(drawn)
         figures |= _deltas(bundle, sprites, seed)
@@ -187,13 +189,13 @@ def _ceilings(bundle: ModelBundle, classifier: ClassifierNetwork, test: Examples
     return found
 
 
-def _named(classifier: ClassifierNetwork, drawn: list[Drawn]) -> dict[str, Any]:
+def _named(classifier: ClassifierNetwork, drawn: list[Drawn], shown: set[str]) -> dict[str, Any]:
     things = [one.item.name for one in drawn]
     called = classifier.name_objects(np.stack([over_grey(one.foreground) for one in drawn]))
     placed = classifier.name_scenes(np.stack([signed_rgb(one.background) for one in drawn]))
     whole = classifier.name_objects(np.stack([signed_rgb(one.blended) for one in drawn]))
     wanted = [scene_of(one.item.scene) for one in drawn]
-    unseen = [thing not in set(names(held_out=False)) for thing in things]
+    unseen = [thing not in shown for thing in things]
     hues = [a == b for a, b, new in zip(called, things, unseen, strict=True) if new]
     return {
         "foreground_named": _share(called, things),
@@ -254,7 +256,7 @@ def _masks(drawn: list[Drawn]) -> dict[str, float]:
 
 def _deltas(bundle: ModelBundle, sprites: SpriteLibrary, seed: int, count: int = 48) -> dict[str, float]:
     """Foregrounds from the same noise with and without the foreground deltas, without coupling."""
-    solid = [name for name in names(held_out=False) if name not in TRANSLUCENT]
+    solid = [name for name in names(held_out=False, things=sprites.things) if name not in TRANSLUCENT]
     chosen = [solid[index] for index in np.linspace(0, len(solid) - 1, count).astype(int)]
     with _deltas_on_all_rows(bundle):
         on = _foregrounds(bundle, chosen, seed)

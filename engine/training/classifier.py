@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from layerfusion.engine.training.contact_sheets import contact_sheet
 from layerfusion.engine.training.data.dataset import Examples
-from layerfusion.engine.training.data.vocabulary import TIMES, backgrounds, names
+from layerfusion.engine.training.data.vocabulary import THINGS, TIMES, Things, backgrounds, names
 from layerfusion.engine.training.latents import pictures_of
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
@@ -27,12 +27,6 @@ from layerfusion.engine.training.optimisers import optimisers_for
 BATCH = 64
 _WIDTHS = (24, 48, 96, 160)
 _SIDE = 64
-
-
-@cache
-def object_names() -> tuple[str, ...]:
-    """What an object can be called."""
-    return names(held_out=True)
 
 
 @cache
@@ -50,10 +44,15 @@ def scene_of(caption: str) -> str:
 
 
 class ClassifierNetwork(nn.Module):
-    """Pictures (B, 3, H, W), -1..1, to logits over objects and over scenes."""
+    """Pictures (B, 3, H, W), -1..1, to logits over objects and over scenes.
 
-    def __init__(self) -> None:
+    Args:
+        things: the edition's objects.
+    """
+
+    def __init__(self, things: Things = THINGS) -> None:
         super().__init__()
+        self.object_names = names(held_out=True, things=things)
         layers: list[nn.Module] = []
         width = 3
         for out in _WIDTHS:
@@ -68,7 +67,7 @@ class ClassifierNetwork(nn.Module):
             width = out
         self.features = nn.Sequential(*layers)
         flat = width * (_SIDE // 2 ** len(_WIDTHS)) ** 2
-        self.objects = nn.Sequential(nn.Dropout(0.2), nn.Linear(width * 2, len(object_names())))
+        self.objects = nn.Sequential(nn.Dropout(0.2), nn.Linear(width * 2, len(self.object_names)))
         self.scenes = nn.Sequential(nn.Dropout(0.2), nn.Linear(flat, len(scene_names())))
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,7 +79,7 @@ class ClassifierNetwork(nn.Module):
     @torch.inference_mode()
     def name_objects(self, pictures: NDArray[np.floating]) -> list[str]:
         """The likeliest object of each picture (N, H, W, 3), -1..1."""
-        return [object_names()[index] for index in self._logits(pictures)[0].argmax(dim=1).tolist()]
+        return [self.object_names[index] for index in self._logits(pictures)[0].argmax(dim=1).tolist()]
 
     @torch.inference_mode()
     def name_scenes(self, pictures: NDArray[np.floating]) -> list[str]:
@@ -94,9 +93,9 @@ class ClassifierNetwork(nn.Module):
         return torch.cat(objects), torch.cat(scenes)
 
 
-def load_classifier(file: Path) -> ClassifierNetwork:
-    """Read the weights the stage has left."""
-    classifier = ClassifierNetwork()
+def load_classifier(file: Path, things: Things = THINGS) -> ClassifierNetwork:
+    """Read the weights the stage has left, for these objects."""
+    classifier = ClassifierNetwork(things)
     classifier.load_state_dict(load_file(str(file)))
     return classifier.eval()
 
@@ -107,13 +106,14 @@ class ClassifierStage(Stage):
     Args:
         data: the training set.
         test: for the sheet.
+        things: the edition's objects.
     """
 
     name = "classifier"
     decay = 0.99
 
-    def __init__(self, data: Examples, test: Examples) -> None:
-        self.network = self._net = ClassifierNetwork()
+    def __init__(self, data: Examples, test: Examples, things: Things = THINGS) -> None:
+        self.network = self._net = ClassifierNetwork(things)
         self.optimisers = optimisers_for(self._net, lr=1.5e-3, matrices=False)
         self.device = torch.device("cpu")
         self._data, self._test = data, test
@@ -126,7 +126,7 @@ class ClassifierStage(Stage):
             rows = rng.choice(self._single, count)
             parts.append(pictures_of(self._data, kind, rows))
             seen = kind != "background"
-            things += [object_names().index(self._data.facts[row]["names"][0]) if seen else -1 for row in rows]
+            things += [self._net.object_names.index(self._data.facts[row]["names"][0]) if seen else -1 for row in rows]
             set_in = kind in ("background", "composite")
             captions = [scene_of(self._data.facts[row]["captions"][1]) for row in rows]
             places += [scene_names().index(caption) if set_in else -1 for caption in captions]

@@ -26,6 +26,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.registry import EMBEDDED
+from layerfusion.engine.training.data.vocabulary import VOCABULARIES, Things
 from layerfusion.engine.training.deepening import deepened
 from layerfusion.engine.training.geometry import pixels_a_latent
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
@@ -44,6 +45,7 @@ class Edition:
     Attributes:
         card: the model whose parts, defaults and texts it takes where it has none of its own.
         native_size: side of the pictures it is trained on, in pixels.
+        vocabulary: which objects it knows, see `VOCABULARIES`.
         examples: how many of a set are drawn, where that differs from the usual.
         vae, unet, text_encoders: folders of its own parts; None where the base's are used. The text encoders' holds
             `text_encoder`, `text_encoder_2` and the `tokenizer` of both.
@@ -51,10 +53,16 @@ class Edition:
 
     card: Path
     native_size: int
+    vocabulary: str = "first"
     examples: dict[str, int] = field(default_factory=dict)
     vae: Path | None = None
     unet: Path | None = None
     text_encoders: Path | None = None
+
+    @property
+    def things(self) -> Things:
+        """The objects it knows."""
+        return VOCABULARIES[self.vocabulary]
 
     def make_vae(self, base: AutoencoderKL) -> AutoencoderKL:
         """Its VAE as far as it has come, float32; a level deeper than the base's if there are no weights yet."""
@@ -120,7 +128,12 @@ class Edition:
             unet, words: None where they are not trained yet; its own configuration of a UNet is written even so.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        values: dict[str, Any] = {"base": "tiny", "native_size": self.native_size, "examples": self.examples}
+        values: dict[str, Any] = {
+            "base": "tiny",
+            "native_size": self.native_size,
+            "vocabulary": self.vocabulary,
+            "examples": self.examples,
+        }
         if self.card != EMBEDDED:
             values["base"] = os.path.relpath(self.card, folder)
         if self.vae is not None:
@@ -164,6 +177,7 @@ def read_edition(file: Path) -> Edition:
         return Edition(
             card=card,
             native_size=values["native_size"],
+            vocabulary=_known(values.get("vocabulary", "first")),
             examples=examples,
             vae=part("vae"),
             unet=part("unet"),
@@ -173,6 +187,12 @@ def read_edition(file: Path) -> Edition:
         raise BrokenModel(
             f"The edition {file} cannot be read ({error}).", "Give a model card, or the edition.json of a new edition."
         ) from error
+
+
+def _known(vocabulary: str) -> str:
+    if vocabulary not in VOCABULARIES:
+        raise ValueError(f"vocabulary is {vocabulary!r}, not one of {', '.join(VOCABULARIES)}")
+    return vocabulary
 
 
 def _state(network: nn.Module) -> list[tuple[str, Tensor]]:

@@ -38,6 +38,7 @@ from layerfusion.engine.training import (
     vae,
 )
 from layerfusion.engine.training.data import dataset
+from layerfusion.engine.training.data.vocabulary import Things
 from layerfusion.engine.training.edition import read_edition
 from layerfusion.engine.training.geometry import stride_of
 from layerfusion.engine.training.wordpieces import make_tokenizer, with_pieces_of
@@ -102,6 +103,11 @@ class TrainingRun:
         self._card = self._edition.card
         self._device = torch.device(device)
 
+    @property
+    def things(self) -> Things:
+        """The objects it is about."""
+        return self._edition.things
+
     def run(self, stage: str, *, minutes: float | None = None, rate: float = 1.0, sprites: Path | None = None) -> None:
         """Run one stage of `STAGES` up to `export`, or go on with it.
 
@@ -141,6 +147,7 @@ class TrainingRun:
                 workers=os.cpu_count() or 1,
                 plan=cast(dataset.Plan, plan),
                 native=self._edition.native_size,
+                vocabulary=self._edition.vocabulary,
             )
 
     def bundle(self) -> ModelBundle:
@@ -208,7 +215,9 @@ class TrainingRun:
             shutil.copy(self.folder / "distill" / FEW_STEPS, folder / "weights" / FEW_STEPS)
         shutil.copy(self._card, folder / "model.json")
         native = self._edition.native_size
-        export.write_card(folder / "model.json", native_size=native, stride=stride_of(bundle.unet, bundle.vae))
+        export.write_card(
+            folder / "model.json", native_size=native, stride=stride_of(bundle.unet, bundle.vae), things=self.things
+        )
         return size
 
     def trained_classifier(self) -> classifier.ClassifierNetwork:
@@ -220,7 +229,7 @@ class TrainingRun:
         weights = self.folder / "classifier" / "weights.safetensors"
         if not weights.exists():
             raise InvalidRequest("The classifier is not trained yet.", "Run the stage “classifier” first.")
-        return classifier.load_classifier(weights)
+        return classifier.load_classifier(weights, self.things)
 
     def _train(self, name: str, minutes: float, rate: float) -> None:
         stage = self._stage(name)
@@ -238,7 +247,7 @@ class TrainingRun:
 
     def _stage(self, name: str) -> loop.Stage:
         if name == "classifier":
-            return classifier.ClassifierStage(self.examples("everything"), self.examples("held_out"))
+            return classifier.ClassifierStage(self.examples("everything"), self.examples("held_out"), self.things)
         bundle = self.bundle()
         if name in ("deepen", "vae", "decoder"):
             train = [(self.examples("train"), 1 - NAMELESS_SHARE), (self.examples("nameless"), NAMELESS_SHARE)]
@@ -271,7 +280,7 @@ class TrainingRun:
         return distill.Transparent(trained.requires_grad_(False), found, captions)
 
     def _tokenizer(self) -> CLIPTokenizer:
-        return make_tokenizer(self.folder / "tokenizer")
+        return make_tokenizer(self.folder / "tokenizer", self.things)
 
     def _encoders(self, bundle: ModelBundle, tokenizer: CLIPTokenizer) -> tuple[nn.Module, nn.Module]:
         """The text encoders for these word pieces."""

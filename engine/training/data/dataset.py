@@ -21,7 +21,16 @@ from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.spawning import spawning
 from layerfusion.engine.training.data.sprites import SpriteLibrary
 from layerfusion.engine.training.data.triplets import Triplet, make_triplet
-from layerfusion.engine.training.data.vocabulary import KINDS, NAMELESS, TRANSLUCENT, is_held_out, names
+from layerfusion.engine.training.data.vocabulary import (
+    KINDS,
+    NAMELESS,
+    THINGS,
+    TRANSLUCENT,
+    VOCABULARIES,
+    Things,
+    is_held_out,
+    names,
+)
 
 SHARD = 500
 FIELDS = ("foreground", "studio", "background", "composite", "shadow")
@@ -78,10 +87,19 @@ class _Job:
     size: int
     plan: Plan
     native: int
+    vocabulary: str
 
 
 def build(
-    folder: Path, sprites: Path, *, count: int, seed: int, workers: int, plan: Plan = "train", native: int = 128
+    folder: Path,
+    sprites: Path,
+    *,
+    count: int,
+    seed: int,
+    workers: int,
+    plan: Plan = "train",
+    native: int = 128,
+    vocabulary: str = "first",
 ) -> None:
     """Draw a set; shards that exist are left as they are, so that a stopped build goes on.
 
@@ -93,6 +111,7 @@ def build(
         workers: processes.
         plan: what it shows; the classifier, an instrument, learns from "everything".
         native: side of the pictures, in pixels.
+        vocabulary: one of `VOCABULARIES`.
 
     Raises:
         InvalidRequest: the sprites are not there, or the folder holds a set of another size.
@@ -101,7 +120,7 @@ def build(
     SpriteLibrary(sprites)  # a missing package is told here, once
     shards = -(-count // SHARD)
     _lay_out(folder, shards * SHARD, native)
-    jobs = [_Job(folder, sprites, seed, shard, SHARD, plan, native) for shard in range(shards)]
+    jobs = [_Job(folder, sprites, seed, shard, SHARD, plan, native, vocabulary) for shard in range(shards)]
     open_ = [job for job in jobs if not _facts_file(folder, job.shard).exists()]
     with spawning() as context, context.Pool(workers) as pool:
         for _ in tqdm(pool.imap_unordered(_draw_shard, open_), total=len(open_), desc="shards", unit="shard"):
@@ -143,8 +162,8 @@ def _facts_file(folder: Path, shard: int) -> Path:
 
 def _draw_shard(job: _Job) -> None:
     rng = np.random.default_rng((job.seed, job.shard))
-    library = SpriteLibrary(job.sprites)
-    plan = _PLANS[job.plan](rng)
+    library = SpriteLibrary(job.sprites, VOCABULARIES[job.vocabulary])
+    plan = _PLANS[job.plan](rng, library.things)
     arrays = {field: np.load(job.folder / f"{field}.npy", mmap_mode="r+") for field in FIELDS}
     lines = []
     for place in range(job.shard * job.size, (job.shard + 1) * job.size):
@@ -165,10 +184,10 @@ _Wishes = Iterator[tuple[str, dict[str, Any]]]
 """Objects without end, each with what else `make_triplet` is asked."""
 
 
-def _plan(rng: np.random.Generator) -> _Wishes:
+def _plan(rng: np.random.Generator, things: Things = THINGS) -> _Wishes:
     """Every solid object equally often and what can be seen through more often, in random order; now and then two, or
     a group."""
-    known = names(held_out=False)
+    known = names(held_out=False, things=things)
     often = [name for name in known for _ in range(SEEN_THROUGH if name in TRANSLUCENT else 1)]
     while True:
         for name in rng.permutation(often):
@@ -182,17 +201,17 @@ def _others(rng: np.random.Generator, name: str, known: tuple[str, ...]) -> tupl
     return tuple(other for other in (str(one) for one in rng.choice(known, count, replace=False)) if other != name)
 
 
-def _small_plan(rng: np.random.Generator) -> _Wishes:
+def _small_plan(rng: np.random.Generator, things: Things = THINGS) -> _Wishes:
     """Every object equally often, where an artist has put it: smaller than the model would draw it, and anywhere."""
     while True:
-        for name in rng.permutation(names(held_out=False)):
+        for name in rng.permutation(names(held_out=False, things=things)):
             yield str(name), {"small": True}
 
 
-def _nameless_plan(rng: np.random.Generator) -> _Wishes:
+def _nameless_plan(rng: np.random.Generator, things: Things = THINGS) -> _Wishes:
     """Things without a name, of any size and anywhere; one in four beside something that has a name, or beside more of
     them."""
-    known = names(held_out=False)
+    known = names(held_out=False, things=things)
     while True:
         name, lot = str(rng.choice(NAMELESS)), rng.random()
         if lot < 0.1:
@@ -203,25 +222,25 @@ def _nameless_plan(rng: np.random.Generator) -> _Wishes:
             yield name, {"small": lot < 0.55}
 
 
-def _held_out_plan(rng: np.random.Generator) -> _Wishes:
+def _held_out_plan(rng: np.random.Generator, things: Things = THINGS) -> _Wishes:
     """Pairs of object and scene that training never shows, and colours it never shows before any scene."""
-    shown = set(names(held_out=False))
-    pairs = [(n, k) for n in names(held_out=True) for k in KINDS if n not in shown or is_held_out(n, k)]
+    shown = set(names(held_out=False, things=things))
+    pairs = [(n, k) for n in names(held_out=True, things=things) for k in KINDS if n not in shown or is_held_out(n, k)]
     while True:
         for index in rng.permutation(len(pairs)):
             name, kind = pairs[index]
             yield name, {"kind": kind}
 
 
-def _whole_plan(rng: np.random.Generator) -> _Wishes:
+def _whole_plan(rng: np.random.Generator, things: Things = THINGS) -> _Wishes:
     """Every object in every colour before every kind of scene."""
-    known = names(held_out=True)
+    known = names(held_out=True, things=things)
     while True:
         for name in rng.permutation(known):
             yield str(name), {"kind": str(rng.choice(KINDS))}
 
 
-_PLANS: dict[Plan, Callable[[np.random.Generator], _Wishes]] = {
+_PLANS: dict[Plan, Callable[[np.random.Generator, Things], _Wishes]] = {
     "train": _plan,
     "small": _small_plan,
     "nameless": _nameless_plan,

@@ -147,9 +147,10 @@ def _placed(
             (max(1, int(sprite.width * scale)), max(1, int(sprite.height * scale))), Image.Resampling.LANCZOS
         )
         free_x, free_y = SIDE - sprite.width - 8, SIDE - sprite.height - 8
-        down = rng.uniform(0.3, 0.75) if thing_of(name)[1].floats else rng.uniform(0.62 if small else 0.74, 1.0)
+        floats = thing_of(name, sprites.things)[1].floats
+        down = rng.uniform(0.3, 0.75) if floats else rng.uniform(0.62 if small else 0.74, 1.0)
         alone.paste(sprite, (4 + int(across * free_x), 4 + int(down * free_y)))
-        if not thing_of(name)[1].floats:
+        if not floats:
             shade = np.maximum(shade, _shadow(alone, scene.light))
         layer = Image.alpha_composite(layer, alone)
     return layer, shade

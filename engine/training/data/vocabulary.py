@@ -6,6 +6,7 @@ One list, used by the dataset builder, the classifier, the measurements and the 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -110,6 +111,66 @@ THINGS: dict[str, Thing] = {
     "smoke": Thing("", floats=True),
 }
 
+_MORE: dict[str, Thing] = {
+    "dog": Thing("dog face"),
+    "cat": Thing("cat face"),
+    "lion": Thing("lion"),
+    "tiger": Thing("tiger face"),
+    "koala": Thing("koala"),
+    "cow": Thing("cow face"),
+    "monkey": Thing("monkey face"),
+    "unicorn": Thing("unicorn"),
+    "giraffe": Thing("giraffe"),
+    "zebra": Thing("zebra"),
+    "octopus": Thing("octopus"),
+    "dolphin": Thing("dolphin"),
+    "shark": Thing("shark"),
+    "lobster": Thing("lobster"),
+    "bee": Thing("honeybee", floats=True),
+    "parrot": Thing("parrot"),
+    "swan": Thing("swan"),
+    "rooster": Thing("rooster"),
+    "avocado": Thing("avocado"),
+    "eggplant": Thing("eggplant"),
+    "broccoli": Thing("broccoli"),
+    "peach": Thing("peach"),
+    "croissant": Thing("croissant"),
+    "pretzel": Thing("pretzel"),
+    "cookie": Thing("cookie"),
+    "popcorn": Thing("popcorn"),
+    "rose": Thing("rose"),
+    "bicycle": Thing("bicycle"),
+    "scooter": Thing("motor scooter"),
+    "steam train": Thing("locomotive"),
+    "fire engine": Thing("fire engine"),
+    "ambulance": Thing("ambulance"),
+    "taxi": Thing("taxi"),
+    "ship": Thing("ship"),
+    "anchor": Thing("anchor"),
+    "flying saucer": Thing("flying saucer", floats=True),
+    "alarm clock": Thing("alarm clock"),
+    "light bulb": Thing("light bulb"),
+    "key": Thing("key"),
+    "hammer": Thing("hammer"),
+    "camera": Thing("camera"),
+    "television": Thing("television"),
+    "drum": Thing("drum"),
+    "trumpet": Thing("trumpet"),
+    "bell": Thing("bell"),
+    "diamond": Thing("gem stone"),
+    "top hat": Thing("top hat"),
+    "chair": Thing("chair"),
+    "bucket": Thing("bucket"),
+    "globe": Thing("globe showing Europe-Africa"),
+    "kite": Thing("kite", floats=True),
+    "skull": Thing("skull"),
+}
+
+Things = Mapping[str, Thing]
+
+VOCABULARIES: dict[str, Things] = {"first": THINGS, "second": THINGS | _MORE}
+"""The objects of each edition. In the second, dog and cat are faces, which can be told apart at a glance."""
+
 TRANSLUCENT = ("glass of water", "green bottle", "blue bottle", "soap bubble", "smoke")
 
 OUTDOOR = {
@@ -164,27 +225,28 @@ def with_article(name: str) -> str:
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
-def names(*, held_out: bool) -> tuple[str, ...]:
+def names(*, held_out: bool, things: Things = THINGS) -> tuple[str, ...]:
     """Every object in every colour, without articles.
 
     Args:
         held_out: whether colours that are never shown in training belong to it.
+        things: the edition's objects.
     """
     found: list[str] = []
-    for name, thing in THINGS.items():
+    for name, thing in things.items():
         hues = [hue for hue in thing.hues if held_out or hue != thing.held_out]
         found += [f"{hue} {name}" for hue in hues] or [name]
     return tuple(found)
 
 
-def thing_of(name: str) -> tuple[str, Thing, str]:
+def thing_of(name: str, things: Things = THINGS) -> tuple[str, Thing, str]:
     """`blue car` -> ("car", its Thing, "blue"); a name without hues has hue ""."""
     if name in NAMELESS:
         return name, _NAMELESS, ""
-    if name in THINGS:
-        return name, THINGS[name], ""
+    if name in things:
+        return name, things[name], ""
     hue, noun = name.split(" ", 1)
-    return noun, THINGS[noun], hue
+    return noun, things[noun], hue
 
 
 def backgrounds() -> tuple[str, ...]:

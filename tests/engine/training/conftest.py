@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from layerfusion.engine.training.data.sprites import NAMES, PICTURES, SpriteLibrary
-from layerfusion.engine.training.data.vocabulary import THINGS
+from layerfusion.engine.training.data.vocabulary import VOCABULARIES
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,9 @@ def sprites_folder(tmp_path_factory):
     assets.mkdir(parents=True)
     names.mkdir(parents=True)
     entries = []
-    for index, label in enumerate(sorted({thing.label for thing in THINGS.values() if thing.label})):
+    for index, label in enumerate(
+        sorted({thing.label for things in VOCABULARIES.values() for thing in things.values() if thing.label})
+    ):
         code = f"{0x1F300 + index:X}"
         entries.append({"label": label, "hexcode": code})
         picture = Image.new("RGBA", (64, 64), (0, 0, 0, 0))

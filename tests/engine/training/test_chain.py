@@ -29,7 +29,7 @@ def edition(tmp_path):
     }.items():
         (folder / part).mkdir(parents=True)
         (folder / part / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    values = {"base": "tiny", "native_size": SIDE, "vae": "vae", "unet": "unet"}
+    values = {"base": "tiny", "native_size": SIDE, "vocabulary": "second", "vae": "vae", "unet": "unet"}
     (folder / "edition.json").write_text(json.dumps(values), encoding="utf-8")
     return folder / "edition.json"
 
@@ -49,7 +49,7 @@ def training(tmp_path, edition, sprites_folder, monkeypatch):
         where = made.folder / "data" / plan
         where.mkdir(parents=True)
         dataset._lay_out(where, 24, SIDE)
-        dataset._draw_shard(dataset._Job(where, sprites_folder, seed, 0, 24, plan, SIDE))
+        dataset._draw_shard(dataset._Job(where, sprites_folder, seed, 0, 24, plan, SIDE, "second"))
     return made
 
 
@@ -72,6 +72,7 @@ def test_every_stage_follows_the_one_before(tmp_path, training):
     card = tmp_path / "export" / "model.json"
     spec = read_manifest(card)
     assert (spec.native_size, spec.stride) == (SIDE, 64)
+    assert "a giraffe" in spec.vocabulary["objects"]
     bundle = load_model(spec)
     assert (bundle.latent_factor, bundle.unet.config["in_channels"]) == (16, 16)
     request = GenerationRequest(

@@ -126,6 +126,11 @@ def test_the_embedded_models_stride_is_its_networks(bundle):
     assert stride_of(bundle.unet, bundle.vae) == bundle.spec.stride
 
 
+def test_an_unknown_vocabulary_is_named(tmp_path):
+    with pytest.raises(BrokenModel, match="not one of first, second"):
+        edition_of(tmp_path, vocabulary="third")
+
+
 def test_what_cannot_be_an_edition_is_named(tmp_path):
     (tmp_path / "edition.json").write_text("{}", encoding="utf-8")
     with pytest.raises(BrokenModel, match=r"edition\.json"):

@@ -21,6 +21,7 @@ from layerfusion.engine.training.data.vocabulary import (
     OUTDOOR,
     TIMES,
     TRANSLUCENT,
+    VOCABULARIES,
     backgrounds,
     is_held_out,
     names,
@@ -38,6 +39,17 @@ def test_the_vocabulary_has_the_documented_size():
     assert len(OUTDOOR) + len(INDOOR) >= 12
     assert len(set(backgrounds())) == len(backgrounds())
     assert set(TRANSLUCENT) <= set(names(held_out=False))
+
+
+def test_the_second_vocabulary_is_larger_and_told_apart_at_a_glance():
+    second = VOCABULARIES["second"]
+    assert len(names(held_out=True, things=second)) >= 120
+    assert set(names(held_out=True)) <= set(names(held_out=True, things=second))
+    assert (thing_of("dog")[1].label, thing_of("dog", second)[1].label) == ("dog", "dog face")
+    labels = [thing.label for thing in second.values() if thing.label]
+    assert len(set(labels)) == len(labels)
+    plan = dataset._plan(rng(), second)
+    assert "giraffe" in {next(plan)[0] for _ in range(400)}
 
 
 def test_every_name_is_found_by_its_object():
@@ -147,7 +159,7 @@ def test_a_data_set_is_drawn_in_shards_and_resumes_where_it_stopped(tmp_path, sp
     where = tmp_path / "set"
     where.mkdir()
     dataset._lay_out(where, 8, native)
-    jobs = [dataset._Job(where, sprites_folder, 1, shard, 4, "train", native) for shard in range(2)]
+    jobs = [dataset._Job(where, sprites_folder, 1, shard, 4, "train", native, "first") for shard in range(2)]
     dataset._draw_shard(jobs[0])
     part = dataset.load(where)
     assert part.composite.shape == (4, native, native, 3), "what is not drawn yet is not shown"
