@@ -6,9 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from torch import nn
 
 from layerfusion.engine import pipeline as job
 from layerfusion.engine.backbones.choice import backbone_of
@@ -26,21 +24,6 @@ from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
 CHANNELS, FACTOR = 16, 16
-
-
-class Encoder(CompactTransparentEncoder):
-    def __init__(self):
-        super().__init__()
-        self.layers = nn.Sequential(nn.PixelUnshuffle(FACTOR), nn.Conv2d(4 * FACTOR**2, CHANNELS, 1))
-
-
-class Decoder(CompactTransparentDecoder):
-    def __init__(self):
-        super().__init__()
-        self.enter = nn.Conv2d(CHANNELS, 4, 1)
-
-    def forward(self, rgb, latents):
-        return super().forward(rgb, F.interpolate(self.enter(latents), scale_factor=FACTOR // 8))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +46,7 @@ def random_bundle(bundle):
                 "latents_std": None,
             }
         )
-        encoder, decoder = Encoder(), Decoder()
+        encoder, decoder = CompactTransparentEncoder(CHANNELS, FACTOR), CompactTransparentDecoder(CHANNELS)
     for network in (unet, vae, encoder, decoder):
         network.eval().requires_grad_(False)
     spec = replace(bundle.spec, native_size=64, stride=64, transparency=replace(bundle.spec.transparency, stride=64))
