@@ -181,7 +181,7 @@ class CostModel:
             elif settings not in self._couplings:
                 self._couplings[settings] = self._coupling(settings, torch.device("meta"))
             coupling = self._couplings[settings]
-            with torch.inference_mode(), self._backbone.attached(coupling), coupling.forward(running):
+            with torch.no_grad(), self._backbone.attached(coupling), coupling.forward(running):
                 self._known[key] = measure(lambda: self._unet(rows))
         return self._known[key]
 

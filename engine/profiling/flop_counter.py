@@ -37,7 +37,7 @@ class Cost:
 def measure(work: Callable[[], object]) -> Cost:
     """Run `work`, which must compute on the meta device only, and count its cost."""
     operations, attention = _Operations(), _FusedAttention()
-    with torch.inference_mode(), operations, attention:
+    with torch.no_grad(), operations, attention:  # inference mode leaves more composite operations to be taken apart
         result = work()
         del result
     return Cost(operations.flops + attention.flops, operations.peak)
@@ -71,16 +71,18 @@ class _Operations(TorchDispatchMode):
         self.peak = 0
         self._alive = 0
         self._cache: dict[Hashable, tuple[int, type, list[_TensorSpec]]] = {}
+        self._whole: set[Any] = set()  # operations that are no composites
         self._known: dict[int, tuple[weakref.ref[torch.UntypedStorage], int]] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         count = flop_registry.get(func._overloadpacket)
-        if count is None:
+        if count is None and func not in self._whole:
             with self:  # a composite operation is counted by its parts
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
+            self._whole.add(func)
         key = (func, _described(args), _described(kwargs.items()))
         if key in self._cache:
             flops, kind, specs = self._cache[key]

@@ -17,10 +17,8 @@ import time
 from pathlib import Path
 
 import scripted
-from layerfusion.server.config import ServerConfig
-from layerfusion.server.net import app as app_module
-from layerfusion.server.net.app import App
-from layerfusion.server.net.signals import stopping
+
+# The server is imported by the functions that need it: a worker process that starts imports this file, too.
 
 
 class Watched(selectors.DefaultSelector):
@@ -54,6 +52,9 @@ def stop_at_end_of_input(app, loop):
 
 
 async def serve(folder, config, watched):
+    from layerfusion.server.net.app import App
+    from layerfusion.server.net.signals import stopping
+
     app = App(config, scripted.load)
     loop = asyncio.get_running_loop()
     threading.Thread(target=stop_at_end_of_input, args=(app, loop), daemon=True).start()
@@ -67,6 +68,9 @@ async def serve(folder, config, watched):
 
 
 def main():
+    from layerfusion.server.config import ServerConfig
+    from layerfusion.server.net import app as app_module
+
     folder = Path(sys.argv[1])
     os.environ["LAYERFUSION_RUNTIME"] = str(folder / "server.json")
     values = dict(argument.split("=", 1) for argument in sys.argv[2:])
