@@ -242,13 +242,15 @@ class _Job:
             yield Progress(stage="decoding", step=len(ready), total=total, eta=0.0)
 
         pasted = layers.pasted()
-        yield from dict.fromkeys(layers.notices)
+        told = dict.fromkeys(layers.notices)
+        yield from told
         for place, layer in enumerate(pasted):
             yield from announce(place, layer)
         blended = layers.blended()
         yield from announce(total - 1, blended)
         for place, layer in enumerate(layers.shadow_and_light(blended.pixels, pasted), start=total - 3):
             yield from announce(place, layer)
+        yield from (notice for notice in layers.notices if notice not in told)
         title = shortened(" + ".join(source.prompt for source in self._request.sources), 80)
         stack = tuple(ready[place] for place in range(total))
         yield Finished(stack=LayerStack(name=title, size=self._request.size, layers=stack))

@@ -19,8 +19,9 @@ from layerfusion.engine.image.resampling import to_canvas, to_working
 from layerfusion.engine.image.shadow_light import clean_layers, exact_layers
 from layerfusion.engine.image.upscaling import foreground_to_canvas
 from layerfusion.engine.models.runtime.loading import ModelBundle
+from layerfusion.engine.options.checks import shortened
 from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.sources import Kept, Relit
+from layerfusion.engine.sources import Existing, Kept, Relit
 from layerfusion.engine.stack import LayerStack
 from layerfusion.engine.transparency.drift_check import drift_notice
 
@@ -36,7 +37,7 @@ class LayerBuilder:
 
     Attributes:
         finer: the refined pictures, which replace the decoded ones; None if nothing was refined.
-        notices: notices about the foregrounds that were decoded so far.
+        notices: notices about the layers that were made so far.
     """
 
     def __init__(self, bundle: ModelBundle, request: GenerationRequest, framing: Framing, latents: Tensor) -> None:
@@ -87,13 +88,24 @@ class LayerBuilder:
         if exact:
             shadow, light = exact_layers(blended, flatten(whole))
         else:
-            objects = replace(whole, layers=tuple(whole.by_role(Role.FOREGROUND)))
-            shadow, light = clean_layers(blended, flatten(whole), to_unit(flatten(objects)[..., 3]))
+            objects = whole.by_role(Role.FOREGROUND)
+            alphas = [to_unit(flatten(replace(whole, layers=(layer,)))[..., 3]) for layer in objects]
+            made = clean_layers(blended, flatten(whole), alphas)
+            shadow, light = made.shadow, made.light
+            self.notices += self._redrawn(objects, made.trust)
         suffix = " (exact, this arrangement)" if exact else ""
         return (
             Layer(name="Shadow" + suffix, role=Role.SHADOW, pixels=shadow, blend=BlendMode.MULTIPLY),
             Layer(name="Light" + suffix, role=Role.LIGHT, pixels=light, blend=BlendMode.ADD),
         )
+
+    def _redrawn(self, objects: Sequence[Layer], trust: Sequence[float]) -> Iterator[Notice]:
+        """Name the kept and relit foregrounds that the blended picture shows as something else."""
+        for source, layer, trusted in zip(self._request.foregrounds, objects, trust, strict=True):
+            if isinstance(source, Existing) and trusted == 0:
+                name = shortened(layer.name, 40)
+                text = f"Blended shows another object than “{name}”, so Shadow and Light leave “{name}” as it is."
+                yield Notice(code="object_redrawn", text=text)
 
     def canvas_pictures(self) -> dict[int, Pixels]:
         """The pictures that a refinement starts from: stream -> uint8 (H, W, 4), straight alpha, at canvas size."""

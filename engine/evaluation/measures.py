@@ -109,7 +109,8 @@ def exact_error(blended: Pixels, flat: Pixels) -> int:
 
 def clean_picture(blended: Pixels, flat: Pixels, alpha: Plane) -> Pixels:
     """The composite of the stack with clean Shadow and Light; `alpha` is the object's."""
-    return recompose(flat, *clean_layers(blended, flat, alpha))
+    made = clean_layers(blended, flat, [alpha])
+    return recompose(flat, made.shadow, made.light)
 
 
 def energy_elsewhere(shown: Pixels, flat: Pixels, alpha: Plane) -> float:

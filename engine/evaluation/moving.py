@@ -114,7 +114,7 @@ def _step(here: np.ndarray, there: np.ndarray) -> int:
 
 def _shadow(drawing: Drawing) -> Pixels:
     flat = pasted(drawing.background, drawing.foreground)
-    return clean_layers(drawing.blended, flat, alpha_of(drawing.foreground))[0]
+    return clean_layers(drawing.blended, flat, [alpha_of(drawing.foreground)]).shadow
 
 
 def _strength(shadow: Pixels) -> float:

@@ -109,5 +109,6 @@ def test_the_object_leaves_no_shadow_at_its_old_place(stacks):
     assert vacated.sum() > 500
     blended, ground = after.by_role(Role.BLENDED)[0].pixels, after.by_role(Role.BACKGROUND)[0].pixels
     assert np.abs(blended.astype(int) - ground)[vacated].mean() < 8
-    for role in (Role.SHADOW, Role.LIGHT):
-        assert after.by_role(role)[0].pixels[vacated][:, 3].mean() < 8, "nothing to be seen of the old ones"
+    shadow, light = (after.by_role(role)[0].pixels[vacated] for role in (Role.SHADOW, Role.LIGHT))
+    assert shadow[:, 3].mean() < 8, "nothing to be seen of the old one"
+    assert light[:, :3].mean() < 8, "nothing to be seen of the old one; black adds nothing"

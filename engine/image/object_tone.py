@@ -1,0 +1,118 @@
+"""How the blended image lights an object: one smooth change of tone, free of the blended image's own drawing.
+
+The model draws the object anew in its blended image, never exactly as the layer shows it. What may be taken over to the
+layer is therefore only what no drawing can hide in: a brightness that changes linearly across the object, and one tint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from layerfusion.engine.image.agreement import LUMINANCE, structure_agreement
+from layerfusion.engine.image.filters import Plane, gaussian_blur
+
+_FLOOR = 0.02
+"""Added to linear light before its logarithm, so that near-black pixels say nothing."""
+
+_WHOLE, _NONE = 0.20, 0.40
+"""Median distance (natural log) of an object's pixels from the fitted tone: up to the first the fit is believed wholly,
+from the second on not at all, because the blended image then shows another object (our choice)."""
+
+_LARGEST_CHANGE = 38 / 255
+"""The largest change of stored values that the fit may make, apart from one pixel in a hundred (our choice)."""
+
+_LIKELY_TINT, _UNLIKELY_TINT = 0.6, 1.1
+"""The largest deviation of a channel from the brightness (natural log) that a light makes, and one that no light makes:
+between them the fit is believed less and less (our choice)."""
+
+_LEAST_TRUST = 0.1
+"""Less is none."""
+
+_QUIET = 0.02
+_ROUNDS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectTone:
+    """The tone of one object.
+
+    Attributes:
+        log_gain: float32 (h, w, 3): natural logarithm of the factor on linear light. It has a value everywhere and is
+            meant where the object is.
+        trust: 0-1, how far the blended image shows this very object; `log_gain` is scaled by it already.
+    """
+
+    log_gain: Plane
+    trust: float
+
+
+def fit_tone(after: Plane, before: Plane, alpha: Plane) -> ObjectTone:
+    """Fit the tone of one object robustly (our choice): iteratively reweighted least squares with Tukey's biweight.
+
+    Args:
+        after, before: float32 (h, w, 3), linear light: the blended image, and the composite of the layers.
+        alpha: float32 (h, w), 0-1: the object.
+
+    Returns:
+        The tone. It does nothing if the object has too few opaque pixels, or if the blended image shows another object.
+    """
+    nothing = ObjectTone(np.zeros((*alpha.shape, 3), np.float32), 0.0)
+    inside = gaussian_blur((alpha > 0.95).astype(np.float32), 0.01) > 0.9
+    if np.count_nonzero(inside) < 20:
+        return nothing
+    brightness = np.log((after @ LUMINANCE + _FLOOR) / (before @ LUMINANCE + _FLOOR))
+    tint = np.log((after + _FLOOR) / (before + _FLOOR)) - brightness[..., None]
+    agreement = structure_agreement(after, before, (alpha > 0.5).astype(np.float32), quiet=_QUIET)
+    places = _places(inside)
+    plane, colour, distance = _fit(places[inside], brightness[inside], tint[inside], agreement[inside])
+    trust = _falling(distance, _WHOLE, _NONE) * _falling(float(np.abs(colour).max()), _LIKELY_TINT, _UNLIKELY_TINT)
+    trust *= float(np.clip(2 * agreement[inside].mean(), 0, 1))
+    if trust < _LEAST_TRUST:
+        return nothing
+    gain = trust * ((places @ plane)[..., None] + colour)
+    return ObjectTone((gain * _within_bounds(gain, before, inside)).astype(np.float32), trust)
+
+
+def _falling(value: float, whole: float, none: float) -> float:
+    """1 up to `whole`, 0 from `none` on, a straight line between."""
+    return float(np.clip((none - value) / (none - whole), 0, 1))
+
+
+def _places(inside: np.ndarray) -> Plane:
+    """(h, w, 3): 1, and how far below and to the right of the object's centre, in standard deviations, at most 1.8."""
+    rows, columns = np.nonzero(inside)
+    down, across = np.mgrid[: inside.shape[0], : inside.shape[1]]
+    below = np.clip((down - rows.mean()) / (rows.std() + 1e-3), -1.8, 1.8)
+    beside = np.clip((across - columns.mean()) / (columns.std() + 1e-3), -1.8, 1.8)
+    return np.stack([np.ones_like(below), below, beside], axis=-1)
+
+
+def _fit(places: Plane, brightness: Plane, tint: Plane, agreement: Plane) -> tuple[Plane, Plane, float]:
+    """The brightness as a plane (3,), the tint (3,), and the median distance of the pixels from both."""
+    plane, colour = np.array([np.median(brightness), 0.0, 0.0]), np.median(tint, axis=0)
+    for _ in range(_ROUNDS):
+        distance = _distance(places, brightness, tint, plane, colour)
+        reach = 3 * (1.4826 * np.median(distance) + 0.03)
+        weight = agreement * np.clip(1 - (distance / reach) ** 2, 0, 1) ** 2 + 1e-6
+        normal = (places * weight[:, None]).T @ places + weight.sum() * np.diag([1e-3, 0.3, 0.3])
+        plane = np.linalg.solve(normal, places.T @ (weight * brightness))
+        colour = (weight[:, None] * tint).sum(axis=0) / weight.sum()
+    return plane, colour, float(np.median(_distance(places, brightness, tint, plane, colour)))
+
+
+def _distance(places: Plane, brightness: Plane, tint: Plane, plane: Plane, colour: Plane) -> Plane:
+    return np.abs(brightness - places @ plane) + np.abs(tint - colour).max(axis=1) / 2
+
+
+def _within_bounds(gain: Plane, before: Plane, inside: np.ndarray) -> float:
+    """The factor, 0-1, by which a gain must be scaled so that it changes stored values by at most the bound."""
+    stored, scale = np.clip(before[inside], 0, 1) ** (1 / 2.2), 1.0
+    for _ in range(_ROUNDS):  # the change is no linear function of the scale
+        change = np.abs(np.exp(scale * gain[inside] / 2.2) - 1) * stored
+        largest = float(np.percentile(change.max(axis=-1), 99))
+        if largest <= _LARGEST_CHANGE:
+            break
+        scale *= _LARGEST_CHANGE / largest
+    return scale
