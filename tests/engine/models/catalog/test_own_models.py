@@ -51,9 +51,12 @@ def program(tmp_path_factory, shrunken):
             rows, columns = value.shape
             key = f"diffusion_model.{ldm_name(target)}.weight::lora::"
             deltas |= {f"{key}0": torch.randn(rows, 4) / 20, f"{key}1": torch.randn(4, columns) / 20}
+    with torch.device("meta"):  # the values do not matter; a hundred million random ones take long
+        shapes = LayerDiffuseEncoder().state_dict(), LayerDiffuseDecoder().state_dict()
+    encoder, decoder = ({key: torch.zeros(value.shape) for key, value in state.items()} for state in shapes)
     networks = {
-        "vae_transparent_encoder": LayerDiffuseEncoder().state_dict(),
-        "vae_transparent_decoder": LayerDiffuseDecoder().state_dict(),
+        "vae_transparent_encoder": encoder,
+        "vae_transparent_decoder": decoder,
         "layer_xl_transparent_attn": deltas,
     }
     for name, state in networks.items():
