@@ -1,6 +1,8 @@
 """A whole second edition in miniature: from its configuration to a model that the product loads and draws with."""
 
 import json
+from collections import Counter
+from functools import cache
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from layerfusion.engine.models.runtime.loading import load_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated
-from layerfusion.engine.training import deepening, deltas, distill, run, transparency, unet
+from layerfusion.engine.training import deepening, deltas, distill, run, transparency, unet, wordpieces
 from layerfusion.engine.training.data import dataset
 from layerfusion.engine.training.run import FEW_STEPS, TrainingRun
 
@@ -36,7 +38,13 @@ def edition(tmp_path):
 
 @pytest.fixture
 def training(tmp_path, edition, sprites_folder, monkeypatch):
-    """With a few small pictures of each set, a step or two a stage, and sheets of one prompt a row."""
+    """With a few small pictures of each set, a step or two a stage, and sheets of one prompt a row.
+
+    The word pieces, which every stage makes anew and finds the same, are found once.
+    """
+    joined = wordpieces._merges
+    found = cache(lambda words, room: joined(Counter(dict(words)), room))
+    monkeypatch.setattr(wordpieces, "_merges", lambda words, room: found(tuple(words.items()), room))
     monkeypatch.setattr(deepening, "REMEMBERED", 8)
     for stage in (deepening, unet, transparency, deltas, distill):
         monkeypatch.setattr(stage, "BATCH", 8)

@@ -70,7 +70,8 @@ def encoded(count=60):
     return Latents(latents, {kind: ["a dog"] * count for kind in kinds}, {}, {})
 
 
-def test_it_learns_on_pictures_and_under_the_deltas(unet, bundle):
+def test_it_learns_on_pictures_and_under_the_deltas(unet, bundle, monkeypatch):
+    monkeypatch.setattr(distill, "BATCH", 8)
     own, latents = deltas.fresh_deltas(unet), encoded()
     foregrounds = Transparent(own, latents.latents["foreground"], latents.captions["foreground"])
     encoders = tuple(copy.deepcopy(encoder) for encoder in bundle.text_encoders)
