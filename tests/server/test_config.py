@@ -1,4 +1,4 @@
-"""Settings: this machine only, unless it is said in so many words."""
+"""Server settings: only this machine may connect unless the settings say otherwise."""
 
 from pathlib import Path
 
