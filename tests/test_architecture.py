@@ -51,7 +51,7 @@ FLOORS = [
     "plugin.groups",
     "plugin.layer_selection",
     "plugin.document",
-    "plugin.actions",
+    "plugin.actions plugin.refusals",
     "plugin.controller",
     "plugin.docker",
     "plugin.extension",

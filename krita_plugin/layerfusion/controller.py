@@ -10,14 +10,13 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from . import actions, launcher
 from .images import Picture
 from .interfaces import Document, Documents, GenerationParams, View
 from .job_store import JobStore
 from .jobs import ArrivedLayer, PendingJob, Refusal
-from .protocol.errors import Interrupted, ProtocolError, ServerStopping, UnknownJob
+from .protocol.errors import Interrupted, ServerStopping, UnknownJob
 from .protocol.messages import (
     Accepted,
     Ack,
@@ -34,6 +33,7 @@ from .protocol.messages import (
     Started,
     Welcome,
 )
+from .refusals import RefusalsShown
 from .server_link import Offline, Online, ServerLink
 from .text import duration, file_name, sentence, stage
 
@@ -118,7 +118,7 @@ class Controller:
         Args:
             choose_path: asks the artist for the path, given a suggested file name; returns "" if it was cancelled.
         """
-        with _Refusals(self._view):
+        with RefusalsShown(self._view):
             document = self._open_document()
             document.check_colours()
             name = document.name_to_export()
@@ -273,7 +273,7 @@ class Controller:
 
     def _act(self, button: Callable[[Document, GenerationParams], actions.Action], params: GenerationParams) -> None:
         """Submit the request of a button."""
-        with _Refusals(self._view):
+        with RefusalsShown(self._view):
             welcome, document = self._ready()
             warning = document.check_colours()
             action = button(document, params)
@@ -348,7 +348,7 @@ class Controller:
                 hint = "“layerfusion jobs export” writes them to a file; the server keeps them for a week at least."
             self._view.warn(f"“{job.placement.title}” was closed before its layers arrived.", hint)
             return
-        with _Refusals(self._view):
+        with RefusalsShown(self._view):
             document.insert(job.placement, job.title, job.stack(), job.record)
             self._view.say(f"Drawn into “{document.name}”.")
             self._finish(job, job.after)
@@ -385,22 +385,6 @@ class Controller:
         if progress.eta is not None and progress.eta >= 1:
             words += f" · {duration(progress.eta)} left"
         self._show(job, words, progress.step, progress.total)
-
-
-class _Refusals:
-    """Context manager that ends the block at a `Refusal` or `ProtocolError` and shows it to the artist."""
-
-    def __init__(self, view: View) -> None:
-        self._view = view
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> bool:
-        if isinstance(error, (Refusal, ProtocolError)):
-            self._view.warn(error.message, error.hint)
-            return True
-        return False
 
 
 def _job_of(event: object) -> str | None:
