@@ -99,7 +99,7 @@ class LayerBuilder:
             Layer(name="Light" + suffix, role=Role.LIGHT, pixels=light, blend=BlendMode.ADD),
         )
 
-    def _redrawn(self, objects: Sequence[Layer], trust: Sequence[float]) -> Iterator[Notice]:
+    def _redrawn(self, objects: Sequence[Layer], trust: Sequence[float | None]) -> Iterator[Notice]:
         """Name the kept and relit foregrounds that the blended picture shows as something else."""
         for source, layer, trusted in zip(self._request.foregrounds, objects, trust, strict=True):
             if isinstance(source, Existing) and trusted == 0:

@@ -9,6 +9,9 @@ from layerfusion.engine.image.filters import Plane, gaussian_blur
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 """Weights of linear sRGB channels in luminance (IEC 61966-2-1)."""
 
+GAMMA = 2.2
+"""The sRGB transfer curve as a power law: a factor r in linear light is a factor r^(1/2.2) on stored values."""
+
 _WINDOW = 0.012
 """Standard deviation of the window in which structures are compared, as a fraction of the longer side."""
 

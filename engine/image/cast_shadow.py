@@ -1,4 +1,4 @@
-"""What objects do to the ground beside them in the blended image: the shadows they cast, and the glow at their feet.
+"""What objects do to the ground beside them in the blended picture: the shadows they cast, and the glow at their feet.
 
 A shadow has to give evidence of its own, because the model also draws the ground anew: it is a darkening of all three
 channels alike, it is smooth, it touches the foot of an object, it lies near, and it is stronger than what differs
@@ -34,10 +34,10 @@ def ground_effect(after: Plane, before: Plane, objects: Sequence[Plane], trust: 
     """Estimate the shadow and glow on the ground.
 
     Args:
-        after, before: float32 (h, w, 3), linear light: the blended image, and the composite of the layers.
+        after, before: float32 (h, w, 3), linear light: the blended picture, and the composite of the layers.
         objects: the objects, each float32 (h, w), 0-1.
-        trust: 0-1, how far the blended image shows these very objects. What it draws beside its own outline of another
-            object is more easily taken for shadow, so that less colour is then allowed in one.
+        trust: 0-1, how far the blended picture shows these very objects. If it shows others, what it draws beside them
+            is more easily taken for shadow, so that less colour is then allowed in a shadow.
 
     Returns:
         float32 (h, w): natural logarithm of the factor on linear light; 0 where nothing is found. Below the objects it

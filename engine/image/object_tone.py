@@ -1,7 +1,7 @@
-"""How the blended image lights an object: one smooth change of tone, free of the blended image's own drawing.
+"""How the blended picture lights an object: one smooth change of tone, free of the blended picture's own drawing.
 
-The model draws the object anew in its blended image, never exactly as the layer shows it. What may be taken over to the
-layer is therefore only what no drawing can hide in: a brightness that changes linearly across the object, and one tint.
+The model draws the object anew in its blended picture, never exactly as the layer shows it. Only what no drawing can
+hide in may therefore be carried over to the layer: a brightness that changes linearly across the object, and one tint.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from layerfusion.engine.image.agreement import LUMINANCE, structure_agreement
+from layerfusion.engine.image.agreement import GAMMA, LUMINANCE, structure_agreement
 from layerfusion.engine.image.filters import Plane, gaussian_blur
 
 _FLOOR = 0.02
@@ -18,7 +18,7 @@ _FLOOR = 0.02
 
 _WHOLE, _NONE = 0.20, 0.40
 """Median distance (natural log) of an object's pixels from the fitted tone: up to the first the fit is believed wholly,
-from the second on not at all, because the blended image then shows another object (our choice)."""
+from the second on not at all, because the blended picture then shows another object (our choice)."""
 
 _LARGEST_CHANGE = 38 / 255
 """The largest change of stored values that the fit may make, apart from one pixel in a hundred (our choice)."""
@@ -28,9 +28,14 @@ _LIKELY_TINT, _UNLIKELY_TINT = 0.6, 1.1
 between them the fit is believed less and less (our choice)."""
 
 _LEAST_TRUST = 0.1
-"""Less is none."""
+"""Less trust than this is none."""
 
 _QUIET = 0.02
+"""The variance of log luminance below which an object has no structure that could agree."""
+
+_FEWEST = 20
+"""Opaque pixels, at working size, without which the tone of an object cannot be told."""
+
 _ROUNDS = 10
 
 
@@ -41,27 +46,28 @@ class ObjectTone:
     Attributes:
         log_gain: float32 (h, w, 3): natural logarithm of the factor on linear light. It has a value everywhere and is
             meant where the object is.
-        trust: 0-1, how far the blended image shows this very object; `log_gain` is scaled by it already.
+        trust: 0-1, how far the blended picture shows this very object; `log_gain` is scaled by it already. None if the
+            object is too small or too translucent to tell; it then gets no tone.
     """
 
     log_gain: Plane
-    trust: float
+    trust: float | None
 
 
 def fit_tone(after: Plane, before: Plane, alpha: Plane) -> ObjectTone:
     """Fit the tone of one object robustly (our choice): iteratively reweighted least squares with Tukey's biweight.
 
     Args:
-        after, before: float32 (h, w, 3), linear light: the blended image, and the composite of the layers.
-        alpha: float32 (h, w), 0-1: the object.
+        after, before: float32 (h, w, 3), linear light: the blended picture, and the composite of the layers.
+        alpha: float32 (h, w), 0-1: what can be seen of the object.
 
     Returns:
-        The tone. It does nothing if the object has too few opaque pixels, or if the blended image shows another object.
+        The tone. It does nothing if too little of the object is opaque, or if the blended picture shows another object.
     """
-    nothing = ObjectTone(np.zeros((*alpha.shape, 3), np.float32), 0.0)
+    nothing = np.zeros((*alpha.shape, 3), np.float32)
     inside = gaussian_blur((alpha > 0.95).astype(np.float32), 0.01) > 0.9
-    if np.count_nonzero(inside) < 20:
-        return nothing
+    if np.count_nonzero(inside) < _FEWEST:
+        return ObjectTone(nothing, None)
     brightness = np.log((after @ LUMINANCE + _FLOOR) / (before @ LUMINANCE + _FLOOR))
     tint = np.log((after + _FLOOR) / (before + _FLOOR)) - brightness[..., None]
     agreement = structure_agreement(after, before, (alpha > 0.5).astype(np.float32), quiet=_QUIET)
@@ -70,7 +76,7 @@ def fit_tone(after: Plane, before: Plane, alpha: Plane) -> ObjectTone:
     trust = _falling(distance, _WHOLE, _NONE) * _falling(float(np.abs(colour).max()), _LIKELY_TINT, _UNLIKELY_TINT)
     trust *= float(np.clip(2 * agreement[inside].mean(), 0, 1))
     if trust < _LEAST_TRUST:
-        return nothing
+        return ObjectTone(nothing, 0.0)
     gain = trust * ((places @ plane)[..., None] + colour)
     return ObjectTone((gain * _within_bounds(gain, before, inside)).astype(np.float32), trust)
 
@@ -108,9 +114,9 @@ def _distance(places: Plane, brightness: Plane, tint: Plane, plane: Plane, colou
 
 def _within_bounds(gain: Plane, before: Plane, inside: np.ndarray) -> float:
     """The factor, 0-1, by which a gain must be scaled so that it changes stored values by at most the bound."""
-    stored, scale = np.clip(before[inside], 0, 1) ** (1 / 2.2), 1.0
+    stored, scale = np.clip(before[inside], 0, 1) ** (1 / GAMMA), 1.0
     for _ in range(_ROUNDS):  # the change is no linear function of the scale
-        change = np.abs(np.exp(scale * gain[inside] / 2.2) - 1) * stored
+        change = np.abs(np.exp(scale * gain[inside] / GAMMA) - 1) * stored
         largest = float(np.percentile(change.max(axis=-1), 99))
         if largest <= _LARGEST_CHANGE:
             break

@@ -17,16 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from layerfusion.engine.errors import InvalidLayer
+from layerfusion.engine.image.agreement import GAMMA
 from layerfusion.engine.image.cast_shadow import ground_effect
 from layerfusion.engine.image.compositing import composite, to_bytes
 from layerfusion.engine.image.filters import Plane, area_mean, enlarge, gaussian_blur
 from layerfusion.engine.image.layers import BlendMode, Pixels
 from layerfusion.engine.image.object_tone import fit_tone
 
-_GAMMA = 2.2
-"""The sRGB transfer curve as a power law: a factor r in linear light is a factor r^(1/2.2) on stored values."""
-
-_LINEAR = ((np.arange(256) / 255) ** _GAMMA).astype(np.float32)
+_LINEAR = ((np.arange(256) / 255) ** GAMMA).astype(np.float32)
 """Linear light of each stored value."""
 
 _WORKING_SIDE = 256
@@ -47,12 +45,13 @@ class CleanLayers:
         shadow: uint8 (H, W, 4), straight alpha, to be multiplied; wholly transparent where it does nothing.
         light: uint8 (H, W, 4), opaque, to be added after it; black where it does nothing. Programs that clip before
             they apply alpha show an opaque layer as others do.
-        trust: for each object, 0-1, how far the blended image shows it as its layer does. At 0 its tone is left alone.
+        trust: for each object, 0-1, how far the blended picture shows it as its layer does. At 0 its tone is left
+            alone; so it is at None, where too little of the object is seen or opaque to tell.
     """
 
     shadow: Pixels
     light: Pixels
-    trust: tuple[float, ...]
+    trust: tuple[float | None, ...]
 
 
 def exact_layers(blended: Pixels, flat: Pixels) -> tuple[Pixels, Pixels]:
@@ -85,7 +84,7 @@ def clean_layers(blended: Pixels, flat: Pixels, objects: Sequence[Plane]) -> Cle
     """Compute soft Shadow and Light layers that never repaint what the layers show (our choice throughout).
 
     On an object they hold one smooth change of tone (`object_tone`), beside it the shadow and the glow that it causes
-    (`cast_shadow`), and elsewhere nothing. Where the blended image's own drawing of objects and ground disagrees with
+    (`cast_shadow`), and elsewhere nothing. Where the blended picture's own drawing of objects and ground disagrees with
     the layers, the disagreement is not taken for shadow.
 
     Args:
@@ -103,18 +102,26 @@ def clean_layers(blended: Pixels, flat: Pixels, objects: Sequence[Plane]) -> Cle
     after, before = (area_mean(_LINEAR[picture[..., :3]], rows, columns) for picture in (blended, flat))
     covers = [area_mean(np.asarray(alpha, np.float32)[..., None], rows, columns)[..., 0] for alpha in objects]
     effect = np.zeros((height, width, 3), np.float32)
-    tones = [fit_tone(after, before, cover) for cover in covers]
+    tones = [fit_tone(after, before, seen) for seen in _seen(covers)]
     if covers:
-        effect += enlarge(
-            ground_effect(after, before, covers, max(tone.trust for tone in tones))[..., None], height, width
-        )
+        ground = ground_effect(after, before, covers, max(tone.trust or 0.0 for tone in tones))
+        effect += enlarge(ground[..., None], height, width)
     for alpha, tone in zip(objects, tones, strict=True):
         weight = np.asarray(alpha, np.float32)[..., None]
         effect = effect * (1 - weight) + enlarge(tone.log_gain, height, width) * weight
-    factor = np.exp(effect / _GAMMA)
-    smooth = enlarge(np.clip(gaussian_blur(before, _SMOOTH), 0, 0.99) ** (1 / _GAMMA), height, width)
+    factor = np.exp(effect / GAMMA)
+    smooth = enlarge(np.clip(gaussian_blur(before, _SMOOTH), 0, 0.99) ** (1 / GAMMA), height, width)
     gain = np.minimum(smooth * (np.maximum(factor, 1) - 1), _LIGHT_ROOM * (1 - smooth))
     return CleanLayers(_shadow(1 - np.minimum(factor, 1)), _light(gain), tuple(tone.trust for tone in tones))
+
+
+def _seen(covers: Sequence[Plane]) -> list[Plane]:
+    """What of each object is not hidden by those above it, (h, w), 0-1; `covers` is bottom first."""
+    uncovered, seen = np.float32(1), []
+    for cover in reversed(covers):
+        seen.append(cover * uncovered)
+        uncovered = uncovered * (1 - cover)
+    return seen[::-1]
 
 
 def recompose(flat: Pixels, shadow: Pixels, light: Pixels) -> Pixels:

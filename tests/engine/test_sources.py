@@ -1,11 +1,12 @@
 """Generated, kept and relit layers in one picture, drawn with the embedded model."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from layerfusion.engine.events import Finished
+from layerfusion.engine.events import Finished, Notice
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import Layer, Role
@@ -214,3 +215,24 @@ def test_a_drawn_foreground_above_a_kept_one_hides_it(pipeline, request_for, bea
     assert both.sum() > 150
     shown = flatten(LayerStack(name="", size=CANVAS, layers=stack.layers[:3]))
     assert psnr(shown, car, both) > 20 > psnr(shown, shifted, both)
+
+
+def test_a_kept_object_that_blended_shows_as_another_one_is_named(small_pipeline, small_request):
+    """And only then: of one that is too translucent or hidden nothing can be told."""
+    rows, columns = np.mgrid[:44, :44]
+    pixels = np.full((44, 44, 4), 255, np.uint8)
+    pixels[..., 0] = np.where((rows // 6 + columns // 6) % 2, 20, 250)
+    other = Layer(name="chequered", role=Role.FOREGROUND, pixels=pixels, offset=(10, 12))
+    thin = pixels.copy()
+    thin[..., 3] = 120
+
+    def notices(layer, **changes):
+        kept = (Kept(layer=layer, prompt="a red apple"),)
+        events = small_pipeline.generate(small_request(foregrounds=kept, **changes))
+        return [event for event in events if isinstance(event, Notice) and event.code == "object_redrawn"]
+
+    (notice,) = notices(other)
+    assert "“chequered”" in notice.text
+    assert not notices(replace(other, pixels=thin))
+    assert not notices(replace(other, visible=False))
+    assert not notices(other, harmony=HarmonySettings(mode="exact"))

@@ -215,3 +215,13 @@ def test_canvases_of_any_size_and_objects_of_any_size():
         dark[..., :3] //= 2
         made = clean_layers(dark, flat, [alpha])
         assert made.shadow.shape == made.light.shape == flat.shape
+
+
+def test_of_an_object_that_can_hardly_be_seen_nothing_is_said():
+    """It is no other object only because it is translucent, tiny, hidden or covered."""
+    covered = clean_layers(FLAT, FLAT, [OBJECT * 0.99, OBJECT])
+    assert covered.trust[0] is None
+    assert covered.trust[1] > 0.9
+    for alpha in (0.6 * OBJECT, disc(radius=2), 0 * OBJECT):
+        flat = opaque(painted(alpha, (0.75, 0.3, 0.25), GROUND))
+        assert clean_layers(opaque(0.5 * GROUND), flat, [alpha]).trust == (None,)
