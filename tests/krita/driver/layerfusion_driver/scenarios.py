@@ -178,10 +178,11 @@ def cancel_a_job(folder):
     set_steps(150)
     press("Generate")
     yield from wait_until(lambda: progress() is not None and progress()[0] >= 1)
+    drawing = docker_texts()
     press("Cancel")
     texts, still_busy = docker_texts(), busy()
     yield from pause(1)
-    facts = {"texts": texts, "busy": still_busy, "tree": tree(document), "before": before}
+    facts = {"drawing": drawing, "texts": texts, "busy": still_busy, "tree": tree(document), "before": before}
     began = time.monotonic()
     yield from generate(document, steps=2)
     facts["next job took"] = time.monotonic() - began
