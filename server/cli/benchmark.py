@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from layerfusion.engine.image.geometry import Size, check_canvas, working_size
 from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
@@ -13,13 +12,11 @@ from layerfusion.server.cli.environment import keep_offline
 from layerfusion.server.cli.values import size, whole
 
 
-def add_parser(commands: Any) -> None:
+def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `benchmark`."""
-    parser = commands.add_parser(
-        "benchmark",
-        help="count what drawing with SDXL costs",
-        description="Count the operations of every preset beside the stock SDXL pipeline, and the memory that every "
-        "policy needs. This takes some ten seconds and needs neither weights nor a graphics card.",
+    parser.description = (
+        "Count the operations of every preset beside the stock SDXL pipeline, and the memory that every "
+        "policy needs. This takes some ten seconds and needs neither weights nor a graphics card."
     )
     parser.set_defaults(run=run)
     add = parser.add_argument

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from layerfusion.engine.image.layers import LayeredImage
+if TYPE_CHECKING:
+    from layerfusion.engine.image.layers import LayeredImage
 
 
 class UsageError(Exception):
@@ -47,16 +46,21 @@ def list_layers(stack: LayeredImage, path: str, *, seed: int | None = None, brie
         place = f" at {x},{y}" if (x, y) != (0, 0) else ""
         say(f"  {layer.name:<{width}}  {layer.size}{place}  {', '.join(notes)}")
     origin = "" if seed is None else f", seed {seed}"
-    say(f"{path}  {stack.size} px, {len(stack)} layers, {_bytes(Path(path)) / 1e6:.1f} MB{origin}")
+    say(f"{path}  {stack.size} px, {len(stack)} layers, {_bytes(path) / 1e6:.1f} MB{origin}")
 
 
-def _bytes(path: Path) -> int:
+def _bytes(name: str) -> int:
+    from pathlib import Path
+
+    path = Path(name)
     files = path.iterdir() if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """“; did you mean …?” with the known word that is most like `word`, or nothing."""
+    import difflib
+
     names = list(known)
     plain = word.lstrip("-").replace("_", "-").casefold()
     starting = [name for name in names if plain and name.lstrip("-").startswith(plain)]

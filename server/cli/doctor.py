@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.readiness import missing, parts
@@ -26,10 +25,10 @@ _PACKAGES = ("layerfusion", "torch", "diffusers", "transformers", "safetensors",
 _TORCH_GUIDE = "https://pytorch.org/get-started/locally/"
 
 
-def add_parser(commands: Any) -> None:
+def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `doctor`."""
-    what = "check the installation and say what is missing"
-    commands.add_parser("doctor", help=what, description=f"{what.capitalize()}.").set_defaults(run=run)
+    parser.description = "Check the installation and say what is missing."
+    parser.set_defaults(run=run)
 
 
 def run(_arguments: argparse.Namespace) -> None:

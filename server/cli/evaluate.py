@@ -9,7 +9,7 @@ import os
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.formats.files import check_writable, reading, replacing
@@ -31,14 +31,12 @@ MAX_PAIRS = 10_000
 """As `engine.evaluation.evaluation.Plan` has it, which is not imported here."""
 
 
-def add_parser(commands: Any) -> None:
+def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `evaluate`."""
-    parser = commands.add_parser(
-        "evaluate",
-        help="measure what LayerFusion does on a model",
-        description="Draw a fixed set of object and scene pairs with LayerFusion, its options and three baselines, "
+    parser.description = (
+        "Draw a fixed set of object and scene pairs with LayerFusion, its options and three baselines, "
         "and measure consistency, residue, tone, shadow and masks, with 95 % intervals. Goes on where it was stopped. "
-        "120 pairs with all claims are about 1,500 drawings: some 40 minutes on one idle processor core.",
+        "120 pairs with all claims are about 1,500 drawings: some 40 minutes on one idle processor core."
     )
     parser.set_defaults(run=run)
     cores = os.cpu_count() or 1

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from layerfusion.engine import formats
 from layerfusion.server.cli.console import list_layers
 from layerfusion.server.cli.targets import OUT, add_overwrite, check_out
 
 
-def add_parser(commands: Any) -> None:
+def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `export`."""
-    parser = commands.add_parser(
-        "export",
-        help="convert a layered file to another format",
-        description="Convert a layered file: read PSD, OpenRaster or a folder of PNGs, and write another of them.",
-    )
+    parser.description = "Convert a layered file: read PSD, OpenRaster or a folder of PNGs, and write another of them."
     parser.set_defaults(run=run)
     parser.add_argument("source", metavar="IN", help="FILE.psd, FILE.ora or a folder of layers")
     parser.add_argument("out", metavar="OUT", help=OUT)

@@ -50,16 +50,12 @@ the words it knows:
 """
 
 
-def add_parser(commands: Any) -> None:
+def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `generate`."""
-    parser = commands.add_parser(
-        "generate",
-        help="draw a layered picture",
-        description="Draw a layered picture: one prompt for each foreground, one for the background.",
-        usage='%(prog)s "FG" ... --background "BG" --out OUT [OPTION ...]',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=_EXAMPLES,
-    )
+    parser.description = "Draw a layered picture: one prompt for each foreground, one for the background."
+    parser.usage = '%(prog)s "FG" ... --background "BG" --out OUT [OPTION ...]'
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EXAMPLES
     parser.set_defaults(run=run)
     _add_picture(parser.add_argument_group("what to draw"))
     sources.add_options(parser.add_argument_group("layers you have, and places (N is a foreground's number, or bg)"))

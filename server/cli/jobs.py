@@ -24,10 +24,9 @@ from layerfusion.server.worker.export_process import load_stack
 _DAY = 24 * 3600.0
 
 
-def add_parser(commands: Any) -> None:
+def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `jobs` and its actions."""
-    what = "look at, export or forget the jobs a server keeps"
-    parser = commands.add_parser("jobs", help=what, description=f"{what.capitalize()}.")
+    parser.description = "Look at, export or forget the jobs a server keeps."
     actions = parser.add_subparsers(dest="action", metavar="list|show|export|prune", required=True)
 
     def action(name: str, run: Any, help_text: str) -> Any:

@@ -20,13 +20,9 @@ from layerfusion.server.cli.console import CommandError, UsageError, say
 from layerfusion.server.cli.values import whole
 
 
-def add_parser(commands: Any) -> None:
+def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `models` and its actions. Without an action it lists."""
-    parser = commands.add_parser(
-        "models",
-        help="list the models this machine has, add your own",
-        description="List the models this machine has; add, fetch, find and check others.",
-    )
+    parser.description = "List the models this machine has; add, fetch, find and check others."
     parser.set_defaults(run=list_models)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
 

@@ -17,13 +17,11 @@ from layerfusion.engine.options.research import ResearchSettings
 from layerfusion.server.cli.console import UsageError, nearest, say
 
 
-def add_parser(commands: Any) -> None:
+def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `options`."""
-    parser = commands.add_parser(
-        "options",
-        help="list the options of the method, for generate --set",
-        description="List the options of the method, which `generate --set NAME=VALUE` changes: what each may be, what "
-        "a model has by default, and what it does. Nothing is loaded.",
+    parser.description = (
+        "List the options of the method, which `generate --set NAME=VALUE` changes: what each may be, what "
+        "a model has by default, and what it does. Nothing is loaded."
     )
     parser.set_defaults(run=run)
     parser.add_argument("names", metavar="NAME", nargs="*", help="explain these options in full (default: list them)")

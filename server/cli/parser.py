@@ -6,27 +6,27 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
-from importlib import metadata
+from importlib import import_module
 from typing import Any, NoReturn
 
-from layerfusion.server.cli import (
-    benchmark,
-    doctor,
-    evaluate,
-    export,
-    generate,
-    jobs,
-    models,
-    options,
-    plugin,
-    serve,
-    train,
-)
 from layerfusion.server.cli.console import UsageError, nearest
 
-COMMANDS = (generate, options, export, models, serve, jobs, plugin, doctor, evaluate, benchmark, train)
-"""In the order in which `layerfusion --help` lists them. Each has `add_parser`, which declares its options and sets
-`run`."""
+COMMANDS = {
+    "generate": "draw a layered picture",
+    "options": "list the options of the method, for generate --set",
+    "export": "convert a layered file to another format",
+    "models": "list the models this machine has, add your own",
+    "serve": "run the server for Krita and other programs",
+    "jobs": "look at, export or forget the jobs a server keeps",
+    "plugin": "put the plugin into Krita, or take it out",
+    "doctor": "check the installation and say what is missing",
+    "evaluate": "measure what LayerFusion does on a model",
+    "benchmark": "count what drawing with SDXL costs",
+    "train": "train the embedded model anew (needs the extra `train`)",
+}
+"""What `layerfusion --help` lists, in this order. Each is a module beside this one with a function `declare`, which
+declares its options on its parser and sets `run`. A module is imported when its command is used, so that no command
+waits for what others need."""
 
 _WHAT = """\
 Draws a foreground, a background and their harmonised blend together, as layers
@@ -51,19 +51,46 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_FIRST_STEPS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"layerfusion {metadata.version('layerfusion')}")
+    parser.add_argument("--version", action=_Version, help="show program's version number and exit")
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for command in COMMANDS:
-        command.add_parser(commands)
+    for name, what in COMMANDS.items():
+        commands.add_parser(name, help=what, command=name)
     return parser
 
 
-class CommandParser(argparse.ArgumentParser):
-    """argparse without abbreviations, with one sentence in the place of a usage dump, and with suggestions."""
+class _Version(argparse.Action):
+    """argparse's own action needs the version when the option is declared, and reading it takes a while."""
 
     def __init__(self, **settings: Any) -> None:
+        super().__init__(nargs=0, **settings)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from importlib import metadata
+
+        print(f"layerfusion {metadata.version('layerfusion')}")
+        parser.exit()
+
+
+class CommandParser(argparse.ArgumentParser):
+    """argparse without abbreviations, with one sentence in the place of a usage dump, and with suggestions.
+
+    Args:
+        command: one of `COMMANDS`, whose options are declared when they are first needed.
+    """
+
+    def __init__(self, *, command: str | None = None, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, **settings)
+        self._undeclared = command
+
+    def _declare(self) -> None:
+        name, self._undeclared = self._undeclared, None
+        if name is not None:
+            import_module(f"layerfusion.server.cli.{name}").declare(self)
+
+    def format_help(self) -> str:
+        self._declare()
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """
@@ -80,6 +107,7 @@ class CommandParser(argparse.ArgumentParser):
         Raises:
             UsageError: an option that there is not, or words left over.
         """
+        self._declare()
         words = sys.argv[1:] if args is None else list(args)
         self._check_options(words)
         namespace, left = super().parse_known_args(words, namespace)

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from layerfusion.engine.errors import UnwritableFile
 from layerfusion.krita_plugin.package import PackageError, ZipExists, build, install, remove
@@ -14,10 +13,9 @@ from layerfusion.server.cli.console import CommandError, say
 from layerfusion.server.cli.targets import add_overwrite
 
 
-def add_parser(commands: Any) -> None:
+def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `plugin` and its actions."""
-    what = "put the plugin into Krita, or take it out"
-    parser = commands.add_parser("plugin", help=what, description="Put the plugin into Krita, or take it out.")
+    parser.description = "Put the plugin into Krita, or take it out."
     actions = parser.add_subparsers(dest="action", metavar="install|remove|build", required=True)
     installed = actions.add_parser(
         "install",

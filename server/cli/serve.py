@@ -13,13 +13,11 @@ from layerfusion.server.cli.values import number, whole
 from layerfusion.server.worker.process import MEMORY
 
 
-def add_parser(commands: Any) -> None:
+def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `serve`."""
-    parser = commands.add_parser(
-        "serve",
-        help="run the server for Krita and other programs",
-        description="Run the server for Krita and other programs until Ctrl-C. Only programs of this user on this "
-        "machine can connect, unless --host says otherwise; see SECURITY.md.",
+    parser.description = (
+        "Run the server for Krita and other programs until Ctrl-C. Only programs of this user on this "
+        "machine can connect, unless --host says otherwise; see SECURITY.md."
     )
     parser.set_defaults(run=run)
     add = parser.add_argument

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.manifest import read_manifest
@@ -15,14 +14,12 @@ from layerfusion.server.cli.environment import keep_offline
 from layerfusion.server.cli.values import number, whole
 
 
-def add_parser(commands: Any) -> None:
+def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `train`."""
-    parser = commands.add_parser(
-        "train",
-        help="train the embedded model anew (needs the extra `train`)",
-        description="Run one stage of the embedded model's training, or go on with it. The stages, in order: dataset, "
+    parser.description = (
+        "Run one stage of the embedded model's training, or go on with it. The stages, in order: dataset, "
         "deepen (for an edition with a deeper VAE), vae, latents, unet, transparency, deltas, distill, decoder, "
-        "checkpoint, export; beside them classifier and measure.",
+        "checkpoint, export; beside them classifier and measure."
     )
     parser.set_defaults(run=run)
     add = parser.add_argument

@@ -1,6 +1,9 @@
 """The command line's grammar: help for a newcomer, suggestions for what is mistyped, numbers refused at once."""
 
+import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -21,8 +24,28 @@ def test_a_bare_command_shows_help(capsys):
     code, out, err = run(capsys)
     assert (code, err) == (0, "")
     assert "layerfusion generate" in out
-    for command in COMMANDS:
-        assert f"    {command.__name__.rpartition('.')[2]}" in out
+    for command, what in COMMANDS.items():
+        assert re.search(rf"^    {command}\s+{re.escape(what[:30])}", out, re.MULTILINE)
+
+
+LISTING = """
+import contextlib, io, sys
+before = set(sys.modules)
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.suppress(SystemExit):
+        from layerfusion.server.cli.main import main
+        main(sys.argv[1:])
+print(*sorted(name for name in set(sys.modules) - before if name.partition(".")[0] not in sys.stdlib_module_names))
+"""
+
+
+def test_help_imports_no_command_and_no_other_package():
+    ours = "layerfusion layerfusion.server layerfusion.server.cli layerfusion.server.cli.console"
+    ours += " layerfusion.server.cli.main layerfusion.server.cli.parser layerfusion.engine layerfusion.engine.errors"
+    for words in (["--help"], ["--version"], ["generat"]):
+        command = [sys.executable, "-c", LISTING, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        assert set(done.stdout.split()) <= set(ours.split()), words
 
 
 SUGGESTIONS = {
