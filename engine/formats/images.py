@@ -1,67 +1,98 @@
-"""Single images: PNG bytes to pixels and back, and image files that an artist gives as a layer."""
+"""Single pictures: PNG, WebP, JPEG and TIFF files to pixels, and pixels to PNG bytes.
+
+The libraries decode; what they leave out or get wrong is done here: colours that a profile or a PNG chunk gives another
+meaning than sRGB, 16 bits a channel, transparent colours, and pictures that lie on their side.
+"""
 
 from __future__ import annotations
 
 import io
 import os
+import sys
 import warnings
 from pathlib import Path
+from typing import Any, cast
 
-from PIL import Image, PngImagePlugin
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin, TiffTags
 
 from layerfusion.engine.errors import InvalidLayer, UnreadableFile
 from layerfusion.engine.formats.files import MAX_SIDE, check_file, reading
+from layerfusion.engine.formats.png_chunks import PngHeader, read_header, stated_encoding
+from layerfusion.engine.image.colour import encoding_of_profile, profile_to_srgb, to_srgb
 from layerfusion.engine.image.layers import Pixels
-from layerfusion.engine.image.pillow import pixels_of
+
+FORMATS = ("PNG", "WEBP", "JPEG", "TIFF")
+"""What `load_image` reads, by Pillow's names."""
+
+KINDS = "PNG, WebP, JPEG or TIFF picture"
+"""The same for messages."""
+
+_ORIENTATION = 0x0112
+_EXTRA_SAMPLES, _PHOTOMETRIC, _SAMPLE_FORMAT, _BITS = 338, 262, 339, 258
 
 
 def load_image(path: str | os.PathLike[str]) -> Pixels:
-    """Read a PNG or WebP image with 8 bits a channel.
+    """Read a PNG, WebP, JPEG or TIFF file.
 
-    An image with an embedded profile other than sRGB is converted to sRGB; the pixels of all other images are returned
-    unchanged, including colour under alpha 0. Images without alpha come back opaque.
+    Grey, indexed and RGB pictures with 1 to 16 bits a channel, and CMYK pictures with a profile. Colours that the file
+    says are not sRGB are converted; all others keep their bytes, including colour under alpha 0. Pictures that are
+    marked as turned or mirrored (EXIF orientation) come back upright, pictures without alpha opaque.
 
     Returns:
         uint8 (H, W, 4), sRGB, straight alpha; at most 8192 px a side.
 
     Raises:
-        UnreadableFile: the file is missing, neither PNG nor WebP, truncated, too large, animated, or has 16 bits a
-            channel.
+        UnreadableFile: the file is missing, of another kind, truncated, too large, or animated, or it uses a feature
+            that is not supported, which is named.
     """
     path = Path(path)
-    with reading(path, "PNG or WebP image"):
+    with reading(path, KINDS):
         check_file(path)
-        return decode(path.read_bytes(), f"“{path}”", ("PNG", "WEBP"))
+        return decode(path.read_bytes(), f"“{path}”", FORMATS)
 
 
 def decode(data: bytes, name: str, formats: tuple[str, ...] = ("PNG",)) -> Pixels:
-    """Decode an image file's bytes to uint8 (H, W, 4), sRGB, straight alpha; see `load_image`.
+    """Decode a picture file's bytes to uint8 (H, W, 4), sRGB, straight alpha; see `load_image`.
 
     Args:
         data: the file's bytes.
-        name: the image's name in error messages.
+        name: the picture's name in error messages.
         formats: the accepted formats, by Pillow's names.
 
     Raises:
         UnreadableFile: see `load_image`.
         Exception: anything that Pillow raises on broken bytes; call this inside `files.reading`.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        image = Image.open(io.BytesIO(data), formats=formats)
+    image = _open(data, formats)
     if max(image.size) > MAX_SIDE:
         raise UnreadableFile(
             f"{name} is {image.width}x{image.height} px.", f"Choose an image of up to {MAX_SIDE} px a side."
         )
-    if getattr(image, "n_frames", 1) > 1:
-        raise UnreadableFile(f"{name} is animated.", "Save the frame you want as a separate image.")
-    if image.format == "PNG" and data[24] == 16:  # the bit depth in IHDR; Pillow would silently reduce it to 8
-        raise UnreadableFile(f"{name} has 16 bits a channel.", "Save it with 8 bits a channel.")
-    image.load()
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # phones put small pictures behind a JPEG
+        what = "has several pages" if image.format == "TIFF" else "is animated"
+        raise UnreadableFile(f"{name} {what}.", "Save the one you want as a separate image.")
+    header = read_header(data, name) if image.format == "PNG" else None
+    _refuse_misread(image, name)
     try:
-        return pixels_of(image)
+        pixels = _to_pixels(image, data, header, name)
     except InvalidLayer as error:
         raise UnreadableFile(f"{name} cannot be used: {error.message}", error.hint) from error
+    if image.format == "TIFF":  # Pillow has turned it
+        return pixels
+    return _upright(pixels, image.getexif().get(_ORIENTATION, 1))  # asked last, as it decodes a PNG
+
+
+def size_of(data: bytes, name: str) -> tuple[int, int]:
+    """Width and height of a PNG, without decoding it.
+
+    Raises:
+        UnreadableFile: it cannot hold as many pixels as it states.
+        ValueError, struct.error: it is no PNG.
+    """
+    header = read_header(data, name)
+    return header.width, header.height
 
 
 def encode(pixels: Pixels) -> bytes:
@@ -71,3 +102,151 @@ def encode(pixels: Pixels) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels, "RGBA").save(buffer, "PNG", pnginfo=chunks)
     return buffer.getvalue()
+
+
+def _open(data: bytes, formats: tuple[str, ...]) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(data), formats=formats)
+
+
+def _refuse_misread(image: Any, name: str) -> None:
+    """Refuse what Pillow would read without a word, and not as it is meant.
+
+    Raises:
+        UnreadableFile: the picture is of such a kind.
+    """
+    why = ""
+    if image.format == "TIFF":
+        tags = image.tag_v2
+        photometric = tags.get(_PHOTOMETRIC, 1)
+        depth = max(cast(tuple[int, ...], tags.get(_BITS, (1,))))
+        if set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}:
+            why = "has signed or floating-point samples"
+        elif photometric not in (0, 1, 2, 3, 5, 6):
+            known = TiffTags.lookup(_PHOTOMETRIC).enum
+            words = next((key for key, value in known.items() if value == photometric), str(photometric))
+            why = f"has the colours “{words}”"
+        elif photometric == 0 and depth > 8:
+            why = "is an inverted picture of more than 8 bits a channel"
+        elif any(kind not in (1, 2) for kind in tags.get(_EXTRA_SAMPLES, ())):
+            why = "has an extra channel of which it does not say that it is alpha"
+    if not why and image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "I;16", "I;16B", "I"):
+        why = f"has the colours that Pillow calls “{image.mode}”"
+    if not why and image.mode == "I" and image.format != "PNG":
+        why = "has 32 bits a channel"
+    if image.mode == "CMYK" and "icc_profile" not in image.info:
+        why = "is CMYK without a colour profile"
+    if why:
+        raise UnreadableFile(f"{name} {why}.", "Save it as RGB with 8 or 16 bits a channel.")
+
+
+def _to_pixels(image: Any, data: bytes, header: PngHeader | None, name: str) -> Pixels:
+    """Decode, and convert to 8-bit sRGB. The picture is turned only if Pillow turns it.
+
+    Raises:
+        InvalidLayer: the profile cannot be read or does not fit.
+        UnreadableFile: an encoding that is not supported.
+    """
+    stated = None if header is None else stated_encoding(header, name)
+    profile = image.info.get("icc_profile")
+    if header is not None and b"cICP" in header.chunks:
+        profile = None  # the chunk is for programs that know it, the profile for those that do not
+    deep = _sixteen_bits(image, data, header)
+    if deep is not None:
+        if profile is not None:
+            stated = encoding_of_profile(profile)
+        if stated is not None:
+            return np.concatenate([to_srgb(deep[..., :3], stated), _to_eight(deep[..., 3:])], axis=-1)
+        pixels = _to_eight(deep)
+        if profile is None:
+            return pixels
+        converted = profile_to_srgb(Image.fromarray(pixels, "RGBA"), profile)
+        return np.asarray(converted)
+    if image.mode == "CMYK":
+        return np.asarray(profile_to_srgb(image, profile).convert("RGBA"))
+    transparent = _transparent(image, header)
+    if profile is not None:
+        kept = image.mode if image.mode in ("L", "LA", "RGB") else "L" if image.mode == "1" else "RGBA"
+        image = profile_to_srgb(image.convert(kept), profile)
+    pixels = np.asarray(image.convert("RGBA"))
+    if transparent is not None or stated is not None:
+        pixels = pixels.copy()
+    if stated is not None:
+        pixels[..., :3] = to_srgb(pixels[..., :3], stated)
+    if transparent is not None:
+        pixels[..., 3] = np.where(transparent, 0, 255)
+    return pixels
+
+
+def _transparent(image: Any, header: PngHeader | None) -> NDArray[np.bool_] | None:
+    """Where a grey or RGB PNG of at most 8 bits a channel has the colour that it states to be transparent.
+
+    Pillow compares the stated value with grey values that it has stretched to 8 bits before.
+    """
+    key = None if header is None else header.transparent
+    if header is None or key is None:
+        return None
+    image.info.pop("transparency", None)
+    scale = 255 // (2**header.depth - 1)
+    values = np.asarray(image.convert("L" if header.channels == 1 else "RGB")).reshape(*image.size[::-1], -1)
+    return np.all(values == np.array(key) * scale, axis=-1)
+
+
+def _sixteen_bits(image: Any, data: bytes, header: PngHeader | None) -> NDArray[np.uint16] | None:
+    """uint16 (H, W, 4) of a picture with 16 bits a channel; None of any other.
+
+    Pillow keeps 16 bits of grey pictures only. Of the others it is made to decode the upper bytes first, and then, with
+    the other byte order, the lower ones.
+    """
+    raw, order = _raw_mode(image)
+    if header is not None and (header.depth, header.colour_type) == (16, 4):
+        image.tile = [tile._replace(args="RGBA") for tile in image.tile]  # grey and alpha, byte by byte
+        values = np.asarray(image).view(">u2").astype(np.uint16)
+        return np.concatenate([np.repeat(values[..., :1], 3, axis=2), values[..., 1:]], axis=-1)
+    if image.mode in ("I;16", "I;16B", "I"):
+        grey = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
+        values = np.repeat(grey[..., None], 3, axis=2)
+    elif raw in ("RGB", "RGBA") and order:
+        low = _open(data, (image.format,))
+        native = "B" if sys.byteorder == "little" else "L"
+        other = {"B": "L", "L": "B", "N": native}[order]
+        low.tile = [_with_raw_mode(tile, f"{raw};16{other}") for tile in low.tile]
+        values = (np.asarray(image).astype(np.uint16) << 8) | np.asarray(low)
+    else:
+        return None
+    if values.shape[2] == 4:
+        return values
+    key = None if header is None else header.transparent
+    alpha = np.full((*values.shape[:2], 1), 65535, np.uint16)
+    if key is not None:
+        alpha[np.all(values == np.array(key), axis=-1)] = 0
+    return np.concatenate([values, alpha], axis=-1)
+
+
+def _raw_mode(image: Any) -> tuple[str, str]:
+    """The layout of the pixels in the file, such as RGB, and the byte order of 16 bits: B, L, N, or empty for 8."""
+    args = image.tile[0].args if image.tile else ""
+    name = args if isinstance(args, str) else args[0]
+    raw, _, order = str(name).partition(";16")
+    return raw, order
+
+
+def _with_raw_mode(tile: Any, name: str) -> Any:
+    return tile._replace(args=name if isinstance(tile.args, str) else (name, *tile.args[1:]))
+
+
+def _to_eight(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """16 bits to 8, rounded: 65535 / 255 is 257."""
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn and mirror a picture as its EXIF orientation, 1-8, says (EXIF 2.32, tag 0x0112)."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

@@ -33,10 +33,10 @@ from layerfusion.engine.formats.files import (
     reading,
     replacing,
 )
+from layerfusion.engine.image.colour import srgb_profile
 from layerfusion.engine.image.compositing import composite, flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Pixels, Role
-from layerfusion.engine.image.pillow import srgb_profile
 
 _BLEND = {
     BlendMode.NORMAL: PSDBlend.NORMAL,
