@@ -149,7 +149,7 @@ def _to_pixels(image: Any, data: bytes, header: PngHeader | None, name: str) -> 
         UnreadableFile: an encoding that is not supported.
     """
     stated = None if header is None else stated_encoding(header, name)
-    profile = image.info.get("icc_profile")
+    profile: Any = image.info.get("icc_profile")
     if header is not None and b"cICP" in header.chunks:
         profile = None  # the chunk is for programs that know it, the profile for those that do not
     deep = _sixteen_bits(image, data, header)
@@ -206,13 +206,13 @@ def _sixteen_bits(image: Any, data: bytes, header: PngHeader | None) -> NDArray[
         return np.concatenate([np.repeat(values[..., :1], 3, axis=2), values[..., 1:]], axis=-1)
     if image.mode in ("I;16", "I;16B", "I"):
         grey = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
-        values = np.repeat(grey[..., None], 3, axis=2)
+        values: NDArray[np.uint16] = np.repeat(grey[..., None], 3, axis=2)
     elif raw in ("RGB", "RGBA") and order:
         low = _open(data, (image.format,))
         native = "B" if sys.byteorder == "little" else "L"
         other = {"B": "L", "L": "B", "N": native}[order]
         low.tile = [_with_raw_mode(tile, f"{raw};16{other}") for tile in low.tile]
-        values = (np.asarray(image).astype(np.uint16) << 8) | np.asarray(low)
+        values = (np.asarray(image).astype(np.uint16) << 8) | np.asarray(low).astype(np.uint16)
     else:
         return None
     if values.shape[2] == 4:

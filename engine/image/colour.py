@@ -137,7 +137,7 @@ def profile_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     Raises:
         InvalidLayer: the profile cannot be read, or it is for another kind of picture.
     """
-    opened = _open(profile)
+    opened: Any = _open(profile)
     space = opened.profile.xcolor_space.strip()
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     kind = {"GRAY": "L", "RGB": "RGB", "CMYK": "CMYK"}.get(space)
