@@ -7,7 +7,7 @@ The docker calls the methods that are named after its buttons. The link and the 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from . import actions, launcher
 from .images import Picture
 from .interfaces import Document, Documents, GenerationParams, View
 from .job_store import JobStore
-from .jobs import ArrivedLayer, PendingJob, Refusal
+from .jobs import ArrivedLayer, DocumentClosed, PendingJob, Refusal
 from .protocol.errors import Interrupted, ServerStopping, UnknownJob
 from .protocol.messages import (
     Accepted,
@@ -35,6 +35,7 @@ from .protocol.messages import (
 )
 from .refusals import RefusalsShown
 from .server_link import Offline, Online, ServerLink
+from .steps import Steps
 from .text import duration, file_name, sentence, stage
 
 NOTICES_SINCE = (1, 3)
@@ -50,16 +51,24 @@ class Controller:
         link: the connection to the server.
         post: takes a value on any thread and passes it to `receive` on the GUI thread.
         job_store: where jobs are saved until their layers are in a document.
+        later: calls a function in the next turn of the event loop of the GUI thread.
     """
 
     def __init__(
-        self, view: View, documents: Documents, link: ServerLink, post: Callable[[object], None], job_store: JobStore
+        self,
+        view: View,
+        documents: Documents,
+        link: ServerLink,
+        post: Callable[[object], None],
+        job_store: JobStore,
+        later: Callable[[Callable[[], None]], None],
     ) -> None:
         self._view = view
         self._documents = documents
         self._link = link
         self._post = post
         self._job_store = job_store
+        self._insertions = Steps(later)
         self._welcome: Welcome | None = None
         self._job: PendingJob | None = None  # the job whose progress is shown
         self._next: list[PendingJob] = []  # the other pictures of the same action
@@ -105,7 +114,7 @@ class Controller:
 
     def cancel(self) -> None:
         """Cancel the action that is under way. Messages about its jobs are ignored from now on."""
-        jobs = self._current()
+        jobs = [job for job in self._current() if not job.arrived]
         for job in jobs:
             self._link.send(Cancel(job=job.id))
             self._finish(job, 0)
@@ -171,13 +180,9 @@ class Controller:
             case ArrivedLayer():
                 job.after = event.begin.seq
                 job.layers[event.begin.index] = event
-            case Done():
+            case Done() if not job.arrived:
                 job.after = event.seq
-                self._forget(job)  # first, because Krita handles other events while the layers are inserted
-                try:
-                    self._put_into_document(job, event.layers)
-                finally:
-                    self._show_idle()
+                self._put_into_document(job, event.layers)
             case Failed():
                 self._failed(job, event)
             case Cancelled():
@@ -340,20 +345,42 @@ class Controller:
             return
         document = self._documents.find(job.placement, (job.submit.width, job.submit.height))
         if document is None:
-            if job.placement.saved:
-                self._without_document.append(job)
-                hint = "The layers are added when you open the file again."
-            else:
-                self._finish(job, 0)
-                hint = "“layerfusion jobs export” writes them to a file; the server keeps them for a week at least."
-            self._view.warn(f"“{job.placement.title}” was closed before its layers arrived.", hint)
-            return
+            self._miss_document(job)
+        else:
+            job.arrived = True
+            self._show(job, "Adding the layers", 0, 0)
+            self._insertions.run(self._insert(job, document))
+
+    def _insert(self, job: PendingJob, document: Document) -> Generator[None]:
+        """Add the layers of a job to a document, step by step. It stays pending until they are there."""
         with RefusalsShown(self._view):
-            document.insert(job.placement, job.title, job.stack(), job.record)
+            try:
+                inserted = yield from document.insert(job.placement, job.title, job.stack(), job.record)
+            except DocumentClosed:
+                self._miss_document(job)
+                return
+            finally:
+                self._forget(job)
+                self._show_idle()
+            for other in self._current():  # they were requested by the same press
+                if inserted.active and other.placement.active == job.placement.active:
+                    other.placement = replace(other.placement, active=inserted.active)
             self._view.say(f"Drawn into “{document.name}”.")
             self._finish(job, job.after)
             return
         self._finish(job, 0)  # not acknowledged: the server keeps the layers for a week at least
+
+    def _miss_document(self, job: PendingJob) -> None:
+        """Keep a finished job whose document is not open for the time when it is, or say where its layers are."""
+        if job.placement.saved:
+            self._forget(job)
+            self._without_document.append(job)
+            hint = "The layers are added when you open the file again."
+        else:
+            self._finish(job, 0)
+            hint = "“layerfusion jobs export” writes them to a file; the server keeps them for a week at least."
+        self._show_idle()
+        self._view.warn(f"“{job.placement.title}” was closed before its layers arrived.", hint)
 
     def document_shown(self) -> None:
         """Insert layers that wait for a document which is now open. Called when a document is shown."""

@@ -23,6 +23,8 @@ ID = "layerfusion_docker"
 TITLE = "LayerFusion"
 ROLLED_SEEDS = 2**31
 MAX_SEED = 2**53 - 1
+STEP_PAUSE = 2
+"""Milliseconds between two steps of long work, in which Krita handles what the artist does."""
 
 
 class Docker(DockWidget):
@@ -35,7 +37,7 @@ class Docker(DockWidget):
         mailbox = Mailbox(guarded(lambda event: self._controller.receive(event), self.warn))
         link = ServerLink(mailbox.post)
         self._mailbox = mailbox
-        self._controller = Controller(self, document, link, mailbox.post, JobStore())
+        self._controller = Controller(self, document, link, mailbox.post, JobStore(), self._later)
         Krita.instance().notifier().setActive(True)
         Krita.instance().notifier().applicationClosing.connect(guarded(lambda _: link.stop(), self.warn))
         self.destroyed.connect(lambda *_: link.stop())
@@ -306,6 +308,9 @@ class Docker(DockWidget):
         cancel = self._button("Cancel", "Stop drawing", lambda: self._controller.cancel())
         self._job_box = _box(self._job_words, _row(self._bar, cancel, stretch=0), self._preview)
         return self._job_box
+
+    def _later(self, action: Callable[[], None]) -> None:
+        QtCore.QTimer.singleShot(STEP_PAUSE, self._guarded(action))
 
     def _guarded(self, action: Callable[[], object]) -> Callable[[Any], None]:
         return guarded(lambda _: action(), self.warn)

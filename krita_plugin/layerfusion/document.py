@@ -7,15 +7,16 @@ each with its reason. Everything here runs on the GUI thread. The artist's own l
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from krita import InfoObject, Krita
 
-from . import groups, layer_selection
+from . import groups, insertion, layer_selection, scratch
 from .images import Picture
-from .jobs import ArrivedLayer, KeptLayer, Placement, Refusal
+from .jobs import ArrivedLayer, Inserted, KeptLayer, Placement, Refusal
 from .nodes import active_layer, identity, is_mask, losses, read, walk
 from .qt import QtCore
 
@@ -110,7 +111,7 @@ class Document:
         Raises:
             Refusal: there is none, or it is empty, hidden or of a kind whose pixels cannot be read.
         """
-        return self._keep(layer_selection.foreground(self._document))
+        return self._keep("foreground", layer_selection.foreground(self._document))
 
     def background_to_keep(self) -> KeptLayer:
         """Read the background that `layer_selection.background` chooses.
@@ -118,7 +119,7 @@ class Document:
         Raises:
             Refusal: as for the foreground.
         """
-        return self._keep(layer_selection.background(self._document))
+        return self._keep("background", layer_selection.background(self._document))
 
     def both_to_keep(self) -> tuple[KeptLayer, KeptLayer]:
         """Read the foreground and the background that `layer_selection.both` chooses.
@@ -127,45 +128,22 @@ class Document:
             Refusal: as for the foreground.
         """
         front, behind = layer_selection.both(self._document)
-        return self._keep(front), self._keep(behind)
+        kept = self._keep("foreground", front), self._keep("background", behind)
+        if self._is_active(behind.nodes):
+            placement = replace(kept[0].placement, role="background")
+            return replace(kept[0], placement=placement), kept[1]
+        return kept
 
-    def insert(self, placement: Placement, name: str, layers: list[ArrivedLayer], record: dict[str, Any]) -> None:
-        """Add a group of layers, in one undo step.
-
-        Args:
-            placement: where to add it; if that place no longer exists, it is added at the top of the document.
-            name: the name of the group.
-            layers: the layers, bottom first.
-            record: what to save in the document about the group, as JSON values.
+    def insert(
+        self, placement: Placement, name: str, layers: list[ArrivedLayer], values: dict[str, Any]
+    ) -> Generator[None, None, Inserted]:
+        """Add a group of layers, step by step and in one undo entry; see `insertion.insert`.
 
         Raises:
             Refusal: the document was converted and can no longer take the layers.
         """
         self.check_colours()
-        active = self._document.activeNode()
-        group = self._document.createGroupLayer(name)
-        roles = {}
-        for layer in layers:
-            begin, picture = layer.begin, layer.picture
-            node = self._document.createNode(begin.name, "paintlayer")
-            node.setPixelData(picture.data, picture.x, picture.y, picture.width, picture.height)
-            node.setBlendingMode(begin.blend)
-            node.setOpacity(round(255 * begin.opacity))
-            node.setVisible(begin.visible)
-            group.addChildNode(node, None)
-            roles[identity(node)] = begin.role
-        parent = self._find(placement.parent) or self._document.rootNode()
-        above = next((child for child in parent.childNodes() if identity(child) == placement.above), None)
-        if above is not None:
-            above = groups.topmost_on(self._document, above)  # other results may have been added meanwhile
-        # The group was filled while it belonged to no image, so adding it is the only undo step.
-        parent.addChildNode(group, above)
-        text = QtCore.QByteArray(groups.as_text(record, roles).encode())
-        self._document.setAnnotation(groups.name_of(group), "LayerFusion", text)
-        self._document.refreshProjection()
-        if active is not None:
-            # Krita is about to make the new group the active layer, while the artist may be painting on another
-            QtCore.QTimer.singleShot(0, lambda: self._document.setActiveNode(active))
+        return insertion.insert(self._document, placement, name, layers, values)
 
     def name_to_export(self) -> str:
         """The name of the group that `export_psd` would write.
@@ -185,18 +163,18 @@ class Document:
         """
         self.check_colours()
         group = self._group_to_export()
-        with self._scratch(self._content(group)) as scratch:
-            for node in walk(scratch.rootNode()):
+        with self._scratch(self._content(group)) as copy:
+            for node in walk(copy.rootNode()):
                 if node.blendingMode() == "add":  # Krita would export it as normal; linear dodge is the same sum
                     node.setBlendingMode("linear_dodge")
-            scratch.refreshProjection()
-            scratch.waitForDone()
-            if not scratch.exportImage(str(path), InfoObject()):
+            copy.refreshProjection()
+            copy.waitForDone()
+            if not copy.exportImage(str(path), InfoObject()):
                 raise Refusal(f"“{path}” could not be written.", "Choose a folder in which you may write files.")
 
     # ---- layers ------------------------------------------------------------------------------------------------------
 
-    def _keep(self, picked: layer_selection.SelectedLayers) -> KeptLayer:
+    def _keep(self, role: str, picked: layer_selection.SelectedLayers) -> KeptLayer:
         self._document.waitForDone()  # Krita may still be rendering the last stroke
         first, *others = [read(self._document, node) for node in picked.nodes]
         return KeptLayer(
@@ -204,35 +182,29 @@ class Document:
             picture=self._flatten(picked.nodes) if others else first,
             prompt=picked.prompt,
             losses=() if others else tuple(losses(self._document, picked.nodes[0])),
-            placement=self._above(picked.under),
+            placement=self._above(picked.under, role if self._is_active(picked.nodes) else None),
         )
+
+    def _is_active(self, nodes: Iterable[Any]) -> bool:
+        active = active_layer(self._document)
+        return active is not None and identity(active) in [identity(node) for node in nodes]
 
     def _flatten(self, nodes: Iterable[Any]) -> Picture:
         """Several layers as one picture on the canvas, composited by Krita."""
-        with self._scratch(nodes) as scratch:
-            scratch.refreshProjection()
-            scratch.waitForDone()
-            canvas = 0, 0, scratch.width(), scratch.height()
-            return Picture(*canvas, bytes(scratch.pixelData(*canvas)))
+        with self._scratch(nodes) as copy:
+            copy.refreshProjection()
+            copy.waitForDone()
+            canvas = 0, 0, *self.size
+            return Picture(*canvas, bytes(copy.pixelData(*canvas)))
 
     @contextlib.contextmanager
     def _scratch(self, nodes: Iterable[Any]) -> Iterator[Any]:
         """A hidden document with copies of some layers; it is closed at the end of the block."""
         document = self._document
-        size = document.width(), document.height()
-        scratch = Krita.instance().createDocument(
-            *size, "LayerFusion", "RGBA", "U8", document.colorProfile(), document.resolution()
-        )
-        try:
-            scratch.setBatchmode(True)  # no dialog about features that PSD does not support
-            for node in scratch.rootNode().childNodes():
-                node.remove()
+        with scratch.hidden(self.size, document.resolution(), document.colorProfile()) as copy:
             for node in nodes:
-                scratch.rootNode().addChildNode(node.duplicate(), None)
-            yield scratch
-        finally:
-            scratch.setModified(False)
-            scratch.close()
+                copy.rootNode().addChildNode(node.duplicate(), None)
+            yield copy
 
     def _group_to_export(self) -> Any:
         """The plugin's group that contains the active layer, else the active group, else the group drawn last."""
@@ -245,9 +217,6 @@ class Document:
             raise Refusal("There is no group of layers to export.", "Generate one, or select a group.")
         return group
 
-    def _find(self, wanted: str) -> Any | None:
-        return next((node for node in walk(self._document.rootNode()) if identity(node) == wanted), None)
-
     def _content(self, group: Any) -> list[Any]:
         """The layers of a group; the group itself if its opacity or its masks change how they look.
 
@@ -258,13 +227,42 @@ class Document:
         plain = group.opacity() == 255 and not any(is_mask(child) for child in children)
         return children if plain else [group]
 
-    def _above(self, node: Any | None) -> Placement:
-        """The place above a layer and above our groups directly above it, which would hide a result below them."""
-        saved = self.file_name is not None
-        if node is None or node.parentNode() is None:
-            return Placement(self.id, self.name, self.id, None, saved)
-        top = groups.topmost_on(self._document, node)
-        return Placement(self.id, self.name, identity(top.parentNode()), identity(top), saved)
+    def _above(self, node: Any | None, role: str | None = None) -> Placement:
+        """The place above a layer and above our groups directly above it, which would hide a result below them.
+
+        Args:
+            node: the layer; None is the top of the document.
+            role: the role of the counterpart of the active layer; None is that which the active layer has in a group of
+                ours, else the foreground.
+        """
+        parent, above = self.id, None
+        if node is not None and node.parentNode() is not None:
+            top = groups.topmost_on(self._document, node)
+            parent, above = identity(top.parentNode()), identity(top)
+        active = self._document.activeNode()
+        return Placement(
+            document=self.id,
+            title=self.name,
+            parent=parent,
+            above=above,
+            saved=self.file_name is not None,
+            active=None if active is None else identity(active),
+            role=role or self._role_of(active_layer(self._document)) or "foreground",
+        )
+
+    def _role_of(self, node: Any | None) -> str | None:
+        """The role of a layer in a group of ours, "group" for the group itself; None if it is in none."""
+        group = groups.own(self._document, node)
+        if group is None or node is None:
+            return None
+        if identity(node) == identity(group):
+            return "group"
+        record = groups.recall(self._document, group)
+        while record is not None and identity(node) != identity(group):
+            if identity(node) in record.roles:
+                return record.roles[identity(node)]
+            node = node.parentNode()
+        return None
 
 
 def is_srgb(profile: str) -> bool:

@@ -1,15 +1,49 @@
-"""The groups of layers that this plugin made, and the records about them, which Krita saves in the document."""
+"""The groups of layers that this plugin made, and the records about them, which Krita saves in the document.
+
+The record of a group is an annotation of the document, named by the group's unique id. A group that the artist has
+duplicated has other ids and no record of its own. It is recognised by the names of its layers, or else by their number
+and blending modes, which are those of a group with a record.
+"""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from .nodes import identity, is_mask, walk
+from .nodes import identity, is_mask, is_shown, walk
 
 ANNOTATION = "layerfusion/"
 """Prefix of our annotations' names; the unique id of the group follows. Krita saves annotations in the .kra file."""
+
+_FIRST_NAMES = {
+    "Background": "background",
+    "Foreground": "foreground",
+    "Shadow": "shadow",
+    "Light": "light",
+    "Blended": "blended",
+}
+"""Names by which layers get their roles if the record names none: older records do not, other documents have none."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known about a group that this plugin made.
+
+    Attributes:
+        values: prompts, seed and settings, as they were saved.
+        roles: unique id of each layer in the group -> its role.
+        made: when it was drawn, in seconds since 1970; 0 if that is unknown.
+    """
+
+    values: dict[str, Any]
+    roles: dict[str, str]
+    made: float
+
+    def prompt(self, role: str) -> str:
+        return str(self.values.get(role, ""))
 
 
 def name_of(group: Any) -> str:
@@ -17,25 +51,28 @@ def name_of(group: Any) -> str:
     return ANNOTATION + identity(group)
 
 
-def as_text(record: dict[str, Any], roles: dict[str, str]) -> str:
+def as_text(values: dict[str, Any], group: Any, roles: list[str]) -> str:
     """The annotation about a group that is made now: JSON, with the current time.
 
     Args:
-        record: how the group was made, as JSON values.
-        roles: unique id of each layer -> its role.
+        values: how the group was made, as JSON values.
+        group: the group.
+        roles: the role of each of its layers, bottom first.
     """
-    return json.dumps({**record, "layers": roles, "made": time.time()})
+    children = group.childNodes()
+    order = [[child.name(), child.blendingMode(), role] for child, role in zip(children, roles, strict=True)]
+    layers = {identity(child): role for child, role in zip(children, roles, strict=True)}
+    return json.dumps({**values, "title": group.name(), "layers": layers, "order": order, "made": time.time()})
 
 
-def recall(document: Any, group: Any) -> dict[str, Any] | None:
+def recall(document: Any, group: Any) -> Record | None:
     """The record about a group; None if this plugin did not make it."""
-    try:
-        record = json.loads(bytes(document.annotation(name_of(group))))
-    except ValueError:
-        return None
-    if not isinstance(record, dict) or not isinstance(record.get("layers"), dict):
-        return None  # the file may come from a stranger
-    return record if isinstance(record.get("made"), (int, float)) else None
+    saved = _load(document, name_of(group))
+    if saved is not None:
+        ids = {key: role for key, role in saved["layers"].items() if isinstance(role, str)}
+        named = _roles_by_name(group, _names_of(saved), known=ids)
+        return Record(saved, {**named, **ids}, saved["made"])
+    return _recognise(document, group)
 
 
 def own(document: Any, node: Any | None) -> Any | None:
@@ -50,12 +87,20 @@ def own(document: Any, node: Any | None) -> Any | None:
 def made(document: Any) -> list[tuple[float, Any]]:
     """The groups in the document that this plugin made, each with the time, in seconds since 1970; bottom first."""
     records = [(recall(document, node), node) for node in walk(document.rootNode()) if node.type() == "grouplayer"]
-    return [(record["made"], node) for record, node in records if record is not None]
+    return [(record.made, node) for record, node in records if record is not None]
+
+
+def seen(document: Any) -> Any | None:
+    """The topmost of our groups that are shown, which covers the others; None if none is shown."""
+    return next((group for _, group in reversed(made(document)) if is_shown(group)), None)
 
 
 def last(document: Any) -> Any | None:
-    """The group that this plugin made last; None if there is none."""
-    return max(made(document), key=lambda item: item[0], default=(0, None))[1]
+    """The group to work on if no layer of one is selected: the one that is seen, else the one that was drawn last.
+
+    None if the document has none.
+    """
+    return seen(document) or max(made(document), key=lambda item: item[0], default=(0, None))[1]
 
 
 def topmost_on(document: Any, node: Any) -> Any:
@@ -66,3 +111,92 @@ def topmost_on(document: Any, node: Any) -> Any:
     while index + 1 < len(siblings) and recall(document, siblings[index + 1]) is not None:
         index += 1
     return siblings[index]
+
+
+# ---- records ---------------------------------------------------------------------------------------------------------
+
+
+def _load(document: Any, annotation: str) -> dict[str, Any] | None:
+    try:
+        saved = json.loads(bytes(document.annotation(annotation)))
+    except ValueError:
+        return None
+    if not isinstance(saved, dict) or not isinstance(saved.get("layers"), dict):
+        return None  # the file may come from a stranger
+    return saved if isinstance(saved.get("made"), (int, float)) else None
+
+
+def _saved(document: Any) -> Iterator[dict[str, Any]]:
+    """The records of the document, of groups that are there and of deleted ones."""
+    for name in document.annotationTypes():
+        if name.startswith(ANNOTATION) and (saved := _load(document, name)) is not None:
+            yield saved
+
+
+def _order_of(saved: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, blending mode and role of each layer, bottom first; empty in older records."""
+    order = saved.get("order")
+    if not isinstance(order, list):
+        return []
+    whole = [each for each in order if isinstance(each, list) and len(each) == 3]
+    return [(name, blend, role) for name, blend, role in whole if all(isinstance(x, str) for x in (name, blend, role))]
+
+
+def _names_of(saved: dict[str, Any]) -> dict[str, str]:
+    return {name: role for name, _, role in _order_of(saved)} or _FIRST_NAMES
+
+
+# ---- groups without a record of their own ----------------------------------------------------------------------------
+
+
+def _recognise(document: Any, group: Any) -> Record | None:
+    children = [child for child in group.childNodes() if not is_mask(child)]
+    if len(children) < 2:
+        return None
+    found = []
+    for saved in _saved(document):
+        roles = _roles_by_name(group, _names_of(saved))
+        titled = _is_named(group, saved.get("title"))
+        if not _is_whole(roles):
+            roles = _roles_by_place(children, _order_of(saved), titled)
+        if _is_whole(roles):
+            found.append((titled, saved["made"], saved, roles))
+    if found:
+        _, when, saved, roles = max(found, key=lambda item: item[:2])
+        return Record(saved, roles, when)
+    roles = _roles_by_name(group, _FIRST_NAMES)
+    lit = {role for role in roles.values() if role in ("shadow", "light")}
+    return Record({}, roles, 0) if _is_whole(roles) and lit else None  # copied from another document
+
+
+def _is_whole(roles: dict[str, str]) -> bool:
+    return {"foreground", "background"} <= set(roles.values())
+
+
+def _is_named(node: Any, name: object) -> bool:
+    """Whether a node has a name, or that name after the words that Krita puts before it, such as “Copy of ”."""
+    return isinstance(name, str) and name != "" and (node.name() == name or node.name().endswith(f" {name}"))
+
+
+def _roles_by_name(group: Any, names: dict[str, str], known: dict[str, str] | None = None) -> dict[str, str]:
+    """Unique id -> role of the layers whose name tells it. A role that a `known` layer in the group has stays its."""
+    children = [child for child in group.childNodes() if not is_mask(child)]
+    known = known or {}
+    taken = {known[identity(child)] for child in children if identity(child) in known}
+    found = {}
+    for child in children:
+        role = next((role for name, role in names.items() if _is_named(child, name)), None)
+        if role is not None and role not in taken and identity(child) not in known:
+            found[identity(child)] = role
+    return found
+
+
+def _roles_by_place(children: list[Any], order: list[tuple[str, str, str]], titled: bool) -> dict[str, str]:
+    """Unique id -> role of the layers of a group with the same blending modes in the same order; else nothing.
+
+    If the group has another name, too, one of its layers must have a blending mode that is not the usual one.
+    """
+    blends = [blend for _, blend, _ in order]
+    if [child.blendingMode() for child in children] != blends or not (titled or {"multiply", "add"} & set(blends)):
+        return {}
+    return {identity(child): role for child, (_, _, role) in zip(children, order, strict=True)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -44,3 +45,11 @@ class Picture:
     def is_transparent(self) -> bool:
         """Whether all pixels are fully transparent."""
         return self.data[3::4].count(0) == self.width * self.height
+
+    def strips(self, size: int) -> Iterator[Picture]:
+        """The picture in parts of whole rows, from the top, each of at most `size` bytes or else one row."""
+        row = 4 * self.width
+        rows = max(1, size // row)
+        for top in range(0, self.height, rows):
+            count = min(rows, self.height - top)
+            yield Picture(self.x, self.y + top, self.width, count, self.data[row * top : row * (top + count)])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from .images import Picture
-from .jobs import ArrivedLayer, KeptLayer, Placement
+from .jobs import ArrivedLayer, Inserted, KeptLayer, Placement
 from .protocol.messages import Welcome
 
 
@@ -85,7 +86,9 @@ class Document(Protocol):
     def foreground_to_keep(self) -> KeptLayer: ...
     def background_to_keep(self) -> KeptLayer: ...
     def both_to_keep(self) -> tuple[KeptLayer, KeptLayer]: ...
-    def insert(self, placement: Placement, name: str, layers: list[ArrivedLayer], record: dict[str, Any]) -> None: ...
+    def insert(
+        self, placement: Placement, name: str, layers: list[ArrivedLayer], values: dict[str, Any]
+    ) -> Generator[None, None, Inserted]: ...
     def name_to_export(self) -> str: ...
     def export_psd(self, path: Path) -> None: ...
 

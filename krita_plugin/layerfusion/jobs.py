@@ -33,6 +33,9 @@ class Placement:
         parent: unique id of the group layer into which the result goes.
         above: unique id of the layer directly below the result; None is the top of `parent`.
         saved: whether the document is a file named `title`, which can be found again after it was closed.
+        active: unique id of the node that was active; None if there was none.
+        role: the role of the layer that becomes active when the result arrives and `active` is still active: the
+            counterpart of the layer that was active. It is "group" for the group itself.
     """
 
     document: str
@@ -40,6 +43,8 @@ class Placement:
     parent: str
     above: str | None
     saved: bool = False
+    active: str | None = None
+    role: str = "foreground"
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,21 @@ class KeptLayer:
     prompt: str
     losses: tuple[str, ...]
     placement: Placement
+
+
+@dataclass(frozen=True)
+class Inserted:
+    """A group that was added to a document.
+
+    Attributes:
+        active: unique id of the layer that is active now, if it is one of the group; else None.
+    """
+
+    active: str | None
+
+
+class DocumentClosed(Exception):
+    """A document was closed while layers were being added to it."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +109,7 @@ class PendingJob:
         series: id of the job in whose submission this one is a variant; None if it has its own submission.
         accepted: whether the server has accepted it.
         after: sequence number of its last event that arrived completely, for `Resume`.
+        arrived: whether it is finished and its layers are being added to the document.
         shows_whole: whether a preview of the whole picture was shown; previews of single layers are then ignored.
         layers: the layers that have arrived, by index in the stack; 0 is the bottom.
     """
@@ -103,6 +124,7 @@ class PendingJob:
     series: str | None = None
     accepted: bool = False
     after: int = 0
+    arrived: bool = False
     shows_whole: bool = False
     layers: dict[int, ArrivedLayer] = field(default_factory=dict)
 

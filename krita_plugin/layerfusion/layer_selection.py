@@ -1,4 +1,4 @@
-"""Chooses the layers to keep: the selected one, or those of the group drawn last."""
+"""Chooses the layers to keep: the selected one, or those of the group that is seen."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ class SelectedLayers:
 
 
 def foreground(document: Any) -> SelectedLayers:
-    """The foreground to keep: the selected layer, else the foreground drawn last.
+    """The foreground to keep: the selected layer, else that of the group that is seen.
 
-    If the active layer is in a group that this plugin made, that group's foreground is chosen. Any other active layer
-    is chosen itself. If it is empty or hides all that is behind it, the foreground drawn last is chosen.
+    If the active layer is in a group that this plugin made and that is shown, that group's foreground is chosen. Any
+    other active layer is chosen itself. If it is empty or hides all that is behind it, the foreground of the group that
+    is seen is chosen, or of the one drawn last if all are hidden.
 
     Raises:
         Refusal: there is no foreground.
     """
     node = active_layer(document)
-    group = groups.own(document, node)
+    group = _group_of(document, node)
     if group is None:
         group = groups.last(document)
         no_cutout = node is None or hides_all(document, node) or (is_empty(node) and group is not None)
@@ -49,16 +50,17 @@ def foreground(document: Any) -> SelectedLayers:
 
 
 def background(document: Any) -> SelectedLayers:
-    """The background to keep: the selected layer, else the background drawn last.
+    """The background to keep: the selected layer, else that of the group that is seen.
 
-    If the active layer is in a group that this plugin made, that group's background is chosen. Any other active layer
-    is chosen itself. If it is empty or such a group above covers it, the background drawn last is chosen.
+    If the active layer is in a group that this plugin made and that is shown, that group's background is chosen. Any
+    other active layer is chosen itself. If it is empty or such a group above covers it, the background of the group
+    that is seen is chosen, or of the one drawn last if all are hidden.
 
     Raises:
         Refusal: there is no background.
     """
     node = active_layer(document)
-    group = groups.own(document, node)
+    group = _group_of(document, node)
     if group is None:
         group = groups.last(document)
         if node is not None and (group is None or _is_in_sight(document, node)):
@@ -89,6 +91,14 @@ def both(document: Any) -> tuple[SelectedLayers, SelectedLayers]:
             "Put the background below it, or select a layer of a generated group.",
         )
     return front, SelectedLayers((behind,), "", behind)
+
+
+def _group_of(document: Any, node: Any | None) -> Any | None:
+    """The group of ours that contains the active layer; if that group is hidden, the one that is seen in its place."""
+    group = groups.own(document, node)
+    if group is not None and not is_shown(group):
+        return groups.seen(document) or group
+    return group
 
 
 def _next_below(node: Any) -> Any | None:
@@ -134,9 +144,11 @@ def _background_of(document: Any, group: Any) -> SelectedLayers:
 
 def _of_role(document: Any, group: Any, role: str) -> list[Any]:
     """The layers with a role in a group that this plugin made, bottom first."""
-    roles = (groups.recall(document, group) or {}).get("layers", {})
+    record = groups.recall(document, group)
+    roles = {} if record is None else record.roles
     return [child for child in group.childNodes() if roles.get(identity(child)) == role]
 
 
 def _prompt(document: Any, group: Any, role: str) -> str:
-    return str((groups.recall(document, group) or {}).get(role, ""))
+    record = groups.recall(document, group)
+    return "" if record is None else record.prompt(role)

@@ -26,6 +26,11 @@ def walk(node: Any) -> Iterator[Any]:
         yield from walk(child)
 
 
+def find(document: Any, wanted: str) -> Any | None:
+    """The node of a document with a unique id; None if it is not there any more."""
+    return next((node for node in walk(document.rootNode()) if identity(node) == wanted), None)
+
+
 def is_mask(node: Any) -> bool:
     return node.type().endswith("mask")
 

@@ -29,7 +29,8 @@ def session(plugin_zip, tmp_path_factory):
     """(folder of the report's files, report) of a Krita that ran all scenarios.
 
     The environment variable LAYERFUSION_KRITA_HOME is the path of a home folder to use again. Krita's first start in a
-    new one takes half a minute longer.
+    new one takes half a minute longer. LAYERFUSION_KRITA_SCENARIOS names scenarios, with spaces between them, to run
+    just these; the tests of the others are skipped.
     """
     folder = tmp_path_factory.mktemp("krita")
     home = Path(os.environ.get("LAYERFUSION_KRITA_HOME") or folder / "home")
@@ -48,7 +49,7 @@ def session(plugin_zip, tmp_path_factory):
         "LANG": "C.UTF-8",
         # The server must add numbers in the same order as the tests' process, because rounding depends on the order.
         "OMP_NUM_THREADS": "1",
-        **{name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")},
+        **{name: value for name, value in os.environ.items() if name.startswith(("OPENBLAS_", "LAYERFUSION_KRITA_"))},
         "LIBGL_ALWAYS_SOFTWARE": "1",
         "LAYERFUSION_DRIVER_FOLDER": str(folder),
         "LAYERFUSION_RUNTIME": str(folder / "server.json"),
@@ -84,6 +85,8 @@ def facts(session):
     def of(scenario):
         folder, report = session
         found = report.get(scenario)
+        if found is None and not report["all"] and scenario not in report["names"]:
+            pytest.skip("not among the scenarios in LAYERFUSION_KRITA_SCENARIOS")
         if found is None:
             pytest.fail(f"Krita ended before “{scenario}”, see {folder / 'krita.log'}; exit code {report['exit code']}")
         if "error" in found:

@@ -60,7 +60,7 @@ def harness(plugin):
         [],
         FakeJobStore(),
     )
-    controller = Controller(view, documents, link, posted.append, job_store)
+    controller = Controller(view, documents, link, posted.append, job_store, later=lambda action: action())
     return SimpleNamespace(
         controller=controller,
         view=view,

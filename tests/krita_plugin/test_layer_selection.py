@@ -118,6 +118,7 @@ def background(document, selected):
     return [node.name() for node in picked.nodes], picked.prompt, picked.under.name()
 
 
+FIRST = (["first background"], "first beach", "first")
 SECOND = (["second background"], "second beach", "second")
 
 
@@ -134,7 +135,9 @@ def test_a_layer_that_a_group_covers_is_not_chosen(harness):
 def test_a_layer_in_sight_stands_for_itself(harness):
     harness.second.group.change(visible=False)
     assert background(harness.document, harness.cat) == (["Cat"], "", "Cat")
-    assert background(harness.document, harness.paper) == SECOND, "the first group lies on it"
+    assert background(harness.document, harness.paper) == (["first background"], "first beach", "first"), (
+        "it lies on it"
+    )
     harness.first.group.change(visible=False)
     assert background(harness.document, harness.paper) == (["Paper"], "", "Paper")
 

@@ -94,8 +94,12 @@ class FakeDocument:
         return self.selected
 
     def insert(self, placement, name, layers, record):
+        from krita_layerfusion.jobs import Inserted
+
         self.check_colours()
         self.inserted.append((placement, name, layers, record))
+        yield
+        return Inserted(active="{new foreground}")
 
     def name_to_export(self):
         return "an apple: red/green?"

@@ -89,6 +89,9 @@ class KritaDocument:
     def select(self, node):
         self._active = node
 
+    def annotationTypes(self):
+        return list(self._annotations)
+
     def annotation(self, name):
         return self._annotations.get(name, b"")
 

@@ -12,6 +12,8 @@ from PyQt5.QtCore import QTimer
 from . import hands, scenarios
 
 FOLDER = Path(os.environ["LAYERFUSION_DRIVER_FOLDER"])
+CHOSEN = os.environ.get("LAYERFUSION_KRITA_SCENARIOS", "").split()
+"""Names of the scenarios to run after the server was started; if there are none, all run."""
 
 
 class Driver(Extension):
@@ -24,9 +26,11 @@ class Driver(Extension):
 
 def steps():
     """Run all scenarios. The generator yields the seconds to wait before its next step."""
-    report = {"krita": Krita.instance().version()}
+    start, *others = scenarios.IN_ORDER
+    chosen = [start, *(each for each in others if not CHOSEN or each.__name__ in CHOSEN)]
+    report = {"krita": Krita.instance().version(), "all": not CHOSEN, "names": [each.__name__ for each in chosen]}
     yield from hands.show_window()
-    for scenario in scenarios.IN_ORDER:
+    for scenario in chosen:
         began = time.monotonic()
         try:
             facts = yield from scenario(FOLDER)

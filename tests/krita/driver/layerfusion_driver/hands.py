@@ -17,6 +17,7 @@ from PyQt5.QtWidgets import (
     QFileDialog,
     QLabel,
     QLineEdit,
+    QListView,
     QMessageBox,
     QPlainTextEdit,
     QProgressBar,
@@ -225,6 +226,13 @@ def layer_list():
     return below(QModelIndex())
 
 
+def undo_history():
+    """The entries of Krita's Undo History docker for the active document, oldest first."""
+    docker = next(docker for docker in Krita.instance().dockers() if docker.objectName() == "History")
+    model = docker.findChild(QListView).model()
+    return [model.index(row, 0).data() for row in range(model.rowCount())]
+
+
 def tree(document):
     """The names of the top-level layers, bottom first."""
     return [node.name() for node in document.rootNode().childNodes()]
@@ -273,6 +281,31 @@ def generate(document, *, steps=0):
     yield from wait_until(lambda: not busy())
     yield from pause(0.3)
     assert len(document.rootNode().childNodes()) == before + 1, docker_texts()
+
+
+def draw(document, button_text, *, steps=2):
+    """Press a button that draws, wait for the layers, and return the group of them."""
+    before = {node.uniqueId().toString() for node in document.rootNode().childNodes()}
+    set_steps(steps)
+    press(button_text)
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.3)
+    new = [node for node in document.rootNode().childNodes() if node.uniqueId().toString() not in before]
+    assert len(new) == 1, docker_texts()
+    return new[0]
+
+
+def layer_of(group, name):
+    return next(node for node in group.childNodes() if node.name() == name)
+
+
+def path_of(node):
+    """The names of the groups around a node and its own, from the outside."""
+    names = []
+    while node is not None and node.parentNode() is not None:
+        names.insert(0, node.name())
+        node = node.parentNode()
+    return names
 
 
 def seen(node, area):

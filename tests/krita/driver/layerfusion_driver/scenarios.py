@@ -48,6 +48,7 @@ from .keeping import (
     keep_the_last_foreground,
     relight_a_foreground,
 )
+from .seeing import choose_another_layer_meanwhile, go_on_from_a_duplicated_group, work_on_what_is_seen
 
 
 def server_pid():
@@ -80,6 +81,8 @@ def refuse_without_a_document(folder):
 
 def draw_two_prompts(folder):
     document = yield from new_document("Sketch")
+    type_into("in the foreground;", FOREGROUND)
+    type_into("in the background;", BACKGROUND)
     Krita.instance().activeWindow().activeView().canvas().setZoomLevel(2.0)
     seed(1234)
     tool("Keep this seed").click()
@@ -275,5 +278,8 @@ IN_ORDER = [
     switch_documents,
     close_the_document,
     delete_the_layer_below,
+    work_on_what_is_seen,
+    choose_another_layer_meanwhile,
+    go_on_from_a_duplicated_group,
     kill_the_server,
 ]

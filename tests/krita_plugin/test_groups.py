@@ -1,0 +1,105 @@
+"""Groups are recognised by their records, and duplicates of them by their layers."""
+
+import json
+
+import pytest
+
+from krita_document import KritaDocument, Node
+
+STACK = [("Background", "normal"), ("Foreground", "normal"), ("Shadow", "multiply"), ("Light", "add")]
+ROLES = [name.lower() for name, _ in STACK]
+
+pytestmark = pytest.mark.usefixtures("plugin")
+
+
+def group(name="cat + beach", layers=STACK, **facts):
+    return Node(name, children=[Node(layer, blendingMode=blend) for layer, blend in layers], **facts)
+
+
+def drawn(**record):
+    """A document with one group that has a record, and the group."""
+    from krita_layerfusion import groups
+
+    first = group()
+    document = KritaDocument(first)
+    text = json.loads(groups.as_text({"foreground": "a cat", "background": "a beach"}, first, ROLES))
+    document.remember(groups.name_of(first), json.dumps({**text, **record}))
+    return document, first
+
+
+def roles(document, other):
+    from krita_layerfusion import groups
+    from krita_layerfusion.nodes import identity
+
+    record = groups.recall(document, other)
+    return None if record is None else [record.roles.get(identity(child)) for child in other.childNodes()]
+
+
+def test_a_duplicate_has_the_roles_and_prompts_of_its_original(subtests):
+    from krita_layerfusion import groups
+
+    for name, layers in [
+        ("Copy of cat + beach", STACK),
+        ("Mine", STACK),
+        ("Copie de cat + beach", [(f"{name} of mine", blend) for name, blend in STACK]),
+        ("Mine", [(f"{name} of mine", blend) for name, blend in STACK]),
+        ("Mine", [("Paper", "normal"), ("Cat", "normal"), *STACK[2:]]),
+    ]:
+        with subtests.test(name=name, layers=layers):
+            document, _ = drawn()
+            copy = group(name, layers)
+            assert roles(document, copy) == ROLES
+            assert groups.recall(document, copy).prompt("foreground") == "a cat"
+
+
+def test_groups_of_the_artist_are_not_ours(subtests):
+    for layers in [
+        [],
+        [("Foreground", "normal")],
+        [("Cat", "normal"), ("Shadow", "multiply")],
+        [("Cat", "normal"), ("Dog", "normal"), ("Shadow", "multiply"), ("Glow", "screen")],
+    ]:
+        with subtests.test(layers=layers):
+            document, _ = drawn()
+            assert roles(document, group("Mine", layers)) is None
+
+
+def test_a_group_from_another_document_is_recognised_by_its_names():
+    assert roles(KritaDocument(), group()) == ROLES
+    assert roles(KritaDocument(), group(layers=STACK[:2])) is None, "anybody may call layers like that"
+
+
+def test_a_layer_that_was_merged_or_made_anew_has_the_role_of_its_name():
+    document, first = drawn()
+    first._children[1] = Node("Foreground")
+    assert roles(document, first) == ROLES
+    first._children.append(Node("Copy of Foreground"))
+    assert roles(document, first)[-1] == "foreground", "which of the two is meant, the active layer tells"
+
+
+def test_a_copy_of_a_layer_beside_it_has_no_role():
+    document, first = drawn()
+    first._children.append(Node("Copy of Foreground"))
+    assert roles(document, first) == [*ROLES, None]
+
+
+@pytest.mark.parametrize("order", ["no list", [1, 2], [["Background"]], [["Background", "normal", 5]]])
+def test_a_record_from_a_stranger_is_read_as_far_as_it_makes_sense(order):
+    document, first = drawn(order=order)
+    assert roles(document, first) == ROLES
+    assert roles(document, group()) == ROLES
+
+
+def test_the_group_to_go_on_with_is_the_topmost_that_is_shown():
+    from krita_layerfusion import groups
+
+    document, first = drawn()
+    assert groups.last(document) is first
+    second, third = group("second"), group("third", visible=False)
+    both = KritaDocument(first, second, third)
+    assert groups.last(both) is second
+    second.change(visible=False)
+    assert groups.last(both) is first
+    first.change(visible=False)
+    assert groups.seen(both) is None
+    assert groups.last(both) in (first, second, third)
