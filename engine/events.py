@@ -29,6 +29,7 @@ NoticeCode = Literal[
     "sampler_replaced",
     "memory_policy_changed",
     "checkpoint_drifted",
+    "weights_left_out",
     "object_redrawn",
 ]
 """Every notice there is. `server/protocol/PROTOCOL.md` says what each means."""

@@ -147,7 +147,7 @@ class _Job:
         for prompt in self._backbone.truncated(words):
             text = f"The model reads only the beginning of “{shortened(prompt, 40)}”."
             yield Notice(code="prompt_truncated", text=text)
-        yield from self._sampler.notices
+        yield from (*self._bundle.notices, *self._sampler.notices)
         yield Progress(stage="reading_prompts", step=0, total=1)
         negative = self._backbone.encode(negative_prompts(self._request), negative=True)
         prompts = Prompts(negative, self._backbone.encode(words), self._framing.working)

@@ -138,9 +138,10 @@ def add_model(arguments: argparse.Namespace) -> None:
     Raises:
         EngineError: see `library.add_model`.
     """
-    found = library.find_parts(Path(folder).expanduser() for folder in arguments.models_dir)
+    folders = [Path(folder).expanduser() for folder in arguments.models_dir]
     named = {part: _absolute(getattr(arguments, part)) for part in ("deltas", "encoder", "decoder")}
-    transparency = {**found, **{part: text for part, text in named.items() if text}}
+    given = {part: text for part, text in named.items() if text}
+    transparency = {**library.find_parts((item for folder in folders for item in scan(folder)), given), **given}
     defaults = {"steps": arguments.steps, "sampler": _sampler(arguments.sampler)}
     values = {
         "title": arguments.title,
@@ -224,7 +225,7 @@ def scan_folders(arguments: argparse.Namespace) -> None:
             what = item.identity.what if item.identity else "not read: " + item.problem
             say(f"  {item.path.relative_to(folder)}  {item.bytes / 1e6:,.0f} MB  {what}")
     models = library.checkpoints(found)
-    transparency = library.find_parts(folders)
+    transparency = library.find_parts(found)
     for item in models:
         name = library.valid_name(item.path.stem if item.path.is_file() else item.path.name)
         if arguments.add:

@@ -14,8 +14,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.identify import Use
-from layerfusion.engine.models.catalog.lora_keys import group_by_module
 from layerfusion.engine.models.catalog.model_files import CONFIGS, UNET_PREFIX, read_json
+from layerfusion.engine.models.catalog.network_keys import plan_network
 from layerfusion.engine.models.catalog.safetensors_header import Header
 from layerfusion.engine.transparency.deltas import PROJECTIONS, parts_by_target
 from layerfusion.engine.transparency.key_names import ldm_name
@@ -86,18 +86,17 @@ def _delta_mismatches(header: Header) -> list[str]:
 
 def _lora_mismatches(header: Header) -> list[str]:
     with torch.device("meta"):
-        state = {name: torch.empty(tensor.shape) for name, tensor in header.tensors.items()}
         configs = [
             CLIPTextConfig.from_pretrained(str(CONFIGS / part), local_files_only=True)
             for part in ("text_encoder", "text_encoder_2")
         ]
-        components = {
-            "unet": sdxl_unet(),
-            "text_encoder": CLIPTextModel(configs[0]),
-            "text_encoder_2": CLIPTextModelWithProjection(configs[1]),
+        targets = {
+            "unet": _shapes(sdxl_unet()),
+            "text_encoder": _shapes(CLIPTextModel(configs[0])),
+            "text_encoder_2": _shapes(CLIPTextModelWithProjection(configs[1])),
         }
     try:
-        group_by_module(header.file, state, components)
+        plan_network(header, targets)
     except BrokenModel as error:
         return [str(error)]
     return []

@@ -9,7 +9,12 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
+from layerfusion.engine.models.catalog.families import other_family
+from layerfusion.engine.models.catalog.lineage import lineage_warning
+from layerfusion.engine.models.catalog.network_keys import is_for_sd1, unsupported_kind
+from layerfusion.engine.models.catalog.published import Published, digest_of, published
 from layerfusion.engine.models.catalog.safetensors_header import Header
 from layerfusion.engine.transparency.key_names import diffusers_name
 
@@ -37,12 +42,17 @@ class Identity:
         use: what LayerFusion can use it as; None if it cannot use it.
         remedy: what to use instead, or what to add; empty if nothing needs to be done.
         warning: a known problem with such files; empty if there is none.
+        published: the published file that has exactly these bytes; None if none is known. Only LayerDiffuse's
+            files are looked up.
+        digest: the file's SHA-256 if it was looked up; else empty.
     """
 
     what: str
     use: Use | None = None
     remedy: str = ""
     warning: str = ""
+    published: Published | None = None
+    digest: str = ""
 
 
 def identify(header: Header) -> Identity:
@@ -75,12 +85,39 @@ def precision(header: Header) -> str:
 def _layerdiffuse_networks(header: Header) -> Identity | None:
     shape = header.shape
     if shape("latent_conv_in.weight") is not None and shape("conv_in.weight") is not None:
-        return Identity("LayerDiffuse's transparent decoder", Use.DECODER)
+        return _transparent_network(header, Use.DECODER)
     if shape("blocks.0.weight") == (32, 4, 3, 3) and shape("blocks.16.weight") == (4, 256, 3, 3):
-        return Identity("LayerDiffuse's transparent encoder", Use.ENCODER)
+        return _transparent_network(header, Use.ENCODER)
     if any(name.startswith("hookers.") for name in header.tensors):
         return Identity("a LayerDiffuse model for Stable Diffusion 1.5", remedy=_instead())
     return None
+
+
+def _transparent_network(header: Header, use: Use) -> Identity:
+    """A transparent encoder or decoder. That for Stable Diffusion 1.5 has the same tensors and other bytes."""
+    digest = digest_of(header.file)
+    known = published(digest)
+    name = f"vae_{use.value.replace(' ', '_')}.safetensors"
+    what = f"LayerDiffuse's {use.value}"
+    if known is not None and known.base != "SDXL":
+        return Identity(
+            f"{what} for {known.base}", remedy=f"Use {name} from {REPOSITORY}.", published=known, digest=digest
+        )
+    if known is not None:
+        return Identity(f"{what} for SDXL, the published file", use, published=known, digest=digest)
+    suspicion = " Its name says that it is not." if names_sd15(header.file) else ""
+    return Identity(
+        what,
+        use,
+        warning=f"It is not the published {name}, and the one for Stable Diffusion 1.5 has the same tensors: "
+        f"make sure that it is for SDXL.{suspicion}",
+        digest=digest,
+    )
+
+
+def names_sd15(file: Path) -> bool:
+    """Whether a file's name says that it is for Stable Diffusion 1.5, as those of LayerDiffuse's files do."""
+    return re.search(r"sd[-_ ]?v?1", file.name.casefold()) is not None
 
 
 _ATTENTION = re.compile(r".+\.transformer_blocks\.\d+\.attn[12]\.(to_q|to_k|to_v|to_out\.0)\.weight")
@@ -199,54 +236,36 @@ def _checkpoint(header: Header) -> Identity | None:
     return Identity(what, Use.CHECKPOINT, warning=lineage_warning(header))
 
 
-_LINEAGES = ("illustrious", "noobai", "noob ai", "animagine xl 4", "animagine-xl-4", "pony")
-
-
-def lineage_warning(header: Header) -> str:
-    """A warning if a checkpoint's metadata names a base model on which LayerDiffuse is known to fail; else empty.
-
-    Such SDXL models were fine-tuned too far from the model on which LayerDiffuse was trained (sd-forge-layerdiffuse
-    #145, ComfyUI-layerdiffuse #124).
-    """
-    metadata = " ".join(value for key, value in header.metadata.items() if len(value) < 2000).casefold()
-    named = next((name for name in _LINEAGES if name in metadata), None)
-    if "v_pred" in header.tensors:
-        reason = "It is a v-prediction model, for which LayerDiffuse's weights were not trained"
-    elif named is not None:
-        reason = f"Its metadata names “{named}”, and models based on that were fine-tuned far from SDXL"
-    else:
-        return ""
-    return (
-        f"{reason}: foregrounds may come out opaque or tinted. If they do, use a model closer to SDXL's base model, "
-        "or add “plain grey background” to the foreground's prompt."
-    )
+_ADAPTER = re.compile(r"lora|hada_w|lokr_|oft_|boft|\.diff(_b)?$|\.[wb]_norm$|\.on_input$")
+"""Parts of keys that only added networks have."""
 
 
 def _adapter(header: Header) -> Identity | None:
     names = list(header.tensors)
-    marks = {"lokr_": "LoKr", "hada_": "LoHa", "dora_scale": "DoRA", "oft_": "OFT"}
-    kind = next((title for mark, title in marks.items() if any(mark in name for name in names)), None)
-    if kind is not None:
-        return Identity(f"a {kind} adapter", remedy="Use a plain LoRA; this kind is not supported.")
-    if not any("lora" in name for name in names):
+    if not any(_ADAPTER.search(name) for name in names):
         return None
-    if any(name.startswith("lora_transformer_") or ".single_transformer_blocks." in name for name in names):
-        return Identity("a LoRA for Flux or another family", remedy="Use a LoRA made for SDXL.")
-    context = {
-        tensor.shape[1]
-        for name, tensor in header.tensors.items()
-        if len(tensor.shape) == 2 and re.search(r"attn2[._](to_k|processor)", name) and re.search("down|lora_A", name)
-    }
-    if context & {768, 1024} or any(name.startswith("lora_te_") for name in names):
+    family = other_family(names)
+    if family is not None:
+        return Identity(f"a LoRA for {family}", remedy="Use a LoRA made for SDXL.")
+    kind = unsupported_kind(header)
+    if kind is not None:
+        return Identity(f"a network of the kind {kind}", remedy="Use a LoRA; this kind is not supported.")
+    if is_for_sd1(header):
         return Identity("a LoRA for Stable Diffusion 1 or 2", remedy="Use a LoRA made for SDXL.")
     encoders = ", with text encoders" if any(name.startswith(("lora_te", "text_encoder")) for name in names) else ""
     ranks = Counter(
         min(tensor.shape[:2])
         for name, tensor in header.tensors.items()
-        if len(tensor.shape) > 1 and re.search("down|lora_A", name)
+        if len(tensor.shape) > 1 and re.search("lora_down|lora.down|lora_A|hada_w1_b|lokr_w[12]_b", name)
     ).most_common(1)
     rank = f" of rank {ranks[0][0]}" if ranks else ""
-    return Identity(f"SDXL LoRA{rank}{encoders}", Use.LORA)
+    return Identity(f"SDXL {_adapter_kind(names)}{rank}{encoders}", Use.LORA)
+
+
+def _adapter_kind(names: list[str]) -> str:
+    marks = {"lokr_": "LoKr", "hada_": "LoHa", "dora_scale": "DoRA", "lora_magnitude": "DoRA", "lora": "LoRA"}
+    written = [name.replace("lora_unet_", "").replace("lora_te", "") for name in names]
+    return next((kind for mark, kind in marks.items() if any(mark in name for name in written)), "weight changes")
 
 
 def _vae(header: Header) -> Identity | None:

@@ -13,10 +13,11 @@ from typing import Any
 
 from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
 from layerfusion.engine.formats.files import replacing, writing
-from layerfusion.engine.models.catalog.identify import Use
+from layerfusion.engine.models.catalog.identify import Use, names_sd15
 from layerfusion.engine.models.catalog.manifest import read_manifest
+from layerfusion.engine.models.catalog.published import digest_of, published
 from layerfusion.engine.models.catalog.registry import known_models, manifest_path
-from layerfusion.engine.models.catalog.scan import Found, inspect_path, scan
+from layerfusion.engine.models.catalog.scan import Found, inspect_path
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.catalog.weight_source import PREFIX, HubWeights, parse_weight_source
 
@@ -238,22 +239,53 @@ def _write(manifest: Path, values: dict[str, Any]) -> None:
         file.write((json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def find_parts(folders: Iterable[Path]) -> dict[str, str]:
-    """Find LayerDiffuse's files in other programs' folders.
+def find_parts(found: Iterable[Found], named: Iterable[str] = ()) -> dict[str, str]:
+    """Choose LayerDiffuse's files among those of other programs' folders.
+
+    Among several, a published file is preferred, which its SHA-256 proves. Files whose name says that they are for
+    Stable Diffusion 1.5 are not chosen.
+
+    Args:
+        found: the files.
+        named: parts for which none is looked for.
 
     Returns:
         Values for the manifest's `transparency`: "deltas", "encoder" and "decoder", as far as they were found.
 
     Raises:
-        BrokenModel: a folder does not exist.
+        BrokenModel: several different files could be the same part, and none of them is a published one.
     """
-    found: dict[str, str] = {}
-    uses = {use: part for part, use in _PARTS.items()}
-    for folder in folders:
-        for item in scan(folder):
-            if item.identity is not None and item.identity.use in uses:
-                found.setdefault(uses[item.identity.use], str(item.path.resolve()))
-    return found
+    items = list(found)
+    chosen = {}
+    for part, use in _PARTS.items():
+        candidates = [item for item in items if item.identity is not None and item.identity.use is use]
+        if part not in named and candidates:
+            item = _preferred(candidates, part, use)
+            chosen |= {} if item is None else {part: str(item.path.resolve())}
+    return chosen
+
+
+def _preferred(candidates: list[Found], part: str, use: Use) -> Found | None:
+    """The published file, or the only other one; None if there are only files for Stable Diffusion 1.5.
+
+    Raises:
+        BrokenModel: several different files remain.
+    """
+    digests = {item.path: item.identity.digest if item.identity else "" for item in candidates}
+    if len(candidates) > 1:
+        digests = {path: digest or digest_of(path) for path, digest in digests.items()}
+    known = [item for item in candidates if published(digests[item.path])]
+    other: dict[str, Found] = {}
+    for item in candidates:
+        if not names_sd15(item.path):
+            other.setdefault(digests[item.path], item)
+    if not known and len(other) > 1:
+        listed = ", ".join(str(item.path) for item in other.values())
+        raise BrokenModel(
+            f"Several different files could be the {use.value}: {listed}.",
+            f"Name the right one: layerfusion models add … --{part} FILE.",
+        )
+    return next(iter([*known, *other.values()]), None)
 
 
 def checkpoints(found: Iterable[Found]) -> list[Found]:

@@ -13,11 +13,12 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from layerfusion.engine.events import Notice
 from layerfusion.engine.models.catalog.model_files import CONFIGS
 from layerfusion.engine.models.catalog.spec import ModelSpec, TransparencySpec, located
 from layerfusion.engine.models.runtime.checkpoints import open_checkpoint, read_vae
 from layerfusion.engine.models.runtime.devices import vae_precision
-from layerfusion.engine.models.runtime.lora import add_lora
+from layerfusion.engine.models.runtime.networks import add_network
 from layerfusion.engine.models.runtime.offloading import Component, Memory
 from layerfusion.engine.models.runtime.state_dict import fill, read_state
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
@@ -40,6 +41,7 @@ class ModelBundle:
         encoder, decoder: the transparent encoder (RGBA to latents) and decoder (latents to RGBA).
         memory: moves the networks to the device and back. All computations with a network go through `memory.run`.
         device, dtype: device and dtype in which the UNet computes.
+        notices: what the user should know about the files, said in every job.
     """
 
     spec: ModelSpec
@@ -55,6 +57,7 @@ class ModelBundle:
     memory: Memory
     device: torch.device
     dtype: torch.dtype
+    notices: tuple[Notice, ...] = ()
 
     @property
     def latent_channels(self) -> int:
@@ -117,8 +120,7 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
     vae = checkpoint.vae(dtype) if spec.vae is None else read_vae(located(spec.vae, spec.name), dtype, configs)
     first, second = checkpoint.text_encoders(dtype)
     components: dict[str, nn.Module] = {"unet": unet, "text_encoder": first, "text_encoder_2": second}
-    for lora in spec.loras:
-        add_lora(located(lora.file, spec.name), lora.weight, components)
+    added = [(lora.file, add_network(located(lora.file, spec.name), lora.weight, components)) for lora in spec.loras]
     encoder, decoder = transparent_networks(spec.transparency, spec.name, dtype, vae)
     scheduler_config = checkpoint.scheduler_config()
     if spec.few_steps is not None:
@@ -136,6 +138,9 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
         decoder=decoder,
         device=device,
         dtype=dtype,
+        notices=tuple(
+            Notice(code="weights_left_out", text=f"{file}: {plan.remark}") for file, plan in added if plan.remark
+        ),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from layerfusion.engine.models.runtime.lora import add_lora
+from layerfusion.engine.models.runtime.networks import add_network
 from layerfusion.engine.training import deltas, distill
 from layerfusion.engine.training.distill import Adapter, DistillStage, Transparent, few_steps
 from layerfusion.engine.training.latents import Latents
@@ -56,7 +56,7 @@ def test_the_engine_reads_what_is_written_as_any_other_lora(tmp_path, unet, bund
     assert "lora_unet_mid_block_resnets_0_conv1.alpha" in keys
     assert len(keys) == 3 * len(adapter.parts)
     merged = {"unet": copy.deepcopy(bundle.unet)}
-    add_lora(tmp_path / "lora.safetensors", 1.0, merged)
+    add_network(tmp_path / "lora.safetensors", 1.0, merged)
     latents, timesteps = torch.randn(1, 4, 16, 16), torch.tensor([300])
     expected = predict(unet, latents, timesteps, *words, side=128)
     torch.testing.assert_close(

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 from huggingface_hub import constants
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from layerfusion.engine import formats
 from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
 from layerfusion.engine.image.layers import Role
-from layerfusion.engine.models.catalog import library
-from layerfusion.engine.models.catalog.registry import FOLDER_VARIABLE, available_models, find_model
+from layerfusion.engine.models.catalog import library, published
+from layerfusion.engine.models.catalog.published import Published, digest_of
+from layerfusion.engine.models.catalog.registry import FOLDER_VARIABLE, available_models, find_model, manifest_path
+from layerfusion.engine.models.catalog.scan import inspect_path, scan
 from layerfusion.engine.models.catalog.weight_source import HubWeights, LocalWeights, parse_weight_source
 from layerfusion.engine.transparency.key_names import ldm_name
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
@@ -136,6 +138,69 @@ class TestCheck:
         code, out, _ = run(capsys, "models", "check", tmp_path / "folder")
         assert code == 0
         assert "SDXL model, a folder in diffusers layout" in out
+
+
+class TestTransparentNetworks:
+    """The networks for Stable Diffusion 1.5 have the names and shapes of those for SDXL; their bytes tell."""
+
+    @pytest.fixture
+    def folder(self, tmp_path, program):
+        """ComfyUI's folder with the networks for both base models; the wrong one comes first by name."""
+        (tmp_path / "models").mkdir()
+        right = program / "models" / "layer_model" / "vae_transparent_decoder.safetensors"
+        state = load_file(right)
+        state["conv_in.bias"] = state["conv_in.bias"] + 1
+        save_file(state, tmp_path / "models" / "layer_sd15_vae_transparent_decoder.safetensors")
+        shutil.copy(right, tmp_path / "models" / "vae_transparent_decoder.safetensors")
+        return tmp_path
+
+    def published_as(self, monkeypatch, **bases):
+        """Let files count as published, as if their SHA-256 stood in the table."""
+        digests = {
+            digest_of(path)[:12]: Published(path.name, "LayerDiffusion/layerdiffusion-v1", base)
+            for base, path in ((base.replace("_", " "), path) for base, path in bases.items())
+        }
+        monkeypatch.setattr(published, "DIGESTS", digests)
+
+    def test_the_published_file_is_chosen(self, folder, monkeypatch):
+        wrong, right = sorted((folder / "models").iterdir())
+        self.published_as(monkeypatch, SDXL=right, **{"Stable_Diffusion_1.5": wrong})
+        assert library.find_parts(scan(folder)) == {"decoder": str(right.resolve())}
+        assert inspect_path(wrong).identity.what == "LayerDiffuse's transparent decoder for Stable Diffusion 1.5"
+        assert inspect_path(right).identity.what == "LayerDiffuse's transparent decoder for SDXL, the published file"
+
+    def test_a_renamed_file_for_stable_diffusion_15_is_refused(self, capsys, folder, monkeypatch, shrunken):
+        wrong, right = sorted((folder / "models").iterdir())
+        self.published_as(monkeypatch, **{"Stable_Diffusion_1.5": wrong})
+        wrong = wrong.replace(right)
+        code, _, err = run(capsys, "models", "add", "m", shrunken.file, "--decoder", wrong)
+        assert code == 1
+        assert "for Stable Diffusion 1.5" in err
+        assert "vae_transparent_decoder.safetensors from LayerDiffusion/layerdiffusion-v1" in err
+
+    def test_a_file_that_is_not_published_is_taken_if_it_is_the_only_one(self, folder):
+        wrong, right = sorted((folder / "models").iterdir())
+        assert library.find_parts(scan(folder)) == {"decoder": str(right.resolve())}
+        assert "Its name says that it is not" in inspect_path(wrong).identity.warning
+        right.unlink()
+        assert library.find_parts(scan(folder)) == {}
+
+    def test_several_unknown_files_are_not_chosen_from(self, capsys, folder, shrunken):
+        wrong, right = sorted((folder / "models").iterdir())
+        other = wrong.rename(folder / "models" / "a.safetensors")
+        code, _, err = run(capsys, "models", "add", "m", shrunken.file, "--models-dir", folder)
+        assert code == 1
+        assert "Several different files could be the transparent decoder" in err
+        assert "--decoder" in err
+        code, _, err = run(capsys, "models", "add", "m", shrunken.file, "--models-dir", folder, "--decoder", other)
+        assert code == 0, err
+        assert find_model_values("m")["transparency"]["decoder"] == str(other)
+        shutil.copy(right, other)
+        assert library.find_parts(scan(folder)) == {"decoder": str(other.resolve())}, "copies are one file"
+
+
+def find_model_values(name):
+    return json.loads(manifest_path(name).read_text())
 
 
 class TestAdd:
