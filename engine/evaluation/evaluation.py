@@ -11,18 +11,18 @@ from typing import Any, Literal, get_args
 from PIL import Image
 
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.evaluation import claims, moving, presets, table
+from layerfusion.engine.evaluation import claims, kept, moving, presets, table
 from layerfusion.engine.evaluation.charts import Chart, draw_charts
 from layerfusion.engine.evaluation.contact_sheets import picture_sheet
-from layerfusion.engine.evaluation.items import Item, prompt_set, stress_set
-from layerfusion.engine.evaluation.metrics import Classifier, Truth
+from layerfusion.engine.evaluation.items import Item, made_set, prompt_set, stress_set
+from layerfusion.engine.evaluation.metrics import Classifier, Truth, plain
 from layerfusion.engine.evaluation.rows import Claim, Section
 from layerfusion.engine.evaluation.statistics import estimate
 from layerfusion.engine.evaluation.study import Done, Study
 from layerfusion.engine.evaluation.systems import Variant
 from layerfusion.engine.models.catalog.spec import ModelSpec
 
-Part = Literal["table", "background", "blending", "masks", "boundary", "moving", "presets"]
+Part = Literal["table", "background", "blending", "masks", "boundary", "moving", "presets", "kept"]
 PARTS: tuple[Part, ...] = get_args(Part)
 MAX_PAIRS = 10_000
 
@@ -34,6 +34,7 @@ VARIANTS: dict[Part, tuple[Variant, ...]] = {
     "boundary": claims.BOUNDARY_VARIANTS,
     "moving": moving.VARIANTS,
     "presets": presets.VARIANTS,
+    "kept": kept.VARIANTS,
 }
 """The variants that must be drawn of every item of a part."""
 
@@ -51,6 +52,7 @@ class Plan:
         claim_pairs: number of items of claims (a), (c) and (d), of the moved object and of the presets. They are the
             first items of the table.
         stress_pairs: number of items with textured backgrounds, for claim (c).
+        kept_pairs: number of items, and number of made pictures, for the kept layers.
 
     Raises:
         InvalidRequest: a part is unknown, there is no part, or a number is outside 1 to 10000.
@@ -60,13 +62,14 @@ class Plan:
     pairs: int = 120
     claim_pairs: int = 40
     stress_pairs: int = 24
+    kept_pairs: int = 24
 
     def __post_init__(self) -> None:
         unknown = set(self.parts) - set(PARTS)
         if unknown or not self.parts:
             message = f"There is no part {', '.join(sorted(unknown))}." if unknown else "No part is given."
             raise InvalidRequest(message, f"Choose among: {', '.join(PARTS)}.")
-        for name in ("pairs", "claim_pairs", "stress_pairs"):
+        for name in ("pairs", "claim_pairs", "stress_pairs", "kept_pairs"):
             if not 1 <= getattr(self, name) <= MAX_PAIRS:
                 title = name.replace("_", " ")
                 raise InvalidRequest(
@@ -127,7 +130,8 @@ class Evaluation:
         light_known: bool,
     ) -> None:
         self.plan = plan
-        self._items = prompt_set(vocabulary, max(plan.pairs, plan.claim_pairs))
+        self._items = prompt_set(vocabulary, max(plan.pairs, plan.claim_pairs, plan.kept_pairs))
+        self._made = made_set(vocabulary, plan.kept_pairs)
         self._stress = stress_set(vocabulary, plan.stress_pairs)
         self._classifier = classifier
         self._known_light = light_known
@@ -141,10 +145,14 @@ class Evaluation:
         ]
         if "masks" in self.plan.parts:
             found += [(item, claims.MASK_VARIANTS) for item in self._stress]
+        if "kept" in self.plan.parts:
+            found += [(item, kept.MADE_VARIANTS) for item in self._made]
         return [(item, variants) for item, variants in found if variants]
 
     def _count(self, part: Part) -> int:
         """The number of items of a part."""
+        if part == "kept":
+            return self.plan.kept_pairs
         return self.plan.pairs if part in ("table", "blending") else self.plan.claim_pairs
 
     def missing(self) -> int:
@@ -168,14 +176,13 @@ class Evaluation:
             raise InvalidRequest(
                 f"“{self.study.folder}” contains no completely drawn item.", "Run the evaluation without --report."
             )
-        kept = drawn.get("background", ())
         rows: table.BySystem = {}
         if drawn.get("table"):
             rows = table.gather(self.study, drawn["table"], self._classifier, light_known=self._known_light)
             self._write_items(drawn["table"], rows)
-            sections += table.sections(rows, table.kept_bytes(self.study, kept))
+            sections += table.sections(rows, table.kept_bytes(self.study, drawn.get("background", ())))
         if drawn.get("background"):
-            sections.append(claims.background_claim(self.study, kept, self._classifier))
+            sections.append(claims.background_claim(self.study, drawn["background"], self._classifier))
         if drawn.get("blending"):
             sections.append(claims.blending_claim(self.study, drawn["blending"], light_known=self._known_light))
         if drawn.get("masks"):
@@ -188,12 +195,25 @@ class Evaluation:
             sections.append(moving.moving_section(self.study, drawn["moving"], casts))
         if drawn.get("presets"):
             sections.append(presets.presets_section(self.study, drawn["presets"], self._classifier))
+        if drawn.get("kept"):
+            sections += self._kept(drawn["kept"])
         return Report(
             tuple(sections),
             self._figures(sections, {part: len(items) for part, items in drawn.items()}),
             draw_charts(charts) if (charts := _charts(sections)) else None,
             picture_sheet(self.study, drawn["table"][:_SHEET_ITEMS]) if drawn.get("table") else None,
         )
+
+    def _kept(self, items: Sequence[Item]) -> list[Section]:
+        """Both sets of kept layers; writes every picture's metrics and the sheets."""
+        made = tuple(item for item in self._made if self._has(item, kept.MADE_VARIANTS))
+        sections, lines = [], []
+        for group, chosen in ((kept.VOCABULARY, items), (kept.OTHERS, made)):
+            found = kept.gather(self.study, group, chosen, light_known=self._known_light)
+            sections.append(kept.section(group, found))
+            lines += kept.as_lines(group, chosen, found)
+        self.study.write("kept.jsonl", ("\n".join(lines) + "\n").encode())
+        return sections
 
     def _drawn(self, part: Part) -> tuple[Item, ...]:
         """The items of a part of which all drawings exist."""
@@ -235,11 +255,6 @@ class Evaluation:
             for item, metrics in zip(items, column, strict=True)
         ]
         self.study.write("items.jsonl", ("\n".join(lines) + "\n").encode())
-
-
-def plain(metrics: dict[str, float]) -> dict[str, float | None]:
-    """Round to six digits and replace NaN, which JSON does not have, by None."""
-    return {name: float(f"{value:.6g}") if value == value else None for name, value in metrics.items()}
 
 
 def unique(variants: Sequence[Variant]) -> tuple[Variant, ...]:

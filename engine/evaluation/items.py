@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.evaluation.made_pictures import prompt_of
 
 FIRST_SEED = 1000
 
@@ -31,6 +32,7 @@ class Item:
         seed: the seed of every stream.
         other_scene: the background's prompt in comparisons that change the prompt.
         other_seed: the background's seed in comparisons that change the seed.
+        made: the number of the picture in `made_pictures` whose layers the item has; None for a pair of the vocabulary.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Item:
     seed: int
     other_scene: str
     other_seed: int
+    made: int | None = None
 
     @property
     def thing(self) -> str:
@@ -86,6 +89,17 @@ def stress_set(vocabulary: Mapping[str, Sequence[str]], count: int) -> tuple[Ite
     scenes = scenes_of(vocabulary)
     textured = tuple(scene for scene in scenes if any(word in scene for word in TEXTURED))
     return _items(objects_of(vocabulary), textured if len(textured) > 1 else scenes, count, "stress", 5 * FIRST_SEED)
+
+
+def made_set(vocabulary: Mapping[str, Sequence[str]], count: int) -> tuple[Item, ...]:
+    """Items whose objects and backdrops are made pictures; the scenes are those of `prompt_set`.
+
+    Raises:
+        InvalidRequest: as `prompt_set`.
+    """
+    objects = tuple(prompt_of(number) for number in range(count)) or ("",)
+    items = _items(objects, scenes_of(vocabulary), count, "made", 9 * FIRST_SEED)
+    return tuple(replace(item, made=number) for number, item in enumerate(items))
 
 
 def _items(

@@ -227,3 +227,8 @@ def canonical(scene: str) -> str:
 def column(rows: Sequence[Mapping[str, float]], name: str) -> list[float]:
     """One metric of all items; NaN for an item that does not have it."""
     return [row.get(name, math.nan) for row in rows]
+
+
+def plain(metrics: Metrics) -> dict[str, float | None]:
+    """Round to six digits and replace NaN, which JSON does not have, by None."""
+    return {name: float(f"{value:.6g}") if value == value else None for name, value in metrics.items()}

@@ -124,6 +124,16 @@ def at_least(figure: Estimate, limit: float) -> bool | None:
     return figure.value >= limit if figure.known else None
 
 
+def at_most(figure: Estimate, limit: float) -> bool | None:
+    """Whether the value, not its interval, is at most a limit; None if there is no figure."""
+    return figure.value <= limit if figure.known else None
+
+
+def more_than(figure: Estimate, limit: float) -> bool | None:
+    """Whether the value, not its interval, is greater than a limit; None if there is no figure."""
+    return figure.value > limit if figure.known else None
+
+
 def within(figure: Estimate, low: float, high: float) -> bool | None:
     """Whether the value, not its interval, lies between two limits; None if there is no figure."""
     return low <= figure.value <= high if figure.known else None

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 
 from layerfusion.engine.diffusion.layer_codec import decode_rgb, encode_over_grey
 from layerfusion.engine.editing import harmonise, moved
+from layerfusion.engine.evaluation import made_pictures
 from layerfusion.engine.evaluation.inpainting import inpaint
 from layerfusion.engine.evaluation.items import Item
+from layerfusion.engine.evaluation.made_pictures import made_picture
 from layerfusion.engine.evaluation.measures import alpha_of, pasted
 from layerfusion.engine.evaluation.regions import box_of, undisturbed
 from layerfusion.engine.events import Finished
@@ -37,8 +39,14 @@ from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.vae import to_latents
 from layerfusion.engine.pipeline import LayerFusionPipeline
-from layerfusion.engine.request import Generated, GenerationRequest, Kept, Source
+from layerfusion.engine.request import Generated, GenerationRequest, Kept, Relit, Source
 from layerfusion.engine.stack import LayerStack
+
+Use = Literal["", "kept", "relit", "placed", "harmonised", "moved", "shifted"]
+"""What an artist does with layers that exist. "kept", "relit": the foreground is kept, or drawn anew over its pixels,
+and a background is drawn. The others keep both layers and harmonise them: "placed" after the object was scaled down and
+put to the left (`PLACED_SCALE`, `PLACED_AT`), "moved" after that object was moved to the right (`MOVED_BY`),
+"harmonised" as they are, "shifted" after a made object was moved to the right (`made_pictures.MOVED_BY`)."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Variant:
         apart: whether the foreground starts from noise that no background has.
         masks: whether the masks of every step are recorded.
         after: the variant from whose drawing this one starts; empty if it starts from none.
+        use: what is done with the layers of `after`, see `Use`.
     """
 
     name: str
@@ -63,6 +72,7 @@ class Variant:
     apart: bool = False
     masks: bool = False
     after: str = ""
+    use: Use = ""
 
 
 BOUNDARIES = (1, 2, 5, 10, 20, 50)
@@ -88,11 +98,17 @@ APART = Variant("apart", apart=True)
 APART_OTHER_SEED = Variant("apart_other_seed", other_seed=True, apart=True)
 APART_OTHER_SCENE = Variant("apart_other_scene", other_scene=True, apart=True)
 FROZEN_OTHER_SCENE = Variant("frozen_other_scene", FROZEN.settings, other_scene=True)
-KEPT = Variant("kept", other_scene=True, after="layerfusion")
+KEPT = Variant("kept", other_scene=True, after="layerfusion", use="kept")
+RELIT = Variant("relit", other_scene=True, after="layerfusion", use="relit")
 STRUCTURE = Variant("structure", {"mask_parts": "structure"}, masks=True)
 CONTENT = Variant("content", {"mask_parts": "content"}, masks=True)
-PLACED = Variant("placed", after="layerfusion")
-MOVED = Variant("moved", after="placed")
+PLACED = Variant("placed", after="layerfusion", use="placed")
+MOVED = Variant("moved", after="placed", use="moved")
+MADE = Variant("made")
+MADE_KEPT = Variant("made_kept", after="made", use="kept")
+MADE_RELIT = Variant("made_relit", after="made", use="relit")
+MADE_HARMONISED = Variant("made_harmonised", after="made", use="harmonised")
+MADE_MOVED = Variant("made_moved", after="made", use="shifted")
 SWEEP = tuple(Variant(f"boundary{d}", {"decision_boundary": float(d)}) for d in BOUNDARIES)
 
 
@@ -154,26 +170,30 @@ class ItemDrawer:
             return self._in_sequence(item, earlier[variant.after].foreground)
         if variant.name == ROUND_TRIP.name:
             return self._round_trip(earlier[variant.after])
-        if variant.name in (PLACED.name, MOVED.name):
-            return self._elsewhere(item, earlier[variant.after], first=variant.name == PLACED.name)
-        kept = earlier[variant.after].foreground if variant.after else None
-        drawing = self._coupled(item, variant, kept)
+        if variant.name == MADE.name:
+            return self._made(item)
+        if variant.use not in ("", "kept", "relit"):
+            return self._harmonised(item, variant.use, earlier[variant.after])
+        drawing = self._coupled(item, variant, earlier[variant.after] if variant.use else None)
         if variant.name == PASTED.name:
             return replace(drawing, blended=pasted(drawing.background, drawing.foreground))
         return drawing
 
-    def _coupled(self, item: Item, variant: Variant, kept: Pixels | None) -> Drawing:
+    def _coupled(self, item: Item, variant: Variant, given: Drawing | None) -> Drawing:
+        """Draw all layers together; the foreground of `given` is kept or relit."""
         seed = item.seed + APART_BY if variant.apart else item.seed
         foreground: Source = Generated(prompt=item.object, seed=seed)
-        if kept is not None:
-            layer = Layer(name="Foreground", role=Role.FOREGROUND, pixels=kept)
-            foreground = Kept(layer=layer, prompt=item.object)
+        size = Size(self.spec.native_size, self.spec.native_size)
+        if given is not None:
+            layer = _layer(Role.FOREGROUND, given.foreground)
+            relit = Relit(layer=layer, prompt=item.object, seed=item.other_seed) if variant.use == "relit" else None
+            foreground, size = relit or Kept(layer=layer, prompt=item.object), layer.size
         scene = item.other_scene if variant.other_scene else item.scene
         fusion = self.spec.defaults.fusion
         if variant.preset:
             fusion = fusion.preset(variant.preset)
         request = GenerationRequest(
-            size=Size(self.spec.native_size, self.spec.native_size),
+            size=size,
             background=Generated(prompt=scene, seed=item.other_seed if variant.other_seed else item.seed),
             foregrounds=(foreground,),
             seed=item.seed,
@@ -186,19 +206,25 @@ class ItemDrawer:
         pictures = [last.stack.by_role(role)[0].pixels for role in (Role.FOREGROUND, Role.BACKGROUND, Role.BLENDED)]
         return Drawing(*pictures, maps=_maps(record) if record is not None else None)
 
-    def _elsewhere(self, item: Item, drawing: Drawing, *, first: bool) -> Drawing:
-        """Harmonise the layers after the foreground was scaled down and placed at the left (`first`) or moved right."""
-        side = self.spec.native_size
-        size = Size(side, side)
-        background = Layer(name="Background", role=Role.BACKGROUND, pixels=drawing.background)
-        layer = Layer(name="Foreground", role=Role.FOREGROUND, pixels=drawing.foreground)
-        box = box_of(alpha_of(drawing.foreground)) or (0, 0, side, side)
-        if first:
+    def _made(self, item: Item) -> Drawing:
+        """The cut-out and the backdrop of a made item, on a canvas of twice the model's side, as an artist's layers are
+        finer than what the model draws; Blended is their composite."""
+        assert item.made is not None
+        picture = made_picture(item.made, 2 * self.spec.native_size)
+        return Drawing(picture.cutout, picture.backdrop, pasted(picture.backdrop, picture.cutout))
+
+    def _harmonised(self, item: Item, use: Use, drawing: Drawing) -> Drawing:
+        """Harmonise both layers after the foreground was put where `use` says."""
+        background = _layer(Role.BACKGROUND, drawing.background)
+        layer, size = _layer(Role.FOREGROUND, drawing.foreground), background.size
+        side = size.width
+        if use == "placed":
+            box = box_of(alpha_of(drawing.foreground)) or (0, 0, side, side)
             middle, feet = ((edge - side / 2) * PLACED_SCALE + side / 2 for edge in ((box[1] + box[3]) / 2, box[2]))
             shift = (round(PLACED_AT[0] * side - middle), round(PLACED_AT[1] * side - feet))
             layer = moved(layer, shift, PLACED_SCALE)
-        else:
-            layer = moved(layer, (round(MOVED_BY * side), 0))
+        elif use != "harmonised":
+            layer = moved(layer, (round((MOVED_BY if use == "moved" else made_pictures.MOVED_BY) * side), 0))
         stack = LayerStack(name="", size=size, layers=(background, layer))
         *_, last = self._pipeline.generate(harmonise(stack, layer, (item.object, item.scene), seed=item.seed))
         assert isinstance(last, Finished)
@@ -236,6 +262,10 @@ class ItemDrawer:
         if self._bundle is None:
             self._bundle = load_model(self.spec)
         return self._bundle
+
+
+def _layer(role: Role, pixels: Pixels) -> Layer:
+    return Layer(name=role.value.capitalize(), role=role, pixels=pixels)
 
 
 def _maps(record: MaskRecord) -> Maps:

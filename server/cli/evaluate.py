@@ -53,10 +53,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="of them, for claims (a), (c), (d), moving and presets (default: 40)",
     )
     add("--stress-pairs", metavar="N", type=pairs, default=24, help="before textured backdrops (default: 24)")
+    add("--kept-pairs", metavar="N", type=pairs, default=24, help="kept objects, of each of two sets (default: 24)")
     add(
         "--parts",
         metavar="P,P",
-        help="some of table, background, blending, masks, boundary, moving, presets (default: all)",
+        help="some of table, background, blending, masks, boundary, moving, presets, kept (default: all)",
     )
     add("--classifier", metavar="FILE", help="weights of the training's classifier; without it nothing is named")
     add(
@@ -110,6 +111,7 @@ def _evaluation(arguments: argparse.Namespace, spec: ModelSpec) -> Evaluation:
         pairs=2 if arguments.quick else arguments.pairs,
         claim_pairs=2 if arguments.quick else arguments.claim_pairs,
         stress_pairs=1 if arguments.quick else arguments.stress_pairs,
+        kept_pairs=1 if arguments.quick else arguments.kept_pairs,
     )
     return Evaluation(
         Path(arguments.out),

@@ -99,7 +99,7 @@ def test_prompts_without_quotes_are_accepted_if_they_may_be_foregrounds():
 WHOLE = ("--steps", "--seed", "--variants", "--layer-seed 1=")
 NUMBERS = {
     "generate": (*WHOLE, "--guidance", "--harmonise", "--refine", "--relight 1="),
-    "evaluate": ("--pairs", "--claim-pairs", "--stress-pairs", "--workers"),
+    "evaluate": ("--pairs", "--claim-pairs", "--stress-pairs", "--kept-pairs", "--workers"),
     "benchmark": ("--steps", "--foregrounds"),
     "serve": ("--port", "--keep-days", "--keep-gigabytes"),
     "jobs list": ("--newest",),
