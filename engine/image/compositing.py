@@ -12,17 +12,19 @@ after every layer, as in Krita, so that our composite differs from Krita's by at
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from layerfusion.engine.image.filters import dilate
 from layerfusion.engine.image.layers import BlendMode, LayeredImage, Pixels
 
 Unit = NDArray[np.floating]
 """float32, values 0-1."""
 
-_BAND = 256
+_BAND = 64
 """Rows that are composited at a time. This keeps the float copies of a 4096 px canvas small."""
 
 _BLEND: dict[BlendMode, Callable[[Unit, Unit], Unit]] = {
@@ -71,20 +73,64 @@ def composite(backdrop: Pixels, source: Pixels, blend: BlendMode = BlendMode.NOR
     Returns:
         uint8 (H, W, 4), straight alpha. Where the source is fully transparent, the backdrop's bytes are unchanged.
     """
-    result = np.empty_like(backdrop)
-    for top in range(0, len(backdrop), _BAND):
-        rows = slice(top, top + _BAND)
-        result[rows] = _composite_band(backdrop[rows], source[rows], blend, round(opacity * 255) / 255)
+    result, strength = backdrop.copy(), round(opacity * 255)
+    for top in range(0, len(result), _BAND):
+        below, above = result[top : top + _BAND], source[top : top + _BAND]
+        seen = np.flatnonzero(above[..., 3].any(axis=0))
+        if seen.size and strength:
+            columns = slice(int(seen[0]), int(seen[-1]) + 1)
+            _composite_band(below[:, columns], above[:, columns], blend, strength)
     return result
 
 
-def _composite_band(backdrop: Pixels, source: Pixels, blend: BlendMode, opacity: float) -> Pixels:
-    below, above = to_unit(backdrop), to_unit(source)
+def _composite_band(below: Pixels, above: Pixels, blend: BlendMode, strength: int) -> None:
+    """Composite `above` over `below` in place; `strength` is the opacity, 1-255."""
+    beta = below[..., 3]
+    if beta.min() == 255:
+        _over_opaque(below, above, blend, strength)
+    elif strength == 255 and beta.max() == 0:
+        np.copyto(below.view(np.uint32), above.view(np.uint32), where=above[..., 3:] > 0)
+    else:
+        mixed = _mixed(to_unit(below), to_unit(above), blend, strength / 255)
+        np.copyto(below, mixed, where=above[..., 3:] > 0)
+
+
+def _mixed(below: Unit, above: Unit, blend: BlendMode, opacity: float) -> Pixels:
+    """The module's formula."""
     beta, alpha = below[..., 3:], above[..., 3:] * np.float32(opacity)
-    mixed = _BLEND[blend](below[..., :3], above[..., :3])
-    colour = (1 - alpha) * beta * below[..., :3] + (1 - beta) * alpha * above[..., :3] + alpha * beta * mixed
-    rho = alpha + beta - alpha * beta
-    return np.where(alpha > 0, unpremultiply(np.concatenate([colour, rho], axis=-1)), backdrop)
+    both = _BLEND[blend](below[..., :3], above[..., :3])
+    colour = (1 - alpha) * beta * below[..., :3] + (1 - beta) * alpha * above[..., :3] + alpha * beta * both
+    return unpremultiply(np.concatenate([colour, alpha + beta - alpha * beta], axis=-1))
+
+
+def _over_opaque(below: Pixels, above: Pixels, blend: BlendMode, strength: int) -> None:
+    """The module's formula for β = 1, in place and in whole numbers: c = b + α (B(b, s) - b), rounded to the nearest.
+
+    The denominators are odd, so that no value lies in the middle between two integers.
+    """
+    plain = strength == 255
+    alpha = above[..., 3].astype(np.uint16) if plain else above[..., 3] * np.uint32(strength)
+    whole = alpha.dtype.type(255 if plain else 255 * 255)
+    rest = whole - alpha
+    for channel in range(3):
+        b, s = below[..., channel].astype(alpha.dtype), above[..., channel].astype(alpha.dtype)
+        if blend is BlendMode.MULTIPLY:
+            value = _rounded(b * (255 * np.uint32(whole) - alpha * (255 - s).astype(np.uint32)), 255 * int(whole))
+        else:
+            value = _rounded(
+                b * rest + (s if blend is BlendMode.NORMAL else np.minimum(b + s, 255)) * alpha, int(whole)
+            )
+        below[..., channel] = value
+
+
+def _rounded(numerator: NDArray[np.unsignedinteger], denominator: int) -> NDArray[np.unsignedinteger]:
+    """The nearest integers to numerator / denominator, which is odd; the numerator's array is used up."""
+    if numerator.dtype == np.uint16:  # denominator 255
+        numerator += 128
+        numerator += numerator >> 8
+        return np.right_shift(numerator, 8, out=numerator)
+    numerator += denominator // 2
+    return np.floor_divide(numerator, denominator, out=numerator)
 
 
 def flatten(stack: LayeredImage) -> Pixels:
@@ -131,29 +177,61 @@ def bleed(pixels: Pixels, reach: int = 16) -> Pixels:
     Returns:
         uint8 (H, W, 4). Alpha, and colour where alpha is above 0, are unchanged.
     """
-    colours, _ = _grow(premultiply(pixels), reach)
-    result = pixels.copy()
-    result[..., :3] = np.where(pixels[..., 3:] > 0, pixels[..., :3], to_bytes(colours))
+    result, transparent = pixels.copy(), pixels[..., 3] == 0
+    words = result.view(np.uint32)[..., 0]  # a pixel a word: masks of single bytes take far longer
+    np.copyto(words, 0, where=transparent)
+    margin = max(
+        32, 2 * 2 ** math.ceil(math.log2(reach))
+    )  # as far as the coarsest pixels reach, and a multiple of them
+    for rows, columns in _beside_edges(pixels[..., 3], margin):
+        top, left = max(rows.start - margin, 0), max(columns.start - margin, 0)
+        around = pixels[top : rows.stop + margin, left : columns.stop + margin]
+        colours, _ = _grow(np.ascontiguousarray(premultiply(around).transpose(2, 0, 1)), reach)
+        part = colours[:, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        bled = np.zeros((*part.shape[1:], 4), np.uint8)
+        bled[..., :3] = to_bytes(part).transpose(1, 2, 0)
+        np.copyto(words[rows, columns], bled.view(np.uint32)[..., 0], where=transparent[rows, columns])
     return result
 
 
+def _beside_edges(alpha: NDArray[np.uint8], side: int) -> Iterator[tuple[slice, slice]]:
+    """Rectangles that together hold every transparent pixel with a visible one at most `side` pixels away.
+
+    They begin at multiples of `side`, and are four times as long and as high at most.
+    """
+    height, width = alpha.shape
+    squares = np.pad(alpha, ((0, -height % side), (0, -width % side)), mode="edge")
+    squares = squares.reshape(-(-height // side), side, -(-width // side), side)
+    needed = dilate(squares.max(axis=1).max(axis=-1) > 0, 1) & (squares.min(axis=1).min(axis=-1) == 0)
+    for y in range(0, needed.shape[0], 4):
+        for x in range(0, needed.shape[1], 4):
+            rows, columns = np.nonzero(needed[y : y + 4, x : x + 4])
+            if rows.size:
+                top, left = (y + int(rows.min())) * side, (x + int(columns.min())) * side
+                bottom, right = (y + int(rows.max()) + 1) * side, (x + int(columns.max()) + 1) * side
+                yield slice(top, min(bottom, height)), slice(left, min(right, width))
+
+
 def _grow(unit: Unit, reach: float) -> tuple[Unit, Unit]:
-    """Fill transparent pixels of a premultiplied (H, W, 4) image with colour.
+    """Fill transparent pixels of a premultiplied (4, H, W) image with colour.
 
     Returns:
-        Colours (H, W, 3), filled up to `reach` pixels from the nearest visible pixel and black beyond; and (H, W, 1),
-        1 where a colour is known and 0 elsewhere.
+        Colours (3, H, W), filled up to `reach` pixels from the nearest visible pixel and black beyond; and where a
+        colour is known, bool (H, W).
     """
-    height, width = unit.shape[:2]
-    near = np.pad(unit, ((1, 1), (1, 1), (0, 0)))
-    near = near[:-2] + near[1:-1] + near[2:]
+    _, height, width = unit.shape
+    near = np.zeros((4, height + 2, width + 2), np.float32)
+    near[:, 1:-1, 1:-1] = unit
     near = near[:, :-2] + near[:, 1:-1] + near[:, 2:]
-    source = np.where(unit[..., 3:] > 0, unit, near)
-    known = (source[..., 3:] > 0).astype(np.float32)
-    colours = source[..., :3] / np.where(known > 0, source[..., 3:], 1)
+    near = near[:, :, :-2] + near[:, :, 1:-1] + near[:, :, 2:]
+    source = np.where(unit[3] > 0, unit, near)
+    known = source[3] > 0
+    colours = source[:3] / np.where(known, source[3], 1)
     if reach > 1:
-        even = np.pad(unit, ((0, height % 2), (0, width % 2), (0, 0)))
-        halved = even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2, 4).mean(axis=(1, 3))
-        far, far_known = (a.repeat(2, 0).repeat(2, 1)[:height, :width] for a in _grow(halved, reach / 2))
-        colours, known = np.where(known > 0, colours, far), np.maximum(known, far_known)
+        even = np.pad(unit, ((0, 0), (0, height % 2), (0, width % 2)))
+        halved = (even[:, ::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, ::2] + even[:, 1::2, 1::2]) / 4
+        far, far_known = _grow(halved, reach / 2)
+        far = far.repeat(2, 1).repeat(2, 2)[:, :height, :width]
+        colours = np.where(known, colours, far)
+        known |= far_known.repeat(2, 0).repeat(2, 1)[:height, :width]
     return colours, known

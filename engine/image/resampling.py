@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from layerfusion.engine.image.compositing import Unit, premultiply, to_bytes, to_unit
+from layerfusion.engine.image.bands import Bands, Planes, across, bilinear, down, lanczos, whole
+from layerfusion.engine.image.compositing import Unit, premultiply, to_bytes
 from layerfusion.engine.image.geometry import Framing, Size
 from layerfusion.engine.image.layers import Pixels
 
@@ -37,27 +41,108 @@ def resize(pixels: NDArray[np.uint8], size: Size, box: Box | None = None) -> NDA
         box = (0, 0, width, height)
     if (size.width, size.height) == (width, height) and box == (0, 0, width, height):
         return pixels
-    if pixels.shape[2] == 3:
-        return to_bytes(_resample(to_unit(pixels), size, box, Image.Resampling.LANCZOS))
-    unit = premultiply(pixels)
-    sharp, smooth = (
-        _resample(unit, size, box, kernel) for kernel in (Image.Resampling.LANCZOS, Image.Resampling.BILINEAR)
-    )
-    colour = np.where(sharp[..., 3:] > 0.5, _straight(sharp), _straight(smooth))
-    covered = to_bytes(smooth[..., 3:])
-    alpha = np.where((covered == 0) | (covered == 255), covered, to_bytes(sharp[..., 3:]))
-    return np.where(alpha > 0, np.concatenate([to_bytes(colour), alpha], axis=-1), np.uint8(0))
+    sharp, smooth = (Grid.of(kernel, width, height, size, box) for kernel in (lanczos, bilinear))
+    result = np.zeros((size.height, size.width, pixels.shape[2]), np.uint8)
+    for rows in sharp.vertical.blocks():
+        inputs = sharp.vertical.reach(rows)
+        strip = pixels[inputs]
+        for columns, kind in _kinds(strip, sharp.horizontal):
+            if kind is _Kind.SOLID:
+                colours = rounded(sharp.region(planes_of(strip[..., :3]), rows, columns, inputs))
+                result[rows, columns, :3] = colours.transpose(1, 2, 0)
+                result[rows, columns, 3:] = 255
+            elif kind is _Kind.EDGE:
+                result[rows, columns] = _edge(_premultiplied(strip), sharp, smooth, rows, columns, inputs)
+    return result
 
 
-def _straight(unit: Unit) -> Unit:
-    return unit[..., :3] / np.maximum(unit[..., 3:], 1e-6)
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Resampling of an image in both directions, one part of the result at a time."""
+
+    vertical: Bands
+    horizontal: Bands
+
+    @classmethod
+    def of(cls, kernel: Callable[..., Bands], width: int, height: int, size: Size, box: Box) -> Grid:
+        """Resample the part `box` of an image of `width` and `height` to `size`."""
+        left, top, right, bottom = box
+        return cls(kernel(height, size.height, top, bottom), kernel(width, size.width, left, right))
+
+    def region(self, planes: Planes, rows: slice, columns: slice, inputs: slice | None = None) -> Planes:
+        """A part of the result, float32 (C, rows, columns).
+
+        Args:
+            planes: float32 (C, h, w), with all columns of the image.
+            inputs: which rows of the image `planes` has; all by default.
+        """
+        inputs = inputs or slice(0, self.vertical.inputs)
+        needed, wide = self.vertical.reach(rows), self.horizontal.reach(columns)
+        part = planes[:, needed.start - inputs.start : needed.stop - inputs.start, wide]
+        return across(self.horizontal, down(self.vertical, part, rows), columns, wide.start)
 
 
-def _resample(unit: Unit, size: Size, box: Box, kernel: Image.Resampling) -> Unit:
-    """Resample each channel of float32 (H, W, C) separately."""
-    shape = (size.width, size.height)
-    channels = (Image.fromarray(np.ascontiguousarray(channel)) for channel in np.moveaxis(unit, -1, 0))
-    return np.stack([np.asarray(channel.resize(shape, kernel, box)) for channel in channels], axis=-1)
+class _Kind(Enum):
+    """What a part of a resampled image is like: wholly transparent, wholly opaque, or with an edge."""
+
+    EMPTY = 0
+    SOLID = 1
+    EDGE = 2
+
+
+def _kinds(strip: NDArray[np.uint8], horizontal: Bands) -> Iterator[tuple[slice, _Kind]]:
+    """Divide the columns of a result by what the inputs are like, from left to right.
+
+    Args:
+        strip: uint8 (h, W, 3 or 4), the inputs.
+    """
+    if strip.shape[2] == 3:
+        yield slice(0, len(horizontal)), _Kind.SOLID
+        return
+    least, most = strip[..., 3].min(axis=0), strip[..., 3].max(axis=0)
+
+    def kind(block: slice) -> _Kind:
+        inputs = horizontal.reach(block)
+        if most[inputs].max() == 0:
+            return _Kind.EMPTY
+        return _Kind.SOLID if least[inputs].min() == 255 else _Kind.EDGE
+
+    for found, blocks in groupby(horizontal.blocks(), kind):
+        first, *_, last = [*blocks] * 2
+        yield slice(first.start, last.stop), found
+
+
+def _edge(unit: Planes, sharp: Grid, smooth: Grid, rows: slice, columns: slice, inputs: slice) -> Pixels:
+    """The part of a result where alpha is neither 0 nor 255 everywhere; `unit` is premultiplied (4, h, w), 0-1."""
+    crisp, soft = (grid.region(unit, rows, columns, inputs) for grid in (sharp, smooth))
+    colour = np.where(crisp[3] > 0.5, _straight(crisp), _straight(soft))
+    covered = to_bytes(soft[3])
+    alpha = np.where((covered == 0) | (covered == 255), covered, to_bytes(crisp[3]))
+    result = np.empty((*alpha.shape, 4), np.uint8)
+    result[..., :3] = to_bytes(colour).transpose(1, 2, 0)
+    result[..., 3] = alpha
+    result[alpha == 0] = 0
+    return result
+
+
+def _straight(unit: Planes) -> Planes:
+    return unit[:3] / np.maximum(unit[3], 1e-6)
+
+
+def planes_of(pixels: NDArray[np.uint8]) -> Planes:
+    """Convert uint8 (H, W, C) to float32 (C, H, W), 0-255."""
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32)
+
+
+def rounded(planes: Planes) -> NDArray[np.uint8]:
+    """Convert floats (C, H, W), 0-255, to uint8 of the same shape; `planes` is used up."""
+    np.rint(planes, out=planes)
+    return np.clip(planes, 0, 255, out=planes).astype(np.uint8)
+
+
+def _premultiplied(pixels: Pixels) -> Planes:
+    """uint8 (h, w, 4), straight alpha, to float32 (4, h, w), 0-1, with colours multiplied by alpha."""
+    return np.ascontiguousarray(premultiply(pixels).transpose(2, 0, 1))
 
 
 def to_canvas(pixels: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint8]:
@@ -83,7 +168,15 @@ def smooth_to_canvas(values: Unit, framing: Framing) -> Unit:
     Returns:
         float32 (framing.canvas.height, framing.canvas.width, C).
     """
-    return _resample(values, framing.canvas, _window(framing), Image.Resampling.BILINEAR)
+    grid = canvas_grid(bilinear, framing)
+    planes = np.ascontiguousarray(values.transpose(2, 0, 1))
+    return whole(grid.vertical, grid.horizontal, planes).transpose(1, 2, 0)
+
+
+def canvas_grid(kernel: Callable[..., Bands], framing: Framing) -> Grid:
+    """The resampling from working size to canvas size."""
+    working = framing.working
+    return Grid.of(kernel, working.width, working.height, framing.canvas, _window(framing))
 
 
 def _window(framing: Framing) -> Box:

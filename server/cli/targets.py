@@ -6,6 +6,7 @@ import argparse
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnwritableFile
@@ -32,7 +33,7 @@ class Target:
     inside: Path | None = None
 
 
-def add_overwrite(parser: argparse.ArgumentParser) -> None:
+def add_overwrite(parser: Any) -> None:
     """Declare `--overwrite`."""
     parser.add_argument(
         "--overwrite", action="store_true", help="replace files that are there already (default: refuse to)"

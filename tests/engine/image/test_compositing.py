@@ -70,6 +70,24 @@ def test_every_blend_mode_is_the_pdf_formula_rounded_once(subtests):
                 assert np.abs(result - expected)[seen].max() <= 0.501
 
 
+def test_over_an_opaque_backdrop_the_formula_is_rounded_exactly(subtests):
+    values = np.arange(256, dtype=np.uint8)
+    below, above = (values[part].reshape(-1, 16) for part in (slice(None), slice(None, None, -1)))
+    for blend in BlendMode:
+        for opacity in (255, 100, 1):
+            with subtests.test(blend=blend, opacity=opacity):
+                for alpha in (0, 1, 77, 128, 254, 255):
+                    backdrop, source = (np.repeat(plane[..., None], 4, axis=-1) for plane in (below, above))
+                    backdrop[..., 3], source[..., 3] = 255, alpha
+                    b, s = below.astype(np.int64), above.astype(np.int64)
+                    mixed = {"normal": 255 * s, "multiply": b * s, "add": 255 * np.minimum(b + s, 255)}[blend.value]
+                    numerator = 255 * b * (255 * 255 - alpha * opacity) + mixed * alpha * opacity
+                    expected = (2 * numerator + 255**3) // (2 * 255**3)
+                    result = composite(backdrop, source, blend, opacity / 255)
+                    assert np.array_equal(result[..., :3], np.repeat(expected[..., None], 3, axis=-1))
+                    assert (result[..., 3] == 255).all()
+
+
 def test_over_agrees_with_pillow():
     backdrop, source = random_pixels(64, 64, 3), random_pixels(64, 64, 4)
     theirs = np.asarray(Image.alpha_composite(Image.fromarray(backdrop), Image.fromarray(source)))
@@ -155,6 +173,18 @@ def test_bleeding_changes_only_invisible_pixels_beside_an_edge():
     visible[::3, :, 3] = 0
     kept = visible[..., 3] > 0
     assert np.array_equal(bleed(visible)[kept], visible[kept])
+
+
+def test_bleeding_in_parts_changes_nothing():
+    """Rows and columns of squares before the picture change which squares are bled together."""
+    pixels = random_pixels(203, 333, 12)
+    pixels[..., 3] *= np.random.default_rng(13).random((203, 333)) < 0.002
+    for reach in (1, 5, 16, 20):
+        expected = bleed(pixels, reach)
+        assert expected[pixels[..., 3] == 0].any()
+        for rows, columns in ((64, 0), (0, 192), (128, 64)):
+            moved = bleed(np.pad(pixels, ((rows, 0), (columns, 0), (0, 0))), reach)
+            assert np.array_equal(moved[rows:, columns:], expected)
 
 
 def test_bleeding_takes_the_nearest_colour():
