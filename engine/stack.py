@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import fields
 
 from PIL import Image
 
@@ -123,4 +124,4 @@ def load(path: str | os.PathLike[str]) -> LayerStack:
             that our layers cannot show.
     """
     read = formats.load(path)
-    return LayerStack(name=read.name, size=read.size, layers=read.layers)
+    return LayerStack(**{field.name: getattr(read, field.name) for field in fields(read)})

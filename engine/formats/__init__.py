@@ -38,13 +38,18 @@ def save(stack: LayeredImage, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> LayeredImage:
-    """Read a stack.
+    """Read a stack. Photoshop's large documents (`.psb`) are read, too.
 
     Raises:
         UnknownFormat: there is no reader for the suffix.
         UnreadableFile: the file is missing, truncated, not of the format its suffix says, too large, or uses a feature
             that our layers do not have.
     """
+    if Path(path).suffix.lower() == ".psb":
+        path = Path(path)
+        from layerfusion.engine.formats import psd
+
+        return psd.load(path)
     return _format_of(path).load(Path(path))
 
 

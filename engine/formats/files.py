@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -14,12 +14,13 @@ from layerfusion.engine.errors import EngineError, UnreadableFile, UnwritableFil
 MAX_SIDE = 8192
 """Longest side of an image or canvas that is read, in pixels."""
 
-MAX_PIXELS = 4 * MAX_SIDE**2
-"""Largest number of pixels of all layers of one document together: 1 GiB of RGBA."""
+MAX_PIXELS = 220_000_000
+"""Largest number of pixels of all layers of one document together, the largest layer counted three times because it is
+copied while it is decoded: 880 MB of RGBA. Nine layers of the largest canvas that is drawn, 4096 px a side, fit."""
 
 MAX_LAYERS = 256
 
-MAX_BYTES = 2**30
+MAX_BYTES = 2**29
 """Largest file that is read, in bytes."""
 
 
@@ -113,23 +114,37 @@ def check_canvas(path: Path, width: int, height: int) -> None:
         )
 
 
-def check_layers(path: Path, count: int, pixels: int) -> None:
+def check_layers(path: Path, count: int) -> None:
     """Refuse a document without layers or with too many.
 
     Args:
         path: the document, for the message.
         count: number of layers.
-        pixels: number of pixels of all layers together.
 
     Raises:
-        UnreadableFile: there is no layer, or a limit is exceeded.
+        UnreadableFile: there is no layer, or more than `MAX_LAYERS`.
     """
     if count == 0:
         raise UnreadableFile(f"“{path}” has no layers.", "Use a document with at least one pixel layer.")
-    if count > MAX_LAYERS or pixels > MAX_PIXELS:
+    if count > MAX_LAYERS:
+        raise UnreadableFile(f"“{path}” has {count} layers.", f"Merge some of them: up to {MAX_LAYERS} are read.")
+
+
+def check_memory(path: Path, areas: Sequence[int]) -> None:
+    """Refuse a document whose layers would take too much memory. To be called before any is decoded.
+
+    Args:
+        path: the document, for the message.
+        areas: width times height of each layer, as its header states them.
+
+    Raises:
+        UnreadableFile: `MAX_PIXELS` is exceeded.
+    """
+    if sum(areas) + 2 * max(areas, default=0) > MAX_PIXELS:
         raise UnreadableFile(
-            f"“{path}” has {count} layers with {pixels / 1e6:.0f} megapixels together.",
-            f"Merge some of them: up to {MAX_LAYERS} layers and {MAX_PIXELS / 1e6:.0f} megapixels are read.",
+            f"“{path}” has {len(areas)} layers with {sum(areas) / 1e6:.0f} megapixels together.",
+            f"Merge or crop some of them: about {MAX_PIXELS / 1e6:.0f} megapixels are read, the largest layer counted "
+            "three times.",
         )
 
 

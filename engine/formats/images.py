@@ -20,8 +20,8 @@ from PIL import Image, PngImagePlugin, TiffTags
 from layerfusion.engine.errors import InvalidLayer, UnreadableFile
 from layerfusion.engine.formats.files import MAX_SIDE, check_file, reading
 from layerfusion.engine.formats.png_chunks import PngHeader, read_header, stated_encoding
-from layerfusion.engine.image.colour import encoding_of_profile, profile_to_srgb, to_srgb
-from layerfusion.engine.image.layers import Pixels
+from layerfusion.engine.image.colour import pixels_to_srgb, profile_to_srgb, to_eight_bits, to_srgb
+from layerfusion.engine.image.layers import DEFAULT_RESOLUTION, Pixels
 
 FORMATS = ("PNG", "WEBP", "JPEG", "TIFF")
 """What `load_image` reads, by Pillow's names."""
@@ -84,23 +84,16 @@ def decode(data: bytes, name: str, formats: tuple[str, ...] = ("PNG",)) -> Pixel
     return _upright(pixels, image.getexif().get(_ORIENTATION, 1))  # asked last, as it decodes a PNG
 
 
-def size_of(data: bytes, name: str) -> tuple[int, int]:
-    """Width and height of a PNG, without decoding it.
+def encode(pixels: Pixels, resolution: tuple[float, float] = DEFAULT_RESOLUTION) -> bytes:
+    """Encode uint8 (H, W, 4), sRGB, straight alpha, as PNG bytes.
 
-    Raises:
-        UnreadableFile: it cannot hold as many pixels as it states.
-        ValueError, struct.error: it is no PNG.
+    Args:
+        resolution: pixels per inch, horizontally and vertically.
     """
-    header = read_header(data, name)
-    return header.width, header.height
-
-
-def encode(pixels: Pixels) -> bytes:
-    """Encode uint8 (H, W, 4), sRGB, straight alpha, as PNG bytes."""
     chunks = PngImagePlugin.PngInfo()
     chunks.add(b"sRGB", b"\0")
     buffer = io.BytesIO()
-    Image.fromarray(pixels, "RGBA").save(buffer, "PNG", pnginfo=chunks)
+    Image.fromarray(pixels, "RGBA").save(buffer, "PNG", pnginfo=chunks, dpi=resolution)
     return buffer.getvalue()
 
 
@@ -153,16 +146,10 @@ def _to_pixels(image: Any, data: bytes, header: PngHeader | None, name: str) -> 
     if header is not None and b"cICP" in header.chunks:
         profile = None  # the chunk is for programs that know it, the profile for those that do not
     deep = _sixteen_bits(image, data, header)
+    if deep is not None and stated is not None:
+        return np.concatenate([to_srgb(deep[..., :3], stated), to_eight_bits(deep[..., 3:])], axis=-1)
     if deep is not None:
-        if profile is not None:
-            stated = encoding_of_profile(profile)
-        if stated is not None:
-            return np.concatenate([to_srgb(deep[..., :3], stated), _to_eight(deep[..., 3:])], axis=-1)
-        pixels = _to_eight(deep)
-        if profile is None:
-            return pixels
-        converted = profile_to_srgb(Image.fromarray(pixels, "RGBA"), profile)
-        return np.asarray(converted)
+        return pixels_to_srgb(deep, profile)
     if image.mode == "CMYK":
         return np.asarray(profile_to_srgb(image, profile).convert("RGBA"))
     transparent = _transparent(image, header)
@@ -205,8 +192,8 @@ def _sixteen_bits(image: Any, data: bytes, header: PngHeader | None) -> NDArray[
         values = np.asarray(image).view(">u2").astype(np.uint16)
         return np.concatenate([np.repeat(values[..., :1], 3, axis=2), values[..., 1:]], axis=-1)
     if image.mode in ("I;16", "I;16B", "I"):
-        grey = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
-        values: NDArray[np.uint16] = np.repeat(grey[..., None], 3, axis=2)
+        grey: NDArray[np.uint16] = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
+        values: Any = np.repeat(grey[..., None], 3, axis=2)
     elif raw in ("RGB", "RGBA") and order:
         low = _open(data, (image.format,))
         native = "B" if sys.byteorder == "little" else "L"
@@ -234,11 +221,6 @@ def _raw_mode(image: Any) -> tuple[str, str]:
 
 def _with_raw_mode(tile: Any, name: str) -> Any:
     return tile._replace(args=name if isinstance(tile.args, str) else (name, *tile.args[1:]))
-
-
-def _to_eight(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """16 bits to 8, rounded: 65535 / 255 is 257."""
-    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:

@@ -14,6 +14,7 @@ belong to somebody else, and saving is refused.
 from __future__ import annotations
 
 import json
+import math
 import re
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -25,14 +26,16 @@ from layerfusion.engine.formats.files import (
     check_canvas,
     check_file,
     check_layers,
+    check_memory,
     damaged,
     reading,
     replacing,
     writing,
 )
 from layerfusion.engine.formats.images import decode, encode
+from layerfusion.engine.formats.png_chunks import HEADER_BYTES, stated_size
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
+from layerfusion.engine.image.layers import DEFAULT_RESOLUTION, BlendMode, Layer, LayeredImage, Role
 
 MANIFEST = "stack.json"
 _FORMAT = "layerfusion-stack"
@@ -53,7 +56,7 @@ def save(stack: LayeredImage, path: Path) -> None:
         with ExitStack() as staged:  # contexts end in reverse order, so the manifest, entered first, is renamed last
             staged.enter_context(replacing(path / MANIFEST)).write(_to_json(stack, names))
             for name, layer in zip(names, stack, strict=True):
-                staged.enter_context(replacing(path / name)).write(encode(layer.pixels))
+                staged.enter_context(replacing(path / name)).write(encode(layer.pixels, stack.resolution))
     except BaseException:
         if new:
             with suppress(OSError):
@@ -76,12 +79,14 @@ def load(path: Path) -> LayeredImage:
             raise UnreadableFile(f"“{manifest}” has another format or version.", "Update layerfusion.")
         size = Size(values["width"], values["height"])
         check_canvas(manifest, size.width, size.height)
-        check_layers(manifest, len(values["layers"]), 0)
-        layers: list[Layer] = []
-        for entry in values["layers"]:
-            layers.append(_to_layer(path, entry))
-            check_layers(manifest, len(values["layers"]), sum(layer.size.area for layer in layers))
-        return LayeredImage(name=str(values["name"])[:255], size=size, layers=tuple(layers))
+        check_layers(manifest, len(values["layers"]))
+        check_memory(manifest, [_stated_area(path, entry) for entry in values["layers"]])
+        return LayeredImage(
+            name=str(values["name"])[:255],
+            size=size,
+            layers=tuple(_to_layer(path, entry) for entry in values["layers"]),
+            resolution=values.get("resolution", DEFAULT_RESOLUTION),
+        )
 
 
 def check_writable(path: Path) -> None:
@@ -130,20 +135,40 @@ def _to_json(stack: LayeredImage, names: list[str]) -> bytes:
         for name, layer in zip(names, stack, strict=True)
     ]
     head = {"format": _FORMAT, "version": _VERSION, "name": stack.name}
-    values = {**head, "width": stack.size.width, "height": stack.size.height, "layers": entries}
+    size = {"width": stack.size.width, "height": stack.size.height, "resolution": list(stack.resolution)}
+    values = {**head, **size, "layers": entries}
     return (json.dumps(values, indent=2) + "\n").encode()
 
 
-def _to_layer(folder: Path, entry: dict[str, Any]) -> Layer:
+def _file(folder: Path, entry: dict[str, Any]) -> Path:
+    """The file of a layer.
+
+    Raises:
+        UnreadableFile: it lies elsewhere, or is no file.
+        OSError: it is not there.
+    """
     name = entry["file"]
     if not isinstance(name, str) or Path(name).name != name or "\\" in name or ":" in name:
         raise UnreadableFile(f"“{folder / MANIFEST}” names the file {name!r}.", "Layers must lie beside the manifest.")
-    x, y = entry["offset"]
-    if not all(isinstance(value, int) and abs(value) <= _MAX_OFFSET for value in (x, y)):
-        raise ValueError(f"offset {x}, {y}")
     file = folder / name
     with reading(file, "PNG image"):
         check_file(file)
+    return file
+
+
+def _stated_area(folder: Path, entry: dict[str, Any]) -> int:
+    """Width times height in the header of a layer's PNG."""
+    file = _file(folder, entry)
+    with reading(file, "PNG image"), file.open("rb") as opened:
+        return math.prod(stated_size(opened.read(HEADER_BYTES)))
+
+
+def _to_layer(folder: Path, entry: dict[str, Any]) -> Layer:
+    x, y = entry["offset"]
+    if not all(isinstance(value, int) and abs(value) <= _MAX_OFFSET for value in (x, y)):
+        raise ValueError(f"offset {x}, {y}")
+    file = _file(folder, entry)
+    with reading(file, "PNG image"):
         pixels = decode(file.read_bytes(), f"“{file}”")
     return Layer(
         name=entry["name"],

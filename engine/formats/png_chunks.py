@@ -23,6 +23,9 @@ from layerfusion.engine.image.colour import (
 )
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+HEADER_BYTES = 24
+"""Bytes of a PNG up to its height."""
+
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _MOST_DEFLATED = 1032
 """Bytes that one byte of a deflate stream can stand for, at most."""
@@ -70,6 +73,17 @@ class PngHeader:
         if data is None or self.colour_type not in (0, 2):
             return None
         return struct.unpack(f">{self.channels}H", data[: 2 * self.channels])
+
+
+def stated_size(start: bytes) -> tuple[int, int]:
+    """Width and height, from the first `HEADER_BYTES` of a PNG.
+
+    Raises:
+        ValueError, struct.error: it is no PNG.
+    """
+    if start[:8] != SIGNATURE:
+        raise ValueError("no PNG")
+    return struct.unpack_from(">II", start, 16)
 
 
 def read_header(data: bytes, name: str) -> PngHeader:

@@ -156,6 +156,37 @@ def profile_to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     return result
 
 
+def pixels_to_srgb(values: NDArray[np.uint8] | NDArray[np.uint16], profile: bytes | None) -> NDArray[np.uint8]:
+    """Convert pixels with an ICC profile to 8-bit sRGB.
+
+    Args:
+        values: uint8 or uint16 (H, W, 4), straight alpha; grey pictures have three equal channels.
+        profile: for RGB or grey; None leaves the colours as they are.
+
+    Returns:
+        uint8 (H, W, 4).
+
+    Raises:
+        InvalidLayer: the profile cannot be read, or it is for another kind of picture.
+    """
+    deep: Any = values if values.dtype == np.uint16 else None
+    source = encoding_of_profile(profile) if deep is not None and profile is not None else None
+    eight = values.astype(np.uint8, copy=False) if deep is None else to_eight_bits(deep)
+    if profile is None:
+        return eight
+    if source is not None:
+        return np.concatenate([to_srgb(values[..., :3], source), eight[..., 3:]], axis=-1)
+    opened: Any = _open(profile)
+    if opened.profile.xcolor_space.strip() == "GRAY" and np.all(eight[..., :2] == eight[..., 1:3]):
+        return np.asarray(profile_to_srgb(Image.fromarray(np.ascontiguousarray(eight[..., 2:])), profile))
+    return np.asarray(profile_to_srgb(Image.fromarray(eight), profile))
+
+
+def to_eight_bits(values: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """16 bits to 8, rounded: 65535 / 255 is 257."""
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
 def encoding_of_profile(profile: bytes) -> Encoding | None:
     """Read the curves and primaries of an ICC profile; None if it consists of tables instead (ICC.1:2022, §9 and §10).
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -21,6 +22,10 @@ E = TypeVar("E", bound=Enum)
 
 Pixels = NDArray[np.uint8]
 """uint8 (H, W, 4), sRGB, straight (not premultiplied) alpha, 0-255."""
+
+
+DEFAULT_RESOLUTION = (72.0, 72.0)
+"""Pixels per inch of a picture of which nothing is known: what Photoshop and OpenRaster assume."""
 
 
 class Role(Enum):
@@ -107,6 +112,9 @@ class Layer:
     def renamed(self, name: str) -> Layer:
         return replace(self, name=name)
 
+    def hidden(self) -> Layer:
+        return replace(self, visible=False)
+
     def to_pil(self) -> Image.Image:
         """The layer's pixels as a Pillow image, mode RGBA. Offset, blend mode and opacity are not applied.
 
@@ -144,19 +152,29 @@ class LayeredImage:
         name: the group's name in a document, at most 255 characters.
         size: the canvas, in pixels; the constructor also accepts a pair (width, height).
         layers: bottom first.
+        resolution: pixels per inch, horizontally and vertically, above 0. It says how large the picture is printed and
+            changes no pixel; files keep it.
 
     Raises:
-        InvalidLayer: a value has the wrong type.
+        InvalidLayer: a value has the wrong type, or the resolution is not above 0.
         InvalidRequest: `size` is not a size.
     """
 
     name: str
     size: Size
     layers: tuple[Layer, ...]
+    resolution: tuple[float, float] = DEFAULT_RESOLUTION
 
     if TYPE_CHECKING:
 
-        def __init__(self, *, name: str, size: Size | Sequence[int], layers: Sequence[Layer]) -> None: ...
+        def __init__(
+            self,
+            *,
+            name: str,
+            size: Size | Sequence[int],
+            layers: Sequence[Layer],
+            resolution: tuple[float, float] = DEFAULT_RESOLUTION,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -166,6 +184,10 @@ class LayeredImage:
         for number, layer in enumerate(self.layers, start=1):
             if not isinstance(layer, Layer):
                 raise InvalidLayer(f"Layer {number} of the stack is {said(layer)}.", "Give a Layer.")
+        resolution = self.resolution
+        if not isinstance(resolution, (tuple, list)) or len(resolution) != 2 or not all(map(_is_positive, resolution)):
+            raise InvalidLayer(f"The resolution is {said(resolution, tuple)}.", "Give two numbers of pixels per inch.")
+        object.__setattr__(self, "resolution", tuple(resolution))
         object.__setattr__(self, "size", Size.of(self.size, "size of the stack"))
         object.__setattr__(self, "layers", tuple(self.layers))
 
@@ -182,6 +204,10 @@ class LayeredImage:
     def with_layer(self, layer: Layer) -> Self:
         """A copy with `layer` on top."""
         return replace(self, layers=(*self.layers, layer))
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _checked_name(what: str, name: object) -> str:

@@ -1,4 +1,5 @@
 import io
+import struct
 import zipfile
 import zlib
 
@@ -105,7 +106,7 @@ def test_unsupported_layers_are_refused_by_name(subtests, path):
         (LAYER.format('name="glow" composite-op="svg:screen"'), "“glow” has the blend mode svg:screen"),
         (f'<stack name="g" opacity="0.5">{LAYER.format("")}</stack>', "“g” is a group with opacity"),
         ("<text/>", "is not a layer"),
-        ("<stack>" * 40 + "</stack>" * 40, "is not a layer"),
+        ("<stack>" * 40 + "</stack>" * 40, "in more than 32 groups"),
         ("", "no layers"),
         (LAYER.format("") * 300, "300 layers"),
     ]:
@@ -113,6 +114,104 @@ def test_unsupported_layers_are_refused_by_name(subtests, path):
             write(path, DOCUMENT.format(content))
             with pytest.raises(UnreadableFile, match=named):
                 formats.load(path)
+
+
+OPAQUE = png(16, 12, (200, 100, 50, 255))
+BACKDROP = '<layer name="ground" src="data/ground.png"/>'
+
+
+def test_features_that_change_the_picture_are_refused_by_name(subtests, path):
+    multiplied = LAYER.format('name="shade" composite-op="svg:multiply"')
+    for content, named in [
+        (
+            f'<stack name="g" isolation="isolate">{multiplied}</stack>{BACKDROP}',
+            "“g” is an isolated group, in which “sh",
+        ),
+        (f'<stack name="g" isolation="other">{BACKDROP}</stack>', "“g” has the isolation “other”"),
+        (f'<stack name="g" alpha-preserve="true">{BACKDROP}</stack>', "“g” is a group that keeps the alpha"),
+        (f'<stack name="g" x="3">{BACKDROP}</stack>', "“g” is a group with an offset"),
+        (LAYER.format('name="shade" alpha-preserve="true" x="-2"'), "“shade” keeps the alpha"),
+        (LAYER.format('name="a" mask="data/m.png"'), "“a” has the attribute mask"),
+        (f'<stack name="g" clip="1">{BACKDROP}</stack>', "“g” has the attribute clip"),
+        ('<layer name="drawn" src="data/v.svg"/>', "“drawn” is no PNG but a layer of SVG"),
+        (
+            f'<stack name="g" composite-op="mypaint:spectral-wgm">{BACKDROP}</stack>{BACKDROP}',
+            "“g” has MyPaint's blend",
+        ),
+    ]:
+        with subtests.test(named=named):
+            write(
+                path, DOCUMENT.format(content), {"data/a.png": png(), "data/ground.png": OPAQUE, "data/v.svg": "<svg/>"}
+            )
+            with pytest.raises(UnreadableFile, match=named):
+                formats.load(path)
+
+
+@pytest.mark.parametrize("attributes", ['opacity="0.5"', 'composite-op="svg:multiply"'])
+def test_a_root_that_changes_the_picture_is_refused(path, attributes):
+    write(path, f'<image w="16" h="12"><stack {attributes}>{LAYER.format("")}</stack></image>')
+    with pytest.raises(UnreadableFile, match="“the whole picture” has"):
+        formats.load(path)
+
+
+def test_what_changes_nothing_is_read(subtests, path):
+    shade = LAYER.format('name="shade" composite-op="svg:multiply" alpha-preserve="true"')
+    paper = (
+        '<layer name="paper" src="data/ground.png" '
+        'xmlns:m="http://mypaint.org/ns/openraster" m:background-tile="data/ground.png"/>'
+    )
+    for content in [
+        f'<stack name="g">{shade}</stack>{BACKDROP}',
+        f'<stack name="g" isolation="isolate">{shade}{BACKDROP}</stack>',
+        f'<stack name="g" isolation="isolate">{shade}{BACKDROP}</stack>{BACKDROP.replace("ground", "low", 1)}',
+        f'<stack composite-op="mypaint:spectral-wgm" isolation="isolate">{shade}{BACKDROP}</stack>{paper}',
+    ]:
+        with subtests.test(content):
+            files = {"data/a.png": png(), "data/ground.png": OPAQUE}
+            write(path, DOCUMENT.format(content), files | {"data/low.png": OPAQUE})
+            *_, ground, read = formats.load(path)
+            assert (ground.name, read.name, read.blend) == ("ground", "shade", BlendMode.MULTIPLY)
+
+
+def test_our_names_are_roles(path):
+    names = ["Blended", "Light", "Shadow", "Foreground 2", "Foreground", "Background"]
+    modes = {"Light": "svg:plus", "Shadow": "svg:multiply"}
+    layers = [LAYER.format(f'name="{name}" composite-op="{modes.get(name, "svg:src-over")}"') for name in names]
+    write(path, DOCUMENT.format("".join(layers)))
+    assert [layer.role.value for layer in formats.load(path)] == [
+        *("background", "foreground", "foreground", "shadow", "light", "blended")
+    ]
+
+
+def test_the_resolution_is_kept(path):
+    write(path, DOCUMENT.replace("<image ", '<image xres="300" yres="150" ').format(LAYER.format("")))
+    stack = formats.load(path)
+    assert stack.resolution == (300, 150)
+    formats.save(stack, path)
+    assert formats.load(path).resolution == (300, 150)
+
+
+def test_memory_is_bounded_by_the_headers_of_the_layers(path, monkeypatch):
+    """Twenty layers show one small file; each would be decoded to a picture of its own."""
+    blank = zlib.compress(bytes(8000 * (1 + 4 * 8000)))
+    large = bytearray(png(1, 1))
+    header = large[:16] + struct.pack(">II", 8000, 8000) + large[24:29]
+    data = bytes(header) + struct.pack(">I", zlib.crc32(bytes(header[12:29])))
+    data += (
+        struct.pack(">I", len(blank)) + b"IDAT" + blank + struct.pack(">I", zlib.crc32(b"IDAT" + blank)) + large[-12:]
+    )
+    write(path, DOCUMENT.format(LAYER.format("") * 20), {"data/a.png": data})
+    monkeypatch.setattr(Image, "open", None)  # not a single one is decoded
+    with pytest.raises(UnreadableFile, match="20 layers with 1280 megapixels"):
+        formats.load(path)
+
+
+def test_a_huge_directory_is_not_read(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(60_000):
+            archive.writestr(f"{number:080}", "")
+    with pytest.raises(UnreadableFile, match="damaged"):
+        formats.load(path)
 
 
 BILLION_LAUGHS = (
@@ -176,7 +275,7 @@ def test_a_layer_of_another_kind_is_not_decoded(path):
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "TIFF")
     write(path, DOCUMENT.format(LAYER.format("")), {"data/a.png": buffer.getvalue()})
-    with pytest.raises(UnreadableFile, match="damaged"):
+    with pytest.raises(UnreadableFile, match="“Layer” is no PNG"):
         formats.load(path)
 
 

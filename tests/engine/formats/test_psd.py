@@ -1,4 +1,5 @@
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -6,10 +7,13 @@ from PIL import Image, ImageCms
 from psd_tools import PSDImage
 from psd_tools.api.layers import Group
 from psd_tools.constants import BlendMode as PSDBlend
-from psd_tools.constants import Resource
+from psd_tools.constants import Clipping, Compression, Resource, Tag
+from psd_tools.psd.image_resources import ImageResource
+from psd_tools.psd.tagged_blocks import TaggedBlock
 
 from layerfusion.engine import formats
-from layerfusion.engine.errors import UnreadableFile
+from layerfusion.engine.errors import UnknownFormat, UnreadableFile
+from layerfusion.engine.image.colour import srgb_profile
 from layerfusion.engine.image.compositing import composite, flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
@@ -26,6 +30,7 @@ def make_stack(ground_alpha=255):
     return LayeredImage(
         name="林檎",
         size=Size(40, 30),
+        resolution=(300.0, 150.0),
         layers=(
             Layer(name="Ground", role=Role.BACKGROUND, pixels=noise(30, 40, 1, alpha=ground_alpha)),
             Layer(name="Apple", role=Role.FOREGROUND, pixels=noise(10, 10, 2), offset=(35, -3)),
@@ -34,6 +39,15 @@ def make_stack(ground_alpha=255):
             Layer(name="B", role=Role.BLENDED, pixels=noise(30, 40, 5, alpha=255), visible=False),
         ),
     )
+
+
+def wide_gamut_profile():
+    """A profile like sRGB with the red and green columns exchanged: images must be read with the two exchanged."""
+    profile = bytearray(srgb_profile())
+    (count,) = struct.unpack_from(">I", profile, 128)
+    tags = {bytes(profile[132 + 12 * n : 136 + 12 * n]): 132 + 12 * n for n in range(count)}
+    profile[tags[b"rXYZ"] : tags[b"rXYZ"] + 4], profile[tags[b"gXYZ"] : tags[b"gXYZ"] + 4] = b"gXYZ", b"rXYZ"
+    return bytes(profile)
 
 
 @pytest.fixture
@@ -59,12 +73,15 @@ def test_other_readers_render_the_layers_as_we_do(saved):
 
 def test_the_document_is_what_photoshop_and_krita_expect(saved):
     document = PSDImage.open(saved)
-    (group,) = document
+    group, blended = document
     assert isinstance(group, Group)
     assert group.blend_mode is PSDBlend.NORMAL  # Krita shows a pass-through group of such a file empty
     assert not any(layer.has_mask() for layer in group)
-    assert [layer.name for layer in group] == ["Ground", "Apple", "S", "L", "B"]
-    assert len({layer.layer_id for layer in group}) == 5
+    assert [layer.name for layer in group] == ["Ground", "Apple", "S", "L"]
+    assert blended.name == "B"
+    assert len({layer.layer_id for layer in [*group, blended]}) == 5
+    resolution = document.image_resources.get_data(Resource.RESOLUTION_INFO)
+    assert (resolution.horizontal, resolution.vertical) == (300 << 16, 150 << 16)
     profile = ImageCms.ImageCmsProfile(io.BytesIO(document.image_resources.get_data(Resource.ICC_PROFILE)))
     assert "sRGB" in ImageCms.getProfileDescription(profile)
 
@@ -161,12 +178,147 @@ def test_unsupported_layers_are_refused_by_name(subtests, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("mode", "depth", "named"), [("L", 8, "GRAYSCALE"), ("CMYK", 8, "CMYK"), ("RGB", 16, "16 bits")]
+    ("mode", "depth", "named"), [("L", 32, "GRAYSCALE"), ("CMYK", 8, "CMYK"), ("RGB", 32, "32 bits")]
 )
 def test_other_colour_modes_are_refused_by_name(tmp_path, mode, depth, named):
     PSDImage.new(mode, (16, 16), depth=depth).save(tmp_path / "theirs.psd")
     with pytest.raises(UnreadableFile, match=named):
         formats.load(tmp_path / "theirs.psd")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_16_bits_and_grey_are_converted(tmp_path, mode):
+    channels = {"RGB": 3, "L": 1}[mode]
+    deep = np.random.default_rng(0).integers(0, 65536, (9, 11, channels + 1), dtype=np.uint16)
+    document = PSDImage.new(mode, (11, 9), depth=16)
+    document.create_pixel_layer_from_array(deep, name="deep")
+    document.save(tmp_path / "theirs.psd")
+    (read,) = formats.load(tmp_path / "theirs.psd")
+    expected = np.rint(deep / 257)
+    colours = expected[..., :channels] if channels == 3 else np.repeat(expected[..., :1], 3, axis=2)
+    assert np.array_equal(read.pixels[..., :3], colours)
+    assert np.array_equal(read.pixels[..., 3], expected[..., -1])
+
+
+def set_block(key, value):
+    def change(document):
+        document[1][0].tagged_blocks.set_data(key, value)
+
+    return change
+
+
+def set_group_block(key, value):
+    def change(document):
+        document[1].tagged_blocks.set_data(key, value)
+
+    return change
+
+
+def with_ranges(document):
+    document[1][0]._record.blending_ranges.composite_ranges = [(0, 30000), (0, 65535)]
+
+
+def with_unknown_block(document):
+    blocks = document[1]._record.tagged_blocks
+    blocks._items["abcd"] = TaggedBlock(key=b"abcd", data=b"1234")
+
+
+def with_clipped_group(document):
+    document[1]._record.clipping = Clipping.NON_BASE
+
+
+def with_group_mask(document):
+    document[0].create_mask(Image.new("L", (16, 16), 128))  # on a group, psd-tools writes a file that it cannot read
+    document[1]._record.mask_data, document[0]._record.mask_data = document[0]._record.mask_data, None
+
+
+def with_half_fill(document):
+    document[1][0].tagged_blocks.set_data(Tag.BLEND_FILL_OPACITY, 128)
+    document[1][0].blend_mode = PSDBlend.LINEAR_DODGE
+    document[0].visible = False
+
+
+def test_features_that_change_the_picture_are_refused_by_name(subtests, tmp_path):
+    for change, named in [
+        (set_block(Tag.KNOCKOUT_SETTING, 1), "“thing” has a knockout"),
+        (set_group_block(Tag.KNOCKOUT_SETTING, 2), "“group” has a knockout"),
+        (set_block(Tag.CHANNEL_BLENDING_RESTRICTIONS_SETTING, [0]), "“thing” is restricted to some"),
+        (set_group_block(Tag.BLEND_FILL_OPACITY, 100), "“group” is a group with opacity"),
+        (with_ranges, "“thing” has Blend If"),
+        (with_unknown_block, "“group” has a feature that is not known here, “abcd”"),
+        (with_clipped_group, "“group” is clipped"),
+        (with_group_mask, "“group” has a mask"),
+        (with_half_fill, "“thing” has a fill opacity in mode linear dodge over transparent"),
+    ]:
+        with subtests.test(named=named):
+            document = foreign()
+            change(document)
+            document.save(tmp_path / "theirs.psd")
+            with pytest.raises(UnreadableFile, match=named):
+                formats.load(tmp_path / "theirs.psd")
+
+
+@pytest.mark.parametrize("mode", [PSDBlend.NORMAL, PSDBlend.MULTIPLY, PSDBlend.LINEAR_DODGE])
+def test_fill_opacity_is_applied(tmp_path, mode):
+    """In mode linear dodge it scales the colours before they are added, and clipped; else it is an opacity."""
+    document = foreign(blend_mode=mode)
+    document[1][0].tagged_blocks.set_data(Tag.BLEND_FILL_OPACITY, 100)
+    document.save(tmp_path / "theirs.psd")
+    found = flatten(formats.load(tmp_path / "theirs.psd"))[2:10, 3:11, :3].astype(float)
+    thing, ground, fill = noise(8, 8, 9) / 255, np.array([1.0, 0, 0]), 100 / 255
+    colour, alpha = thing[..., :3], thing[..., 3:]
+    if mode is PSDBlend.LINEAR_DODGE:
+        expected = (1 - alpha) * ground + alpha * np.minimum(ground + fill * colour, 1)
+    else:
+        mixed = colour if mode is PSDBlend.NORMAL else ground * colour
+        expected = (1 - alpha * fill) * ground + alpha * fill * mixed
+    assert np.abs(found - expected * 255).max() <= 1
+
+
+def test_colours_of_another_profile_are_converted(tmp_path):
+    document, profile = foreign(), wide_gamut_profile()
+    document.image_resources[Resource.ICC_PROFILE] = ImageResource(key=Resource.ICC_PROFILE, data=profile)
+    document.save(tmp_path / "theirs.psd")
+    ground, thing = formats.load(tmp_path / "theirs.psd")
+    assert np.abs(ground.pixels[0, 0].astype(int) - (0, 255, 0, 255)).max() <= 2
+    assert np.array_equal(thing.pixels[..., 3], noise(8, 8, 9)[..., 3])
+
+
+def test_isolated_groups_are_dissolved_only_where_the_picture_stays(tmp_path):
+    """A multiplied layer in an isolated group: over the ground of the document; over an opaque layer of the group."""
+    document = foreign(blend_mode=PSDBlend.MULTIPLY)
+    group = document[1]
+    assert isinstance(group, Group)
+    group.blend_mode = PSDBlend.NORMAL
+    document.save(tmp_path / "over_ground.psd")
+    with pytest.raises(UnreadableFile, match="“group” is an isolated group, in which “thing”"):
+        formats.load(tmp_path / "over_ground.psd")
+    under = group.create_pixel_layer_from_array(noise(12, 12, 3, alpha=255), name="base", top=1, left=1)
+    under.move_down()
+    document.save(tmp_path / "over_base.psd")
+    stack = formats.load(tmp_path / "over_base.psd")
+    assert [layer.name for layer in stack] == ["ground", "base", "thing"]
+    theirs = np.asarray(PSDImage.open(tmp_path / "over_base.psd").composite(force=True).convert("RGB"))
+    assert np.abs(flatten(stack)[..., :3].astype(int) - theirs).max() <= 2
+
+
+def test_a_large_document_is_read_under_either_suffix(tmp_path):
+    document = PSDImage.new("RGB", (16, 16), compression=Compression.RAW)
+    document.create_pixel_layer_from_array(noise(16, 16, 5), name="x", compression=Compression.RAW)
+    document._record.header.version = 2
+    for name in ("a.psd", "a.psb"):
+        document.save(tmp_path / name)
+        assert np.array_equal(formats.load(tmp_path / name).layers[0].pixels, noise(16, 16, 5))
+    with pytest.raises(UnknownFormat, match=r"\.psb"):
+        formats.save(make_stack(), tmp_path / "new.psb")
+
+
+def test_a_single_layer_gets_a_companion_that_is_not_read(tmp_path):
+    stack = LayeredImage(name="s", size=Size(40, 30), layers=make_stack().layers[:1])
+    for name in ("a.psd", "a.ora"):
+        formats.save(stack, tmp_path / name)
+        assert [layer.name for layer in formats.load(tmp_path / name)] == ["Ground"]
+    assert len(list(PSDImage.open(tmp_path / "a.psd"))) == 2
 
 
 def test_documents_without_layers_or_beyond_the_limits_are_refused(tmp_path):
