@@ -284,4 +284,5 @@ class _Job:
             shapes=shapes,
             share_unconditional=shares_unconditional(self._request),
             observer=observer,
+            blended_end=positive.end_of_text[self._streams.blended : self._streams.count],
         )

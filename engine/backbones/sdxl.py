@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -16,11 +16,18 @@ from layerfusion.engine.fusion.coupling import Coupling
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.models.runtime.offloading import Component
+from layerfusion.engine.models.runtime.tokenizers import is_too_long, token_ids
 
 T = TypeVar("T")
 
 _BLOCKS = ("down_blocks", "mid_block", "up_blocks")
 """The UNet's parts in the order of execution. diffusers lists `mid_block` last, because it is registered last."""
+
+
+def in_order(processors: Iterable[str]) -> tuple[str, ...]:
+    """The attention modules of a UNet in order of execution, from the names of its `attn_processors`."""
+    names = [name.removesuffix(".processor") for name in processors]
+    return tuple(sorted(names, key=lambda name: _BLOCKS.index(name.split(".", 1)[0])))
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,7 @@ class SDXLBackbone:
         self.layout = LatentLayout(bundle.latent_channels, bundle.latent_factor)
         self.schedule = NoiseSchedule(bundle.scheduler_config, bundle.spec.samplers)
         self.device = bundle.device
-        names = [name.removesuffix(".processor") for name in bundle.unet.attn_processors]
-        self.attention_modules = tuple(sorted(names, key=lambda name: _BLOCKS.index(name.split(".", 1)[0])))
+        self.attention_modules = in_order(bundle.unet.attn_processors)
 
     @property
     def halves_apart(self) -> bool:
@@ -78,10 +84,7 @@ class SDXLBackbone:
 
     def truncated(self, prompts: Sequence[str]) -> tuple[str, ...]:
         """The prompts of which the model reads only the beginning."""
-        tokenizer = self._bundle.tokenizers[0]
-        return tuple(
-            prompt for prompt in prompts if len(tokenizer(prompt, verbose=False).input_ids) > tokenizer.model_max_length
-        )
+        return tuple(prompt for prompt in prompts if is_too_long(self._bundle.tokenizers[0], prompt))
 
     def blank(self, rows: int) -> SDXLConditioning:
         """Zeros with the shapes that `encode` returns."""
@@ -120,13 +123,7 @@ class SDXLBackbone:
         bundle = self._bundle
         hidden, pooled, ends = [], None, None
         for tokenizer, encoder in zip(bundle.tokenizers, bundle.text_encoders, strict=True):
-            tokens = tokenizer(
-                list(prompts),
-                padding="max_length",
-                max_length=tokenizer.model_max_length,
-                truncation=True,
-                return_tensors="pt",
-            ).input_ids
+            tokens = token_ids(tokenizer, prompts)
             # The first such token counts, because padding may be the same token. The two tokenizers share one
             # vocabulary, so that the places agree.
             places = (tokens == tokenizer.eos_token_id).int().argmax(dim=1)

@@ -6,7 +6,15 @@ import math
 from collections.abc import Sequence
 
 from layerfusion.engine.evaluation.items import Item
-from layerfusion.engine.evaluation.measures import alpha_of, crispness, difference, pasted, presence, spill
+from layerfusion.engine.evaluation.measures import (
+    alpha_of,
+    crispness,
+    difference,
+    pasted,
+    presence,
+    spill,
+    stray_alpha,
+)
 from layerfusion.engine.evaluation.metrics import (
     Classifier,
     Metrics,
@@ -16,6 +24,8 @@ from layerfusion.engine.evaluation.metrics import (
     column,
     mask_metrics,
     shadow_metrics,
+    shift_metrics,
+    tint_between,
     tone_metrics,
 )
 from layerfusion.engine.evaluation.rows import Claim, Row, above, at_least, below, certain, every
@@ -54,48 +64,63 @@ BOUNDARY_VARIANTS = SWEEP
 # ---- (a) the background influences the foreground
 
 
-def background_claim(study: Study, items: Sequence[Item], classifier: Classifier | None) -> Claim:
-    """Test claim (a): a change of the background's prompt changes the object's colours more than a change of its seed,
-    and neither the outline nor the classification; with `foreground_update` "none" it changes no byte."""
+def background_claim(study: Study, items: Sequence[Item], classifier: Classifier | None, *, light_known: bool) -> Claim:
+    """Test claim (a): between two scenes, the foreground's own colours shift towards the second scene's tint.
+
+    Two seeds of one scene are the comparison: their shift is projected on the same tint difference. Outline and
+    classification must stay; with `foreground_update` "none" no byte may change.
+    """
     base = [study.drawing(item, APART) for item in items]
-    other = [study.drawing(item, APART_OTHER_SCENE) for item in items]
-    scene = [change_metrics(a, b) for a, b in zip(base, other, strict=True)]
-    seed = [change_metrics(a, study.drawing(item, APART_OTHER_SEED)) for a, item in zip(base, items, strict=True)]
+    drawn = {
+        "another scene": [study.drawing(item, APART_OTHER_SCENE) for item in items],
+        "another seed": [study.drawing(item, APART_OTHER_SEED) for item in items],
+    }
+    tints = [tint_between(item, known=light_known) for item in items]
+    found = {
+        label: [
+            {**change_metrics(a, b), **shift_metrics(a, b, tint)} for a, b, tint in zip(base, after, tints, strict=True)
+        ]
+        for label, after in drawn.items()
+    }
+    scene, seed = found.values()
+    named = {
+        label: estimate(column(classification_metrics(items, after, classifier), "object_named"))
+        for label, after in drawn.items()
+    }
     frozen = [change_metrics(study.drawing(item, FROZEN), study.drawing(item, FROZEN_OTHER_SCENE)) for item in items]
-    named = estimate(column(classification_metrics(items, other, classifier), "object_named"))
-    more = paired(column(scene, "colour"), column(seed, "colour"))
-    outline = estimate(column(scene, "outline"))
     differing = max(column(frozen, "bytes"), default=math.nan)
+    cosine = _estimates(found, "shift_cosine")
+    more = paired(column(scene, "shift_along"), column(seed, "shift_along"))
+    outline = _estimates(found, "outline")
+    gain = {
+        label: estimate(column(rows, "shift_product"), column(rows, "shift_square"), statistic=ratio_of_sums)
+        for label, rows in found.items()
+    }
     rows = [
-        Row("colour shift inside the object, another prompt", {"": estimate(column(scene, "colour"))}),
-        Row("colour shift inside the object, another seed", {"": estimate(column(seed, "colour"))}),
-        Row("another prompt minus another seed", {"": more}, "above 0", above(more)),
-        Row(
-            "soft IoU of the alphas, another prompt",
-            {"": outline},
-            "at least 0.85",
-            at_least(outline, 0.85),
-        ),
-        Row(
-            "object named correctly, another prompt",
-            {"": named},
-            "at least 0.9",
-            at_least(named, 0.9),
-        ),
+        Row("size of the foreground's colour shift, ln", _estimates(found, "shift_size")),
+        Row("its component along the tint difference, ln", _estimates(found, "shift_along")),
+        Row("fraction of the tint difference", gain),
+        Row("cosine with the tint difference", cosine, "above 0", above(cosine["another scene"])),
+        Row("component: another scene minus another seed", {"another scene": more}, "above 0", above(more)),
+        Row("soft IoU of the alphas", outline, "at least 0.85", at_least(outline["another scene"], 0.85)),
+        Row("object named correctly", named, "at least 0.9", at_least(named["another scene"], 0.9)),
         Row(
             "`foreground_update` “none”: differing bytes, at most",
-            {"": certain(differing, len(items))},
+            {"another scene": certain(differing, len(items))},
             "0",
             differing == 0,
         ),
     ]
+    absent = [] if light_known else ["the light of this model's training data is not known"]
+    absent += [] if named["another scene"].known else ["without a classifier"]
     return Claim.judged(
         "background",
         "(a) Changing only the background's prompt changes the object's appearance, not its identity",
-        "The object takes on colours of the scene with which it is drawn, and remains the same object.",
-        ("",),
+        "The foreground layer itself takes on the light of the scene with which it is drawn, and remains the same "
+        "object. Both shifts are projected on the difference of the two scenes' tints.",
+        tuple(drawn),
         rows,
-        missing="" if named.known else "without a classifier",
+        missing="; ".join(absent),
     )
 
 
@@ -204,30 +229,36 @@ def _effect(study: Study, item: Item, variant: Variant) -> Metrics:
 
 
 def boundary_claim(study: Study, items: Sequence[Item]) -> Claim:
-    """Test claim (d): a low decision boundary leaks; a high one gives a more precise alpha."""
+    """Test claim (d): a low coefficient d of the hard mask leaks; a high one gives a more precise alpha."""
     metrics: dict[str, list[Metrics]] = {
         f"d = {d}": [_boundary_metrics(study, item, variant) for item in items]
         for d, variant in zip(BOUNDARIES, SWEEP, strict=True)
     }
-    trends = {name: _mean_rank_correlation(metrics, name) for name in ("spill", "crispness")}
     last = list(metrics)[-1]
     rows = [
         Row("spill beside the object", _estimates(metrics, "spill")),
         Row("presence on the object", _estimates(metrics, "presence")),
         Row("coverage of the alpha", _estimates(metrics, "coverage")),
-        Row("alpha precision: fraction of visible pixels above 0.9", _estimates(metrics, "crispness")),
-        Row("rank correlation of d with spill", {last: trends["spill"]}, "below 0", below(trends["spill"])),
-        Row(
-            "rank correlation of d with alpha precision",
-            {last: trends["crispness"]},
-            "above 0",
-            above(trends["crispness"]),
-        ),
+        Row("precision of the alpha: fraction of visible pixels above 0.9", _estimates(metrics, "crispness")),
+        Row("mean alpha away from the object", _estimates(metrics, "stray_alpha")),
+        Row("fraction of the hard mask outside the object", _estimates(metrics, "outside_hard")),
     ]
+    targets = (
+        ("the hard mask outside", "outside_hard", False),
+        ("spill", "spill", False),
+        ("alpha precision", "crispness", True),
+    )
+    for words, name, rises in targets:
+        trend = _mean_rank_correlation(metrics, name)
+        answer = above(trend) if rises else below(trend)
+        rows.append(
+            Row(f"rank correlation of d with {words}", {last: trend}, "above 0" if rises else "below 0", answer)
+        )
     return Claim.judged(
         "boundary",
         "(d) A low decision boundary leaks, a high one gives a precise alpha",
-        "The figure is the mean over items of each item's correlation over all d.",
+        "d is the coefficient of the hard mask. A correlation is the mean over items of each item's correlation over "
+        "all d.",
         tuple(metrics),
         rows,
     )
@@ -236,11 +267,14 @@ def boundary_claim(study: Study, items: Sequence[Item]) -> Claim:
 def _boundary_metrics(study: Study, item: Item, variant: Variant) -> Metrics:
     drawing = study.drawing(item, variant)
     alpha = alpha_of(drawing.foreground)
+    masks = mask_metrics(drawing.maps, drawing.foreground, translucent=False) if drawing.maps is not None else {}
     return {
         "spill": spill(drawing.blended, drawing.background, alpha),
         "presence": presence(drawing.blended, drawing.background, alpha),
         "coverage": float(alpha.mean()),
         "crispness": crispness(alpha),
+        "stray_alpha": stray_alpha(alpha),
+        **masks,
     }
 
 

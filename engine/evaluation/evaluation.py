@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from PIL import Image
 
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.evaluation import claims, kept, moving, presets, table
+from layerfusion.engine.evaluation import claims, kept, mixtures, moving, presets, table
 from layerfusion.engine.evaluation.charts import Chart, draw_charts
 from layerfusion.engine.evaluation.contact_sheets import picture_sheet
 from layerfusion.engine.evaluation.items import Item, made_set, prompt_set, stress_set
@@ -22,7 +22,7 @@ from layerfusion.engine.evaluation.study import Done, Study
 from layerfusion.engine.evaluation.systems import Variant
 from layerfusion.engine.models.catalog.spec import ModelSpec
 
-Part = Literal["table", "background", "blending", "masks", "boundary", "moving", "presets", "kept"]
+Part = Literal["table", "background", "blending", "masks", "boundary", "mixtures", "moving", "presets", "kept"]
 PARTS: tuple[Part, ...] = get_args(Part)
 MAX_PAIRS = 10_000
 
@@ -32,6 +32,7 @@ VARIANTS: dict[Part, tuple[Variant, ...]] = {
     "blending": claims.BLENDING_VARIANTS,
     "masks": claims.MASK_VARIANTS,
     "boundary": claims.BOUNDARY_VARIANTS,
+    "mixtures": mixtures.VARIANTS,
     "moving": moving.VARIANTS,
     "presets": presets.VARIANTS,
     "kept": kept.VARIANTS,
@@ -47,12 +48,15 @@ class Plan:
     """The parts and the size of an evaluation.
 
     Attributes:
-        parts: some or all of: the table, the four claims of Fig. 5, the moved object of Fig. 1, and the presets.
+        parts: some or all of: the table, the four claims of Fig. 5, the readings of Fig. 2c, the moved object of
+            Fig. 1, and the presets.
         pairs: number of items of the table and of claim (b), which needs no further drawings.
-        claim_pairs: number of items of claims (a), (c) and (d), of the moved object and of the presets. They are the
-            first items of the table.
+        claim_pairs: number of items of claims (a), (c) and (d), of the readings of Fig. 2c, of the moved object and of
+            the presets. They are the first items of the table.
         stress_pairs: number of items with textured backgrounds, for claim (c).
         kept_pairs: number of items, and number of made pictures, for the kept layers.
+        skip: number of items of the list that come before the first one, so that a model can be tuned on others than
+            those of the table.
 
     Raises:
         InvalidRequest: a part is unknown, there is no part, or a number is outside 1 to 10000.
@@ -63,6 +67,7 @@ class Plan:
     claim_pairs: int = 40
     stress_pairs: int = 24
     kept_pairs: int = 24
+    skip: int = 0
 
     def __post_init__(self) -> None:
         unknown = set(self.parts) - set(PARTS)
@@ -75,6 +80,8 @@ class Plan:
                 raise InvalidRequest(
                     f"The number of {title} is {getattr(self, name)}.", f"Choose 1 to {MAX_PAIRS} {title}."
                 )
+        if not 0 <= self.skip <= MAX_PAIRS:
+            raise InvalidRequest(f"The number of skipped pairs is {self.skip}.", f"Choose 0 to {MAX_PAIRS}.")
 
 
 def quick(spec: ModelSpec) -> ModelSpec:
@@ -130,9 +137,10 @@ class Evaluation:
         light_known: bool,
     ) -> None:
         self.plan = plan
-        self._items = prompt_set(vocabulary, max(plan.pairs, plan.claim_pairs, plan.kept_pairs))
+        most = max(plan.pairs, plan.claim_pairs, plan.kept_pairs)
+        self._items = prompt_set(vocabulary, plan.skip + most)[plan.skip :]
         self._made = made_set(vocabulary, plan.kept_pairs)
-        self._stress = stress_set(vocabulary, plan.stress_pairs)
+        self._stress = stress_set(vocabulary, plan.skip + plan.stress_pairs)[plan.skip :]
         self._classifier = classifier
         self._known_light = light_known
         self.study = Study(folder, spec)
@@ -182,7 +190,11 @@ class Evaluation:
             self._write_items(drawn["table"], rows)
             sections += table.sections(rows, table.kept_bytes(self.study, drawn.get("background", ())))
         if drawn.get("background"):
-            sections.append(claims.background_claim(self.study, drawn["background"], self._classifier))
+            sections.append(
+                claims.background_claim(
+                    self.study, drawn["background"], self._classifier, light_known=self._known_light
+                )
+            )
         if drawn.get("blending"):
             sections.append(claims.blending_claim(self.study, drawn["blending"], light_known=self._known_light))
         if drawn.get("masks"):
@@ -190,6 +202,10 @@ class Evaluation:
             sections.append(claims.mask_claim(self.study, drawn["masks"], stress))
         if drawn.get("boundary"):
             sections.append(claims.boundary_claim(self.study, drawn["boundary"]))
+        if drawn.get("mixtures"):
+            sections.append(
+                mixtures.mixture_section(self.study, drawn["mixtures"], self._classifier, light_known=self._known_light)
+            )
         if drawn.get("moving"):
             casts = [Truth.of(item, known=self._known_light).casts for item in drawn["moving"]]
             sections.append(moving.moving_section(self.study, drawn["moving"], casts))
@@ -285,9 +301,10 @@ def _charts(sections: Sequence[Section]) -> list[Chart]:
                 found.append(Chart(title, labels, {"": [row.figures[label] for label in labels]}, target))
     for section in sections:
         if section.key == "background":
-            pair = [row for row in section.rows if row.measure.startswith("colour shift")]
-            labels = ("another prompt", "another seed")
-            found.append(Chart("(a) Colour shift inside the object", labels, {"": [row.figures[""] for row in pair]}))
+            along = next(row for row in section.rows if row.measure.startswith("its component"))
+            if any(figure.known for figure in along.figures.values()):
+                title = "(a) The foreground's colour shift\nalong the tint difference, ln"
+                found.append(Chart(title, tuple(along.figures), {"": list(along.figures.values())}))
         if section.key == "boundary":
             lines = {row.measure.split(" ")[0]: row for row in section.rows[:4]}
             nothing = estimate([])

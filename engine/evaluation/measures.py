@@ -284,6 +284,18 @@ def leak(mask: Plane, alpha: Plane) -> float:
     return 1 - float((truth & above).sum() + share * (truth & at).sum()) / count
 
 
+def outside(mask: Plane, alpha: Plane) -> float:
+    """Fraction of a mask's sum that lies outside the object, weighted by 1 - alpha; NaN for an empty mask."""
+    total = float(mask.sum())
+    return float((mask * (1 - alpha)).sum()) / total if total > 1e-9 else math.nan
+
+
+def stray_alpha(alpha: Plane) -> float:
+    """Mean alpha beyond `MARGIN` around the solid object; NaN if nothing is beyond."""
+    beyond = ~grown(alpha > SOLID, MARGIN)
+    return float(alpha[beyond].mean()) if beyond.any() else math.nan
+
+
 def spill(blended: Pixels, background: Pixels, alpha: Plane) -> float:
     """Effect of a mask outside the object: mean |Blended - Background|, 0-1, beyond `MARGIN` around the alpha."""
     return difference(blended, background, ~grown(alpha > SEEN, MARGIN))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from layerfusion.engine.evaluation import measures
 from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.light import floats, light_of, shaded, tint_of
-from layerfusion.engine.evaluation.measures import alpha_of, over_grey, pasted, signed_rgb
+from layerfusion.engine.evaluation.measures import Colour, alpha_of, over_grey, pasted, signed_rgb
 from layerfusion.engine.evaluation.regions import SOLID, core, undisturbed
 from layerfusion.engine.evaluation.statistics import Estimate, estimate
 from layerfusion.engine.evaluation.systems import Drawing, Maps
@@ -146,6 +146,7 @@ def mask_metrics(maps: Maps, foreground: Pixels, *, translucent: bool) -> Metric
     for name in ("soft", "hard"):
         overlap = [measures.soft_iou(step, alpha) for step in getattr(maps, name)]
         found |= _over_steps(f"iou_{name}", overlap, maps)
+    found |= _over_steps("outside_hard", [measures.outside(step, alpha) for step in maps.hard], maps)
     inside = [measures.correlation_inside(step, alpha) if translucent else math.nan for step in maps.soft]
     return found | _over_steps("translucency", inside, maps) | {"trust": float(maps.trust.mean())}
 
@@ -164,6 +165,45 @@ def change_metrics(before: Drawing, after: Drawing) -> Metrics:
         "colour": measures.difference(before.foreground, after.foreground, core(a) & core(b)),
         "outline": measures.soft_iou(a, b),
         "bytes": float(measures.differing_bytes(before.foreground, after.foreground)),
+    }
+
+
+def tint_between(item: Item, *, known: bool) -> Colour | None:
+    """ln of the tint that the data gives an object in the item's other scene, divided by that in its own, (3,).
+
+    None if the light is unknown, or if the two scenes' light is nearly the same.
+    """
+    one, other = (Truth.of(item, known=known, scene=scene).light for scene in (item.scene, item.other_scene))
+    if one is None or other is None:
+        return None
+    wanted = np.log(tint_of(other)) - np.log(tint_of(one))
+    return wanted if np.linalg.norm(wanted) >= LEAST_TINT else None
+
+
+def shift_metrics(before: Drawing, after: Drawing, wanted: Colour | None) -> Metrics:
+    """The foreground's own colour shift between two drawings, projected on a tint difference.
+
+    Args:
+        before, after: two drawings of one object. Its colour is the mean inside both outlines, away from the edge.
+        wanted: a difference of tints, ln per channel; None measures the shift's size alone.
+
+    Returns:
+        `shift_size`, its norm, ln; `shift_along`, its component along `wanted`, ln; `shift_cosine`; and `shift_product`
+        and `shift_square`, whose sums give the fraction of the tint difference.
+    """
+    inside = core(alpha_of(before.foreground)) & core(alpha_of(after.foreground))
+    if not inside.any():
+        return {}
+    colour, changed = (one.foreground[..., :3][inside].mean(axis=0) / 255.0 for one in (before, after))
+    shift = measures.tone_shift(changed, colour)
+    found = {"shift_size": float(np.linalg.norm(shift))}
+    if wanted is None:
+        return found
+    return found | {
+        "shift_along": float(shift @ wanted / np.linalg.norm(wanted)),
+        "shift_cosine": measures.cosine(shift, wanted),
+        "shift_product": float(shift @ wanted),
+        "shift_square": float(wanted @ wanted),
     }
 
 

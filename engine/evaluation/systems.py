@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ from layerfusion.engine.inspection.records import MaskRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.vae import to_latents
+from layerfusion.engine.options.research import ContentFrom, Mixture
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest, Kept, Relit, Source
 from layerfusion.engine.stack import LayerStack
@@ -109,7 +110,26 @@ MADE_KEPT = Variant("made_kept", after="made", use="kept")
 MADE_RELIT = Variant("made_relit", after="made", use="relit")
 MADE_HARMONISED = Variant("made_harmonised", after="made", use="harmonised")
 MADE_MOVED = Variant("made_moved", after="made", use="shifted")
-SWEEP = tuple(Variant(f"boundary{d}", {"decision_boundary": float(d)}) for d in BOUNDARIES)
+SWEEP = tuple(
+    Variant(f"boundary{d}", {"hard_mode": "sigmoid", "decision_boundary": float(d)}, masks=True) for d in BOUNDARIES
+)
+"""The coefficient d of the hard mask; a model whose hard mask is a step gets the paper's for this comparison."""
+
+MIXTURES = {
+    (mixture, content): tuple(
+        Variant(
+            f"mixture_{mixture}_{content}{'_other_scene' if other else ''}",
+            {"mixture": mixture, "content_from": content},
+            other_scene=other,
+            masks=not other,
+        )
+        for other in (False, True)
+    )
+    for mixture in get_args(Mixture)
+    for content in get_args(ContentFrom)
+}
+"""The four readings of Fig. 2c, each in two scenes: (stream that the soft mask multiplies, stream whose cross-attention
+gives the content confidence) -> (the item's scene, its other scene)."""
 
 
 @dataclass(frozen=True, eq=False)

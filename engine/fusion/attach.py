@@ -8,14 +8,32 @@ from typing import Any
 
 from diffusers import UNet2DConditionModel
 
+from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.fusion.attention import FusionProcessor
 from layerfusion.engine.fusion.coupling import Coupling
 from layerfusion.engine.transparency.deltas import Deltas
 
 
-def structure_layers(modules: Sequence[str], count: int) -> tuple[str, ...]:
-    """The last `count` self-attentions among `modules`, the attention modules of a network in order of execution."""
-    return tuple(name for name in modules if name.endswith("attn1"))[-count:]
+def structure_layers(modules: Sequence[str], count: int, block: str = "") -> tuple[str, ...]:
+    """The self-attentions that give the structure prior.
+
+    Args:
+        modules: the attention modules of a network in order of execution.
+        count: how many of the last self-attentions, if no block is named.
+        block: the name of the transformer block whose self-attention alone gives it; empty names none.
+
+    Raises:
+        InvalidRequest: the network has no block of this name.
+    """
+    selves = tuple(name for name in modules if name.endswith("attn1"))
+    if not block:
+        return selves[-count:]
+    if f"{block}.attn1" not in selves:
+        raise InvalidRequest(
+            f"The model has no transformer block “{block:.100}” that could give the structure prior.",
+            f"Leave structure_block empty, or name a block such as “{selves[-1].removesuffix('.attn1')}”.",
+        )
+    return (f"{block}.attn1",)
 
 
 @contextmanager
@@ -27,11 +45,15 @@ def attached(unet: UNet2DConditionModel, modules: Sequence[str], coupling: Coupl
         modules: the names of all its attention modules, in order of execution.
         coupling: the job's state.
         deltas: attention module -> projection -> the delta that is added on the foreground rows.
+
+    Raises:
+        InvalidRequest: the option `structure_block` names a block that the network does not have.
     """
     own = dict(unet.attn_processors)
-    last = structure_layers(modules, coupling.settings.research.structure_layers)
+    research = coupling.settings.research
+    measured = structure_layers(modules, research.structure_layers, research.structure_block)
     ours: dict[str, Any] = {
-        f"{name}.processor": FusionProcessor(name.rsplit(".", 1)[0], deltas.get(name, {}), name in last, coupling)
+        f"{name}.processor": FusionProcessor(name.rsplit(".", 1)[0], deltas.get(name, {}), name in measured, coupling)
         for name in modules
     }
     try:

@@ -93,21 +93,20 @@ class FusionProcessor:
         return [slice(start, start + streams.foregrounds) for start in range(0, rows, streams.count)]
 
     def _measure(self, query: Tensor, key: Tensor, scale: float, is_self: bool, grid: Grid) -> None:
-        """Measure the priors on the conditional foreground rows, which are in the last half."""
-        rows = self._foreground_rows(len(query))[-1]
-        if not is_self:
-            content = content_confidence(
-                query[rows],
-                key[rows],
-                self._coupling.end_of_text,
-                scale=scale,
-                counted=self._coupling.settings.research.end_of_text,
-            )
-            self._coupling.note_content(self._block, content, grid)
-        elif self._structure_layer:
-            heads = self._coupling.settings.research.heads
-            spread = participation(query[rows], key[rows], scale=scale, heads=heads)
-            self._coupling.note_structure(spread, grid)
+        """Measure the priors on the conditional rows, which are in the last half."""
+        coupling, research = self._coupling, self._coupling.settings.research
+        rows, end = self._foreground_rows(len(query))[-1], coupling.end_of_text
+        if is_self and self._structure_layer:
+            spread = participation(query[rows], key[rows], scale=scale, heads=research.heads)
+            coupling.note_structure(spread, grid)
+        if is_self or not coupling.measures_content:
+            return
+        if coupling.content_of_blended:
+            assert coupling.blended_end is not None, "The coupling does not know where the blended prompt ends."
+            blended = len(query) - coupling.streams.count + coupling.streams.blended
+            rows, end = slice(blended, blended + 1), coupling.blended_end
+        content = content_confidence(query[rows], key[rows], end, scale=scale, counted=research.end_of_text)
+        coupling.note_content(self._block, content.expand(coupling.streams.foregrounds, -1), grid)
 
     def _sharing_rows(self, rows: int) -> list[tuple[int, int]]:
         """Pairs of rows in each guidance half: (row that attends, row whose background tokens it also attends to)."""
@@ -156,7 +155,7 @@ class FusionProcessor:
                 out[row] = torch.lerp(out[row], out[other], amount.to(out.dtype).unsqueeze(-1))
 
     def _blend(self, out: Tensor, grid: Grid) -> None:
-        """Blend the blended stream by the soft mask and the foregrounds by the hard mask, in place.
+        """Blend the blended stream and the foregrounds by their masks, in place.
 
         Every guidance half exchanges activations among its own rows only.
         """
@@ -170,6 +169,8 @@ class FusionProcessor:
                 masks.soft.to(out.dtype),
                 masks.hard.to(out.dtype),
                 masks.inner.to(out.dtype),
+                masks.held,
+                mixture=settings.research.mixture,
                 update=settings.foreground_update,
                 order=settings.research.update_order,
                 amodal=settings.amodal,

@@ -1,10 +1,13 @@
 """How the streams exchange activations: pure functions of tensors, without diffusers.
 
-    blended:    a_X' = m a_F + (1 - m) a_X             the soft mask (paper Fig. 2)
+    blended:    a_X' = m a_F + (1 - m) a_X             the soft mask (paper Fig. 2c)
     foreground: a_F' = h a_X' + (1 - h) a_F            the hard mask
     background: attention shared with the blended stream outside the objects
 
-With several foregrounds the soft masks become weights that sum to one; upper layers hide lower ones.
+Figure 2c can also be read with the streams exchanged (`mixture` = "blended"): both take a = m a_X + (1 - m) a_F, each
+inside the object only: a_X' = h a + (1 - h) a_X and a_F' = h a + (1 - h) a_F.
+
+With several foregrounds the weights in the blended stream sum to one; upper layers hide lower ones.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from layerfusion.engine.options.fusion import ForegroundUpdate
-from layerfusion.engine.options.research import UpdateOrder
+from layerfusion.engine.options.research import Mixture, UpdateOrder
 
 
 def layer_weights(soft: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,13 +39,36 @@ def layer_weights(soft: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(weights[::-1]), visible
 
 
+def mixture_weights(
+    soft: Tensor, hard: Tensor, held: Tensor | None = None, mixture: Mixture = "foreground"
+) -> tuple[Tensor, Tensor]:
+    """The weights of all streams in the blended stream, for both readings of Fig. 2c.
+
+    Args:
+        soft, hard, held: those of `masks.Masks`, bottom first; None: no foreground is held.
+        mixture: the stream that the soft mask multiplies. "foreground": a foreground's weight is m. "blended": it is
+            h (1 - m), and the foreground hides lower ones by h. For a held foreground it is its alpha in both readings.
+
+    Returns:
+        the foregrounds' weights, (K, N), and the blended stream's own weight, (N,). They sum to one.
+    """
+    if mixture == "foreground":
+        return layer_weights(soft)
+    held = torch.zeros_like(soft[:, :1], dtype=torch.bool) if held is None else held
+    shown, _ = layer_weights(torch.where(held, soft, hard))
+    weights = shown * torch.where(held, 1.0, 1 - soft)
+    return weights, 1 - weights.sum(dim=0)
+
+
 def blend_attention(
     foregrounds: Tensor,
     blended: Tensor,
     soft: Tensor,
     hard: Tensor,
     inner: Tensor | None = None,
+    held: Tensor | None = None,
     *,
+    mixture: Mixture = "foreground",
     update: ForegroundUpdate = "hard",
     order: UpdateOrder = "blended_first",
     amodal: bool = True,
@@ -52,11 +78,10 @@ def blend_attention(
     Args:
         foregrounds: a_F, (K, N, C), bottom first.
         blended: a_X, (N, C).
-        soft: (K, N), 0-1.
-        hard: (K, N) of 0 and 1.
-        inner: (K, N), 0-1, the soft mask m for the update of the foregrounds; None takes `soft`.
-        update: "hard": a foreground becomes m a_F + (1 - m) a_X where its hard mask is set. "hard_raw": it becomes a_X
-            there. "soft": as "hard", but weighted by the soft mask instead of the hard one. "none": it is unchanged.
+        soft, hard, inner, held: those of `masks.Masks`; without `inner`, it is `soft`; without `held`, none is.
+        mixture: the stream that the soft mask multiplies: the mixture is m a_F + (1 - m) a_X, or m a_X + (1 - m) a_F.
+        update: "hard": a foreground takes as much of the mixture as its hard mask says. "hard_raw": it takes a_X
+            instead. "soft": as "hard", but weighted by the soft mask instead of the hard one. "none": it is unchanged.
         order: "blended_first": both are computed from the original activations. "foreground_first": the foregrounds
             are computed first, from a_X; then the blended stream is computed from the updated foregrounds.
         amodal: whether a foreground is updated only where no other lies above it, so that its hidden parts are drawn
@@ -71,10 +96,11 @@ def blend_attention(
         gate = layer_weights(gate)[0] if amodal else gate
         target = blended.expand_as(foregrounds)
         if order == "blended_first" and update != "hard_raw":
-            target = torch.lerp(target, foregrounds, (soft if inner is None else inner).unsqueeze(-1))
+            kept = soft if inner is None else inner
+            target = torch.lerp(target, foregrounds, (kept if mixture == "foreground" else 1 - kept).unsqueeze(-1))
         updated = torch.where(gate.unsqueeze(-1) > 0, torch.lerp(foregrounds, target, gate.unsqueeze(-1)), foregrounds)
     source = updated if order == "foreground_first" else foregrounds
-    weights, rest = layer_weights(soft)
+    weights, rest = mixture_weights(soft, hard, held, mixture)
     mixed = (weights.unsqueeze(-1) * source).sum(dim=0) + rest.unsqueeze(-1) * blended
     return updated, mixed
 

@@ -96,6 +96,7 @@ class Coupling:
         share_unconditional: whether background and blended stream may share attention in the unconditional half, too.
             They may only if their negative prompts are equal.
         observer: is called after every attention module; None calls nothing.
+        blended_end: (1,) int64, the same index of the blended prompt; needed for `content_from` = "blended".
 
     Attributes:
         builder: makes masks of the current priors, independently of the masks that the running forward uses.
@@ -111,6 +112,7 @@ class Coupling:
         shapes: Mapping[int, KnownShape] | None = None,
         share_unconditional: bool = True,
         observer: AttentionObserver | None = None,
+        blended_end: Tensor | None = None,
     ) -> None:
         self.streams = streams
         self.settings = settings
@@ -118,6 +120,7 @@ class Coupling:
         self.end_of_text = end_of_text
         self.share_unconditional = share_unconditional
         self.observer = observer
+        self.blended_end = blended_end
         self._store = PriorStore(settings)
         self.builder = MaskBuilder(
             store=self._store,
@@ -154,6 +157,21 @@ class Coupling:
         assert self._now is not None, "No forward is running; run the network within `with coupling.forward(…)`."
         return self._now
 
+    @property
+    def content_of_blended(self) -> bool:
+        """Whether the running forward measures content confidence in the blended stream. A prior pass has none."""
+        return self.settings.research.content_from == "blended" and self.now.running is not Pass.PRIOR
+
+    @property
+    def measures_content(self) -> bool:
+        """Whether the running forward measures content confidence.
+
+        If the blended stream's is wanted, a prior pass measures the foregrounds' only for the first coupled forward.
+        """
+        return self.settings.research.content_from == "foreground" or (
+            self.content_of_blended or not self.priors.of_blended
+        )
+
     @contextmanager
     def forward(self, running: Pass, time: float = 1.0, half: Half = Half.BOTH) -> Iterator[Forward]:
         """A context manager; inside its block one forward of the network runs.
@@ -179,7 +197,11 @@ class Coupling:
             self._masks.clear()
             self._backgrounds.clear()
         gives_priors = running is Pass.PRIOR or self.settings.prior == "lagged"
-        measuring = self._store.measuring(gives_priors=gives_priors, smooths=running is not Pass.PRIOR)
+        measuring = self._store.measuring(
+            gives_priors=gives_priors,
+            smooths=running is not Pass.PRIOR,
+            of_blended=self.content_of_blended,
+        )
         try:
             with nullcontext() if second else measuring:
                 yield self._now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,13 +14,15 @@ from layerfusion.engine.fusion.masks import (
     Grid,
     Masks,
     background_tokens,
+    decision,
     evidence,
     ground_tokens,
     hard_mask,
+    inner_tokens,
     otsu_threshold,
     resample,
-    soft_mask,
     stretch,
+    without_lone_border,
 )
 from layerfusion.engine.fusion.prior_store import Maps, PriorStore
 from layerfusion.engine.fusion.priors import contrast, minmax, normalised, structure_prior
@@ -82,17 +85,19 @@ class MaskBuilder:
         settings, research = self.settings, self.settings.research
         shown, trust = self.evidence(block, grid)
         otsu = otsu_threshold(shown) if "otsu" in (research.hard_mode, research.soft_mode) else 0.5
-        threshold = otsu if research.hard_mode == "otsu" else research.hard_threshold
         centre = otsu if research.soft_mode == "otsu" else 0.5
-        soft = self._soft(shown, trust, settings.decision_boundary, centre)
-        hard = hard_mask(shown, trust, threshold)
+        soft = trust * shown
+        if research.soft_mode != "scaled":
+            soft = self._decided(shown, trust, settings.decision_boundary, centre)
         own = settings.foreground_boundary
-        inner = soft.clone() if own is None else self._soft(shown, trust, own, centre)
+        inner = soft.clone() if own is None else self._decided(shown, trust, own, centre)
+        hard = self._hard(shown, trust, otsu)
+        held = torch.zeros((self.foregrounds, 1), dtype=torch.bool, device=shown.device)
         for index, shape in self.shapes.items():
             if time > shape.held_until or shape.held_until == 0:
-                soft[index], hard[index] = shown[index], 0.0
+                soft[index], hard[index], held[index] = shown[index], 0.0, True
             soft[index] *= self._uncovered(index, shown, trust, grid)
-        return Masks(soft, hard, inner)
+        return Masks(soft, hard, inner, held)
 
     def background(self, block: str, grid: Grid) -> Tensor:
         """Tokens that are clearly outside every object, (N,) of 0 and 1; all 0 if a map cannot be trusted."""
@@ -140,9 +145,11 @@ class MaskBuilder:
         if self.needs_priors:
             participation, measured = self._structure()
             content, raw = self._content(block, grid)
-            structure = resample(structure_prior(participation), measured, grid, research.resampling)
-            shown = evidence(structure, content, research.mask_parts, research.content_weight)
-            trust = self._trust(participation, raw)
+            structure = structure_prior(participation, self._inner(measured))
+            structure = resample(structure, measured, grid, research.resampling)
+            shown = evidence(structure, content, research.mask_parts, research.content_weight, self._inner(grid))
+            shown = without_lone_border(shown, grid, research.border_margin)
+            trust = self._trust((participation, measured), raw)
         for index, shape in self.shapes.items():
             shown[index] = resample(shape.alpha, self.latent_grid, grid, research.resampling)[0]
             trust[index] = 1.0
@@ -153,38 +160,55 @@ class MaskBuilder:
         assert structure is not None, "No forward has set the priors yet; run a prior pass before making masks."
         return structure
 
-    def _content(self, block: str, grid: Grid) -> tuple[Tensor, Tensor]:
-        """Content confidence (K, N) on `grid`, normalised; and the block's raw map, on the block's own grid."""
+    def _content(self, block: str, grid: Grid) -> tuple[Tensor, Maps]:
+        """Content confidence (K, N) on `grid`, normalised; and the block's raw map."""
         research, priors = self.settings.research, self.store.priors
 
         def brought(maps: Maps) -> Tensor:
-            return resample(normalised(maps[0], research.content_norm), maps[1], grid, research.resampling)
+            shown = normalised(maps[0], research.content_norm, self._inner(maps[1]))
+            return resample(shown, maps[1], grid, research.resampling)
 
         if research.content_source == "live":
             assert priors.content is not None, "No cross-attention has measured content confidence yet."
-            return brought(priors.content), priors.content[0]
+            return brought(priors.content), priors.content
         own = priors.block_content[block]
         if research.content_layers == "block":
-            return brought(own), own[0]
+            return brought(own), own
         others = [
-            (minmax(maps[0]), maps[1])
+            (minmax(maps[0], self._inner(maps[1])), maps[1])
             for maps in priors.block_content.values()
             if research.content_layers == "all" or maps[1] == own[1]
         ]
-        return torch.stack([brought(maps) for maps in others]).mean(dim=0), own[0]
+        return torch.stack([brought(maps) for maps in others]).mean(dim=0), own
 
-    def _trust(self, participation: Tensor, content: Tensor) -> Tensor:
+    def _trust(self, structure: Maps, content: Maps) -> Tensor:
         """κ (K, 1), 0-1, of the maps that are used; the lower value if both are."""
         parts, gate = self.settings.research.mask_parts, self.settings.research.contrast_gate
-        by_structure, by_content = contrast(participation, gate), contrast(content, gate)
+        by_structure, by_content = (contrast(maps, gate, self._inner(grid)) for maps, grid in (structure, content))
         if parts == "product":
             return torch.minimum(by_structure, by_content)
         return by_structure if parts == "structure" else by_content
 
-    def _soft(self, shown: Tensor, trust: Tensor, boundary: float, centre: Tensor | float) -> Tensor:
-        soft, when = soft_mask(shown, boundary, trust, centre), self.settings.research.normalise
-        spread = when == "always" or (when == "several" and self.foregrounds > 1)
-        return stretch(soft, boundary, centre) if spread else soft
+    def _inner(self, grid: Grid) -> Tensor | None:
+        """The tokens of a grid that are not at the picture's border, (N,) of bool; None if all are."""
+        return inner_tokens(grid, self.settings.research.border_margin, self.device)
+
+    @property
+    def _stretches(self) -> bool:
+        when = self.settings.research.normalise
+        return when == "always" or (when == "several" and self.foregrounds > 1)
+
+    def _decided(self, shown: Tensor, trust: Tensor, boundary: float, centre: Tensor | float) -> Tensor:
+        mask = decision(shown, boundary, trust, centre)
+        return stretch(mask, boundary, centre) if self._stretches else mask
+
+    def _hard(self, shown: Tensor, trust: Tensor, otsu: Tensor | float) -> Tensor:
+        research, boundary = self.settings.research, self.settings.decision_boundary
+        if research.hard_mode != "sigmoid":
+            threshold = otsu if research.hard_mode == "otsu" else research.hard_threshold
+            return hard_mask(shown, math.inf, trust, threshold)
+        hard = hard_mask(shown, boundary, trust, research.hard_threshold)
+        return stretch(hard, boundary, research.hard_threshold) if self._stretches else hard
 
     def _uncovered(self, index: int, shown: Tensor, trust: Tensor, grid: Grid) -> Tensor | float:
         """Where a known foreground is not hidden by drawn ones above it: (N,) of 0 and 1, or 1.0 for everywhere.

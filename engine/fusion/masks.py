@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from layerfusion.engine.fusion.priors import minmax
+from layerfusion.engine.fusion.priors import scaled
 from layerfusion.engine.options.research import MaskParts, Resampling
 
 Grid = tuple[int, int]
@@ -23,41 +24,52 @@ class Masks:
     """The masks of K foregrounds on one token grid.
 
     Attributes:
-        soft: (K, N), 0-1: how much the blended stream takes from each foreground.
-        hard: (K, N) of 0 and 1: where each foreground takes from the blended stream.
-        inner: (K, N), 0-1: how much of its own activation a foreground keeps there. It equals `soft` unless the option
+        soft: m (K, N), 0-1: the weight of one of the two streams in the mixture of a foreground and the blended stream.
+        hard: h (K, N), 0-1: how much of the mixture each foreground takes; 0 for foregrounds that are held.
+        inner: (K, N), 0-1: the weight in the mixture that the foregrounds take. It equals `soft` unless the option
             `foreground_boundary` is set.
+        held: (K, 1) of bool: whether a foreground follows given pixels. Its soft mask is its alpha.
     """
 
     soft: Tensor
     hard: Tensor
     inner: Tensor
+    held: Tensor
 
 
-def evidence(structure: Tensor, content: Tensor, parts: MaskParts = "product", weight: float = 1.0) -> Tensor:
-    """u = minmax(s c^γ), the evidence of both priors; or minmax of one prior alone.
+def evidence(
+    structure: Tensor,
+    content: Tensor,
+    parts: MaskParts = "product",
+    weight: float = 1.0,
+    among: Tensor | None = None,
+) -> Tensor:
+    """u = s c^γ scaled to the maximum 1, the evidence of both priors; or one prior alone, scaled likewise.
+
+    With γ = 1 this is the soft mask that the paper prints.
 
     Args:
         structure: s, (K, N), 0-1.
         content: c, (K, N), 0-1.
         parts: which priors are used.
         weight: γ, the weight of the content confidence; the paper's is 1.
+        among: the tokens that give the maximum, (N,) of bool; None takes all.
 
     Returns:
         (K, N), 0-1.
     """
     content = content if weight == 1 else content**weight
-    return minmax({"product": structure * content, "structure": structure, "content": content}[parts])
+    return scaled({"product": structure * content, "structure": structure, "content": content}[parts], among)
 
 
-def soft_mask(evidence: Tensor, boundary: float, trust: Tensor | float = 1.0, centre: Tensor | float = 0.5) -> Tensor:
-    """m = κ sigmoid(d (u - τ)) + (1 - κ) sigmoid(-d τ): the less the maps are trusted, the closer m is to "no object".
+def decision(evidence: Tensor, boundary: float, trust: Tensor | float = 1.0, centre: Tensor | float = 0.5) -> Tensor:
+    """κ sigmoid(d (u - τ)) + (1 - κ) sigmoid(-d τ): the less the maps are trusted, the closer it is to "no object".
 
     Args:
         evidence: u, (K, N), 0-1.
         boundary: d, the decision boundary coefficient, > 0.
         trust: κ, a number or (K, 1), 0-1.
-        centre: τ, a number or (K, 1), 0-1; the paper's is 1/2.
+        centre: τ, a number or (K, 1), 0-1.
 
     Returns:
         (K, N), within [sigmoid(-d τ), sigmoid(d (1 - τ))].
@@ -66,20 +78,24 @@ def soft_mask(evidence: Tensor, boundary: float, trust: Tensor | float = 1.0, ce
     return trust * torch.sigmoid(boundary * (evidence - centre)) + (1 - trust) * floor
 
 
-def hard_mask(evidence: Tensor, trust: Tensor | float = 1.0, threshold: Tensor | float = 0.5) -> Tensor:
-    """1 where u > threshold and the maps can be trusted (κ > 1/2), else 0.
+def hard_mask(
+    evidence: Tensor, boundary: float, trust: Tensor | float = 1.0, threshold: Tensor | float = 0.5
+) -> Tensor:
+    """h = sigmoid(d (u - τ)) where the maps can be trusted (κ > 1/2), else 0.
 
-    u > 1/2 selects the same tokens as the paper's m > 1/2, for any d.
+    With τ = 1/2 this is the hard mask that the paper prints. It is not binary.
 
     Args:
         evidence: u, (K, N), 0-1.
+        boundary: d, the decision boundary coefficient, > 0; infinity makes h a step.
         trust: κ, a number or (K, 1), 0-1.
-        threshold: a number or (K, 1), 0-1.
+        threshold: τ, a number or (K, 1), 0-1; the paper's is 1/2. A step is 0 at τ itself.
 
     Returns:
-        (K, N) of 0 and 1.
+        (K, N), 0-1.
     """
-    return ((evidence > threshold) & (torch.as_tensor(trust, device=evidence.device) > 0.5)).to(evidence.dtype)
+    inside = torch.sigmoid(boundary * (evidence - threshold)) if boundary < math.inf else evidence > threshold
+    return inside.to(evidence.dtype) * (torch.as_tensor(trust, device=evidence.device) > 0.5)
 
 
 def otsu_threshold(evidence: Tensor, bins: int = 64) -> Tensor:
@@ -102,13 +118,45 @@ def otsu_threshold(evidence: Tensor, bins: int = 64) -> Tensor:
     return (best * edges).sum(dim=1, keepdim=True) / best.sum(dim=1, keepdim=True)
 
 
-def stretch(soft: Tensor, boundary: float, centre: Tensor | float = 0.5) -> Tensor:
-    """m̂: the soft mask stretched to the full range 0-1 (our choice).
+def stretch(mask: Tensor, boundary: float, centre: Tensor | float = 0.5) -> Tensor:
+    """A mask that is sigmoid(d (u - τ)), stretched to the full range 0-1 (our choice).
 
-    Without it, the small values of m outside many foregrounds add up and weaken the blended stream's own background.
+    Without it, the small values outside many foregrounds add up and weaken the blended stream's own background.
     """
-    low, high = (_boundary_at(u, boundary, centre, soft) for u in (0.0, 1.0))
-    return ((soft - low) / (high - low)).clamp(0, 1)
+    low, high = (_boundary_at(u, boundary, centre, mask) for u in (0.0, 1.0))
+    return ((mask - low) / (high - low)).clamp(0, 1)
+
+
+def inner_tokens(grid: Grid, margin: float, device: torch.device | str = "cpu") -> Tensor | None:
+    """The tokens that are not at the picture's border, (N,) of bool; None if all are.
+
+    Args:
+        grid: (rows, columns) of tokens.
+        margin: width of the border as a fraction of the grid's longer side, rounded to whole tokens.
+    """
+    width = _border_width(grid, margin)
+    if width == 0:
+        return None
+    inner = torch.zeros(grid, dtype=torch.bool, device=device)
+    inner[width:-width, width:-width] = True
+    return inner.flatten()
+
+
+def without_lone_border(maps: Tensor, grid: Grid, margin: float) -> Tensor:
+    """Lower every token at the picture's border to the highest of the inner tokens near it (our choice).
+
+    The structure prior lights up along the picture's border. A border token is object only if its neighbours are.
+
+    Args:
+        maps: (K, N), 0-1.
+        grid: (rows, columns) of tokens.
+        margin: that of `inner_tokens`. “Near” is at most that many tokens away, in a square.
+    """
+    inner = inner_tokens(grid, margin, maps.device)
+    if inner is None:
+        return maps
+    near = dilate((maps * inner).unflatten(-1, grid).unsqueeze(1), _border_width(grid, margin)).flatten(1)
+    return torch.where(inner, maps, torch.minimum(maps, near))
 
 
 def background_tokens(evidence: Tensor, grid: Grid, margin: float = SHARING_MARGIN) -> Tensor:
@@ -192,6 +240,12 @@ def _reachable_from_border(free: Tensor) -> Tensor:
         reached = grown
 
 
+def _border_width(grid: Grid, margin: float) -> int:
+    """Whole tokens; 0 on grids that are too small to have an inside."""
+    width = round(margin * max(grid))
+    return width if 4 * width <= min(grid) else 0
+
+
 def _boundary_at(u: float, boundary: float, centre: Tensor | float, like: Tensor) -> Tensor:
-    """The soft mask's value m at the evidence u; shape () or (K, 1)."""
+    """The value of sigmoid(d (u - τ)) at one u; shape () or (K, 1)."""
     return torch.sigmoid(boundary * (u - torch.as_tensor(centre, dtype=like.dtype, device=like.device)))

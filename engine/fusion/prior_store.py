@@ -26,12 +26,14 @@ class Priors:
             last; with `prior`, that of the last block of the forward that set the priors. None before the first.
         block_content: transformer block -> its content confidence in the last forward that set the priors.
         live_content: transformer block -> its latest content confidence, from any forward.
+        of_blended: whether the content confidence is the blended stream's; otherwise it is the foregrounds'.
     """
 
     structure: Maps | None = None
     content: Maps | None = None
     block_content: Mapping[str, Maps] = field(default_factory=dict)
     live_content: Mapping[str, Maps] = field(default_factory=dict)
+    of_blended: bool = False
 
 
 @dataclass
@@ -64,19 +66,23 @@ class PriorStore:
         self.priors = Priors()
 
     @contextmanager
-    def measuring(self, *, gives_priors: bool, smooths: bool) -> Iterator[None]:
+    def measuring(self, *, gives_priors: bool, smooths: bool, of_blended: bool = False) -> Iterator[None]:
         """A context manager; inside its block a forward measures. If the block raises, its measurements are discarded.
 
         Args:
             gives_priors: whether the measurements become the priors at the end of the block.
             smooths: whether live content is averaged with its last values.
+            of_blended: whether the content confidence is measured in the blended stream. Prior passes have no such
+                stream, so that this content always becomes the prior.
         """
         assert self._measurement is None, "A forward is measuring already; let it end first."
         before, self._measurement = self.priors, _Measurement(smooths)
         try:
             yield
             if gives_priors:
-                self.priors = self._with(self._measurement)
+                self.priors = self._with_structure(self._measurement)
+            if gives_priors or of_blended:
+                self.priors = replace(self._with_content(self._measurement), of_blended=of_blended or before.of_blended)
         except BaseException:
             self.priors = before
             raise
@@ -108,14 +114,19 @@ class PriorStore:
         assert self._measurement is not None, "No forward is measuring; note maps only within `measuring`."
         return self._measurement
 
-    def _with(self, now: _Measurement) -> Priors:
-        """The priors after a forward with the measurements `now`."""
+    def _with_structure(self, now: _Measurement) -> Priors:
+        """The priors with the structure of the measurements `now`."""
         priors = self.priors
         if now.structure:
             mean = torch.stack(now.structure).mean(dim=0)
             last = priors.structure
             structure = mean if last is None else self._smoothed(last[0], mean)
             priors = replace(priors, structure=(structure, now.structure_grid))
+        return priors
+
+    def _with_content(self, now: _Measurement) -> Priors:
+        """The priors with the content confidence of the measurements `now`."""
+        priors = self.priors
         blocks = dict(priors.block_content)
         for block, (content, grid) in now.content.items():
             blocks[block] = (self._smoothed(blocks[block][0], content) if block in blocks else content, grid)

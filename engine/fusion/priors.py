@@ -46,9 +46,14 @@ def participation(query: Tensor, key: Tensor, *, scale: float, heads: Heads = "s
     return torch.cat(parts, dim=-1)
 
 
-def structure_prior(participation: Tensor) -> Tensor:
-    """1 - minmax(s), high where attention is focused, that is, on the object: (B, N), 1 … N, to (B, N), 0-1."""
-    return 1 - minmax(participation)
+def structure_prior(participation: Tensor, among: Tensor | None = None) -> Tensor:
+    """1 - minmax(s), high where attention is focused, that is, on the object: (B, N), 1 … N, to (B, N), 0-1.
+
+    Args:
+        participation: (B, N), 1 … N.
+        among: the tokens that give minimum and maximum, (N,) of bool; None takes all.
+    """
+    return 1 - minmax(participation, among)
 
 
 def content_confidence(
@@ -78,21 +83,48 @@ def content_confidence(
     return (counted_logits - logits.logsumexp(dim=-1)).exp().mean(dim=1)
 
 
-def normalised(content: Tensor, how: ContentNorm) -> Tensor:
-    """Normalise content confidence by min-max, by its maximum or not at all: (B, N), 0-1, to (B, N), 0-1."""
+def normalised(content: Tensor, how: ContentNorm, among: Tensor | None = None) -> Tensor:
+    """Normalise content confidence by min-max, by its maximum or not at all: (B, N), 0-1, to (B, N), 0-1.
+
+    `among` is that of `structure_prior`.
+    """
     if how == "max":
-        return content / content.amax(dim=-1, keepdim=True).clamp_min(torch.finfo(content.dtype).tiny)
-    return minmax(content) if how == "minmax" else content
+        return scaled(content, among)
+    return minmax(content, among) if how == "minmax" else content
 
 
-def minmax(values: Tensor) -> Tensor:
-    """Stretch each row of (B, N) to 0-1; a constant row becomes 0."""
-    low, high = values.amin(dim=-1, keepdim=True), values.amax(dim=-1, keepdim=True)
+def minmax(values: Tensor, among: Tensor | None = None) -> Tensor:
+    """Stretch each row of (B, N) to 0-1; a constant row becomes 0.
+
+    `among` is that of `structure_prior`; other tokens outside minimum and maximum become 0 and 1.
+    """
+    low, high = _range(values, among)
     span = high - low
-    return torch.where(span > 0, (values - low) / span.clamp_min(torch.finfo(values.dtype).tiny), 0.0)
+    stretched = torch.where(span > 0, (values - low) / span.clamp_min(torch.finfo(values.dtype).tiny), 0.0)
+    return stretched if among is None else stretched.clamp(0, 1)
 
 
-def contrast(values: Tensor, gate: float) -> Tensor:
+def scaled(values: Tensor, among: Tensor | None = None) -> Tensor:
+    """Scale each row of (B, N), >= 0, to the maximum 1; a row of zeros stays.
+
+    `among` is that of `structure_prior`; other tokens above the maximum become 1.
+    """
+    _, highest = _range(values, among)
+    divided = values / highest.clamp_min(torch.finfo(values.dtype).tiny)
+    return divided if among is None else divided.clamp(max=1)
+
+
+def _range(values: Tensor, among: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The lowest and the highest value of each row among some tokens, (B, 1) each."""
+    if among is None:
+        return values.amin(dim=-1, keepdim=True), values.amax(dim=-1, keepdim=True)
+    return (
+        values.masked_fill(~among, math.inf).amin(dim=-1, keepdim=True),
+        values.masked_fill(~among, -math.inf).amax(dim=-1, keepdim=True),
+    )
+
+
+def contrast(values: Tensor, gate: float, among: Tensor | None = None) -> Tensor:
     """κ: how much a map can be trusted to show an object (our choice).
 
     Min-max makes a mask of any map, even of noise. κ = clip((max - min) / (ρ mean), 0, 1) is small if the raw map is
@@ -101,15 +133,16 @@ def contrast(values: Tensor, gate: float) -> Tensor:
     Args:
         values: the raw maps, (B, N), >= 0, before min-max.
         gate: ρ, >= 0; 0 trusts every map.
+        among: that of `structure_prior`, for minimum and maximum.
 
     Returns:
         (B, 1), 0-1.
     """
     if gate == 0:
         return torch.ones_like(values[:, :1])
-    span = values.amax(dim=-1, keepdim=True) - values.amin(dim=-1, keepdim=True)
+    low, high = _range(values, among)
     mean = values.mean(dim=-1, keepdim=True).clamp_min(torch.finfo(values.dtype).tiny)
-    return (span / (gate * mean)).clamp(0, 1)
+    return ((high - low) / (gate * mean)).clamp(0, 1)
 
 
 def token_grid(tokens: int, height: int, width: int) -> tuple[int, int]:

@@ -35,8 +35,8 @@ model's own settings apply; `layerfusion models` lists the models. If two option
 refused and the message names them. The options form one flat list of names: for a program it makes no difference in
 which of the two parts of this page an option is described.
 
-Symbols: s structure prior, c content confidence, u = minmax(s c), m soft mask, h hard mask, d decision boundary, σ
-the logistic function, T the number of training timesteps, t the time of a step, from T down to 0.
+Symbols: s structure prior, c content confidence, u = s c scaled to the maximum 1, m soft mask, h hard mask, d decision
+boundary, σ the logistic function, T the number of training timesteps, t the time of a step, from T down to 0.
 
 ## Presets
 

@@ -33,8 +33,8 @@ class FusionSettings:
     """How the streams are coupled. `options()` gives the range and the explanations of each option.
 
     Notation: F foreground, X blended, B background; a_F, a_X, a_B their activations after an attention module; s the
-    structure prior, c the content confidence, u = minmax(s c), m the soft mask, h the hard mask, d the decision
-    boundary; T the number of training timesteps.
+    structure prior, c the content confidence, u = s c scaled to the maximum 1, m the soft mask, h the hard mask, d the
+    decision boundary; T the number of training timesteps.
 
     Attributes:
         research: the options for researchers.
@@ -48,7 +48,8 @@ class FusionSettings:
         10.0,
         "How sharp the object's edge is. Low: the edge is soft, and colours of object and backdrop mix. High: the "
         "alpha is crisp.",
-        "The coefficient d of m = σ(d (u - 1/2)), Fig. 5d.",
+        "The coefficient d of the hard mask h = σ(d (u - 1/2)), Fig. 5d; also that of a soft mask that is a sigmoid "
+        "(`soft_mode`).",
         number=(0.01, 1000),
     )
     foreground_boundary: float | None = option_field(
@@ -56,7 +57,7 @@ class FusionSettings:
         None,
         "The same coefficient for what the object takes from the scene. Lower it to let weather and light reach into "
         "the object.",
-        "The coefficient d of the m in a_F' = h (m a_F + (1 - m) a_X) + (1 - h) a_F; none takes `decision_boundary`.",
+        "Replaces the m in a_F' = h (m a_F + (1 - m) a_X) + (1 - h) a_F by σ(this (u - 1/2)); none keeps m.",
         number=(0.01, 1000),
     )
     foreground_update: ForegroundUpdate = option_field(
@@ -64,9 +65,8 @@ class FusionSettings:
         "hard",
         "How the object takes on the light of the scene. “none” draws every object as if it stood alone: without light "
         "from the scene, and the same before any backdrop.",
-        "How a_F is updated. `hard`: where h is set, a_F becomes m a_F + (1 - m) a_X. `hard_raw`: it becomes a_X "
-        "there. `soft`: as `hard`, weighted by m instead of h. `none`: a_F is unchanged (the frozen-foreground "
-        "baseline).",
+        "How a_F is updated. `hard`: a_F' = h (m a_F + (1 - m) a_X) + (1 - h) a_F. `hard_raw`: a_F' = h a_X + (1 - h) "
+        "a_F. `soft`: as `hard`, weighted by m instead of h. `none`: a_F is unchanged (frozen-foreground baseline).",
         choices=get_args(ForegroundUpdate),
     )
     amodal: bool = option_field(
@@ -167,8 +167,11 @@ class FusionSettings:
         soft_inside = self.foreground_update in ("hard", "soft") and research.update_order == "blended_first"
         if self.foreground_boundary is not None and not soft_inside:
             raise contradiction(values, "foreground_boundary", "foreground_update")
-        if research.mask_smoothing > 0 and self.prior == "once" and research.content_source == "prior":
+        only_once = self.prior == "once" and research.content_source == "prior"
+        if research.mask_smoothing > 0 and only_once:
             raise contradiction(values, "mask_smoothing", "prior")
+        if research.content_from == "blended" and only_once:
+            raise contradiction(values, "content_from", "prior")
 
     @classmethod
     def options(cls) -> tuple[Field[Any], ...]:

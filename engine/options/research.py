@@ -18,7 +18,10 @@ EndOfText = Literal["first", "with_padding", "last_word"]
 Heads = Literal["stat_mean", "map_mean", "stat_harmonic"]
 Resampling = Literal["area", "bilinear", "nearest"]
 MaskParts = Literal["product", "structure", "content"]
-MaskMode = Literal["fixed", "otsu"]
+SoftMode = Literal["scaled", "sigmoid", "otsu"]
+HardMode = Literal["sigmoid", "step", "otsu"]
+Mixture = Literal["foreground", "blended"]
+ContentFrom = Literal["foreground", "blended"]
 Normalise = Literal["several", "always", "never"]
 UpdateOrder = Literal["blended_first", "foreground_first"]
 BlendPoint = Literal["post_out", "pre_out"]
@@ -46,9 +49,18 @@ class ResearchSettings:
         _PRIORS,
         1,
         "From how many of the model's layers the object's outline is measured.",
-        "s is the mean over this many self-attentions, the last ones in order of execution; the paper says “the final "
-        "layers”.",
+        "s is the mean over this many self-attentions, the last ones in order of execution. The last one alone is the "
+        "cleanest in the paper's figure of maps by layer; for SDXL it is `up_blocks.1.attentions.2."
+        "transformer_blocks.1`.",
         whole=(1, 8),
+    )
+    structure_block: str = option_field(
+        _PRIORS,
+        "",
+        "The one layer of the model from which the object's outline is measured. Empty takes the last ones.",
+        "The name of the transformer block whose self-attention gives s. Empty: `structure_layers` decides. The "
+        "paper's `up.1.attns.2.block.1` is `up_blocks.1.attentions.2.transformer_blocks.1`.",
+        text=200,
     )
     heads: Heads = option_field(
         _PRIORS,
@@ -66,6 +78,16 @@ class ResearchSettings:
         "`live`: a cross-attention (attn2) uses its own c, a self-attention (attn1) that of the attn2 that ran last. "
         "`prior`: each block uses its own c from the forward that set the priors.",
         choices=get_args(ContentSource),
+    )
+    content_from: ContentFrom = option_field(
+        _PRIORS,
+        "foreground",
+        "Whether the object's place is looked up in the picture of the object or in the blended picture.",
+        "Whose cross-attention gives c: the foreground's or the blended stream's, of which one map serves all "
+        "foregrounds. Figure 2c can be read either way; reviewers of the paper say that both priors are the "
+        "foreground's. A prior pass has no blended stream: before its first forward, the foreground's c is taken, and "
+        "with `content_source` = `prior` it is the c of the step before.",
+        choices=get_args(ContentFrom),
     )
     content_layers: ContentLayers = option_field(
         _PRIORS,
@@ -106,6 +128,15 @@ class ResearchSettings:
         "noise. m becomes κ m + (1 - κ) m(u=0). If κ <= 1/2, h is 0 and no attention is shared. Our choice.",
         number=(0, 100),
     )
+    border_margin: float = option_field(
+        _PRIORS,
+        0.03,
+        "Keeps the picture's border from being taken for a part of the object. 0 treats it like all the rest.",
+        "The width of the border as a fraction of the grid's longer side, in whole tokens (2 of 64, 1 of 32, none of "
+        "16). Border tokens do not count in min-max and in scaling, and their u is at most the highest u of the inner "
+        "tokens within the same distance. In the paper's figure, s lights up along the border. Our choice.",
+        number=(0, 0.25),
+    )
     mask_smoothing: float = option_field(
         _PRIORS,
         0.0,
@@ -117,45 +148,57 @@ class ResearchSettings:
         _MASKS,
         "product",
         "Which of the two measurements of the object, outline and place, are used.",
-        "u is minmax(s c), minmax(s) or minmax(c): the comparison of Fig. 5c.",
+        "u is s c, s or c, scaled to the maximum 1: the comparison of Fig. 5c.",
         choices=get_args(MaskParts),
     )
     content_weight: float = option_field(
         _MASKS,
         1.0,
         "Lower it if the mask covers only a spot in the middle of the object.",
-        "γ of u = minmax(s c^γ). The paper's is 1. If c has a sharp peak, s c has one, too; a value below 1 widens the "
-        "mask again. Our choice.",
+        "γ of u = s c^γ, scaled to the maximum 1. The paper's is 1. If c has a sharp peak, s c has one, too; a value "
+        "below 1 widens the mask again. Our choice.",
         number=(0, 4),
     )
-    soft_mode: MaskMode = option_field(
+    soft_mode: SoftMode = option_field(
         _MASKS,
-        "fixed",
+        "scaled",
         "How the boundary between object and backdrop is found.",
-        "`fixed`: m = σ(d (u - 1/2)). `otsu`: m = σ(d (u - τ)), where τ is Otsu's threshold of u; our choice.",
-        choices=get_args(MaskMode),
+        "`scaled`: m = u, as the paper prints its soft mask. `sigmoid`: m = σ(d (u - 1/2)). `otsu`: m = σ(d (u - τ)), "
+        "where τ is Otsu's threshold of u. The last two are our choice.",
+        choices=get_args(SoftMode),
     )
-    hard_mode: MaskMode = option_field(
+    hard_mode: HardMode = option_field(
         _MASKS,
-        "fixed",
+        "sigmoid",
         "How the object's inside is distinguished from its outside.",
-        "`fixed`: h = 1 where u > `hard_threshold`. `otsu`: h = 1 where u is above Otsu's threshold of u.",
-        choices=get_args(MaskMode),
+        "`sigmoid`: h = σ(d (u - `hard_threshold`)), as the paper prints its hard mask. `step`: h = 1 where u > "
+        "`hard_threshold`, else 0. `otsu`: h = 1 where u is above Otsu's threshold of u, else 0. The last two are our "
+        "choice.",
+        choices=get_args(HardMode),
     )
     hard_threshold: float = option_field(
         _MASKS,
         0.5,
         "Higher: only the object's core takes light from the scene. Lower: its rim does, too.",
-        "The threshold of u. At 1/2 it selects the tokens with m > 1/2, for any d.",
+        "The centre of h in u; the paper's is 1/2.",
         number=(0, 1),
     )
     normalise: Normalise = option_field(
         _MASKS,
         "several",
         "Keeps the backdrop of many objects from washing out.",
-        "Whether m is stretched to m̂ = (m - m(u=0)) / (m(u=1) - m(u=0)): if there are several foregrounds, always or "
-        "never. Without it, at d = 5, six foregrounds leave X only 62 % of its own background. Our choice.",
+        "Whether a mask that is a sigmoid is stretched to m̂ = (m - m(u=0)) / (m(u=1) - m(u=0)), and h likewise: if "
+        "there are several foregrounds, always or never. m = u has no such floor and stays. Without it, at d = 5, six "
+        "sigmoid masks leave X only 62 % of its own background. Our choice.",
         choices=get_args(Normalise),
+    )
+    mixture: Mixture = option_field(
+        _BLENDING,
+        "foreground",
+        "Whether the object keeps its own look where its mask is strong, or takes that of the blended picture.",
+        "The stream that the soft mask multiplies, two readings of Fig. 2c. `foreground`: the mixture is m a_F + (1 - "
+        "m) a_X; X takes it everywhere, F by h. `blended`: it is m a_X + (1 - m) a_F, and X and F both take it by h.",
+        choices=get_args(Mixture),
     )
     update_order: UpdateOrder = option_field(
         _BLENDING,
@@ -236,3 +279,5 @@ class ResearchSettings:
             raise contradiction(values, "content_layers", "content_source")
         if self.hard_threshold != 0.5 and self.hard_mode == "otsu":
             raise contradiction(values, "hard_threshold", "hard_mode")
+        if self.structure_layers != 1 and self.structure_block:
+            raise contradiction(values, "structure_layers", "structure_block")

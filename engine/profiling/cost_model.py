@@ -258,7 +258,7 @@ class CostModel:
         elif settings.research.sharing == "copy":
             settings = settings.changed({"share_strength": 0.0})  # copying multiplies no matrices
         ends = torch.zeros(self._streams.foregrounds, dtype=torch.long, device=device)
-        return Coupling(self._streams, settings, self._grid, ends)
+        return Coupling(self._streams, settings, self._grid, ends, blended_end=ends[:1])
 
 
 class _Zeros:

@@ -1,10 +1,17 @@
+import re
 from dataclasses import replace
 
+import pytest
 import torch
+from diffusers import UNet2DConditionModel
 
-from layerfusion.engine.backbones.sdxl import SDXLBackbone
+from layerfusion.engine.backbones.sdxl import SDXLBackbone, in_order
+from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.fusion.attach import structure_layers
 from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.models.catalog.model_files import CONFIGS, read_json
+from layerfusion.engine.models.runtime.tokenizers import sdxl_tokenizers, token_ids
+from layerfusion.engine.options.fusion import FusionSettings
 
 
 @torch.inference_mode()
@@ -33,6 +40,70 @@ def test_prompts_are_encoded_as_the_stock_sdxl_pipeline_encodes_them(bundle):
 def test_the_end_of_text_is_the_first_one_though_padding_looks_the_same(bundle):
     assert SDXLBackbone(bundle).encode(["", "a dog", "a red apple"]).end_of_text.tolist() == [1, 3, 4]
     assert SDXLBackbone(bundle).encode(["a dog " * 40]).end_of_text.item() == bundle.tokenizers[0].model_max_length - 1
+
+
+@pytest.fixture(scope="module")
+def tokenizers(bundle):
+    """Those of the embedded model, and the two of a single SDXL file; the last one pads with an exclamation mark."""
+    return (*bundle.tokenizers, *sdxl_tokenizers())
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a dog <|endoftext|> a red apple",
+        "<|endoftext|>",
+        "a dog<|startoftext|>",
+        "<|endof<|endoftext|>text|>",
+        "<|ENDOFTEXT|> " * 40,
+        "<|endoftext|> " * 40,
+        "what a dog!",
+    ],
+)
+def test_a_typed_special_token_is_text(tokenizers, prompt):
+    for tokenizer in tokenizers:
+        tokens = token_ids(tokenizer, [prompt, "a dog"])[0].tolist()
+        start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+        first = tokens.index(end)
+        assert tokens.index(start) == 0 and tokens.count(start) == 1
+        assert set(tokens[first + 1 :]) <= {tokenizer.pad_token_id}
+        assert tokenizer.pad_token_id not in tokens[1:first]
+        assert first > min(len(prompt.split()), tokenizer.model_max_length - 2)
+
+
+@torch.inference_mode()
+def test_a_typed_end_of_text_does_not_move_the_end_of_the_prompt(bundle):
+    plain, typed = SDXLBackbone(bundle).encode(["a dog on a beach", "a dog <|endoftext|> on a beach"]).end_of_text
+    assert typed > plain
+    too_long = "<|endoftext|> " * 12
+    assert SDXLBackbone(bundle).truncated([too_long]) == (too_long,)
+
+
+def test_the_last_layer_of_sdxl_is_the_one_that_the_paper_shows():
+    """The paper's figure of maps by layer names SDXL's blocks; its cleanest map is that of the last one."""
+    figure = [
+        "down.1.attns.1.block.1",
+        "down.2.attns.0.block.9",
+        "down.2.attns.1.block.9",
+        "up.0.attns.0.block.9",
+        "up.0.attns.1.block.9",
+        "up.0.attns.2.block.9",
+        "up.1.attns.2.block.1",
+    ]
+    with torch.device("meta"):
+        unet = UNet2DConditionModel.from_config(read_json(CONFIGS / "unet" / "config.json"))
+    modules = in_order(unet.attn_processors)
+    blocks = [
+        re.sub(r"(\w+)\.(\d)\.attns\.(\d)\.block", r"\1_blocks.\2.attentions.\3.transformer_blocks", name)
+        for name in figure
+    ]
+    places = [modules.index(f"{block}.attn1") for block in blocks]
+    assert places == sorted(places)
+    assert structure_layers(modules, FusionSettings().research.structure_layers) == (f"{blocks[-1]}.attn1",)
+    assert structure_layers(modules, 1, blocks[0]) == (f"{blocks[0]}.attn1",)
+    with pytest.raises(InvalidRequest, match="no transformer block “up") as refused:
+        structure_layers(modules, 1, figure[-1])
+    assert blocks[-1] in refused.value.hint
 
 
 @torch.inference_mode()

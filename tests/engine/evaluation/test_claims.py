@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from layerfusion.engine.evaluation import claims, systems
+from layerfusion.engine.evaluation import claims, mixtures, systems
 from layerfusion.engine.evaluation.items import prompt_set
 from layerfusion.engine.evaluation.measures import pasted
-from layerfusion.engine.evaluation.metrics import residue_metrics
+from layerfusion.engine.evaluation.metrics import residue_metrics, tint_between
 from layerfusion.engine.evaluation.study import Study, write_drawing
 from layerfusion.engine.evaluation.systems import Drawing, Maps
 from layerfusion.engine.models.catalog.registry import find_model
@@ -62,20 +62,33 @@ def row(claim, beginning):
 # ---- (a)
 
 
-def background_study(folder, scene_shift: int, seed_shift: int, frozen_shift: int = 0) -> Study:
-    shifts = {
-        systems.APART: 0,
-        systems.APART_OTHER_SCENE: scene_shift,
-        systems.APART_OTHER_SEED: seed_shift,
-        systems.FROZEN: 0,
-        systems.FROZEN_OTHER_SCENE: frozen_shift,
-    }
-    drawn = [
-        (item, variant, drawing(number, (200, 60, 40 + shift + number * (shift > 0))))
-        for number, item in enumerate(ITEMS)
-        for variant, shift in shifts.items()
-    ]
+def tinted(colour, tint, amount):
+    """A colour under the fraction `amount` of a tint, given as ln per channel."""
+    return tuple(np.rint(np.asarray(colour) * np.exp(amount * tint)).astype(int).tolist())
+
+
+def background_study(folder, scene: float, seed: float, frozen_shift: int = 0) -> Study:
+    """A study whose foregrounds take these fractions of the two scenes' tint difference."""
+    drawn = []
+    for number, item in enumerate(ITEMS):
+        tint = tint_between(item, known=True)
+        tint = np.zeros(3) if tint is None else tint
+        colours = {
+            systems.APART: COLOUR,
+            systems.APART_OTHER_SCENE: tinted(COLOUR, tint, scene + 0.01 * number * (scene > 0)),
+            systems.APART_OTHER_SEED: tinted(COLOUR, tint, seed * (-1) ** number),
+            systems.FROZEN: COLOUR,
+            systems.FROZEN_OTHER_SCENE: (*COLOUR[:2], COLOUR[2] + frozen_shift),
+        }
+        drawn += [(item, variant, drawing(number, colour)) for variant, colour in colours.items()]
     return study_of(folder, drawn)
+
+
+def background_claim(study, classifier=None, light_known=True):
+    return claims.background_claim(study, ITEMS, classifier, light_known=light_known)
+
+
+COLOUR = (100, 60, 40)
 
 
 class Classifier:
@@ -88,27 +101,45 @@ class Classifier:
         return [ITEMS[0].scene] * len(pictures)
 
 
-def test_an_object_that_follows_the_prompt_and_not_the_seed_confirms_claim_a(tmp_path):
-    claim = claims.background_claim(background_study(tmp_path, 51, 3), ITEMS, None)
+def test_an_object_that_follows_the_scenes_light_and_not_the_seed_confirms_claim_a(tmp_path):
+    claim = background_claim(background_study(tmp_path, 0.5, 0.02))
     assert "**Confirmed on this model**, as far as measured (without a classifier)" in claim.result
-    shift = row(claim, "colour shift inside the object, another prompt").figures[""].value
-    assert shift == pytest.approx((51 + 2.5) / 255 / 3)  # one channel of three; 0 … 5 more an item
-    assert row(claim, "soft IoU of the alphas").figures[""].value == 1
+    gain = row(claim, "fraction of the tint difference").figures
+    assert gain["another scene"].value == pytest.approx(0.525, abs=0.05)
+    assert abs(gain["another seed"].value) < 0.05
+    assert row(claim, "cosine").figures["another scene"].value > 0.95
+    assert row(claim, "soft IoU of the alphas").figures["another scene"].value == 1
+
+
+def test_a_shift_away_from_the_scenes_light_is_not_confirmed(tmp_path):
+    """It is as large as one that confirms the claim, but does not point to the light."""
+    claim = background_claim(background_study(tmp_path, -0.5, 0.02))
+    failed = "cosine with the tint difference; component: another scene minus another seed."
+    assert f"**Not confirmed on this model**: {failed}" in claim.result
+    assert row(claim, "size").figures["another scene"].value > 0.05
 
 
 def test_an_object_that_follows_neither_is_not_confirmed(tmp_path):
-    claim = claims.background_claim(background_study(tmp_path, 3, 3), ITEMS, None)
-    assert "**Not confirmed on this model**: another prompt minus another seed." in claim.result
+    claim = background_claim(background_study(tmp_path, 0.0, 0.0))
+    assert "**Not confirmed on this model**" in claim.result
+    assert row(claim, "fraction").figures["another scene"].value == 0
+
+
+def test_without_the_datas_light_the_shift_has_a_size_and_no_direction(tmp_path):
+    claim = background_claim(background_study(tmp_path, 0.5, 0.02), light_known=False)
+    assert "the light of this model's training data is not known" in claim.result
+    assert not row(claim, "cosine").figures["another scene"].known
+    assert row(claim, "size").figures["another scene"].value > 0.05
 
 
 def test_one_byte_of_a_frozen_foreground_is_a_failure(tmp_path):
-    claim = claims.background_claim(background_study(tmp_path, 51, 3, frozen_shift=1), ITEMS, None)
+    claim = background_claim(background_study(tmp_path, 0.5, 0.02, frozen_shift=1))
     assert row(claim, "`foreground_update` “none”").holds is False
 
 
 def test_an_object_with_another_class_is_not_confirmed(tmp_path):
-    claim = claims.background_claim(background_study(tmp_path, 51, 3), ITEMS, Classifier())
-    assert row(claim, "object named correctly").figures[""].value == pytest.approx(1 / 6)
+    claim = background_claim(background_study(tmp_path, 0.5, 0.02), Classifier())
+    assert row(claim, "object named correctly").figures["another scene"].value == pytest.approx(1 / 6)
     assert "object named correctly" in claim.result
 
 
@@ -181,8 +212,10 @@ def boundary_drawings(falling: bool):
     for number, item in enumerate(ITEMS):
         for place, variant in enumerate(systems.SWEEP):
             strength = len(systems.SWEEP) - place if falling else place + 1
-            # the crisper the alpha, the larger the part of it that is solid
-            one = drawing(number, spilt=4 * strength)
+            # the crisper the alpha, the larger the part of it that is solid; the masks spread likewise
+            mask = np.full((16, 16), strength / 10)
+            mask[5:12, 5:11] = 1
+            one = drawing(number, spilt=4 * strength, maps=maps_of(mask))
             veiled = one.foreground.copy()
             veiled[20 : 20 + 4 * strength, 20:45, 3] = 200
             yield item, variant, replace(one, foreground=veiled)
@@ -190,6 +223,7 @@ def boundary_drawings(falling: bool):
 
 def test_a_boundary_that_stops_leaks_and_sharpens_the_alpha_confirms_claim_d(tmp_path):
     claim = claims.boundary_claim(study_of(tmp_path, boundary_drawings(falling=True)), ITEMS)
+    assert row(claim, "rank correlation of d with the hard mask").figures["d = 50"].value == pytest.approx(-1)
     assert row(claim, "rank correlation of d with spill").figures["d = 50"].value == pytest.approx(-1)
     assert row(claim, "rank correlation of d with alpha precision").figures["d = 50"].value == pytest.approx(1)
     assert "**Confirmed on this model**." in claim.result
@@ -197,7 +231,29 @@ def test_a_boundary_that_stops_leaks_and_sharpens_the_alpha_confirms_claim_d(tmp
 
 def test_a_boundary_that_does_the_opposite_is_not_confirmed(tmp_path):
     claim = claims.boundary_claim(study_of(tmp_path, boundary_drawings(falling=False)), ITEMS)
-    assert "**Not confirmed on this model**: rank correlation of d with spill" in claim.result
+    assert "**Not confirmed on this model**: rank correlation of d with the hard mask outside; " in claim.result
+    assert "rank correlation of d with spill; rank correlation of d with alpha precision." in claim.result
+
+
+# ---- Fig. 2c
+
+
+def test_every_reading_of_the_mixture_is_measured_in_both_scenes(tmp_path):
+    """The reading whose foreground takes most of the tint difference has the largest fraction."""
+    drawn = []
+    for number, item in enumerate(ITEMS):
+        tint = tint_between(item, known=True)
+        tint = np.zeros(3) if tint is None else tint
+        drawn.append((item, systems.PASTED, drawing(number, COLOUR)))
+        for amount, (own, other) in zip((0.0, 0.2, 0.4, 0.6), systems.MIXTURES.values(), strict=True):
+            drawn.append((item, own, drawing(number, COLOUR, maps=maps_of(TRUE_MASK))))
+            drawn.append((item, other, drawing(number, tinted(COLOUR, tint, amount))))
+    section = mixtures.mixture_section(study_of(tmp_path, drawn), ITEMS, None, light_known=True)
+    gains = row(section, "(a) fraction of the tint difference").figures
+    assert list(gains) == ["m a_F, c of F", "m a_F, c of X", "m a_X, c of F", "m a_X, c of X"]
+    assert [figure.value for figure in gains.values()] == pytest.approx([0, 0.2, 0.4, 0.6], abs=0.04)
+    assert all(figure.value == 1 for figure in row(section, "(a) soft IoU").figures.values())
+    assert not any(figure.known for figure in row(section, "(a) object named").figures.values())
 
 
 # ---- residue

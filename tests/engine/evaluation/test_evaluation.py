@@ -126,7 +126,12 @@ def test_a_worker_process_draws_the_same_pixels(folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "named"),
-    [({"parts": ()}, "No part is given"), ({"parts": ("x",)}, "x"), ({"pairs": 0}, "number of pairs is 0")],
+    [
+        ({"parts": ()}, "No part is given"),
+        ({"skip": -1}, "number of skipped pairs is -1"),
+        ({"parts": ("x",)}, "x"),
+        ({"pairs": 0}, "number of pairs is 0"),
+    ],
 )
 def test_invalid_plans_are_refused(values, named):
     with pytest.raises(InvalidRequest, match=named):

@@ -265,3 +265,20 @@ def test_crispness_of_a_solid_and_of_a_veiled_object():
     assert measures.crispness(ALPHA) == 1
     assert measures.crispness(ALPHA * 0.5) == 0
     assert math.isnan(measures.crispness(ALPHA * 0))
+
+
+def test_a_mask_outside_the_object_is_a_fraction_of_its_sum():
+    alpha = np.zeros((8, 8))
+    alpha[:4] = 1
+    assert measures.outside(np.ones((8, 8)), alpha) == 0.5
+    assert measures.outside(alpha, alpha) == 0
+    assert math.isnan(measures.outside(np.zeros((8, 8)), alpha))
+
+
+def test_stray_alpha_lies_beyond_the_margin_of_the_solid_object():
+    alpha = np.zeros((50, 50))
+    alpha[20:30, 20:30] = 1
+    alpha[17:20, 20:30] = 0.4  # within three pixels of it
+    assert measures.stray_alpha(alpha) == 0
+    alpha[:5] = 0.5
+    assert measures.stray_alpha(alpha) == pytest.approx(0.5 * 250 / (2500 - 16 * 16))

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from layerfusion.engine.fusion.blending import blend_attention, layer_weights, share_background
+from layerfusion.engine.fusion.blending import blend_attention, layer_weights, mixture_weights, share_background
 
 
 @pytest.fixture
@@ -38,12 +38,55 @@ def test_equal_streams_stay_as_they_are(rows):
 
 def test_one_foreground_follows_the_papers_two_updates(rows):
     foreground, blended = rows[0][:1], rows[1]
-    soft, hard = torch.rand(1, 16), (torch.rand(1, 16) > 0.5).float()
+    soft, hard = torch.rand(1, 16), torch.rand(1, 16)
     m, h = soft[0, :, None], hard[0, :, None]
     mixed = m * foreground[0] + (1 - m) * blended
     new_foregrounds, new_blended = blend_attention(foreground, blended, soft, hard)
     torch.testing.assert_close(new_blended, mixed)
     torch.testing.assert_close(new_foregrounds[0], h * mixed + (1 - h) * foreground[0])
+
+
+def test_with_the_streams_exchanged_both_take_one_mixture_inside_the_object(rows):
+    """Fig. 2c taken literally: the blended stream is multiplied by the mask."""
+    foreground, blended = rows[0][:1], rows[1]
+    soft, hard = torch.rand(1, 16), torch.rand(1, 16)
+    m, h = soft[0, :, None], hard[0, :, None]
+    mixed = m * blended + (1 - m) * foreground[0]
+    new_foregrounds, new_blended = blend_attention(foreground, blended, soft, hard, mixture="blended")
+    torch.testing.assert_close(new_blended, h * mixed + (1 - h) * blended)
+    torch.testing.assert_close(new_foregrounds[0], h * mixed + (1 - h) * foreground[0])
+
+
+def test_a_held_foreground_is_shown_by_its_alpha_in_both_readings(rows):
+    """It takes nothing (h = 0), so that the exchanged mixture alone would lose it from the blended picture."""
+    foreground, blended = rows[0][:1], rows[1]
+    alpha, held = torch.rand(1, 16), torch.tensor([[True]])
+    one, other = (
+        blend_attention(foreground, blended, alpha, torch.zeros(1, 16), held=held, mixture=mixture)
+        for mixture in ("foreground", "blended")
+    )
+    assert torch.equal(one[0], foreground) and torch.equal(other[0], foreground)
+    torch.testing.assert_close(one[1], other[1])
+
+
+@pytest.mark.parametrize("mixture", ["foreground", "blended"])
+@pytest.mark.parametrize("held", [(False, False, False), (False, True, False), (True, True, True)])
+def test_the_weights_of_all_streams_sum_to_one(mixture, held):
+    """Also with hard masks that are not binary."""
+    soft, hard = torch.rand(3, 256), torch.rand(3, 256)
+    weights, rest = mixture_weights(soft, hard, torch.tensor(held)[:, None], mixture)
+    torch.testing.assert_close(weights.sum(dim=0) + rest, torch.ones(256))
+    assert weights.amin() >= 0 and rest.amin() >= -1e-6
+
+
+@pytest.mark.parametrize("mixture", ["foreground", "blended"])
+def test_equal_streams_stay_as_they_are_in_both_readings(rows, mixture):
+    foregrounds = rows[1].expand(3, -1, -1)
+    for update in ("hard", "soft", "hard_raw"):
+        masks = torch.rand(2, 3, 16)
+        new, mixed = blend_attention(foregrounds, rows[1], masks[0], masks[1], mixture=mixture, update=update)
+        torch.testing.assert_close(mixed, rows[1])
+        torch.testing.assert_close(new, foregrounds)
 
 
 def test_results_lie_between_the_inputs(rows):

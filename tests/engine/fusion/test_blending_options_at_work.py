@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from layerfusion.engine.image.layers import Layer, Role
-from layerfusion.engine.sources import Kept
+from layerfusion.engine.sources import Generated, Kept
 from layerfusion.engine.transparency.deltas import LowRank
 
 ALONE = {"blend_self": False, "blend_cross": False, "share_strength": 0.0}
@@ -59,6 +59,49 @@ def test_the_unconditional_half_is_blended_by_the_conditional_ones_masks(run):
         for half in (0, 3):
             foreground, blended = each.plain[half + FOREGROUND], each.plain[half + BLENDED]
             torch.testing.assert_close(each.out[half + BLENDED], soft * foreground + (1 - soft) * blended)
+
+
+@pytest.mark.parametrize("mixture", ["foreground", "blended"])
+def test_the_mixture_multiplies_the_chosen_stream_by_the_soft_mask(run, mixture):
+    """Fig. 2c: both take m a_F + (1 - m) a_X, or m a_X + (1 - m) a_F; a hard mask that is not binary weighs it."""
+    drawn = run(mixture=mixture, soft_mode="scaled", hard_mode="sigmoid", share_strength=0.0)
+    coupled = (*of(drawn, "attn1"), *of(drawn, "attn2"))
+    assert any(bool(((each.masks.hard > 0.1) & (each.masks.hard < 0.9)).any()) for each in coupled)
+    for each in coupled:
+        soft, hard = each.masks.soft[0].unsqueeze(-1), each.masks.hard[0].unsqueeze(-1)
+        for half in (0, 3):
+            foreground, blended = each.plain[half + FOREGROUND], each.plain[half + BLENDED]
+            if mixture == "foreground":
+                mixed = soft * foreground + (1 - soft) * blended
+                shown = mixed
+            else:
+                mixed = soft * blended + (1 - soft) * foreground
+                shown = hard * mixed + (1 - hard) * blended
+            torch.testing.assert_close(each.out[half + BLENDED], shown)
+            torch.testing.assert_close(each.out[half + FOREGROUND], hard * mixed + (1 - hard) * foreground)
+
+
+@pytest.mark.parametrize("source", ["live", "prior"])
+def test_the_content_of_the_blended_stream_is_measured_there(run, source):
+    """It starts from the foreground's, which the prior pass measures; then it differs."""
+    kinds = {
+        content: of(run(content_from=content, content_source=source, mask_parts="content", steps=2), "attn1")
+        for content in ("foreground", "blended")
+    }
+    same = [torch.equal(a.masks.soft, b.masks.soft) for a, b in zip(*kinds.values(), strict=True)]
+    times = [each.time for each in kinds["blended"]]
+    assert same[0] and not any(equal for equal, time in zip(same, times, strict=True) if time < times[0])
+
+
+def test_several_foregrounds_share_the_blended_streams_content(run):
+    drawn = run(
+        foregrounds=(Generated(prompt="a red apple", seed=1), Generated(prompt="a dog", seed=2)),
+        content_from="blended",
+        mask_parts="content",
+        steps=2,
+    )
+    last = of(drawn, "attn2")[-1].masks.soft
+    assert len(last) == 2 and torch.equal(last[0], last[1])
 
 
 def test_without_guidance_there_is_no_unconditional_half_to_blend(run):
