@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from layerfusion.engine.models.catalog.registry import EMBEDDED, find_model
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.server.cli.console import say
 from layerfusion.server.cli.environment import keep_offline
+from layerfusion.server.cli.sources import read_switch
 from layerfusion.server.cli.values import whole
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Draw a fixed set of object and scene pairs with LayerFusion, its options and three baselines, "
         "and measure consistency, residue, tone, shadow and masks, with 95 % intervals. Goes on where it was stopped. "
-        "120 pairs with all claims are about 1,500 drawings: some 40 minutes on one idle processor core."
+        "120 pairs with all claims are about 1,900 drawings: some 45 minutes on one idle processor core."
     )
     parser.set_defaults(run=run)
     cores = os.cpu_count() or 1
@@ -50,14 +52,30 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=pairs,
         default=40,
-        help="of them, for claims (a), (c), (d), moving and presets (default: 40)",
+        help="of them, for claims (a), (c), (d), mixtures, moving and presets (default: 40)",
     )
     add("--stress-pairs", metavar="N", type=pairs, default=24, help="before textured backdrops (default: 24)")
     add("--kept-pairs", metavar="N", type=pairs, default=24, help="kept objects, of each of two sets (default: 24)")
     add(
         "--parts",
         metavar="P,P",
-        help="some of table, background, blending, masks, boundary, moving, presets, kept (default: all)",
+        help="some of table, background, blending, masks, boundary, mixtures, moving, presets, kept (default: all)",
+    )
+    add(
+        "--skip",
+        metavar="N",
+        type=whole(0, MAX_PAIRS),
+        default=0,
+        help="leave out the first pairs of the list, to tune options on others than those of the table (default: 0)",
+    )
+    add(
+        "--set",
+        dest="switches",
+        metavar="NAME=VALUE",
+        type=read_switch,
+        action="append",
+        default=[],
+        help="one option of the method that replaces the model's own; needs its own --out; may be repeated",
     )
     add("--classifier", metavar="FILE", help="weights of the training's classifier; without it nothing is named")
     add(
@@ -106,12 +124,15 @@ def _evaluation(arguments: argparse.Namespace, spec: ModelSpec) -> Evaluation:
 
     named = None if arguments.parts is None else [part.strip() for part in arguments.parts.split(",")]
     parts = PARTS if named is None else tuple(part for part in named if part)
+    fusion = spec.defaults.fusion.adjusted(None, dict(arguments.switches))
+    spec = replace(spec, defaults=replace(spec.defaults, fusion=fusion))
     plan = Plan(
         parts=parts,  # type: ignore[arg-type] - the plan itself refuses unknown ones
         pairs=2 if arguments.quick else arguments.pairs,
         claim_pairs=2 if arguments.quick else arguments.claim_pairs,
         stress_pairs=1 if arguments.quick else arguments.stress_pairs,
         kept_pairs=1 if arguments.quick else arguments.kept_pairs,
+        skip=arguments.skip,
     )
     return Evaluation(
         Path(arguments.out),
