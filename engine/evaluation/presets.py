@@ -1,4 +1,8 @@
-"""Time and fidelity of the presets, relative to `paper`, which computes the priors in a separate pass at every step."""
+"""Time and fidelity of the presets, relative to `paper`, which computes the priors in a separate pass at every step.
+
+All are drawn with the masks that the paper prints, so that the differences are those of what a preset omits, also on a
+model whose own masks are made in another way.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,9 @@ from layerfusion.engine.evaluation.rows import Row, Section
 from layerfusion.engine.evaluation.statistics import Estimate, estimate, ratio_of_sums
 from layerfusion.engine.evaluation.study import Study
 from layerfusion.engine.evaluation.systems import Drawing, Variant
-from layerfusion.engine.options.presets import PRESETS
+from layerfusion.engine.options.presets import PRESETS, PRINTED_MASKS
 
-_VARIANTS = {name: Variant(f"preset_{name}", preset=name) for name in PRESETS}
+_VARIANTS = {name: Variant(f"preset_{name}", PRINTED_MASKS, preset=name) for name in PRESETS}
 
 VARIANTS = tuple(_VARIANTS.values())
 """The variants that must be drawn of every item."""

@@ -40,9 +40,10 @@ boundary, σ the logistic function, T the number of training timesteps, t the ti
 
 ## Presets
 
-A preset changes only the options in its row; all others keep the model's values. `paper` follows the paper. `exact`
-omits nothing, but takes the priors from the step before, which saves one forward of the foreground rows per step.
-`balanced` and `fast` also omit guidance or coupling in some steps.
+A preset changes only the options in its row; all others keep the model's values. `paper` makes its masks as the paper
+prints them ([paper.md](paper.md)). The others keep the model's masks: `exact` omits nothing, but takes the priors from
+the step before, which saves one forward of the foreground rows per step; `balanced` and `fast` also omit guidance or
+coupling in some steps.
 
 | preset | changes |
 |---|---|
@@ -59,7 +60,7 @@ tuning a model; an artist has no reason to change them.
 def page() -> str:
     """The whole page in Markdown: the options for artists, then those for researchers."""
     presets = [
-        f"| `{name}` | {', '.join(f'`{option}` = `{value}`' for option, value in changes.items())} |"
+        f"| `{name}` | {', '.join(f'`{option}` = {_value(value)}' for option, value in changes.items())} |"
         for name, changes in PRESETS.items()
     ]
     research = fields(ResearchSettings)
@@ -76,10 +77,14 @@ def _option(option: Field[Any]) -> str:
     about = option.metadata
     return (
         f"\n#### `{option.name}`\n\n"
-        f"{_takes(about['limits'], option.default is None)} Default: `{in_words(option.default) or ' '}`.\n\n"
+        f"{_takes(about['limits'], option.default is None)} Default: {_value(option.default)}.\n\n"
         f"{about['artist']}\n\n"
         f"*In the paper's terms.* {about['researcher']}\n"
     )
+
+
+def _value(value: object) -> str:
+    return f"`{in_words(value)}`" if value != "" else "empty"
 
 
 def _takes(limits: dict[str, Any], may_be_none: bool) -> str:

@@ -6,15 +6,26 @@ from typing import Any, Literal
 
 Preset = Literal["paper", "exact", "balanced", "fast"]
 
+PRINTED_MASKS: dict[str, Any] = {
+    "soft_mode": "scaled",
+    "hard_mode": "sigmoid",
+    "hard_threshold": 0.5,
+    "mixture": "foreground",
+    "content_from": "foreground",
+    "structure_layers": 1,
+    "structure_block": "",
+}
+"""The masks as the paper prints them; docs/paper.md says how they were measured."""
+
 PRESETS: dict[Preset, dict[str, Any]] = {
-    "paper": {"prior": "per_step"},
+    "paper": {"prior": "per_step", **PRINTED_MASKS},
     "exact": {"prior": "lagged"},
     "balanced": {"prior": "lagged", "guidance_end": 0.2},
     "fast": {"prior": "lagged", "guidance_start": 0.9, "guidance_end": 0.4, "blend_end": 0.2},
 }
 """What each preset changes: preset -> option name -> value. All other options keep the model's values.
 
-paper: a prior pass before every step. exact: nothing is omitted, but the priors come from the step before. balanced and
-fast omit guidance in the steps where it matters least, and fast omits coupling in the last steps, too. If a model's own
-settings end coupling earlier than the preset, the model's value stays.
+paper: the masks that the paper prints, and a prior pass before every step. exact: nothing is omitted, but the priors
+come from the step before. balanced and fast omit guidance in the steps where it matters least, and fast omits coupling
+in the last steps, too. If a model's own settings end coupling earlier than the preset, the model's value stays.
 """
