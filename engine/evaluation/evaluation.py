@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,10 +13,12 @@ from PIL import Image
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation import claims, kept, mixtures, moving, presets, table
 from layerfusion.engine.evaluation.charts import Chart, draw_charts
-from layerfusion.engine.evaluation.contact_sheets import picture_sheet
+from layerfusion.engine.evaluation.contact_sheets import kept_sheet, picture_sheet
 from layerfusion.engine.evaluation.items import Item, made_set, prompt_set, stress_set
+from layerfusion.engine.evaluation.made_cutouts import KINDS
 from layerfusion.engine.evaluation.metrics import Classifier, Truth, plain
-from layerfusion.engine.evaluation.rows import Claim, Section
+from layerfusion.engine.evaluation.results import PartResult, merged, read_results
+from layerfusion.engine.evaluation.rows import Section
 from layerfusion.engine.evaluation.statistics import estimate
 from layerfusion.engine.evaluation.study import Done, Study
 from layerfusion.engine.evaluation.systems import Variant
@@ -55,11 +57,11 @@ class Plan:
             the presets. They are the first items of the table.
         stress_pairs: number of items with textured backgrounds, for claim (c).
         kept_pairs: number of items, and number of made pictures, for the kept layers.
-        skip: number of items of the list that come before the first one, so that a model can be tuned on others than
-            those of the table.
+        skip: number of items at the beginning of every list that are left out. Settings are to be chosen on other items
+            than those of which figures are published; results with a skip are written to files of their own.
 
     Raises:
-        InvalidRequest: a part is unknown, there is no part, or a number is outside 1 to 10000.
+        InvalidRequest: a part is unknown, there is no part, or a number is outside its range.
     """
 
     parts: tuple[Part, ...] = PARTS
@@ -83,6 +85,11 @@ class Plan:
         if not 0 <= self.skip <= MAX_PAIRS:
             raise InvalidRequest(f"The number of skipped pairs is {self.skip}.", f"Choose 0 to {MAX_PAIRS}.")
 
+    def file(self, name: str) -> str:
+        """The name of a result file, such as `results.json`; with a skip, it has the number in it."""
+        stem, _, suffix = name.rpartition(".")
+        return f"{stem}-from-{self.skip}.{suffix}" if self.skip else name
+
 
 def quick(spec: ModelSpec) -> ModelSpec:
     """The same model at half its size and three steps, to test that an evaluation runs; its figures mean nothing."""
@@ -91,18 +98,20 @@ def quick(spec: ModelSpec) -> ModelSpec:
 
 @dataclass(frozen=True)
 class Report:
-    """The results of an evaluation.
+    """The results of an evaluation, those of parts that earlier runs measured in the same folder included.
 
     Attributes:
-        sections: the table's sections, then the claims.
+        sections: the tables and claims of all parts.
         figures: all results as plain values for JSON.
-        charts, pictures: RGB images; None if the plan has no part for them.
+        pictures: name -> RGB image, for the page: "charts"; "pictures" of the compared systems, if the table is among
+            the parts; "kept", a choice of the kept layers, if they were measured now.
+        sheets: name -> RGB image: all kept layers, one sheet for each set and use, if they were measured now.
     """
 
     sections: tuple[Section, ...]
     figures: dict[str, Any]
-    charts: Image.Image | None
-    pictures: Image.Image | None
+    pictures: Mapping[str, Image.Image]
+    sheets: Mapping[str, Image.Image]
 
     def as_markdown(self) -> str:
         """The summary, all tables and all verdicts."""
@@ -137,15 +146,15 @@ class Evaluation:
         light_known: bool,
     ) -> None:
         self.plan = plan
-        most = max(plan.pairs, plan.claim_pairs, plan.kept_pairs)
-        self._items = prompt_set(vocabulary, plan.skip + most)[plan.skip :]
-        self._made = made_set(vocabulary, plan.kept_pairs)
-        self._stress = stress_set(vocabulary, plan.skip + plan.stress_pairs)[plan.skip :]
+        skip = plan.skip
+        self._items = prompt_set(vocabulary, skip + max(plan.pairs, plan.claim_pairs, plan.kept_pairs))[skip:]
+        self._made = made_set(vocabulary, skip + plan.kept_pairs)[skip:]
+        self._stress = stress_set(vocabulary, skip + plan.stress_pairs)[skip:]
         self._classifier = classifier
         self._known_light = light_known
         self.study = Study(folder, spec)
 
-    def _wanted(self) -> list[tuple[Item, tuple[Variant, ...]]]:
+    def wanted(self) -> list[tuple[Item, tuple[Variant, ...]]]:
         """Every item with the variants in which it must be drawn."""
         found = [
             (item, unique([v for part in self.plan.parts if index < self._count(part) for v in VARIANTS[part]]))
@@ -165,71 +174,83 @@ class Evaluation:
 
     def missing(self) -> int:
         """The number of drawings still to be made."""
-        return sum(self.study.missing([item], variants) for item, variants in self._wanted())
+        return sum(self.study.missing([item], variants) for item, variants in self.wanted())
+
+    def forget(self) -> int:
+        """Delete the drawings of all parts of the plan, so that they are made again; returns their number.
+
+        A study knows whether the model changed, not whether the program did.
+        """
+        return sum(self.study.forget(item, variants) for item, variants in self.wanted())
 
     def draw(self, workers: int = 1) -> Generator[Done]:
         """Make the missing drawings and yield after each; see `Study.draw_all`."""
-        return self.study.draw_all(self._wanted(), workers)
+        return self.study.draw_all(self.wanted(), workers)
 
     def report(self) -> Report:
-        """Measure every item of which all drawings exist.
+        """Measure every item of which all drawings exist, and add what earlier runs found for other parts.
 
         Raises:
             InvalidRequest: there is no such item.
-            UnreadableFile: a drawing is damaged.
+            UnreadableFile: a drawing or the earlier results are damaged.
         """
-        plan, sections = self.plan, []
-        drawn = {part: self._drawn(part) for part in plan.parts}
+        drawn = {part: self._drawn(part) for part in self.plan.parts}
         if not any(drawn.values()):
             raise InvalidRequest(
                 f"“{self.study.folder}” contains no completely drawn item.", "Run the evaluation without --report."
             )
-        rows: table.BySystem = {}
-        if drawn.get("table"):
-            rows = table.gather(self.study, drawn["table"], self._classifier, light_known=self._known_light)
-            self._write_items(drawn["table"], rows)
-            sections += table.sections(rows, table.kept_bytes(self.study, drawn.get("background", ())))
-        if drawn.get("background"):
-            sections.append(
-                claims.background_claim(
-                    self.study, drawn["background"], self._classifier, light_known=self._known_light
-                )
-            )
-        if drawn.get("blending"):
-            sections.append(claims.blending_claim(self.study, drawn["blending"], light_known=self._known_light))
-        if drawn.get("masks"):
-            stress = tuple(item for item in self._stress if self._has(item, claims.MASK_VARIANTS))
-            sections.append(claims.mask_claim(self.study, drawn["masks"], stress))
-        if drawn.get("boundary"):
-            sections.append(claims.boundary_claim(self.study, drawn["boundary"]))
-        if drawn.get("mixtures"):
-            sections.append(
-                mixtures.mixture_section(self.study, drawn["mixtures"], self._classifier, light_known=self._known_light)
-            )
-        if drawn.get("moving"):
-            casts = [Truth.of(item, known=self._known_light).casts for item in drawn["moving"]]
-            sections.append(moving.moving_section(self.study, drawn["moving"], casts))
-        if drawn.get("presets"):
-            sections.append(presets.presets_section(self.study, drawn["presets"], self._classifier))
-        if drawn.get("kept"):
-            sections += self._kept(drawn["kept"])
-        return Report(
-            tuple(sections),
-            self._figures(sections, {part: len(items) for part, items in drawn.items()}),
-            draw_charts(charts) if (charts := _charts(sections)) else None,
-            picture_sheet(self.study, drawn["table"][:_SHEET_ITEMS]) if drawn.get("table") else None,
-        )
+        earlier = read_results(self.study.folder / self.plan.file("results.json"), PARTS)
+        layers: dict[str, kept.ByUse] = {}
+        measured = {
+            part: PartResult(len(items), self._sections(part, items, layers)) for part, items in drawn.items() if items
+        }
+        parts = merged(earlier, measured, PARTS)
+        sections = tuple(section for part in parts.values() for section in part.sections)
+        pictures: dict[str, Image.Image] = {}
+        if charts := _charts(sections):
+            pictures["charts"] = draw_charts(charts)
+        if "table" in parts and (shown := self._drawn("table")[:_SHEET_ITEMS]):
+            pictures["pictures"] = picture_sheet(self.study, shown)
+        if layers:
+            pictures["kept"] = kept_sheet(_some(layers))
+        return Report(sections, self._figures(parts), pictures, _sheets(layers))
 
-    def _kept(self, items: Sequence[Item]) -> list[Section]:
-        """Both sets of kept layers; writes every picture's metrics and the sheets."""
+    def _sections(self, part: Part, items: Sequence[Item], layers: dict[str, kept.ByUse]) -> tuple[Section, ...]:
+        """Measure one part; both sets of kept layers are added to `layers`."""
+        study, known = self.study, self._known_light
+        if part == "table":
+            rows = table.gather(study, items, self._classifier, light_known=known)
+            self._write_items(items, rows)
+            return table.sections(rows, table.kept_bytes(study, items))
+        if part == "background":
+            return (claims.background_claim(study, items, self._classifier, light_known=known),)
+        if part == "blending":
+            return (claims.blending_claim(study, items, light_known=known),)
+        if part == "masks":
+            stress = tuple(item for item in self._stress if self._has(item, claims.MASK_VARIANTS))
+            return (claims.mask_claim(study, items, stress),)
+        if part == "boundary":
+            return (claims.boundary_claim(study, items),)
+        if part == "mixtures":
+            return (mixtures.mixture_section(study, items, self._classifier, light_known=known),)
+        if part == "moving":
+            casts = [Truth.of(item, known=known).casts for item in items]
+            return (moving.moving_section(study, items, casts),)
+        if part == "presets":
+            return (presets.presets_section(study, items, self._classifier),)
+        return self._kept(items, layers)
+
+    def _kept(self, items: Sequence[Item], layers: dict[str, kept.ByUse]) -> tuple[Section, ...]:
+        """Both sets of kept layers; writes every picture's metrics."""
         made = tuple(item for item in self._made if self._has(item, kept.MADE_VARIANTS))
         sections, lines = [], []
         for group, chosen in ((kept.VOCABULARY, items), (kept.OTHERS, made)):
             found = kept.gather(self.study, group, chosen, light_known=self._known_light)
             sections.append(kept.section(group, found))
-            lines += kept.as_lines(group, chosen, found)
-        self.study.write("kept.jsonl", ("\n".join(lines) + "\n").encode())
-        return sections
+            lines += kept.as_lines(group, found)
+            layers[group.key] = found
+        self.study.write(self.plan.file("kept.jsonl"), ("\n".join(lines) + "\n").encode())
+        return tuple(sections)
 
     def _drawn(self, part: Part) -> tuple[Item, ...]:
         """The items of a part of which all drawings exist."""
@@ -238,27 +259,22 @@ class Evaluation:
     def _has(self, item: Item, variants: Sequence[Variant]) -> bool:
         return all(self.study.has(item, variant) for variant in variants)
 
-    def _figures(self, sections: Sequence[Section], pairs: dict[str, int]) -> dict[str, Any]:
-        spec = self.study.spec
-        seconds = self.study.seconds
-        counted = ", ".join(f"{part} {count}" for part, count in pairs.items())
+    def _figures(self, parts: Mapping[Part, PartResult]) -> dict[str, Any]:
+        spec, study = self.study.spec, self.study
+        counted = ", ".join(f"{part} {result.pairs}" for part, result in parts.items())
         summary = (
-            f"{max(pairs.values())} pairs of an object and a scene, drawn by “{spec.name}” ({spec.title}) in "
-            f"{self.study.count} drawings, which took {seconds / 60:.0f} minutes. Pairs per part: {counted}."
+            f"{max(result.pairs for result in parts.values())} pairs of an object and a scene, drawn by “{spec.name}” "
+            f"({spec.title}) in {study.count} drawings, which took {study.seconds / 60:.0f} minutes. "
+            f"Pairs per part: {counted}."
         )
-        claimed = {section.key: section.as_json() for section in sections if isinstance(section, Claim)}
-        tabled = {section.key: section.as_json() for section in sections if not isinstance(section, Claim)}
         return {
             "summary": summary,
             "model": spec.name,
             "steps": spec.defaults.steps,
             "size": spec.native_size,
-            "pairs": pairs,
-            "drawings": self.study.count,
-            "seconds": round(seconds, 1),
-            "classifier": self._classifier is not None,
-            "table": tabled,
-            "claims": claimed,
+            "drawings": study.count,
+            "seconds": round(study.seconds, 1),
+            "parts": {part: result.as_json() for part, result in parts.items()},
         }
 
     def _write_items(self, items: Sequence[Item], rows: table.BySystem) -> None:
@@ -270,7 +286,23 @@ class Evaluation:
             for system, column in rows.items()
             for item, metrics in zip(items, column, strict=True)
         ]
-        self.study.write("items.jsonl", ("\n".join(lines) + "\n").encode())
+        self.study.write(self.plan.file("items.jsonl"), ("\n".join(lines) + "\n").encode())
+
+
+def _sheets(layers: Mapping[str, kept.ByUse]) -> dict[str, Image.Image]:
+    """A contact sheet for each set and use."""
+    return {
+        f"{key}_{use}": kept_sheet(pictures)
+        for key, found in layers.items()
+        for use, pictures in found.items()
+        if pictures
+    }
+
+
+def _some(layers: Mapping[str, kept.ByUse]) -> list[kept.KeptPicture]:
+    """For each use, the first made picture of every kind and the first pair of the vocabulary."""
+    vocabulary, others = (layers[group.key] for group in (kept.VOCABULARY, kept.OTHERS))
+    return [one for use in others for one in (*others[use][: len(KINDS)], *vocabulary[use][:1])]
 
 
 def unique(variants: Sequence[Variant]) -> tuple[Variant, ...]:

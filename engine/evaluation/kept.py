@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
+from layerfusion.engine.evaluation.contact_sheets import kept_tiles
 from layerfusion.engine.evaluation.items import Item
 from layerfusion.engine.evaluation.kept_measures import (
     LEAST_TONE,
@@ -41,6 +43,7 @@ from layerfusion.engine.evaluation.systems import (
     RELIT,
     Drawing,
     Variant,
+    scene_of,
 )
 from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.image.shadow_light import clean_layers, recompose
@@ -90,9 +93,6 @@ MOST_STRUCTURE, MOST_STRUCTURE_P99, MOST_TONE, MOST_ELSEWHERE = 1.0, 4.0, 40.0, 
 """Targets for the change of an object by Shadow and Light, in units of 1/255, and for the fraction of changed pixels
 away from it."""
 
-ByUse = Mapping[str, Sequence[Metrics]]
-"""Column -> metrics of every picture."""
-
 
 @dataclass(frozen=True, eq=False)
 class Shown:
@@ -118,8 +118,37 @@ class Shown:
         return Shown(drawing, flat, made.shadow, made.light, recompose(flat, made.shadow, made.light))
 
 
+@dataclass(frozen=True, eq=False)
+class KeptPicture:
+    """One use of one picture.
+
+    Attributes:
+        item: the item.
+        scene: the background's prompt.
+        metrics: what was measured.
+        tiles: one row of the contact sheet.
+    """
+
+    item: Item
+    scene: str
+    metrics: Metrics
+    tiles: Image.Image
+
+    @property
+    def caption(self) -> str:
+        numbers = ", ".join(f"{name} {self.metrics[name]:.2f}" for name in _CAPTIONED if name in self.metrics)
+        return f"{self.item.name}: {self.item.object}, {self.scene}; {numbers}"
+
+
+_CAPTIONED = ("structure", "structure_p99", "tone_p99", "elsewhere", "iou")
+"""The metrics in the caption of a picture."""
+
+ByUse = Mapping[str, Sequence[KeptPicture]]
+"""Column -> all pictures."""
+
+
 def gather(study: Study, group: KeptSet, items: Sequence[Item], *, light_known: bool) -> ByUse:
-    """Compute every picture's metrics, by use.
+    """Measure every picture, by use.
 
     Args:
         study: the drawings.
@@ -128,13 +157,14 @@ def gather(study: Study, group: KeptSet, items: Sequence[Item], *, light_known: 
         light_known: whether the model was trained on data whose light `light` knows.
     """
     return {
-        label: [_metrics(study, group, variant, item, light_known=light_known) for item in items]
+        label: [_picture(study, group, variant, item, light_known=light_known) for item in items]
         for label, variant in group.uses.items()
     }
 
 
-def section(group: KeptSet, metrics: ByUse) -> Section:
+def section(group: KeptSet, pictures: ByUse) -> Section:
     """The rows of one set, with their targets; a target has to be met in every column."""
+    metrics = {use: [picture.metrics for picture in found] for use, found in pictures.items()}
 
     def row(
         measure: str,
@@ -216,57 +246,66 @@ def section(group: KeptSet, metrics: ByUse) -> Section:
         ),
         row("Blended: fraction of the object that is drawn", "drawn"),
         row("Blended: area drawn beside the object, as a fraction of it", "beyond"),
-        row("relit layer: soft IoU of its alpha with the artist's", "relit_iou"),
+        row(
+            "relit layer: soft IoU of its alpha with the artist's",
+            "relit_iou",
+            bar=f"at least {group.least_iou}",
+            meets=lambda figure: at_least(figure, group.least_iou),
+        ),
     ]
     return Section(group.key, group.title, tuple(group.uses), rows)
 
 
-def as_lines(group: KeptSet, items: Sequence[Item], metrics: ByUse) -> list[str]:
+def as_lines(group: KeptSet, pictures: ByUse) -> list[str]:
     """Every picture's metrics as lines of JSON: set, use, item, the two prompts and the metrics."""
     return [
         json.dumps(
-            {
-                "set": group.key,
-                "use": use,
-                "item": item.name,
-                "object": item.object,
-                "scene": _scene(item, group.uses[use]),
-            }
-            | plain(values)
+            {"set": group.key, "use": use, "item": one.item.name, "object": one.item.object, "scene": one.scene}
+            | plain(one.metrics)
         )
-        for use, rows in metrics.items()
-        for item, values in zip(items, rows, strict=True)
+        for use, found in pictures.items()
+        for one in found
     ]
 
 
-def _scene(item: Item, variant: Variant) -> str:
-    return item.other_scene if variant.other_scene else item.scene
-
-
-def _metrics(study: Study, group: KeptSet, variant: Variant, item: Item, *, light_known: bool) -> Metrics:
+def _picture(study: Study, group: KeptSet, variant: Variant, item: Item, *, light_known: bool) -> KeptPicture:
     given, drawing = study.drawing(item, group.given), study.drawing(item, variant)
+    scene = scene_of(item, variant)
     shown, alpha = Shown.of(drawing), alpha_of(drawing.foreground)
-    change = object_change(shown.stack, shown.flat, alpha)
-    outline = outline_in(drawing.blended, drawing.background, shown.flat, alpha)
-    metrics: Metrics = {
-        "structure": change.structure,
-        "structure_p99": change.structure_p99,
-        "tone_p99": change.tone_p99,
-        "elsewhere": changed_elsewhere(shown.stack, shown.flat, alpha),
-        "iou": outline.iou,
-        "drawn": outline.drawn,
-        "beyond": outline.beyond,
-    }
-    limits = (MOST_STRUCTURE, MOST_STRUCTURE_P99, MOST_TONE, MOST_ELSEWHERE)
-    names = ("structure", "structure_p99", "tone_p99", "elsewhere")
-    metrics["unspoilt"] = float(not any(metrics[name] > limit for name, limit in zip(names, limits, strict=True)))
+    metrics = _change_metrics(shown, alpha) | _outline_metrics(drawing, given if variant.use == "relit" else drawing)
     metrics |= _fidelity(given, drawing, variant.use)
-    if group is not VOCABULARY:
-        return metrics
-    truth = Truth.of(item, known=light_known, scene=_scene(item, variant))
+    if group is VOCABULARY:
+        metrics |= _light_metrics(shown, alpha, Truth.of(item, known=light_known, scene=scene))
+    tiles = kept_tiles(shown.flat, drawing.blended, shown.stack, shown.shadow, shown.light)
+    return KeptPicture(item, scene, metrics, tiles)
+
+
+def _change_metrics(shown: Shown, alpha: Plane) -> Metrics:
+    change = object_change(shown.stack, shown.flat, alpha)
+    limited = {
+        "structure": (change.structure, MOST_STRUCTURE),
+        "structure_p99": (change.structure_p99, MOST_STRUCTURE_P99),
+        "tone_p99": (change.tone_p99, MOST_TONE),
+        "elsewhere": (changed_elsewhere(shown.stack, shown.flat, alpha), MOST_ELSEWHERE),
+    }
+    spoilt = any(value > limit for value, limit in limited.values())
+    return {name: value for name, (value, _) in limited.items()} | {"unspoilt": float(not spoilt)}
+
+
+def _outline_metrics(drawing: Drawing, expected: Drawing) -> Metrics:
+    """What Blended shows of the foreground of `expected`: of the artist's own, also if it is relit."""
+    foreground = expected.foreground
+    flat = pasted(drawing.background, foreground)
+    outline = outline_in(drawing.blended, drawing.background, flat, alpha_of(foreground))
+    return {"iou": outline.iou, "drawn": outline.drawn, "beyond": outline.beyond}
+
+
+def _light_metrics(shown: Shown, alpha: Plane, truth: Truth) -> Metrics:
+    """Tone and shadow of the stack, the tone against Blended's and the shadow against the data's."""
+    drawing = shown.drawing
     blended = shadow_metrics(drawing.blended, drawing.background, alpha, truth)
-    metrics |= {f"blended_{name}": value for name, value in blended.items()}
-    return metrics | _tone(shown, alpha) | shadow_metrics(shown.stack, drawing.background, alpha, truth)
+    found = shadow_metrics(shown.stack, drawing.background, alpha, truth)
+    return found | {f"blended_{name}": value for name, value in blended.items()} | _tone(shown, alpha)
 
 
 def _fidelity(given: Drawing, drawing: Drawing, use: str) -> Metrics:

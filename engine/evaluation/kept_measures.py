@@ -49,6 +49,10 @@ _SHADOW = 0.02
 _DEEPEST, _FAINT = math.log(0.2), 0.15
 """The deepest shadow where an object can cast one; and the largest darkening or glow elsewhere, ln of stored values."""
 
+_FINEST = 0.008
+"""Standard deviation of a blur of all pictures before outlines are compared, as a fraction of the longer side: a model
+draws grain and fine texture anew, and coarser than the artist's layers have it."""
+
 _NOISE = 0.008
 """Standard deviation of the window over which distances are averaged, and half the width of the thinnest thing that
 counts as a part of an object, as fractions of the longer side."""
@@ -158,7 +162,7 @@ def outline_in(blended: Pixels, background: Pixels, flat: Pixels, alpha: Plane) 
         The comparison; NaN if nothing can be told apart on the object.
     """
     seen, solid = alpha > SEEN, _as_solid(alpha) > SOLID
-    x, b, f = (picture[..., :3].astype(np.float32) for picture in (blended, background, flat))
+    x, b, f = (_soft(picture, solid) for picture in (blended, background, flat))
     telling = solid & (_within(np.abs(f - b).max(axis=-1), solid, _NOISE) > _TELLING)
     if telling.sum() < _FEWEST:
         return Outline(math.nan, math.nan, math.nan)
@@ -166,6 +170,7 @@ def outline_in(blended: Pixels, background: Pixels, flat: Pixels, alpha: Plane) 
     to_ground = _distance(x, b, _shaded(x, b, solid, np.full(solid.shape, _DEEPEST)), solid)
     shown = telling & ((to_object <= to_ground) | (to_ground > _OTHER))
     beside = ~grown(seen, 0.008)
+    x, b = _soft(blended, beside), _soft(background, beside)
     dark = np.where(shadow_place(_as_solid(alpha)), _DEEPEST, -_FAINT)
     strange = _within(np.abs(x - _shaded(x, b, beside, dark)).max(axis=-1), beside, _NOISE) > _DISTINCT
     beyond = grown(shrunk(strange & beside, _NOISE), _NOISE) & beside
@@ -187,6 +192,11 @@ def _within(values: Plane, region: Mask, sigma: float) -> Plane:
     return gaussian_blur((values * shaped).astype(np.float32), sigma) / (
         amount if values.ndim == 2 else amount[..., None]
     )
+
+
+def _soft(picture: Pixels, region: Mask) -> Plane:
+    """The colours in a region as float32 (H, W, 3), 0-255, without what is finer than a model draws."""
+    return _within(picture[..., :3].astype(np.float32), region, _FINEST)
 
 
 def _toned(x: Plane, f: Plane, region: Mask) -> Plane:

@@ -45,14 +45,19 @@ def made_picture(number: int, side: int) -> MadePicture:
     kind, round_ = number % len(KINDS), number // len(KINDS)
     rng = np.random.default_rng((_SEED, number))
     colour, alpha = KINDS[kind](rng, round_)
-    backdrop = _BACKDROPS[(kind + round_) % len(_BACKDROPS)](rng, side)
-    return MadePicture(_placed(rng, colour, alpha, side), _opaque(backdrop))
+    backdrop, _ = _BACKDROPS[(kind + round_) % len(_BACKDROPS)]
+    return MadePicture(_placed(rng, colour, alpha, side), _opaque(backdrop(rng, side)))
 
 
 def prompt_of(number: int) -> str:
     """What an artist would call picture `number`, in words that the embedded model does not know."""
     names = _NAMES[number % len(KINDS)]
     return names[number // len(KINDS) % len(names)]
+
+
+def backdrop_prompt_of(number: int) -> str:
+    """What an artist would call the backdrop of picture `number`."""
+    return _BACKDROPS[(number % len(KINDS) + number // len(KINDS)) % len(_BACKDROPS)][1]
 
 
 def _placed(rng: Rng, colour: Plane, alpha: Plane, side: int) -> Pixels:
@@ -145,11 +150,11 @@ def _foliage(rng: Rng, side: int) -> Plane:
     return np.asarray(picture, float) / 255
 
 
-_BACKDROPS: tuple[Callable[[Rng, int], Plane], ...] = (
-    _linear,
-    _plaster,
-    _wall_and_floor,
-    _bricks,
-    _vignette,
-    _foliage,
+_BACKDROPS: tuple[tuple[Callable[[Rng, int], Plane], str], ...] = (
+    (_linear, "a colour gradient"),
+    (_plaster, "a plaster wall"),
+    (_wall_and_floor, "a wall and a floor"),
+    (_bricks, "a brick wall"),
+    (_vignette, "a soft glow"),
+    (_foliage, "foliage"),
 )

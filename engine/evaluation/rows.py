@@ -44,6 +44,12 @@ class Row:
             "holds": self.holds,
         }
 
+    @staticmethod
+    def of_json(value: dict[str, Any]) -> Row:
+        """The inverse of `as_json`; figures have five digits. Raises KeyError or TypeError if it is none."""
+        figures = {name: _estimate_of(figure) for name, figure in value["figures"].items()}
+        return Row(value["measure"], figures, value["bar"], value["holds"])
+
 
 @dataclass(frozen=True)
 class Section:
@@ -64,7 +70,19 @@ class Section:
     result: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        return {"title": self.title, "result": self.result, "rows": [row.as_json() for row in self.rows]}
+        return {
+            "key": self.key,
+            "title": self.title,
+            "result": self.result,
+            "columns": list(self.columns),
+            "rows": [row.as_json() for row in self.rows],
+        }
+
+    @staticmethod
+    def of_json(value: dict[str, Any]) -> Section:
+        """The inverse of `as_json`. Raises KeyError or TypeError if it is none."""
+        rows = [Row.of_json(row) for row in value["rows"]]
+        return Section(value["key"], value["title"], tuple(value["columns"]), rows, value["result"])
 
     def as_markdown(self) -> str:
         head = ["measure", *self.columns, "target", "met"]
@@ -158,6 +176,12 @@ def estimate_json(figure: Estimate) -> dict[str, Any]:
     return dict(zip(("value", "low", "high"), rounded, strict=True)) | {"count": figure.count}
 
 
+def _estimate_of(value: dict[str, Any]) -> Estimate:
+    if value["value"] is None:
+        return Estimate(math.nan, math.nan, math.nan, 0)
+    return Estimate(*(float(value[name]) for name in ("value", "low", "high")), int(value["count"]))
+
+
 def _cell(figure: Estimate | None) -> str:
     if figure is None:
         return ""
@@ -172,6 +196,7 @@ def _number(value: float) -> str:
     """Three significant digits without an exponent: 0.0123, 1.23, 26.4, 1280; at most five decimals."""
     if value == 0 or abs(value) < 5e-6:
         return "0"
+    value = float(f"{value:.3g}")  # 0.9996 is 1.00
     digits = min(5, max(0, 2 - math.floor(math.log10(abs(value)))))
     return f"{value:.{digits}f}"
 

@@ -126,6 +126,21 @@ class Study:
     def has(self, item: Item, variant: Variant) -> bool:
         return (item.name, variant.name) in self._done and self._picture(item.name, variant.name).exists()
 
+    def forget(self, item: Item, variants: Sequence[Variant]) -> int:
+        """Delete drawings of an item, if they exist; returns their number.
+
+        Raises:
+            UnwritableFile: a file cannot be deleted.
+        """
+        found = [variant for variant in variants if self.has(item, variant)]
+        for variant in found:
+            path = self._picture(item.name, variant.name)
+            with writing(path):
+                path.unlink()
+                path.with_suffix(".npz").unlink(missing_ok=True)
+            del self._done[item.name, variant.name]
+        return len(found)
+
     def drawing(self, item: Item, variant: Variant) -> Drawing:
         """Read a drawing. `has` must be true."""
         return read_drawing(self._picture(item.name, variant.name))

@@ -26,7 +26,7 @@ from layerfusion.engine.editing import harmonise, moved
 from layerfusion.engine.evaluation import made_pictures
 from layerfusion.engine.evaluation.inpainting import inpaint
 from layerfusion.engine.evaluation.items import Item
-from layerfusion.engine.evaluation.made_pictures import made_picture
+from layerfusion.engine.evaluation.made_pictures import backdrop_prompt_of, made_picture
 from layerfusion.engine.evaluation.measures import alpha_of, pasted
 from layerfusion.engine.evaluation.regions import box_of, undisturbed
 from layerfusion.engine.events import Finished
@@ -132,6 +132,13 @@ MIXTURES = {
 gives the content confidence) -> (the item's scene, its other scene)."""
 
 
+def scene_of(item: Item, variant: Variant) -> str:
+    """The prompt of the background in one variant of an item."""
+    if item.made is not None and variant.use in ("harmonised", "shifted"):
+        return backdrop_prompt_of(item.made)
+    return item.other_scene if variant.other_scene else item.scene
+
+
 @dataclass(frozen=True, eq=False)
 class Maps:
     """The priors and masks of the coupling at every step, on the structure prior's token grid.
@@ -193,7 +200,7 @@ class ItemDrawer:
         if variant.name == MADE.name:
             return self._made(item)
         if variant.use not in ("", "kept", "relit"):
-            return self._harmonised(item, variant.use, earlier[variant.after])
+            return self._harmonised(item, variant, earlier[variant.after])
         drawing = self._coupled(item, variant, earlier[variant.after] if variant.use else None)
         if variant.name == PASTED.name:
             return replace(drawing, blended=pasted(drawing.background, drawing.foreground))
@@ -208,13 +215,14 @@ class ItemDrawer:
             layer = _layer(Role.FOREGROUND, given.foreground)
             relit = Relit(layer=layer, prompt=item.object, seed=item.other_seed) if variant.use == "relit" else None
             foreground, size = relit or Kept(layer=layer, prompt=item.object), layer.size
-        scene = item.other_scene if variant.other_scene else item.scene
         fusion = self.spec.defaults.fusion
         if variant.preset:
             fusion = fusion.preset(variant.preset)
         request = GenerationRequest(
             size=size,
-            background=Generated(prompt=scene, seed=item.other_seed if variant.other_seed else item.seed),
+            background=Generated(
+                prompt=scene_of(item, variant), seed=item.other_seed if variant.other_seed else item.seed
+            ),
             foregrounds=(foreground,),
             seed=item.seed,
             fusion=fusion.changed(variant.settings),
@@ -233,8 +241,9 @@ class ItemDrawer:
         picture = made_picture(item.made, 2 * self.spec.native_size)
         return Drawing(picture.cutout, picture.backdrop, pasted(picture.backdrop, picture.cutout))
 
-    def _harmonised(self, item: Item, use: Use, drawing: Drawing) -> Drawing:
-        """Harmonise both layers after the foreground was put where `use` says."""
+    def _harmonised(self, item: Item, variant: Variant, drawing: Drawing) -> Drawing:
+        """Harmonise both layers after the foreground was put where the variant says."""
+        use = variant.use
         background = _layer(Role.BACKGROUND, drawing.background)
         layer, size = _layer(Role.FOREGROUND, drawing.foreground), background.size
         side = size.width
@@ -246,7 +255,9 @@ class ItemDrawer:
         elif use != "harmonised":
             layer = moved(layer, (round((MOVED_BY if use == "moved" else made_pictures.MOVED_BY) * side), 0))
         stack = LayerStack(name="", size=size, layers=(background, layer))
-        *_, last = self._pipeline.generate(harmonise(stack, layer, (item.object, item.scene), seed=item.seed))
+        *_, last = self._pipeline.generate(
+            harmonise(stack, layer, (item.object, scene_of(item, variant)), seed=item.seed)
+        )
         assert isinstance(last, Finished)
         kept, below, blended = (
             last.stack.by_role(role)[0] for role in (Role.FOREGROUND, Role.BACKGROUND, Role.BLENDED)

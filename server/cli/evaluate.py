@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from layerfusion.engine.errors import UnreadableFile
+from layerfusion.engine.errors import InvalidRequest, UnreadableFile
 from layerfusion.engine.formats.files import check_writable, reading, replacing
 from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.registry import EMBEDDED, find_model
@@ -37,8 +37,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `evaluate`."""
     parser.description = (
         "Draw a fixed set of object and scene pairs with LayerFusion, its options and three baselines, "
-        "and measure consistency, residue, tone, shadow and masks, with 95 % intervals. Goes on where it was stopped. "
-        "120 pairs with all claims are about 1,900 drawings: some 45 minutes on one idle processor core."
+        "and measure consistency, residue, tone, shadow, masks and what happens to kept layers, with 95 % intervals. "
+        "Goes on where it was stopped, and keeps earlier results of parts that are not named. "
+        "120 pairs with all parts are about 2,000 drawings: some 48 minutes on one idle processor core."
     )
     parser.set_defaults(run=run)
     cores = os.cpu_count() or 1
@@ -85,6 +86,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default=1,
         help=f"processes that draw, 1 to {cores} (default: 1)",
     )
+    add("--redraw", action="store_true", help="first delete the drawings of these parts: the program has changed")
     add("--report", action="store_true", help="draw nothing; measure what is drawn already")
     add("--quick", action="store_true", help="two small pairs in three steps, to see that it runs; no figures")
     add("--write-table", metavar="FILE.md", help="also put the figures into this page, between its two marks")
@@ -94,17 +96,25 @@ def run(arguments: argparse.Namespace) -> None:
     """Draw what is missing, measure, and write `results.json`, `results.md` and the pictures into the folder.
 
     Raises:
-        InvalidRequest: numbers out of range, another model's folder, or nothing to report.
+        InvalidRequest: numbers out of range, options that exclude each other, another model's folder, or nothing to
+            report.
         FileError: the folder or the page cannot be written, the page has no place for the table, no classifier there.
     """
+    if arguments.report and arguments.redraw:
+        raise InvalidRequest("--report draws nothing, and --redraw draws again.", "Give one of them.")
     page = None if arguments.write_table is None else Path(arguments.write_table)
     if page is not None:
+        if arguments.skip or arguments.switches:
+            message = "A page has the figures of the first pairs, with the model's own options."
+            raise InvalidRequest(message, "Leave out --write-table, or --skip and --set.")
         check_writable(page)
         split_page(page)
     spec = find_model(arguments.model)
     keep_offline()
     evaluation = _evaluation(arguments, spec)
     if not arguments.report:
+        if arguments.redraw:
+            evaluation.forget()
         _draw(evaluation, arguments.workers)
     report = evaluation.report()
     _write(evaluation, report)
@@ -116,7 +126,7 @@ def run(arguments: argparse.Namespace) -> None:
     if page is not None:
         _write_page(page, report)
         say(str(page))
-    say(str(evaluation.study.folder / "results.md"))
+    say(str(evaluation.study.folder / evaluation.plan.file("results.md")))
 
 
 def _evaluation(arguments: argparse.Namespace, spec: ModelSpec) -> Evaluation:
@@ -177,13 +187,12 @@ def _draw(evaluation: Evaluation, workers: int) -> None:
 
 def _write(evaluation: Evaluation, report: Report) -> None:
     study = evaluation.study
-    study.write("results.json", json.dumps(report.figures, indent=1).encode())
-    study.write("results.md", report.as_markdown().encode())
-    for name, picture in (("charts.png", report.charts), ("pictures.png", report.pictures)):
-        if picture is not None:
-            buffer = io.BytesIO()
-            picture.save(buffer, "PNG", optimize=True)
-            study.write(name, buffer.getvalue())
+    study.write(evaluation.plan.file("results.json"), json.dumps(report.figures, indent=1).encode())
+    study.write(evaluation.plan.file("results.md"), report.as_markdown().encode())
+    for name, picture in {**report.pictures, **report.sheets}.items():
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        study.write(evaluation.plan.file(f"{name}.png"), buffer.getvalue())
 
 
 def split_page(page: Path) -> tuple[str, str]:
@@ -204,17 +213,17 @@ def split_page(page: Path) -> tuple[str, str]:
 
 
 def _write_page(page: Path, report: Report) -> None:
-    """Put the figures into a page and its pictures beside it."""
+    """Put the figures into a page and its pictures beside it; pictures of parts that were not measured now stay."""
     before, after = split_page(page)
     parts = [report.as_markdown()]
-    for kind, picture in (("charts", report.charts), ("pictures", report.pictures)):
-        if picture is None:
-            continue
+    for kind, title in (("charts", "The charts"), ("pictures", "The pictures"), ("kept", "What is kept")):
         beside = page.with_name(f"{page.stem}-{kind}.{'png' if kind == 'charts' else 'jpg'}")
-        buffer = io.BytesIO()
-        picture.save(buffer, "PNG" if kind == "charts" else "JPEG", quality=90, optimize=True)
-        with replacing(beside) as file:
-            file.write(buffer.getvalue())
-        parts.append(f"![The {kind}]({beside.name})\n")
+        if kind in report.pictures:
+            buffer = io.BytesIO()
+            report.pictures[kind].save(buffer, "PNG" if kind == "charts" else "JPEG", quality=90, optimize=True)
+            with replacing(beside) as file:
+                file.write(buffer.getvalue())
+        if beside.exists():
+            parts.append(f"![{title}]({beside.name})\n")
     with replacing(page) as file:
         file.write(f"{before}\n\n{chr(10).join(parts)}\n{after}".encode())

@@ -1,29 +1,40 @@
 """A complete evaluation with real weights, at half size and in two steps; the figures themselves do not matter here."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from layerfusion.engine.editing import harmonise
 from layerfusion.engine.errors import InvalidRequest, UnreadableFile
 from layerfusion.engine.evaluation import systems
 from layerfusion.engine.evaluation.evaluation import Evaluation, Plan, quick
-from layerfusion.engine.evaluation.items import prompt_set
+from layerfusion.engine.evaluation.items import made_set, prompt_set
+from layerfusion.engine.evaluation.kept import Shown
+from layerfusion.engine.evaluation.made_pictures import MOVED_BY
 from layerfusion.engine.evaluation.measures import alpha_of, pasted, soft_iou
 from layerfusion.engine.evaluation.study import Study, read_drawing, write_drawing
+from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.models.catalog.registry import find_model
+from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.stack import LayerStack
 
 QUICK = quick(find_model("tiny"))
 SPEC = replace(QUICK, defaults=replace(QUICK.defaults, steps=2))
 PLAN = Plan(
-    parts=("table", "background", "blending", "masks", "moving", "presets"), pairs=2, claim_pairs=1, stress_pairs=1
+    parts=("table", "background", "blending", "masks", "moving", "presets", "kept"),
+    pairs=2,
+    claim_pairs=1,
+    stress_pairs=1,
+    kept_pairs=1,
 )
 
 
-def evaluation(folder) -> Evaluation:
-    return Evaluation(folder, SPEC, PLAN, SPEC.vocabulary, light_known=True)
+def evaluation(folder, plan=PLAN) -> Evaluation:
+    return Evaluation(folder, SPEC, plan, SPEC.vocabulary, light_known=True)
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +62,21 @@ def test_the_report_has_every_requested_part(folder):
     assert [section.key for section in report.sections] == [
         *("exactness", "consistency", "residue", "tone", "shadow", "masks"),
         *("background", "blending", "masks", "moving", "presets"),
+        *("kept_vocabulary", "kept_others"),
     ]
     figures = json.loads(json.dumps(report.figures, allow_nan=False))
-    assert figures["pairs"] == {"table": 2, "background": 1, "blending": 2, "masks": 1, "moving": 1, "presets": 1}
-    exact = next(row for row in figures["table"]["exactness"]["rows"] if row["measure"].startswith("exact mode"))
+    pairs = {part: result["pairs"] for part, result in figures["parts"].items()}
+    assert pairs == {"table": 2, "background": 1, "blending": 2, "masks": 1, "moving": 1, "presets": 1, "kept": 1}
+    exactness = figures["parts"]["table"]["sections"][0]["rows"]
+    exact = next(row for row in exactness if row["measure"].startswith("exact mode"))
     assert exact["figures"]["(4) LayerFusion"]["value"] <= 1
-    kept = next(row for row in figures["table"]["exactness"]["rows"] if row["measure"].startswith("kept"))
+    kept = next(row for row in exactness if row["measure"].startswith("kept"))
     assert kept["holds"] is True
-    moved = figures["table"]["moving"]["rows"]
+    moved = figures["parts"]["moving"]["sections"][0]["rows"]
     assert moved[0]["measure"].startswith("layers moved and kept") and moved[0]["holds"] is True
     assert len(moved) == 6
-    assert report.charts is not None and report.pictures is not None
+    assert report.pictures.keys() == {"charts", "pictures", "kept"}
+    assert len(report.sheets) == 8
     lines = (folder / "items.jsonl").read_text().splitlines()
     assert len(lines) == 2 * 4
     assert {json.loads(line)["system"] for line in lines} == {system.name for system in systems.SYSTEMS}
@@ -95,6 +110,69 @@ def test_claim_a_changes_one_thing_at_a_time(folder):
     assert overlap[0] < min(overlap[1:]), "the default shares its noise, these three have one of their own"
     assert not np.array_equal(seed.background, apart.background)
     assert not np.array_equal(scene.background, apart.background)
+
+
+def test_kept_layers_come_back_and_their_shadow_and_light_are_the_pipelines(folder):
+    study, (item,) = Study(folder, SPEC), made_set(SPEC.vocabulary, 1)
+    for section in evaluation(folder).report().sections[-2:]:
+        kept_bytes = section.rows[0]
+        assert kept_bytes.measure.startswith("kept layers") and kept_bytes.holds is True
+        assert {"kept", "harmonised", "moved"} == kept_bytes.figures.keys()
+    made, harmonised = study.drawing(item, systems.MADE), study.drawing(item, systems.MADE_HARMONISED)
+    assert np.array_equal(made.foreground, harmonised.foreground)
+    moved = study.drawing(item, systems.MADE_MOVED)
+    step = round(MOVED_BY * made.background.shape[1])
+    assert np.array_equal(np.roll(made.foreground, step, axis=1), moved.foreground)
+    layers = [
+        Layer(name=role.value, role=role, pixels=pixels)
+        for role, pixels in ((Role.BACKGROUND, made.background), (Role.FOREGROUND, made.foreground))
+    ]
+    stack = LayerStack(name="", size=layers[0].size, layers=tuple(layers))
+    prompts = (item.object, systems.scene_of(item, systems.MADE_HARMONISED))
+    *_, last = LayerFusionPipeline(SPEC).generate(harmonise(stack, layers[1], prompts, seed=item.seed))
+    shown = Shown.of(harmonised)
+    assert np.array_equal(last.stack["blended"].pixels, harmonised.blended)
+    assert np.array_equal(last.stack["shadow"].pixels, shown.shadow)
+    assert np.array_equal(last.stack["light"].pixels, shown.light)
+
+
+def test_a_run_of_some_parts_keeps_the_results_of_the_others(folder):
+    whole = evaluation(folder).report()
+    path = Study(folder, SPEC).write("results.json", json.dumps(whole.figures).encode())
+    try:
+        some = evaluation(folder, replace(PLAN, parts=("moving",))).report()
+        assert some.as_markdown() == whole.as_markdown()
+        assert some.figures["parts"].keys() == whole.figures["parts"].keys()
+        assert some.pictures.keys() == {"charts", "pictures"}  # those of kept layers are of an earlier run
+        fewer = json.loads(path.read_text())
+        fewer["parts"] = {"blending": fewer["parts"]["blending"]}
+        path.write_text(json.dumps(fewer))
+        assert list(evaluation(folder, replace(PLAN, parts=("moving",))).report().figures["parts"]) == [
+            "blending",
+            "moving",
+        ]
+        path.write_text('{"parts": {"table": {"pairs": 2}}}')
+        with pytest.raises(UnreadableFile, match=r"results\.json.*Move it away"):
+            evaluation(folder).report()
+    finally:
+        path.unlink()
+
+
+def test_skipped_items_are_others_and_have_result_files_of_their_own(tmp_path):
+    plan = Plan(parts=("kept",), kept_pairs=2, skip=3)
+    wanted = {item.name for item, _ in evaluation(tmp_path, plan).wanted()}
+    assert wanted == {"item003", "item004", "made003", "made004"}
+    assert plan.file("results.json") == "results-from-3.json"
+    assert PLAN.file("results.json") == "results.json"
+
+
+def test_drawings_are_forgotten_when_the_program_has_changed(folder, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(folder, again)
+    plan = replace(PLAN, parts=("blending",))
+    assert evaluation(again, plan).forget() == 4
+    assert evaluation(again, plan).missing() == 4
+    assert evaluation(again, replace(PLAN, parts=("presets",))).missing() == 0
 
 
 def test_another_models_drawings_are_not_mixed_in(folder):

@@ -146,7 +146,7 @@ OUTLINES = {
     "missing": (redrawn(BACKGROUND), 0, 0.02),
     "half of it": (blended_of(half()), 0.45, 0.55),
     "a quarter of its width beside it": (blended_of(disc(centre=(93, 84))), 0.5, 0.8),
-    "with a ghost of another object": (redrawn(GHOST), 0.76, 0.84),
+    "with a ghost of another object": (redrawn(GHOST), 0.74, 0.82),  # 0.8 by area; a blur enlarges the ghost
     "another object in its place": (blended_of(disc(colour=(50, 80, 200), seed=5)), 0.97, 1),
     "in shadow": (redrawn(pasted(lit(BACKGROUND, shadow()), OBJECT)), 0.95, 1),
     "in deep shadow": (redrawn(pasted(lit(BACKGROUND, shadow(0.75)), OBJECT)), 0.93, 1),

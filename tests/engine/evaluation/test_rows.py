@@ -1,7 +1,21 @@
+import json
+
 import pytest
 
 from layerfusion.engine.evaluation.charts import Chart, draw_charts, ticks
-from layerfusion.engine.evaluation.rows import Claim, Row, Section, above, at_least, below, certain, every, within
+from layerfusion.engine.evaluation.rows import (
+    Claim,
+    Row,
+    Section,
+    above,
+    at_least,
+    at_most,
+    below,
+    certain,
+    every,
+    more_than,
+    within,
+)
 from layerfusion.engine.evaluation.statistics import Estimate, estimate
 
 HIGH = Estimate(0.4, 0.3, 0.5, 20)
@@ -16,9 +30,11 @@ def test_below_and_above_test_the_whole_interval():
     assert above(NOTHING) is None
 
 
-def test_at_least_and_within_test_the_value_only():
+def test_at_least_at_most_more_than_and_within_test_the_value_only():
     figure = Estimate(0.4, 0.3, 0.5, 9)
     assert (at_least(figure, 0.4), at_least(figure, 0.41), at_least(NOTHING, 0.4)) == (True, False, None)
+    assert (at_most(figure, 0.4), at_most(figure, 0.39), at_most(NOTHING, 0.4)) == (True, False, None)
+    assert (more_than(figure, 0.39), more_than(figure, 0.4), more_than(NOTHING, 0.4)) == (True, False, None)
     assert (within(figure, 0.35, 0.4), within(figure, 0.41, 0.5), within(NOTHING, 0, 1)) == (True, False, None)
 
 
@@ -38,6 +54,26 @@ def test_a_section_as_markdown():
         "| shadow | 0.400 [0.300, 0.500] | not measured | above 0 | yes |",
         "| bytes | 0 |  |  |  |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.9996, "1.00"), (0.99949, "0.999"), (1.0, "1.00"), (99.96, "100"), (0.0123456, "0.0123")]
+)
+def test_figures_have_three_digits(value, shown):
+    section = Section("s", "S", ("a",), [Row("m", {"a": certain(value, 1)})])
+    assert section.as_markdown().splitlines()[-1] == f"| m | {shown} |  |  |"
+
+
+def test_a_section_is_read_from_json_as_it_was_written():
+    rows = [
+        Row("shadow", {"ours": HIGH, "theirs": NOTHING}, "above 0", True),
+        Row("bytes", {"ours": certain(0, 3)}),
+        Row("tone", {}, "below 0"),
+    ]
+    section = Section("s", "Shadow", ("ours", "theirs"), rows, "It holds.")
+    again = Section.of_json(json.loads(json.dumps(section.as_json(), allow_nan=False)))
+    assert again.as_markdown() == section.as_markdown()
+    assert again.as_json() == section.as_json()
 
 
 def test_missing_measurements_are_null_in_json():

@@ -28,6 +28,10 @@ OPTIONS = {
     "a folder as classifier": (["--classifier", "."], "“.” is not a file"),
     "missing page": (["--write-table", "none.md"], "none.md"),
     "page in a missing folder": (["--write-table", "nowhere/page.md"], "nowhere"),
+    "report and redraw": (["--report", "--redraw"], "--report draws nothing, and --redraw draws again. Give one"),
+    "a page of skipped pairs": (["--skip", "9", "--write-table", "none.md"], "A page has the figures of the first"),
+    "a page of other options": (["--set", "soft_mode=scaled", "--write-table", "x.md"], "Leave out --write-table, or"),
+    "no kept pairs": (["--kept-pairs", "0"], "--kept-pairs: “0” is no whole number from 1 to 10000"),
     "nothing drawn": (["--report"], "“evaluation” contains no completely drawn item"),
 }
 

@@ -99,7 +99,7 @@ def test_prompts_without_quotes_are_accepted_if_they_may_be_foregrounds():
 WHOLE = ("--steps", "--seed", "--variants", "--layer-seed 1=")
 NUMBERS = {
     "generate": (*WHOLE, "--guidance", "--harmonise", "--refine", "--relight 1="),
-    "evaluate": ("--pairs", "--claim-pairs", "--stress-pairs", "--kept-pairs", "--workers"),
+    "evaluate": ("--pairs", "--claim-pairs", "--stress-pairs", "--kept-pairs", "--skip", "--workers"),
     "benchmark": ("--steps", "--foregrounds"),
     "serve": ("--port", "--keep-days", "--keep-gigabytes"),
     "jobs list": ("--newest",),
@@ -107,7 +107,7 @@ NUMBERS = {
     "train vae": ("--minutes", "--pairs"),
     "models add mine a.safetensors": ("--steps",),
 }
-MAY_BE_ZERO = {"--seed", "--layer-seed 1=", "--refine", "--harmonise", "--relight 1=", "--port"}
+MAY_BE_ZERO = {"--skip", "--seed", "--layer-seed 1=", "--refine", "--harmonise", "--relight 1=", "--port"}
 MAY_BE_ZERO |= {"--keep-days", "--keep-gigabytes", "--days", "--gigabytes"}
 
 
