@@ -12,7 +12,7 @@ from layerfusion.engine.diffusion.source_constraints import needs_filling
 from layerfusion.engine.diffusion.tiled_refinement import TiledRefinement
 from layerfusion.engine.events import Notice
 from layerfusion.engine.fusion.streams import Streams
-from layerfusion.engine.image.compositing import bleed, flatten, to_unit
+from layerfusion.engine.image.compositing import bleed, flatten
 from layerfusion.engine.image.geometry import Framing
 from layerfusion.engine.image.layers import BlendMode, Layer, Pixels, Role
 from layerfusion.engine.image.resampling import to_canvas, to_working
@@ -89,7 +89,7 @@ class LayerBuilder:
             shadow, light = exact_layers(blended, flatten(whole))
         else:
             objects = whole.by_role(Role.FOREGROUND)
-            alphas = [to_unit(flatten(replace(whole, layers=(layer,)))[..., 3]) for layer in objects]
+            alphas = [flatten(replace(whole, layers=(layer,)))[..., 3].copy() for layer in objects]
             made = clean_layers(blended, flatten(whole), alphas)
             shadow, light = made.shadow, made.light
             self.notices += self._redrawn(objects, made.trust)

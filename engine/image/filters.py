@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from layerfusion.engine.image.bands import Bands, area, gaussian, whole
 
 Plane = NDArray[np.floating]
 """float32 (H, W) or (H, W, C)."""
@@ -12,7 +15,7 @@ Plane = NDArray[np.floating]
 
 def area_mean(picture: Plane, rows: int, columns: int) -> Plane:
     """Shrink an image, (H, W, C) -> (rows, columns, C): each output is the mean of the area it covers."""
-    return _separable(_mean_matrix(rows, picture.shape[0]), _mean_matrix(columns, picture.shape[1]), picture)
+    return _separable(area(picture.shape[0], rows), area(picture.shape[1], columns), picture)
 
 
 def gaussian_blur(picture: Plane, sigma: float) -> Plane:
@@ -21,22 +24,30 @@ def gaussian_blur(picture: Plane, sigma: float) -> Plane:
     rows, columns = picture.shape[:2]
     pixels = sigma * max(rows, columns)
     volume = picture.reshape(rows, columns, -1)
-    down, across = _gaussian_matrix(rows, rows, pixels / rows), _gaussian_matrix(columns, columns, pixels / columns)
-    return _separable(down, across, volume).reshape(picture.shape)
+    return _separable(_gaussian(rows, pixels), _gaussian(columns, pixels), volume).reshape(picture.shape)
 
 
 def enlarge(picture: Plane, rows: int, columns: int) -> Plane:
     """Enlarge a smooth image, (h, w, C) -> (rows, columns, C), with a Gaussian of 0.6 source pixels."""
-    height, width = picture.shape[:2]
-    down, across = _gaussian_matrix(rows, height, 0.6 / height), _gaussian_matrix(columns, width, 0.6 / width)
-    return _separable(down, across, picture)
+    return _separable(enlargement(picture.shape[0], rows), enlargement(picture.shape[1], columns), picture)
+
+
+def enlargement(inputs: int, outputs: int) -> Bands:
+    """What `enlarge` does along one axis."""
+    return gaussian(inputs, outputs, 0.6)
 
 
 def dilate(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     """Grow a mask (H, W) by a square of `radius` pixels on each side."""
     for axis in (0, 1):
-        edges = [(radius, radius) if way == axis else (0, 0) for way in (0, 1)]
-        mask = sliding_window_view(np.pad(mask, edges), 2 * radius + 1, axis=axis).max(axis=-1)
+        done = 0
+        while done < radius:
+            step = min(2 * done + 1, radius - done)  # what is grown by `done` leaves no gaps when it is moved so far
+            grown = mask.copy()
+            old, new = np.moveaxis(mask, axis, 0), np.moveaxis(grown, axis, 0)
+            new[step:] |= old[:-step]
+            new[:-step] |= old[step:]
+            mask, done = grown, done + step
     return mask
 
 
@@ -50,24 +61,13 @@ def connected_to(seeds: NDArray[np.bool_], mask: NDArray[np.bool_]) -> NDArray[n
         reached = further
 
 
-def _mean_matrix(outputs: int, inputs: int) -> Plane:
-    """(outputs, inputs): row i averages the inputs that output i covers."""
-    edges = np.arange(outputs + 1) * (inputs / outputs)
-    starts = np.arange(inputs)
-    overlap = np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts)
-    return _normalised(np.maximum(overlap, 0))
+@lru_cache(maxsize=32)
+def _gaussian(length: int, sigma: float) -> Bands:
+    """Blurring along an axis; the same few are needed for every object."""
+    return gaussian(length, length, sigma)
 
 
-def _gaussian_matrix(outputs: int, inputs: int, sigma: float) -> Plane:
-    """(outputs, inputs): row i is a Gaussian around output i, `sigma` a fraction of the whole length; rows sum to 1."""
-    here, there = ((np.arange(count) + 0.5) / count for count in (outputs, inputs))
-    return _normalised(np.exp(-((here[:, None] - there) ** 2) / (2 * sigma**2)))
-
-
-def _normalised(matrix: NDArray[np.float64]) -> Plane:
-    return (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def _separable(down: Plane, across: Plane, picture: Plane) -> Plane:
-    """Apply a separable linear filter: (h', h), (w', w) on (h, w, C) -> (h', w', C)."""
-    return np.einsum("ij,jkc,lk->ilc", down, picture, across, optimize=True)
+def _separable(vertical: Bands, horizontal: Bands, picture: Plane) -> Plane:
+    """Apply a separable linear filter: (h, w, C) -> (h', w', C)."""
+    planes = np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32)
+    return whole(vertical, horizontal, planes).transpose(1, 2, 0)

@@ -11,16 +11,19 @@ mode multiply) and a Light layer (blend mode add) that lie on top of the stack.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
+from numpy.typing import NDArray
 
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.agreement import GAMMA
+from layerfusion.engine.image.bands import Planes, across, area, down
 from layerfusion.engine.image.cast_shadow import ground_effect
-from layerfusion.engine.image.compositing import composite, to_bytes
-from layerfusion.engine.image.filters import Plane, area_mean, enlarge, gaussian_blur
+from layerfusion.engine.image.compositing import composite, to_bytes, to_unit
+from layerfusion.engine.image.filters import Plane, enlargement, gaussian_blur
 from layerfusion.engine.image.layers import BlendMode, Pixels
 from layerfusion.engine.image.object_tone import fit_tone
 
@@ -80,7 +83,7 @@ def exact_layers(blended: Pixels, flat: Pixels) -> tuple[Pixels, Pixels]:
     return shadow, light
 
 
-def clean_layers(blended: Pixels, flat: Pixels, objects: Sequence[Plane]) -> CleanLayers:
+def clean_layers(blended: Pixels, flat: Pixels, objects: Sequence[Plane | NDArray[np.uint8]]) -> CleanLayers:
     """Compute soft Shadow and Light layers that never repaint what the layers show (our choice throughout).
 
     On an object they hold one smooth change of tone (`object_tone`), beside it the shadow and the glow that it causes
@@ -90,7 +93,7 @@ def clean_layers(blended: Pixels, flat: Pixels, objects: Sequence[Plane]) -> Cle
     Args:
         blended: uint8 (H, W, 4), opaque.
         flat: uint8 (H, W, 4), opaque: the composite of the layers below.
-        objects: the alpha of each foreground on the canvas, bottom first: float (H, W), 0-1.
+        objects: the alpha of each foreground on the canvas, bottom first: float (H, W), 0-1, or uint8 (H, W).
 
     Raises:
         InvalidLayer: the sizes differ, or an image is not opaque.
@@ -99,20 +102,108 @@ def clean_layers(blended: Pixels, flat: Pixels, objects: Sequence[Plane]) -> Cle
     height, width = flat.shape[:2]
     shrink = min(1.0, _WORKING_SIDE / max(height, width))
     rows, columns = max(1, round(height * shrink)), max(1, round(width * shrink))
-    after, before = (area_mean(_LINEAR[picture[..., :3]], rows, columns) for picture in (blended, flat))
-    covers = [area_mean(np.asarray(alpha, np.float32)[..., None], rows, columns)[..., 0] for alpha in objects]
-    effect = np.zeros((height, width, 3), np.float32)
+    after, before = (_linear_mean(picture, rows, columns) for picture in (blended, flat))
+    covers = [_small_alpha(alpha, rows, columns) for alpha in objects]
     tones = [fit_tone(after, before, seen) for seen in _seen(covers)]
+    ground = np.zeros((rows, columns), np.float32)
     if covers:
         ground = ground_effect(after, before, covers, max(tone.trust or 0.0 for tone in tones))
-        effect += enlarge(ground[..., None], height, width)
-    for alpha, tone in zip(objects, tones, strict=True):
-        weight = np.asarray(alpha, np.float32)[..., None]
-        effect = effect * (1 - weight) + enlarge(tone.log_gain, height, width) * weight
-    factor = np.exp(effect / GAMMA)
-    smooth = enlarge(np.clip(gaussian_blur(before, _SMOOTH), 0, 0.99) ** (1 / GAMMA), height, width)
-    gain = np.minimum(smooth * (np.maximum(factor, 1) - 1), _LIGHT_ROOM * (1 - smooth))
-    return CleanLayers(_shadow(1 - np.minimum(factor, 1)), _light(gain), tuple(tone.trust for tone in tones))
+    smooth = np.clip(gaussian_blur(before, _SMOOTH), 0, 0.99) ** (1 / GAMMA)
+    shadow, light = np.zeros_like(flat), np.zeros_like(flat)
+    light[..., 3] = 255
+    work = _Enlarging(height, width, ground, [tone.log_gain for tone in tones], smooth)
+    for part in work.parts(objects):
+        effect = work.effect(part, objects)
+        factor = np.exp(effect / np.float32(GAMMA))
+        shadow[part] = _shadow(1 - np.minimum(factor, 1))
+        if factor.max() > 1:
+            flat_light = work.smooth(part)
+            gain = np.minimum(flat_light * (np.maximum(factor, 1) - 1), _LIGHT_ROOM * (1 - flat_light))
+            light[part][..., :3] = to_bytes(gain).transpose(1, 2, 0)
+    return CleanLayers(shadow, light, tuple(tone.trust for tone in tones))
+
+
+def _linear_mean(picture: Pixels, rows: int, columns: int) -> Plane:
+    """The area mean of an image's linear light, (rows, columns, 3), a few rows at a time."""
+    vertical, horizontal = area(picture.shape[0], rows), area(picture.shape[1], columns)
+    result = np.empty((rows, columns, 3), np.float32)
+    for row in range(rows):
+        part = slice(row, row + 1)
+        strip = _LINEAR.take(picture[vertical.reach(part), :, :3])
+        mean = down(vertical, strip.reshape(1, len(strip), -1), part).reshape(1, -1, 3)
+        result[row] = across(horizontal, np.ascontiguousarray(mean.transpose(2, 0, 1)), slice(0, columns))[:, 0].T
+    return result
+
+
+def _small_alpha(alpha: Plane | NDArray[np.uint8], rows: int, columns: int) -> Plane:
+    """The area mean of an alpha, float32 (rows, columns), 0-1, a few rows at a time."""
+    vertical, horizontal = area(alpha.shape[0], rows), area(alpha.shape[1], columns)
+    result = np.empty((rows, columns), np.float32)
+    for part in vertical.blocks():
+        mean = down(vertical, _unit(alpha[vertical.reach(part)])[None], part)
+        result[part] = across(horizontal, mean, slice(0, columns))[0]
+    return result
+
+
+def _unit(alpha: Plane | NDArray[np.uint8]) -> Plane:
+    return to_unit(alpha) if alpha.dtype == np.uint8 else alpha.astype(np.float32)
+
+
+Part = tuple[slice, slice]
+"""Rows and columns of the canvas."""
+
+
+class _Enlarging:
+    """Brings what was found at working size to the canvas, where it does something.
+
+    Args:
+        height, width: the canvas.
+        ground: (h, w), natural logarithm of the factor on the ground.
+        gains: (h, w, 3) for each object, bottom first.
+        smooth: (h, w, 3), stored values of the flat image without its drawing.
+    """
+
+    def __init__(self, height: int, width: int, ground: Plane, gains: Sequence[Plane], smooth: Plane) -> None:
+        rows, columns = ground.shape
+        self._down, self._across = enlargement(rows, height), enlargement(columns, width)
+        self._ground = ground[None]
+        self._gains = [np.ascontiguousarray(gain.transpose(2, 0, 1)) for gain in gains]
+        self._smooth = np.ascontiguousarray(smooth.transpose(2, 0, 1))
+
+    def parts(self, objects: Sequence[Plane | NDArray[np.uint8]]) -> Iterator[Part]:
+        """The parts of the canvas outside which no layer does anything."""
+        active = self._ground[0] != 0
+        changing = [alpha for alpha, gain in zip(objects, self._gains, strict=True) if gain.any()]
+        for rows in self._down.blocks():
+            near = active[self._down.reach(rows)].any(axis=0)
+
+            def acts(columns: slice, rows: slice = rows, near: NDArray[np.bool_] = near) -> bool:
+                return bool(near[self._across.reach(columns)].any() or any(a[rows, columns].any() for a in changing))
+
+            for found, blocks in groupby(self._across.blocks(), acts):
+                first, *_, last = [*blocks] * 2
+                if found:
+                    yield rows, slice(first.start, last.stop)
+
+    def effect(self, part: Part, objects: Sequence[Plane | NDArray[np.uint8]]) -> Planes:
+        """Natural logarithm of the factor on linear light, (3, rows, columns): each object's tone lies over what is
+        below it."""
+        effect = np.repeat(self._large(self._ground, part), 3, axis=0)
+        for alpha, gain in zip(objects, self._gains, strict=True):
+            weight = _unit(alpha[part])
+            if weight.any():
+                effect += (self._large(gain, part) - effect) * weight
+        return effect
+
+    def smooth(self, part: Part) -> Planes:
+        """Stored values of the flat image without its drawing, (3, rows, columns)."""
+        return self._large(self._smooth, part)
+
+    def _large(self, planes: Planes, part: Part) -> Planes:
+        rows, columns = part
+        wide = self._across.reach(columns)
+        near = planes[:, self._down.reach(rows), wide]
+        return across(self._across, down(self._down, near, rows), columns, wide.start)
 
 
 def _seen(covers: Sequence[Plane]) -> list[Plane]:
@@ -143,20 +234,17 @@ def _check_pair(blended: Pixels, flat: Pixels) -> None:
         )
 
 
-def _shadow(loss: Plane) -> Pixels:
-    """The layer that takes `loss` (H, W, 3), 0-1, away when it is multiplied, with the least alpha that can.
+def _shadow(loss: Planes) -> Pixels:
+    """The layer that takes `loss` (3, H, W), 0-1, away when it is multiplied, with the least alpha that can.
 
     Below an alpha of 32 the tint fades to grey: eight bits cannot hold it there, and a painter who picks the layer's
     colour would find a saturated one.
     """
-    strength = loss.max(axis=-1, keepdims=True)
-    grey = loss.mean(axis=-1, keepdims=True)
-    loss = grey + np.clip((strength * 255 - 8) / 24, 0, 1) * (loss - grey)
-    strength = loss.max(axis=-1, keepdims=True)
-    alpha, colour = to_bytes(strength), to_bytes(1 - loss / np.maximum(strength, 1e-6))
-    return np.where(alpha > 0, np.concatenate([colour, alpha], axis=-1), 0).astype(np.uint8)
-
-
-def _light(gain: Plane) -> Pixels:
-    """The opaque layer that adds `gain` (H, W, 3), 0-1; black where it adds nothing."""
-    return np.concatenate([to_bytes(gain), np.full((*gain.shape[:2], 1), 255, np.uint8)], axis=-1)
+    grey = loss.mean(axis=0)
+    loss = grey + np.clip((loss.max(axis=0) * 255 - 8) / 24, 0, 1) * (loss - grey)
+    strength = loss.max(axis=0)
+    result = np.empty((*strength.shape, 4), np.uint8)
+    result[..., :3] = to_bytes(1 - loss / np.maximum(strength, 1e-6)).transpose(1, 2, 0)
+    result[..., 3] = to_bytes(strength)
+    np.copyto(result.view(np.uint32)[..., 0], 0, where=result[..., 3] == 0)
+    return result
