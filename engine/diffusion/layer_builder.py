@@ -70,11 +70,13 @@ class LayerBuilder:
         name = "Foreground" if self._streams.foregrounds == 1 else f"Foreground {index + 1}"
         if isinstance(source, Relit):
             name = f"{source.layer.name.removesuffix(' (relit)')[:245]} (relit)"
-        return Layer(name=name, role=Role.FOREGROUND, pixels=bleed(pixels))
+        return Layer(name=name, role=Role.FOREGROUND, pixels=_final(bleed(pixels)))
 
     def blended(self) -> Layer:
         """The blended picture, as a hidden layer for reference."""
-        return Layer(name="Blended", role=Role.BLENDED, pixels=self._opaque(self._streams.blended), visible=False)
+        return Layer(
+            name="Blended", role=Role.BLENDED, pixels=_final(self._opaque(self._streams.blended)), visible=False
+        )
 
     def shadow_and_light(self, blended: Pixels, pasted: Sequence[Layer]) -> tuple[Layer, Layer]:
         """The Shadow and Light layers: the difference between the blended picture and the composite of `pasted`.
@@ -95,8 +97,8 @@ class LayerBuilder:
             self.notices += self._redrawn(objects, made.trust)
         suffix = " (exact, this arrangement)" if exact else ""
         return (
-            Layer(name="Shadow" + suffix, role=Role.SHADOW, pixels=shadow, blend=BlendMode.MULTIPLY),
-            Layer(name="Light" + suffix, role=Role.LIGHT, pixels=light, blend=BlendMode.ADD),
+            Layer(name="Shadow" + suffix, role=Role.SHADOW, pixels=_final(shadow), blend=BlendMode.MULTIPLY),
+            Layer(name="Light" + suffix, role=Role.LIGHT, pixels=_final(light), blend=BlendMode.ADD),
         )
 
     def _redrawn(self, objects: Sequence[Layer], trust: Sequence[float | None]) -> Iterator[Notice]:
@@ -121,7 +123,7 @@ class LayerBuilder:
         source = self._request.background
         if not isinstance(source, Kept) or needs_filling(self._request):
             name = "Background" if not isinstance(source, Kept) else "Background, filled in"
-            yield Layer(name=name, role=Role.BACKGROUND, pixels=self._opaque(self._streams.background))
+            yield Layer(name=name, role=Role.BACKGROUND, pixels=_final(self._opaque(self._streams.background)))
         if isinstance(source, Kept):
             yield source.layer
 
@@ -129,3 +131,9 @@ class LayerBuilder:
         if self.finer is not None:
             return self.finer.refined[row]
         return to_canvas(decode_rgb(self._bundle, self._latents[row : row + 1]), self._framing)
+
+
+def _final(pixels: Pixels) -> Pixels:
+    """Make pixels read-only that nothing will change any more: a layer copies writable ones."""
+    pixels.setflags(write=False)
+    return pixels

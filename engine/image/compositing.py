@@ -73,14 +73,20 @@ def composite(backdrop: Pixels, source: Pixels, blend: BlendMode = BlendMode.NOR
     Returns:
         uint8 (H, W, 4), straight alpha. Where the source is fully transparent, the backdrop's bytes are unchanged.
     """
-    result, strength = backdrop.copy(), round(opacity * 255)
-    for top in range(0, len(result), _BAND):
-        below, above = result[top : top + _BAND], source[top : top + _BAND]
+    result = backdrop.copy()
+    _composite_onto(result, source, blend, opacity)
+    return result
+
+
+def _composite_onto(canvas: Pixels, source: Pixels, blend: BlendMode, opacity: float) -> None:
+    """`composite` with its result in the place of the backdrop."""
+    strength = round(opacity * 255)
+    for top in range(0, len(canvas), _BAND):
+        below, above = canvas[top : top + _BAND], source[top : top + _BAND]
         seen = np.flatnonzero(above[..., 3].any(axis=0))
         if seen.size and strength:
             columns = slice(int(seen[0]), int(seen[-1]) + 1)
             _composite_band(below[:, columns], above[:, columns], blend, strength)
-    return result
 
 
 def _composite_band(below: Pixels, above: Pixels, blend: BlendMode, strength: int) -> None:
@@ -149,7 +155,7 @@ def flatten(stack: LayeredImage) -> Pixels:
         if layer.visible and left < right and top < bottom:
             below = canvas[top:bottom, left:right]
             above = layer.pixels[top - y : bottom - y, left - x : right - x]
-            canvas[top:bottom, left:right] = composite(below, above, layer.blend, layer.opacity)
+            _composite_onto(below, above, layer.blend, layer.opacity)
     return canvas
 
 
