@@ -166,7 +166,7 @@ class _Job:
     def _draw(self, prompts: Prompts, noise: Tensor, given: SourceConstraints) -> Generator[Event, None, Tensor]:
         """Draw all streams together, from noise to latents (streams, C, h, w)."""
         coupling = self._coupling(prompts.size, prompts.positive, given.shapes, self._observer)
-        total, started, latents = self._choices.steps, time.monotonic(), noise
+        total, started, latents = len(self._sampler.timesteps), time.monotonic(), noise
         self._observer.begin(self._bundle, self._backbone, self._sampler, coupling, given.constraints)
         yield Progress(stage="drawing", step=0, total=total)
         with self._backbone.attached(coupling):
@@ -197,14 +197,14 @@ class _Job:
         placed = [index for index, source in sources if isinstance(source, Generated) and source.box]
         if not placed:
             return {}
-        streams, total, latents = Streams(len(placed), alone=True), self._choices.steps, noise[placed]
+        streams, latents = Streams(len(placed), alone=True), noise[placed]
         grid = self._backbone.layout.grid(prompts.size)
         coupling = Coupling(streams, FusionSettings(blend_start=0.0), grid, prompts.positive.end_of_text[placed])
         sampler = self._new_sampler([self._seeds[index] for index in placed])
         with self._backbone.attached(coupling):
             for step in denoise(self._backbone, sampler, coupling, prompts.rows(placed), latents, self._guidance):
                 latents = step.latents
-                yield Progress(stage="drafting", step=step.index + 1, total=total)
+                yield Progress(stage="drafting", step=step.index + 1, total=len(sampler.timesteps))
         return {index: decode_rgba(self._bundle, latents[row : row + 1]) for row, index in enumerate(placed)}
 
     def _refine(self, layers: LayerBuilder) -> Iterator[Event]:

@@ -86,7 +86,7 @@ def denoise(
         v = constraints.replace_prediction(v, z_t, now)
         z_0 = sampler.clean_estimate(z_t, v, i)
         z = constraints.after_step(sampler.step(v, i, z), now)
-        step = Step(i, float(t), z_0, z)
+        step = Step(i, now.time * sampler.train_timesteps, z_0, z)
         observer.step(step)
         yield step
 
@@ -103,7 +103,7 @@ class _Plan:
 
     def time(self, index: int) -> float:
         """t / T."""
-        return float(self._sampler.timesteps[index]) / self._sampler.train_timesteps
+        return float(self._sampler.times[index])
 
     def is_idle(self, index: int) -> bool:
         """Whether the network need not run: constraints replace every prediction, and no priors are needed."""
@@ -129,7 +129,7 @@ class _Plan:
         """
 
         def step_at(part: float) -> int:
-            reached = coupling_step(self._sampler.timesteps, self._sampler.train_timesteps, part)
+            reached = coupling_step(self._sampler.times, part)
             return reached if part > 0 else len(self._sampler.timesteps)
 
         return range(step_at(start), step_at(end))

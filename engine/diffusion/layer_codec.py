@@ -32,20 +32,25 @@ def decode_foreground(bundle: ModelBundle, latents: Tensor, *, views: Views | No
         two uint8 RGBA arrays (H, W, 4), straight alpha: the foreground, and the object on grey with alpha 255.
     """
     rgb = to_rgb(bundle, latents)
-    picture, read = ((rgb + 1) / 2).to(bundle.dtype), _decoder_latents(bundle, latents).to(bundle.dtype)
     decoder, memory = bundle.decoder, bundle.memory
 
     def decode() -> Tensor:
         """(1, 4, H, W), 0-1, alpha last."""
+        dtype = _dtype_of(decoder)
+        picture, read = ((rgb.float() + 1) / 2).to(dtype), _decoder_latents(bundle, latents).to(dtype)
         if isinstance(decoder, CompactTransparentDecoder):
-            colours, alpha = decoder(rgb.to(bundle.dtype), read)
+            colours, alpha = decoder(rgb.to(dtype), read)
             return torch.cat([(colours.clamp(-1, 1) + 1) / 2, alpha.sigmoid()], dim=1)
         if (views or bundle.spec.transparency.views) == 1:
             return decoder(picture, read).roll(-1, dims=1)
         at_once = memory.views_at_once(picture[0, 0].numel())
         return median_of_views(decoder, picture, read, at_once=at_once).roll(-1, dims=1)
 
-    return _bytes(memory.run(decode, Component.DECODER)), _bytes(_opaque(rgb))
+    decoded = memory.run(decode, Component.DECODER)
+    if _dtype_of(decoder) != torch.float32 and not torch.isfinite(decoded).all():
+        decoder.to(torch.float32)
+        decoded = memory.run(decode, Component.DECODER)
+    return _bytes(decoded), _bytes(_opaque(rgb))
 
 
 def decode_rgb(bundle: ModelBundle, latents: Tensor) -> Pixels:
@@ -63,10 +68,12 @@ def encode_rgba(bundle: ModelBundle, pixels: Pixels) -> Tensor:
     factor = bundle.spec.transparency.offset_factor
     encoder, memory = bundle.encoder, bundle.memory
     if isinstance(encoder, CompactTransparentEncoder):
-        offset = memory.run(lambda: encoder(torch.cat([over_grey, alpha * 2 - 1], dim=1)), Component.ENCODER)
+        seen = torch.cat([over_grey, alpha * 2 - 1], dim=1).to(_dtype_of(encoder))
+        offset = memory.run(lambda: encoder(seen), Component.ENCODER)
         return to_latents(bundle, over_grey) + factor * offset
-    padded = pad_colours(_unit(pixels).to(bundle.device)).unsqueeze(0).to(bundle.dtype)
-    offset = memory.run(lambda: encoder(torch.cat([alpha, padded], dim=1)), Component.ENCODER)
+    padded = pad_colours(_unit(pixels).to(bundle.device)).unsqueeze(0)
+    seen = torch.cat([alpha, padded], dim=1).to(_dtype_of(encoder))
+    offset = memory.run(lambda: encoder(seen), Component.ENCODER)
     mean, std = posterior(bundle, over_grey)
     return from_vae(bundle, mean + std * (factor * offset).to(mean))
 
@@ -89,14 +96,18 @@ def _decoder_latents(bundle: ModelBundle, latents: Tensor) -> Tensor:
     return latents if read == "scaled" else to_vae(bundle, latents)
 
 
+def _dtype_of(network: torch.nn.Module) -> torch.dtype:
+    return next((parameter.dtype for parameter in network.parameters()), torch.float32)
+
+
 def _opaque(rgb: Tensor) -> Tensor:
     """(1, 3, H, W), -1..1 -> (1, 4, H, W), 0-1."""
     return torch.cat([(rgb + 1) / 2, torch.ones_like(rgb[:, :1])], dim=1)
 
 
 def _over_grey(pixels: Pixels, bundle: ModelBundle) -> tuple[Tensor, Tensor]:
-    """(1, 3, H, W), -1..1, exactly 0 where alpha is 0; and alpha (1, 1, H, W), 0-1."""
-    unit = _unit(pixels).unsqueeze(0).to(bundle.device, bundle.dtype)
+    """float32 (1, 3, H, W), -1..1, exactly 0 where alpha is 0; and alpha (1, 1, H, W), 0-1."""
+    unit = _unit(pixels).unsqueeze(0).to(bundle.device)
     alpha = unit[:, 3:]
     return (unit[:, :3] * 2 - 1) * alpha, alpha
 

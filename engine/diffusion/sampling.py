@@ -7,22 +7,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import (
     DDIMScheduler,
+    DEISMultistepScheduler,
     DPMSolverMultistepScheduler,
     DPMSolverSinglestepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
     LCMScheduler,
+    TCDScheduler,
     UniPCMultistepScheduler,
 )
 from torch import Tensor
 
 from layerfusion.engine.backbones.base import NoiseSchedule
+from layerfusion.engine.diffusion.spacing import ContinuousLevels, Levels, NoiseLevels, TrainingTimesteps, sigmas
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.events import Notice
-from layerfusion.engine.models.catalog.spec import SAMPLERS, check_sampler
+from layerfusion.engine.models.catalog.samplers import SAMPLERS, check_sampler, solver_and_spacing
+from layerfusion.engine.models.catalog.schedules import EDM
 
 
 @dataclass(frozen=True)
@@ -35,31 +41,25 @@ class _Solver:
 
 
 _SDE = {"algorithm_type": "sde-dpmsolver++"}
-_KARRAS = {"use_karras_sigmas": True}
 _SOLVERS: dict[str, _Solver] = {
     "euler": _Solver(EulerDiscreteScheduler),
     "euler_a": _Solver(EulerAncestralDiscreteScheduler, stochastic=True),
+    "heun": _Solver(HeunDiscreteScheduler),
     "dpmpp_2m": _Solver(DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
-    "dpmpp_2m_karras": _Solver(DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++", **_KARRAS}),
-    "dpmpp_2m_sde_karras": _Solver(DPMSolverMultistepScheduler, {**_SDE, **_KARRAS}, stochastic=True),
-    "dpmpp_sde_karras": _Solver(DPMSolverSinglestepScheduler, {**_SDE, **_KARRAS}, stochastic=True),
+    "dpmpp_2m_sde": _Solver(DPMSolverMultistepScheduler, _SDE, stochastic=True),
+    "dpmpp_3m_sde": _Solver(DPMSolverMultistepScheduler, {**_SDE, "solver_order": 3}, stochastic=True),
+    "dpmpp_sde": _Solver(DPMSolverSinglestepScheduler, {**_SDE, "lower_order_final": True}, stochastic=True),
     "unipc": _Solver(UniPCMultistepScheduler),
+    "deis": _Solver(DEISMultistepScheduler),
     "ddim": _Solver(DDIMScheduler, {"clip_sample": False}),
     "lcm": _Solver(LCMScheduler, stochastic=True),
+    "tcd": _Solver(TCDScheduler, stochastic=True),
 }
+_BY_TIMESTEP = ("ddim", "lcm", "tcd")
+"""Solvers whose steps are training timesteps, not noise levels."""
 
-_ZERO_SNR_STAND_INS = {
-    "dpmpp_2m_karras": _SOLVERS["dpmpp_2m"],
-    "dpmpp_2m_sde_karras": _Solver(DPMSolverMultistepScheduler, _SDE, stochastic=True),
-    # The single-step scheduler does not know the rescaled schedule at all.
-    "dpmpp_sde_karras": _Solver(DPMSolverMultistepScheduler, _SDE, stochastic=True),
-}
-"""Solvers that replace those with Karras' spacing on a model with zero terminal SNR. Such a model begins at pure noise,
-where Karras' spacing would put most steps into almost pure noise; the same solvers run with trailing spacing instead.
-"""
-
-MAX_LCM_STEPS = 50
-"""The number of steps that LCM models were distilled from."""
+MAX_DISTILLED_STEPS = 50
+"""The number of steps that LCM and TCD models were distilled from."""
 
 
 class Sampler:
@@ -70,14 +70,15 @@ class Sampler:
 
     Args:
         schedule: the network's training schedule, and the samplers that suit it.
-        name: a key of `SAMPLERS`, or the display name of one; upper and lower case may differ.
-        steps: number of steps.
+        name: a name of the sampler, see `sampler_key`.
+        steps: number of steps. Heun and DPM++ SDE run the network twice in each but the last, as other programs do.
         seeds: one seed per stream, for the noise that stochastic solvers add at every step. Streams with the same seed
             get the same noise: the blended stream gets that of the background.
 
     Attributes:
-        timesteps: (steps,) the training timesteps, descending.
+        timesteps: (forwards,) what the network is told at every forward; descending.
         train_timesteps: T, the number of training timesteps.
+        times: (forwards,) t / T of every forward, 1 to 0, descending.
         stochastic: whether noise is added at every step.
         notices: notices about the choice of the sampler.
 
@@ -87,23 +88,53 @@ class Sampler:
 
     def __init__(self, schedule: NoiseSchedule, name: str, steps: int, seeds: Sequence[int] = ()) -> None:
         key = check_sampler(name, schedule.samplers)
-        if key == "lcm" and steps > MAX_LCM_STEPS:
-            raise InvalidRequest(f"LCM cannot take {steps} steps.", f"Use 4 to 8, at most {MAX_LCM_STEPS}.")
-        config = dict(schedule.config)
-        solver = _SOLVERS[key]
+        solver_name, spacing = solver_and_spacing(key)
+        if solver_name in ("lcm", "tcd") and steps > MAX_DISTILLED_STEPS:
+            raise InvalidRequest(
+                f"{SAMPLERS[key]} cannot take {steps} steps.", f"Use 4 to 8, at most {MAX_DISTILLED_STEPS}."
+            )
+        config, solver = dict(schedule.config), _SOLVERS[solver_name]
+        continuous = config.get("schedule") == EDM
+        if continuous and solver_name in _BY_TIMESTEP:
+            raise InvalidRequest(
+                f"{SAMPLERS[key]} needs training timesteps, and this model has none.", "Use another sampler."
+            )
         self.notices: tuple[Notice, ...] = ()
-        if config.get("rescale_betas_zero_snr") and key in _ZERO_SNR_STAND_INS:
-            solver = _ZERO_SNR_STAND_INS[key]
-            config["timestep_spacing"] = "trailing"
-            text = f"{SAMPLERS[key]} runs without Karras' spacing, because this model begins at pure noise."
+        if config.get("rescale_betas_zero_snr") and spacing is not None:
+            spacing = None
+            text = f"{SAMPLERS[key]} runs with equal distances instead, because this model begins at pure noise."
             self.notices = (Notice(code="sampler_replaced", text=text),)
         self._scheduler = solver.scheduler.from_config({**config, **solver.options})
         self._scheduler.set_timesteps(steps)
-        self.timesteps: Tensor = self._scheduler.timesteps
-        self.train_timesteps: int = self._scheduler.config.num_train_timesteps
         self.stochastic = solver.stochastic
         self._v_prediction = self._scheduler.config.prediction_type == "v_prediction"
         self._generators = [torch.Generator("cpu").manual_seed(_step_seed(seed)) for seed in seeds]
+        base = TrainingTimesteps(config)
+        self.train_timesteps: int = base.count
+        levels = ContinuousLevels(config["sigma_max"], config["sigma_min"], base) if continuous else base
+        if solver_name in _BY_TIMESTEP:
+            self.times = self._scheduler.timesteps.double() / base.count
+        else:
+            trailing = config.get("timestep_spacing") == "trailing"
+            self._place(sigmas(levels, spacing or ("trailing" if trailing else "normal"), steps), levels)
+        self.timesteps: Tensor = self._scheduler.timesteps
+
+    def _place(self, starts: Levels, levels: NoiseLevels) -> None:
+        """Let the scheduler's steps begin at given noise levels."""
+        scheduler = self._scheduler
+        if isinstance(scheduler, HeunDiscreteScheduler):
+            starts = np.concatenate([starts[:1], np.repeat(starts[1:], 2)])
+        elif isinstance(scheduler, DPMSolverSinglestepScheduler):
+            # Each second forward lies half-way between two levels, on a logarithmic scale (r = 1/2 in k-diffusion).
+            between = np.sqrt(starts[:-1] * starts[1:])
+            starts = np.insert(starts, np.arange(1, len(starts)), between)
+            scheduler.order_list = scheduler.get_order_list(len(starts))
+        scheduler.num_inference_steps = len(starts)
+        last = levels.limits[1] if isinstance(scheduler, DEISMultistepScheduler) else 0.0
+        scheduler.sigmas = torch.from_numpy(np.append(starts, last).astype(np.float32))
+        scheduler.timesteps = torch.from_numpy(levels.timestep(starts).astype(np.float32))
+        scheduler.set_begin_index(0)
+        self.times = torch.from_numpy(levels.time(starts))
 
     def levels(self, step: int) -> tuple[float, float]:
         """(a, b): the levels of signal and noise in the latents before `step`; a² + b² = 1, and (1, 0) at the end.
@@ -113,7 +144,7 @@ class Sampler:
         """
         if step == len(self.timesteps):
             return 1.0, 0.0
-        if isinstance(self._scheduler, DDIMScheduler | LCMScheduler):
+        if isinstance(self._scheduler, DDIMScheduler | LCMScheduler | TCDScheduler):
             kept = float(self._scheduler.alphas_cumprod[int(self.timesteps[step])])
             return kept**0.5, (1 - kept) ** 0.5
         sigma = float(self._scheduler.sigmas[step])
@@ -154,6 +185,12 @@ class Sampler:
 
         A stochastic solver needs one seed per stream.
         """
+        if step == len(self.timesteps) - 1 and isinstance(self._scheduler, DEISMultistepScheduler | TCDScheduler):
+            return self.clean_estimate(state, prediction, step)  # these stop at the lowest level, not at no noise
+        if isinstance(self._scheduler, HeunDiscreteScheduler):
+            # On a model that begins at pure noise, float32 would lose the third digit in the difference of two slopes.
+            wide = (each.cpu().double() for each in (prediction, state))
+            return self._scheduler.step(next(wide), self.timesteps[step], next(wide), return_dict=False)[0].to(state)
         options: dict[str, Any] = {}
         if self.stochastic:
             assert len(self._generators) == len(state), "A stochastic solver needs one seed per stream."
@@ -161,7 +198,7 @@ class Sampler:
         return self._scheduler.step(prediction, self.timesteps[step], state, return_dict=False, **options)[0]
 
     def _input_scale(self, step: int) -> float:
-        if isinstance(self._scheduler, EulerDiscreteScheduler | EulerAncestralDiscreteScheduler):
+        if isinstance(self._scheduler, EulerDiscreteScheduler | EulerAncestralDiscreteScheduler | HeunDiscreteScheduler):
             return float(self._scheduler.sigmas[step].pow(2).add(1).rsqrt())
         return 1.0
 
@@ -171,7 +208,7 @@ def _step_seed(seed: int) -> int:
     return int.from_bytes(hashlib.sha256(f"layerfusion:steps:{seed}".encode()).digest()[:6], "big")
 
 
-def coupling_step(timesteps: Tensor, train_timesteps: int, fraction: float) -> int:
-    """The first step whose timestep is at most `fraction` of T; the number of steps if there is none."""
-    below = torch.nonzero(timesteps <= fraction * train_timesteps)
-    return int(below[0]) if len(below) else len(timesteps)
+def coupling_step(times: Tensor, share: float) -> int:
+    """The first forward with t / T of at most `share`; the number of forwards if there is none."""
+    below = torch.nonzero(times <= share)
+    return int(below[0]) if len(below) else len(times)

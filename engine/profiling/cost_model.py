@@ -23,6 +23,7 @@ from layerfusion.engine.fusion.coupling import Coupling, Forward, Pass
 from layerfusion.engine.fusion.masks import Grid
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.models.catalog.samplers import forwards
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.offloading import RESERVE, Component, MemoryPolicy
 from layerfusion.engine.models.runtime.shapes import shapes_of
@@ -88,7 +89,8 @@ class CostModel:
 
     def jobs(self, steps: int, guidance_scale: float, settings: FusionSettings) -> list[JobCost]:
         """The cost of one picture by the stock pipeline, of three of its pictures in sequence, and of every preset."""
-        stock = self._stock(steps if guidance_scale != 1 else 0, steps)
+        runs = forwards(self._bundle.spec.defaults.sampler, steps)
+        stock = self._stock(runs if guidance_scale != 1 else 0, runs)
         costs = [
             JobCost(name="stock, one picture", sample_forwards=stock[0], flops=stock[1], stock_flops=stock[1]),
             JobCost(
@@ -127,9 +129,11 @@ class CostModel:
     def _job(self, name: str, steps: int, guidance_scale: float, settings: FusionSettings) -> JobCost:
         """Run the loop without computing, and add up the cost of its forward passes."""
         words, asked = self._backbone.blank(self._streams.count), _Forwards()
+        sampler = Sampler(self._backbone.schedule, self._bundle.spec.defaults.sampler, steps)
+        runs = len(sampler.timesteps)
         for _ in denoise(
             _Zeros(),
-            Sampler(self._backbone.schedule, self._bundle.spec.defaults.sampler, steps),
+            sampler,
             self._coupling(settings, torch.device("cpu")),
             Prompts(words, words, self._working),
             torch.zeros((self._streams.count, self._backbone.layout.channels, *self._grid)),
@@ -138,20 +142,20 @@ class CostModel:
         ):
             pass
         calls = asked.calls
-        forwards = sum(self._forward(running, rows, settings).flops for running, rows in calls)
+        network = sum(self._forward(running, rows, settings).flops for running, rows in calls)
         count, foregrounds = self._streams.count, self._streams.foregrounds
         decoding = (
             count * self._vae().flops + foregrounds * self._bundle.spec.transparency.views * self._decoder(1).flops
         )
-        previews = sum(is_due(done, steps) for done in range(1, steps + 1)) * (
+        previews = sum(is_due(done, runs) for done in range(1, runs + 1)) * (
             count * self._vae_preview().flops + foregrounds * self._decoder_preview().flops
         )
         guided = sum(rows == 2 * count for running, rows in calls if running is not Pass.PRIOR)
         return JobCost(
             name=name,
             sample_forwards=sum(rows for _, rows in calls),
-            flops=forwards + decoding + previews + self._text(2 * count).flops,
-            stock_flops=self._stock(guided, steps)[1],
+            flops=network + decoding + previews + self._text(2 * count).flops,
+            stock_flops=self._stock(guided, runs)[1],
         )
 
     def _stock(self, guided: int, steps: int) -> tuple[int, int]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from layerfusion.engine import formats
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import available_models, find_model
-from layerfusion.engine.models.catalog.spec import SAMPLERS, ModelSpec, sampler_key
+from layerfusion.engine.models.catalog.samplers import SAMPLERS, sampler_key
+from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.options.harmony import HarmonyMode
 from layerfusion.engine.options.presets import Preset
 from layerfusion.engine.request import HARMONISE_STRENGTH, MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest

@@ -35,7 +35,7 @@ class Estimates:
 
 
 def _kind(submit: Submit) -> Hashable:
-    return submit.model, submit.steps, submit.width * submit.height, len(submit.foregrounds)
+    return submit.model, submit.sampler, submit.steps, submit.width * submit.height, len(submit.foregrounds)
 
 
 def _family(submit: Submit) -> Hashable:

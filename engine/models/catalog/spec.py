@@ -10,46 +10,11 @@ from typing import Literal
 from layerfusion.engine.errors import BrokenModel, InvalidRequest
 from layerfusion.engine.events import Notice
 from layerfusion.engine.image.geometry import Size, working_size
+from layerfusion.engine.models.catalog.samplers import SAMPLERS, check_sampler
 from layerfusion.engine.models.catalog.vocabulary import hint
 from layerfusion.engine.models.catalog.weight_source import WeightSource
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import MAX_STEPS
-
-SAMPLERS = {
-    "euler": "Euler",
-    "euler_a": "Euler a",
-    "dpmpp_2m": "DPM++ 2M",
-    "dpmpp_2m_karras": "DPM++ 2M Karras",
-    "dpmpp_2m_sde_karras": "DPM++ 2M SDE Karras",
-    "dpmpp_sde_karras": "DPM++ SDE Karras",
-    "unipc": "UniPC",
-    "ddim": "DDIM",
-    "lcm": "LCM",
-}
-"""Samplers: the name in requests -> the name shown to artists. `engine.diffusion.sampling` maps them to solvers."""
-
-
-def sampler_key(name: str) -> str | None:
-    """A sampler's name in requests, given that name or the one shown to artists; None if there is no such sampler."""
-    plain = " ".join(name.casefold().split())
-    return next((key for key, title in SAMPLERS.items() if plain in (key, title.casefold())), None)
-
-
-def check_sampler(name: str, samplers: Sequence[str]) -> str:
-    """Return a sampler's name in requests, given that name or the one shown to artists, if it suits the model.
-
-    Args:
-        name: either name of the sampler.
-        samplers: the suitable samplers, by their names in requests.
-
-    Raises:
-        InvalidRequest: there is no such sampler, or it does not suit the model.
-    """
-    key = sampler_key(name)
-    if key is None or key not in samplers:
-        raise InvalidRequest(f"The sampler is “{name}”.", f"Choose one of: {', '.join(samplers)}.")
-    return key
-
 
 FewSteps = Literal["lightning", "hyper", "lcm"]
 """Kinds of distilled models and LoRAs that draw in 4 to 8 steps without classifier-free guidance."""

@@ -1,4 +1,4 @@
-"""Choice of the compute device, its free memory, and the precision in which a VAE can compute on it."""
+"""Choice of the compute device, its free memory, and the precision in which a network can compute on it."""
 
 from __future__ import annotations
 
@@ -63,6 +63,21 @@ def vae_precision(config: Any, device: torch.device, dtype: torch.dtype) -> torc
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
     return torch.float32
+
+
+def transparent_precision(device: torch.device, dtype: torch.dtype) -> torch.dtype:
+    """Choose a dtype for the transparent networks, whose values keep all eight bits of alpha and colour.
+
+    bfloat16 is too coarse for them: on weights made by a formula, the mean error of LayerDiffuse's decoder is 0.034 in
+    bfloat16 and 0.0065 in float16, which the published weights have.
+
+    Args:
+        device: the device on which they compute.
+        dtype: dtype of the other networks.
+    """
+    if dtype != torch.bfloat16:
+        return dtype
+    return torch.float32 if device.type == "cpu" else torch.float16
 
 
 def _free_main_memory(table: Path) -> int | None:

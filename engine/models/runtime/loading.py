@@ -17,7 +17,7 @@ from layerfusion.engine.events import Notice
 from layerfusion.engine.models.catalog.model_files import CONFIGS
 from layerfusion.engine.models.catalog.spec import ModelSpec, TransparencySpec, located
 from layerfusion.engine.models.runtime.checkpoints import open_checkpoint, read_vae
-from layerfusion.engine.models.runtime.devices import vae_precision
+from layerfusion.engine.models.runtime.devices import transparent_precision, vae_precision
 from layerfusion.engine.models.runtime.networks import add_network
 from layerfusion.engine.models.runtime.offloading import Component, Memory
 from layerfusion.engine.models.runtime.state_dict import fill, read_state
@@ -106,7 +106,8 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
         spec: the model.
         device: the device on which it will compute; None means the CPU.
         dtype: dtype of all weights; None means `precision(spec, device)`. The VAE gets a wider dtype if it would
-            overflow, see `devices.vae_precision`.
+            overflow, see `devices.vae_precision`, and the transparent networks a finer one, see
+            `devices.transparent_precision`.
 
     Raises:
         BrokenModel: a file is missing, truncated, no safetensors file, or does not fit the architecture.
@@ -121,7 +122,8 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
     first, second = checkpoint.text_encoders(dtype)
     components: dict[str, nn.Module] = {"unet": unet, "text_encoder": first, "text_encoder_2": second}
     added = [(lora.file, add_network(located(lora.file, spec.name), lora.weight, components)) for lora in spec.loras]
-    encoder, decoder = transparent_networks(spec.transparency, spec.name, dtype, vae)
+    exact = transparent_precision(device, dtype)
+    encoder, decoder = transparent_networks(spec.transparency, spec.name, exact, vae)
     scheduler_config = checkpoint.scheduler_config()
     if spec.few_steps is not None:
         scheduler_config["timestep_spacing"] = "trailing"  # few-step models are distilled to end at t = 0

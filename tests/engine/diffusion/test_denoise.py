@@ -10,7 +10,7 @@ import torch
 from layerfusion.engine.diffusion.observer import Observer
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, Role
-from layerfusion.engine.models.catalog.spec import SAMPLERS
+from layerfusion.engine.models.catalog.samplers import SAMPLERS
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest, Kept
 

@@ -12,6 +12,7 @@ from torch.func import functional_call
 from layerfusion.engine.diffusion.layer_codec import decode_rgba, encode_rgba
 from layerfusion.engine.models.runtime.vae import posterior
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
+from layerfusion.engine.transparency.views import median_of_views
 
 KEYS = Path(__file__).parent / "data" / "unet1024_keys.txt"
 
@@ -145,6 +146,25 @@ class TestDecoder:
     def test_an_image_that_cannot_be_halved_six_times_is_refused(self, decoder, height, width):
         with pytest.raises(ValueError, match="multiples of 64"):
             decoder(torch.rand(1, 3, height, width), torch.randn(1, 4, height // 8, width // 8))
+
+    def test_views_decoded_together_equal_those_decoded_one_by_one(self, decoder):
+        rgb, latents = torch.rand(1, 3, 64, 128), torch.randn(1, 4, 8, 16)
+        together, alone = (median_of_views(decoder, rgb, latents, at_once=count) for count in (8, 1))
+        torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+    def test_a_decoder_that_overflows_in_half_precision_goes_on_in_full(self, bundle, encoder):
+        class Overflowing(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.scale = torch.nn.Parameter(torch.tensor(60_000.0, dtype=torch.float16))
+
+            def forward(self, rgb, latents):
+                huge = rgb.new_full((len(rgb), 4, *rgb.shape[-2:]), 2.0) * self.scale
+                return huge - huge + 0.5
+
+        decoder = Overflowing()
+        assert (decode_rgba(published(bundle, encoder, decoder, views=1), torch.randn(1, 4, 8, 16)) == 128).all()
+        assert decoder.scale.dtype is torch.float32
 
     def test_the_decoders_leading_alpha_becomes_the_last_channel(self, bundle, encoder):
         class Constant(torch.nn.Module):

@@ -254,7 +254,7 @@ class TestAdd:
             (["m", "{file}", "--lora", "{deltas}=much"], "no weight of a LoRA"),
             (["m", "hf:nonsense"], "no address"),
             (["m", "{file}", "--steps", "0"], "--steps: “0”"),
-            (["m", "{file}", "--sampler", "Heun"], "DPM++ 2M Karras"),
+            (["m", "{file}", "--sampler", "Restart"], "DPM++ 2M Karras"),
             (["m", "{file}", "--lora", "{deltas}=9"], "is 9.0; it must be -4 to 4"),
         ],
     )

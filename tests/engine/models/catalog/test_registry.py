@@ -8,7 +8,7 @@ from layerfusion.engine.errors import BrokenModel, UnknownModel
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.registry import EMBEDDED, available_models, find_model
-from layerfusion.engine.models.catalog.spec import SAMPLERS
+from layerfusion.engine.models.catalog.samplers import SAMPLERS
 from layerfusion.engine.models.runtime.loading import load_model
 
 

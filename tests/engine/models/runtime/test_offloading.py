@@ -4,8 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from layerfusion.engine.diffusion.layer_codec import decode_rgba
 from layerfusion.engine.errors import OutOfMemory
+from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.runtime import devices, offloading
+from layerfusion.engine.models.runtime.loading import load_model
 from layerfusion.engine.models.runtime.offloading import Component, Memory, MemoryDemand, MemoryPolicy
 from layerfusion.engine.transparency.deltas import LowRank
 
@@ -225,6 +228,17 @@ def test_the_vae_does_not_overflow(monkeypatch):
     assert devices.vae_precision(mended, GPU, torch.float16) is torch.float16
     assert devices.vae_precision(upcast, GPU, torch.bfloat16) is torch.bfloat16
     assert devices.vae_precision(upcast, CPU, torch.float32) is torch.float32
+
+
+def test_the_transparent_networks_never_compute_in_bfloat16():
+    assert devices.transparent_precision(GPU, torch.bfloat16) is torch.float16
+    assert devices.transparent_precision(CPU, torch.bfloat16) is torch.float32
+    for dtype in (torch.float16, torch.float32):
+        assert devices.transparent_precision(GPU, dtype) is dtype
+    bundle = load_model(find_model("tiny"), dtype=torch.bfloat16)
+    kinds = {next(network.parameters()).dtype for network in (bundle.encoder, bundle.decoder)}
+    assert kinds == {torch.float32}
+    assert decode_rgba(bundle, torch.randn(1, bundle.latent_channels, 8, 8)).shape[-1] == 4
 
 
 def test_free_main_memory_is_read_from_proc_meminfo(tmp_path):
