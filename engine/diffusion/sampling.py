@@ -198,7 +198,9 @@ class Sampler:
         return self._scheduler.step(prediction, self.timesteps[step], state, return_dict=False, **options)[0]
 
     def _input_scale(self, step: int) -> float:
-        if isinstance(self._scheduler, EulerDiscreteScheduler | EulerAncestralDiscreteScheduler | HeunDiscreteScheduler):
+        if isinstance(
+            self._scheduler, EulerDiscreteScheduler | EulerAncestralDiscreteScheduler | HeunDiscreteScheduler
+        ):
             return float(self._scheduler.sigmas[step].pow(2).add(1).rsqrt())
         return 1.0
 

@@ -38,6 +38,11 @@ which of the two parts of this page an option is described.
 Symbols: s structure prior, c content confidence, u = s c scaled to the maximum 1, m soft mask, h hard mask, d decision
 boundary, σ the logistic function, T the number of training timesteps, t the time of a step, from T down to 0.
 
+A share of T is a noise level, not a share of the steps: 0.2 T is σ = 0.57 on SDXL's schedule, where only fine detail is
+left to draw. So an option means the same for the picture with every sampler. How many steps it concerns depends on the
+sampler's spacing: of 30 steps, 6 begin at or below 0.2 T with equal distances, 8 with Beta, 11 with Karras and 14 with
+Exponential.
+
 ## Presets
 
 A preset changes only the options in its row; all others keep the model's values. `paper` makes its masks as the paper
