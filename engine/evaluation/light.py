@@ -16,7 +16,7 @@ from layerfusion.engine.evaluation.measures import Colour
 from layerfusion.engine.evaluation.regions import Plane
 from layerfusion.engine.training.data.scenes import Light, draw_scene
 from layerfusion.engine.training.data.triplets import TINTED, shade_of
-from layerfusion.engine.training.data.vocabulary import KINDS, OUTDOOR, SINGLE, TIMES, thing_of
+from layerfusion.engine.training.data.vocabulary import INDOOR, OUTDOOR, SINGLE, TIMES, thing_of
 
 FAINT = 0.1
 """Alpha below this does not count as part of the outline; a stray pixel must not move the shadow's starting point."""
@@ -31,7 +31,7 @@ def light_of(scene: str) -> Light | None:
         for time, words in TIMES.items():
             if scene in {f"{caption} {word}" for word in words}:
                 return _light(kind, time)
-    for kind in KINDS:
+    for kind in INDOOR:
         if scene in SINGLE.get(kind, ()) or (kind in ("room", "studio") and _is(kind, scene)):
             return _light(kind, "")
     return None

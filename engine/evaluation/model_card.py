@@ -36,17 +36,15 @@ from layerfusion.engine.training.classifier import ClassifierNetwork, scene_of
 from layerfusion.engine.training.data.dataset import Examples
 from layerfusion.engine.training.data.sprites import SpriteLibrary
 from layerfusion.engine.training.data.vocabulary import (
-    KINDS,
+    FIRST,
     OUTDOOR,
     SINGLE,
     STUDIOS,
-    THINGS,
     TIMES,
     TRANSLUCENT,
     WALLS,
-    Things,
+    Vocabulary,
     is_held_out,
-    names,
     with_article,
 )
 from layerfusion.engine.training.latents import pictures_of
@@ -74,13 +72,13 @@ class Drawn:
     masks: MaskRecord
 
 
-def held_out_items(count: int, seed: int, things: Things = THINGS) -> list[Item]:
+def held_out_items(count: int, seed: int, vocabulary: Vocabulary = FIRST) -> list[Item]:
     """Pairs of every object, in turn, with a scene with which it is never trained; held-out colours with any scene."""
     rng = np.random.default_rng(seed)
-    shown, items = set(names(held_out=False, things=things)), []
+    shown, items = set(vocabulary.names(held_out=False)), []
     while len(items) < count:
-        for name in names(held_out=True, things=things):
-            kinds = [kind for kind in KINDS if name not in shown or is_held_out(name, kind)]
+        for name in vocabulary.names(held_out=True):
+            kinds = [kind for kind in vocabulary.kinds if name not in shown or is_held_out(name, kind)]
             if kinds and len(items) < count:
                 items.append(Item(name, _caption(rng, str(rng.choice(kinds))), seed + len(items)))
     return items
@@ -146,13 +144,13 @@ def measure(
     Returns:
         The figures by name, and a contact sheet of the drawings.
     """
-    drawn = list(draw(spec, held_out_items(count, seed, sprites.things)))
+    drawn = list(draw(spec, held_out_items(count, seed, sprites.vocabulary)))
     bundle = load_model(spec)
     figures: dict[str, Any] = {"pairs": count, "seed": seed}
     with torch.inference_mode():
         figures |= _vae(bundle, test)
         figures |= _ceilings(bundle, classifier, test)
-        figures |= _named(classifier, drawn, set(names(held_out=False, things=sprites.things)))
+        figures |= _named(classifier, drawn, set(sprites.vocabulary.names(held_out=False)))
         figures |= _alpha(drawn, sprites)
         figures |= _masks(drawn)
         figures |= _deltas(bundle, sprites, seed)
@@ -256,7 +254,7 @@ def _masks(drawn: list[Drawn]) -> dict[str, float]:
 
 def _deltas(bundle: ModelBundle, sprites: SpriteLibrary, seed: int, count: int = 48) -> dict[str, float]:
     """Foregrounds from the same noise with and without the foreground deltas, without coupling."""
-    solid = [name for name in names(held_out=False, things=sprites.things) if name not in TRANSLUCENT]
+    solid = [name for name in sprites.vocabulary.names(held_out=False) if name not in TRANSLUCENT]
     chosen = [solid[index] for index in np.linspace(0, len(solid) - 1, count).astype(int)]
     with _deltas_on_all_rows(bundle):
         on = _foregrounds(bundle, chosen, seed)

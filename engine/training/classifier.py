@@ -6,7 +6,6 @@ scores on pictures it has not seen, and on their VAE round trips, are the ceilin
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from layerfusion.engine.training.contact_sheets import contact_sheet
 from layerfusion.engine.training.data.dataset import Examples
-from layerfusion.engine.training.data.vocabulary import THINGS, TIMES, Things, backgrounds, names
+from layerfusion.engine.training.data.vocabulary import FIRST, TIMES, Vocabulary
 from layerfusion.engine.training.latents import pictures_of
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
@@ -29,10 +28,9 @@ _WIDTHS = (24, 48, 96, 160)
 _SIDE = 64
 
 
-@cache
-def scene_names() -> tuple[str, ...]:
+def scene_names(vocabulary: Vocabulary = FIRST) -> tuple[str, ...]:
     """What a scene can be called; captions that mean the same picture share the first of their names."""
-    return tuple(dict.fromkeys(scene_of(caption) for caption in backgrounds()))
+    return tuple(dict.fromkeys(scene_of(caption) for caption in vocabulary.backgrounds))
 
 
 def scene_of(caption: str) -> str:
@@ -47,12 +45,13 @@ class ClassifierNetwork(nn.Module):
     """Pictures (B, 3, H, W), -1..1, to logits over objects and over scenes.
 
     Args:
-        things: the edition's objects.
+        vocabulary: the edition's.
     """
 
-    def __init__(self, things: Things = THINGS) -> None:
+    def __init__(self, vocabulary: Vocabulary = FIRST) -> None:
         super().__init__()
-        self.object_names = names(held_out=True, things=things)
+        self.scene_names = scene_names(vocabulary)
+        self.object_names = vocabulary.names(held_out=True)
         layers: list[nn.Module] = []
         width = 3
         for out in _WIDTHS:
@@ -68,7 +67,7 @@ class ClassifierNetwork(nn.Module):
         self.features = nn.Sequential(*layers)
         flat = width * (_SIDE // 2 ** len(_WIDTHS)) ** 2
         self.objects = nn.Sequential(nn.Dropout(0.2), nn.Linear(width * 2, len(self.object_names)))
-        self.scenes = nn.Sequential(nn.Dropout(0.2), nn.Linear(flat, len(scene_names())))
+        self.scenes = nn.Sequential(nn.Dropout(0.2), nn.Linear(flat, len(self.scene_names)))
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         small = F.interpolate(pictures, size=(_SIDE, _SIDE), mode="area")
@@ -84,7 +83,7 @@ class ClassifierNetwork(nn.Module):
     @torch.inference_mode()
     def name_scenes(self, pictures: NDArray[np.floating]) -> list[str]:
         """The likeliest scene of each picture (N, H, W, 3), -1..1."""
-        return [scene_names()[index] for index in self._logits(pictures)[1].argmax(dim=1).tolist()]
+        return [self.scene_names[index] for index in self._logits(pictures)[1].argmax(dim=1).tolist()]
 
     def _logits(self, pictures: NDArray[np.floating]) -> tuple[Tensor, Tensor]:
         self.eval()
@@ -93,9 +92,9 @@ class ClassifierNetwork(nn.Module):
         return torch.cat(objects), torch.cat(scenes)
 
 
-def load_classifier(file: Path, things: Things = THINGS) -> ClassifierNetwork:
-    """Read the weights the stage has left, for these objects."""
-    classifier = ClassifierNetwork(things)
+def load_classifier(file: Path, vocabulary: Vocabulary = FIRST) -> ClassifierNetwork:
+    """Read the weights the stage has left, for this vocabulary."""
+    classifier = ClassifierNetwork(vocabulary)
     classifier.load_state_dict(load_file(str(file)))
     return classifier.eval()
 
@@ -106,14 +105,14 @@ class ClassifierStage(Stage):
     Args:
         data: the training set.
         test: for the sheet.
-        things: the edition's objects.
+        vocabulary: the edition's.
     """
 
     name = "classifier"
     decay = 0.99
 
-    def __init__(self, data: Examples, test: Examples, things: Things = THINGS) -> None:
-        self.network = self._net = ClassifierNetwork(things)
+    def __init__(self, data: Examples, test: Examples, vocabulary: Vocabulary = FIRST) -> None:
+        self.network = self._net = ClassifierNetwork(vocabulary)
         self.optimisers = optimisers_for(self._net, lr=1.5e-3, matrices=False)
         self.device = torch.device("cpu")
         self._data, self._test = data, test
@@ -129,7 +128,7 @@ class ClassifierStage(Stage):
             things += [self._net.object_names.index(self._data.facts[row]["names"][0]) if seen else -1 for row in rows]
             set_in = kind in ("background", "composite")
             captions = [scene_of(self._data.facts[row]["captions"][1]) for row in rows]
-            places += [scene_names().index(caption) if set_in else -1 for caption in captions]
+            places += [self._net.scene_names.index(caption) if set_in else -1 for caption in captions]
         pictures = _augmented(torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2), rng, generator)
         objects, scenes = self._net(pictures)
         thing, place = torch.tensor(things), torch.tensor(places)

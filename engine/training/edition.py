@@ -26,9 +26,10 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.registry import EMBEDDED
-from layerfusion.engine.training.data.vocabulary import VOCABULARIES, Things
+from layerfusion.engine.training.data.vocabulary import VOCABULARIES, Vocabulary
 from layerfusion.engine.training.deepening import deepened
 from layerfusion.engine.training.geometry import pixels_a_latent
+from layerfusion.engine.training.widening import widened
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -45,7 +46,7 @@ class Edition:
     Attributes:
         card: the model whose parts, defaults and texts it takes where it has none of its own.
         native_size: side of the pictures it is trained on, in pixels.
-        vocabulary: which objects it knows, see `VOCABULARIES`.
+        vocabulary: which objects and scenes it knows, see `VOCABULARIES`.
         examples: how many of a set are drawn, where that differs from the usual.
         vae, unet, text_encoders: folders of its own parts; None where the base's are used. The text encoders' holds
             `text_encoder`, `text_encoder_2` and the `tokenizer` of both.
@@ -60,8 +61,8 @@ class Edition:
     text_encoders: Path | None = None
 
     @property
-    def things(self) -> Things:
-        """The objects it knows."""
+    def known(self) -> Vocabulary:
+        """The objects and scenes it knows."""
         return VOCABULARIES[self.vocabulary]
 
     def make_vae(self, base: AutoencoderKL) -> AutoencoderKL:
@@ -80,12 +81,7 @@ class Edition:
             return UNet2DConditionModel.from_pretrained(
                 str(self.unet), torch_dtype=torch.float32, low_cpu_mem_usage=False
             )
-        config = {**base.config, **_config(self.unet)}
-        made = cast(UNet2DConditionModel, UNet2DConditionModel.from_config(config))
-        known = base.state_dict()
-        state = {name: _taken_over(name, known.get(name), value) for name, value in _state(made)}
-        made.load_state_dict(state)
-        return made
+        return widened(base, _config(self.unet))
 
     def make_text_encoders(self, base: Words) -> Words:
         """Tokenizer and both text encoders as far as they have come, float32."""
@@ -167,7 +163,8 @@ def read_edition(file: Path) -> Edition:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
         if "checkpoint" in values:
-            return Edition(card=file, native_size=values["native_size"])
+            known = _known(values.get("edition", "first"))
+            return Edition(card=file, native_size=values["native_size"], vocabulary=known)
 
         def part(name: str) -> Path | None:
             return file.parent / values[name] if name in values else None
@@ -197,21 +194,6 @@ def _known(vocabulary: str) -> str:
 
 def _state(network: nn.Module) -> list[tuple[str, Tensor]]:
     return list(network.state_dict().items())
-
-
-def _taken_over(name: str, old: Tensor | None, new: Tensor) -> Tensor:
-    """The old tensor where it fits. Where a pixel of latents holds several old ones, as `deepen` makes them, the first
-    convolution reads their mean, and the last writes the same to each."""
-    if old is None:
-        return new
-    if old.shape == new.shape:
-        return old.clone()
-    if name == "conv_in.weight":
-        times = new.shape[1] // old.shape[1]
-        return old.repeat_interleave(times, dim=1) / times
-    if name.startswith("conv_out."):
-        return old.repeat_interleave(new.shape[0] // old.shape[0], dim=0)
-    return new
 
 
 def _config(folder: Path) -> dict[str, Any]:

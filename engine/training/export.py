@@ -13,11 +13,11 @@ from torch import nn
 from transformers import CLIPTokenizer
 
 from layerfusion.engine.training.data.related import RELATED
-from layerfusion.engine.training.data.vocabulary import OUTDOOR, THINGS, TIMES, Things, backgrounds, names, with_article
+from layerfusion.engine.training.data.vocabulary import FIRST, TIMES, Vocabulary, with_article
 from layerfusion.engine.training.deltas import state_of
 from layerfusion.engine.training.prediction import NOISE_SCHEDULE
 
-LARGEST = 25_000_000
+LARGEST = 30_000_000
 """Bytes the whole export may take."""
 
 
@@ -57,23 +57,23 @@ def export(
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def write_card(card: Path, *, native_size: int, stride: int, things: Things = THINGS) -> None:
+def write_card(card: Path, *, native_size: int, stride: int, vocabulary: Vocabulary = FIRST) -> None:
     """Bring the card's sizes and its list of what the model knows up to date.
 
     Args:
         native_size: side of the pictures it is trained on, in pixels.
         stride: what both sides of a picture must be a multiple of, in pixels.
-        things: the edition's objects.
+        vocabulary: the edition's.
     """
     values: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
     times = [time for captions in TIMES.values() for time in captions]
-    outdoor = {f"{place} {time}" for place in OUTDOOR.values() for time in times}
-    values |= {"native_size": native_size, "stride": stride}
+    outdoor = {f"{place} {time}" for place in vocabulary.places for time in times}
+    values |= {"native_size": native_size, "stride": stride, "edition": vocabulary.name}
     values["vocabulary"] = {
-        "objects": [with_article(name) for name in names(held_out=True, things=things)],
-        "places": list(OUTDOOR.values()),
+        "objects": [with_article(name) for name in vocabulary.names(held_out=True)],
+        "places": list(vocabulary.places),
         "times (after a place)": times,
-        "other scenes": [scene for scene in backgrounds() if scene not in outdoor],
+        "other scenes": [scene for scene in vocabulary.backgrounds if scene not in outdoor],
     }
     values["related"] = RELATED
     card.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,7 +1,8 @@
 """Stage `latents`: every picture through the VAE once, so that the UNet's training need not wait for it.
 
 The file holds, kind by kind, latents float16 (N, channels, h, w) in the UNet's scale, and beside it a caption a row;
-for composites also how much of each latent is ground in shadow, float16 (N, h, w).
+for composites also how much of each latent is ground in shadow, float16 (N, h, w), and for pictures of objects which
+latents the objects take up, int64 (N, 4).
 """
 
 from __future__ import annotations
@@ -61,6 +62,9 @@ FOREGROUNDS = ("foreground", "nameless_foreground")
 SHADED = ("composite", "small", "nameless")
 """The kinds whose ground may lie in shadow."""
 
+WITH_OBJECTS = ("composite", "studio", "small", "nameless")
+"""The kinds with objects in them, and something around."""
+
 _CAPTION = {"foreground": 0, "studio": 0, "background": 1, "composite": 2}
 
 
@@ -73,12 +77,15 @@ class Latents:
         captions: kind -> N captions.
         rows: kind -> (N,) int64, which example of its set each is.
         shade: kind -> (N, h, w), 0-1, how dark the shadow on what can be seen of the ground is; composites only.
+        extent: kind -> (N, 4) int64, first row and column, last row and column (exclusive) of the latents that objects
+            take up; of `WITH_OBJECTS`.
     """
 
     latents: dict[str, Tensor]
     captions: dict[str, list[str]]
     rows: dict[str, Tensor]
     shade: dict[str, Tensor]
+    extent: dict[str, Tensor]
 
 
 @torch.inference_mode()
@@ -102,6 +109,8 @@ def encode_all(vae: AutoencoderKL, sets: Mapping[str, Examples], file: Path, kin
         captions[name] = [examples.facts[int(row)]["captions"][_CAPTION[kind.field]] for row in rows]
         if name in SHADED:
             tensors[f"{name}.shade"] = _shade(examples, rows, pixels_a_latent(vae))
+        if name in WITH_OBJECTS:
+            tensors[f"{name}.extent"] = extents(examples, rows, pixels_a_latent(vae))
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, str(file), metadata={"captions": json.dumps(captions)})
 
@@ -127,6 +136,18 @@ def _shade(data: Examples, rows: NDArray[np.integer], factor: int) -> Tensor:
     return torch.cat(parts).half().contiguous()
 
 
+def extents(data: Examples, rows: NDArray[np.integer], factor: int) -> Tensor:
+    """int64 (n, 4): which latents the objects of each example take up, as `Latents.extent` has it."""
+    found = torch.zeros((len(rows), 4), dtype=torch.int64)
+    for place, row in enumerate(rows):
+        seen = data.foreground[row, :, :, 3] > 12
+        for axis in (0, 1):
+            places = np.flatnonzero(seen.any(axis=1 - axis))
+            if len(places):
+                found[place, axis], found[place, 2 + axis] = int(places[0]) // factor, int(places[-1]) // factor + 1
+    return found
+
+
 def pictures_of(data: Examples, field: str, rows: NDArray[np.integer]) -> NDArray[np.floating]:
     """(n, H, W, 3), -1..1."""
     if field == "foreground":
@@ -138,16 +159,18 @@ def load_latents(file: Path) -> Latents:
     """Read what `encode_all` wrote.
 
     Raises:
-        InvalidRequest: it is not there, or an earlier version wrote it, without small and nameless objects or shadows.
+        InvalidRequest: it is not there, or an earlier version wrote it, without what is asked of it today.
     """
     if not file.exists():
         raise InvalidRequest(f"{file} is missing.", "Run `layerfusion train latents` first.")
     with safe_open(str(file), framework="pt") as opened:
         names = set(opened.keys())
-        if not {*KINDS, *(f"{kind}.shade" for kind in SHADED)} <= names:
+        needed = {*KINDS, *(f"{kind}.shade" for kind in SHADED), *(f"{kind}.extent" for kind in WITH_OBJECTS)}
+        if not needed <= names:
             raise InvalidRequest(f"{file} is of an earlier version.", "Run `layerfusion train latents` again.")
         captions = json.loads(opened.metadata()["captions"])
         latents = {kind: opened.get_tensor(kind).float() for kind in captions}
         rows = {kind: opened.get_tensor(f"{kind}.rows") for kind in captions}
         shade = {kind: opened.get_tensor(f"{kind}.shade").float() for kind in SHADED}
-    return Latents(latents, captions, rows, shade)
+        extent = {kind: opened.get_tensor(f"{kind}.extent") for kind in WITH_OBJECTS}
+    return Latents(latents, captions, rows, shade, extent)

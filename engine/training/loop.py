@@ -20,6 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.training.curves import plot_curve
 
 _LOG_EVERY = 25
@@ -87,6 +88,9 @@ def run(stage: Stage, folder: Path, *, minutes: float, rate: float = 1.0, seed: 
         minutes: of training in all, those of earlier runs included.
         rate: factor on every learning rate; what is nearly trained is spoilt by the rate that suits a beginning.
         seed: of batches and noise.
+
+    Raises:
+        InvalidRequest: the loss is no number; the checkpoint is left as it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
@@ -102,6 +106,11 @@ def run(stage: Stage, folder: Path, *, minutes: float, rate: float = 1.0, seed: 
         while progress.seconds < progress.planned:
             _set_rate(stage, progress, rate)
             loss, found, count = stage.loss(rng, generator)
+            if not torch.isfinite(loss):
+                raise InvalidRequest(
+                    f"The loss of stage “{stage.name}” is {float(loss)} after {progress.step} steps.",
+                    "Start it from weights that are finite, or with a lower --rate.",
+                )
             for optimiser in stage.optimisers:
                 optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -124,9 +133,13 @@ def run(stage: Stage, folder: Path, *, minutes: float, rate: float = 1.0, seed: 
             if now - shown > _SHEET_EVERY:
                 _show(stage, folder, mean, progress)
                 shown = last = time.monotonic()
-    finally:
+    except InvalidRequest:
+        raise  # what is not finite is not kept
+    except BaseException:
         if progress.step:
             _save(stage, folder, mean, progress, rng, generator)
+        raise
+    _save(stage, folder, mean, progress, rng, generator)
     _show(stage, folder, mean, progress)
     stage.network.load_state_dict(mean, strict=False)
     stage.network.eval()

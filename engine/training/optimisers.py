@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from layerfusion.engine.training.precision import multiplies_bfloat16
+
 _EDGES = ("embed", "conv_in", "conv_out", "time_emb", "add_emb", "quant_conv")
 """Parameters by these names face the outside of a network; AdamW suits them."""
 
@@ -72,12 +74,14 @@ def optimisers_for(module: nn.Module, *, lr: float, matrices: bool = True) -> li
 
 
 def _orthogonal(gradient: Tensor, steps: int = 5) -> Tensor:
-    """The nearest matrix with equal singular values, by five Newton-Schulz steps."""
+    """The nearest matrix with equal singular values, by five Newton-Schulz steps, which bear bfloat16."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = gradient / (gradient.norm() + 1e-7)
+    if multiplies_bfloat16(x.device):
+        x = x.bfloat16()
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     for _ in range(steps):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return (x.T if tall else x).to(gradient.dtype)

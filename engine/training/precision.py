@@ -1,4 +1,4 @@
-"""Half the bits where that is faster: convolutions in bfloat16, if the device has matrix units for it."""
+"""Half the bits where that is faster: matrices and convolutions in bfloat16, if the device has instructions for it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,30 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 
+_INSTRUCTIONS = ("amx_bf16", "avx512_bf16")
+"""Of processors, either of which makes bfloat16 the faster choice. Measured with AVX-512 alone, on one thread: a UNet's
+step takes 0.55 of the time, encoding 0.3. Without them it is emulated, and takes ten times as long."""
 
-def has_matrix_units(device: torch.device) -> bool:
-    """Whether bfloat16 matrices are multiplied in hardware: a recent GPU, or a processor with AMX."""
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is multiplied in hardware: a recent GPU, or a processor with AMX or AVX-512's bfloat16."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     known = getattr(torch.cpu, "get_capabilities", dict)()
-    return device.type == "cpu" and bool(known.get("amx_bf16", False))
+    return device.type == "cpu" and any(known.get(name, False) for name in _INSTRUCTIONS)
 
 
 def mixed(device: torch.device) -> torch.autocast:
     """Autocast to bfloat16 within the context where that is faster, nothing elsewhere; weights stay float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_matrix_units(device))
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=multiplies_bfloat16(device))
 
 
 def prepare(unet: UNet2DConditionModel) -> None:
     """Have attention written out, where `mixed` applies on a processor: torch's fused kernel is slow there in bfloat16.
 
-    Measured with torch 2.13: half of a forward's time went into it.
+    Measured with torch 2.13: half of a step's time goes into it, with AMX and with AVX-512 alone.
     """
-    if unet.device.type == "cpu" and has_matrix_units(unet.device):
+    if unet.device.type == "cpu" and multiplies_bfloat16(unet.device):
         unet.set_attn_processor(AttnProcessor())
 
 

@@ -38,7 +38,7 @@ from layerfusion.engine.training import (
     vae,
 )
 from layerfusion.engine.training.data import dataset
-from layerfusion.engine.training.data.vocabulary import Things
+from layerfusion.engine.training.data.vocabulary import Vocabulary
 from layerfusion.engine.training.edition import read_edition
 from layerfusion.engine.training.geometry import stride_of
 from layerfusion.engine.training.wordpieces import make_tokenizer, with_pieces_of
@@ -104,9 +104,9 @@ class TrainingRun:
         self._device = torch.device(device)
 
     @property
-    def things(self) -> Things:
-        """The objects it is about."""
-        return self._edition.things
+    def vocabulary(self) -> Vocabulary:
+        """The objects and scenes it is about."""
+        return self._edition.known
 
     def run(self, stage: str, *, minutes: float | None = None, rate: float = 1.0, sprites: Path | None = None) -> None:
         """Run one stage of `STAGES` up to `export`, or go on with it.
@@ -216,7 +216,10 @@ class TrainingRun:
         shutil.copy(self._card, folder / "model.json")
         native = self._edition.native_size
         export.write_card(
-            folder / "model.json", native_size=native, stride=stride_of(bundle.unet, bundle.vae), things=self.things
+            folder / "model.json",
+            native_size=native,
+            stride=stride_of(bundle.unet, bundle.vae),
+            vocabulary=self.vocabulary,
         )
         return size
 
@@ -229,7 +232,7 @@ class TrainingRun:
         weights = self.folder / "classifier" / "weights.safetensors"
         if not weights.exists():
             raise InvalidRequest("The classifier is not trained yet.", "Run the stage “classifier” first.")
-        return classifier.load_classifier(weights, self.things)
+        return classifier.load_classifier(weights, self.vocabulary)
 
     def _train(self, name: str, minutes: float, rate: float) -> None:
         stage = self._stage(name)
@@ -247,7 +250,7 @@ class TrainingRun:
 
     def _stage(self, name: str) -> loop.Stage:
         if name == "classifier":
-            return classifier.ClassifierStage(self.examples("everything"), self.examples("held_out"), self.things)
+            return classifier.ClassifierStage(self.examples("everything"), self.examples("held_out"), self.vocabulary)
         bundle = self.bundle()
         if name in ("deepen", "vae", "decoder"):
             train = [(self.examples("train"), 1 - NAMELESS_SHARE), (self.examples("nameless"), NAMELESS_SHARE)]
@@ -280,7 +283,7 @@ class TrainingRun:
         return distill.Transparent(trained.requires_grad_(False), found, captions)
 
     def _tokenizer(self) -> CLIPTokenizer:
-        return make_tokenizer(self.folder / "tokenizer", self.things)
+        return make_tokenizer(self.folder / "tokenizer", self.vocabulary)
 
     def _encoders(self, bundle: ModelBundle, tokenizer: CLIPTokenizer) -> tuple[nn.Module, nn.Module]:
         """The text encoders for these word pieces."""

@@ -19,7 +19,7 @@ from layerfusion.engine.training.precision import mixed, prepare
 from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, predict, sample
 from layerfusion.engine.training.wordpieces import token_ids
 
-BATCH = 48
+BATCH = 64
 SHARES = {"composite": 0.28, "small": 0.12, "nameless": 0.14, "studio": 0.3, "background": 0.16}
 """What a batch is made of; `small` are composites whose object is small, `nameless` those of things without a name,
 which must be kept as they are when a picture is noised by half and drawn again. Objects alone stand before studio
@@ -28,6 +28,9 @@ backdrops of any colour: transparency is not the base model's business, it is wh
 SHADOWS_COUNT = 8.0
 """What is added to the error's weight of 1 where the ground is in full shadow: shadows are faint and cover little of a
 picture, and the optimum stays what it is."""
+
+CROPPED = 0.25
+"""Share of batches that are cut to a portrait or landscape, about objects that stay whole: down to half a side."""
 
 UNPROMPTED = 0.1
 """Share of captions left out, for classifier-free guidance."""
@@ -90,17 +93,25 @@ class UNetStage(Stage):
         self._tokens = {kind: token_ids(tokenizer, captions) for kind, captions in latents.captions.items()}
         self._empty = token_ids(tokenizer, [""])
         self._noise, self._side = NoiseSchedule(), side
+        self._extent = latents.extent
+        self._forms = _forms(unet.config["sample_size"], 2 ** (len(unet.config["block_out_channels"]) - 1))
+        self._fitting: dict[tuple[str, tuple[int, int]], Tensor] = {}
+        for form in self._forms:
+            self._fitting |= _fitting(latents, form)
 
     def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
         clean, tokens, weights = [], [], []
+        form = self._forms[int(rng.integers(len(self._forms)))] if rng.random() < CROPPED and self._forms else None
         for kind, share in SHARES.items():
-            rows = torch.from_numpy(rng.integers(0, len(self._latents[kind]), round(BATCH * share)))
-            clean.append(self._latents[kind][rows])
+            rows, windows = self._chosen(rng, kind, round(BATCH * share), form)
+            if not len(rows):
+                continue
+            clean.append(_cut(self._latents[kind][rows], windows))
             tokens.append(self._tokens[kind][rows])
-            plain = torch.ones(len(rows), 1, *self._latents[kind].shape[2:])
-            weights.append(
-                plain + SHADOWS_COUNT * self._shade[kind][rows].unsqueeze(1) if kind in self._shade else plain
-            )
+            plain = torch.ones_like(clean[-1][:, :1])
+            if kind in self._shade:
+                plain = plain + SHADOWS_COUNT * _cut(self._shade[kind][rows].unsqueeze(1), windows)
+            weights.append(plain)
         order = torch.from_numpy(rng.permutation(sum(len(part) for part in clean)))
         batch, words = torch.cat(clean)[order].to(self.device), torch.cat(tokens)[order]
         weight = torch.cat(weights)[order].to(self.device)
@@ -110,6 +121,30 @@ class UNetStage(Stage):
         with mixed(self.device):
             found = predict(self._unet, noised, timesteps, hidden, pooled, side=self._side)
         return ((found.float() - v).square() * weight / weight.mean()).mean(), {}, len(batch)
+
+    def _chosen(
+        self, rng: np.random.Generator, kind: str, count: int, form: tuple[int, int] | None
+    ) -> tuple[Tensor, list[tuple[slice, slice]] | None]:
+        """Rows of a kind, and the window of each picture; None for whole pictures.
+
+        Args:
+            form: rows and columns of the windows. Pictures whose objects they cannot hold are left out.
+        """
+        if form is None:
+            return torch.from_numpy(rng.integers(0, len(self._latents[kind]), count)), None
+        fitting = self._fitting[kind, form]
+        rows = fitting[torch.from_numpy(rng.integers(0, len(fitting), count if len(fitting) else 0))]
+        windows = []
+        for row in rows.tolist():
+            extent = self._extent[kind][row].tolist() if kind in self._extent else None
+            places = []
+            for axis, wide in enumerate(form):
+                whole = self._latents[kind].shape[2 + axis]
+                first, last = (extent[axis], extent[2 + axis]) if extent else (whole, 0)
+                start = int(rng.integers(max(0, last - wide), min(first, whole - wide) + 1))
+                places.append(slice(start, start + wide))
+            windows.append((places[0], places[1]))
+        return rows, windows
 
     def sheet(self) -> Image.Image:
         """Objects, scenes, and objects in scenes."""
@@ -122,3 +157,29 @@ class UNetStage(Stage):
             rgb = cast(Tensor, self._vae.decode(latents / scale).sample)  # type: ignore[union-attr]
             rows.append(rgb.clamp(-1, 1).permute(0, 2, 3, 1).cpu().numpy())
         return contact_sheet(rows)
+
+
+def _forms(grid: int, multiple: int) -> list[tuple[int, int]]:
+    """The portraits and landscapes that a picture of `grid` latents a side can be cut to, rows and columns."""
+    short = [side for side in range(multiple, grid, multiple) if 2 * side >= grid]
+    return [form for side in short for form in ((side, grid), (grid, side))]
+
+
+def _fitting(latents: Latents, form: tuple[int, int]) -> dict[tuple[str, tuple[int, int]], Tensor]:
+    """The pictures of each kind whose objects a window holds, with a form."""
+    found = {}
+    for kind in SHARES:
+        fits = torch.ones(len(latents.latents[kind]), dtype=torch.bool)
+        if kind in latents.extent:
+            extent = latents.extent[kind]
+            fits = (extent[:, 2:] - extent[:, :2] <= torch.tensor(form)).all(dim=1)
+        found[kind, form] = fits.nonzero().flatten()
+    return found
+
+
+def _cut(pictures: Tensor, windows: list[tuple[slice, slice]] | None) -> Tensor:
+    """(N, C, h, w) -> (N, C, rows, columns), a window each."""
+    if windows is None:
+        return pictures
+    cut = [picture[:, rows, columns] for picture, (rows, columns) in zip(pictures, windows, strict=True)]
+    return torch.stack(cut)

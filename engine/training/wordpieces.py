@@ -14,9 +14,9 @@ from transformers import CLIPTextConfig, CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from layerfusion.engine.training.data.triplets import preposition
-from layerfusion.engine.training.data.vocabulary import NAMELESS, THINGS, Things, backgrounds, names, with_article
+from layerfusion.engine.training.data.vocabulary import FIRST, NAMELESS, Vocabulary, with_article
 
-PIECES = 1024
+PIECES = 1280
 """The most word pieces there can be; the captions need fewer."""
 
 LENGTH = 32
@@ -26,22 +26,22 @@ _END = "</w>"
 _BYTES = bytes_to_unicode()
 
 
-def captions(known: Things = THINGS) -> list[str]:
+def captions(vocabulary: Vocabulary = FIRST) -> list[str]:
     """Every caption there can be, and every object's name alone."""
-    things = [with_article(name) for name in (*names(held_out=True, things=known), *NAMELESS)]
-    scenes = list(backgrounds())
+    things = [with_article(name) for name in (*vocabulary.names(held_out=True), *NAMELESS)]
+    scenes = list(vocabulary.backgrounds)
     whole = [f"{thing} {preposition(scene)} {scene}" for thing, scene in itertools.product(things, scenes)]
     return [*things, *scenes, *whole, "and", "on", "in", "in front of"]
 
 
-def make_tokenizer(folder: Path, things: Things = THINGS) -> CLIPTokenizer:
+def make_tokenizer(folder: Path, known: Vocabulary = FIRST) -> CLIPTokenizer:
     """Train the word pieces and write them to a folder, in the form CLIPTokenizer reads.
 
     The same captions give the same pieces in the same order, on every machine: a text encoder is worth nothing with
     token ids in another order.
     """
     letters = sorted(_BYTES.values())
-    words = Counter(word for caption in captions(things) for word in re.findall(r"[a-z]+", caption))
+    words = Counter(word for caption in captions(known) for word in re.findall(r"[a-z]+", caption))
     merges = _merges(words, PIECES - 2 * len(letters) - 2)
     pieces = dict.fromkeys([*letters, *(letter + _END for letter in letters), *(a + b for a, b in merges)])
     vocabulary = {piece: index for index, piece in enumerate([*pieces, "<|startoftext|>", "<|endoftext|>"])}

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
             raise InvalidRequest("Measuring needs the sprites.", "Say where they are with --sprites FOLDER.")
         judge, examples = training.trained_classifier(), training.examples("held_out")
         figures, sheet = measure(
-            read_manifest(card), judge, examples, SpriteLibrary(sprites, training.things), count=arguments.pairs
+            read_manifest(card), judge, examples, SpriteLibrary(sprites, training.vocabulary), count=arguments.pairs
         )
         text = json.dumps(figures, indent=2)
         (training.folder / "measured.json").write_text(f"{text}\n", encoding="utf-8")

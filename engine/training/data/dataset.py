@@ -22,23 +22,25 @@ from layerfusion.engine.spawning import spawning
 from layerfusion.engine.training.data.sprites import SpriteLibrary
 from layerfusion.engine.training.data.triplets import Triplet, make_triplet
 from layerfusion.engine.training.data.vocabulary import (
-    KINDS,
+    FIRST,
     NAMELESS,
-    THINGS,
     TRANSLUCENT,
     VOCABULARIES,
-    Things,
+    Vocabulary,
     is_held_out,
-    names,
 )
 
 SHARD = 500
 FIELDS = ("foreground", "studio", "background", "composite", "shadow")
 _CHANNELS = {"foreground": (4,), "studio": (3,), "background": (3,), "composite": (3,), "shadow": ()}
 
-PAIRS, GROUPS = 0.14, 0.05
+PAIRS, GROUPS = 0.14, 0.08
 """Shares of examples with two objects, and with three or four of different sizes side by side, so that the blended
 stream knows pictures with more than one."""
+
+TINTED_SHARE = 0.2
+"""Share of examples whose foreground is in its scene's light already, so that a foreground stream that is given one, a
+relit layer or a cut-out, has seen such."""
 
 SEEN_THROUGH = 3
 """How often translucent things come, compared with solid ones: few of them must teach all there is to transparency."""
@@ -163,7 +165,7 @@ def _facts_file(folder: Path, shard: int) -> Path:
 def _draw_shard(job: _Job) -> None:
     rng = np.random.default_rng((job.seed, job.shard))
     library = SpriteLibrary(job.sprites, VOCABULARIES[job.vocabulary])
-    plan = _PLANS[job.plan](rng, library.things)
+    plan = _PLANS[job.plan](rng, library.vocabulary)
     arrays = {field: np.load(job.folder / f"{field}.npy", mmap_mode="r+") for field in FIELDS}
     lines = []
     for place in range(job.shard * job.size, (job.shard + 1) * job.size):
@@ -184,14 +186,18 @@ _Wishes = Iterator[tuple[str, dict[str, Any]]]
 """Objects without end, each with what else `make_triplet` is asked."""
 
 
-def _plan(rng: np.random.Generator, things: Things = THINGS) -> _Wishes:
+def _plan(rng: np.random.Generator, vocabulary: Vocabulary = FIRST) -> _Wishes:
     """Every solid object equally often and what can be seen through more often, in random order; now and then two, or
     a group."""
-    known = names(held_out=False, things=things)
+    known = vocabulary.names(held_out=False)
     often = [name for name in known for _ in range(SEEN_THROUGH if name in TRANSLUCENT else 1)]
     while True:
         for name in rng.permutation(often):
-            yield str(name), {"others": _others(rng, str(name), known)}
+            yield str(name), {"others": _others(rng, str(name), known), "tinted": _tinted(rng)}
+
+
+def _tinted(rng: np.random.Generator) -> bool:
+    return bool(rng.random() < TINTED_SHARE)
 
 
 def _others(rng: np.random.Generator, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -201,17 +207,17 @@ def _others(rng: np.random.Generator, name: str, known: tuple[str, ...]) -> tupl
     return tuple(other for other in (str(one) for one in rng.choice(known, count, replace=False)) if other != name)
 
 
-def _small_plan(rng: np.random.Generator, things: Things = THINGS) -> _Wishes:
+def _small_plan(rng: np.random.Generator, vocabulary: Vocabulary = FIRST) -> _Wishes:
     """Every object equally often, where an artist has put it: smaller than the model would draw it, and anywhere."""
     while True:
-        for name in rng.permutation(names(held_out=False, things=things)):
-            yield str(name), {"small": True}
+        for name in rng.permutation(vocabulary.names(held_out=False)):
+            yield str(name), {"small": True, "tinted": _tinted(rng)}
 
 
-def _nameless_plan(rng: np.random.Generator, things: Things = THINGS) -> _Wishes:
+def _nameless_plan(rng: np.random.Generator, vocabulary: Vocabulary = FIRST) -> _Wishes:
     """Things without a name, of any size and anywhere; one in four beside something that has a name, or beside more of
     them."""
-    known = names(held_out=False, things=things)
+    known = vocabulary.names(held_out=False)
     while True:
         name, lot = str(rng.choice(NAMELESS)), rng.random()
         if lot < 0.1:
@@ -219,28 +225,30 @@ def _nameless_plan(rng: np.random.Generator, things: Things = THINGS) -> _Wishes
         elif lot < 0.25:
             yield name, {"others": (name,) * int(rng.integers(1, 4))}
         else:
-            yield name, {"small": lot < 0.55}
+            yield name, {"small": lot < 0.55, "tinted": _tinted(rng)}
 
 
-def _held_out_plan(rng: np.random.Generator, things: Things = THINGS) -> _Wishes:
+def _held_out_plan(rng: np.random.Generator, vocabulary: Vocabulary = FIRST) -> _Wishes:
     """Pairs of object and scene that training never shows, and colours it never shows before any scene."""
-    shown = set(names(held_out=False, things=things))
-    pairs = [(n, k) for n in names(held_out=True, things=things) for k in KINDS if n not in shown or is_held_out(n, k)]
+    shown = set(vocabulary.names(held_out=False))
+    pairs = [
+        (n, k) for n in vocabulary.names(held_out=True) for k in vocabulary.kinds if n not in shown or is_held_out(n, k)
+    ]
     while True:
         for index in rng.permutation(len(pairs)):
             name, kind = pairs[index]
             yield name, {"kind": kind}
 
 
-def _whole_plan(rng: np.random.Generator, things: Things = THINGS) -> _Wishes:
+def _whole_plan(rng: np.random.Generator, vocabulary: Vocabulary = FIRST) -> _Wishes:
     """Every object in every colour before every kind of scene."""
-    known = names(held_out=True, things=things)
+    known = vocabulary.names(held_out=True)
     while True:
         for name in rng.permutation(known):
-            yield str(name), {"kind": str(rng.choice(KINDS))}
+            yield str(name), {"kind": str(rng.choice(vocabulary.kinds))}
 
 
-_PLANS: dict[Plan, Callable[[np.random.Generator, Things], _Wishes]] = {
+_PLANS: dict[Plan, Callable[[np.random.Generator, Vocabulary], _Wishes]] = {
     "train": _plan,
     "small": _small_plan,
     "nameless": _nameless_plan,

@@ -1,4 +1,4 @@
-"""Scenes under the sky: ten kinds, each at six times of day."""
+"""Scenes under the sky: twelve kinds, each at six times of day."""
 
 from __future__ import annotations
 
@@ -258,6 +258,37 @@ def _snow(view: View) -> Picture:
     return view.ground(picture, hills, (240, 245, 253), (208, 221, 241), drifts)
 
 
+def _lake(view: View) -> Picture:
+    """Hills mirrored in still water, behind a shore of grass."""
+    rng, picture = view.rng, view.sky(view.horizon + 0.03)
+    hills = view.line - 10 - np.abs(ridge(rng, (3, 7, 19), (1, 0.5, 0.2))) * 34
+    picture = view.ground(picture, hills, (92, 132, 118), (52, 98, 80), 0.20 * fractal(rng, 20, 3))
+    rows, columns = np.mgrid[0:SIDE, 0:SIDE]
+    waves = perspective(rng, view.line, 5, 6)
+    above = np.clip(2 * int(view.line) - 1 - rows, 0, SIDE - 1)
+    mirrored = picture[above, np.clip(columns + np.round(4 * waves).astype(int), 0, SIDE - 1)]
+    water = (0.7 * mirrored + 0.3 * view.lit((36, 96, 124))) * (1 + 0.14 * waves)[..., None]
+    picture = mix(picture, water, below(view.line))
+    shore = view.line + rng.uniform(0.15, 0.22) * SIDE + ridge(rng, (2, 5), (1, 0.4)) * 9
+    picture = view.ground(picture, shore - 5, (150, 140, 116), (150, 140, 116), 0.15 * fractal(rng, 32, 2))
+    return view.ground(picture, shore, (122, 158, 84), (86, 126, 58), _grass(view))
+
+
+def _canyon(view: View) -> Picture:
+    """Banded red rock: flat tops far away, walls on both sides, and a floor of sand."""
+    rng, picture = view.rng, view.sky(view.horizon + 0.05)
+    rows = np.arange(SIDE, dtype=np.float32)[:, None]
+    bands = 0.16 * np.sin(rows * rng.uniform(0.3, 0.45) + 2.5 * fractal(rng, 4, 2)) + 0.12 * fractal(rng, 24, 3)
+    steps = np.round(ridge(rng, (2, 5), (1, 0.6)) * 2.2) / 2.2
+    tops = view.line - 14 - np.clip(steps + 0.5, 0, 1.4) * 40
+    picture = view.ground(picture, tops, (226, 142, 98), (196, 110, 74), 0.8 * bands)
+    aside = np.abs(np.linspace(-1, 1, SIDE, dtype=np.float32) + rng.uniform(-0.25, 0.25))
+    walls = view.line + 24 - np.clip((aside - 0.5) * 4, 0, 1) * (104 + 22 * ridge(rng, (5, 12), (1, 0.5)))
+    picture = view.ground(picture, walls, (190, 96, 62), (142, 62, 44), 1.3 * bands)
+    floor = view.line + 22 + ridge(rng, (2, 5), (1, 0.4)) * 6
+    return view.ground(picture, floor, (228, 168, 120), (198, 132, 88), 0.13 * perspective(rng, view.line, 8, 4))
+
+
 DRAW_OUTDOOR: dict[str, Callable[[View], Picture]] = {
     "beach": _beach,
     "ocean": _ocean,
@@ -269,5 +300,7 @@ DRAW_OUTDOOR: dict[str, Callable[[View], Picture]] = {
     "autumn": _autumn,
     "city": _city,
     "snow": _snow,
+    "lake": _lake,
+    "canyon": _canyon,
 }
 """Scene kind -> what draws it; `View.finish` comes after."""

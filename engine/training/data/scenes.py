@@ -1,4 +1,4 @@
-"""Drawn backgrounds: sixteen kinds of scene, the outdoor ones at six times of day, each textured and never twice alike.
+"""Drawn backgrounds: eighteen kinds of scene, outdoor ones at six times of day, each textured and never twice alike.
 
 All code is ours; no photograph is used. A scene also says how it lights what stands in it.
 """
@@ -55,7 +55,7 @@ def draw_scene(rng: np.random.Generator, kind: str, time: str = "") -> Scene:
     """Draw one background.
 
     Args:
-        kind: one of `vocabulary.KINDS`.
+        kind: one of `vocabulary.OUTDOOR` or `INDOOR`.
         time: one of `vocabulary.TIMES`, for outdoor kinds.
     """
     if kind in DRAW_INDOOR:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.training.data import translucent
-from layerfusion.engine.training.data.vocabulary import THINGS, TRANSLUCENT, Things, thing_of
+from layerfusion.engine.training.data.vocabulary import FIRST, TRANSLUCENT, Vocabulary, thing_of
 
 PICTURES, NAMES = "fluent-emoji-3d", "emojibase-data"
 _FETCH = (
@@ -30,14 +30,14 @@ class SpriteLibrary:
 
     Args:
         folder: holds the two unpacked packages.
-        things: the edition's objects.
+        vocabulary: the edition's.
 
     Raises:
         InvalidRequest: a package is not there.
     """
 
-    def __init__(self, folder: Path, things: Things = THINGS) -> None:
-        self.things = things
+    def __init__(self, folder: Path, vocabulary: Vocabulary = FIRST) -> None:
+        self.vocabulary = vocabulary
         self._pictures = folder / PICTURES / "package" / "assets"
         names = folder / NAMES / "package" / "en" / "data.json"
         for needed in (self._pictures, names):
@@ -54,7 +54,7 @@ class SpriteLibrary:
         return self._made[name]
 
     def _sprite(self, name: str) -> Image.Image:
-        _, thing, hue = thing_of(name, self.things)
+        _, thing, hue = thing_of(name, self.vocabulary.things)
         picture = Image.open(self._pictures / f"{self._codes[thing.label]}.webp").convert("RGBA")
         seen = picture.getchannel("A").point([255 * (value > 12) for value in range(256)]).getbbox()
         picture = picture.crop(seen)

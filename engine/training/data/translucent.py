@@ -66,10 +66,16 @@ def _ellipse(x: float, y: float, wide: float, high: float, width: float) -> Plan
     return np.exp(-(((distance - 1) / width) ** 2))
 
 
+def _rim(radius: Plane, cover: Plane) -> Plane:
+    """Where one looks along the wall of a hollow body: a line inside its outline, four pixels wide."""
+    inwards = (radius - np.abs(_U)) * SIDE / 2
+    return cover * np.exp(-(((inwards - 2.5) / 2.2) ** 2))
+
+
 def _tumbler() -> tuple[Plane, Plane]:
     radius = np.where((_V > 0.06) & (_V < 0.96), 0.56 - 0.14 * _V, 0).astype(np.float32)
     cover, across = _inside(radius)
-    alpha = cover * (0.16 + 0.58 * across**5)
+    alpha = cover * (0.16 + 0.2 * across**5)
     colour = _canvas((222, 238, 246))
     water = cover * np.clip((_V - 0.34) * 40, 0, 1)
     colour, alpha = _paint(colour, alpha, (96, 178, 232), water * (0.40 + 0.15 * across**2))
@@ -77,7 +83,8 @@ def _tumbler() -> tuple[Plane, Plane]:
     colour, alpha = _paint(colour, alpha, (240, 248, 252), cover * np.clip((_V - 0.9) * 30, 0, 1) * 0.55)
     shine = np.exp(-(((_U + 0.30) / 0.045) ** 2)) * np.clip((_V - 0.14) * 12, 0, 1) * np.clip((0.84 - _V) * 12, 0, 1)
     colour, alpha = _paint(colour, alpha, (255, 255, 255), cover * 0.8 * shine)
-    return _paint(colour, alpha, (246, 252, 255), 0.85 * _ellipse(0, 0.075, 0.55, 0.042, 0.13))
+    colour, alpha = _paint(colour, alpha, (196, 218, 230), 0.9 * _rim(radius, cover))
+    return _paint(colour, alpha, (246, 252, 255), 0.9 * _ellipse(0, 0.075, 0.55, 0.042, 0.1))
 
 
 def _bottle(tint: tuple[float, float, float]) -> tuple[Plane, Plane]:
@@ -88,7 +95,8 @@ def _bottle(tint: tuple[float, float, float]) -> tuple[Plane, Plane]:
     radius = np.where(radius > 0, radius - 0.06 * foot**2, 0).astype(np.float32)
     cover, across = _inside(radius)
     colour = _canvas(tint) * (1.12 - 0.55 * across**3)[..., None]
-    alpha = cover * (0.42 + 0.45 * across**4)
+    alpha = cover * (0.42 + 0.2 * across**4)
+    colour, alpha = _paint(colour, alpha, tuple(0.5 * c for c in tint), 0.85 * _rim(radius, cover))
     colour, alpha = _paint(colour, alpha, tuple(0.45 * c for c in tint), cover * 0.7 * np.clip((_V - 0.9) * 18, 0, 1))
     lip = cover * ((_V > 0.03) & (_V < 0.10))
     colour, alpha = _paint(colour, alpha, tuple(0.7 * c for c in tint), 0.7 * lip)

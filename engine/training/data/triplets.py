@@ -17,7 +17,6 @@ from layerfusion.engine.training.data.paint import SIDE
 from layerfusion.engine.training.data.scenes import Light, Scene, backdrop, draw_scene
 from layerfusion.engine.training.data.sprites import SpriteLibrary
 from layerfusion.engine.training.data.vocabulary import (
-    KINDS,
     NAMELESS,
     OUTDOOR,
     TIMES,
@@ -44,6 +43,7 @@ class Triplet:
         kind: the scene's kind.
         captions: of foreground, background and composite; of several objects the upper one is named first.
         light: the scene's.
+        tinted: whether the foreground has the scene's tint already.
     """
 
     foreground: NDArray[np.uint8]
@@ -55,10 +55,13 @@ class Triplet:
     kind: str
     captions: tuple[str, str, str]
     light: Light
+    tinted: bool = False
 
     @property
     def tint(self) -> tuple[float, float, float]:
-        """What the object's colours were multiplied with."""
+        """What the foreground's colours are multiplied with in the composite."""
+        if self.tinted:
+            return 1.0, 1.0, 1.0
         red, green, blue = (1 - TINTED + TINTED * channel for channel in self.light.tint)
         return red, green, blue
 
@@ -73,7 +76,11 @@ def preposition(background: str) -> str:
     """How captions join an object to a scene."""
     if any(word in background for word in ("mountains", "ocean")):
         return "in front of"
-    return "on" if any(word in background for word in ("studio", "beach", "table", "street", "moon", "floor")) else "in"
+    return (
+        "on"
+        if any(word in background for word in ("studio", "beach", "shore", "table", "street", "moon", "floor"))
+        else "in"
+    )
 
 
 def make_triplet(
@@ -85,6 +92,7 @@ def make_triplet(
     time: str = "",
     others: tuple[str, ...] = (),
     small: bool = False,
+    tinted: bool = False,
     native: int = 128,
 ) -> Triplet:
     """Draw one example.
@@ -95,18 +103,23 @@ def make_triplet(
         others: further objects: one beside it or half before it, more side by side in different sizes; all of them
             are then one foreground.
         small: whether one object stands further away than usual, as one that was scaled down does.
+        tinted: whether foreground and studio show the object in the scene's light, as one does that was cut out of a
+            picture or relit; else in its own.
         native: side of the finished pictures, in pixels, at most `SIDE`.
     """
-    kind = kind or _kind_for(rng, name)
+    kind = kind or _kind_for(rng, name, sprites.vocabulary.kinds)
     time = time or str(rng.choice(list(TIMES), p=(0.26, 0.2, 0.13, 0.17, 0.12, 0.12)))
     scene = draw_scene(rng, kind, time if kind in OUTDOOR else "")
     names = (name, *others)
     layer, shade = _placed(rng, sprites, names, scene, small)
     alpha = np.asarray(layer.getchannel("A"), np.float32)[..., None] / 255
     colour = np.asarray(layer.convert("RGB"), np.float32)
-    tint = np.asarray([1 - TINTED + TINTED * channel for channel in scene.light.tint], np.float32)
+    lit = colour * np.asarray([1 - TINTED + TINTED * channel for channel in scene.light.tint], np.float32)
     ground = scene.pixels * (1 - scene.light.strength * shade[..., None])
-    composite = (ground * (1 - alpha) + colour * tint * alpha).clip(0, 255)
+    composite = (ground * (1 - alpha) + lit * alpha).clip(0, 255)
+    if tinted:
+        colour = lit.clip(0, 255)
+        layer = Image.fromarray(np.dstack([colour, alpha * 255]).round().astype(np.uint8), "RGBA")
     plain = backdrop(rng, _any_colour(rng)) * (1 - 0.4 * _contact(layer)[..., None] * (rng.random() < 0.7))
     studio = (plain * (1 - alpha) + colour * alpha).clip(0, 255)
     things = enumerated([with_article(one) for one in reversed(names)])
@@ -123,13 +136,14 @@ def make_triplet(
         kind=kind,
         captions=(things, scene.caption, f"{things} {joint} {scene.caption}"),
         light=scene.light,
+        tinted=tinted,
     )
 
 
-def _kind_for(rng: np.random.Generator, name: str) -> str:
-    weights = np.asarray([1.0 if kind in OUTDOOR else 0.75 for kind in KINDS])
-    weights *= [not is_held_out(name, kind) for kind in KINDS]
-    return str(rng.choice(KINDS, p=weights / weights.sum()))
+def _kind_for(rng: np.random.Generator, name: str, kinds: tuple[str, ...]) -> str:
+    weights = np.asarray([1.0 if kind in OUTDOOR else 0.75 for kind in kinds])
+    weights *= [not is_held_out(name, kind) for kind in kinds]
+    return str(rng.choice(kinds, p=weights / weights.sum()))
 
 
 def _placed(
@@ -147,7 +161,7 @@ def _placed(
             (max(1, int(sprite.width * scale)), max(1, int(sprite.height * scale))), Image.Resampling.LANCZOS
         )
         free_x, free_y = SIDE - sprite.width - 8, SIDE - sprite.height - 8
-        floats = thing_of(name, sprites.things)[1].floats
+        floats = thing_of(name, sprites.vocabulary.things)[1].floats
         down = rng.uniform(0.3, 0.75) if floats else rng.uniform(0.62 if small else 0.74, 1.0)
         alone.paste(sprite, (4 + int(across * free_x), 4 + int(down * free_y)))
         if not floats:
@@ -169,7 +183,7 @@ def _arrangement(rng: np.random.Generator, count: int, small: bool) -> tuple[lis
     if count == 1:
         return [rng.uniform(0.5, 0.74)], [rng.uniform(0.2, 0.8)]
     if rng.random() < 0.5:
-        return list(rng.uniform(0.36, 0.44, 2)), [rng.uniform(0.0, 0.12), rng.uniform(0.88, 1.0)]
+        return list(rng.uniform(0.24, 0.46, 2)), [rng.uniform(0.0, 0.12), rng.uniform(0.88, 1.0)]
     left = rng.uniform(0.0, 0.35)
     places = [left, left + rng.uniform(0.3, 0.6)]
     return list(rng.uniform(0.42, 0.58, 2)), places if rng.random() < 0.5 else places[::-1]

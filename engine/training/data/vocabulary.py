@@ -168,9 +168,6 @@ _MORE: dict[str, Thing] = {
 
 Things = Mapping[str, Thing]
 
-VOCABULARIES: dict[str, Things] = {"first": THINGS, "second": THINGS | _MORE}
-"""The objects of each edition. In the second, dog and cat are faces, which can be told apart at a glance."""
-
 TRANSLUCENT = ("glass of water", "green bottle", "blue bottle", "soap bubble", "smoke")
 
 OUTDOOR = {
@@ -184,13 +181,15 @@ OUTDOOR = {
     "autumn": "an autumn forest",
     "city": "a city street",
     "snow": "a snowy field",
+    "lake": "a lake shore",
+    "canyon": "a canyon",
 }
 """Scene kind -> caption; each is drawn at every time of day."""
 
+_SECOND_ONLY = ("lake", "canyon")
+
 INDOOR = ("table", "room", "studio", "space", "moon", "seafloor")
 """Scene kinds that know no time of day."""
-
-KINDS = (*OUTDOOR, *INDOOR)
 
 TIMES = {
     "sunny": ("on a sunny day", "under a blue sky"),
@@ -214,6 +213,48 @@ NAMELESS = ("object", "thing", "shape")
 """What captions call things of any outline and material, see `arbitrary`: nothing is said about them."""
 
 _NAMELESS = Thing("")
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """What an edition knows.
+
+    Attributes:
+        name: the edition's, which its model card says too.
+        things: its objects.
+        outdoor: its kinds of scene under the sky, of `OUTDOOR`.
+    """
+
+    name: str
+    things: Things
+    outdoor: tuple[str, ...]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Every kind of scene."""
+        return (*self.outdoor, *INDOOR)
+
+    def names(self, *, held_out: bool) -> tuple[str, ...]:
+        """Every object in every colour, without articles.
+
+        Args:
+            held_out: whether colours that are never shown in training belong to it.
+        """
+        return names(held_out=held_out, things=self.things)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The captions of its outdoor scenes, without the time of day."""
+        return tuple(OUTDOOR[kind] for kind in self.outdoor)
+
+    @property
+    def backgrounds(self) -> tuple[str, ...]:
+        """Every scene caption."""
+        outdoor = [f"{scene} {time}" for scene in self.places for times in TIMES.values() for time in times]
+        rooms = [f"a room with a {wall} wall" for wall in WALLS]
+        studios = [with_article(f"{hue} studio background") for hue in STUDIOS]
+        return (*outdoor, *rooms, *studios, *(caption for captions in SINGLE.values() for caption in captions))
+
 
 _PLURAL = {"cherries", "grapes", "smoke", "ice cream"}
 
@@ -249,14 +290,13 @@ def thing_of(name: str, things: Things = THINGS) -> tuple[str, Thing, str]:
     return noun, things[noun], hue
 
 
-def backgrounds() -> tuple[str, ...]:
-    """Every scene caption."""
-    outdoor = [f"{scene} {time}" for scene in OUTDOOR.values() for times in TIMES.values() for time in times]
-    rooms = [f"a room with a {wall} wall" for wall in WALLS]
-    studios = [with_article(f"{hue} studio background") for hue in STUDIOS]
-    return (*outdoor, *rooms, *studios, *(caption for captions in SINGLE.values() for caption in captions))
-
-
 def is_held_out(name: str, kind: str) -> bool:
     """Whether this object is never shown before this kind of scene: one pair in ten, fixed by its name."""
     return hashlib.sha256(f"{name}/{kind}".encode()).digest()[0] < 26
+
+
+FIRST = Vocabulary("first", THINGS, tuple(kind for kind in OUTDOOR if kind not in _SECOND_ONLY))
+SECOND = Vocabulary("second", THINGS | _MORE, tuple(OUTDOOR))
+"""In the second edition, dog and cat are faces, which can be told apart at a glance."""
+
+VOCABULARIES: dict[str, Vocabulary] = {known.name: known for known in (FIRST, SECOND)}

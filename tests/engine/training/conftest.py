@@ -18,7 +18,7 @@ def sprites_folder(tmp_path_factory):
     names.mkdir(parents=True)
     entries = []
     for index, label in enumerate(
-        sorted({thing.label for things in VOCABULARIES.values() for thing in things.values() if thing.label})
+        sorted({thing.label for known in VOCABULARIES.values() for thing in known.things.values() if thing.label})
     ):
         code = f"{0x1F300 + index:X}"
         entries.append({"label": label, "hexcode": code})

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from layerfusion.engine.models.runtime.networks import add_network
-from layerfusion.engine.training import deltas, distill
+from layerfusion.engine.training import deltas, distill, precision
 from layerfusion.engine.training.distill import Adapter, DistillStage, Transparent, few_steps
 from layerfusion.engine.training.latents import Latents
 from layerfusion.engine.training.prediction import encode_text, predict
@@ -67,7 +67,7 @@ def test_the_engine_reads_what_is_written_as_any_other_lora(tmp_path, unet, bund
 def encoded(count=60):
     kinds = [*SHARES, "foreground"]
     latents = {kind: torch.randn(count, 4, 16, 16) for kind in kinds}
-    return Latents(latents, {kind: ["a dog"] * count for kind in kinds}, {}, {})
+    return Latents(latents, {kind: ["a dog"] * count for kind in kinds}, {}, {}, {})
 
 
 def test_it_learns_on_pictures_and_under_the_deltas(unet, bundle, monkeypatch):
@@ -103,6 +103,7 @@ def test_the_teachers_step_without_guidance_is_ddims(unet, bundle, words, monkey
     from layerfusion.engine.training.prediction import NOISE_SCHEDULE
 
     monkeypatch.setattr(distill, "GUIDANCE", 1.0)
+    monkeypatch.setattr(precision, "multiplies_bfloat16", lambda device: False)
     stage = DistillStage(unet, bundle.text_encoders, bundle.tokenizers[0], encoded(), bundle.vae, side=128)
     scheduler = DDIMScheduler(**NOISE_SCHEDULE, clip_sample=False)
     scheduler.set_timesteps(50)

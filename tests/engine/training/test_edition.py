@@ -1,6 +1,7 @@
 """A new edition grown from the embedded model: its shapes come from configuration, and what fits is taken over."""
 
 import json
+import shutil
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from layerfusion.engine.models.catalog.registry import EMBEDDED
 from layerfusion.engine.training import deepening
 from layerfusion.engine.training.data import dataset
 from layerfusion.engine.training.data.triplets import make_triplet
+from layerfusion.engine.training.data.vocabulary import FIRST, SECOND
 from layerfusion.engine.training.deepening import DeepeningStage, deepened
 from layerfusion.engine.training.edition import read_edition
+from layerfusion.engine.training.export import write_card
 from layerfusion.engine.training.geometry import pixels_a_latent, stride_of
 from layerfusion.engine.training.latents import encode_all, load_latents
 from layerfusion.engine.training.vae import AutoencoderStage, round_trip
@@ -120,6 +123,14 @@ def test_latents_of_any_shape_are_kept(tmp_path, examples, channels):
 def test_a_card_is_an_edition_that_is_whole():
     edition = read_edition(EMBEDDED)
     assert (edition.card, edition.native_size, edition.vae, edition.unet) == (EMBEDDED, 128, None, None)
+
+
+def test_a_card_says_which_vocabulary_it_was_trained_on(tmp_path):
+    assert read_edition(EMBEDDED).known is FIRST
+    card = tmp_path / "model.json"
+    shutil.copy(EMBEDDED, card)
+    write_card(card, native_size=256, stride=64, vocabulary=SECOND)
+    assert read_edition(card).known is SECOND
 
 
 def test_the_embedded_models_stride_is_its_networks(bundle):

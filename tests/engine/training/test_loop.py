@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.training import loop
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import Muon, optimisers_for
@@ -94,3 +95,13 @@ def test_embeddings_norms_and_outer_layers_are_trained_by_adam():
     adam, muon = optimisers_for(network, lr=1e-3)
     assert sum(p.numel() for group in muon.param_groups for p in group["params"]) == network["block"].weight.numel()  # pyright: ignore[reportCallIssue]
     assert {group["base_lr"] for group in (*adam.param_groups, *muon.param_groups)} == {1e-3, 1e-2}
+
+
+def test_a_loss_that_is_no_number_is_named_and_spoils_no_checkpoint(tmp_path, clock, monkeypatch):
+    loop.run(Regression(clock), tmp_path, minutes=1)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    stage = Regression(clock)
+    monkeypatch.setattr(stage, "loss", lambda rng, generator: (torch.tensor(float("nan")), {}, 1))
+    with pytest.raises(InvalidRequest, match=r"loss of stage “.*” is nan.*--rate"):
+        loop.run(stage, tmp_path, minutes=2)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before

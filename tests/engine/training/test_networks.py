@@ -13,7 +13,7 @@ from layerfusion.engine.models.catalog.registry import EMBEDDED, find_model
 from layerfusion.engine.models.runtime.loading import load_model
 from layerfusion.engine.training import deltas as deltas_stage
 from layerfusion.engine.training import export
-from layerfusion.engine.training.data.vocabulary import backgrounds, names, with_article
+from layerfusion.engine.training.data.vocabulary import FIRST, names, with_article
 from layerfusion.engine.training.latents import load_latents
 from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, predict, sample
 from layerfusion.engine.training.run import TrainingRun
@@ -133,7 +133,7 @@ def test_the_model_card_has_the_vocabulary_of_the_training(tmp_path):
     scenes = {
         f"{place} {time}" for place in spec.vocabulary["places"] for time in spec.vocabulary["times (after a place)"]
     }
-    assert scenes | set(spec.vocabulary["other scenes"]) == set(backgrounds())
+    assert scenes | set(spec.vocabulary["other scenes"]) == set(FIRST.backgrounds)
     assert spec.related
     assert (spec.native_size, spec.stride) == (256, 64)
 

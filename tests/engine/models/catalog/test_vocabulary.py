@@ -4,7 +4,7 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.catalog.vocabulary import hint, nearest, unknown_words
 from layerfusion.engine.training.data.related import RELATED
-from layerfusion.engine.training.data.vocabulary import OUTDOOR, TIMES, backgrounds, names, with_article
+from layerfusion.engine.training.data.vocabulary import FIRST, TIMES, names, with_article
 
 KNOWN = {"objects": ("a dog", "a red apple", "an owl"), "places": ("a beach", "the sea floor"), "times": ("at sunset",)}
 NEAR = {"a dog": "puppy wolf", "a beach": "coast"}
@@ -47,7 +47,7 @@ def test_a_long_prompt_gives_a_short_hint():
 
 def test_related_words_are_related_to_phrases_the_model_is_trained_on():
     times = {time for captions in TIMES.values() for time in captions}
-    phrases = {with_article(name) for name in names(held_out=True)} | set(backgrounds()) | set(OUTDOOR.values()) | times
+    phrases = {with_article(name) for name in names(held_out=True)} | set(FIRST.backgrounds) | set(FIRST.places) | times
     assert set(RELATED) <= phrases
 
 
