@@ -29,6 +29,7 @@ from layerfusion.engine.models.catalog.registry import EMBEDDED
 from layerfusion.engine.training.data.vocabulary import VOCABULARIES, Vocabulary
 from layerfusion.engine.training.deepening import deepened
 from layerfusion.engine.training.geometry import pixels_a_latent
+from layerfusion.engine.training.outer_level import is_a_level_deeper, with_outer_level
 from layerfusion.engine.training.widening import widened
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
@@ -81,7 +82,8 @@ class Edition:
             return UNet2DConditionModel.from_pretrained(
                 str(self.unet), torch_dtype=torch.float32, low_cpu_mem_usage=False
             )
-        return widened(base, _config(self.unet))
+        config = _config(self.unet)
+        return with_outer_level(base, config) if is_a_level_deeper(base, config) else widened(base, config)
 
     def make_text_encoders(self, base: Words) -> Words:
         """Tokenizer and both text encoders as far as they have come, float32."""

@@ -120,7 +120,8 @@ class UNetStage(Stage):
         timesteps, noised, v = self._noise.noised(batch, generator)
         with mixed(self.device):
             found = predict(self._unet, noised, timesteps, hidden, pooled, side=self._side)
-        return ((found.float() - v).square() * weight / weight.mean()).mean(), {}, len(batch)
+        errors = (found.float() - v).square() * weight / weight.mean()
+        return errors.mean(), _by_noise(errors.detach(), timesteps), len(batch)
 
     def _chosen(
         self, rng: np.random.Generator, kind: str, count: int, form: tuple[int, int] | None
@@ -157,6 +158,12 @@ class UNetStage(Stage):
             rgb = cast(Tensor, self._vae.decode(latents / scale).sample)  # type: ignore[union-attr]
             rows.append(rgb.clamp(-1, 1).permute(0, 2, 3, 1).cpu().numpy())
         return contact_sheet(rows)
+
+
+def _by_noise(errors: Tensor, timesteps: Tensor) -> dict[str, float]:
+    """The mean error of what has little, middling and much noise: details, shapes and layouts are learnt there."""
+    each, third = errors.mean(dim=(1, 2, 3)), (timesteps * 3 // 1000).clamp(max=2)
+    return {name: float(each[third == place].mean()) for place, name in enumerate(("little", "middling", "much"))}
 
 
 def _forms(grid: int, multiple: int) -> list[tuple[int, int]]:
