@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, stray, translucency
 from layerfusion.engine.evaluation.measures import auc, over_grey, pooled, signed_rgb, soft_iou
+from layerfusion.engine.evaluation.redrawing import kept_when_redrawn
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Role
@@ -154,6 +155,7 @@ def measure(
         figures |= _alpha(drawn, sprites)
         figures |= _masks(drawn)
         figures |= _deltas(bundle, sprites, seed)
+        figures |= kept_when_redrawn(bundle, sprites.vocabulary, count=min(48, count), seed=seed)
         figures |= _seconds(spec)
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in figures.items()}, _sheet(
         drawn

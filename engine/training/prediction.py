@@ -80,8 +80,14 @@ def sample(
     steps: int = 20,
     guidance: float = 4.0,
     rescale: float = 0.5,
+    given: Tensor | None = None,
+    strength: float = 1.0,
 ) -> Tensor:
-    """Draw one picture a prompt with DDIM and guidance, (B, channels, h, w) as the UNet's configuration says."""
+    """Draw one picture a prompt with DDIM and guidance, (B, channels, h, w) as the UNet's configuration says.
+
+    Args:
+        given, strength: latents (B, channels, h, w) to noise and to draw again, and the fraction of the steps that is.
+    """
     count, grid = len(hidden), unet.config["sample_size"]
     scheduler = DDIMScheduler(**NOISE_SCHEDULE, clip_sample=False)  # type: ignore[arg-type]
     scheduler.set_timesteps(steps)
@@ -89,9 +95,13 @@ def sample(
         (count, unet.config["in_channels"], grid, grid), generator=torch.Generator().manual_seed(seed)
     )
     latents = latents.to(hidden.device)
+    timesteps = scheduler.timesteps
+    if given is not None:
+        timesteps = timesteps[steps - round(steps * strength) :]
+        latents = scheduler.add_noise(given, latents, timesteps[:1])  # type: ignore[arg-type]
     both_hidden = torch.cat([empty[0].expand(count, -1, -1), hidden])
     both_pooled = torch.cat([empty[1].expand(count, -1), pooled])
-    for timestep in scheduler.timesteps:
+    for timestep in timesteps:
         rows = timestep.expand(2 * count).to(hidden.device)
         without, with_ = predict(unet, torch.cat([latents] * 2), rows, both_hidden, both_pooled, side=side).chunk(2)
         guided = without + guidance * (with_ - without)
