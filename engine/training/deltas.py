@@ -22,6 +22,7 @@ from layerfusion.engine.training.data.dataset import Examples
 from layerfusion.engine.training.latents import FOREGROUNDS, KINDS, Latents
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
+from layerfusion.engine.training.outer_level import moved_inwards
 from layerfusion.engine.training.precision import mixed, prepare
 from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, predict, sample
 from layerfusion.engine.training.unet import UNPROMPTED
@@ -57,6 +58,25 @@ def fresh_deltas(unet: UNet2DConditionModel) -> nn.ModuleDict:
         if name.endswith(_PROJECTIONS) and (".attn1." in name or ".attn2." in name):
             found[name.replace(".", "/")] = LowRankDelta(cast(nn.Linear, module))
     return nn.ModuleDict(found)
+
+
+def begun_deltas(unet: UNet2DConditionModel, base: Mapping[str, Tensor]) -> nn.ModuleDict:
+    """Deltas that are those of the UNet this one was grown from, if they fit it; else fresh ones.
+
+    Args:
+        base: as `state_of` gives them.
+    """
+    made = fresh_deltas(unet)
+    shapes = {key: value.shape for key, value in made.state_dict().items()}
+    for named in (str, moved_inwards):
+        known = {}
+        for key, value in base.items():
+            projection, factor = named(key).split(".lora_")
+            known[f"{projection.replace('.', '/')}.lora_{factor}"] = value.float()
+        if {key: value.shape for key, value in known.items()} == shapes:
+            made.load_state_dict(known)
+            break
+    return made
 
 
 def hook(unet: UNet2DConditionModel, deltas: nn.ModuleDict) -> list[Any]:
@@ -108,6 +128,7 @@ class DeltasStage(Stage):
         sets: what was encoded.
         latents: of it; only the foregrounds' are used.
         side: of the pictures, in pixels.
+        base: the deltas of the UNet this one was grown from.
     """
 
     name = "deltas"
@@ -125,8 +146,9 @@ class DeltasStage(Stage):
         latents: Latents,
         *,
         side: int,
+        base: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self.network = self.deltas = fresh_deltas(unet)
+        self.network = self.deltas = begun_deltas(unet, base or {})
         self.device = unet.device
         prepare(unet)
         self._unet, self._vae, self._decoder = unet.requires_grad_(False).eval(), vae, transparency[1]

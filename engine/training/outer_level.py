@@ -56,7 +56,7 @@ def with_outer_level(base: UNet2DConditionModel, config: dict[str, Any]) -> UNet
             }
         ),
     )
-    state = {**made.state_dict(), **{_moved(name): value.clone() for name, value in base.state_dict().items()}}
+    state = {**made.state_dict(), **{moved_inwards(name): value.clone() for name, value in base.state_dict().items()}}
     last = len(made.up_blocks) - 1
     _pass_through(state, "down_blocks.0.resnets.0")
     for place in range(len(cast(Any, made.up_blocks[last]).resnets)):
@@ -71,7 +71,7 @@ def with_outer_level(base: UNet2DConditionModel, config: dict[str, Any]) -> UNet
     return made
 
 
-def _moved(name: str) -> str:
+def moved_inwards(name: str) -> str:
     """What the base's parameter is called where there is a level more: blocks on the way down count from outside."""
     before, found, rest = name.partition("down_blocks.")
     if not found:

@@ -18,12 +18,13 @@ from typing import Any, cast
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.manifest import read_manifest
+from layerfusion.engine.models.catalog.spec import located
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.training import (
     classifier,
@@ -270,7 +271,10 @@ class TrainingRun:
         if name == "distill":
             foregrounds = self._transparent(bundle, encoded)
             return distill.DistillStage(bundle.unet, *words, encoded, bundle.vae, side=side, transparent=foregrounds)
-        return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, self._encoded_sets(), encoded, side=side)
+        spec = read_manifest(self._card)
+        base = load_file(str(located(spec.transparency.deltas, spec.name)))
+        sets = self._encoded_sets()
+        return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, sets, encoded, side=side, base=base)
 
     def _transparent(self, bundle: ModelBundle, encoded: latents.Latents) -> distill.Transparent | None:
         """What foregrounds are distilled with, if the stages before are done."""

@@ -6,17 +6,21 @@ import shutil
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
+from safetensors.torch import load_file
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.registry import EMBEDDED, find_model
+from layerfusion.engine.models.catalog.spec import located
 from layerfusion.engine.models.runtime.loading import load_model
 from layerfusion.engine.training import deltas as deltas_stage
 from layerfusion.engine.training import export
 from layerfusion.engine.training.data.vocabulary import FIRST, names, with_article
 from layerfusion.engine.training.latents import load_latents
+from layerfusion.engine.training.outer_level import moved_inwards, with_outer_level
 from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, predict, sample
 from layerfusion.engine.training.run import TrainingRun
+from layerfusion.engine.training.widening import widened
 from layerfusion.engine.training.wordpieces import LENGTH, captions, make_tokenizer, token_ids, with_pieces_of
 
 
@@ -94,6 +98,20 @@ def test_fresh_deltas_change_nothing_and_removing_the_hooks_removes_trained_ones
         handle.remove()
     assert torch.equal(predict(bundle.unet, latents, timesteps, *words, side=128), plain)
     assert all(".attn1." in key or ".attn2." in key for key in deltas_stage.state_of(own))
+
+
+def test_deltas_go_on_from_those_of_the_unet_this_one_was_grown_from(bundle):
+    spec = bundle.spec
+    known = load_file(str(located(spec.transparency.deltas, spec.name)))
+    deeper = with_outer_level(bundle.unet, {"block_out_channels": [32, 32, 64, 128]})
+    wider = widened(bundle.unet, {"block_out_channels": [48, 96, 128]})
+    for unet, moved in ((bundle.unet, False), (deeper, True)):
+        state = deltas_stage.state_of(deltas_stage.begun_deltas(unet, known))
+        assert len(state) == len(known)
+        for key, value in known.items():
+            assert torch.equal(state[moved_inwards(key) if moved else key], value.float())
+    fresh = deltas_stage.state_of(deltas_stage.begun_deltas(wider, known))
+    assert not any(value.any() for key, value in fresh.items() if "lora_B" in key)
 
 
 def test_what_is_exported_is_what_is_loaded(tmp_path, bundle):
