@@ -12,8 +12,8 @@ from layerfusion.engine.models.catalog import library
 from layerfusion.engine.models.catalog.identify import Use, precision
 from layerfusion.engine.models.catalog.readiness import missing, parts
 from layerfusion.engine.models.catalog.registry import known_models, manifests_folder
-from layerfusion.engine.models.catalog.scan import Found, inspect_path, scan, usual_folders
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, sampler_key
+from layerfusion.engine.models.catalog.scan import Found, inspect_path, scan, usual_folders
 from layerfusion.engine.models.catalog.spec import FewSteps, ModelSpec, Precision
 from layerfusion.engine.models.catalog.weight_source import parse_weight_source
 from layerfusion.engine.request import MAX_STEPS

@@ -1,6 +1,6 @@
 """The names of the samplers, as A1111 and ComfyUI users know them. `engine.diffusion.sampling` maps them to solvers.
 
-A sampler is a solver with a spacing of its noise levels: "dpmpp_2m_karras" is the solver "dpmpp_2m" with Karras' spacing.
+A sampler is a solver with a spacing of its noise levels: "dpmpp_2m_karras" is "dpmpp_2m" with Karras' spacing.
 """
 
 from __future__ import annotations

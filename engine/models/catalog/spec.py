@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from layerfusion.engine.errors import BrokenModel, InvalidRequest
+from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.events import Notice
 from layerfusion.engine.image.geometry import Size, working_size
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, check_sampler
