@@ -24,7 +24,7 @@ from PIL import Image
 
 from layerfusion.engine.errors import InvalidRequest, UnreadableFile, UnwritableFile
 from layerfusion.engine.evaluation.items import Item
-from layerfusion.engine.evaluation.systems import Drawing, ItemDrawer, Maps, Variant
+from layerfusion.engine.evaluation.systems import LAYERFUSION, Drawing, ItemDrawer, Maps, Variant, same_as_own
 from layerfusion.engine.formats.files import reading, replacing, writing
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.models.catalog.spec import ModelSpec, located
@@ -87,7 +87,7 @@ class Study:
 
     def seconds_of(self, item: Item, variant: Variant) -> float:
         """The time of one drawing in seconds. `has` must be true."""
-        return self._done[item.name, variant.name]
+        return self._done[item.name, self._drawn_as(item, variant).name]
 
     @property
     def count(self) -> int:
@@ -124,7 +124,8 @@ class Study:
         return sum(len(self._task(item, variants).variants) for item in items)
 
     def has(self, item: Item, variant: Variant) -> bool:
-        return (item.name, variant.name) in self._done and self._picture(item.name, variant.name).exists()
+        name = self._drawn_as(item, variant).name
+        return (item.name, name) in self._done and self._picture(item.name, name).exists()
 
     def forget(self, item: Item, variants: Sequence[Variant]) -> int:
         """Delete drawings of an item, if they exist; returns their number.
@@ -132,7 +133,7 @@ class Study:
         Raises:
             UnwritableFile: a file cannot be deleted.
         """
-        found = [variant for variant in variants if self.has(item, variant)]
+        found = [variant for variant in self._needed(item, variants) if self.has(item, variant)]
         for variant in found:
             path = self._picture(item.name, variant.name)
             with writing(path):
@@ -143,7 +144,7 @@ class Study:
 
     def drawing(self, item: Item, variant: Variant) -> Drawing:
         """Read a drawing. `has` must be true."""
-        return read_drawing(self._picture(item.name, variant.name))
+        return read_drawing(self._picture(item.name, self._drawn_as(item, variant).name))
 
     def write(self, name: str, content: bytes) -> Path:
         """Write a result file into the study's folder atomically."""
@@ -153,7 +154,16 @@ class Study:
         return path
 
     def _task(self, item: Item, variants: Sequence[Variant]) -> Task:
-        return Task(item, tuple(variant for variant in variants if not self.has(item, variant)))
+        return Task(item, tuple(variant for variant in self._needed(item, variants) if not self.has(item, variant)))
+
+    def _needed(self, item: Item, variants: Sequence[Variant]) -> tuple[Variant, ...]:
+        """The variants whose drawings are those of the given ones, each once."""
+        return tuple({(drawn := self._drawn_as(item, one)).name: drawn for one in variants}.values())
+
+    def _drawn_as(self, item: Item, variant: Variant) -> Variant:
+        """The variant whose drawing is that of a variant: its own if there is one; `LAYERFUSION` if nothing differs."""
+        drawn = (item.name, variant.name) in self._done
+        return LAYERFUSION if not drawn and same_as_own(variant, self.spec.defaults.fusion) else variant
 
     def _here(self, tasks: Sequence[Task]) -> Iterator[tuple[str, str, float, str]]:
         drawer = ItemDrawer(self.spec)

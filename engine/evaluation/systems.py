@@ -38,16 +38,19 @@ from layerfusion.engine.inspection.records import MaskRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.vae import to_latents
+from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.research import ContentFrom, Mixture
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest, Kept, Relit, Source
 from layerfusion.engine.stack import LayerStack
 
-Use = Literal["", "kept", "relit", "placed", "harmonised", "moved", "shifted"]
-"""What an artist does with layers that exist. "kept", "relit": the foreground is kept, or drawn anew over its pixels,
-and a background is drawn. The others keep both layers and harmonise them: "placed" after the object was scaled down and
-put to the left (`PLACED_SCALE`, `PLACED_AT`), "moved" after that object was moved to the right (`MOVED_BY`),
-"harmonised" as they are, "shifted" after a made object was moved to the right (`made_pictures.MOVED_BY`)."""
+Use = Literal["", "pasted", "made", "kept", "relit", "placed", "harmonised", "moved", "shifted"]
+"""How a drawing is made, if not by drawing all layers together. "pasted": Blended is the composite of the layers.
+"made": no model draws it. All others are what an artist does with the layers of another drawing. "kept", "relit": the
+foreground is kept, or drawn anew over its pixels, and a background is drawn. The rest keep both layers and harmonise
+them: "placed" after the object was scaled down and put to the left (`PLACED_SCALE`, `PLACED_AT`), "moved" after that
+object was moved to the right (`MOVED_BY`), "harmonised" as they are, "shifted" after a made object was moved to the
+right (`made_pictures.MOVED_BY`)."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Variant:
         apart: whether the foreground starts from noise that no background has.
         masks: whether the masks of every step are recorded.
         after: the variant from whose drawing this one starts; empty if it starts from none.
-        use: what is done with the layers of `after`, see `Use`.
+        use: how it is made, see `Use`; empty if all layers are drawn together.
     """
 
     name: str
@@ -79,7 +82,7 @@ class Variant:
 BOUNDARIES = (1, 2, 5, 10, 20, 50)
 """Decision boundaries d of the paper's Fig. 5d."""
 
-PASTED = Variant("pasted", {"blend_start": 0.0})
+PASTED = Variant("pasted", {"blend_start": 0.0}, use="pasted")
 SEQUENTIAL = Variant("sequential", after="pasted")
 FROZEN = Variant("frozen", {"foreground_update": "none"})
 LAYERFUSION = Variant("layerfusion", masks=True)
@@ -105,7 +108,7 @@ STRUCTURE = Variant("structure", {"mask_parts": "structure"}, masks=True)
 CONTENT = Variant("content", {"mask_parts": "content"}, masks=True)
 PLACED = Variant("placed", after="layerfusion", use="placed")
 MOVED = Variant("moved", after="placed", use="moved")
-MADE = Variant("made")
+MADE = Variant("made", use="made")
 MADE_KEPT = Variant("made_kept", after="made", use="kept")
 MADE_RELIT = Variant("made_relit", after="made", use="relit")
 MADE_HARMONISED = Variant("made_harmonised", after="made", use="harmonised")
@@ -130,6 +133,15 @@ MIXTURES = {
 }
 """The four readings of Fig. 2c, each in two scenes: (stream that the soft mask multiplies, stream whose cross-attention
 gives the content confidence) -> (the item's scene, its other scene)."""
+
+
+def same_as_own(variant: Variant, own: FusionSettings) -> bool:
+    """Whether a variant's drawing is that of `LAYERFUSION`, because it changes nothing for a model with these settings.
+
+    A preset always has its own drawing, for its time is measured.
+    """
+    only_settings = replace(variant, name="", settings={}, masks=True) == replace(LAYERFUSION, name="")
+    return only_settings and own.changed(variant.settings) == own
 
 
 def scene_of(item: Item, variant: Variant) -> str:
@@ -197,12 +209,12 @@ class ItemDrawer:
             return self._in_sequence(item, earlier[variant.after].foreground)
         if variant.name == ROUND_TRIP.name:
             return self._round_trip(earlier[variant.after])
-        if variant.name == MADE.name:
+        if variant.use == "made":
             return self._made(item)
-        if variant.use not in ("", "kept", "relit"):
+        if variant.use in ("placed", "moved", "harmonised", "shifted"):
             return self._harmonised(item, variant, earlier[variant.after])
-        drawing = self._coupled(item, variant, earlier[variant.after] if variant.use else None)
-        if variant.name == PASTED.name:
+        drawing = self._coupled(item, variant, earlier[variant.after] if variant.after else None)
+        if variant.use == "pasted":
             return replace(drawing, blended=pasted(drawing.background, drawing.foreground))
         return drawing
 

@@ -166,6 +166,20 @@ def test_skipped_items_are_others_and_have_result_files_of_their_own(tmp_path):
     assert PLAN.file("results.json") == "results.json"
 
 
+def test_a_variant_with_the_models_own_settings_is_not_drawn_again(folder):
+    study, (item, *_) = Study(folder, SPEC), prompt_set(SPEC.vocabulary, 2)
+    own = SPEC.defaults.fusion
+    same = systems.Variant("again", {"decision_boundary": own.decision_boundary, "mixture": own.values()["mixture"]})
+    assert systems.same_as_own(same, own)
+    assert study.has(item, same)
+    drawn = systems.ItemDrawer(SPEC).draw(item, same, {})
+    assert np.array_equal(study.drawing(item, same).blended, drawn.blended)
+    assert study.missing([item], (same, systems.LAYERFUSION)) == 0
+    for other in (systems.FROZEN, systems.KEPT, systems.OTHER_SEED, systems.Variant("p", preset="paper")):
+        assert not systems.same_as_own(other, own)
+    assert not systems.same_as_own(systems.Variant("d", {"decision_boundary": own.decision_boundary + 1}), own)
+
+
 def test_drawings_are_forgotten_when_the_program_has_changed(folder, tmp_path):
     again = tmp_path / "again"
     shutil.copytree(folder, again)
