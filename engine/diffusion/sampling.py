@@ -104,12 +104,13 @@ class Sampler:
             spacing = None
             text = f"{SAMPLERS[key]} runs with equal distances instead, because this model begins at pure noise."
             self.notices = (Notice(code="sampler_replaced", text=text),)
-        self._scheduler = solver.scheduler.from_config({**config, **solver.options})
+        known = {name: value for name, value in config.items() if name not in ("schedule", "sigma_max", "sigma_min")}
+        self._scheduler = solver.scheduler.from_config({**known, **solver.options})
         self._scheduler.set_timesteps(steps)
         self.stochastic = solver.stochastic
         self._v_prediction = self._scheduler.config.prediction_type == "v_prediction"
         self._generators = [torch.Generator("cpu").manual_seed(_step_seed(seed)) for seed in seeds]
-        base = TrainingTimesteps(config)
+        base = TrainingTimesteps(known)
         self.train_timesteps: int = base.count
         levels = ContinuousLevels(config["sigma_max"], config["sigma_min"], base) if continuous else base
         if solver_name in _BY_TIMESTEP:

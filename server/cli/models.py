@@ -14,6 +14,7 @@ from layerfusion.engine.models.catalog.readiness import missing, parts
 from layerfusion.engine.models.catalog.registry import known_models, manifests_folder
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, sampler_key
 from layerfusion.engine.models.catalog.scan import Found, inspect_path, scan, usual_folders
+from layerfusion.engine.models.catalog.schedules import Prediction
 from layerfusion.engine.models.catalog.spec import FewSteps, ModelSpec, Precision
 from layerfusion.engine.models.catalog.weight_source import parse_weight_source
 from layerfusion.engine.request import MAX_STEPS
@@ -59,6 +60,10 @@ def _declare_add(parser: Any) -> None:
     add("--steps", metavar="N", type=whole(1, MAX_STEPS), help=steps)
     add("--sampler", metavar="S", help="by default; one of: " + ", ".join(SAMPLERS))
     add("--precision", choices=get_args(Precision), help="of the weights (default: what the device is good at)")
+    add("--prediction", choices=get_args(Prediction), help="what it predicts, if its file does not say it")
+    add(
+        "--ztsnr", action="store_true", help="it begins at pure noise (zero terminal SNR), and its file does not say so"
+    )
     add("--deltas", metavar="FILE", help="LayerDiffuse's foreground deltas, in any published form")
     add("--encoder", metavar="FILE", help="LayerDiffuse's transparent encoder")
     add("--decoder", metavar="FILE", help="LayerDiffuse's transparent decoder")
@@ -151,6 +156,8 @@ def add_model(arguments: argparse.Namespace) -> None:
         "loras": [_lora(text) for text in arguments.lora],
         "few_steps": arguments.few_steps,
         "precision": arguments.precision,
+        "prediction": arguments.prediction,
+        "zero_snr": arguments.ztsnr or None,
         "transparency": transparency,
         "defaults": {key: value for key, value in defaults.items() if value is not None},
     }

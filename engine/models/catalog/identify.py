@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.families import other_family
 from layerfusion.engine.models.catalog.lineage import lineage_warning
 from layerfusion.engine.models.catalog.network_keys import is_for_sd1, unsupported_kind
 from layerfusion.engine.models.catalog.published import Published, digest_of, published
 from layerfusion.engine.models.catalog.safetensors_header import Header
+from layerfusion.engine.models.catalog.schedules import of_file
 from layerfusion.engine.transparency.key_names import diffusers_name
 
 ATTN_FILE = "layer_xl_transparent_attn.safetensors"
@@ -219,6 +221,10 @@ def _checkpoint(header: Header) -> Identity | None:
         )
     if label[1] == 2560:
         return Identity("the SDXL refiner", remedy="Use an SDXL base checkpoint; the refiner is not needed.")
+    try:
+        of_file(header, {})
+    except BrokenModel as error:
+        return Identity(f"an SDXL-like checkpoint that cannot be drawn with: {error.message}", remedy=error.hint)
     missing = [
         part
         for part, name in {

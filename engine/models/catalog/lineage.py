@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from layerfusion.engine.models.catalog.safetensors_header import Header
+from layerfusion.engine.models.catalog.schedules import predicts_v
 
 _FAILING = ("illustrious", "noobai", "noob ai", "animagine xl 4", "animagine-xl-4", "animagine_xl_4")
 """Names of base models, in lower case. Reports name these (sd-forge-layerdiffuse #145, ComfyUI-layerdiffuse #124);
@@ -16,7 +17,7 @@ def lineage_warning(header: Header) -> str:
     the metadata, also inside the long record of a merge.
     """
     named = next((name for name in _FAILING if any(name in text.casefold() for text in header.metadata.values())), None)
-    if "v_pred" in header.tensors:
+    if predicts_v(header):
         reason = "It is a v-prediction model, for which LayerDiffuse's weights were not trained"
     elif named is not None:
         reason = f"Its metadata names “{named}”, and models based on that were fine-tuned far from SDXL"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from layerfusion.engine.errors import BrokenModel, EngineError
+from layerfusion.engine.models.catalog.schedules import Prediction
 from layerfusion.engine.models.catalog.spec import (
     FewSteps,
     LoraSpec,
@@ -77,6 +78,8 @@ def spec_from_values(values: dict[str, Any], folder: Path) -> ModelSpec:
         ),
         few_steps=_one_of(values.get("few_steps"), (None, *get_args(FewSteps)), "few_steps"),
         precision=cast(Precision, _one_of(values.get("precision", "auto"), get_args(Precision), "precision")),
+        prediction=_one_of(values.get("prediction"), (None, *get_args(Prediction)), "prediction"),
+        zero_snr=_one_of(values.get("zero_snr"), (None, True, False), "zero_snr"),
         native_size=values["native_size"],
         stride=values["stride"],
         demo=values["demo"],

@@ -11,6 +11,7 @@ from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.events import Notice
 from layerfusion.engine.image.geometry import Size, working_size
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, check_sampler
+from layerfusion.engine.models.catalog.schedules import Prediction
 from layerfusion.engine.models.catalog.vocabulary import hint
 from layerfusion.engine.models.catalog.weight_source import WeightSource
 from layerfusion.engine.options.fusion import FusionSettings
@@ -105,6 +106,8 @@ class ModelSpec:
         few_steps: the kind of few-step distillation of the checkpoint or of one of its LoRAs; None for an ordinary
             model.
         precision: dtype of the weights; "auto" chooses by the device.
+        prediction: what the network predicts, if its files do not say it; None takes it from them.
+        zero_snr: whether it was trained to begin at pure noise (zero terminal signal-to-noise ratio), likewise.
         native_size: side of the training images in pixels; the model draws images of about this size squared.
         stride: number of pixels of which both working sides must be multiples.
         demo: True for the embedded demonstration model.
@@ -126,6 +129,8 @@ class ModelSpec:
     loras: tuple[LoraSpec, ...] = ()
     few_steps: FewSteps | None = None
     precision: Precision = "auto"
+    prediction: Prediction | None = None
+    zero_snr: bool | None = None
     native_size: int
     stride: int
     demo: bool

@@ -22,7 +22,9 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from transformers.utils import logging as transformers_logging
 
 from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.catalog import schedules
 from layerfusion.engine.models.catalog.model_files import CONFIGS, UNET_PREFIX, read_json, reading
+from layerfusion.engine.models.catalog.safetensors_header import read_header
 from layerfusion.engine.models.runtime.state_dict import State, fill, read_state
 from layerfusion.engine.models.runtime.tokenizers import read_tokenizer, sdxl_tokenizers
 
@@ -88,7 +90,8 @@ class Folder:
         return read_tokenizer(self.path / "tokenizer"), read_tokenizer(self.path / "tokenizer_2")
 
     def scheduler_config(self) -> dict[str, Any]:
-        return read_json(self.path / "scheduler" / "scheduler_config.json")
+        file = self.path / "scheduler" / "scheduler_config.json"
+        return schedules.of_folder(read_json(file), file)
 
     def zeros_for_empty_prompt(self) -> bool:
         return bool(read_json(self.path / "model_index.json").get("force_zeros_for_empty_prompt", True))
@@ -138,13 +141,12 @@ class SingleFile:
         return sdxl_tokenizers()
 
     def scheduler_config(self) -> dict[str, Any]:
-        """SDXL's configuration, changed if the file has the keys “v_pred” or “ztsnr”, with which fine-tunes announce
-        v-prediction and zero terminal SNR."""
-        config = read_json(self.configs / "scheduler" / "scheduler_config.json")
-        if "v_pred" in self._state:
-            config["prediction_type"] = "v_prediction"
-        if "ztsnr" in self._state:
-            config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+        """SDXL's configuration, or what the file's marker tensors and metadata say instead."""
+        base = read_json(self.configs / "scheduler" / "scheduler_config.json")
+        config = schedules.of_file(read_header(self.path), base)
+        levels = {"sigma_max": "edm_vpred.sigma_max", "sigma_min": "edm_vpred.sigma_min"}
+        if config.get("schedule") == schedules.EDM:
+            config |= {name: float(self._state[key]) for name, key in levels.items() if key in self._state}
         return config
 
     def zeros_for_empty_prompt(self) -> bool:

@@ -15,6 +15,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from layerfusion.engine.events import Notice
 from layerfusion.engine.models.catalog.model_files import CONFIGS
+from layerfusion.engine.models.catalog.schedules import changed
 from layerfusion.engine.models.catalog.spec import ModelSpec, TransparencySpec, located
 from layerfusion.engine.models.runtime.checkpoints import open_checkpoint, read_vae
 from layerfusion.engine.models.runtime.devices import transparent_precision, vae_precision
@@ -124,7 +125,7 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
     added = [(lora.file, add_network(located(lora.file, spec.name), lora.weight, components)) for lora in spec.loras]
     exact = transparent_precision(device, dtype)
     encoder, decoder = transparent_networks(spec.transparency, spec.name, exact, vae)
-    scheduler_config = checkpoint.scheduler_config()
+    scheduler_config = changed(checkpoint.scheduler_config(), spec.prediction, spec.zero_snr)
     if spec.few_steps is not None:
         scheduler_config["timestep_spacing"] = "trailing"  # few-step models are distilled to end at t = 0
     return assemble(

@@ -2,11 +2,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from diffusers import EDMEulerScheduler
 
 from layerfusion.engine.backbones.base import NoiseSchedule
 from layerfusion.engine.diffusion.sampling import Sampler, coupling_step
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, forwards, sampler_key
+from layerfusion.engine.models.catalog.schedules import edm
 
 ZERO_SNR = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
 SDXL = {"prediction_type": "epsilon", "rescale_betas_zero_snr": False, "timestep_spacing": "leading", "steps_offset": 1}
@@ -161,8 +163,10 @@ TEN: dict[str, list[float]] = {
 
 
 class TestLevels:
-    """The noise levels σ = b / a at which the steps begin, to three decimals as k-diffusion places them on SDXL; beta as ComfyUI does
-    before it rounds to whole timesteps."""
+    """The noise levels σ = b / a at which the steps begin, to three decimals as k-diffusion places them on SDXL.
+
+    Beta's are ComfyUI's before it rounds to whole timesteps.
+    """
 
     @pytest.mark.parametrize("name", TEN)
     def test_steps_begin_where_k_diffusion_places_them(self, name):
@@ -195,3 +199,43 @@ class TestLevels:
                 place = coupling_step(sampler.times, 0.2)
                 before, after = (sampler.levels(i)[1] / sampler.levels(i)[0] for i in (place - 1, place))
                 assert after <= 0.572 < before or before == after
+
+
+class TestContinuousLevels:
+    """CosXL's schedule: the network is told ln(σ) / 4 and predicts v."""
+
+    SCHEDULE = NoiseSchedule(edm(120.0, 0.002), tuple(SAMPLERS))
+
+    def test_euler_steps_are_those_of_diffusers(self):
+        ours = Sampler(self.SCHEDULE, "euler", 8)
+        theirs = EDMEulerScheduler(0.002, 120.0, 1.0, "exponential", prediction_type="v_prediction")
+        theirs.set_timesteps(8)
+        noise = torch.randn(1, 4, 8, 8)
+        state, other = ours.start(noise), noise * theirs.init_noise_sigma
+        torch.testing.assert_close(ours.timesteps, theirs.timesteps.float(), atol=1e-5, rtol=1e-5)
+        for index, timestep in enumerate(theirs.timesteps):
+            mine = ours.model_input(state, index)
+            torch.testing.assert_close(mine, theirs.scale_model_input(other, timestep), atol=1e-3, rtol=1e-3)
+            state = ours.step(torch.sin(mine), index, state)
+            other = theirs.step(torch.sin(mine), timestep, other).prev_sample
+        torch.testing.assert_close(state, other, atol=1e-2, rtol=1e-2)
+
+    def test_exact_predictions_lead_to_the_clean_latents(self, subtests):
+        for name in ("euler", "dpmpp_2m_karras", "heun", "unipc", "euler_sgm_uniform"):
+            with subtests.test(name=name):
+                sampler = Sampler(self.SCHEDULE, name, 10)
+                clean, noise = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
+                state = sampler.state(clean, noise, 0)
+                for index in range(len(sampler.timesteps)):
+                    state = sampler.step(sampler.exact_prediction(clean, noise, index), index, state)
+                torch.testing.assert_close(state, clean, atol=5e-3, rtol=5e-3)
+
+    def test_times_are_measured_on_the_schedule_of_training_timesteps(self):
+        times = Sampler(self.SCHEDULE, "euler", 30).times
+        assert times[0] == 0.999 and times[-1] == 0
+        assert (times.diff() <= 0).all()
+
+    def test_solvers_by_timestep_are_refused(self):
+        for name in ("ddim", "lcm", "tcd"):
+            with pytest.raises(InvalidRequest, match="needs training timesteps"):
+                Sampler(self.SCHEDULE, name, 5, seeds=[1])
