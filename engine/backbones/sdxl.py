@@ -126,7 +126,7 @@ class SDXLBackbone:
             tokens = token_ids(tokenizer, prompts)
             # The first such token counts, because padding may be the same token. The two tokenizers share one
             # vocabulary, so that the places agree.
-            places = (tokens == tokenizer.eos_token_id).int().argmax(dim=1)
+            places = tokens.eq(tokenizer.eos_token_id).int().argmax(dim=1)
             assert ends is None or torch.equal(places, ends), "The two tokenizers disagree on the prompt's length."
             ends = places
             output = encoder(tokens.to(bundle.device), output_hidden_states=True)

@@ -113,11 +113,12 @@ def test_border_tokens_give_neither_minimum_nor_maximum():
     ring[2:-2, 2:-2] = torch.linspace(10, 20, 144).view(12, 12)
     ring[0, 0], ring[15, 15] = 1.0, 90.0
     inner = inner_tokens((16, 16), 2 / 16)
+    assert inner is not None
     inside = structure_prior(ring.flatten()[None], inner)[0]
     assert (inside[inner].amin(), inside[inner].amax()) == (0, 1)
     assert inside.amin() == 0 and inside.amax() == 1  # beyond the inner range it is cut
     assert structure_prior(ring.flatten()[None])[0][inner].amax() < 0.95
-    bright = torch.where(inner, 0.5, 1.0)[None]
+    bright = torch.ones(1, 256).masked_fill(inner, 0.5)
     assert evidence(bright, torch.ones(1, 256), among=inner).tolist() == [[1.0] * 256]
 
 
