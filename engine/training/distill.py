@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
+from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.training.contact_sheets import contact_sheet
 from layerfusion.engine.training.deltas import hook
 from layerfusion.engine.training.latents import Latents
@@ -107,15 +108,36 @@ class Adapter(nn.Module):
         equals the rank."""
         tensors: dict[str, Tensor] = {}
         for key, part in self.parts.items():
-            stem = "lora_unet_" + key.replace("/", "_").replace(".", "_")
+            stem = _stem(key)
             for half in ("lora_down", "lora_up"):
                 tensors[f"{stem}.{half}.weight"] = cast(Tensor, getattr(part, half).weight).detach().cpu().contiguous()
             tensors[f"{stem}.alpha"] = torch.tensor(float(len(tensors[f"{stem}.lora_down.weight"])))
         return tensors
 
+    def read(self, state: dict[str, Tensor]) -> None:
+        """Go on from an adapter of the same UNet, as `state` gives it.
+
+        Raises:
+            InvalidRequest: it is another UNet's.
+        """
+        own = self.state()
+        if {key: value.shape for key, value in own.items()} != {key: value.shape for key, value in state.items()}:
+            raise InvalidRequest(
+                "The adapter for few steps was made for another UNet.",
+                "Leave it out of the edition, and it begins anew.",
+            )
+        for key, part in self.parts.items():
+            for half in ("lora_down", "lora_up"):
+                cast(Tensor, getattr(part, half).weight).data.copy_(state[f"{_stem(key)}.{half}.weight"])
+
     def write(self, file: Path) -> None:
         """Write it, float16."""
         save_file({key: value.half() for key, value in self.state().items()}, str(file), metadata={"format": "pt"})
+
+
+def _stem(key: str) -> str:
+    """What files call a part."""
+    return "lora_unet_" + key.replace("/", "_").replace(".", "_")
 
 
 @dataclass(frozen=True)
@@ -142,6 +164,7 @@ class DistillStage(Stage):
         vae: for the sheets.
         side: of the pictures, in pixels.
         transparent: of the foregrounds; None while their deltas are not trained.
+        begun: the adapter to go on from.
     """
 
     name = "distill"
@@ -157,11 +180,14 @@ class DistillStage(Stage):
         *,
         side: int,
         transparent: Transparent | None = None,
+        begun: dict[str, Tensor] | None = None,
     ) -> None:
         self._unet, self._vae, self._side = unet.requires_grad_(False).eval(), vae, side
         self.device = unet.device
         prepare(unet)
         self.network = self.adapter = Adapter(unet).to(self.device)
+        if begun is not None:
+            self.adapter.read(begun)
         self.optimisers = optimisers_for(self.adapter, lr=1e-3, matrices=False)
         self._encoders, self._tokenizer = encoders, tokenizer
         for encoder in encoders:

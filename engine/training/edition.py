@@ -21,6 +21,7 @@ from typing import Any, cast
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
@@ -35,6 +36,13 @@ from layerfusion.engine.transparency.compact import CompactTransparentDecoder, C
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
+
+_TRANSPARENCY = ("encoder", "decoder")
+_FILES = {
+    "transparency": "transparent_vae.safetensors",
+    "deltas": "foreground_deltas.safetensors",
+    "few_steps": "few_steps_lora.safetensors",
+}
 
 Words = tuple[CLIPTokenizer, nn.Module, nn.Module]
 _WORDS = ("tokenizer", "text_encoder", "text_encoder_2")
@@ -51,6 +59,8 @@ class Edition:
         examples: how many of a set are drawn, where that differs from the usual.
         vae, unet, text_encoders: folders of its own parts; None where the base's are used. The text encoders' holds
             `text_encoder`, `text_encoder_2` and the `tokenizer` of both.
+        transparency, deltas, few_steps: files of its own parts: transparent encoder and decoder, foreground deltas, and
+            the adapter for few steps. None where the base's are used; there is no adapter of the base's.
     """
 
     card: Path
@@ -60,6 +70,9 @@ class Edition:
     vae: Path | None = None
     unet: Path | None = None
     text_encoders: Path | None = None
+    transparency: Path | None = None
+    deltas: Path | None = None
+    few_steps: Path | None = None
 
     @property
     def known(self) -> Vocabulary:
@@ -99,14 +112,19 @@ class Edition:
     def make_transparency(
         self, vae: AutoencoderKL, base: tuple[nn.Module, nn.Module]
     ) -> tuple[CompactTransparentEncoder, CompactTransparentDecoder]:
-        """Transparent encoder and decoder for the latents of a VAE, with the base's tensors where they fit."""
+        """Transparent encoder and decoder for the latents of a VAE as far as they have come, with the base's tensors
+        where there are none yet and they fit."""
         channels = vae.config["latent_channels"]
         made = (
             CompactTransparentEncoder(channels, pixels_a_latent(vae)),
             CompactTransparentDecoder(channels),
         )
-        for network, old in zip(made, base, strict=True):
-            known = old.state_dict()
+        own = {} if self.transparency is None else load_file(str(self.transparency))
+        for part, network, old in zip(_TRANSPARENCY, made, base, strict=True):
+            known = {
+                name.removeprefix(f"{part}."): value.float() for name, value in own.items() if name.startswith(part)
+            }
+            known = known or old.state_dict()
             network.load_state_dict(
                 {
                     name: known[name].clone() if name in known and known[name].shape == value.shape else value
@@ -116,7 +134,15 @@ class Edition:
         return made
 
     def write(
-        self, folder: Path, *, vae: AutoencoderKL, unet: UNet2DConditionModel | None, words: Words | None
+        self,
+        folder: Path,
+        *,
+        vae: AutoencoderKL,
+        unet: UNet2DConditionModel | None,
+        words: Words | None,
+        transparency: dict[str, Tensor] | None = None,
+        deltas: dict[str, Tensor] | None = None,
+        few_steps: dict[str, Tensor] | None = None,
     ) -> None:
         """Write its own parts as far as they have come, float16, with an `edition.json` to go on from.
 
@@ -124,6 +150,7 @@ class Edition:
             folder: made if it is not there.
             vae: written if the edition has one of its own.
             unet, words: None where they are not trained yet; its own configuration of a UNet is written even so.
+            transparency, deltas, few_steps: what the files hold; None where they are not trained yet.
         """
         folder.mkdir(parents=True, exist_ok=True)
         values: dict[str, Any] = {
@@ -149,6 +176,11 @@ class Edition:
             for name, part in zip(_WORDS, words, strict=True):
                 part = part if name == "tokenizer" else copy.deepcopy(cast(nn.Module, part)).half()
                 cast(Any, part).save_pretrained(str(folder / "words" / name))
+        for name, state in (("transparency", transparency), ("deltas", deltas), ("few_steps", few_steps)):
+            if state is not None:
+                values[name] = _FILES[name]
+                half = {key: value.half().contiguous() for key, value in state.items()}
+                save_file(half, str(folder / _FILES[name]), metadata={"format": "pt"})
         for config in folder.rglob("config.json"):
             kept = json.loads(config.read_text(encoding="utf-8"))
             kept.pop("_name_or_path", None)
@@ -181,6 +213,9 @@ def read_edition(file: Path) -> Edition:
             vae=part("vae"),
             unet=part("unet"),
             text_encoders=part("text_encoders"),
+            transparency=part("transparency"),
+            deltas=part("deltas"),
+            few_steps=part("few_steps"),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BrokenModel(

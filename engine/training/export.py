@@ -47,14 +47,18 @@ def export(
     for name in ("tokenizer", "tokenizer_2"):
         tokenizer.save_pretrained(str(folder / name))
     _save(folder / "foreground_deltas.safetensors", state_of(deltas))
-    parts = {"encoder": transparency[0], "decoder": transparency[1]}
-    state = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
-    _save(folder / "transparent_vae.safetensors", state)
+    _save(folder / "transparent_vae.safetensors", transparent_state(*transparency))
     for config in folder.rglob("config.json"):
         values = json.loads(config.read_text(encoding="utf-8"))
         values.pop("_name_or_path", None)
         config.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def transparent_state(encoder: nn.Module, decoder: nn.Module) -> dict[str, torch.Tensor]:
+    """Both transparent networks in one file, as the engine reads them."""
+    parts = {"encoder": encoder, "decoder": decoder}
+    return {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
 
 
 def write_card(card: Path, *, native_size: int, stride: int, vocabulary: Vocabulary = FIRST) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from diffusers import UNet2DConditionModel
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -172,7 +173,7 @@ class TrainingRun:
             if state is not None:
                 bundle.vae.load_state_dict(state)
                 bundle.vae.register_to_config(scaling_factor=float(self._facts(stage)["scaling_factor"]))
-        if self._edition.vae is not None:
+        if self._edition.vae is not None or self._edition.transparency is not None:
             pair = self._edition.make_transparency(bundle.vae, _transparency(bundle))
             bundle = replace(bundle, encoder=pair[0].to(self._device), decoder=pair[1].to(self._device))
         state = self._left("transparency")
@@ -185,7 +186,17 @@ class TrainingRun:
         bundle = self.bundle()
         trained = self._edition.text_encoders is not None or self._left("unet") is not None
         words = (bundle.tokenizers[0], *bundle.text_encoders) if trained else None
-        self._edition.write(folder, vae=bundle.vae, unet=bundle.unet if trained else None, words=words)
+        own, adapter = self._trained_deltas(bundle.unet), self._few_steps()
+        transparent = self._edition.transparency is not None or self._left("transparency") is not None
+        self._edition.write(
+            folder,
+            vae=bundle.vae,
+            unet=bundle.unet if trained else None,
+            words=words,
+            transparency=export.transparent_state(*_transparency(bundle)) if transparent else None,
+            deltas=None if own is None else deltas.state_of(own),
+            few_steps=None if adapter is None else load_file(str(adapter)),
+        )
 
     def export_to(self, folder: Path) -> int:
         """Write a model: `model.json`, the card this training started from with the vocabulary of now, and `weights`.
@@ -196,11 +207,10 @@ class TrainingRun:
         Raises:
             InvalidRequest: the deltas are not trained yet, or it is too large to ship.
         """
-        bundle, state = self.bundle(), self._left("deltas")
-        if state is None:
+        bundle = self.bundle()
+        own, adapter = self._trained_deltas(bundle.unet), self._few_steps()
+        if own is None:
             raise InvalidRequest("The foreground deltas are not trained yet.", "Run the stage “deltas” first.")
-        own = deltas.fresh_deltas(bundle.unet)
-        own.load_state_dict(state)
         size = export.export(
             folder / "weights",
             unet=bundle.unet,
@@ -212,8 +222,8 @@ class TrainingRun:
         )
         if size > export.LARGEST:
             raise InvalidRequest(f"The export takes {size} bytes.", f"It may take {export.LARGEST}.")
-        if self._left("distill") is not None:
-            shutil.copy(self.folder / "distill" / FEW_STEPS, folder / "weights" / FEW_STEPS)
+        if adapter is not None:
+            shutil.copy(adapter, folder / "weights" / FEW_STEPS)
         shutil.copy(self._card, folder / "model.json")
         native = self._edition.native_size
         export.write_card(
@@ -270,21 +280,43 @@ class TrainingRun:
         words = (bundle.text_encoders, bundle.tokenizers[0])
         if name == "distill":
             foregrounds = self._transparent(bundle, encoded)
-            return distill.DistillStage(bundle.unet, *words, encoded, bundle.vae, side=side, transparent=foregrounds)
-        spec = read_manifest(self._card)
-        base = load_file(str(located(spec.transparency.deltas, spec.name)))
-        sets = self._encoded_sets()
+            begun = self._edition.few_steps
+            known = None if begun is None else load_file(str(begun))
+            return distill.DistillStage(
+                bundle.unet, *words, encoded, bundle.vae, side=side, transparent=foregrounds, begun=known
+            )
+        base, sets = load_file(str(self._known_deltas())), self._encoded_sets()
         return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, sets, encoded, side=side, base=base)
 
     def _transparent(self, bundle: ModelBundle, encoded: latents.Latents) -> distill.Transparent | None:
         """What foregrounds are distilled with, if the stages before are done."""
-        state = self._left("deltas")
-        if state is None:
+        trained = self._trained_deltas(bundle.unet)
+        if trained is None:
             return None
-        trained = deltas.fresh_deltas(bundle.unet).to(self._device)
-        trained.load_state_dict(state)
         found, captions = deltas.with_transparency(_transparency(bundle)[0], self._encoded_sets(), encoded)
         return distill.Transparent(trained.requires_grad_(False), found, captions)
+
+    def _known_deltas(self) -> Path:
+        """The deltas to go on from: the edition's, or those of the model it is made from."""
+        if self._edition.deltas is not None:
+            return self._edition.deltas
+        spec = read_manifest(self._card)
+        return located(spec.transparency.deltas, spec.name)
+
+    def _trained_deltas(self, unet: UNet2DConditionModel) -> nn.ModuleDict | None:
+        """The deltas for this UNet; None if they are not trained yet."""
+        state = self._left("deltas")
+        if state is None and self._edition.deltas is not None:
+            return deltas.begun_deltas(unet, load_file(str(self._edition.deltas))).to(self._device)
+        if state is None:
+            return None
+        made = deltas.fresh_deltas(unet).to(self._device)
+        made.load_state_dict(state)
+        return made
+
+    def _few_steps(self) -> Path | None:
+        """The file of the adapter for few steps; None if it is not trained yet."""
+        return self._edition.few_steps if self._left("distill") is None else self.folder / "distill" / FEW_STEPS
 
     def _tokenizer(self) -> CLIPTokenizer:
         return make_tokenizer(self.folder / "tokenizer", self.vocabulary)

@@ -6,6 +6,7 @@ from functools import cache
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
@@ -75,7 +76,11 @@ def test_every_stage_follows_the_one_before(tmp_path, training):
 
     size = training.export_to(tmp_path / "export")
     assert size < 30_000_000
-    assert (tmp_path / "export" / "weights" / FEW_STEPS).exists()
+    elsewhere.export_to(tmp_path / "again")
+    for part in ("foreground_deltas.safetensors", "transparent_vae.safetensors", FEW_STEPS):
+        one, other = (load_file(tmp_path / folder / "weights" / part) for folder in ("export", "again"))
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[key], other[key]) for key in one)
 
     card = tmp_path / "export" / "model.json"
     spec = read_manifest(card)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.runtime.networks import add_network
 from layerfusion.engine.training import deltas, distill, precision
 from layerfusion.engine.training.distill import Adapter, DistillStage, Transparent, few_steps
@@ -68,6 +69,19 @@ def encoded(count=60):
     kinds = [*SHARES, "foreground"]
     latents = {kind: torch.randn(count, 4, 16, 16) for kind in kinds}
     return Latents(latents, {kind: ["a dog"] * count for kind in kinds}, {}, {}, {})
+
+
+def test_an_adapter_goes_on_from_a_file_and_not_from_another_unets(tmp_path, unet, bundle):
+    own = Adapter(unet)
+    for part in own.parts.values():
+        torch.nn.init.normal_(part.lora_up.weight)
+    own.write(tmp_path / "lora.safetensors")
+    known = load_file(tmp_path / "lora.safetensors")
+    again = Adapter(unet)
+    again.read(known)
+    assert all(torch.equal(value.half(), known[key]) for key, value in again.state().items())
+    with pytest.raises(InvalidRequest, match="another UNet"):
+        again.read(dict(list(known.items())[:-3]))
 
 
 def test_it_learns_on_pictures_and_under_the_deltas(unet, bundle, monkeypatch):
