@@ -31,6 +31,7 @@ from layerfusion.engine.training.data.vocabulary import VOCABULARIES, Vocabulary
 from layerfusion.engine.training.deepening import deepened
 from layerfusion.engine.training.geometry import pixels_a_latent
 from layerfusion.engine.training.outer_level import is_a_level_deeper, with_outer_level
+from layerfusion.engine.training.thinning import thinned
 from layerfusion.engine.training.widening import widened
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
@@ -80,12 +81,15 @@ class Edition:
         return VOCABULARIES[self.vocabulary]
 
     def make_vae(self, base: AutoencoderKL) -> AutoencoderKL:
-        """Its VAE as far as it has come, float32; a level deeper than the base's if there are no weights yet."""
+        """Its VAE as far as it has come, float32. If there are no weights yet: the base's with a level more inside, if
+        its configuration has as many widths, or else with fewer channels."""
         if self.vae is None:
             return base
         if (self.vae / WEIGHTS).exists():
             return AutoencoderKL.from_pretrained(str(self.vae), torch_dtype=torch.float32, low_cpu_mem_usage=False)
-        return deepened(base, _config(self.vae)["block_out_channels"][-1])
+        widths = _config(self.vae)["block_out_channels"]
+        more = len(widths) > len(base.config["block_out_channels"])
+        return deepened(base, widths[-1]) if more else thinned(base, widths)
 
     def make_unet(self, base: UNet2DConditionModel) -> UNet2DConditionModel:
         """Its UNet as far as it has come, float32; the base's tensors where they fit, if there are no weights yet."""

@@ -1,9 +1,10 @@
 """The training, stage by stage, in one folder. Each stage starts from what the ones before it left, or from the export.
 
-    dataset -> deepen -> vae -> latents -> unet -> transparency -> deltas -> distill -> decoder -> export
+    dataset -> deepen -> vae -> thin -> latents -> unet -> transparency -> deltas -> distill -> decoder -> export
     dataset -> classifier -> measure
 
-`deepen` is for an edition whose VAE has a level more than the model it is made from. `data/` holds the sets,
+`deepen` is for an edition whose VAE has a level more than the model it is made from, `thin` for one whose VAE has fewer
+channels. `data/` holds the sets,
 `latents.safetensors` the encoded pictures, and a folder a stage its checkpoint, log, curve and sheets, and
 `weights.safetensors` when its time is over.
 """
@@ -49,6 +50,7 @@ from layerfusion.engine.transparency.compact import CompactTransparentDecoder, C
 MINUTES = {
     "deepen": 8.0,
     "vae": 24.0,
+    "thin": 40.0,
     "decoder": 6.0,
     "unet": 66.0,
     "transparency": 7.0,
@@ -77,6 +79,7 @@ STAGES = (
     "dataset",
     "deepen",
     "vae",
+    "thin",
     "latents",
     "unet",
     "transparency",
@@ -168,7 +171,7 @@ class TrainingRun:
             bundle = replace(bundle, tokenizers=(tokenizer, tokenizer), text_encoders=cast(Any, encoders))
             parts = {"unet": bundle.unet, "text_encoder": encoders[0], "text_encoder_2": encoders[1]}
             nn.ModuleDict(parts).load_state_dict(unet_state)
-        for stage in ("deepen", "vae", "decoder"):
+        for stage in ("deepen", "vae", "thin", "decoder"):
             state = self._left(stage)
             if state is not None:
                 bundle.vae.load_state_dict(state)
@@ -252,7 +255,7 @@ class TrainingRun:
         if isinstance(stage, vae.AutoencoderStage | deepening.DeepeningStage):
             scale = stage.vae.config["scaling_factor"]
             facts["scaling_factor"] = str(
-                scale if name == "decoder" else vae.latent_scale(stage.vae, self.examples("train"))
+                scale if name in ("decoder", "thin") else vae.latent_scale(stage.vae, self.examples("train"))
             )
         if isinstance(stage, distill.DistillStage):
             stage.adapter.write(self.folder / name / FEW_STEPS)
@@ -263,11 +266,14 @@ class TrainingRun:
         if name == "classifier":
             return classifier.ClassifierStage(self.examples("everything"), self.examples("held_out"), self.vocabulary)
         bundle = self.bundle()
-        if name in ("deepen", "vae", "decoder"):
+        if name in ("deepen", "vae", "thin", "decoder"):
             train = [(self.examples("train"), 1 - NAMELESS_SHARE), (self.examples("nameless"), NAMELESS_SHARE)]
             test = self.examples("held_out")
+            base = load_model(read_manifest(self._card)).vae if name in ("deepen", "thin") else None
             if name == "deepen":
-                return deepening.DeepeningStage(load_model(read_manifest(self._card)).vae, bundle.vae, train, test)
+                return deepening.DeepeningStage(base, bundle.vae, train, test)
+            if name == "thin":
+                return vae.AutoencoderStage(bundle.vae, train, test, teacher=base.to(self._device))
             return vae.AutoencoderStage(bundle.vae, train, test, decoder_only=name == "decoder")
         encoded, side = latents.load_latents(self._latents), self._edition.native_size
         if name == "unet":

@@ -1,4 +1,4 @@
-"""Stages `vae` and `decoder`: pictures to latents and back."""
+"""Stages `vae`, `thin` and `decoder`: pictures to latents and back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.training.contact_sheets import contact_sheet
 from layerfusion.engine.training.data.dataset import Examples
 from layerfusion.engine.training.geometry import pixels_a_latent
@@ -29,6 +30,9 @@ LATENT_NOISE = 0.08
 """Standard deviation of the noise the decoder sees in training, in the VAE's own latents. It stands for the sampled
 posterior: with it the latents stay smooth enough to be predicted."""
 
+UNLIKE = 0.3
+"""What it costs a VAE to write other latents than its teacher's, in units of their variance."""
+
 _SHARES = {"composite": 0.45, "background": 0.13, "studio": 0.17, "foreground": 0.25}
 
 
@@ -40,14 +44,29 @@ class AutoencoderStage(Stage):
         data: the training sets, each drawn from as often as its weight says.
         test: pictures for the sheet and the figures beside it.
         decoder_only: leave the encoder, and so all latents, as they are, and train against noisier latents.
+        teacher: a VAE whose latents this one is to write too; stage `thin`.
     """
 
     clip = 1.0
 
     def __init__(
-        self, vae: AutoencoderKL, data: Sequence[tuple[Examples, float]], test: Examples, *, decoder_only: bool
+        self,
+        vae: AutoencoderKL,
+        data: Sequence[tuple[Examples, float]],
+        test: Examples,
+        *,
+        decoder_only: bool = False,
+        teacher: AutoencoderKL | None = None,
     ) -> None:
-        self.name = "decoder" if decoder_only else "vae"
+        self.name = "decoder" if decoder_only else "vae" if teacher is None else "thin"
+        self._teacher = teacher
+        if teacher is not None:
+            if _latents_of(teacher) != _latents_of(vae):
+                raise InvalidRequest(
+                    f"The VAE has {_latents_of(vae)}, its teacher {_latents_of(teacher)}.",
+                    "Give one whose VAE keeps them.",
+                )
+            lay_out(cast(nn.Module, teacher.requires_grad_(False)))
         self.network = self.vae = vae
         lay_out(cast(nn.Module, vae))
         self.device = vae.device
@@ -70,17 +89,27 @@ class AutoencoderStage(Stage):
         if self._decoder_only:
             strength = 0.2 * torch.rand((len(pictures), 1, 1, 1), generator=generator)
             regular = torch.zeros(())
+        elif self._teacher is not None:
+            strength = torch.tensor(LATENT_NOISE)
+            regular = UNLIKE * self._unlike(pictures, latents)
         else:
             strength = torch.tensor(LATENT_NOISE)
-            regular = latents.square().mean() + 0.01 * (posterior.logvar.float() + 9).square().mean()
+            regular = 3e-4 * (latents.square().mean() + 0.01 * (posterior.logvar.float() + 9).square().mean())
         noise = (strength * torch.randn(latents.shape, generator=generator)).to(self.device)
         with mixed(self.device):
             found = self.vae.decode(latents + noise).sample  # type: ignore[union-attr]
         error = found.float() - pictures
         across, down = error.diff(dim=-1).abs().mean(), error.diff(dim=-2).abs().mean()
         square = error.square().mean()
-        loss = error.abs().mean() + 2.0 * square + 0.5 * (across + down) + 3e-4 * regular
+        loss = error.abs().mean() + 2.0 * square + 0.5 * (across + down) + regular
         return loss, {"psnr": _decibels(float(square.detach()))}, len(pictures)
+
+    def _unlike(self, pictures: Tensor, latents: Tensor) -> Tensor:
+        """The mean square of what lies between these latents and the teacher's, in units of the latents' variance."""
+        assert self._teacher is not None
+        with mixed(self.device), torch.no_grad():
+            wanted = self._teacher.encode(pictures).latent_dist.mean  # type: ignore[union-attr]
+        return (latents - wanted.float()).square().mean() * float(self._teacher.config["scaling_factor"]) ** 2
 
     def _crops(self, rng: np.random.Generator) -> NDArray[np.floating]:
         """(batch, crop, crop, 3), -1..1."""
@@ -109,6 +138,10 @@ class AutoencoderStage(Stage):
     def validate(self) -> dict[str, float]:
         """PSNR in decibels on whole fresh pictures."""
         return validated(self.vae, self._test)
+
+
+def _latents_of(vae: AutoencoderKL) -> str:
+    return f"{vae.config['latent_channels']} channels at {pixels_a_latent(vae)} px a latent"
 
 
 def vae_sheet(vae: AutoencoderKL, test: Examples) -> Image.Image:

@@ -64,7 +64,8 @@ def training(tmp_path, edition, sprites_folder, monkeypatch):
 
 def test_every_stage_follows_the_one_before(tmp_path, training):
     for stage in run.STAGES[run.STAGES.index("deepen") : run.STAGES.index("checkpoint")]:
-        training.run(stage, minutes=0.001, rate=0.1)
+        if stage != "thin":  # of another edition than this, whose VAE is deeper
+            training.run(stage, minutes=0.001, rate=0.1)
     training.run("checkpoint")
     elsewhere = TrainingRun(tmp_path / "elsewhere", training.folder / "checkpoint" / "edition.json")
     ours, theirs = training.bundle(), elsewhere.bundle()
