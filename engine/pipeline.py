@@ -43,6 +43,7 @@ from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPolicy
 from layerfusion.engine.options.checks import shortened
 from layerfusion.engine.options.fusion import FusionSettings
+from layerfusion.engine.provenance import with_records
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated, Kept
 from layerfusion.engine.stack import LayerStack
@@ -253,7 +254,8 @@ class _Job:
         yield from (notice for notice in layers.notices if notice not in told)
         title = shortened(" + ".join(source.prompt for source in self._request.sources), 80)
         stack = tuple(ready[place] for place in range(total))
-        yield Finished(stack=LayerStack(name=title, size=self._request.size, layers=stack))
+        whole = LayerStack(name=title, size=self._request.size, layers=stack)
+        yield Finished(stack=with_records(whole, self._request, self._bundle.spec))
 
     def _previews(self, estimate: Tensor) -> Iterator[Preview]:
         """Small pictures of Blended and of every layer that is not kept; `estimate` is (streams, C, h, w)."""

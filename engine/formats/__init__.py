@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 
 from layerfusion.engine.errors import UnknownFormat
-from layerfusion.engine.formats import files, ora, png
+from layerfusion.engine.formats import files, merged, ora, png
 from layerfusion.engine.formats.images import load_image
 from layerfusion.engine.image.layers import LayeredImage
 
@@ -85,6 +85,8 @@ def _format_of(path: str | os.PathLike[str]) -> ModuleType:
         return psd
     if suffix == ".ora":
         return ora
+    if suffix == ".png":
+        return merged
     raise UnknownFormat(
         f"“{text}” has the suffix “{suffix}”.",
         "Choose a name ending in .psd or .ora, or a folder name ending in /.",

@@ -29,6 +29,9 @@ FORMATS = ("PNG", "WEBP", "JPEG", "TIFF")
 KINDS = "PNG, WebP, JPEG or TIFF picture"
 """The same for messages."""
 
+XMP_KEYWORD = "XML:com.adobe.xmp"
+"""The keyword of the iTXt chunk that holds a PNG's XMP."""
+
 _ORIENTATION = 0x0112
 _EXTRA_SAMPLES, _PHOTOMETRIC, _SAMPLE_FORMAT, _BITS = 338, 262, 339, 258
 
@@ -84,14 +87,25 @@ def decode(data: bytes, name: str, formats: tuple[str, ...] = ("PNG",)) -> Pixel
     return _upright(pixels, image.getexif().get(_ORIENTATION, 1))  # asked last, as it decodes a PNG
 
 
-def encode(pixels: Pixels, resolution: tuple[float, float] = DEFAULT_RESOLUTION) -> bytes:
+def encode(
+    pixels: Pixels,
+    resolution: tuple[float, float] = DEFAULT_RESOLUTION,
+    xmp: bytes = b"",
+    parameters: str = "",
+) -> bytes:
     """Encode uint8 (H, W, 4), sRGB, straight alpha, as PNG bytes.
 
     Args:
         resolution: pixels per inch, horizontally and vertically.
+        xmp: an XMP packet; empty writes none.
+        parameters: the text that Stable Diffusion programs keep under this name; empty writes none.
     """
     chunks = PngImagePlugin.PngInfo()
     chunks.add(b"sRGB", b"\0")
+    if parameters:
+        chunks.add_itxt("parameters", parameters)
+    if xmp:
+        chunks.add_itxt(XMP_KEYWORD, xmp.decode())
     buffer = io.BytesIO()
     Image.fromarray(pixels, "RGBA").save(buffer, "PNG", pnginfo=chunks, dpi=resolution)
     return buffer.getvalue()

@@ -6,6 +6,7 @@ merged image and a thumbnail. A layer's role is an attribute in our own XML name
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,10 +14,12 @@ from xml.etree import ElementTree
 from layerfusion.engine.formats import roles
 from layerfusion.engine.formats.files import replacing
 from layerfusion.engine.formats.images import encode
+from layerfusion.engine.formats.merged import encode_merged
 from layerfusion.engine.formats.ora_reader import BLEND, MIMETYPE, load
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import LayeredImage, Pixels
+from layerfusion.engine.image.record import Words, to_words
 from layerfusion.engine.image.resampling import resize
 
 __all__ = ["load", "save"]
@@ -39,7 +42,7 @@ def save(stack: LayeredImage, path: Path) -> None:
         _write(archive, "stack.xml", _to_xml(stack))
         for index, layer in enumerate(stack):
             _write(archive, _member(index), encode(layer.pixels))
-        _write(archive, "mergedimage.png", encode(merged, stack.resolution))
+        _write(archive, "mergedimage.png", encode_merged(stack, merged))
         _write(archive, "Thumbnails/thumbnail.png", encode(_thumbnail(merged)))
 
 
@@ -64,6 +67,8 @@ def _to_xml(stack: LayeredImage) -> bytes:
     dense = {"xres": f"{across:g}", "yres": f"{down:g}"}
     names = {"xmlns:layerfusion": roles.NAMESPACE, "xmlns:mypaint": _MYPAINT, "mypaint:eotf": "1.0"}
     image = ElementTree.Element("image", {"version": "0.0.6", **size, **dense, **names})
+    if stack.record is not None:
+        _describe(image, {"title": stack.name, **to_words(stack.record)})
     root = ElementTree.SubElement(image, "stack", _STACK)
     grouped, group = roles.grouped(stack), root
     for index, layer in reversed(list(enumerate(stack))):  # OpenRaster lists the topmost layer first
@@ -79,5 +84,14 @@ def _to_xml(stack: LayeredImage) -> bytes:
             "composite-op": BLEND[layer.blend],
             "layerfusion:role": layer.role.value,
         }
-        ElementTree.SubElement(group if index in grouped else root, "layer", attributes)
+        element = ElementTree.SubElement(group if index in grouped else root, "layer", attributes)
+        if layer.record is not None:
+            _describe(element, to_words(layer.record))
     return ElementTree.tostring(image, encoding="UTF-8", xml_declaration=True)
+
+
+def _describe(element: ElementTree.Element, words: Words) -> None:
+    """Add what is known of a picture or a layer as attributes; lists, which only a picture has, are written as JSON."""
+    for name, value in words.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        element.set(f"layerfusion:{name}", roles.writable_name(text))

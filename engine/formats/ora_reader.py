@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 import zipfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from layerfusion.engine.errors import UnreadableFile
@@ -24,6 +27,7 @@ from layerfusion.engine.formats.images import decode
 from layerfusion.engine.formats.png_chunks import HEADER_BYTES, SIGNATURE, stated_size
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import DEFAULT_RESOLUTION, BlendMode, Layer, LayeredImage, Role
+from layerfusion.engine.image.record import LayerRecord, PictureRecord, from_words
 
 KIND = "OpenRaster document"
 MIMETYPE = b"image/openraster"
@@ -130,14 +134,19 @@ class _Reader:
         )
         shown = root.get("visibility") != "hidden"
         with_roles = [
-            roles.with_role(layer, roles.parse_role(element.get(ROLE)), self._canvas, bottom=index == 0)
+            replace(
+                roles.with_role(layer, roles.parse_role(element.get(ROLE)), self._canvas, bottom=index == 0),
+                record=_record(element),
+            )
             for index, (layer, element) in enumerate(zip(layers, found, strict=True))
         ]
+        stated = _words(self._image)
         return LayeredImage(
-            name=self._title(root),
+            name=str(stated.get("title", "")) or self._title(root),
             size=self._canvas,
             layers=roles.without_companion([layer if shown else layer.hidden() for layer in with_roles]),
             resolution=self._resolution(),
+            record=from_words(PictureRecord, stated) if "tool" in stated else None,
         )
 
     def _title(self, root: ElementTree.Element) -> str:
@@ -246,6 +255,24 @@ def parse_xml(data: bytes) -> ElementTree.Element:
     if "<!DOCTYPE" in text:
         raise ValueError("stack.xml has a document type")
     return ElementTree.fromstring(text)  # noqa: S314
+
+
+def _record(element: ElementTree.Element) -> LayerRecord | None:
+    words = _words(element)
+    return from_words(LayerRecord, words) if "source" in words else None
+
+
+def _words(element: ElementTree.Element) -> dict[str, Any]:
+    """Our attributes of an element, without their prefix; those that hold lists are JSON."""
+    prefix = f"{{{roles.NAMESPACE}}}"
+    words: dict[str, Any] = {n.removeprefix(prefix): v for n, v in element.attrib.items() if n.startswith(prefix)}
+    for name in ("loras", "settings"):
+        if name in words:
+            try:
+                words[name] = json.loads(words[name])
+            except (ValueError, RecursionError):
+                del words[name]
+    return words
 
 
 def _bottom_first(parent: ElementTree.Element) -> Iterator[ElementTree.Element]:

@@ -34,8 +34,10 @@ from layerfusion.engine.formats.files import (
 )
 from layerfusion.engine.formats.images import decode, encode
 from layerfusion.engine.formats.png_chunks import HEADER_BYTES, stated_size
+from layerfusion.engine.formats.xmp import to_xmp
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import DEFAULT_RESOLUTION, BlendMode, Layer, LayeredImage, Role
+from layerfusion.engine.image.record import LayerRecord, PictureRecord, from_words, to_words
 
 MANIFEST = "stack.json"
 _FORMAT = "layerfusion-stack"
@@ -56,7 +58,7 @@ def save(stack: LayeredImage, path: Path) -> None:
         with ExitStack() as staged:  # contexts end in reverse order, so the manifest, entered first, is renamed last
             staged.enter_context(replacing(path / MANIFEST)).write(_to_json(stack, names))
             for name, layer in zip(names, stack, strict=True):
-                staged.enter_context(replacing(path / name)).write(encode(layer.pixels, stack.resolution))
+                staged.enter_context(replacing(path / name)).write(_encode(stack, layer))
     except BaseException:
         if new:
             with suppress(OSError):
@@ -86,6 +88,7 @@ def load(path: Path) -> LayeredImage:
             size=size,
             layers=tuple(_to_layer(path, entry) for entry in values["layers"]),
             resolution=values.get("resolution", DEFAULT_RESOLUTION),
+            record=from_words(PictureRecord, values["record"]) if isinstance(values.get("record"), dict) else None,
         )
 
 
@@ -121,6 +124,11 @@ def _check_ours(folder: Path) -> None:
         )
 
 
+def _encode(stack: LayeredImage, layer: Layer) -> bytes:
+    xmp = b"" if stack.record is None else to_xmp(stack, [layer])
+    return encode(layer.pixels, stack.resolution, xmp)
+
+
 def _to_json(stack: LayeredImage, names: list[str]) -> bytes:
     entries = [
         {
@@ -131,12 +139,14 @@ def _to_json(stack: LayeredImage, names: list[str]) -> bytes:
             "blend": layer.blend.value,
             "opacity": layer.opacity,
             "visible": layer.visible,
+            **({} if layer.record is None else {"record": to_words(layer.record)}),
         }
         for name, layer in zip(names, stack, strict=True)
     ]
     head = {"format": _FORMAT, "version": _VERSION, "name": stack.name}
     size = {"width": stack.size.width, "height": stack.size.height, "resolution": list(stack.resolution)}
-    values = {**head, **size, "layers": entries}
+    record = {} if stack.record is None else {"record": to_words(stack.record)}
+    values = {**head, **size, **record, "layers": entries}
     return (json.dumps(values, indent=2) + "\n").encode()
 
 
@@ -178,4 +188,5 @@ def _to_layer(folder: Path, entry: dict[str, Any]) -> Layer:
         blend=BlendMode(entry["blend"]),
         opacity=float(entry["opacity"]),
         visible=bool(entry["visible"]),
+        record=from_words(LayerRecord, entry["record"]) if isinstance(entry.get("record"), dict) else None,
     )

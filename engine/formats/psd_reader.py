@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from layerfusion.engine.formats.files import (
 )
 from layerfusion.engine.formats.groups import Group, Leaf, dissolve
 from layerfusion.engine.formats.psd_features import BLEND_BACK, fill_opacity, obstacle
-from layerfusion.engine.formats.psd_metadata import read_roles
+from layerfusion.engine.formats.xmp import read_roles, read_xmp
 from layerfusion.engine.image.colour import pixels_to_srgb
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Pixels, Role
@@ -92,7 +93,9 @@ def _has_pixels(layer: PSDLayer) -> bool:
 def _to_stack(document: PSDImage, path: Path) -> LayeredImage:
     canvas = Size(document.width, document.height)
     profile: Any = document.image_resources.get_data(Resource.ICC_PROFILE)
-    stated, ids = read_roles(document), [layer.layer_id for layer in document.descendants() if _has_pixels(layer)]
+    packet: Any = document.image_resources.get_data(Resource.XMP_METADATA)
+    stated, (record, title, records) = read_roles(packet), read_xmp(packet)
+    ids = [layer.layer_id for layer in document.descendants() if _has_pixels(layer)]
 
     def tree(parent: PSDImage | PSDGroup) -> tuple[Leaf | Group, ...]:
         return tuple(
@@ -105,12 +108,16 @@ def _to_stack(document: PSDImage, path: Path) -> LayeredImage:
 
     found = dissolve(tree(document), canvas, lambda name, why: _refused(path, name, why))
     with_roles = [
-        roles.with_role(layer, stated.get(number), canvas, bottom=index == 0)
+        replace(roles.with_role(layer, stated.get(number), canvas, bottom=index == 0), record=records.get(number))
         for index, (layer, number) in enumerate(zip(found, ids, strict=True))
     ]
-    name = roles.title_of([(_name(child), child.is_group()) for child in document]) or path.stem
+    name = title or roles.title_of([(_name(child), child.is_group()) for child in document]) or path.stem
     return LayeredImage(
-        name=name, size=canvas, layers=roles.without_companion(with_roles), resolution=_resolution(document)
+        name=name,
+        size=canvas,
+        layers=roles.without_companion(with_roles),
+        resolution=_resolution(document),
+        record=record,
     )
 
 

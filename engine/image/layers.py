@@ -16,6 +16,7 @@ from PIL import Image
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.geometry import MAX_EXTENT, Size
 from layerfusion.engine.image.pillow import pixels_of
+from layerfusion.engine.image.record import LayerRecord, PictureRecord
 from layerfusion.engine.options.checks import is_whole, said
 
 E = TypeVar("E", bound=Enum)
@@ -59,6 +60,7 @@ class Layer:
         blend: how the layer is composited with those below; the constructor also accepts the mode's value.
         opacity: 0-1.
         visible: `compositing.flatten` leaves hidden layers out.
+        record: where the layer comes from, if that is known.
 
     Raises:
         InvalidLayer: a value has the wrong type, the pixels have another shape or dtype, there are no pixels, the name
@@ -72,6 +74,7 @@ class Layer:
     blend: BlendMode = BlendMode.NORMAL
     opacity: float = 1.0
     visible: bool = True
+    record: LayerRecord | None = None
 
     if TYPE_CHECKING:  # the types that the constructor accepts; the attributes have the types above
 
@@ -85,6 +88,7 @@ class Layer:
             blend: BlendMode | str = BlendMode.NORMAL,
             opacity: float = 1.0,
             visible: bool = True,
+            record: LayerRecord | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -154,6 +158,7 @@ class LayeredImage:
         layers: bottom first.
         resolution: pixels per inch, horizontally and vertically, above 0. It says how large the picture is printed and
             changes no pixel; files keep it.
+        record: how the picture was drawn, if that is known.
 
     Raises:
         InvalidLayer: a value has the wrong type, or the resolution is not above 0.
@@ -164,6 +169,7 @@ class LayeredImage:
     size: Size
     layers: tuple[Layer, ...]
     resolution: tuple[float, float] = DEFAULT_RESOLUTION
+    record: PictureRecord | None = None
 
     if TYPE_CHECKING:
 
@@ -174,6 +180,7 @@ class LayeredImage:
             size: Size | Sequence[int],
             layers: Sequence[Layer],
             resolution: tuple[float, float] = DEFAULT_RESOLUTION,
+            record: PictureRecord | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -200,6 +207,15 @@ class LayeredImage:
     def by_role(self, role: Role) -> tuple[Layer, ...]:
         """The layers of one role, bottom first; empty if there is none."""
         return tuple(layer for layer in self.layers if layer.role is role)
+
+    def without_prompts(self) -> Self:
+        """A copy whose records and name hold no prompts and no seeds; everything else they say stays."""
+        if self.record is None:
+            return self
+        layers = tuple(
+            layer if layer.record is None else replace(layer, record=layer.record.without_prompts()) for layer in self
+        )
+        return replace(self, name="LayerFusion", layers=layers, record=self.record.without_prompts())
 
     def with_layer(self, layer: Layer) -> Self:
         """A copy with `layer` on top."""

@@ -96,7 +96,7 @@ def test_awkward_names_are_written(tmp_path, target):
 
 
 def test_unknown_suffixes_are_refused_by_name(subtests):
-    for path in ["a.jpg", "a.png", "a.psb", "a.kra", "dir.d/a.tiff"]:
+    for path in ["a.jpg", "a.psb", "a.kra", "dir.d/a.tiff"]:
         with subtests.test(path=path):
             reads = () if path == "a.psb" else (formats.load,)  # Photoshop's large documents are read and not written
             for action in (formats.check_writable, *reads, lambda path: formats.save(make_stack(), path)):
