@@ -10,6 +10,9 @@ import platformdirs
 
 from layerfusion.engine.errors import InvalidRequest
 
+NO_PROMPTS_VARIABLE = "LAYERFUSION_NO_PROMPTS"
+"""Environment variable: if it is set to anything, exported files hold no prompts and no seeds."""
+
 DEFAULT_PORT = 8737
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TOKEN_CHARACTERS = 32

@@ -29,7 +29,7 @@ FLOORS = [
     "engine.models.runtime",
     "engine.backbones",
     "engine.diffusion",
-    "engine.inspection engine.provenance",
+    "engine.inspection engine.provenance engine.redrawing",
     "engine.pipeline engine.profiling engine.training.data",
     "engine.api engine.training",
     "engine.evaluation",

@@ -1,5 +1,7 @@
 """Saving and loading layer stacks: Photoshop (`.psd`), OpenRaster (`.ora`) or a folder of PNGs, chosen by the path.
 
+A path ending in `.png` saves the flat picture.
+
     save(stack, "apple.psd")    load("apple.psd")
     save(stack, "apple.ora")    load("apple.ora")
     save(stack, "apple/")       load("apple/")        a path without suffix is a folder too
@@ -76,6 +78,8 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
 
 def _format_of(path: str | os.PathLike[str]) -> ModuleType:
     text = os.fspath(path)
+    if not text.strip():
+        raise UnknownFormat("The name of the file is empty.", "Give one, such as apple.psd.")
     suffix = Path(text).suffix.lower()
     if text.endswith(("/", os.sep)) or not suffix:
         return png
@@ -89,5 +93,5 @@ def _format_of(path: str | os.PathLike[str]) -> ModuleType:
         return merged
     raise UnknownFormat(
         f"“{text}” has the suffix “{suffix}”.",
-        "Choose a name ending in .psd or .ora, or a folder name ending in /.",
+        "Choose a name ending in .psd or .ora, a folder name ending in /, or .png for a flat picture.",
     )

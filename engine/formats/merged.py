@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
 from layerfusion.engine.errors import UnreadableFile
-from layerfusion.engine.formats.files import replacing
-from layerfusion.engine.formats.images import encode
+from layerfusion.engine.formats.files import check_file, reading, replacing
+from layerfusion.engine.formats.images import XMP_KEYWORD, encode
 from layerfusion.engine.formats.parameters import to_parameters
-from layerfusion.engine.formats.xmp import to_xmp
+from layerfusion.engine.formats.xmp import read_roles, read_xmp, to_xmp
 from layerfusion.engine.image.compositing import flatten
-from layerfusion.engine.image.layers import LayeredImage, Pixels
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import LayeredImage, Pixels, Role
+from layerfusion.engine.image.record import LayerRecord, PictureRecord
 
 
 def save(stack: LayeredImage, path: Path) -> None:
@@ -25,6 +29,24 @@ def load(path: Path) -> LayeredImage:
         UnreadableFile: always, as a flat picture has no layers.
     """
     raise UnreadableFile(f"“{path}” is a flat picture without layers.", "Give a .psd, an .ora or a folder of layers.")
+
+
+def load_records(path: Path) -> tuple[Size, PictureRecord | None, list[tuple[Role, LayerRecord]]]:
+    """What a flat PNG of ours says of the stack that it shows.
+
+    Returns:
+        Its size; how it was drawn, or None if it does not say; and role and record of each layer, bottom first.
+
+    Raises:
+        UnreadableFile: it is no PNG, or damaged.
+    """
+    with reading(path, "PNG image"):
+        check_file(path)
+        with Image.open(path, formats=("PNG",)) as image:
+            size, packet = Size(*image.size), image.info.get(XMP_KEYWORD)
+        record, _, records = read_xmp(packet)
+        stated = read_roles(packet)
+        return size, record, [(stated[number], records[number]) for number in sorted(stated) if number in records]
 
 
 def encode_merged(stack: LayeredImage, merged: Pixels | None = None) -> bytes:

@@ -7,6 +7,7 @@ the transparent colour of pictures of less than 8 bits a channel, and whether th
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -95,14 +96,18 @@ def read_header(data: bytes, name: str) -> PngHeader:
 
     Raises:
         UnreadableFile: it cannot hold as many pixels as it states.
-        ValueError, struct.error: it is no PNG.
+        ValueError, struct.error: it is no PNG, or damaged.
     """
     if data[:8] != SIGNATURE:
         raise ValueError("no PNG")
     chunks: dict[bytes, bytes] = {}
+    view = memoryview(data)
     position, pixels = 8, 0
     while position + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 8 + length
+        if data[end : end + 4] != zlib.crc32(view[position + 4 : end]).to_bytes(4, "big"):
+            raise ValueError(f"the checksum of {kind} is wrong")  # Pillow passes over it in chunks that only we look at
         if kind == b"IDAT":
             pixels += min(length, len(data) - position - 8)
         elif not pixels:

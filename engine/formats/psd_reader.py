@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,9 +66,21 @@ def _open(path: Path) -> PSDImage:
         if file.read(4) != b"8BPS":
             raise damaged(path, KIND)
         file.seek(0)
-        document = PSDImage.open(file, parse_limits=ParseLimits(max_total_bytes=4 * MAX_BYTES))
+        with _quiet():
+            document = PSDImage.open(file, parse_limits=ParseLimits(max_total_bytes=4 * MAX_BYTES))
     document._record.image_data.data = b""  # the merged picture is not looked at
     return document
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep psd-tools' warnings about damaged blocks off the console of programs that do not log."""
+    logger, handler = logging.getLogger("psd_tools"), logging.NullHandler()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _check_document(document: PSDImage, path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from layerfusion.engine.image.geometry import Box, Size
-from layerfusion.engine.image.layers import Pixels
+from layerfusion.engine.image.layers import Layer, Pixels
 from layerfusion.engine.image.resampling import resize
 
 _MAX_INVISIBLE_ALPHA = 12
@@ -20,6 +22,20 @@ def visible_box(pixels: Pixels) -> tuple[int, int, int, int] | None:
     if len(rows) == 0:
         return None
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def on_canvas(layer: Layer, size: Size) -> Layer:
+    """The layer with pixels of exactly the canvas's size, so that it lies at (0, 0).
+
+    What lies outside the canvas is cut off; where the layer has no pixels, the result is transparent black.
+    """
+    pixels = np.zeros((size.height, size.width, 4), np.uint8)
+    (x, y), (height, width) = layer.offset, layer.pixels.shape[:2]
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + width, size.width), min(y + height, size.height)
+    if left < right and top < bottom:
+        pixels[top:bottom, left:right] = layer.pixels[top - y : bottom - y, left - x : right - x]
+    return replace(layer, pixels=pixels, offset=(0, 0))
 
 
 def fitted(pixels: Pixels, box: Box) -> tuple[Pixels, tuple[int, int]] | None:

@@ -6,16 +6,19 @@ import argparse
 
 from layerfusion.engine import formats
 from layerfusion.server.cli.console import list_layers
-from layerfusion.server.cli.targets import OUT, add_overwrite, check_out
+from layerfusion.server.cli.targets import OUT, add_content, add_overwrite, check_out, write
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `export`."""
-    parser.description = "Convert a layered file: read PSD, OpenRaster or a folder of PNGs, and write another of them."
+    parser.description = (
+        "Convert a layered file: read PSD, OpenRaster or a folder of PNGs, and write another, or a flat PNG."
+    )
     parser.set_defaults(run=run)
     parser.add_argument("source", metavar="IN", help="FILE.psd, FILE.ora or a folder of layers")
     parser.add_argument("out", metavar="OUT", help=OUT)
     add_overwrite(parser)
+    add_content(parser, full_canvas=True)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -25,6 +28,4 @@ def run(arguments: argparse.Namespace) -> None:
         FileError: see `formats.load` and `formats.save`.
     """
     check_out(arguments.out, overwrite=arguments.overwrite)
-    stack = formats.load(arguments.source)
-    formats.save(stack, arguments.out)
-    list_layers(stack, arguments.out)
+    list_layers(write(formats.load(arguments.source), arguments.out, arguments), arguments.out)

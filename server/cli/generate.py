@@ -11,13 +11,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from layerfusion.engine import formats
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import available_models, find_model
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, sampler_key
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.options.harmony import HarmonyMode
 from layerfusion.engine.options.presets import Preset
+from layerfusion.engine.provenance import with_records
 from layerfusion.engine.request import HARMONISE_STRENGTH, MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
 from layerfusion.engine.sources import MAX_SEED, Kept
 from layerfusion.engine.stack import LayerStack
@@ -25,7 +25,7 @@ from layerfusion.server.cli import inspection, remote, report, sources, values
 from layerfusion.server.cli.console import UsageError, say
 from layerfusion.server.cli.environment import add_memory, keep_offline
 from layerfusion.server.cli.progress import ProgressDisplay
-from layerfusion.server.cli.targets import OUT, Target, add_overwrite, generate_targets
+from layerfusion.server.cli.targets import OUT, Target, add_content, add_overwrite, generate_targets, write
 
 if TYPE_CHECKING:
     from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
@@ -64,6 +64,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     output = parser.add_argument_group("what is written and said")
     output.add_argument("--out", metavar="OUT", required=True, help=OUT)
     add_overwrite(output)
+    add_content(output)
     inspection.add_options(output)
     report.add_options(output)
     remote.add_options(parser.add_argument_group("a server"))
@@ -84,7 +85,7 @@ def _add_picture(group: Any) -> None:
     canvas = "canvas in pixels (default: 512x512, or the size of the kept foreground)"
     add("--size", metavar="WxH", type=values.size, help=canvas)
     seed = f"0 to {MAX_SEED}; the same number gives the same picture, and the number is printed (default: random)"
-    add("--seed", metavar="N|random", type=_seed, help=seed)
+    add("--seed", metavar="N|random", type=read_seed, help=seed)
     variants = (
         f"draw N pictures, 1 to {MAX_VARIANTS}, with N seeds that follow each other, into files with a number: "
         "apple-1.psd, apple-2.psd, …; numbers that are taken are passed over"
@@ -156,16 +157,16 @@ def run(arguments: argparse.Namespace) -> None:
     if spec is None:
         server = remote.Remote(arguments)
         request = replace(request, model=arguments.model or server.first_model())
-        pictures = _draw_there(server, request, seeds, display)
+        pictures = draw_there(server, request, seeds, display)
     else:
-        pictures = _draw_here(arguments, spec, request, seeds, display)
+        pictures = draw_here(arguments, spec, request, seeds, display)
     with closing(pictures):
         for number, (target, seed) in enumerate(zip(targets, seeds, strict=True), start=1):
             if len(targets) > 1 and not arguments.quiet:
                 say(f"picture {number} of {len(targets)}, seed {seed}", sys.stderr)
             picture = next(pictures)
-            formats.save(picture.stack, target.out)
-            said.add(target.out, replace(request, seed=seed), picture.stack, _write_inside(target, picture))
+            written = write(picture.stack, target.out, arguments)
+            said.add(target.out, replace(request, seed=seed), written, _write_inside(target, picture))
     said.finish(request, display.notices)
 
 
@@ -178,16 +179,17 @@ class Picture:
     streams: StreamRecord | None = None
 
 
-def _draw_there(
+def draw_there(
     server: remote.Remote, request: GenerationRequest, seeds: Sequence[int], display: ProgressDisplay
 ) -> Generator[Picture, None, None]:
     """Have a server draw one picture a seed."""
     with closing(server.draw(request, seeds, display.watch)) as stacks:
-        for stack in stacks:
-            yield Picture(stack)
+        known = {spec.name: spec for spec in available_models()}
+        for stack, seed in zip(stacks, seeds, strict=True):
+            yield Picture(with_records(stack, replace(request, seed=seed), known.get(request.model)))
 
 
-def _draw_here(
+def draw_here(
     arguments: argparse.Namespace,
     spec: ModelSpec,
     request: GenerationRequest,
@@ -281,7 +283,8 @@ def choose_seeds(first: int | None, count: int) -> list[int]:
     return list(range(start, start + count))
 
 
-def _seed(text: str) -> int | None:
+def read_seed(text: str) -> int | None:
+    """An argparse type for a seed; None stands for a random one."""
     if text.strip().casefold() == "random":
         return None
     try:

@@ -8,9 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from layerfusion.engine import formats
 from layerfusion.server.cli.console import CommandError, UsageError, list_layers, say
-from layerfusion.server.cli.targets import OUT, add_overwrite, check_out
+from layerfusion.server.cli.targets import OUT, add_content, add_overwrite, check_out, write
 from layerfusion.server.cli.values import number, whole
 from layerfusion.server.config import ServerConfig, database, default_folder, layers
 from layerfusion.server.protocol.errors import ProtocolError
@@ -42,6 +41,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     export.add_argument("job", metavar="JOB", help="its id, or how it begins")
     export.add_argument("out", metavar="OUT", help=OUT)
     add_overwrite(export)
+    add_content(export, full_canvas=True)
     pruned = action("prune", run_prune, "forget old jobs; those nobody fetched stay for a week at least")
     pruned.add_argument("--days", metavar="N", type=number(0, 1e6), help="older than so many days (default: 30)")
     gigabytes = "the oldest, until so many gigabytes are left (default: 17)"
@@ -101,8 +101,7 @@ def run_export(arguments: argparse.Namespace) -> None:
         stack = load_stack(records, LayerStore(layers(_folder(arguments))), job.id)
     except ProtocolError as error:
         raise CommandError(str(error)) from error
-    formats.save(stack, arguments.out)
-    list_layers(stack, arguments.out)
+    list_layers(write(stack, arguments.out, arguments), arguments.out)
 
 
 def run_prune(arguments: argparse.Namespace) -> None:

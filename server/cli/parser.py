@@ -13,6 +13,8 @@ from layerfusion.server.cli.console import UsageError, nearest
 
 COMMANDS = {
     "generate": "draw a layered picture",
+    "harmonise": "draw Shadow, Light and Blended anew for a file you have changed",
+    "again": "draw a picture again from its file, with another seed or prompt",
     "options": "list the options of the method, for generate --set",
     "export": "convert a layered file to another format",
     "models": "list the models this machine has, add your own",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ from layerfusion.engine import formats
 from layerfusion.engine.errors import UnwritableFile
 from layerfusion.engine.formats import png
 from layerfusion.engine.formats.files import check_writable
+from layerfusion.engine.image.layers import LayeredImage
+from layerfusion.engine.image.placement import on_canvas
 from layerfusion.server.cli import inspection
 from layerfusion.server.cli.console import UsageError
+from layerfusion.server.config import NO_PROMPTS_VARIABLE
 
-OUT = "FILE.psd, FILE.ora or a folder for PNGs (a name ending in /)"
+OUT = "FILE.psd, FILE.ora, a folder for PNGs (a name ending in /), or FILE.png for the flat picture"
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,53 @@ class Target:
 
 def add_overwrite(parser: Any) -> None:
     """Declare `--overwrite`."""
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace files that are there already (default: refuse to)"
+    what = "replace files that are there already (default: refuse to)"
+    parser.add_argument("--overwrite", "--force", action="store_true", help=what)
+
+
+def add_content(parser: Any, *, full_canvas: bool = False) -> None:
+    """Declare `--prompts` and `--full-canvas`.
+
+    Args:
+        full_canvas: what a folder gets if nothing is asked for.
+    """
+    prompts = (
+        "whether files hold the prompts and seeds; that AI has made the picture they say in any case (default: they "
+        f"do, unless the variable {NO_PROMPTS_VARIABLE} is set)"
     )
+    parser.add_argument("--prompts", action=argparse.BooleanOptionalAction, help=prompts)
+    canvas = "write layers at the canvas's size, so that they align in any program; what lies outside is cut off"
+    usual = " (default: for folders)" if full_canvas else ""
+    parser.add_argument("--full-canvas", action=argparse.BooleanOptionalAction, help=f"{canvas}{usual}")
+    parser.set_defaults(folder_full_canvas=full_canvas)
+
+
+def write(stack: LayeredImage, out: str, arguments: argparse.Namespace) -> LayeredImage:
+    """Save a stack as `add_content` has asked for it, and return it as it was written.
+
+    Raises:
+        FileError: see `formats.save`.
+    """
+    with_prompts = arguments.prompts
+    if with_prompts is None:
+        with_prompts = not os.environ.get(NO_PROMPTS_VARIABLE)
+    stack = stack if with_prompts else stack.without_prompts()
+    whole = arguments.full_canvas
+    if whole is None:
+        whole = arguments.folder_full_canvas and formats.is_folder(out)
+    if whole:
+        stack = replace(stack, layers=tuple(on_canvas(layer, stack.size) for layer in stack))
+    formats.save(stack, out)
+    return stack
+
+
+def beside(source: str, word: str) -> str:
+    """A free name for what is made of a file: `apple.psd` -> `apple-again.psd`, or `apple-again-2.psd` and so on."""
+    path = Path(source)
+    suffix = {".psb": ".psd", ".png": ".psd"}.get(path.suffix.lower(), path.suffix)
+    slash = "/" if formats.is_folder(source) else ""
+    names = (f"{path.stem}-{word}{'' if number == 1 else f'-{number}'}{suffix}" for number in itertools.count(1))
+    return next(f"{path.with_name(name)}{slash}" for name in names if not path.with_name(name).exists())
 
 
 def check_out(out: str, *, overwrite: bool) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import io
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -17,13 +18,15 @@ from typing import cast, get_args
 
 from layerfusion.engine import formats
 from layerfusion.engine.errors import EngineError
-from layerfusion.engine.formats.images import encode
-from layerfusion.engine.image.compositing import flatten
+from layerfusion.engine.formats.merged import encode_merged
+from layerfusion.engine.models.catalog.registry import find_model
+from layerfusion.engine.provenance import with_records
 from layerfusion.engine.stack import LayerStack
 from layerfusion.server import translate
+from layerfusion.server.config import NO_PROMPTS_VARIABLE
 from layerfusion.server.protocol.errors import InternalError, LayerLost, NotFinished, ProtocolError, UnknownJob
 from layerfusion.server.protocol.messages import ExportFormat, LayerBegin
-from layerfusion.server.storage.database import Database
+from layerfusion.server.storage.database import Database, JobRecord
 from layerfusion.server.storage.layer_store import LayerStore
 
 _SECONDS = 300.0
@@ -88,16 +91,27 @@ def load_stack(database: Database, store: LayerStore, job: str) -> LayerStack:
         raise NotFinished(f"The job {job} is {record.state}.", "Only finished jobs can be exported.")
     begins = [event for event in database.events(job) if isinstance(event, LayerBegin)]
     try:
-        return translate.to_stack(record.submit, begins, store)
+        stack = translate.to_stack(record.submit, begins, store)
+        return _recorded(stack, record, store)
     except OSError as error:
         raise LayerLost(
             f"A layer of the job {job} is missing ({error.strerror or error}).", "Resubmit the job to draw it again."
         ) from error
 
 
+def _recorded(stack: LayerStack, job: JobRecord, store: LayerStore) -> LayerStack:
+    """The stack with its records; without, if the model or a layer that the job kept is no longer there."""
+    with contextlib.suppress(EngineError, ProtocolError):
+        spec = find_model(job.submit.model)
+        return with_records(stack, translate.to_request(job.submit, store), spec, created=job.ended)
+    return stack
+
+
 def _encode(stack: LayerStack, form: ExportFormat) -> bytes:
+    if os.environ.get(NO_PROMPTS_VARIABLE):
+        stack = stack.without_prompts()
     if form == "png":
-        return encode(flatten(stack))
+        return encode_merged(stack)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"stack.{form}"
         formats.save(stack, path)
