@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, Unpack
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.events import Event, Finished, Notice
 from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.importing import paused_collection
 from layerfusion.engine.models.catalog.pretrained import find_pretrained
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, sampler_key
 from layerfusion.engine.models.catalog.spec import ModelSpec
@@ -178,8 +179,9 @@ class LayerFusion:
 
     def _drawing(self, request: GenerationRequest) -> Generator[Event, None, None]:
         if self._pipeline is None:
-            from layerfusion.engine.models.runtime.offloading import memory_policy
-            from layerfusion.engine.pipeline import LayerFusionPipeline
+            with paused_collection():
+                from layerfusion.engine.models.runtime.offloading import memory_policy
+                from layerfusion.engine.pipeline import LayerFusionPipeline
 
             self._pipeline = LayerFusionPipeline(self.spec, self._device, memory_policy(self._memory))
         return self._pipeline.generate(request)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 
 from layerfusion.engine.image.geometry import Size, check_canvas, working_size
+from layerfusion.engine.importing import paused_collection
 from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
 from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS
 from layerfusion.server.cli.console import say
-from layerfusion.server.cli.environment import keep_offline
+from layerfusion.server.cli.environment import prepare_libraries
 from layerfusion.server.cli.values import size, whole
 
 
@@ -34,9 +35,10 @@ def run(arguments: argparse.Namespace) -> None:
         InvalidRequest: a canvas outside the limits.
     """
     check_canvas(arguments.size)
-    keep_offline()
-    from layerfusion.engine.models.catalog.model_files import read_json
-    from layerfusion.engine.profiling.cost_model import CostModel
+    prepare_libraries()
+    with paused_collection():
+        from layerfusion.engine.models.catalog.model_files import read_json
+        from layerfusion.engine.profiling.cost_model import CostModel
 
     manifest = {**read_json(SDXL), "few_steps": None, "name": "sdxl", "checkpoint": "counted/without/weights"}
     spec = spec_from_values(manifest, SDXL.parent)

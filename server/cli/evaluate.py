@@ -18,7 +18,7 @@ from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.registry import EMBEDDED, find_model
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.server.cli.console import say
-from layerfusion.server.cli.environment import keep_offline
+from layerfusion.server.cli.environment import prepare_libraries
 from layerfusion.server.cli.sources import read_switch
 from layerfusion.server.cli.values import whole
 
@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> None:
         check_writable(page)
         split_page(page)
     spec = find_model(arguments.model)
-    keep_offline()
+    prepare_libraries()
     evaluation = _evaluation(arguments, spec)
     if not arguments.report:
         if arguments.redraw:

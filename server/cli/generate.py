@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import secrets
 import sys
 from collections.abc import Generator, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.importing import paused_collection
 from layerfusion.engine.models.catalog.registry import available_models, find_model
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, sampler_key
 from layerfusion.engine.models.catalog.spec import ModelSpec
@@ -23,7 +25,7 @@ from layerfusion.engine.sources import MAX_SEED, Kept
 from layerfusion.engine.stack import LayerStack
 from layerfusion.server.cli import inspection, remote, report, sources, values
 from layerfusion.server.cli.console import UsageError, say
-from layerfusion.server.cli.environment import add_memory, keep_offline
+from layerfusion.server.cli.environment import add_memory, prepare_libraries
 from layerfusion.server.cli.progress import ProgressDisplay
 from layerfusion.server.cli.targets import OUT, Target, add_content, add_overwrite, generate_targets, write
 
@@ -197,11 +199,13 @@ def draw_here(
     display: ProgressDisplay,
 ) -> Generator[Picture, None, None]:
     """Draw one picture a seed in this process."""
-    keep_offline()
-    from layerfusion.engine.inspection.recorder import Recorder
-    from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
-    from layerfusion.engine.models.runtime.offloading import memory_policy
-    from layerfusion.engine.pipeline import LayerFusionPipeline
+    prepare_libraries()
+    with paused_collection():
+        from layerfusion.engine.inspection.recorder import Recorder
+        from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
+        from layerfusion.engine.models.runtime.offloading import memory_policy
+        from layerfusion.engine.pipeline import LayerFusionPipeline
+    gc.freeze()  # modules live as long as the process
 
     pipeline = LayerFusionPipeline(spec, memory=memory_policy(arguments.memory))
     for seed in seeds:

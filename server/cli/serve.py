@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from layerfusion.server.cli.environment import add_memory, keep_offline
+from layerfusion.server.cli.environment import add_memory, prepare_libraries
 from layerfusion.server.cli.token import read_token
 from layerfusion.server.cli.values import number, whole
 from layerfusion.server.worker.process import MEMORY
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.keep_gigabytes is not None:
         given["store_bytes"] = int(arguments.keep_gigabytes * 1e9)
     config = ServerConfig(**given)
-    keep_offline()  # the worker process inherits it
+    prepare_libraries()  # the worker process inherits it
     os.environ[MEMORY] = arguments.memory  # and this
     return serve(config)
 

@@ -10,7 +10,7 @@ from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.registry import EMBEDDED
 from layerfusion.server.cli.console import CommandError
-from layerfusion.server.cli.environment import keep_offline
+from layerfusion.server.cli.environment import prepare_libraries
 from layerfusion.server.cli.values import number, whole
 
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
         InvalidRequest: an unknown stage, or something an earlier stage must make first.
         CommandError: the packages that training needs are not installed.
     """
-    keep_offline()
+    prepare_libraries()
     try:
         from layerfusion.engine.evaluation.model_card import measure
         from layerfusion.engine.training.data.sprites import SpriteLibrary

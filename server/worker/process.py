@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import logging
 import os
@@ -16,6 +17,7 @@ import msgpack
 
 from layerfusion.engine.errors import EngineError
 from layerfusion.engine.events import Event
+from layerfusion.engine.importing import paused_collection
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.server import translate
 from layerfusion.server.protocol.errors import InternalError, ProtocolError
@@ -75,9 +77,10 @@ class _Worker:
     def serve(self) -> None:
         if self._load is load_pipeline:
             try:
-                importlib.import_module(
-                    "layerfusion.engine.pipeline"
-                )  # seconds of torch, better now than in the first job
+                with paused_collection():
+                    # seconds of torch, better now than in the first job
+                    importlib.import_module("layerfusion.engine.pipeline")
+                gc.freeze()  # modules live as long as the process
             except Exception:
                 logger.exception(
                     "the engine cannot be imported"
