@@ -247,7 +247,7 @@ class _Job:
         yield from told
         for place, layer in enumerate(pasted):
             yield from announce(place, layer)
-        blended = layers.blended()
+        blended = layers.blended(pasted)
         yield from announce(total - 1, blended)
         for place, layer in enumerate(layers.shadow_and_light(blended.pixels, pasted), start=total - 3):
             yield from announce(place, layer)

@@ -22,9 +22,9 @@ from layerfusion.engine.sources import MAX_SEED, Existing, Generated, Kept, Reli
 
 MAX_STEPS = 150
 MAX_FOREGROUNDS = 6
-HARMONISE_STRENGTH = 0.45
+HARMONISE_STRENGTH = 0.75
 """Strength of the blended picture, 0-1, if every layer is kept or relit (our choice): high enough for shadow and light
-to appear, low enough to leave everything else as it is."""
+to appear. The objects keep their structure at any strength."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -93,7 +93,7 @@ class LatentConstraint:
 
     @property
     def holds_all(self) -> bool:
-        return self.mask.shape == (1, 1, 1)
+        return bool((self.mask == 1).all())
 
     def start(self, state: Tensor, noise: Tensor, sampler: Sampler) -> None:
         self._mix(state, sampler.state(self.clean, noise[self.stream], 0))
@@ -161,19 +161,21 @@ class BackdropConstraint:
 
 @dataclass(frozen=True)
 class Constraints:
-    """All constraints of one job, in the order in which they act: first `latents`, then `backdrops`.
+    """All constraints of one job, in the order in which they act: first `latents`, then `backdrops`, then `scenes`.
 
     Attributes:
         latents: hold streams to their own known paths.
         backdrops: make streams show a picture behind the foregrounds.
+        scenes: make the blended stream show known foregrounds in the model's light.
     """
 
     latents: tuple[LatentConstraint, ...] = ()
     backdrops: tuple[BackdropConstraint, ...] = ()
+    scenes: tuple[Constraint, ...] = ()
 
     @property
     def all(self) -> tuple[Constraint, ...]:
-        return (*self.latents, *self.backdrops)
+        return (*self.latents, *self.backdrops, *self.scenes)
 
     def start(self, state: Tensor, noise: Tensor, sampler: Sampler) -> Tensor:
         """Write the start of every known path into the first state, (streams, C, h, w), and return it."""

@@ -8,13 +8,14 @@ from dataclasses import replace
 from torch import Tensor
 
 from layerfusion.engine.diffusion.layer_codec import decode_foreground, decode_rgb
-from layerfusion.engine.diffusion.source_constraints import needs_filling
+from layerfusion.engine.diffusion.source_constraints import has_known_place, needs_filling
 from layerfusion.engine.diffusion.tiled_refinement import TiledRefinement
 from layerfusion.engine.events import Notice
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.compositing import bleed, flatten
 from layerfusion.engine.image.geometry import Framing
 from layerfusion.engine.image.layers import BlendMode, Layer, Pixels, Role
+from layerfusion.engine.image.relighting import relit_paste
 from layerfusion.engine.image.resampling import to_canvas, to_working
 from layerfusion.engine.image.shadow_light import clean_layers, exact_layers
 from layerfusion.engine.image.upscaling import foreground_to_canvas
@@ -72,11 +73,24 @@ class LayerBuilder:
             name = f"{source.layer.name.removesuffix(' (relit)')[:245]} (relit)"
         return Layer(name=name, role=Role.FOREGROUND, pixels=_final(bleed(pixels)))
 
-    def blended(self) -> Layer:
-        """The blended picture, as a hidden layer for reference."""
-        return Layer(
-            name="Blended", role=Role.BLENDED, pixels=_final(self._opaque(self._streams.blended)), visible=False
-        )
+    def blended(self, pasted: Sequence[Layer]) -> Layer:
+        """The blended picture, as a hidden layer for reference.
+
+        If the place of every foreground is known, it shows the very layers of the stack, in the light of what the model
+        drew: no pixel of the artist's has been through the VAE. Layers with another blend mode than normal are shown as
+        the model drew them.
+
+        Args:
+            pasted: the backgrounds and foregrounds of the stack, bottom first.
+        """
+        pixels = self._opaque(self._streams.blended)
+        whole = LayerStack(name="", size=self._request.size, layers=tuple(pasted))
+        known = all(has_known_place(source) for source in self._request.foregrounds)
+        if known and all(layer.blend is BlendMode.NORMAL for layer in pasted):
+            ground = flatten(replace(whole, layers=whole.by_role(Role.BACKGROUND)))
+            objects = [flatten(replace(whole, layers=(layer,))) for layer in whole.by_role(Role.FOREGROUND)]
+            pixels = relit_paste(pixels, ground, objects)
+        return Layer(name="Blended", role=Role.BLENDED, pixels=_final(pixels), visible=False)
 
     def shadow_and_light(self, blended: Pixels, pasted: Sequence[Layer]) -> tuple[Layer, Layer]:
         """The Shadow and Light layers: the difference between the blended picture and the composite of `pasted`.

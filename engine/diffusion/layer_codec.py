@@ -78,6 +78,12 @@ def encode_rgba(bundle: ModelBundle, pixels: Pixels) -> Tensor:
     return from_vae(bundle, mean + std * (factor * offset).to(mean))
 
 
+def encode_opaque(bundle: ModelBundle, pixels: Pixels) -> Tensor:
+    """Encode a picture, uint8 (H, W, 3 or 4), to latents (1, C, h, w) as a background's; alpha is ignored."""
+    unit = torch.from_numpy(np.ascontiguousarray(pixels[..., :3])).to(bundle.device, bundle.dtype)
+    return to_latents(bundle, unit.permute(2, 0, 1).unsqueeze(0) / 127.5 - 1)
+
+
 def encode_over_grey(bundle: ModelBundle, pixels: Pixels) -> tuple[Tensor, Tensor]:
     """Encode a layer's colours over mid-grey, as an opaque picture shows them where the layer is solid.
 

@@ -2,8 +2,8 @@
 
 | source | its own stream | the blended stream |
 |---|---|---|
-| kept foreground | held to the end; its alpha is its mask | shows its solid inside until `SOLID_UNTIL` |
-| relit foreground | held until its strength, then free | the same, and at least until its strength |
+| kept foreground | held to the end; its alpha is its mask | shows it, in the model's light |
+| relit foreground | held until its strength, then free | the same |
 | foreground with a box | its draft in the box, held as a relit layer; nothing outside the box | as for relit |
 | kept background | held where it covers the canvas | shows it outside all objects until `BACKDROP_UNTIL` |
 | relit background | held until its strength, then free | shows it outside all objects until its strength |
@@ -27,7 +27,8 @@ from torch import Tensor
 
 from layerfusion.engine.backbones.base import Backbone
 from layerfusion.engine.diffusion.constraints import BackdropConstraint, Constraints, LatentConstraint
-from layerfusion.engine.diffusion.layer_codec import encode_over_grey, encode_rgba
+from layerfusion.engine.diffusion.known_scene import KnownObject, SceneConstraint
+from layerfusion.engine.diffusion.layer_codec import encode_opaque, encode_rgba
 from layerfusion.engine.fusion.mask_builder import KnownShape
 from layerfusion.engine.fusion.masks import SHARING_MARGIN
 from layerfusion.engine.fusion.streams import Streams
@@ -37,14 +38,9 @@ from layerfusion.engine.image.layers import Pixels, covers
 from layerfusion.engine.image.placement import fitted, in_box
 from layerfusion.engine.image.resampling import to_working
 from layerfusion.engine.models.runtime.loading import ModelBundle
-from layerfusion.engine.models.runtime.vae import to_latents
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import HARMONISE_STRENGTH, GenerationRequest
-from layerfusion.engine.sources import Generated, Kept, Relit
-
-SOLID_UNTIL = 0.6
-"""The blended stream is held to the solid inside of a known foreground while t > 0.6 T (our choice). With a schedule of
-zero terminal SNR, the first latents hold no trace of the object; the later steps must be free to light it."""
+from layerfusion.engine.sources import Generated, Kept, Relit, Source
 
 BOX_STRENGTH = 0.4
 """How much of a draft is drawn anew after it is fitted into its box, 0-1 (our choice): enough to adapt to the new size
@@ -127,6 +123,7 @@ class _Reader:
 
     def read(self) -> SourceConstraints:
         latents: list[LatentConstraint] = []
+        known: list[KnownObject] = []
         backdrops: list[BackdropConstraint] = []
         shapes: dict[int, KnownShape] = {}
         strength = self._blended_strength()
@@ -141,11 +138,9 @@ class _Reader:
             latents.append(LatentConstraint(index, clean, torch.ones((1, 1, 1), device=clean.device), held_until))
             if isinstance(source, Generated):
                 latents.append(LatentConstraint(index, clean, 1 - self._within(self._box(index))))
-            solid, inside, shapes[index] = self._solid(index, held_until)
-            if strength == 1:
-                backdrops.append(
-                    self._shown_behind(solid, inside, self._drawn_above(index), 1.0, max(SOLID_UNTIL, held_until))
-                )
+            alpha = F.avg_pool2d(self._alpha(self._pictures[index]), self._bundle.latent_factor)
+            shapes[index] = KnownShape(alpha.flatten(1), held_until)
+            known.append(self._object(index, held_until))
         background, everyone = self._request.background, tuple(range(self._streams.foregrounds))
         if not isinstance(background, Generated):
             clean, mask = self._opaque(self._pictures[self._streams.background])
@@ -159,7 +154,36 @@ class _Reader:
             everywhere = torch.ones((1, 1, 1), device=self._bundle.device)
             shown = BACKDROP_UNTIL if len(shapes) == len(everyone) else self._drawn_until
             backdrops += self._backdrop(None, everywhere, everyone, shown)
-        return SourceConstraints(Constraints(tuple(latents), tuple(backdrops)), shapes)
+        scenes = (self._scene(known, strength),) if known else ()
+        return SourceConstraints(Constraints(tuple(latents), tuple(backdrops), scenes), shapes)
+
+    def _object(self, index: int, held_until: float) -> KnownObject:
+        """A foreground whose place is known, as the blended picture shows it."""
+        pixels, above = self._pictures[index], range(index + 1, self._streams.foregrounds)
+        alpha = self._alpha(pixels)
+        for other in above:
+            if other in self._pictures:
+                alpha = alpha * (1 - self._alpha(self._pictures[other]))
+        return KnownObject(
+            index=index,
+            pixels=pixels,
+            solid=encode_opaque(self._bundle, bleed(pixels))[0],
+            cover=F.avg_pool2d(alpha, self._bundle.latent_factor)[0],
+            held_until=held_until,
+            under=tuple(other for other in above if other not in self._pictures),
+        )
+
+    def _scene(self, known: list[KnownObject], since: float) -> SceneConstraint:
+        kept = isinstance(self._request.background, Kept)
+        return SceneConstraint(
+            self._bundle,
+            stream=self._streams.blended,
+            objects=known,
+            backdrop=self._pictures[self._streams.background] if kept else None,
+            free=tuple(index for index in range(self._streams.foregrounds) if index not in self._pictures),
+            block=self._last_block,
+            since=since,
+        )
 
     def _backdrop(
         self, clean: Tensor | None, mask: Tensor, behind: tuple[int, ...], until: float
@@ -196,10 +220,6 @@ class _Reader:
             until=until,
         )
 
-    def _drawn_above(self, index: int) -> tuple[int, ...]:
-        """The foregrounds above `index` whose place is not known; `_solid` cuts away those whose place is known."""
-        return tuple(above for above in range(index + 1, self._streams.foregrounds) if above not in self._pictures)
-
     def _blended_strength(self) -> float:
         given = self._request.blended_strength
         if given is not None:
@@ -219,28 +239,12 @@ class _Reader:
         Holes are first filled with the colours around them, so that latents beside a hole are not mixed with grey.
         """
         bundle = self._bundle
-        filled = np.where(pixels[..., 3:] > 0, pixels, bleed(pixels))[..., :3]
-        unit = torch.from_numpy(np.ascontiguousarray(filled)).to(bundle.device, bundle.dtype)
-        clean = to_latents(bundle, unit.permute(2, 0, 1).unsqueeze(0) / 127.5 - 1)[0]
-        alpha = torch.from_numpy(np.array(pixels[..., 3])).to(bundle.device).float()[None, None] / 255
-        return clean, self._covered(alpha)
+        clean = encode_opaque(bundle, np.where(pixels[..., 3:] > 0, pixels, bleed(pixels)))[0]
+        return clean, self._covered(self._alpha(pixels))
 
-    def _solid(self, index: int, held_until: float) -> tuple[Tensor, Tensor, KnownShape]:
-        """A known foreground as the blended picture shows it.
-
-        Returns:
-            latents (C, h, w) of the foreground over grey; (1, h, w) of 0 and 1, where it is solid and not covered by
-            another known foreground; and its shape.
-        """
-        solid, alpha = encode_over_grey(self._bundle, self._pictures[index])
-        factor = self._bundle.latent_factor
-        shape = KnownShape(F.avg_pool2d(alpha, factor).flatten(1).float(), held_until)
-        inside = self._covered(alpha)
-        for above in range(index + 1, self._streams.foregrounds):
-            if above in self._pictures:
-                cover = torch.from_numpy(self._pictures[above][..., 3] > 0)
-                inside = inside * (1 - F.max_pool2d(cover[None].float().to(inside.device), factor))
-        return solid[0], inside, shape
+    def _alpha(self, pixels: Pixels) -> Tensor:
+        """(1, 1, H, W), 0-1."""
+        return torch.from_numpy(np.array(pixels[..., 3])).to(self._bundle.device).float()[None, None] / 255
 
     def _covered(self, alpha: Tensor) -> Tensor:
         """Convert alpha (1, 1, H, W), 0-1, to (1, h, w): 1 for latents whose pixels all have alpha > 0.95, else 0."""
@@ -255,6 +259,11 @@ class _Reader:
         """(1, h, w): 1 for latents whose pixels all lie inside a box on the canvas, else 0."""
         sheet = to_working(in_box(box, self._request.size), (0, 0), self._framing)
         return self._covered(torch.from_numpy(sheet[..., 3] > 0)[None, None].float().to(self._bundle.device))
+
+
+def has_known_place(source: Source) -> bool:
+    """Whether a foreground's place is known before it is drawn: it is kept or relit, or it has a box."""
+    return not isinstance(source, Generated) or source.box is not None
 
 
 def needs_filling(request: GenerationRequest) -> bool:

@@ -47,12 +47,12 @@ def ground_effect(after: Plane, before: Plane, objects: Sequence[Plane], trust: 
     side = max(cover.shape)
     ground = ~dilate(cover > 0.03, max(1, round(0.008 * side)))
     brightness = np.log((after @ LUMINANCE + 0.01) / (before @ LUMINANCE + 0.01))
-    near, feet = _zones(objects, side)
+    near, feet = shadow_zones(objects, side)
     base, spread = _without_cause(brightness[dilate(near, round(_RING * side)) & ~near & ground])
     belief = np.clip(1 - (spread - 0.12) / 0.2, 0, 1) * np.clip(1 - (abs(base) - 0.12) / 0.25, 0, 1)
 
     agreement = structure_agreement(after, before, ground.astype(np.float32), quiet=_QUIET)
-    weight = ground * agreement * _colourless(after, before, brightness, 0.3 + 0.4 * trust)
+    weight = ground * agreement * colourless(after, before, brightness, least=0.2, tolerance=0.3 + 0.4 * trust)
     amount = gaussian_blur(weight.astype(np.float32), _SOFTNESS)
     share = amount / np.maximum(gaussian_blur(ground.astype(np.float32), _SOFTNESS), 0.05)
     smooth = gaussian_blur((weight * brightness).astype(np.float32), _SOFTNESS) / (amount + 0.02)
@@ -61,11 +61,16 @@ def ground_effect(after: Plane, before: Plane, objects: Sequence[Plane], trust: 
     fade = belief * np.clip(1.15 * gaussian_blur(near.astype(np.float32), 0.03), 0, 1)
     darkening = np.minimum(_touching(-effect, 0.04 + 0.5 * spread, near, feet), _DEEPEST)
     brightening = np.minimum(_touching(effect, 0.06 + 1.5 * spread, near, feet), _BRIGHTEST)
-    return _under_outlines(fade * (0.5 * trust * brightening - darkening), cover)
+    return under_outlines(fade * (0.5 * trust * brightening - darkening), cover)
 
 
-def _zones(objects: Sequence[Plane], side: int) -> tuple[np.ndarray, np.ndarray]:
-    """(h, w) bool each: where shadows may lie, and the feet that they must touch."""
+def shadow_zones(objects: Sequence[Plane], side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find where shadows may lie, and the feet that they must touch: (h, w) bool each.
+
+    Args:
+        objects: the objects, each float32 (h, w), 0-1.
+        side: the longer side in pixels.
+    """
     near, feet = np.zeros(objects[0].shape, bool), np.zeros(objects[0].shape, bool)
     for alpha in objects:
         seen = alpha > 0.1
@@ -85,12 +90,21 @@ def _without_cause(differences: Plane) -> tuple[float, float]:
     return base, 1.4826 * float(np.median(np.abs(differences - base)))
 
 
-def _colourless(after: Plane, before: Plane, brightness: Plane, tolerance: float) -> Plane:
-    """(h, w), 1 where the channels change alike, measured by how much they change; towards 0 where the hue changes:
-    another thing is drawn there."""
+def colourless(after: Plane, before: Plane, brightness: Plane, *, least: float, tolerance: float) -> Plane:
+    """Measure where only the brightness changes: where the hue changes, another thing is drawn.
+
+    Args:
+        after, before: float32 (h, w, 3), linear light.
+        brightness: (h, w), natural log of the change of luminance.
+        least, tolerance: how far the channels' changes (natural log) may lie apart: `least`, and `tolerance` for each
+            unit of change of the brightness.
+
+    Returns:
+        (h, w): 1 where the channels change alike, towards 0 where they do not.
+    """
     ratio = np.log((after + 0.01) / (before + 0.01))
     spread = ratio.max(axis=-1) - ratio.min(axis=-1)
-    return np.exp(-((spread / (0.2 + tolerance * np.abs(brightness))) ** 4))
+    return np.exp(-((spread / (least + tolerance * np.abs(brightness))) ** 4))
 
 
 def _touching(effect: Plane, least: float, near: np.ndarray, feet: np.ndarray) -> Plane:
@@ -100,8 +114,8 @@ def _touching(effect: Plane, least: float, near: np.ndarray, feet: np.ndarray) -
     return np.maximum(effect, 0) * strong * np.clip(2 * gaussian_blur(found, 0.01) - 0.2, 0, 1)
 
 
-def _under_outlines(effect: Plane, cover: Plane) -> Plane:
-    """Continue an effect below the objects with what lies beside them."""
+def under_outlines(effect: Plane, cover: Plane) -> Plane:
+    """Continue an effect (h, w) below objects with alpha `cover` (h, w), 0-1, with what lies beside them."""
     beside = (cover < 0.5).astype(np.float32)
     continued = gaussian_blur(effect * beside, 0.01) / (gaussian_blur(beside, 0.01) + 1e-3)
     return np.where(beside > 0, effect, continued).astype(np.float32)

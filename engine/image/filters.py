@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,16 +38,16 @@ def enlargement(inputs: int, outputs: int) -> Bands:
     return gaussian(inputs, outputs, 0.6)
 
 
-def dilate(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
-    """Grow a mask (H, W) by a square of `radius` pixels on each side."""
+def dilate(mask: NDArray[Any], radius: int) -> NDArray[Any]:
+    """Grow a mask (H, W) by a square of `radius` pixels on each side; for numbers >= 0, the largest in that square."""
     for axis in (0, 1):
         done = 0
         while done < radius:
             step = min(2 * done + 1, radius - done)  # what is grown by `done` leaves no gaps when it is moved so far
             grown = mask.copy()
             old, new = np.moveaxis(mask, axis, 0), np.moveaxis(grown, axis, 0)
-            new[step:] |= old[:-step]
-            new[:-step] |= old[step:]
+            np.maximum(new[step:], old[:-step], out=new[step:])
+            np.maximum(new[:-step], old[step:], out=new[:-step])
             mask, done = grown, done + step
     return mask
 
@@ -65,6 +66,24 @@ def connected_to(seeds: NDArray[np.bool_], mask: NDArray[np.bool_]) -> NDArray[n
 def _gaussian(length: int, sigma: float) -> Bands:
     """Blurring along an axis; the same few are needed for every object."""
     return gaussian(length, length, sigma)
+
+
+def flooded(seeds: Plane, ceiling: Plane) -> Plane:
+    """Let values flow from seeds over an image without ever rising (morphological reconstruction, Vincent 1993).
+
+    Args:
+        seeds: (H, W), >= 0: where the flow begins, and how high.
+        ceiling: (H, W), >= 0: the result is nowhere higher.
+
+    Returns:
+        (H, W): at each pixel the highest value that a path from a seed can keep, over edges and corners.
+    """
+    reached = np.minimum(seeds, ceiling)
+    while True:
+        further = np.minimum(dilate(reached, 1), ceiling)
+        if np.array_equal(further, reached):
+            return reached
+        reached = further
 
 
 def _separable(vertical: Bands, horizontal: Bands, picture: Plane) -> Plane:

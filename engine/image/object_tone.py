@@ -13,7 +13,7 @@ import numpy as np
 from layerfusion.engine.image.agreement import GAMMA, LUMINANCE, structure_agreement
 from layerfusion.engine.image.filters import Plane, gaussian_blur
 
-_FLOOR = 0.02
+FLOOR = 0.02
 """Added to linear light before its logarithm, so that near-black pixels say nothing."""
 
 _WHOLE, _NONE = 0.20, 0.40
@@ -33,7 +33,7 @@ _LEAST_TRUST = 0.1
 _QUIET = 0.02
 """The variance of log luminance below which an object has no structure that could agree."""
 
-_FEWEST = 20
+FEWEST = 20
 """Opaque pixels, at working size, without which the tone of an object cannot be told."""
 
 _ROUNDS = 10
@@ -66,14 +66,14 @@ def fit_tone(after: Plane, before: Plane, alpha: Plane) -> ObjectTone:
     """
     nothing = np.zeros((*alpha.shape, 3), np.float32)
     inside = gaussian_blur((alpha > 0.95).astype(np.float32), 0.01) > 0.9
-    if np.count_nonzero(inside) < _FEWEST:
+    if np.count_nonzero(inside) < FEWEST:
         return ObjectTone(nothing, None)
-    brightness = np.log((after @ LUMINANCE + _FLOOR) / (before @ LUMINANCE + _FLOOR))
-    tint = np.log((after + _FLOOR) / (before + _FLOOR)) - brightness[..., None]
+    brightness = np.log((after @ LUMINANCE + FLOOR) / (before @ LUMINANCE + FLOOR))
+    tint = np.log((after + FLOOR) / (before + FLOOR)) - brightness[..., None]
     agreement = structure_agreement(after, before, (alpha > 0.5).astype(np.float32), quiet=_QUIET)
-    places = _places(inside)
-    plane, colour, distance = _fit(places[inside], brightness[inside], tint[inside], agreement[inside])
-    trust = _falling(distance, _WHOLE, _NONE) * _falling(float(np.abs(colour).max()), _LIKELY_TINT, _UNLIKELY_TINT)
+    places = linear_places(inside)
+    plane, colour, distance = fit_linear(places[inside], brightness[inside], tint[inside], agreement[inside])
+    trust = falling(distance, _WHOLE, _NONE) * falling(float(np.abs(colour).max()), _LIKELY_TINT, _UNLIKELY_TINT)
     trust *= float(np.clip(2 * agreement[inside].mean(), 0, 1))
     if trust < _LEAST_TRUST:
         return ObjectTone(nothing, 0.0)
@@ -81,13 +81,17 @@ def fit_tone(after: Plane, before: Plane, alpha: Plane) -> ObjectTone:
     return ObjectTone((gain * _within_bounds(gain, before, inside)).astype(np.float32), trust)
 
 
-def _falling(value: float, whole: float, none: float) -> float:
-    """1 up to `whole`, 0 from `none` on, a straight line between."""
+def falling(value: float, whole: float, none: float) -> float:
+    """Return 1 up to `whole`, 0 from `none` on, and a straight line between."""
     return float(np.clip((none - value) / (none - whole), 0, 1))
 
 
-def _places(inside: np.ndarray) -> Plane:
-    """(h, w, 3): 1, and how far below and to the right of the object's centre, in standard deviations, at most 1.8."""
+def linear_places(inside: np.ndarray) -> Plane:
+    """The places of an object (h, w), bool, for a linear fit.
+
+    Returns:
+        (h, w, 3): 1, and how far below and to the right of the object's centre, in standard deviations, at most 1.8.
+    """
     rows, columns = np.nonzero(inside)
     down, across = np.mgrid[: inside.shape[0], : inside.shape[1]]
     below = np.clip((down - rows.mean()) / (rows.std() + 1e-3), -1.8, 1.8)
@@ -95,8 +99,20 @@ def _places(inside: np.ndarray) -> Plane:
     return np.stack([np.ones_like(below), below, beside], axis=-1)
 
 
-def _fit(places: Plane, brightness: Plane, tint: Plane, agreement: Plane) -> tuple[Plane, Plane, float]:
-    """The brightness as a plane (3,), the tint (3,), and the median distance of the pixels from both."""
+def fit_linear(
+    places: Plane, brightness: Plane, tint: Plane, agreement: Plane | float = 1.0
+) -> tuple[Plane, Plane, float]:
+    """Fit a tone to n pixels by iteratively reweighted least squares with Tukey's biweight.
+
+    Args:
+        places: (n, 3), rows of `linear_places`.
+        brightness: (n,), natural log of each pixel's change of luminance.
+        tint: (n, 3), how far each channel's change deviates from that.
+        agreement: (n,) or a number, 0-1: how far each pixel is believed.
+
+    Returns:
+        The brightness as a plane (3,), the tint (3,), and the median distance of the pixels from both.
+    """
     plane, colour = np.array([np.median(brightness), 0.0, 0.0]), np.median(tint, axis=0)
     for _ in range(_ROUNDS):
         distance = _distance(places, brightness, tint, plane, colour)

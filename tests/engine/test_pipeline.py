@@ -1,12 +1,15 @@
-from typing import get_args
+from dataclasses import replace
+from typing import ClassVar, get_args
 
 import numpy as np
 import pytest
 
+from layerfusion.engine.diffusion.observer import Observer
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation.measures import auc
 from layerfusion.engine.events import Finished, LayerReady, Notice, Preview, Progress, Stage
 from layerfusion.engine.image.compositing import flatten
+from layerfusion.engine.image.filters import gaussian_blur
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
 from layerfusion.engine.inspection.recorder import Recorder
@@ -15,6 +18,7 @@ from layerfusion.engine.models.runtime.offloading import MemoryPolicy
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.pipeline import LayerFusionPipeline
+from layerfusion.engine.request import HARMONISE_STRENGTH
 from layerfusion.engine.sources import Generated, Kept
 from layerfusion.engine.stack import LayerStack
 
@@ -263,6 +267,64 @@ class TestKept:
         )
         differs = abs(blended - behind).max(axis=-1) > 48
         assert (differs & alpha).sum() / (differs | alpha).sum() >= 0.8
+
+    def outline(self, stack, alpha, threshold=48):
+        """Intersection over union of `alpha` with the pixels in which Blended differs from Background."""
+        blended, behind = (
+            stack.by_role(role)[0].pixels[..., :3].astype(int) for role in (Role.BLENDED, Role.BACKGROUND)
+        )
+        differs = abs(blended - behind).max(axis=-1) > threshold
+        return (differs & alpha).sum() / (differs | alpha).sum()
+
+    def blob(self, across=64, down=80, radius=24):
+        """A thing that no prompt describes: a disc with magenta and cyan stripes."""
+        rows, columns = np.mgrid[:128, :128]
+        pixels = np.zeros((128, 128, 4), np.uint8)
+        pixels[...] = np.where(((rows + columns) // 8 % 2)[..., None], (255, 0, 255, 255), (0, 255, 255, 255))
+        pixels[..., 3] *= np.hypot(rows - down, columns - across) < radius
+        return Layer(name="blob", role=Role.FOREGROUND, pixels=pixels)
+
+    @pytest.mark.parametrize("sampler", ["euler", "ddim", "dpmpp_2m", "unipc"])
+    def test_the_blended_picture_shows_what_no_prompt_describes(self, pipeline, request_for, sampler):
+        kept = Kept(layer=self.blob(), prompt="a red apple")
+        stack = finished(pipeline.generate(request_for(foregrounds=(kept,), steps=8, sampler=sampler)))
+        assert self.outline(stack, self.blob().pixels[..., 3] > 127) > 0.9
+
+    def test_above_a_drawn_foreground_the_latents_alone_hold_it(self, pipeline, request_for):
+        """Blended then comes from the model as a whole, and no pixel of the layer is put into it."""
+        blob = self.blob(across=34, down=90, radius=20)
+        sources = (Generated(prompt="a red apple"), Kept(layer=blob, prompt="a ball"))
+        stack = finished(pipeline.generate(request_for(foregrounds=sources, steps=8)))
+        below = replace(stack, layers=(stack.background, stack.foregrounds[0]))
+        blended, own, other = (  # blurred, because the small model's VAE does not hold the stripes
+            gaussian_blur(pixels[..., :3].astype(np.float32), 0.04)
+            for pixels in (stack["Blended"].pixels, blob.pixels, flatten(below))
+        )
+        nearer = abs(blended - own).sum(axis=-1) < abs(blended - other).sum(axis=-1)
+        assert nearer[blob.pixels[..., 3] > 127].mean() > 0.9
+
+    def test_harmonised_layers_keep_the_backdrop_to_the_byte(self, pipeline, request_for):
+        backdrop = np.full((128, 128, 4), 255, np.uint8)
+        backdrop[..., :3] = np.random.default_rng(4).integers(0, 256, (128, 128, 3))
+        below = Kept(layer=Layer(name="paper", role=Role.BACKGROUND, pixels=backdrop), prompt="a beach at sunset")
+        above = Kept(layer=self.blob(), prompt="a ball")
+        stack = finished(pipeline.generate(request_for(background=below, foregrounds=(above,), steps=8)))
+        assert np.array_equal(stack.by_role(Role.BLENDED)[0].pixels[:40], backdrop[:40])
+
+    def test_harmonising_runs_the_network_only_while_the_light_is_open(self, pipeline, request_for):
+        """Before and after, every stream's path is known."""
+
+        class Forwards(Observer):
+            times: ClassVar[set[float]] = set()
+
+            def forward(self, now, rows):
+                self.times.add(now.time)
+
+        below = Layer(name="paper", role=Role.BACKGROUND, pixels=np.full((128, 128, 4), 255, np.uint8))
+        sources = {"background": Kept(below, "a beach"), "foregrounds": (Kept(self.blob(), "a ball"),)}
+        finished(pipeline.generate(request_for(**sources, steps=20), Forwards()))
+        assert Forwards.times
+        assert all(0.45 < time <= HARMONISE_STRENGTH for time in Forwards.times)
 
     def test_a_layer_beside_the_canvas_changes_nothing(self, small_pipeline, request_for, cut_out):
         aside = Layer(name="aside", role=Role.FOREGROUND, pixels=cut_out.pixels, offset=(-500, 900))
