@@ -223,6 +223,7 @@ def section(group: KeptSet, pictures: ByUse) -> Section:
             meets=lambda figure: at_most(figure, MOST_STRUCTURE_P99),
         ),
         worst("the same, worst picture", "structure_p99"),
+        row("the same, beyond a smooth factor and offset", "redrawn_p99"),
         row(
             "on the object: tone changed, 99th percentile of 255",
             "tone_p99",
@@ -289,7 +290,8 @@ def _change_metrics(shown: Shown, alpha: Plane) -> Metrics:
         "elsewhere": (changed_elsewhere(shown.stack, shown.flat, alpha), MOST_ELSEWHERE),
     }
     spoilt = any(value > limit for value, limit in limited.values())
-    return {name: value for name, (value, _) in limited.items()} | {"unspoilt": float(not spoilt)}
+    found = {name: value for name, (value, _) in limited.items()}
+    return found | {"unspoilt": float(not spoilt), "redrawn_p99": change.redrawn_p99}
 
 
 def _outline_metrics(drawing: Drawing, expected: Drawing) -> Metrics:

@@ -82,11 +82,14 @@ class ObjectChange:
     Attributes:
         structure, structure_p99: mean and 99th percentile of the change that is finer than `FINE`.
         tone_p99: 99th percentile of the smooth change.
+        redrawn_p99: 99th percentile of what no smooth factor and offset explain. A darker light makes also the
+            object's own contrasts smaller: that is structure of the change, but nothing is drawn anew.
     """
 
     structure: float
     structure_p99: float
     tone_p99: float
+    redrawn_p99: float
 
 
 def object_change(shown: Pixels, flat: Pixels, alpha: Plane) -> ObjectChange:
@@ -102,12 +105,25 @@ def object_change(shown: Pixels, flat: Pixels, alpha: Plane) -> ObjectChange:
     """
     inside = object_inside(alpha)
     if inside.sum() < _FEWEST:
-        return ObjectChange(math.nan, math.nan, math.nan)
+        return ObjectChange(math.nan, math.nan, math.nan, math.nan)
     change = shown[..., :3].astype(np.float32) - flat[..., :3]
     smooth = _within(change, inside, FINE)
     structure = np.abs(change - smooth).max(axis=-1)[inside]
     tone = np.abs(smooth).max(axis=-1)[inside]
-    return ObjectChange(float(structure.mean()), float(np.percentile(structure, 99)), float(np.percentile(tone, 99)))
+    redrawn = np.abs(_unexplained(shown, flat, inside)).max(axis=-1)[inside]
+    p99 = (float(np.percentile(values, 99)) for values in (structure, tone, redrawn))
+    return ObjectChange(float(structure.mean()), *p99)
+
+
+def _unexplained(shown: Pixels, flat: Pixels, inside: Mask) -> Plane:
+    """The change (H, W, 3) that is left after the best factor and offset, both smooth (local least squares, as in the
+    guided filter of He et al. 2010)."""
+    after, before = (picture[..., :3].astype(np.float32) for picture in (shown, flat))
+    mean_after, mean_before = (_within(picture, inside, _TONE) for picture in (after, before))
+    covariance = _within(after * before, inside, _TONE) - mean_after * mean_before
+    factor = (covariance + 1) / (_within(before * before, inside, _TONE) - mean_before**2 + 1)
+    factor, offset = (_within(plane, inside, _TONE) for plane in (factor, mean_after - factor * mean_before))
+    return after - factor * before - offset
 
 
 def object_shift(picture: Pixels, flat: Pixels, alpha: Plane) -> Colour:

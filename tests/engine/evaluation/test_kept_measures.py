@@ -80,6 +80,7 @@ def test_the_inside_of_an_object_is_opaque_and_that_of_glass_is_what_is_seen():
 def test_no_change_is_zero():
     change = object_change(FLAT, FLAT, ALPHA)
     assert (change.structure, change.structure_p99, change.tone_p99) == (0, 0, 0)
+    assert change.redrawn_p99 < 0.1
 
 
 @pytest.mark.parametrize("given", [OBJECT, GLASS], ids=["opaque", "translucent"])
@@ -95,7 +96,15 @@ def test_a_smooth_change_is_tone_and_no_structure(given):
 
 def test_a_printed_dimple_is_structure():
     shown = lit(FLAT, np.where(np.hypot(COLUMNS - 80, ROWS - 80) < 3, 0.5, 1.0))
-    assert object_change(shown, FLAT, ALPHA).structure_p99 > 10
+    change = object_change(shown, FLAT, ALPHA)
+    assert change.structure_p99 > 10
+    assert change.redrawn_p99 > 10
+
+
+def test_a_light_that_makes_contrasts_smaller_is_structure_but_draws_nothing():
+    change = object_change(lit(FLAT, (0.5, 0.6, 0.7)), FLAT, ALPHA)
+    assert change.structure_p99 > 10
+    assert change.redrawn_p99 < 1.5
 
 
 def test_a_change_beside_the_object_does_not_count_on_it():
