@@ -23,9 +23,10 @@ from types import ModuleType
 from layerfusion.engine.errors import UnknownFormat
 from layerfusion.engine.formats import files, merged, ora, png
 from layerfusion.engine.formats.images import load_image
+from layerfusion.engine.formats.references import Referenced, load_layer
 from layerfusion.engine.image.layers import LayeredImage
 
-__all__ = ["check_writable", "is_folder", "load", "load_image", "save"]
+__all__ = ["Referenced", "check_writable", "is_folder", "load", "load_image", "load_layer", "save"]
 
 
 def save(stack: LayeredImage, path: str | os.PathLike[str]) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from layerfusion.engine import formats
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.geometry import Box, Size
-from layerfusion.engine.image.layers import Layer, Pixels, Role, covers
+from layerfusion.engine.image.layers import Layer, Role, covers
 from layerfusion.engine.image.placement import fitted
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.sources import MAX_SEED, Generated, Kept, Relit, Source
@@ -26,16 +26,17 @@ BACKGROUND = 0
 
 def add_options(group: Any) -> None:
     """Declare the options that say something of single layers; all but the first may be repeated."""
-    group.add_argument("--keep-foreground", metavar="FILE.png", help="short for --keep 1=FILE.png")
+    group.add_argument("--keep-foreground", metavar="FILE", help="short for --keep 1=FILE")
 
     def add(name: str, metavar: str, read: Callable[[str], Any], what: str) -> None:
         group.add_argument(name, metavar=metavar, type=numbered(read), action="append", default=[], help=what)
 
     keep = (
         "keep this cut-out as foreground N, or this picture as the background, byte for byte, and draw the rest around "
-        "it; its prompt then says what it shows; it keeps its size, is centred on the canvas, and may be larger"
+        "it; its prompt then says what it shows; it keeps its size, is centred on the canvas, and may be larger. FILE "
+        "is a PNG, WebP, JPEG or TIFF, or a layer at its place, such as moved.psd#Foreground"
     )
-    add("--keep", "N=FILE.png", Path, keep)
+    add("--keep", "N=FILE", str, keep)
     relight = "draw the kept layer N anew over its own pixels, to fit the picture: 0 hardly, 1 wholly"
     add("--relight", "N=X", values.number(0, 1), relight)
     add("--at", "N=X,Y", read_place, "where the top left corner of the kept layer N is on the canvas, in pixels")
@@ -101,18 +102,18 @@ def layer_sources(arguments: argparse.Namespace) -> tuple[tuple[Source, ...], So
     for name in ("at", "relight"):
         for number in about[name].keys() - keep.keys():
             raise UsageError(f"--{name} {_name(number)}=… is for a kept picture; add --keep {_name(number)}=FILE.png.")
-    pictures = {number: (path, formats.load_image(path)) for number, path in keep.items()}
+    pictures = {number: formats.load_layer(path) for number, path in keep.items()}
     size: Size | None = arguments.size
     if size is None and pictures:
         first = min(pictures, key=lambda number: (number != BACKGROUND, number))
-        height, width = pictures[first][1].shape[:2]
-        size = Size(width, height) if first not in about["box"] else None
+        known = pictures[first].canvas or pictures[first].layer.size
+        size = known if first not in about["box"] else None
 
     def source(number: int) -> Source:
         box, seed, strength = (about[name].get(number) for name in ("box", "layer-seed", "relight"))
         if number not in pictures:
             return Generated(prompt=prompts[number], negative_prompt=arguments.negative, seed=seed, box=box)
-        layer = _placed(number, *pictures[number], size, about["at"].get(number), box)
+        layer = _placed(number, keep[number], pictures[number], size, about["at"].get(number), box)
         if strength is not None:
             return Relit(
                 layer=layer, prompt=prompts[number], negative_prompt=arguments.negative, seed=seed, strength=strength
@@ -124,8 +125,8 @@ def layer_sources(arguments: argparse.Namespace) -> tuple[tuple[Source, ...], So
     return tuple(source(number) for number in range(1, len(prompts))), source(BACKGROUND), size
 
 
-def _first(path: str | None) -> list[tuple[int, Path]]:
-    return [] if path is None else [(1, Path(path))]
+def _first(path: str | None) -> list[tuple[int, str]]:
+    return [] if path is None else [(1, path)]
 
 
 def _table(option: str, pairs: list[tuple[int, T]], prompts: dict[int, str]) -> dict[int, T]:
@@ -144,11 +145,18 @@ def _name(number: int) -> str:
 
 
 def _placed(
-    number: int, path: Path, pixels: Pixels, size: Size | None, at: tuple[int, int] | None, box: Box | None
+    number: int,
+    file: str,
+    picture: formats.Referenced,
+    size: Size | None,
+    at: tuple[int, int] | None,
+    box: Box | None,
 ) -> Layer:
-    """A picture as a layer: in its box, at its place, or in the middle of the canvas at its own size."""
-    height, width = pixels.shape[:2]
-    offset = at or ((0, 0) if size is None else ((size.width - width) // 2, (size.height - height) // 2))
+    """A picture as a layer: in its box, at the place that is asked for or that its file says, or in the middle of the
+    canvas; at its own size unless it has a box."""
+    layer = picture.layer
+    offset = at or (layer.offset if picture.canvas is not None else _centred(layer.size, size))
+    pixels = layer.pixels
     if box is not None:
         if at is not None:
             raise UsageError(f"--at and --box both say where {_name(number)} is; give one.")
@@ -157,12 +165,16 @@ def _placed(
         placed = fitted(pixels, box)
         pixels, offset = placed if placed is not None else (pixels, offset)
     if not pixels[..., 3].any():
-        raise InvalidLayer(f"“{path}” is transparent all over.", "Keep a picture that shows something.")
+        raise InvalidLayer(f"“{file}” is transparent all over.", "Keep a picture that shows something.")
     role = Role.BACKGROUND if number == BACKGROUND else Role.FOREGROUND
-    layer = Layer(name=path.stem[:255] or "layer", role=role, pixels=pixels, offset=offset)
+    layer = replace(layer, role=role, pixels=pixels, offset=offset, visible=True, record=None)
     if number != BACKGROUND and covers(layer, size or layer.size):
         raise InvalidLayer(
-            f"“{path}” hides the whole background.",
-            f"Keep a cut-out: the rest is drawn around it. For a background, write --keep bg={path.name}.",
+            f"“{file}” hides the whole background.",
+            "Keep a cut-out: the rest is drawn around it. For a background, write --keep bg=FILE.",
         )
     return layer
+
+
+def _centred(size: Size, canvas: Size | None) -> tuple[int, int]:
+    return (0, 0) if canvas is None else ((canvas.width - size.width) // 2, (canvas.height - size.height) // 2)

@@ -9,6 +9,7 @@ import pytest
 
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnknownFormat, UnreadableFile, UnwritableFile
+from layerfusion.engine.formats.images import encode
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
@@ -216,3 +217,23 @@ def test_reading_a_pipe_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "a.psd")
     with pytest.raises(UnreadableFile, match="not a file"):
         formats.load(tmp_path / "a.psd")
+
+
+def test_a_layer_is_named_behind_its_file(subtests, tmp_path):
+    stack = make_stack()
+    formats.save(stack, tmp_path / "a.psd")
+    formats.save(stack, tmp_path / "folder")
+    for index, layer in enumerate(stack):
+        for file in ("a.psd", "folder"):
+            with subtests.test(file=file, layer=layer.name):
+                found = formats.load_layer(f"{tmp_path}/{file}#{layer.name}")
+                assert found.canvas == stack.size
+                assert found.layer.offset == formats.load(tmp_path / file).layers[index].offset
+                assert found.layer.blend is layer.blend
+    pixels = np.full((3, 4, 4), 255, np.uint8)
+    (tmp_path / "b#1.png").write_bytes(encode(pixels))
+    found = formats.load_layer(tmp_path / "b#1.png")
+    assert (found.layer.name, found.canvas) == ("b#1", None)
+    for reference, words in [("a.psd", r"6 layers\. Name one"), ("a.psd#Nobody", "no layers “Nobody”")]:
+        with pytest.raises(UnreadableFile, match=words):
+            formats.load_layer(tmp_path / reference)
