@@ -23,6 +23,13 @@ from the second on not at all, because the blended picture then shows another ob
 _LARGEST_CHANGE = 38 / 255
 """The largest change of stored values that the fit may make, apart from one pixel in a hundred (our choice)."""
 
+_FINE = 0.02
+"""What is finer than a blur of this standard deviation is structure, as a fraction of the longer side."""
+
+_LARGEST_FINE_CHANGE, _MEAN_FINE_CHANGE = 3.4 / 255, 0.8 / 255
+"""The largest change of structure, apart from one pixel in a hundred, and its mean (our choice). A shadow that is
+multiplied makes an object's own contrasts smaller too; textured objects therefore take less of it."""
+
 _LIKELY_TINT, _UNLIKELY_TINT = 0.6, 1.1
 """The largest deviation of a channel from the brightness (natural log) that a light makes, and one that no light makes:
 between them the fit is believed less and less (our choice)."""
@@ -129,12 +136,21 @@ def _distance(places: Plane, brightness: Plane, tint: Plane, plane: Plane, colou
 
 
 def _within_bounds(gain: Plane, before: Plane, inside: np.ndarray) -> float:
-    """The factor, 0-1, by which a gain must be scaled so that it changes stored values by at most the bound."""
-    stored, scale = np.clip(before[inside], 0, 1) ** (1 / GAMMA), 1.0
+    """The factor, 0-1, by which a gain must be scaled so that all changes of stored values stay within their bounds."""
+    stored, scale = np.clip(before, 0, 1) ** (1 / GAMMA), 1.0
+    weight = inside.astype(np.float32)[..., None]
+    amount = gaussian_blur(weight, _FINE) + 1e-4
     for _ in range(_ROUNDS):  # the change is no linear function of the scale
-        change = np.abs(np.exp(scale * gain[inside] / GAMMA) - 1) * stored
-        largest = float(np.percentile(change.max(axis=-1), 99))
-        if largest <= _LARGEST_CHANGE:
+        change = (np.exp(scale * gain / GAMMA) - 1) * stored * weight
+        largest = float(np.percentile(np.abs(change[inside]).max(axis=-1), 99))
+        darker = np.minimum(change, 0).astype(np.float32)  # what makes an object lighter is smooth, and added
+        fine = np.abs(darker - gaussian_blur(darker, _FINE) / amount)[inside].max(axis=-1)
+        excess = max(
+            largest / _LARGEST_CHANGE,
+            float(np.percentile(fine, 99)) / _LARGEST_FINE_CHANGE,
+            float(fine.mean()) / _MEAN_FINE_CHANGE,
+        )
+        if excess <= 1:
             break
-        scale *= _LARGEST_CHANGE / largest
+        scale /= excess
     return scale

@@ -172,6 +172,19 @@ def test_the_tone_is_bounded():
     assert 30 < np.percentile(change.max(axis=-1), 99) <= 41
 
 
+def test_the_contrasts_of_a_textured_object_stay_what_they_are():
+    """A multiplied shadow makes contrasts smaller: a bold pattern takes less of it than a plain object."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    pattern = np.where(((rows // 3 + columns // 3) % 2)[..., None], (0.9, 0.9, 0.8), (0.2, 0.3, 0.25))
+    flat = opaque(painted(OBJECT, pattern, GROUND))
+    blended = opaque(painted(OBJECT, pattern, GROUND) * np.where(OBJECT[..., None] > 0.5, 0.8, 1))
+    made = clean_layers(blended, flat, [OBJECT])
+    left = high_pass(changes(flat, made).astype(np.float32), OBJECT)
+    assert made.trust == (1.0,)
+    assert 0.5 < left.mean() < 1
+    assert np.percentile(left, 99) < 4
+
+
 @pytest.mark.parametrize("radius", [40, 60], ids=["of its size", "larger"])
 def test_another_object_in_the_blended_picture_leaves_no_trace(radius):
     rows, columns = np.mgrid[:SIDE, :SIDE]
