@@ -28,15 +28,18 @@ class NoiseSchedule:
     def __init__(self) -> None:
         self._kept: Tensor = DDIMScheduler(**NOISE_SCHEDULE).alphas_cumprod  # type: ignore[arg-type]
 
-    def noised(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def noised(self, clean: Tensor, generator: torch.Generator, lean: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
         """Noise a batch (B, channels, h, w).
+
+        Args:
+            lean: the power of evenly drawn times; less than 1 draws much noise more often than little.
 
         Returns:
             timesteps (B,), noised latents, and the v a perfect model would predict.
         """
         count = len(clean)
         places = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-        timesteps = (places * 1000).long().clamp(0, 999)
+        timesteps = (places**lean * 1000).long().clamp(0, 999)
         kept = self._kept[timesteps].view(-1, 1, 1, 1)
         noise = torch.randn(clean.shape, generator=generator)
         a, b = kept.sqrt().to(clean), (1 - kept).sqrt().to(clean)

@@ -32,6 +32,10 @@ picture, and the optimum stays what it is."""
 CROPPED = 0.25
 """Share of batches that are cut to a portrait or landscape, about objects that stay whole: down to half a side."""
 
+LEAN = 0.7
+"""How times are drawn, see `NoiseSchedule.noised`: 0.44 of them from the noisier third. After 120,000 samples of evenly
+drawn ones, details were there and shapes were not: bottles had lost their shoulders, skies had two suns."""
+
 UNPROMPTED = 0.1
 """Share of captions left out, for classifier-free guidance."""
 
@@ -117,7 +121,7 @@ class UNetStage(Stage):
         weight = torch.cat(weights)[order].to(self.device)
         words[torch.from_numpy(rng.random(len(words)) < UNPROMPTED)] = self._empty
         hidden, pooled = encode_text(self._encoders, words.to(self.device))
-        timesteps, noised, v = self._noise.noised(batch, generator)
+        timesteps, noised, v = self._noise.noised(batch, generator, LEAN)
         with mixed(self.device):
             found = predict(self._unet, noised, timesteps, hidden, pooled, side=self._side)
         errors = (found.float() - v).square() * weight / weight.mean()

@@ -38,6 +38,15 @@ def test_the_target_removes_the_noise():
     assert len(set((timesteps // 125).tolist())) == 8, "one timestep of every stratum"
 
 
+def test_much_noise_is_drawn_more_often_where_times_lean_to_it():
+    schedule, clean = NoiseSchedule(), torch.randn(3000, 1, 1, 1)
+    shares = [
+        float((schedule.noised(clean, torch.Generator().manual_seed(0), lean)[0] > 666).float().mean())
+        for lean in (1.0, 0.7)
+    ]
+    assert shares == [pytest.approx(1 / 3, abs=0.01), pytest.approx(0.44, abs=0.01)]
+
+
 def test_a_perfect_model_reproduces_its_picture():
     target = 3 * torch.randn(2, 4, 16, 16)
     kept = NoiseSchedule()._kept
