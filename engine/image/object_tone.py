@@ -28,7 +28,8 @@ _FINE = 0.02
 
 _LARGEST_FINE_CHANGE, _MEAN_FINE_CHANGE = 3.4 / 255, 0.8 / 255
 """The largest change of structure, apart from one pixel in a hundred, and its mean (our choice). A shadow that is
-multiplied makes an object's own contrasts smaller too; textured objects therefore take less of it."""
+multiplied makes an object's own contrasts smaller, and a light that is added clips at white; objects with bold patterns
+therefore take less of both."""
 
 _LIKELY_TINT, _UNLIKELY_TINT = 0.6, 1.1
 """The largest deviation of a channel from the brightness (natural log) that a light makes, and one that no light makes:
@@ -140,13 +141,15 @@ def _within_bounds(gain: Plane, before: Plane, inside: np.ndarray) -> float:
     stored, scale = np.clip(before, 0, 1) ** (1 / GAMMA), 1.0
     weight = inside.astype(np.float32)[..., None]
     amount = gaussian_blur(weight, _FINE) + 1e-4
+    smooth = np.clip(gaussian_blur(before, _FINE), 0, 1) ** (1 / GAMMA)
     for _ in range(_ROUNDS):  # the change is no linear function of the scale
-        change = (np.exp(scale * gain / GAMMA) - 1) * stored * weight
-        largest = float(np.percentile(np.abs(change[inside]).max(axis=-1), 99))
-        darker = np.minimum(change, 0).astype(np.float32)  # what makes an object lighter is smooth, and added
-        fine = np.abs(darker - gaussian_blur(darker, _FINE) / amount)[inside].max(axis=-1)
+        factor = np.exp(scale * gain / GAMMA)
+        change = stored * (np.minimum(factor, 1) - 1)
+        lighter = smooth * (np.maximum(factor, 1) - 1)
+        change = (np.minimum(change + lighter, 1 - stored) * weight).astype(np.float32)  # white grows no lighter
+        fine = np.abs(change - gaussian_blur(change, _FINE) / amount)[inside].max(axis=-1)
         excess = max(
-            largest / _LARGEST_CHANGE,
+            float(np.percentile(np.abs(change[inside]).max(axis=-1), 99)) / _LARGEST_CHANGE,
             float(np.percentile(fine, 99)) / _LARGEST_FINE_CHANGE,
             float(fine.mean()) / _MEAN_FINE_CHANGE,
         )
