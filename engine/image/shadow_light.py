@@ -36,6 +36,9 @@ _WORKING_SIDE = 256
 _SMOOTH = 0.02
 """The blur of the flat image from which Light is made, so that no drawing gets into it."""
 
+_SEEN_AT = 10
+"""A translucent object is left alone wholly from alpha 1 / 10 on."""
+
 _LIGHT_ROOM = 0.75
 """The part of the way to white that Light may go at most."""
 
@@ -111,7 +114,8 @@ def clean_layers(blended: Pixels, flat: Pixels, objects: Sequence[Plane | NDArra
     smooth = np.clip(gaussian_blur(before, _SMOOTH), 0, 0.99) ** (1 / GAMMA)
     shadow, light = np.zeros_like(flat), np.zeros_like(flat)
     light[..., 3] = 255
-    work = _Enlarging(height, width, ground, [tone.log_gain for tone in tones], smooth)
+    solid = [tone.trust is not None for tone in tones]
+    work = _Enlarging(height, width, ground, [tone.log_gain for tone in tones], solid, smooth)
     for part in work.parts(objects):
         effect = work.effect(part, objects)
         factor = np.exp(effect / np.float32(GAMMA))
@@ -160,14 +164,19 @@ class _Enlarging:
         height, width: the canvas.
         ground: (h, w), natural logarithm of the factor on the ground.
         gains: (h, w, 3) for each object, bottom first.
+        solid: for each object, whether it has opaque parts. What shows through one that has none is left alone, since
+            a shadow with an edge inside glass looks like a drawing in it.
         smooth: (h, w, 3), stored values of the flat image without its drawing.
     """
 
-    def __init__(self, height: int, width: int, ground: Plane, gains: Sequence[Plane], smooth: Plane) -> None:
+    def __init__(
+        self, height: int, width: int, ground: Plane, gains: Sequence[Plane], solid: Sequence[bool], smooth: Plane
+    ) -> None:
         rows, columns = ground.shape
         self._down, self._across = enlargement(rows, height), enlargement(columns, width)
         self._ground = ground[None]
         self._gains = [np.ascontiguousarray(gain.transpose(2, 0, 1)) for gain in gains]
+        self._weights = [1 if opaque else _SEEN_AT for opaque in solid]
         self._smooth = np.ascontiguousarray(smooth.transpose(2, 0, 1))
 
     def parts(self, objects: Sequence[Plane | NDArray[np.uint8]]) -> Iterator[Part]:
@@ -189,8 +198,8 @@ class _Enlarging:
         """Natural logarithm of the factor on linear light, (3, rows, columns): each object's tone lies over what is
         below it."""
         effect = np.repeat(self._large(self._ground, part), 3, axis=0)
-        for alpha, gain in zip(objects, self._gains, strict=True):
-            weight = _unit(alpha[part])
+        for alpha, gain, slope in zip(objects, self._gains, self._weights, strict=True):
+            weight = np.minimum(slope * _unit(alpha[part]), 1)
             if weight.any():
                 effect += (self._large(gain, part) - effect) * weight
         return effect

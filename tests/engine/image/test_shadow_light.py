@@ -185,6 +185,28 @@ def test_the_contrasts_of_a_textured_object_stay_what_they_are():
     assert np.percentile(left, 99) < 4
 
 
+def test_white_parts_of_an_object_do_not_clip_in_the_light():
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    spots = (rows // 6 % 3 == 0) & (columns // 6 % 3 == 0)
+    pattern = np.where(spots[..., None], (0.97, 0.97, 0.95), (0.5, 0.45, 0.4))
+    flat = opaque(painted(OBJECT, pattern, GROUND))
+    blended = opaque(painted(OBJECT, np.minimum(pattern * 1.2, 1), GROUND))
+    made = clean_layers(blended, flat, [OBJECT])
+    left = high_pass(changes(flat, made).astype(np.float32), OBJECT)
+    assert made.trust[0] > 0.5
+    assert left.mean() < 1
+    assert np.percentile(left, 99) < 4
+
+
+def test_no_shadow_is_drawn_inside_glass():
+    glass = 0.4 * OBJECT
+    flat = opaque(painted(glass, (0.7, 0.8, 0.9), GROUND))
+    blended = opaque(painted(glass, (0.7, 0.8, 0.9), GROUND * cast()))
+    change = np.abs(changes(flat, clean_layers(blended, flat, [glass]))).max(axis=-1)
+    assert change[glass > 0.1].max() <= 1
+    assert change[glass < 0.01].max() > 20
+
+
 @pytest.mark.parametrize("radius", [40, 60], ids=["of its size", "larger"])
 def test_another_object_in_the_blended_picture_leaves_no_trace(radius):
     rows, columns = np.mgrid[:SIDE, :SIDE]
