@@ -20,7 +20,7 @@ from layerfusion.engine.diffusion.layer_builder import LayerBuilder
 from layerfusion.engine.diffusion.layer_codec import decode_rgba
 from layerfusion.engine.diffusion.noise import initial_noise
 from layerfusion.engine.diffusion.observer import Observer
-from layerfusion.engine.diffusion.previews import is_due, preview
+from layerfusion.engine.diffusion.previews import is_due, longest_side, preview
 from layerfusion.engine.diffusion.sampling import Sampler
 from layerfusion.engine.diffusion.source_constraints import SourceConstraints, open_streams, source_constraints
 from layerfusion.engine.diffusion.stream_inputs import (
@@ -259,9 +259,11 @@ class _Job:
 
     def _previews(self, estimate: Tensor) -> Iterator[Preview]:
         """Small pictures of Blended and of every layer that is not kept; `estimate` is (streams, C, h, w)."""
+        longest = longest_side(self._bundle.spec)
         for stream in (*open_streams(self._request), self._streams.blended):
             transparent = stream < self._streams.foregrounds
-            pixels = preview(self._bundle, estimate[stream : stream + 1], transparent=transparent)
+            small = estimate[stream : stream + 1]
+            pixels = preview(self._bundle, small, transparent=transparent, longest=longest)
             opaque = Role.BACKGROUND if stream == self._streams.background else Role.BLENDED
             role, index = (Role.FOREGROUND, stream) if transparent else (opaque, 0)
             yield Preview(role=role, index=index, pixels=pixels)

@@ -7,36 +7,60 @@ from torch import Tensor
 
 from layerfusion.engine.diffusion.layer_codec import decode_rgb, decode_rgba
 from layerfusion.engine.image.layers import Pixels
+from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle
 
 PREVIEWS = 5
-"""Approximate number of previews of each layer in one job."""
+"""Approximate number of previews of each layer in one job, the one after the first step included."""
 
 LONGEST_SIDE = 256
 """Longest side of a preview in pixels. The protocol and the Krita docker rely on it."""
 
+_SHARE = 2
+"""A preview's longest side is at most the model's native size divided by this, so that it costs a small part of the job
+however small the model is (our choice)."""
+
 
 def is_due(done: int, steps: int) -> bool:
-    """Whether previews are made after a step. After the last step there are none, because the layers follow.
+    """Whether previews are made after a step: the first, which shows where things will be, and then at even distances.
+    After the last step there are none, because the layers follow.
 
     Args:
         done: number of steps done, 1 … steps.
     """
-    return done < steps and done % max(1, steps // PREVIEWS) == 0
+    return done < steps and (done == 1 or done % max(1, steps // PREVIEWS) == 0)
 
 
-def preview(bundle: ModelBundle, latents: Tensor, *, transparent: bool) -> Pixels:
-    """Decode an estimate (1, C, h, w). Its latents are first reduced so that the picture is at most 256 px a side.
+def longest_side(spec: ModelSpec) -> int:
+    """The longest side of a model's previews, in pixels."""
+    return min(LONGEST_SIDE, spec.native_size // _SHARE)
+
+
+def reduced_grid(spec: ModelSpec, factor: int, height: int, width: int, longest: int) -> tuple[int, int]:
+    """The size of a small picture's latents, in multiples of the transparent decoder's stride.
+
+    Args:
+        spec: the model.
+        factor: pixels per latent along each axis.
+        height, width: size of the whole picture's latents.
+        longest: longest side of the small picture, in pixels.
+    """
+    limit = longest // factor
+    if max(height, width) <= limit:
+        return height, width
+    stride = max(1, spec.transparency.stride // factor)
+    shrink = limit / max(height, width)
+    rows, columns = (max(1, round(side * shrink / stride)) * stride for side in (height, width))
+    return rows, columns
+
+
+def preview(bundle: ModelBundle, latents: Tensor, *, transparent: bool, longest: int = LONGEST_SIDE) -> Pixels:
+    """Decode an estimate (1, C, h, w), whose latents are first reduced to a picture of at most `longest` px a side.
 
     Returns:
         uint8 (H, W, 4), straight alpha.
     """
-    factor = bundle.latent_factor
-    limit = LONGEST_SIDE // factor
-    height, width = latents.shape[-2:]
-    if max(height, width) > limit:
-        stride = max(1, bundle.spec.transparency.stride // factor)
-        shrink = limit / max(height, width)
-        size = tuple(max(1, round(side * shrink / stride)) * stride for side in (height, width))
-        latents = F.interpolate(latents, size, mode="area")
+    grid = reduced_grid(bundle.spec, bundle.latent_factor, *latents.shape[-2:], longest)
+    if grid != latents.shape[-2:]:
+        latents = F.interpolate(latents, grid, mode="area")
     return decode_rgba(bundle, latents, views=1) if transparent else decode_rgb(bundle, latents)

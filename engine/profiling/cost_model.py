@@ -17,7 +17,7 @@ from torch import Tensor
 from layerfusion.engine.backbones.choice import backbone_of
 from layerfusion.engine.diffusion.denoise import Guidance, Prompts, denoise
 from layerfusion.engine.diffusion.observer import Observer
-from layerfusion.engine.diffusion.previews import LONGEST_SIDE, is_due
+from layerfusion.engine.diffusion.previews import is_due, longest_side, reduced_grid
 from layerfusion.engine.diffusion.sampling import Sampler
 from layerfusion.engine.fusion.coupling import Coupling, Forward, Pass
 from layerfusion.engine.fusion.masks import Grid
@@ -239,13 +239,8 @@ class CostModel:
 
     @property
     def _preview_grid(self) -> Grid:
-        """The grid of a preview as `engine.diffusion.previews` reduces it: at most 256 px a side, in multiples of the
-        decoder's stride."""
-        sides = (self._working.height, self._working.width)
-        shrink, stride = min(1.0, LONGEST_SIDE / max(sides)), self._bundle.spec.transparency.stride
-        tokens = stride // self._backbone.layout.factor
-        height, width = (max(1, round(side * shrink / stride)) * tokens for side in sides)
-        return height, width
+        spec = self._bundle.spec
+        return reduced_grid(spec, self._backbone.layout.factor, *self._grid, longest_side(spec))
 
     def _empty(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         return torch.empty(shape, dtype=dtype or self._bundle.dtype, device="meta")
