@@ -29,6 +29,10 @@ _QUIET = 0.08
 _DEEPEST, _BRIGHTEST = 1.3, 0.3
 """The strongest shadow and glow, natural log of linear light."""
 
+_RESTORED = 1.14
+"""What blur and doubt take from shadows, given back: of the training data's shadows 0.87 came through without it, measured
+on 28 pictures."""
+
 
 def ground_effect(after: Plane, before: Plane, objects: Sequence[Plane], trust: float) -> Plane:
     """Estimate the shadow and glow on the ground.
@@ -59,7 +63,7 @@ def ground_effect(after: Plane, before: Plane, objects: Sequence[Plane], trust: 
     effect = (smooth - base) * np.clip((share - 0.15) / 0.3, 0, 1)
 
     fade = belief * np.clip(1.15 * gaussian_blur(near.astype(np.float32), 0.03), 0, 1)
-    darkening = np.minimum(_touching(-effect, 0.04 + 0.5 * spread, near, feet), _DEEPEST)
+    darkening = np.minimum(_RESTORED * _touching(-effect, 0.04 + 0.5 * spread, near, feet), _DEEPEST)
     brightening = np.minimum(_touching(effect, 0.06 + 1.5 * spread, near, feet), _BRIGHTEST)
     return under_outlines(fade * (0.5 * trust * brightening - darkening), cover)
 

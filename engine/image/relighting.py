@@ -43,6 +43,10 @@ _FAR = 0.1
 """Farther from the objects than this, a darkening is more likely that of the surroundings; a fraction of the longer
 side."""
 
+_RESTORED = 1.12
+"""What blur and doubt take from shadows, given back: of the training data's shadows 0.89 came through without it, measured
+on 28 pictures."""
+
 _DEEPEST = 1.3
 """The deepest shadow, natural log of linear light."""
 
@@ -120,6 +124,6 @@ def _darkening(after: Plane, below: Plane, covers: Sequence[Plane]) -> Plane:
     smooth = gaussian_blur((weight * brightness).astype(np.float32), _SOFTNESS) / (amount + 0.001)
     around = near & free & ~dilate(cover > 0.1, round(_FAR * side))
     base = min(0.0, float(np.median(brightness[around]))) if around.any() else 0.0
-    dark = np.clip(base - smooth, 0, _DEEPEST) * np.clip(share / 0.4, 0, 1)
+    dark = np.clip(_RESTORED * (base - smooth), 0, _DEEPEST) * np.clip(share / 0.4, 0, 1)
     fade = np.clip(1.3 * gaussian_blur(near.astype(np.float32), 0.04) - 0.15, 0, 1)
     return under_outlines(-fade * gaussian_blur(flooded(dark * feet, dark), 0.006), cover)
