@@ -1,16 +1,56 @@
-"""Spatial editing (the paper's Fig. 1): move a foreground of a finished stack, then harmonise the stack again."""
+"""Spatial editing: places for foregrounds that have none; and moving a foreground of a finished stack, then harmonising
+the stack again (the paper's Fig. 1)."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, LayeredImage, Role
+from layerfusion.engine.image.placement import side_by_side
 from layerfusion.engine.image.resampling import resize
-from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.sources import Kept
+from layerfusion.engine.request import GenerationRequest, visible_part
+from layerfusion.engine.sources import Generated, Kept, Source
+
+
+def arranged(request: GenerationRequest) -> GenerationRequest:
+    """Give a place to each drawn foreground without a box, if the request has several foregrounds (our choice).
+
+    The model would draw each of them in the middle of the picture, one over the other.
+
+    Returns:
+        The request with boxes side by side, smaller ones for later foregrounds, beside those whose place is known; the
+        same request if there is nothing to place, or no room.
+    """
+    sources = request.foregrounds
+    open_ones = [place for place, source in enumerate(sources) if isinstance(source, Generated) and source.box is None]
+    if len(sources) == 1 or not open_ones:
+        return request
+    taken = [_columns(source, request.size) for place, source in enumerate(sources) if place not in open_ones]
+    boxes = side_by_side(len(open_ones), request.size, taken)
+    if boxes is None:
+        return request
+    placed = dict(zip(open_ones, boxes, strict=True))
+    return replace(
+        request,
+        foregrounds=tuple(
+            replace(source, box=placed[place]) if place in placed else source for place, source in enumerate(sources)
+        ),
+    )
+
+
+def _columns(source: Source, canvas: Size) -> tuple[int, int]:
+    """(left, right) in pixels of a foreground whose place is known."""
+    if isinstance(source, Generated):
+        assert source.box is not None
+        return source.box.x, source.box.x + source.box.width
+    left = max(source.layer.offset[0], 0)
+    columns = np.flatnonzero(visible_part(source.layer, canvas).any(axis=0))
+    return left + int(columns[0]), left + int(columns[-1]) + 1
 
 
 def moved(layer: Layer, by: tuple[int, int], scale: float = 1.0) -> Layer:

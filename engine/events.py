@@ -31,6 +31,8 @@ NoticeCode = Literal[
     "checkpoint_drifted",
     "weights_left_out",
     "object_redrawn",
+    "foregrounds_placed",
+    "layer_centred",
 ]
 """Every notice there is. `server/protocol/PROTOCOL.md` says what each means."""
 

@@ -30,6 +30,7 @@ from layerfusion.engine.diffusion.stream_inputs import (
     stream_seeds,
 )
 from layerfusion.engine.diffusion.tiled_refinement import TiledRefinement
+from layerfusion.engine.editing import arranged
 from layerfusion.engine.errors import OutOfMemory
 from layerfusion.engine.events import Event, Finished, LayerReady, Notice, Preview, Progress
 from layerfusion.engine.fusion.coupling import Coupling
@@ -129,7 +130,8 @@ class _Job:
         spec = bundle.spec
         self._bundle = bundle
         self._backbone = backbone_of(bundle)
-        self._request = request
+        self._request = arranged(request)
+        self._given = request
         self._observer = observer or Observer()
         self._choices = _Choices.of(request, spec)
         self._streams = Streams(len(request.foregrounds))
@@ -149,6 +151,9 @@ class _Job:
             text = f"The model reads only the beginning of “{shortened(prompt, 40)}”."
             yield Notice(code="prompt_truncated", text=text)
         yield from (*self._bundle.notices, *self._sampler.notices)
+        if self._request is not self._given:
+            text = "The foregrounds without a box are drawn side by side; give each a box to place it yourself."
+            yield Notice(code="foregrounds_placed", text=text)
         yield Progress(stage="reading_prompts", step=0, total=1)
         negative = self._backbone.encode(negative_prompts(self._request), negative=True)
         prompts = Prompts(negative, self._backbone.encode(words), self._framing.working)

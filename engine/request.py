@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from layerfusion.engine.errors import InvalidRequest
@@ -105,6 +107,7 @@ class GenerationRequest:
             object.__setattr__(self, name, value)
         check_canvas(self.size)
         self._check_boxes()
+        self._check_places()
         if self.blended_prompt is not None:
             check_prompt("blended prompt", self.blended_prompt)
         check_whole("seed", self.seed, low=0, high=MAX_SEED)
@@ -143,6 +146,16 @@ class GenerationRequest:
                     "Choose a box inside the canvas.",
                 )
 
+    def _check_places(self) -> None:
+        for source in self.sources:
+            if isinstance(source, Existing) and not visible_part(source.layer, self.size).any():
+                layer, (x, y) = source.layer, source.layer.offset
+                raise InvalidRequest(
+                    f"Nothing of the layer “{layer.name}” lies on the canvas: it is {layer.size} at {x},{y}, and the "
+                    f"canvas is {self.size}.",
+                    "Move the layer onto the canvas, or leave it out.",
+                )
+
     @property
     def sources(self) -> tuple[Source, ...]:
         """The sources in the order of `Streams`: the foregrounds, bottom first, then the background."""
@@ -173,6 +186,13 @@ class GenerationRequest:
             return self.background_seed
         digest = hashlib.sha256(f"layerfusion:{self.seed}:{index}".encode()).digest()
         return int.from_bytes(digest[:6], "big")
+
+
+def visible_part(layer: Layer, canvas: Size) -> NDArray[np.bool_]:
+    """Which pixels of the canvas a layer covers at least a little: (rows, columns) of those it reaches at all."""
+    x, y = layer.offset
+    rows, columns = slice(max(-y, 0), max(canvas.height - y, 0)), slice(max(-x, 0), max(canvas.width - x, 0))
+    return layer.pixels[rows, columns, 3] > 0
 
 
 def as_source(given: object, name: str, role: Role) -> Source:

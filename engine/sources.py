@@ -35,7 +35,8 @@ class Generated:
         seed: 0 to 2^53-1; None derives it from the job's seed, see `GenerationRequest.foreground_seed`.
         box: where on the canvas a foreground is drawn. The object fills the box as far as its shape allows and stands
             on the box's lower edge. The constructor also accepts (x, y, width, height) in pixels. None leaves the place
-            to the model. A background fills the canvas and has no box.
+            to the model; of several foregrounds, those without a box are placed side by side (`editing.arranged`). A
+            background fills the canvas and has no box.
 
     Raises:
         InvalidRequest: a value has the wrong type or is outside its range.

@@ -1,17 +1,66 @@
-"""Scaling and moving an image so that its visible part fills a box on the canvas."""
+"""Boxes on the canvas: scaling an image so that it fills one, and boxes for foregrounds without a place."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from layerfusion.engine.image.geometry import Box, Size
+from layerfusion.engine.image.geometry import MIN_BOX_SIDE, Box, Size
 from layerfusion.engine.image.layers import Layer, Pixels
 from layerfusion.engine.image.resampling import resize
 
 _MAX_INVISIBLE_ALPHA = 12
 """Pixels with alpha up to this value (5 %) do not count as part of the object when its extent is measured."""
+
+_MARGIN = 0.04
+"""Room between boxes, and between boxes and the canvas's sides, as a fraction of the canvas's width (our choice)."""
+
+_SMALLER = 0.85
+"""The width and height of a box, as a fraction of those of the box before (our choice)."""
+
+_TALLEST, _FOOT = 0.72, 0.92
+"""The height of the first box and the lower edge of all, as fractions of the canvas's height (our choice)."""
+
+_LEAST_GAP = 0.2
+"""A gap between objects that is narrower than this, as a fraction of the canvas's width, is no place for others."""
+
+
+def side_by_side(count: int, canvas: Size, taken: Sequence[tuple[int, int]] = ()) -> list[Box] | None:
+    """Boxes for objects without a place: from left to right, each a little smaller, all on one line (our choice).
+
+    Args:
+        count: number of boxes, at least 1.
+        canvas: the canvas.
+        taken: (left, right) in pixels of the objects that have a place. The boxes then lie in the widest gap between
+            them, if it is wide enough, and over the whole width otherwise.
+
+    Returns:
+        The boxes; None if the canvas is too small for them.
+    """
+    left, right = _widest_gap(canvas.width, taken)
+    margin = _MARGIN * canvas.width
+    room = right - left - (count + 1) * margin
+    shares = [_SMALLER**place for place in range(count)]
+    boxes, x, foot = [], left + margin, round(_FOOT * canvas.height)
+    for share in shares:
+        width, height = room * share / sum(shares), round(_TALLEST * share * canvas.height)
+        if min(int(width), height) < MIN_BOX_SIDE:
+            return None
+        boxes.append(Box(round(x), foot - height, int(width), height))
+        x += width + margin
+    return boxes
+
+
+def _widest_gap(width: int, taken: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The widest part of 0 … width that is not taken; all of it if that is too narrow."""
+    best, reached = (0, 0), 0
+    for left, right in [*sorted(taken), (width, width)]:
+        if left - reached > best[1] - best[0]:
+            best = (reached, left)
+        reached = max(reached, right)
+    return best if best[1] - best[0] >= _LEAST_GAP * width else (0, width)
 
 
 def visible_box(pixels: Pixels) -> tuple[int, int, int, int] | None:

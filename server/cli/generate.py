@@ -84,7 +84,7 @@ def _add_picture(group: Any) -> None:
         help="what the whole picture shows (default: made of the other prompts)",
     )
     add("--negative", metavar="P", default="", help="what to avoid, in every layer")
-    canvas = "canvas in pixels (default: 512x512, or the size of the kept foreground)"
+    canvas = "canvas in pixels (default: the kept background's, or what holds all kept cut-outs and boxes, or 512x512)"
     add("--size", metavar="WxH", type=values.size, help=canvas)
     seed = f"0 to {MAX_SEED}; the same number gives the same picture, and the number is printed (default: random)"
     add("--seed", metavar="N|random", type=read_seed, help=seed)
@@ -144,7 +144,8 @@ def run(arguments: argparse.Namespace) -> None:
     """
     check_quotes(arguments.foregrounds)
     seeds = choose_seeds(arguments.seed, arguments.variants or 1)
-    request = to_request(arguments, seeds[0])
+    layers = sources.layer_sources(arguments)
+    request = to_request(arguments, layers, seeds[0])
     if arguments.server is not None:
         remote.check(arguments)
     elif arguments.masks and all(isinstance(source, Kept) for source in request.foregrounds):
@@ -153,6 +154,8 @@ def run(arguments: argparse.Namespace) -> None:
     targets = generate_targets(arguments)
     display = ProgressDisplay(quiet=arguments.quiet)
     said = report.Report(arguments)
+    for notice in layers.notices:
+        display.show(notice)
     if len(arguments.foregrounds) > 1 and not any(" " in prompt.strip() for prompt in arguments.foregrounds):
         words = " ".join(arguments.foregrounds)
         say(f'{len(arguments.foregrounds)} foregrounds, one a word; for one foreground, write "{words}"', sys.stderr)
@@ -229,15 +232,12 @@ def _write_inside(target: Target, picture: Picture) -> list[Path]:
     return written
 
 
-def to_request(arguments: argparse.Namespace, seed: int) -> GenerationRequest:
+def to_request(arguments: argparse.Namespace, layers: sources.LayerSources, seed: int) -> GenerationRequest:
     """The request a command line asks for. Options are stored under the names of the request's fields.
 
     Raises:
         InvalidRequest: a value outside its range, or a sampler that does not suit the model.
-        UnreadableFile: a kept picture cannot be read.
-        UsageError: see `layer_sources`.
     """
-    foregrounds, background, size = sources.layer_sources(arguments)
     model = arguments.model or _default_model(arguments)
     switches = dict(arguments.switches)
     fusion = None
@@ -249,9 +249,9 @@ def to_request(arguments: argparse.Namespace, seed: int) -> GenerationRequest:
     return GenerationRequest(
         **{
             **{field.name: given[field.name] for field in fields(GenerationRequest) if field.name in given},
-            "size": size or DEFAULT_SIZE,
-            "background": background,
-            "foregrounds": foregrounds,
+            "size": layers.size or DEFAULT_SIZE,
+            "background": layers.background,
+            "foregrounds": layers.foregrounds,
             "seed": seed,
             "fusion": fusion,
             "model": model,

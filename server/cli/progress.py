@@ -24,6 +24,12 @@ class ProgressDisplay:
         self._quiet = quiet
         self.notices: list[Notice] = []
 
+    def show(self, notice: Notice) -> None:
+        """Show a notice, unless it was shown before."""
+        if notice not in self.notices:
+            self.notices.append(notice)
+            say(notice.text, sys.stderr)
+
     def watch(self, events: Iterable[Event]) -> LayerStack:
         """Show progress until a stack is finished, and return it."""
         from tqdm import tqdm
@@ -34,10 +40,9 @@ class ProgressDisplay:
         with tqdm(disable=self._quiet or not on_terminal, file=sys.stderr, leave=False, bar_format=layout) as bar:
             for event in events:
                 match event:
-                    case Notice() if event not in self.notices:
-                        self.notices.append(event)
+                    case Notice():
                         bar.clear()
-                        say(event.text, sys.stderr)
+                        self.show(event)
                         bar.refresh()
                     case Progress():
                         if event.stage != stage:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from layerfusion.engine import formats
 from layerfusion.engine.errors import InvalidLayer
-from layerfusion.engine.image.geometry import Box, Size
+from layerfusion.engine.events import Notice
+from layerfusion.engine.image.geometry import MAX_ASPECT, MIN_SIDE, Box, Size
 from layerfusion.engine.image.layers import Layer, Role, covers
 from layerfusion.engine.image.placement import fitted
 from layerfusion.engine.options.fusion import FusionSettings
-from layerfusion.engine.sources import MAX_SEED, Generated, Kept, Relit, Source
+from layerfusion.engine.sources import MAX_SEED, Existing, Generated, Kept, Relit, Source
 from layerfusion.server.cli import values
 from layerfusion.server.cli.console import UsageError, nearest
 
@@ -85,8 +87,24 @@ def read_switch(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def layer_sources(arguments: argparse.Namespace) -> tuple[tuple[Source, ...], Source, Size | None]:
-    """Foregrounds, background, and the canvas's size as far as the command line or the kept pictures say it.
+@dataclass(frozen=True)
+class LayerSources:
+    """What the command line says of single layers.
+
+    Attributes:
+        foregrounds, background: where the layers come from.
+        size: the canvas, as far as the command line or the kept pictures say it.
+        notices: what the user should know of the kept pictures.
+    """
+
+    foregrounds: tuple[Source, ...]
+    background: Source
+    size: Size | None
+    notices: tuple[Notice, ...]
+
+
+def layer_sources(arguments: argparse.Namespace) -> LayerSources:
+    """Read what the command line says of single layers.
 
     Raises:
         UsageError: something is said of a foreground there is not, or twice, or of a layer it does not fit.
@@ -103,11 +121,7 @@ def layer_sources(arguments: argparse.Namespace) -> tuple[tuple[Source, ...], So
         for number in about[name].keys() - keep.keys():
             raise UsageError(f"--{name} {_name(number)}=… is for a kept picture; add --keep {_name(number)}=FILE.png.")
     pictures = {number: formats.load_layer(path) for number, path in keep.items()}
-    size: Size | None = arguments.size
-    if size is None and pictures:
-        first = min(pictures, key=lambda number: (number != BACKGROUND, number))
-        known = pictures[first].canvas or pictures[first].layer.size
-        size = known if first not in about["box"] else None
+    size: Size | None = arguments.size or _holding(pictures, about["at"], about["box"])
 
     def source(number: int) -> Source:
         box, seed, strength = (about[name].get(number) for name in ("box", "layer-seed", "relight"))
@@ -122,7 +136,50 @@ def layer_sources(arguments: argparse.Namespace) -> tuple[tuple[Source, ...], So
             raise UsageError(f"--layer-seed {_name(number)}=… is for a drawn layer; this one is kept as it is.")
         return Kept(layer=layer, prompt=prompts[number])
 
-    return tuple(source(number) for number in range(1, len(prompts))), source(BACKGROUND), size
+    made = {number: source(number) for number in prompts}
+    return LayerSources(
+        foregrounds=tuple(made[number] for number in range(1, len(prompts))),
+        background=made[BACKGROUND],
+        size=size,
+        notices=tuple(_centred_ones(made, pictures, {*about["at"], *about["box"]}, size)),
+    )
+
+
+def _centred_ones(
+    sources: Mapping[int, Source], pictures: Mapping[int, formats.Referenced], placed: Container[int], size: Size | None
+) -> Iterator[Notice]:
+    """Name the kept pictures that lie in the middle of the canvas because nothing says where they belong."""
+    for number, picture in sorted(pictures.items()):
+        source = sources[number]
+        if picture.canvas is None and number not in placed and isinstance(source, Existing):
+            layer, (x, y) = source.layer, source.layer.offset
+            if size is not None and layer.size != size:
+                text = (
+                    f"“{layer.name}” is {layer.size} px and the canvas {size} px: it lies in the middle, at {x},{y}. "
+                    f"--at {_name(number)}=X,Y places it."
+                )
+                yield Notice(code="layer_centred", text=text)
+
+
+def _holding(
+    pictures: Mapping[int, formats.Referenced], places: Mapping[int, tuple[int, int]], boxes: Mapping[int, Box]
+) -> Size | None:
+    """The canvas if no size is given: that of a kept background, or else the smallest that holds every kept picture at
+    its place, and every box. None if nothing is kept but pictures in boxes."""
+    if BACKGROUND in pictures:
+        return pictures[BACKGROUND].canvas or pictures[BACKGROUND].layer.size
+    free = {number: picture for number, picture in pictures.items() if number not in boxes}
+    if not free:
+        return None
+    reaches = [(box.x + box.width, box.y + box.height) for box in boxes.values()]
+    for number, picture in free.items():
+        (x, y), size = places.get(number, (0, 0)), picture.layer.size
+        reaches.append((x + size.width, y + size.height))
+        if picture.canvas is not None:
+            reaches.append((picture.canvas.width, picture.canvas.height))
+    width, height = (max(MIN_SIDE, *(reach[axis] for reach in reaches)) for axis in (0, 1))
+    least = math.ceil(max(width, height) / MAX_ASPECT)
+    return Size(max(width, least), max(height, least))
 
 
 def _first(path: str | None) -> list[tuple[int, str]]:

@@ -4,6 +4,7 @@ from typing import ClassVar, get_args
 import numpy as np
 import pytest
 
+from layerfusion.engine import pipeline as job
 from layerfusion.engine.diffusion.observer import Observer
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation.measures import auc
@@ -290,8 +291,9 @@ class TestKept:
         stack = finished(pipeline.generate(request_for(foregrounds=(kept,), steps=8, sampler=sampler)))
         assert self.outline(stack, self.blob().pixels[..., 3] > 127) > 0.9
 
-    def test_above_a_drawn_foreground_the_latents_alone_hold_it(self, pipeline, request_for):
+    def test_above_a_foreground_without_a_place_the_latents_alone_hold_it(self, pipeline, request_for, monkeypatch):
         """Blended then comes from the model as a whole, and no pixel of the layer is put into it."""
+        monkeypatch.setattr(job, "arranged", lambda request: request)
         blob = self.blob(across=34, down=90, radius=20)
         sources = (Generated(prompt="a red apple"), Kept(layer=blob, prompt="a ball"))
         stack = finished(pipeline.generate(request_for(foregrounds=sources, steps=8)))
@@ -326,8 +328,8 @@ class TestKept:
         assert Forwards.times
         assert all(0.45 < time <= HARMONISE_STRENGTH for time in Forwards.times)
 
-    def test_a_layer_beside_the_canvas_changes_nothing(self, small_pipeline, request_for, cut_out):
-        aside = Layer(name="aside", role=Role.FOREGROUND, pixels=cut_out.pixels, offset=(-500, 900))
+    def test_a_layer_half_beside_the_canvas_comes_back_whole(self, small_pipeline, request_for, cut_out):
+        aside = Layer(name="aside", role=Role.FOREGROUND, pixels=cut_out.pixels, offset=(-60, 70))
         stack = finished(small_pipeline.generate(request_for(foregrounds=self.kept(aside), steps=3)))
         (kept,) = stack.by_role(Role.FOREGROUND)
         assert kept.pixels is aside.pixels

@@ -119,3 +119,17 @@ def test_a_picture_of_kept_and_relit_layers_can_be_harmonised_again():
     assert request.composable
     assert request.background_seed == 8
     assert not make(background=relit).composable
+
+
+@pytest.mark.parametrize("source", [Kept, Relit])
+@pytest.mark.parametrize("offset", [(64, 0), (0, -3), (-2, 5), (9000, 9000)])
+def test_a_layer_of_which_nothing_lies_on_the_canvas_is_refused(source, offset):
+    """Its transparent right column does not count."""
+    pixels = np.full((3, 3, 4), 200, np.uint8)
+    pixels[:, 2] = 0
+    layer = Layer(name="hat", role=Role.FOREGROUND, pixels=pixels, offset=offset)
+    for place in ("background", "foregrounds"):
+        values = {"size": Size(64, 64), "background": "a beach", "foregrounds": "a dog"}
+        with pytest.raises(InvalidRequest, match=rf"“hat”.*3x3 at {offset[0]},{offset[1]}.*64x64") as refused:
+            GenerationRequest(**{**values, place: source(layer, "a hat")})
+        assert refused.value.hint

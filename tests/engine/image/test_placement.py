@@ -1,8 +1,10 @@
+import itertools
+
 import numpy as np
 import pytest
 
 from layerfusion.engine.image.geometry import Box, Size
-from layerfusion.engine.image.placement import fitted, in_box, visible_box
+from layerfusion.engine.image.placement import fitted, in_box, side_by_side, visible_box
 
 
 @pytest.fixture
@@ -42,3 +44,22 @@ def test_in_box_is_opaque_inside_the_box_only():
     assert sheet.shape == (70, 64, 4)
     assert sheet[..., 3].sum() == 255 * 20 * 16
     assert sheet[4, 3, 3] == sheet[19, 22, 3] == 255
+
+
+def test_boxes_stand_side_by_side_in_the_order_of_their_sizes():
+    boxes = side_by_side(3, Size(600, 400))
+    assert all(box.lies_in(Size(600, 400)) for box in boxes)
+    assert all(left.x + left.width < right.x for left, right in itertools.pairwise(boxes))
+    assert [box.width * box.height for box in boxes] == sorted((box.width * box.height for box in boxes), reverse=True)
+    assert len({box.y + box.height for box in boxes}) == 1
+
+
+def test_boxes_lie_beside_what_has_a_place_already():
+    (box,) = side_by_side(1, Size(600, 400), [(0, 120), (200, 330)])
+    assert box.x > 330
+    (box,) = side_by_side(1, Size(600, 400), [(0, 300), (280, 590)])
+    assert box.width > 500, "no gap is wide enough"
+
+
+def test_a_canvas_may_be_too_small_for_so_many_boxes():
+    assert side_by_side(6, Size(64, 64)) is None

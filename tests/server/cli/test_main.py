@@ -19,7 +19,7 @@ from layerfusion.engine.models.catalog.vocabulary import unknown_words
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.engine.stack import LayerStack
 from layerfusion.krita_plugin import package
-from layerfusion.server.cli import generate
+from layerfusion.server.cli import generate, sources
 from layerfusion.server.cli.console import say
 from layerfusion.server.cli.main import main
 
@@ -137,7 +137,9 @@ def request_of(monkeypatch, *arguments):
 def asked_for(monkeypatch, *arguments):
     """The request that a command line makes, with its preset and switches applied."""
     made = []
-    monkeypatch.setattr(generate, "run", lambda values: made.append(generate.to_request(values, 0)))
+    monkeypatch.setattr(
+        generate, "run", lambda values: made.append(generate.to_request(values, sources.layer_sources(values), 0))
+    )
     assert main(arguments) == 0
     return made[0]
 
@@ -199,6 +201,37 @@ def test_a_kept_foreground_lies_at_its_own_size_in_the_middle(subtests, monkeypa
             assert request.size == canvas
             assert (kept.prompt, kept.layer.name, kept.layer.offset) == ("a red apple", "my apple", offset)
             assert np.array_equal(kept.layer.pixels, CUT_OUT)
+
+
+def test_without_a_size_the_canvas_holds_all_that_is_kept_where_it_is_placed(subtests, monkeypatch, folder):
+    (folder / "dog.png").write_bytes(encode(CUT_OUT))
+    narrow = np.full((200, 30, 4), 255, np.uint8)
+    narrow[:50, :] = 0
+    (folder / "pole.png").write_bytes(encode(narrow))
+    (folder / "wall.png").write_bytes(encode(np.full((80, 100, 4), 255, np.uint8)))
+    for said, canvas in [
+        (("--keep", "1=dog.png", "--at", "1=200,50"), Size(290, 120)),
+        (("--keep", "1=dog.png", "--keep", "2=pole.png"), Size(90, 200)),
+        (("--keep", "2=pole.png"), Size(64, 200)),
+        (("--keep", "1=dog.png", "--box", "2=100,100,80x120"), Size(180, 220)),
+        (("--keep", "1=dog.png", "--at", "1=50,40", "--keep", "bg=wall.png"), Size(100, 80)),
+        (("--keep", "1=dog.png", "--box", "1=0,0,64x64"), Size(512, 512)),
+    ]:
+        with subtests.test(said=said):
+            request = asked_for(
+                monkeypatch, "generate", "a dog", "a pole", "--background", "a wall", *said, "--out", "a.ora"
+            )
+            assert request.size == canvas
+
+
+def test_a_cut_out_without_a_place_is_named_where_it_is_put(capsys, folder):
+    (folder / "dog.png").write_bytes(encode(CUT_OUT))
+    keep = {"--keep": "1=dog.png", "--steps": "1", "--out": "a.ora"}
+    _, _, err = run(capsys, *drawing(**{**keep, "--size": "128x96"}))
+    assert "“dog” is 90x70 px and the canvas 128x96 px: it lies in the middle, at 19,13. --at 1=X,Y places it." in err
+    for placed in ({"--size": "90x70"}, {"--size": "128x96", "--at": "1=3,4"}, {"--size": None}):
+        _, _, err = run(capsys, *drawing(**{**keep, **placed}), "--overwrite")
+        assert "in the middle" not in err
 
 
 def save_stack(path):
