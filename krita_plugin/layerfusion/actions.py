@@ -1,22 +1,24 @@
 """The request that each button makes: which layers are drawn or kept, and with which prompts.
 
-There is one function per button. The controller calls it with the document and the values of the docker's fields.
+There is one function per button. The controller calls it with the document, the values of the docker's fields, and the
+layers that the artist has chosen in the docker, and the size at which the picture is drawn.
 """
 
 from __future__ import annotations
 
+import math
 import uuid
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .images import Picture
 from .interfaces import Document, GenerationParams
-from .jobs import KeptLayer, Placement, Refusal
+from .jobs import Choice, KeptLayer, Placement, Refusal
 from .protocol import MAJOR
-from .protocol.messages import Box, Generated, Kept, Relit, Source, Submit, Variant
+from .protocol.messages import Box, Generated, Kept, Limits, Relit, Source, Submit, Variant
 from .protocol.schema import shared_fields
 from .protocol.titles import title
-from .text import listed
+
+Size = tuple[int, int]
 
 SEEDS = 2**53
 """The number of seeds. A series of pictures that passes the last seed goes on at 0."""
@@ -43,25 +45,15 @@ class Action:
         return title((self.foreground.prompt, self.background.prompt))
 
     @property
-    def pictures(self) -> tuple[Picture, ...]:
-        """The pixels to upload before the submission."""
-        return tuple(layer.picture for layer in self.artists)
-
-    @property
-    def question(self) -> str:
-        """The question that the artist must confirm before drawing; empty if there is none."""
-        lost = [
-            f"The copy of “{layer.name}” in the new group will not have {listed(layer.losses)}."
-            for layer in self.artists
-            if layer.losses
-        ]
-        return " ".join([*lost, "Your own layers do not change."]) if lost else ""
+    def notes(self) -> tuple[str, ...]:
+        """What the artist should know about the copies of the kept layers."""
+        return tuple(note for layer in self.artists for note in layer.notes)
 
     def submit(self, size: tuple[int, int], params: GenerationParams, model: str) -> Submit:
         """The message that requests the picture; further pictures get the seeds that follow.
 
         Args:
-            size: width and height of the document, in pixels.
+            size: width and height of the picture, in pixels.
             params: the values of the docker's fields.
             model: the name of the model to use if `params` names none.
 
@@ -92,6 +84,13 @@ class Action:
         return {**asdict(params), **prompts, "seed": submit.seed, "model": submit.model}
 
 
+def size_to_draw(canvas: Size, limits: Limits) -> Size:
+    """The size at which a picture for a canvas is drawn: the canvas's, or as large as the server draws in its shape."""
+    width, height = canvas
+    part = min(1.0, limits.max_side / max(canvas), math.sqrt(limits.layer_bytes / (4 * width * height)))
+    return max(1, int(part * width)), max(1, int(part * height))
+
+
 def check_server(submit: Submit, protocol: tuple[int, int]) -> None:
     """Raise `Refusal` if the server's protocol version (major, minor) does not support all fields of a submission."""
     if protocol < (MAJOR, submit.minor):
@@ -101,36 +100,36 @@ def check_server(submit: Submit, protocol: tuple[int, int]) -> None:
         )
 
 
-def generate(document: Document, params: GenerationParams) -> Action:
+def generate(document: Document, params: GenerationParams, _: Choice, size: Size) -> Action:
     """Draw a foreground and a background."""
-    foreground = _drawn_foreground(document, params)
+    foreground = _drawn_foreground(document, params, size)
     return Action(foreground, _drawn("background", params.background, params), document.placement())
 
 
-def new_background(document: Document, params: GenerationParams) -> Action:
+def new_background(document: Document, params: GenerationParams, choice: Choice, size: Size) -> Action:
     """Draw a new background behind an existing foreground, which is kept."""
-    layer = document.foreground_to_keep()
+    layer = document.foreground_to_keep(choice, size)
     foreground = _kept("foreground", layer, params.foreground)
     return Action(foreground, _drawn("background", params.background, params), layer.placement, (layer,))
 
 
-def new_foreground(document: Document, params: GenerationParams) -> Action:
+def new_foreground(document: Document, params: GenerationParams, choice: Choice, size: Size) -> Action:
     """Draw a new foreground in front of an existing background, which is kept."""
-    layer = document.background_to_keep()
+    layer = document.background_to_keep(choice, size)
     background = _kept("background", layer, params.background)
-    return Action(_drawn_foreground(document, params), background, layer.placement, (layer,))
+    return Action(_drawn_foreground(document, params, size), background, layer.placement, (layer,))
 
 
-def harmonise(document: Document, params: GenerationParams) -> Action:
+def harmonise(document: Document, params: GenerationParams, choice: Choice, size: Size) -> Action:
     """Draw Shadow, Light and Blended for a foreground and a background that are both kept."""
-    front, behind = document.both_to_keep()
+    front, behind = document.both_to_keep(choice, size)
     foreground = _kept("foreground", front, params.foreground)
     return Action(foreground, _kept("background", behind, params.background), front.placement, (front, behind))
 
 
-def relight(document: Document, params: GenerationParams) -> Action:
+def relight(document: Document, params: GenerationParams, choice: Choice, size: Size) -> Action:
     """Draw over an existing foreground, so that its light fits a background that is kept."""
-    front, behind = document.both_to_keep()
+    front, behind = document.both_to_keep(choice, size)
     foreground = Relit(
         **_pixels(front),
         prompt=_prompt("foreground", front, params.foreground),
@@ -140,11 +139,11 @@ def relight(document: Document, params: GenerationParams) -> Action:
     return Action(foreground, _kept("background", behind, params.background), front.placement, (front, behind))
 
 
-def _drawn_foreground(document: Document, params: GenerationParams) -> Generated:
+def _drawn_foreground(document: Document, params: GenerationParams, size: Size) -> Generated:
     drawn = _drawn("foreground", params.foreground, params)
     if not params.in_selection:
         return drawn
-    selected = document.selected_box()
+    selected = document.selected_box(size)
     if selected is None:
         raise Refusal(
             "Nothing is selected on the canvas.",
@@ -174,6 +173,8 @@ def _pixels(layer: KeptLayer) -> dict[str, Any]:
         "x": picture.x,
         "y": picture.y,
         "name": layer.name[:255] or "Layer",
+        **({"opacity": layer.opacity} if layer.opacity != 1 else {}),
+        **({"blend": layer.blend} if layer.blend in ("multiply", "add") else {}),
     }
 
 

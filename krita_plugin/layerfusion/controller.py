@@ -7,16 +7,19 @@ The docker calls the methods that are named after its buttons. The link and the 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Generator
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from . import actions, launcher
+from .choosing import Choosing
+from .delivery import Delivery
 from .images import Picture
 from .interfaces import Document, Documents, GenerationParams, View
 from .job_store import JobStore
-from .jobs import ArrivedLayer, DocumentClosed, PendingJob, Refusal
-from .protocol.errors import Interrupted, ServerStopping, UnknownJob
+from .jobs import ArrivedLayer, Choice, PendingJob, Refusal, Remedy
+from .pending import PendingJobs
+from .protocol.errors import Interrupted, Quarantined, ServerStopping, UnknownJob
 from .protocol.messages import (
     Accepted,
     Ack,
@@ -35,15 +38,16 @@ from .protocol.messages import (
 )
 from .refusals import RefusalsShown
 from .server_link import Offline, Online, ServerLink
+from .settings import params_of
 from .steps import Steps
-from .text import duration, file_name, sentence, stage
+from .text import file_name, progress_words, sentence, size_words, waiting_words
 
 NOTICES_SINCE = (1, 3)
 """The first version of the protocol that has `Notice`."""
 
 
 class Controller:
-    """Turns the artist's actions into jobs, and the server's messages into layers. One action at a time is under way.
+    """Turns the artist's actions into jobs, and the server's messages into layers.
 
     Args:
         view: the docker.
@@ -68,12 +72,11 @@ class Controller:
         self._link = link
         self._post = post
         self._job_store = job_store
-        self._insertions = Steps(later)
         self._welcome: Welcome | None = None
-        self._job: PendingJob | None = None  # the job whose progress is shown
-        self._next: list[PendingJob] = []  # the other pictures of the same action
-        self._left: dict[str, PendingJob] | None = None  # jobs of a Krita that has ended; None until they are loaded
-        self._without_document: list[PendingJob] = []  # jobs with all their layers, whose document is not open
+        self._jobs = PendingJobs()
+        self._progress = "", 0, 0  # what is shown of the first of them
+        self.choosing = Choosing(view, documents)
+        self._delivery = Delivery(view, documents, self._jobs, self.choosing, Steps(later), self._finish)
         self._starting = False
 
     # ---- intents -----------------------------------------------------------------------------------------------------
@@ -113,32 +116,51 @@ class Controller:
         self._act(actions.relight, params)
 
     def cancel(self) -> None:
-        """Cancel the action that is under way. Messages about its jobs are ignored from now on."""
-        jobs = [job for job in self._current() if not job.arrived]
+        """Cancel the pictures of the press whose progress is shown. Messages about them are ignored from now on."""
+        shown = self._jobs.shown
+        jobs = [job for job in self._jobs if shown and job.press == shown.press and not job.arrived]
         for job in jobs:
             self._link.send(Cancel(job=job.id))
             self._finish(job, 0)
         if jobs:
             self._view.say("Cancelled.")
+        if self._jobs.shown is not None:
+            self._show(self._jobs.shown, "Next in the queue", 0, 0)
 
-    def export_psd(self, choose_path: Callable[[str], str]) -> None:
+    def export_psd(self, choose_path: Callable[[Path], str]) -> None:
         """Write a group to a PSD file.
 
         Args:
-            choose_path: asks the artist for the path, given a suggested file name; returns "" if it was cancelled.
+            choose_path: asks the artist for the path, given a suggested one, and whether to replace a file that is
+                there already; returns "" if it was cancelled.
         """
         with RefusalsShown(self._view):
             document = self._open_document()
-            document.check_colours()
             name = document.name_to_export()
-            chosen = choose_path(f"{file_name(name)}.psd")
+            chosen = choose_path((document.folder or Path.home()) / f"{file_name(name)}.psd")
             if not chosen:
                 return
             path = Path(chosen)
-            if path.suffix.lower() != ".psd":
+            if path.suffix.lower() != ".psd":  # the dialog has asked about the name without it
                 path = path.with_name(f"{path.name}.psd")
+                if path.exists():
+                    raise Refusal(f"“{path}” is there already.", "Choose another name, or choose that file itself.")
             document.export_psd(path)
             self._view.say(f"“{name}” was written to {path}")
+
+    # ---- the docker's fields -----------------------------------------------------------------------------------------
+
+    def params_of_document(self) -> GenerationParams | None:
+        """The values of the docker's fields that the active document has saved; None if it has none."""
+        document = self._documents.active()
+        values = None if document is None else document.settings()
+        return None if values is None else params_of(values)
+
+    def remember(self, params: GenerationParams) -> None:
+        """Save the values of the docker's fields in the active document, because the artist has changed one."""
+        document = self._documents.active()
+        if document is not None:
+            document.save_settings(asdict(params))
 
     # ---- events ------------------------------------------------------------------------------------------------------
 
@@ -152,7 +174,7 @@ class Controller:
             case launcher.ServerExited():
                 self._exited(event)
             case _:
-                job = self._find(_job_of(event))
+                job = self._jobs.find(_job_of(event))
                 if job is not None:
                     self._receive_about(job, event)
 
@@ -162,18 +184,18 @@ class Controller:
                 job.accepted = True
                 if event.notice and not self._tells_notices():
                     self._view.note(sentence(event.notice))
-                self._show_place(job, event)
+                self._show(job, waiting_words(event.position, event.starts_in), 0, 0)
             case Notice():
                 job.after = event.seq
                 self._view.note(event.text)
             case Queued():
-                self._show_place(job, event)
+                self._show(job, waiting_words(event.position, event.starts_in), 0, 0)
             case Started():
                 job.after = event.seq
                 self._show(job, "Starting", 0, 0)
             case Progress():
-                self._show_progress(job, event)
-            case Preview() if job is self._job:
+                self._show(job, progress_words(event), event.step, event.total)
+            case Preview() if job is self._jobs.shown:
                 job.shows_whole = job.shows_whole or event.role == "blended"
                 if event.role == "blended" or not job.shows_whole:
                     self._view.show_preview(Picture(0, 0, event.width, event.height, event.pixels))
@@ -182,7 +204,7 @@ class Controller:
                 job.layers[event.begin.index] = event
             case Done() if not job.arrived:
                 job.after = event.seq
-                self._put_into_document(job, event.layers)
+                self._delivery.deliver(job, event.layers)
             case Failed():
                 self._failed(job, event)
             case Cancelled():
@@ -196,40 +218,52 @@ class Controller:
         elif event.code == Interrupted.code and not job.again:
             self._draw_again(job)
         else:
-            current = job in self._current()
+            own = job in self._jobs.own
             if not job.accepted:  # the submission was refused, with all the jobs in it
-                for other in [each for each in self._next if each.series == job.id]:
-                    self._forget(other)
+                for other in [each for each in self._jobs if each.series == job.id]:
+                    self._jobs.forget(other)
                     self._job_store.forget(other.id)
-            self._finish(job, event.seq)
-            if current or event.code != UnknownJob.code:  # the server may have deleted a job of an earlier Krita
-                self._view.warn(event.message, event.hint)
+            again = self._again(job, event)
+            self._finish(job, 0 if again else event.seq)
+            if own or event.code != UnknownJob.code:  # the server may have deleted a job of an earlier Krita
+                self._view.warn(event.message, event.hint, again)
+
+    def _again(self, job: PendingJob, failure: Failed) -> Remedy | None:
+        """The offer to draw a failed job again, unless it would fail again."""
+        if not job.accepted or failure.code in (UnknownJob.code, Quarantined.code):
+            return None
+
+        def draw() -> None:
+            self._view.clear()
+            self._jobs.add([job])
+            self._draw_again(job)
+
+        return Remedy("Draw it again", draw)
 
     def _draw_again(self, job: PendingJob) -> None:
-        """Submit a job again under a new id, because the server stopped while it drew the picture."""
-        old, current = job.id, job in self._current()
-        self._forget(job)
+        """Submit a pending job again under a new id: the server stopped while it drew it, or it failed."""
+        old = job.id
         self._job_store.forget(old)
         job.submit = replace(job.submit, job=str(uuid.uuid4()), variants=())
         job.again, job.series, job.accepted, job.after, job.layers = True, None, False, 0, {}
-        if self._job is None:
-            self._job = job
-        elif current:
-            self._next.append(job)
-        else:
-            self._left = {**(self._left or {}), job.id: job}
         self._job_store.save(job)
-        self._show(job, "The server stopped; the picture is drawn again", 0, 0)
+        self._show(job, "The picture is drawn again", 0, 0)
         self._link.send(Resubmit(job=job.id, of=old))
+
+    def take_left(self) -> None:
+        """Show the jobs that an earlier Krita left, and add their layers when they arrive."""
+        self._jobs.add_left(self._job_store.take_left())
+        for job in self._jobs:
+            self._note_warning(job)
+        if self._jobs.shown is not None:
+            self._show(self._jobs.shown, "Waiting for the server", 0, 0)
 
     def _online(self, welcome: Welcome) -> None:
         self._welcome, self._starting = welcome, False
         self._view.show_server(welcome, "Ready")
-        if self._left is None:
-            self._left = {job.id: job for job in self._job_store.take_left()}
-            for job in self._left.values():
-                self._note_warning(job)
-        for job in [*self._left.values(), *self._current()]:
+        if self._jobs.shown is not None:
+            self._show(self._jobs.shown, "Waiting for the server", 0, 0)
+        for job in self._jobs:
             if job.accepted:
                 self._link.send(Resume(job=job.id, after=job.after))
             elif job.series is None:
@@ -240,8 +274,8 @@ class Controller:
         self._show_no_server()
         if event.message and not self._starting:
             self._view.warn(event.message, event.hint)
-        if self._job is not None:
-            self._view.show_job("Waiting for the server", 0, 0)
+        if self._jobs.shown is not None:
+            self._show(self._jobs.shown, "Waiting for the server", 0, 0)
 
     def _exited(self, event: launcher.ServerExited) -> None:
         if self._starting:
@@ -250,6 +284,7 @@ class Controller:
             self._view.warn(
                 f"The server stopped while starting: {event.last_line or f'exit status {event.code}'}",
                 "Start it in a terminal with the command above to see all its messages.",
+                Remedy("Start server", self.start_server),
             )
 
     def _show_no_server(self) -> None:
@@ -262,47 +297,53 @@ class Controller:
         """The server and the active document.
 
         Raises:
-            Refusal: there is no server or no document, or an action is under way.
+            Refusal: there is no server or no document.
         """
         if self._welcome is None:
-            raise Refusal("No server is running.", "Press Start server.")
-        if self._job is not None:
-            raise Refusal("The last picture is still being drawn.", "Wait for it, or press Cancel.")
+            raise Refusal("No server is running.", "Press Start server.", Remedy("Start server", self.start_server))
         return self._welcome, self._open_document()
 
     def _open_document(self) -> Document:
         document = self._documents.active()
         if document is None:
-            raise Refusal("No document is open.", "Open one, or create one of the size you want.")
+            new = Remedy("New document…", self._documents.new)
+            raise Refusal("No document is open.", "Open one, or create one of the size you want.", new)
         return document
 
-    def _act(self, button: Callable[[Document, GenerationParams], actions.Action], params: GenerationParams) -> None:
+    def _act(
+        self,
+        button: Callable[[Document, GenerationParams, Choice, actions.Size], actions.Action],
+        params: GenerationParams,
+    ) -> None:
         """Submit the request of a button."""
         with RefusalsShown(self._view):
             welcome, document = self._ready()
-            warning = document.check_colours()
-            action = button(document, params)
-            if action.question and not self._view.ask(action.question, "Draw it"):
-                return
-            submit = action.submit(document.size, params, welcome.models[0].name)
+            size = actions.size_to_draw(document.size, welcome.limits)
+            notes = (document.about_colours(), size_words(size, document.size))
+            action = button(document, params, self.choosing.of(document), size)
+            submit = action.submit(size, params, welcome.models[0].name)
             actions.check_server(submit, welcome.protocol)
-            self._job, *self._next = [
+            jobs = [
                 PendingJob(
                     submit=each,
                     placement=action.placement,
                     title=action.title,
                     record=action.record(params, each),
-                    pictures=action.pictures,
-                    warning=warning,
+                    artists=action.artists,
+                    warning=" ".join(note for note in (*notes, *action.notes) if note),
+                    press=submit.job,
                     series=None if each is submit else submit.job,
                 )
                 for each in submit.jobs()
             ]
-            for job in (self._job, *self._next):
+            self._jobs.add(jobs)
+            for job in jobs:
                 self._job_store.save(job)
-            self._note_warning(self._job)
-            self._view.show_job("Sending", 0, 0)
-            self._link.submit(submit, action.pictures)
+            self._note_warning(jobs[0])
+            self._show(jobs[0], "Sending", 0, 0)
+            self._show_progress()  # if another picture is being drawn, there is one more to come
+            self._link.submit(submit, jobs[0].pictures)
+            document.save_settings(asdict(params))
 
     def _tells_notices(self) -> bool:
         """Whether the server sends `Notice` messages. Older servers have one notice, in `Accepted`."""
@@ -312,106 +353,32 @@ class Controller:
         if job.warning:
             self._view.note(sentence(job.warning))
 
-    def _find(self, job_id: str | None) -> PendingJob | None:
-        ours = {job.id: job for job in self._current()}
-        return {**(self._left or {}), **ours}.get(job_id or "")
-
-    def _current(self) -> list[PendingJob]:
-        """The jobs of the action that is under way, starting with the one that is shown."""
-        return [*([self._job] if self._job else []), *self._next]
-
-    def _forget(self, job: PendingJob) -> None:
-        """Remove a job from the pending ones, so that further messages about it are ignored."""
-        if job is self._job:
-            self._job = self._next.pop(0) if self._next else None
-        elif job in self._next:
-            self._next.remove(job)
-        elif self._left:
-            self._left.pop(job.id, None)
+    def document_shown(self) -> None:
+        """A document is shown: add the layers that wait for it."""
+        self._delivery.document_shown()
 
     def _finish(self, job: PendingJob, seq: int) -> None:
         """Delete a job here and in the job store, and acknowledge its events up to `seq`, so that the server may delete
         it too. With `seq` 0 nothing is acknowledged."""
-        self._forget(job)
+        self._jobs.forget(job)
         self._job_store.forget(job.id)
         if seq:
             self._link.send(Ack(job=job.id, seq=seq))
         self._show_idle()
 
-    def _put_into_document(self, job: PendingJob, announced: int) -> None:
-        if len(job.layers) != announced or not job.kept_came_back():
-            self._finish(job, job.after)
-            self._view.warn("The server sent wrong layers, so the document was not changed.", "Generate again.")
-            return
-        document = self._documents.find(job.placement, (job.submit.width, job.submit.height))
-        if document is None:
-            self._miss_document(job)
-        else:
-            job.arrived = True
-            self._show(job, "Adding the layers", 0, 0)
-            self._insertions.run(self._insert(job, document))
-
-    def _insert(self, job: PendingJob, document: Document) -> Generator[None]:
-        """Add the layers of a job to a document, step by step. It stays pending until they are there."""
-        with RefusalsShown(self._view):
-            try:
-                inserted = yield from document.insert(job.placement, job.title, job.stack(), job.record)
-            except DocumentClosed:
-                self._miss_document(job)
-                return
-            finally:
-                self._forget(job)
-                self._show_idle()
-            for other in self._current():  # they were requested by the same press
-                if inserted.active and other.placement.active == job.placement.active:
-                    other.placement = replace(other.placement, active=inserted.active)
-            self._view.say(f"Drawn into “{document.name}”.")
-            self._finish(job, job.after)
-            return
-        self._finish(job, 0)  # not acknowledged: the server keeps the layers for a week at least
-
-    def _miss_document(self, job: PendingJob) -> None:
-        """Keep a finished job whose document is not open for the time when it is, or say where its layers are."""
-        if job.placement.saved:
-            self._forget(job)
-            self._without_document.append(job)
-            hint = "The layers are added when you open the file again."
-        else:
-            self._finish(job, 0)
-            hint = "“layerfusion jobs export” writes them to a file; the server keeps them for a week at least."
-        self._show_idle()
-        self._view.warn(f"“{job.placement.title}” was closed before its layers arrived.", hint)
-
-    def document_shown(self) -> None:
-        """Insert layers that wait for a document which is now open. Called when a document is shown."""
-        waiting, self._without_document = self._without_document, []
-        for job in waiting:
-            if self._documents.find(job.placement, (job.submit.width, job.submit.height)) is None:
-                self._without_document.append(job)
-            else:
-                self._put_into_document(job, len(job.layers))
-
     def _show(self, job: PendingJob, words: str, step: int, total: int) -> None:
-        if job is self._job:
-            more = f" · {len(self._next)} more" if self._next else ""
-            self._view.show_job(words + more, step, total)
+        if job is self._jobs.shown:
+            self._progress = words, step, total
+            self._show_progress()
+
+    def _show_progress(self) -> None:
+        words, step, total = self._progress
+        more = f" · {len(self._jobs) - 1} more" if len(self._jobs) > 1 else ""
+        self._view.show_job(words + more, step, total)
 
     def _show_idle(self) -> None:
-        if self._job is None:
+        if self._jobs.shown is None:
             self._view.show_idle()
-
-    def _show_place(self, job: PendingJob, place: Accepted | Queued) -> None:
-        ahead = f"{place.position} other {'job' if place.position == 1 else 'jobs'}"
-        words = f"Waiting for {ahead}" if place.position else "Next in the queue"
-        if place.starts_in is not None and place.starts_in >= 1:
-            words += f" · starts in about {duration(place.starts_in)}"
-        self._show(job, words, 0, 0)
-
-    def _show_progress(self, job: PendingJob, progress: Progress) -> None:
-        words = f"{stage(progress.stage, progress.text)} {progress.step} of {progress.total}"
-        if progress.eta is not None and progress.eta >= 1:
-            words += f" · {duration(progress.eta)} left"
-        self._show(job, words, progress.step, progress.total)
 
 
 def _job_of(event: object) -> str | None:

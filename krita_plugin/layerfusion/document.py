@@ -7,6 +7,7 @@ each with its reason. Everything here runs on the GUI thread. The artist's own l
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +15,17 @@ from typing import Any
 
 from krita import InfoObject, Krita
 
-from . import groups, insertion, layer_selection, scratch
-from .images import Picture
-from .jobs import ArrivedLayer, Inserted, KeptLayer, Placement, Refusal
-from .nodes import active_layer, identity, is_mask, losses, read, walk
-from .qt import QtCore
+from . import colours, groups, insertion, kept_layers, layer_selection, scratch
+from .interfaces import Pick, Picks
+from .jobs import Choice, Inserted, KeptLayer, PendingJob, Placement, Refusal
+from .nodes import active_layer, identity, is_mask, is_shown, walk
+from .nodes import find as find_node
+from .qt import QtCore, waiting_cursor
 
-_MODELS = {"RGBA": "RGB", "GRAYA": "grayscale", "CMYKA": "CMYK", "LABA": "L*a*b*", "XYZA": "XYZ", "YCbCrA": "YCbCr"}
-_DEPTHS = {"U8": "8-bit", "U16": "16-bit", "F16": "16-bit float", "F32": "32-bit float"}
+THUMBNAIL = 96
+"""Sides of a thumbnail in pixels."""
+SETTINGS = "layerfusion-settings"
+"""The name of the annotation with the docker's fields."""
 
 
 def active() -> Document | None:
@@ -30,15 +34,28 @@ def active() -> Document | None:
     return None if document is None else Document(document)
 
 
-def find(placement: Placement, size: tuple[int, int]) -> Document | None:
+def new() -> None:
+    """Open Krita's dialog for a new document."""
+    Krita.instance().action("file_new").trigger()
+
+
+def create(name: str, size: tuple[int, int]) -> Document:
+    """A new document of 8-bit sRGB with one empty layer, shown in the active window."""
+    document = Krita.instance().createDocument(*size, name, "RGBA", "U8", scratch.SRGB, 300.0)
+    Krita.instance().activeWindow().addView(document)
+    return Document(document)
+
+
+def find(placement: Placement) -> Document | None:
     """The open document for a result, active or not; None if it is not open.
 
-    A file that was closed and opened again has another id. It is then found by its file name and its size in pixels.
+    A file that was closed and opened again has another id. It is then found by its path, or else by its name and size.
     """
     documents = [Document(found) for found in Krita.instance().documents()]
     same = [found for found in documents if found.id == placement.document]
-    alike = [found for found in documents if (found.file_name, found.size) == (placement.title, size)]
-    return next(iter((*same, *alike)), None)
+    path = [found for found in documents if placement.path and found.path == placement.path]
+    alike = [found for found in documents if (found.file_name, found.size) == (placement.title, placement.canvas)]
+    return next(iter((*same, *path, *alike)), None)
 
 
 class Document:
@@ -67,83 +84,141 @@ class Document:
         return Path(self._document.fileName()).name or None
 
     @property
+    def path(self) -> str:
+        """The path of the document's file; empty if it was never saved."""
+        return self._document.fileName()
+
+    @property
     def size(self) -> tuple[int, int]:
         return self._document.width(), self._document.height()
 
-    def check_colours(self) -> str:
-        """Check that layers can be added to this document. Krita would ignore other pixels without an error.
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the document's file; None if it was never saved."""
+        name = self._document.fileName()
+        return Path(name).parent if name else None
 
-        Returns:
-            A warning if the profile is not sRGB, else "".
-
-        Raises:
-            Refusal: the document is not 8-bit RGB.
-        """
-        model, depth = self._document.colorModel(), self._document.colorDepth()
-        if (model, depth) != ("RGBA", "U8"):
-            raise Refusal(
-                f"“{self.name}” is {_DEPTHS.get(depth, depth)} {_MODELS.get(model, model)}; "
-                "layers can be added to 8-bit RGB documents only.",
-                "Convert it: Image ▸ Convert Image Color Space…, RGB/Alpha, 8-bit integer/channel.",
-            )
-        profile = self._document.colorProfile()
-        if is_srgb(profile):
+    def about_colours(self) -> str:
+        """What happens to the colours of a result, as a sentence; empty if they stay as they are drawn."""
+        if colours.are_the_servers(self._document):
             return ""
-        return f"The document's profile is “{profile}”; layers are drawn in sRGB, so their colours will look different."
+        return f"“{self.name}” is {colours.described(self._document)}; Krita converts the layers, which are 8-bit sRGB."
+
+    def settings(self) -> dict[str, Any] | None:
+        """The values of the docker's fields that were saved in the document; None if there are none."""
+        try:
+            values = json.loads(bytes(self._document.annotation(SETTINGS)))
+        except ValueError:
+            return None
+        return values if isinstance(values, dict) else None
+
+    def save_settings(self, values: dict[str, Any]) -> None:
+        """Save the values of the docker's fields in the document."""
+        text = QtCore.QByteArray(json.dumps(values).encode())
+        self._document.setAnnotation(SETTINGS, "LayerFusion", text)
 
     def placement(self) -> Placement:
         """The place for a new result: above the active layer, and above earlier results that are directly above it."""
         node = active_layer(self._document)
         return self._above(groups.own(self._document, node) or node)
 
-    def selected_box(self) -> tuple[int, int, int, int] | None:
-        """Left, top, width and height in pixels of the box around the selection; None if there is no selection."""
+    def selected_box(self, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+        """Left, top, width and height of the box around the selection in a picture of the whole canvas.
+
+        Args:
+            size: width and height of the picture in pixels.
+
+        Returns:
+            None if there is no selection on the canvas.
+        """
         selection = self._document.selection()
         if selection is None:
             return None
+        width, height = self.size
         place = QtCore.QRect(selection.x(), selection.y(), selection.width(), selection.height())
-        box = place.intersected(QtCore.QRect(0, 0, self._document.width(), self._document.height()))
-        return None if box.isEmpty() else (box.x(), box.y(), box.width(), box.height())
+        box = place.intersected(QtCore.QRect(0, 0, width, height))
+        if box.isEmpty():
+            return None
+        across, down = size[0] / width, size[1] / height
+        left, top = int(across * box.x()), int(down * box.y())
+        return left, top, max(1, int(across * box.width())), max(1, int(down * box.height()))
 
-    def foreground_to_keep(self) -> KeptLayer:
+    def looked_at(self) -> str:
+        """A text that changes when another document is shown or another node is made active."""
+        active = self._document.activeNode()
+        return f"{self.id} {'' if active is None else identity(active)}"
+
+    def picks(self, choice: Choice) -> Picks:
+        """What `foreground_to_keep` and `background_to_keep` would read.
+
+        Args:
+            choice: the layers that the artist has chosen in the docker.
+        """
+        document = self._document
+        front = behind = None
+        with contextlib.suppress(Refusal):
+            front = layer_selection.foreground(document, choice.foreground).nodes[-1]
+        with contextlib.suppress(Refusal):
+            behind = layer_selection.background(document, choice.background).nodes[-1]
+        chosen = tuple(
+            role
+            for role, wanted in (("foreground", choice.foreground), ("background", choice.background))
+            if wanted is not None and find_node(document, wanted) is not None
+        )
+        group = groups.own(document, active_layer(document))
+        record = None if group is None else groups.recall(document, group)
+        return Picks(self._pick(front), self._pick(behind), chosen, None if record is None else record.values)
+
+    def candidates(self, role: str) -> list[Pick]:
+        """The layers that the artist may choose for a role, the topmost first."""
+        found = layer_selection.candidates(self._document, role)
+        return [pick for node, _ in found if (pick := self._pick(node)) is not None]
+
+    def _pick(self, node: Any | None) -> Pick | None:
+        if node is None:
+            return None
+        group = groups.own(self._document, node)
+        inside = group is not None and identity(group) != identity(node)
+        return Pick(
+            id=identity(node),
+            name=node.name(),
+            group=group.name() if group is not None and inside else "",
+            thumbnail=node.thumbnail(THUMBNAIL, THUMBNAIL),
+            hidden=not is_shown(node),
+        )
+
+    def foreground_to_keep(self, choice: Choice, size: tuple[int, int]) -> KeptLayer:
         """Read the foreground that `layer_selection.foreground` chooses.
 
         Raises:
             Refusal: there is none, or it is empty, hidden or of a kind whose pixels cannot be read.
         """
-        return self._keep("foreground", layer_selection.foreground(self._document))
+        return self._keep("foreground", size, layer_selection.foreground(self._document, choice.foreground))
 
-    def background_to_keep(self) -> KeptLayer:
+    def background_to_keep(self, choice: Choice, size: tuple[int, int]) -> KeptLayer:
         """Read the background that `layer_selection.background` chooses.
 
         Raises:
             Refusal: as for the foreground.
         """
-        return self._keep("background", layer_selection.background(self._document))
+        return self._keep("background", size, layer_selection.background(self._document, choice.background))
 
-    def both_to_keep(self) -> tuple[KeptLayer, KeptLayer]:
+    def both_to_keep(self, choice: Choice, size: tuple[int, int]) -> tuple[KeptLayer, KeptLayer]:
         """Read the foreground and the background that `layer_selection.both` chooses.
 
         Raises:
             Refusal: as for the foreground.
         """
-        front, behind = layer_selection.both(self._document)
-        kept = self._keep("foreground", front), self._keep("background", behind)
+        front, behind = layer_selection.both(self._document, choice)
+        kept = self._keep("foreground", size, front), self._keep("background", size, behind)
         if self._is_active(behind.nodes):
             placement = replace(kept[0].placement, role="background")
             return replace(kept[0], placement=placement), kept[1]
         return kept
 
-    def insert(
-        self, placement: Placement, name: str, layers: list[ArrivedLayer], values: dict[str, Any]
-    ) -> Generator[None, None, Inserted]:
-        """Add a group of layers, step by step and in one undo entry; see `insertion.insert`.
-
-        Raises:
-            Refusal: the document was converted and can no longer take the layers.
-        """
-        self.check_colours()
-        return insertion.insert(self._document, placement, name, layers, values)
+    def insert(self, job: PendingJob) -> Generator[None, None, Inserted]:
+        """Add the layers of a job as a group, step by step and in one undo entry; see `insertion.insert`."""
+        return insertion.insert(self._document, job)
 
     def name_to_export(self) -> str:
         """The name of the group that `export_psd` would write.
@@ -154,16 +229,15 @@ class Document:
         return self._group_to_export().name()
 
     def export_psd(self, path: Path) -> None:
-        """Write the selected group, else the one drawn last, to a PSD file as it is on the canvas now.
+        """Write the selected group, else the one that is seen, to a PSD file as it is on the canvas now.
 
         A temporary, hidden document is exported, so that the artist's document keeps its name, state and undo history.
 
         Raises:
             Refusal: there is no such group, or the file cannot be written.
         """
-        self.check_colours()
         group = self._group_to_export()
-        with self._scratch(self._content(group)) as copy:
+        with waiting_cursor(), self._scratch(self._content(group)) as copy:
             for node in walk(copy.rootNode()):
                 if node.blendingMode() == "add":  # Krita would export it as normal; linear dodge is the same sum
                     node.setBlendingMode("linear_dodge")
@@ -174,44 +248,47 @@ class Document:
 
     # ---- layers ------------------------------------------------------------------------------------------------------
 
-    def _keep(self, role: str, picked: layer_selection.SelectedLayers) -> KeptLayer:
-        self._document.waitForDone()  # Krita may still be rendering the last stroke
-        first, *others = [read(self._document, node) for node in picked.nodes]
+    def _keep(self, role: str, size: tuple[int, int], picked: layer_selection.SelectedLayers) -> KeptLayer:
+        kept = kept_layers.keep(self._document, picked.nodes, size)
+        node, single = picked.nodes[-1], len(picked.nodes) == 1
         return KeptLayer(
-            name=picked.nodes[-1].name(),
-            picture=self._flatten(picked.nodes) if others else first,
+            name=node.name(),
+            picture=kept.picture,
             prompt=picked.prompt,
-            losses=() if others else tuple(losses(self._document, picked.nodes[0])),
+            notes=kept.notes,
             placement=self._above(picked.under, role if self._is_active(picked.nodes) else None),
+            opacity=node.opacity() / 255 if single else 1.0,
+            blend=node.blendingMode() if single else "normal",
+            copy=kept.copy,
         )
 
     def _is_active(self, nodes: Iterable[Any]) -> bool:
         active = active_layer(self._document)
         return active is not None and identity(active) in [identity(node) for node in nodes]
 
-    def _flatten(self, nodes: Iterable[Any]) -> Picture:
-        """Several layers as one picture on the canvas, composited by Krita."""
-        with self._scratch(nodes) as copy:
-            copy.refreshProjection()
-            copy.waitForDone()
-            canvas = 0, 0, *self.size
-            return Picture(*canvas, bytes(copy.pixelData(*canvas)))
-
     @contextlib.contextmanager
     def _scratch(self, nodes: Iterable[Any]) -> Iterator[Any]:
         """A hidden document with copies of some layers; it is closed at the end of the block."""
         document = self._document
-        with scratch.hidden(self.size, document.resolution(), document.colorProfile()) as copy:
+        plain = colours.are_the_servers(document)
+        profile = document.colorProfile() if plain else scratch.SRGB
+        with scratch.hidden(self.size, document.resolution(), profile) as copy:
             for node in nodes:
                 copy.rootNode().addChildNode(node.duplicate(), None)
+            for node in walk(copy.rootNode()):
+                if not plain and not is_mask(node):
+                    node.setColorSpace("RGBA", "U8", profile)
             yield copy
 
     def _group_to_export(self) -> Any:
-        """The plugin's group that contains the active layer, else the active group, else the group drawn last."""
+        """The plugin's group that contains the active layer, else the active group; else, or if it is hidden, the one
+        that is seen."""
         node = active_layer(self._document)
         group = groups.own(self._document, node)
         if group is None and node is not None and node.type() == "grouplayer":
             group = node
+        if group is not None and not is_shown(group):
+            group = groups.seen(self._document) or group
         group = group or groups.last(self._document)
         if group is None:
             raise Refusal("There is no group of layers to export.", "Generate one, or select a group.")
@@ -246,6 +323,8 @@ class Document:
             parent=parent,
             above=above,
             saved=self.file_name is not None,
+            path=self._document.fileName(),
+            canvas=self.size,
             active=None if active is None else identity(active),
             role=role or self._role_of(active_layer(self._document)) or "foreground",
         )
@@ -258,14 +337,8 @@ class Document:
         if identity(node) == identity(group):
             return "group"
         record = groups.recall(self._document, group)
-        while record is not None and identity(node) != identity(group):
+        while record is not None and node is not None and identity(node) != identity(group):
             if identity(node) in record.roles:
                 return record.roles[identity(node)]
             node = node.parentNode()
         return None
-
-
-def is_srgb(profile: str) -> bool:
-    """Whether a colour profile of that name has sRGB's primaries and its tone curve."""
-    name = profile.lower()
-    return any(word.startswith("srgb") for word in name.split()) and "linear" not in name and "-g10" not in name

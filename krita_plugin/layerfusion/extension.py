@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from krita import DockWidgetFactory, DockWidgetFactoryBase, Extension, Krita, Window
 
+from .application import Application
 from .docker import ID, TITLE, Docker
+from .qt import QtWidgets
 
 
 class LayerFusion(Extension):
@@ -20,10 +22,10 @@ class LayerFusion(Extension):
 
 def _show_docker() -> None:
     """Show the docker, which may be hidden in the saved layout of the window."""
-    for docker in Krita.instance().activeWindow().dockers():
-        if docker.objectName() == ID:
-            docker.setVisible(True)
-            docker.raise_()
+    window = Krita.instance().activeWindow().qwindow()
+    for docker in window.findChildren(QtWidgets.QDockWidget, ID):  # Krita 5.1 has no list of a window's dockers
+        docker.setVisible(True)
+        docker.raise_()
 
 
 def register() -> None:
@@ -31,5 +33,6 @@ def register() -> None:
     krita = Krita.instance()
     # Krita 5 has the dock positions directly on the class, Krita 6 in an enum
     positions = getattr(DockWidgetFactoryBase, "DockPosition", DockWidgetFactoryBase)
-    krita.addDockWidgetFactory(DockWidgetFactory(ID, positions.DockRight, Docker))
+    application = Application()
+    krita.addDockWidgetFactory(DockWidgetFactory(ID, positions.DockRight, lambda: Docker(application)))
     krita.addExtension(LayerFusion(krita))

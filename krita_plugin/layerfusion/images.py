@@ -36,15 +36,15 @@ class Picture:
         """SHA-256 of the pixels in lower-case hexadecimal digits, which is their id in the protocol."""
         return hashlib.sha256(self.data).hexdigest()
 
-    @property
-    def is_opaque(self) -> bool:
-        """Whether all pixels are fully opaque."""
-        return self.data[3::4].count(255) == self.width * self.height
-
-    @property
-    def is_transparent(self) -> bool:
-        """Whether all pixels are fully transparent."""
-        return self.data[3::4].count(0) == self.width * self.height
+    def is_empty_on(self, width: int, height: int) -> bool:
+        """Whether all pixels on a canvas of that size are fully transparent."""
+        left, right = max(0, -self.x), min(self.width, width - self.x)
+        top, bottom = max(0, -self.y), min(self.height, height - self.y)
+        if left >= right:
+            return True
+        starts = (4 * row * self.width for row in range(top, bottom))
+        alphas = (self.data[start + 4 * left + 3 : start + 4 * right : 4] for start in starts)
+        return not any(any(alpha) for alpha in alphas)
 
     def strips(self, size: int) -> Iterator[Picture]:
         """The picture in parts of whole rows, from the top, each of at most `size` bytes or else one row."""

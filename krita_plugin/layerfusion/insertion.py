@@ -10,74 +10,130 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from . import groups
-from .jobs import ArrivedLayer, DocumentClosed, Inserted, Placement
+from . import colours, groups
+from .jobs import ArrivedLayer, DocumentClosed, Inserted, PendingJob, Placement
+from .landing import what_hides
 from .nodes import find, identity
 from .qt import QtCore
-from .scratch import hidden, until_done
+from .scratch import SRGB, hidden, until_done
 
 STEP_BYTES = 2**22
 """Pixels that are written in one step; Krita copies some hundred megabytes in a second."""
 
 
-def insert(
-    document: Any, placement: Placement, name: str, layers: list[ArrivedLayer], values: dict[str, Any]
-) -> Generator[None, None, Inserted]:
-    """Add a group of layers to a document, step by step.
+def insert(document: Any, job: PendingJob) -> Generator[None, None, Inserted]:
+    """Add the layers of a finished job to a document as a group, step by step.
 
-    Args:
-        document: Krita's document.
-        placement: where to add it; if that place no longer exists, it is added at the top of the document.
-        name: the name of the group.
-        layers: the layers, bottom first.
-        values: what to save in the document about the group, as JSON values.
+    If the place for it no longer exists, the group is added at the top of the document. The document may have been
+    converted, resized or cropped since the button was pressed.
 
     Raises:
         DocumentClosed: the document was closed meanwhile.
     """
-    with hidden((document.width(), document.height()), document.resolution(), document.colorProfile()) as scratch:
-        made = scratch.createGroupLayer(name)
+    placement, layers = job.placement, job.stack()
+    drawn = job.submit.width, job.submit.height
+    canvas = placement.canvas or drawn
+    plain = colours.are_the_servers(document)
+    with hidden(drawn, document.resolution(), document.colorProfile() if plain else SRGB) as scratch:
+        made = scratch.createGroupLayer(job.title)
         scratch.rootNode().addChildNode(made, None)
-        for layer in layers:
-            yield from _add(scratch, made, layer)
+        yield from _fill(scratch, made, job, canvas)
+        if document.rootNode() is None:
+            raise DocumentClosed
+        now = document.width(), document.height()
+        scaled = _told_size(document, canvas, now)
+        if canvas != now and _same_shape(canvas, now):
+            yield from _scale(scratch, now)
+        if not colours.are_the_servers(document):
+            scratch.setColorSpace(document.colorModel(), document.colorDepth(), document.colorProfile())
         yield from until_done(scratch)  # so that the duplicate has a projection, and Krita shows it without a refresh
         if document.rootNode() is None:
             raise DocumentClosed
         group = made.duplicate()
     yield
+    if document.rootNode() is None:
+        raise DocumentClosed
     before = document.activeNode()
     parent = find(document, placement.parent) or document.rootNode()
     above = next((child for child in parent.childNodes() if identity(child) == placement.above), None)
     if above is not None:
         above = groups.topmost_on(document, above)  # other results may have been added meanwhile
     parent.addChildNode(group, above)
-    text = groups.as_text(values, group, [layer.begin.role for layer in layers])
+    text = groups.as_text(job.record, group, [layer.begin.role for layer in layers])
     document.setAnnotation(groups.name_of(group), "LayerFusion", QtCore.QByteArray(text.encode()))
     yield  # Krita makes the new group the active layer when it handles its own events
-    return _activate(document, placement, group, before, layers)
+    unseen, remedy = what_hides(document, group)
+    active = _activate(document, placement, group, before, layers)
+    return Inserted(active=active, unseen=unseen, remedy=remedy, scaled=scaled)
 
 
-def _add(scratch: Any, group: Any, layer: ArrivedLayer) -> Iterator[None]:
+def _fill(scratch: Any, group: Any, job: PendingJob, canvas: tuple[int, int]) -> Iterator[None]:
+    """Add the layers of a job to a group. Those that were drawn are enlarged to the canvas; the artist's are copied."""
+    copies = {sha256: layer.copy for sha256, layer in job.copies.items() if layer.copy is not None}
+    enlarged = canvas != (job.submit.width, job.submit.height)
+    drawn = {}
+    for index, layer in enumerate(job.stack()):
+        if layer.begin.sha256 not in copies:
+            drawn[index] = yield from _add(scratch, group, layer, job)
+        elif not enlarged:
+            group.addChildNode(copies[layer.begin.sha256].duplicate(), None)  # each picture of a press has its own
+            yield
+    if not enlarged:
+        return
+    yield from _scale(scratch, canvas)
+    for index, layer in enumerate(job.stack()):  # put each on top, so that the copies come between the others
+        if index in drawn:
+            group.removeChildNode(drawn[index])
+        group.addChildNode(drawn[index] if index in drawn else copies[layer.begin.sha256].duplicate(), None)
+        yield
+
+
+def _scale(scratch: Any, size: tuple[int, int]) -> Iterator[None]:
+    yield from until_done(scratch)
+    scratch.scaleImage(*size, round(scratch.xRes()), round(scratch.yRes()), "Bicubic")
+    yield from until_done(scratch)
+
+
+def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether one size is the other one, enlarged or reduced; sides are rounded to pixels."""
+    across, down = other[0] / one[0], other[1] / one[1]
+    return abs(across * one[1] - other[1]) <= 1 or abs(down * one[0] - other[0]) <= 1
+
+
+def _told_size(document: Any, canvas: tuple[int, int], now: tuple[int, int]) -> str:
+    if canvas == now:
+        return ""
+    if _same_shape(canvas, now):
+        return "The document was scaled meanwhile, and so were the layers."
+    return "The size of the canvas was changed meanwhile; the layers start at its upper left corner."
+
+
+def _add(scratch: Any, group: Any, layer: ArrivedLayer, job: PendingJob) -> Generator[None, None, Any]:
     """Add one layer on top of a group."""
     begin, picture = layer.begin, layer.picture
+    kept = job.copies.get(begin.sha256)  # a layer whose pixels are copied; the server knows few blending modes
     node = scratch.createNode(begin.name, "paintlayer")
     for part in picture.strips(STEP_BYTES):
         node.setPixelData(part.data, part.x, part.y, part.width, part.height)
         yield
-    node.setBlendingMode(begin.blend)
-    node.setOpacity(round(255 * begin.opacity))
+    node.setBlendingMode(begin.blend if kept is None else kept.blend)
+    node.setOpacity(round(255 * (begin.opacity if kept is None else kept.opacity)))
     node.setVisible(begin.visible)
     group.addChildNode(node, None)
     yield
+    return node
 
 
 def _activate(
     document: Any, placement: Placement, group: Any, before: Any | None, layers: list[ArrivedLayer]
-) -> Inserted:
-    """Make the counterpart of the layer active at the press active, unless the artist has chosen another since then."""
+) -> str | None:
+    """Make the counterpart of the layer that was active at the press active, unless the artist has chosen another.
+
+    Returns the unique id of the layer that is active now, if it is one of the group.
+    """
     if before is not None and identity(before) != placement.active:
         document.setActiveNode(before)
-        return Inserted(active=None)
+        return None
     with_role = [
         node
         for node, layer in zip(group.childNodes(), layers, strict=True)
@@ -85,4 +141,4 @@ def _activate(
     ]
     chosen = with_role[-1] if with_role else group
     document.setActiveNode(chosen)
-    return Inserted(active=identity(chosen))
+    return identity(chosen)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .images import Picture
-from .jobs import ArrivedLayer, Inserted, KeptLayer, Placement
+from .jobs import Choice, Inserted, KeptLayer, PendingJob, Placement, Remedy
 from .protocol.messages import Welcome
 
 
@@ -42,6 +42,44 @@ class GenerationParams:
     pictures: int = 1
 
 
+@dataclass(frozen=True)
+class Pick:
+    """A layer that a button would keep, or that the artist may choose.
+
+    Attributes:
+        id: its unique id.
+        name: its name.
+        group: the name of the group of ours that contains it; empty if there is none.
+        thumbnail: a small picture of it, as Krita gives it.
+        hidden: whether it cannot be seen, because it or a group around it is hidden.
+    """
+
+    id: str
+    name: str
+    group: str
+    thumbnail: Any
+    hidden: bool
+
+
+@dataclass(frozen=True)
+class Picks:
+    """What the next button would work on.
+
+    Attributes:
+        foreground, background: the layers; None if there is none.
+        chosen: the roles of those that the artist has chosen in the docker.
+        record: how the group of the active layer was made; None if the active layer is in no group of ours.
+    """
+
+    foreground: Pick | None = None
+    background: Pick | None = None
+    chosen: tuple[str, ...] = ()
+    record: dict[str, Any] | None = None
+
+    def of(self, role: str) -> Pick | None:
+        return self.foreground if role == "foreground" else self.background
+
+
 class View(Protocol):
     """The docker, as far as the controller needs it."""
 
@@ -57,18 +95,20 @@ class View(Protocol):
     def show_preview(self, picture: Picture) -> None:
         """Show a preview of the picture that is being drawn."""
 
+    def show_picks(self, picks: Picks) -> None:
+        """Show which layers the next button would keep."""
+
     def note(self, text: str) -> None:
         """Show a notice about the picture until the next one is requested. The same text is shown only once."""
 
-    def say(self, message: str, hint: str = "") -> None:
-        """Show a message until the next message or warning."""
+    def say(self, message: str, hint: str = "", remedy: Remedy | None = None) -> None:
+        """Show a message until the next message or warning, with a button for the remedy if there is one."""
 
-    def warn(self, message: str, hint: str = "") -> None:
-        """Show an error until the next message or warning; `hint` is the remedy."""
+    def warn(self, message: str, hint: str = "", remedy: Remedy | None = None) -> None:
+        """Show an error until the next message or warning; `hint` is the way out, `remedy` a button that does it."""
 
-    def ask(self, question: str, accept: str) -> bool:
-        """Ask the artist to confirm; `accept` is the label of the button that does."""
-        ...
+    def clear(self) -> None:
+        """Remove the message and the notices."""
 
 
 class Document(Protocol):
@@ -80,15 +120,20 @@ class Document(Protocol):
     def name(self) -> str: ...
     @property
     def size(self) -> tuple[int, int]: ...
-    def check_colours(self) -> str: ...
+    @property
+    def folder(self) -> Path | None: ...
+    def about_colours(self) -> str: ...
+    def settings(self) -> dict[str, Any] | None: ...
+    def save_settings(self, values: dict[str, Any]) -> None: ...
     def placement(self) -> Placement: ...
-    def selected_box(self) -> tuple[int, int, int, int] | None: ...
-    def foreground_to_keep(self) -> KeptLayer: ...
-    def background_to_keep(self) -> KeptLayer: ...
-    def both_to_keep(self) -> tuple[KeptLayer, KeptLayer]: ...
-    def insert(
-        self, placement: Placement, name: str, layers: list[ArrivedLayer], values: dict[str, Any]
-    ) -> Generator[None, None, Inserted]: ...
+    def selected_box(self, size: tuple[int, int]) -> tuple[int, int, int, int] | None: ...
+    def looked_at(self) -> str: ...
+    def picks(self, choice: Choice) -> Picks: ...
+    def candidates(self, role: str) -> list[Pick]: ...
+    def foreground_to_keep(self, choice: Choice, size: tuple[int, int]) -> KeptLayer: ...
+    def background_to_keep(self, choice: Choice, size: tuple[int, int]) -> KeptLayer: ...
+    def both_to_keep(self, choice: Choice, size: tuple[int, int]) -> tuple[KeptLayer, KeptLayer]: ...
+    def insert(self, job: PendingJob) -> Generator[None, None, Inserted]: ...
     def name_to_export(self) -> str: ...
     def export_psd(self, path: Path) -> None: ...
 
@@ -97,4 +142,6 @@ class Documents(Protocol):
     """Krita's open documents. The module `document` implements it."""
 
     def active(self) -> Document | None: ...
-    def find(self, placement: Placement, size: tuple[int, int]) -> Document | None: ...
+    def new(self) -> None: ...
+    def find(self, placement: Placement) -> Document | None: ...
+    def create(self, name: str, size: tuple[int, int]) -> Document: ...

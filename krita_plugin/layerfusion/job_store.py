@@ -42,6 +42,7 @@ class JobStore:
                 "record": job.record,
                 "warning": job.warning,
                 "again": job.again,
+                "press": job.press,
             }
         )
         part = self._folder / f"{job.id}.part"
@@ -86,11 +87,17 @@ def _job(values: dict) -> PendingJob:
     submit = Submit.from_map({name: value for name, value in values["submit"].items() if name != "type"})
     return PendingJob(
         submit=submit,
-        placement=Placement(**values["placement"]),
+        placement=_placement(values["placement"]),
         title=str(values["title"]),
         record=dict(values["record"]),
-        pictures=(),
+        artists=(),
         warning=str(values["warning"]),
         again=bool(values["again"]),
+        press=str(values.get("press", submit.job)),
         accepted=True,
     )
+
+
+def _placement(values: dict) -> Placement:
+    canvas = values.get("canvas")
+    return Placement(**{**values, "canvas": None if canvas is None else (int(canvas[0]), int(canvas[1]))})

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import groups
-from .jobs import Refusal
-from .nodes import READABLE, active_layer, hides_all, identity, is_empty, is_shown, walk
+from .jobs import Choice, Refusal
+from .nodes import READABLE, active_layer, find, hides_all, identity, is_empty, is_shown, walk
+
+NO_CHOICE = Choice()
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,23 @@ class SelectedLayers:
     under: Any
 
 
-def foreground(document: Any) -> SelectedLayers:
+def foreground(document: Any, wanted: str | None = None) -> SelectedLayers:
     """The foreground to keep: the selected layer, else that of the group that is seen.
 
     If the active layer is in a group that this plugin made and that is shown, that group's foreground is chosen. Any
     other active layer is chosen itself. If it is empty or hides all that is behind it, the foreground of the group that
     is seen is chosen, or of the one drawn last if all are hidden.
 
+    Args:
+        document: Krita's document.
+        wanted: unique id of a layer that is chosen instead, if it is still there.
+
     Raises:
         Refusal: there is no foreground.
     """
+    chosen = _wanted(document, wanted, "foreground")
+    if chosen is not None:
+        return chosen
     node = active_layer(document)
     group = _group_of(document, node)
     if group is None:
@@ -49,16 +58,19 @@ def foreground(document: Any) -> SelectedLayers:
     return _foreground_of(document, group, node)
 
 
-def background(document: Any) -> SelectedLayers:
+def background(document: Any, wanted: str | None = None) -> SelectedLayers:
     """The background to keep: the selected layer, else that of the group that is seen.
 
     If the active layer is in a group that this plugin made and that is shown, that group's background is chosen. Any
     other active layer is chosen itself. If it is empty or such a group above covers it, the background of the group
-    that is seen is chosen, or of the one drawn last if all are hidden.
+    that is seen is chosen, or of the one drawn last if all are hidden. `wanted` is as for the foreground.
 
     Raises:
         Refusal: there is no background.
     """
+    chosen = _wanted(document, wanted, "background")
+    if chosen is not None:
+        return chosen
     node = active_layer(document)
     group = _group_of(document, node)
     if group is None:
@@ -70,7 +82,7 @@ def background(document: Any) -> SelectedLayers:
     return _background_of(document, group)
 
 
-def both(document: Any) -> tuple[SelectedLayers, SelectedLayers]:
+def both(document: Any, choice: Choice = NO_CHOICE) -> tuple[SelectedLayers, SelectedLayers]:
     """The foreground to keep, chosen as in `foreground`, and the background behind it.
 
     The background is that of the foreground's group. If the foreground is not in a group that this plugin made, it is
@@ -79,7 +91,10 @@ def both(document: Any) -> tuple[SelectedLayers, SelectedLayers]:
     Raises:
         Refusal: one of them is missing.
     """
-    front = foreground(document)
+    front = foreground(document, choice.foreground)
+    behind = _wanted(document, choice.background, "background")
+    if behind is not None:
+        return front, behind
     (node,) = front.nodes
     group = groups.own(document, node)
     if group is not None:
@@ -91,6 +106,34 @@ def both(document: Any) -> tuple[SelectedLayers, SelectedLayers]:
             "Put the background below it, or select a layer of a generated group.",
         )
     return front, SelectedLayers((behind,), "", behind)
+
+
+def candidates(document: Any, role: str) -> list[tuple[Any, Any | None]]:
+    """The layers that may be chosen for a role, each with the group of ours that contains it; the topmost first.
+
+    These are the layers with that role in our groups, and the artist's own visible layers that are not empty.
+    """
+    found: list[tuple[Any, Any | None]] = []
+    ours: set[str] = set()
+    for _, group in groups.made(document):
+        found += [(node, group) for node in _of_role(document, group, role)]
+        ours |= {identity(group), *(identity(node) for node in walk(group))}
+    for node in walk(document.rootNode()):
+        if node.type() in READABLE and identity(node) not in ours and is_shown(node) and not is_empty(node):
+            found.append((node, None))
+    order = [identity(node) for node in walk(document.rootNode())]
+    return sorted(found, key=lambda item: -order.index(identity(item[0])))
+
+
+def _wanted(document: Any, wanted: str | None, role: str) -> SelectedLayers | None:
+    """The layer that the artist has chosen in the docker; None if there is none any more."""
+    node = None if wanted is None else find(document, wanted)
+    if node is None:
+        return None
+    group = groups.own(document, node)
+    if group is None or identity(group) == identity(node):
+        return SelectedLayers((node,), "", node)
+    return SelectedLayers((node,), _prompt(document, group, role), group)
 
 
 def _group_of(document: Any, node: Any | None) -> Any | None:

@@ -1,17 +1,21 @@
-"""Reads Krita's nodes, which are layers and masks on layers. Nothing here changes a node."""
+"""Reads Krita's nodes, which are layers and masks on layers. Nothing here changes a node, but for `show`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from . import colours
 from .images import Picture
-from .jobs import Refusal
+from .jobs import Refusal, Remedy
 
 READABLE = ("paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
 
 MAX_PIXELS = 4096 * 4096
 """The most pixels of one layer that a server accepts; a layer may reach far beyond the canvas."""
+
+LOOKED_AT = 48
+"""Rows of a layer that are looked at to tell whether it is opaque."""
 
 
 def identity(node: Any) -> str:
@@ -57,81 +61,70 @@ def is_empty(node: Any) -> bool:
 
 
 def hides_all(document: Any, node: Any) -> bool:
-    """Whether a layer is opaque on the whole canvas."""
-    if node.type() not in READABLE or not _is_8_bit_rgb(node):
+    """Whether a layer is opaque on the whole canvas, as far as some rows of it tell: reading all takes too long."""
+    if node.type() not in READABLE:
         return False
-    return _read(node, 0, 0, document.width(), document.height()).is_opaque
+    width, height, depth = document.width(), document.height(), node.colorDepth()
+    rows = {round(part * (height - 1) / (LOOKED_AT - 1)) for part in range(LOOKED_AT)}
+    return all(
+        colours.are_opaque(bytes(node.projectionPixelData(0, row, width, 1)), depth, width) for row in sorted(rows)
+    )
 
 
-def _is_8_bit_rgb(node: Any) -> bool:
-    return (node.colorModel(), node.colorDepth()) == ("RGBA", "U8")
-
-
-def read(document: Any, node: Any) -> Picture:
-    """A layer's pixels on the canvas and beyond it, as far as the layer reaches.
-
-    If that is more than `MAX_PIXELS`, only the pixels on the canvas are read.
-
-    Raises:
-        Refusal: its pixels cannot be read, it is hidden, it is empty, or it has no pixels on the canvas.
-    """
+def check_readable(document: Any, node: Any) -> None:
+    """Raise `Refusal` if a layer has no pixels, is hidden, is empty, or lies completely outside the canvas."""
     name = node.name()
     if node.type() not in READABLE:
         raise Refusal(
             f"The layer “{name}” has no pixels of its own.",
             "Select a paint, group, vector, clone, fill or file layer.",
         )
-    if not _is_8_bit_rgb(node):
-        raise Refusal(
-            f"The layer “{name}” is not 8-bit RGB.", "Convert it: Layer ▸ Convert ▸ Convert Layer Color Space…"
-        )
     if not node.visible():
-        raise Refusal(f"The layer “{name}” is hidden.", "Show it, or select another layer.")
+        remedy = Remedy("Show it", lambda: show(document, node))
+        raise Refusal(f"The layer “{name}” is hidden.", "Show it, or select another layer.", remedy)
     if is_empty(node):
         raise Refusal(f"The layer “{name}” is empty.", "Select the layer to keep.")
-    on_canvas = _read(node, 0, 0, document.width(), document.height())
-    if on_canvas.is_transparent:
-        raise Refusal(
-            f"The layer “{name}” is completely outside the canvas.", "Move it onto the canvas, or select another layer."
-        )
-    reach = _reach(document, node)
-    return _read(node, *reach) if _pixels(reach) <= MAX_PIXELS else on_canvas
+    left, top, right, bottom = box(node)
+    if right <= 0 or bottom <= 0 or left >= document.width() or top >= document.height():
+        raise outside_the_canvas(node)
 
 
-def _reach(document: Any, node: Any) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the box around the canvas and the layer, in canvas pixels."""
-    bounds = node.bounds()
-    return (
-        min(0, bounds.x()),
-        min(0, bounds.y()),
-        max(document.width(), bounds.x() + bounds.width()),
-        max(document.height(), bounds.y() + bounds.height()),
+def outside_the_canvas(node: Any) -> Refusal:
+    return Refusal(
+        f"The layer “{node.name()}” is completely outside the canvas.",
+        "Move it onto the canvas, or select another layer.",
     )
 
 
-def _pixels(reach: tuple[int, int, int, int]) -> int:
-    left, top, right, bottom = reach
-    return (right - left) * (bottom - top)
+def read(document: Any, node: Any) -> Picture:
+    """The pixels of a layer in 8-bit sRGB on the canvas and beyond it, as far as the layer reaches.
+
+    If that is more than `MAX_PIXELS`, only the pixels on the canvas are read.
+    """
+    whole = reach(document, node)
+    left, top, right, bottom = whole
+    large = (right - left) * (bottom - top) > MAX_PIXELS
+    return _read(node, *((0, 0, document.width(), document.height()) if large else whole))
+
+
+def show(document: Any, node: Any) -> None:
+    """Make a layer visible, as its eye icon does."""
+    node.setVisible(True)
+    document.refreshProjection()
+
+
+def box(node: Any) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the pixels of a layer, in canvas pixels."""
+    bounds = node.bounds()
+    return bounds.x(), bounds.y(), bounds.x() + bounds.width(), bounds.y() + bounds.height()
+
+
+def reach(document: Any, node: Any) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the box around the canvas and the layer, in canvas pixels."""
+    left, top, right, bottom = box(node)
+    return min(0, left), min(0, top), max(document.width(), right), max(document.height(), bottom)
 
 
 def _read(node: Any, left: int, top: int, right: int, bottom: int) -> Picture:
     box = left, top, right - left, bottom - top
     return Picture(*box, bytes(node.projectionPixelData(*box)))
-
-
-def losses(document: Any, node: Any) -> Iterator[str]:
-    """Properties of a layer that a copy of its projection does not have, each in a few words."""
-    if any(is_mask(child) and child.visible() for child in node.childNodes()):
-        yield "its masks (their effect becomes part of the pixels)"
-    if node.opacity() != 255:
-        yield f"its opacity of {round(node.opacity() / 2.55)} %"
-    if node.blendingMode() != "normal":
-        yield f"its blending mode “{node.blendingMode()}”"
-    if node.inheritAlpha():
-        yield "its inherited alpha"
-    if node.layerStyleToAsl():
-        yield "its layer style"
-    if node.colorProfile() != document.colorProfile():
-        yield f"its profile “{node.colorProfile()}” (its colours will look different)"
-    if _pixels(_reach(document, node)) > MAX_PIXELS:
-        yield "the parts outside the canvas"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # types are checked with PyQt5 alone, because a class cannot inherit from one of two bases
@@ -14,7 +15,7 @@ else:
     except ImportError:  # Krita 6 makes importing PyQt5 an error
         from PyQt6 import QtCore, QtGui, QtWidgets
 
-__all__ = ["Mailbox", "QtCore", "QtGui", "QtWidgets", "guarded"]
+__all__ = ["Mailbox", "QtCore", "QtGui", "QtWidgets", "guarded", "waiting_cursor"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,16 @@ class Mailbox(QtCore.QObject):
 
     def post(self, value: object) -> None:
         self._posted.emit(value)
+
+
+@contextlib.contextmanager
+def waiting_cursor() -> Iterator[None]:
+    """Show the pointer of a program that is busy, while Krita does something that it cannot do in steps."""
+    QtWidgets.QApplication.setOverrideCursor(QtGui.QCursor(QtCore.Qt.CursorShape.WaitCursor))
+    try:
+        yield
+    finally:
+        QtWidgets.QApplication.restoreOverrideCursor()
 
 
 def guarded(action: Callable[[Any], object], report: Callable[[str], None]) -> Callable[[Any], None]:

@@ -25,7 +25,10 @@ class RefusalsShown:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if isinstance(error, (Refusal, ProtocolError)):
+        if isinstance(error, Refusal):
+            self._view.warn(error.message, error.hint, error.remedy)
+            return True
+        if isinstance(error, ProtocolError):
             self._view.warn(error.message, error.hint)
             return True
         return False

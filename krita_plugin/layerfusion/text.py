@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 PRESETS = (
     ("Model's default", None, "The preset that suits the chosen model"),
@@ -31,8 +32,38 @@ def stage(code: str, text: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def listed(items: tuple[str, ...]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+class Progressing(Protocol):
+    """The protocol's `Progress`, as far as its words need it."""
+
+    stage: str
+    text: str
+    step: int
+    total: int
+    eta: float | None
+
+
+def progress_words(progress: Progressing) -> str:
+    """What a job is doing, how far it is, and how long it will take."""
+    words = f"{stage(progress.stage, progress.text)} {progress.step} of {progress.total}"
+    if progress.eta is not None and progress.eta >= 1:
+        words += f" · {duration(progress.eta)} left"
+    return words
+
+
+def waiting_words(position: int, starts_in: float | None) -> str:
+    """How many jobs come first, and in how many seconds a waiting job starts, if that is known."""
+    words = f"Waiting for {position} other {'job' if position == 1 else 'jobs'}" if position else "Next in the queue"
+    if starts_in is not None and starts_in >= 1:
+        words += f" · starts in about {duration(starts_in)}"
+    return words
+
+
+def size_words(drawn: tuple[int, int], canvas: tuple[int, int]) -> str:
+    """A sentence about a picture that is drawn smaller than its canvas; empty if it is not."""
+    if drawn == canvas:
+        return ""
+    width, height = drawn
+    return f"The canvas is larger than the server draws: it draws {width}x{height} px, and Krita enlarges them."
 
 
 def sentence(words: str) -> str:

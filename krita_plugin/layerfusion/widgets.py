@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from .images import Picture
+from .jobs import Remedy
 from .qt import QtCore, QtGui, QtWidgets
 
 GOOD = QtGui.QColor(0x5D, 0xB0, 0x75)
@@ -12,6 +14,7 @@ WARNING = QtGui.QColor(0xE0, 0x8A, 0x2B)
 NEUTRAL = QtGui.QColor(0x90, 0x90, 0x90)
 PREVIEW_SIDE = 160
 CHECK = 8
+"""Side of a checkerboard's square. Both are in device-independent pixels."""
 STEP = 5
 """The step of a slider, in percent."""
 
@@ -55,10 +58,16 @@ class StateLine(QtWidgets.QWidget):
 
 
 class Notice(QtWidgets.QWidget):
-    """A message and, below it, the remedy. Hidden if there is none."""
+    """A message and, below it, the remedy, with a button if the plugin can do it. Hidden if there is none.
 
-    def __init__(self) -> None:
+    Args:
+        remedied: makes a slot of a remedy's action; None for notices without remedies.
+    """
+
+    def __init__(self, remedied: Callable[[Callable[[], object]], Callable[[Any], None]] | None = None) -> None:
         super().__init__()
+        self._remedied = remedied
+        self._button: QtWidgets.QPushButton | None = None
         self._edge = QtWidgets.QFrame()
         self._edge.setFixedWidth(3)
         self._words = QtWidgets.QLabel()
@@ -67,17 +76,31 @@ class Notice(QtWidgets.QWidget):
         self._words.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 2, 0, 2)
+        self._column = QtWidgets.QVBoxLayout()
+        self._column.setSpacing(4)
+        self._column.addWidget(self._words)
         row.addWidget(self._edge)
-        row.addWidget(self._words, 1)
+        row.addLayout(self._column, 1)
         self.setVisible(False)
 
-    def show_words(self, message: str, hint: str, warning: bool) -> None:
+    def show_words(self, message: str, hint: str, warning: bool, remedy: Remedy | None = None) -> None:
+        self._remove_button()
+        if remedy is not None and self._remedied is not None:
+            self._button = push_button(remedy.label, hint, self._remedied(remedy.action))
+            self._column.addWidget(self._button, 0, QtCore.Qt.AlignmentFlag.AlignLeft)
         self._edge.setStyleSheet(f"background-color: {(WARNING if warning else GOOD).name()}")
         self._words.setText(f"{message}\n{hint}" if hint else message)
         self.setVisible(True)
 
     def clear(self) -> None:
+        self._remove_button()
         self.setVisible(False)
+
+    def _remove_button(self) -> None:
+        if self._button is not None:
+            self._button.setVisible(False)  # because Qt deletes it only later: it may be the one that was pressed
+            self._button.deleteLater()
+            self._button = None
 
 
 class NoticeList(QtWidgets.QWidget):
@@ -119,21 +142,7 @@ class PreviewBox(QtWidgets.QLabel):
         """Show BGRA pixels. Qt calls this format ARGB32 on little-endian machines; Krita runs on no others."""
         width, height = picture.width, picture.height
         image = QtGui.QImage(picture.data, width, height, 4 * width, QtGui.QImage.Format.Format_ARGB32)
-        scaled = image.scaled(
-            PREVIEW_SIDE,
-            PREVIEW_SIDE,
-            QtCore.Qt.AspectRatioMode.KeepAspectRatio,
-            QtCore.Qt.TransformationMode.SmoothTransformation,
-        )
-        board = QtGui.QPixmap(scaled.size())
-        painter = QtGui.QPainter(board)
-        for top in range(0, board.height(), CHECK):
-            for left in range(0, board.width(), CHECK):
-                shade = 0x99 if (top + left) // CHECK % 2 else 0x66
-                painter.fillRect(left, top, CHECK, CHECK, QtGui.QColor(shade, shade, shade))
-        painter.drawImage(0, 0, scaled)
-        painter.end()
-        self.setPixmap(board)
+        self.setPixmap(checkered(image, PREVIEW_SIDE, self.devicePixelRatioF()))
         self.setVisible(True)
 
     def clear(self) -> None:
@@ -166,6 +175,9 @@ class PercentSlider(QtWidgets.QWidget):
         self._slider.valueChanged.connect(lambda value: self._words.setText(f"{STEP * value} %"))
         self._slider.setValue(start // STEP)
 
+    def set_fraction(self, value: float) -> None:
+        self._slider.setValue(round(100 * value / STEP))
+
     def fraction(self) -> float:
         """The value as a fraction, 0 to 1."""
         return STEP * self._slider.value() / 100
@@ -197,6 +209,53 @@ class Fold(QtWidgets.QWidget):
         arrow = QtCore.Qt.ArrowType.DownArrow if open_ else QtCore.Qt.ArrowType.RightArrow
         self._button.setArrowType(arrow)
         self._content.setVisible(open_)
+
+
+def checkered(image: QtGui.QImage, side: int, ratio: float) -> QtGui.QPixmap:
+    """A picture over a checkerboard, which makes transparency visible.
+
+    Args:
+        image: the picture; it is scaled to fit.
+        side: length of the longer side in device-independent pixels.
+        ratio: pixels of the screen in one of those.
+    """
+    whole = round(side * ratio)
+    scaled = image.scaled(
+        whole,
+        whole,
+        QtCore.Qt.AspectRatioMode.KeepAspectRatio,
+        QtCore.Qt.TransformationMode.SmoothTransformation,
+    )
+    board = QtGui.QPixmap(scaled.size())
+    painter = QtGui.QPainter(board)
+    check = max(1, round(CHECK * ratio))
+    for top in range(0, board.height(), check):
+        for left in range(0, board.width(), check):
+            shade = 0x99 if (top + left) // check % 2 else 0x66
+            painter.fillRect(left, top, check, check, QtGui.QColor(shade, shade, shade))
+    painter.drawImage(0, 0, scaled)
+    painter.end()
+    board.setDevicePixelRatio(ratio)
+    return board
+
+
+def push_button(text: str, description: str, slot: Callable[[Any], None]) -> QtWidgets.QPushButton:
+    """A button with a text. `slot` must not raise."""
+    button = QtWidgets.QPushButton(text)
+    button.setToolTip(description)
+    button.clicked.connect(slot)
+    return button
+
+
+def tool(icon: QtGui.QIcon, description: str, slot: Callable[[Any], None]) -> QtWidgets.QToolButton:
+    """A button with an icon. `slot` must not raise."""
+    button = QtWidgets.QToolButton()
+    button.setIcon(icon)
+    button.setAutoRaise(True)
+    button.setToolTip(description)
+    button.setAccessibleName(description)
+    button.clicked.connect(slot)
+    return button
 
 
 def die_icon(colour: QtGui.QColor) -> QtGui.QIcon:

@@ -14,7 +14,7 @@ from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(1600)]
 
 WIDTH, HEIGHT = 512, 384
 STACK = [
@@ -45,9 +45,9 @@ def by_name(layers):
 
 def test_every_scenario_ran_and_krita_ended_by_itself_without_a_script_error(session):
     _, report = session
-    scenarios = {name: found for name, found in report.items() if isinstance(found, dict)}
+    scenarios = {name: found for name, found in report.items() if isinstance(found, dict) and name != "first look"}
     assert list(scenarios) == report["names"]
-    assert len(scenarios) == 23 or not report["all"]
+    assert len(scenarios) == 35 or not report["all"]
     assert not {name: found["error"] for name, found in scenarios.items() if "error" in found}
     assert not {name: found["script errors"] for name, found in scenarios.items() if found["script errors"]}
     assert report["exit code"] == 0
@@ -248,13 +248,9 @@ def test_vector_layers_and_groups_are_kept_by_what_they_show(facts, name):
     )
 
 
-def test_it_asks_before_opacity_or_blending_mode_are_lost(facts):
+def test_a_copy_has_the_opacity_and_the_blending_mode_of_its_layer(facts):
     found = facts("keep_layers_of_other_kinds")["Faded"]
-    (question,) = found["questions"]
-    assert "“Faded”" in question
-    assert "its opacity of 50 % and its blending mode “multiply”" in question
-    assert not found["busy"]
-    assert found["same tree"]
+    assert (found["opacity"], found["blend"]) == (128, "multiply")
 
 
 def test_an_empty_layer_is_refused_in_words(facts):
@@ -287,20 +283,10 @@ def test_the_export_leaves_the_document_alone(facts):
     assert said(found, "out.psd")
 
 
-@pytest.mark.parametrize(
-    ("name", "words"), [("deep", "16-bit RGB"), ("float", "32-bit float RGB"), ("grey", "8-bit grayscale")]
-)
-def test_other_colours_are_refused_in_words(facts, name, words):
-    found = facts("refuse_other_colours")[name]
-    assert said(found, f"“{name}” is {words}; layers can be added to 8-bit RGB documents only.")
-    assert said(found, "Image ▸ Convert Image Color Space…")
-    assert not found["busy"]
-    assert found["tree"] == ["Background"]
-    assert found["export"] == found["texts"]
-
-
 def test_another_profile_is_named(facts):
-    assert said(facts("name_other_profiles"), "The document's profile is “ClayRGB-elle-V4-srgbtrc.icc”")
+    assert said(
+        facts("name_other_profiles"), "8-bit RGB with the profile “ClayRGB-elle-V4-srgbtrc.icc”; Krita converts"
+    )
 
 
 def test_cancel_ends_the_job_at_once_and_the_next_one_draws(facts):

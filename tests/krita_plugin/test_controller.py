@@ -84,21 +84,56 @@ def test_without_a_server_or_a_document_nothing_is_drawn(harness, wire):
     assert not harness.link.submitted
 
 
-def test_one_job_at_a_time(online):
-    generate(online)
-    online.controller.generate(params())
-    assert len(online.link.submitted) == 1
-    assert online.view.told[-1][1] == "The last picture is still being drawn."
+def test_a_press_while_another_picture_is_drawn_is_queued(online, wire):
+    first = generate(online)
+    second = generate(online, foreground="a pear")
+    assert online.view.job.endswith(" · 1 more")
+    finish(online, wire, first.job)
+    assert online.view.busy
+    finish(online, wire, second.job)
+    assert [name for _, name, _, _ in online.document.inserted] == ["a red apple + a beach", "a pear + a beach"]
+    assert not online.view.busy
 
 
-def test_a_document_of_other_colours_is_refused_before_anything_is_sent(online):
-    from krita_layerfusion.jobs import Refusal
+def test_cancel_ends_the_press_that_is_shown_and_the_next_one_goes_on(online, wire):
+    first, second = generate(online, pictures=2), generate(online)
+    online.controller.cancel()
+    assert [message.job for message in online.link.sent] == [first.job, first.variants[0].job]
+    assert online.view.busy
+    finish(online, wire, second.job)
+    assert len(online.document.inserted) == 1
 
-    online.document.refusal = Refusal("“Sketch” is 16-bit RGB.", "Convert it.")
-    online.controller.generate(params())
-    online.controller.new_background(params())
-    assert online.view.told == [("warn", "“Sketch” is 16-bit RGB.", "Convert it.")] * 2
-    assert not online.link.submitted
+
+def test_problems_come_with_a_button_that_solves_them(harness, wire):
+    harness.controller.generate(params())
+    assert harness.view.remedy.label == "Start server"
+    harness.controller.receive(greeting(wire))
+    harness.documents.open = False
+    harness.controller.generate(params())
+    assert harness.view.remedy.label == "New document…"
+    harness.view.remedy.action()
+    assert harness.documents.open
+    submit = generate(harness)
+    harness.controller.receive(wire.Accepted(job=submit.job, position=0))
+    harness.controller.receive(
+        wire.Failed(job=submit.job, seq=1, code="out_of_memory", message="Too large.", hint="Close something.")
+    )
+    assert not harness.view.busy
+    assert harness.view.remedy.label == "Draw it again"
+    harness.view.remedy.action()
+    assert harness.view.busy
+    (again,) = [message for message in harness.link.sent if message.type == "resubmit"]
+    assert again.of == submit.job
+    finish(harness, wire, again.job)
+    assert len(harness.document.inserted) == 1
+
+
+@pytest.mark.parametrize("code", ["unknown_job", "quarantined"])
+def test_what_would_fail_again_is_not_offered_again(online, wire, code):
+    submit = generate(online)
+    online.controller.receive(wire.Accepted(job=submit.job, position=0))
+    online.controller.receive(wire.Failed(job=submit.job, seq=1, code=code, message="No.", hint=""))
+    assert online.view.remedy is None
 
 
 def test_a_profile_that_is_not_srgb_is_shown_as_a_notice(online, wire):
@@ -156,14 +191,85 @@ def test_a_document_closed_meanwhile_is_a_message(online, wire):
     assert not online.view.busy
 
 
-def test_a_document_converted_meanwhile_is_a_message(online, wire):
-    from krita_layerfusion.jobs import Refusal
-
+def test_a_document_closed_while_layers_are_added_is_offered_anew(online, wire):
     job = generate(online).job
-    online.document.refusal = Refusal("“Sketch” is CMYK.", "")
+    online.document.closed = True
     finish(online, wire, job)
-    assert online.view.told[-1][:2] == ("warn", "“Sketch” is CMYK.")
+    assert online.view.told[-1][1] == "“Sketch” was closed before its layers arrived."
+    assert online.view.remedy.label == "Open as a document"
     assert not online.view.busy
+    online.view.remedy.action()
+    assert len(online.documents.created.inserted) == 1
+    assert online.documents.created.size == (WIDTH, HEIGHT)
+    assert not online.view.busy
+
+
+def test_what_is_known_of_the_landing_is_told(online, wire, monkeypatch):
+    from krita_layerfusion.jobs import Inserted, Remedy
+
+    def insert(job):
+        yield
+        return Inserted(None, unseen="“Paper” covers them.", remedy=Remedy("Show it", print), scaled="Scaled.")
+
+    monkeypatch.setattr(online.document, "insert", insert)
+    finish(online, wire, generate(online).job)
+    assert online.view.told[-1] == ("warn", "Drawn into “Sketch”.", "Scaled. “Paper” covers them.")
+    assert online.view.remedy.label == "Show it"
+
+
+def test_pictures_of_one_press_follow_each_others_active_layers(online, wire):
+    submit = generate(online, pictures=2)
+    online.document.active = "{paper}"
+    first, second = submit.jobs()
+    finish(online, wire, first.job)
+    finish(online, wire, second.job)
+    placements = [placement for placement, _, _, _ in online.document.inserted]
+    assert placements[1].active == "{new foreground}", "as if the artist had pressed after the first had arrived"
+
+
+def test_a_canvas_larger_than_the_server_draws_is_drawn_smaller_in_its_shape(online, subtests):
+    for canvas, drawn in [((4961, 3508), (4096, 2896)), ((100, 8192), (50, 4096)), ((4096, 4096), (4096, 4096))]:
+        with subtests.test(canvas=canvas):
+            online.document.size = canvas
+            submit = generate(online)
+            assert (submit.width, submit.height) == drawn
+            told = [note for note in online.view.notes if "larger than the server draws" in note]
+            assert bool(told) == (canvas != drawn)
+            online.view.clear()
+
+
+# ---- the docker's fields ---------------------------------------------------------------------------------------------
+
+
+def test_the_fields_live_in_the_document(online):
+    assert online.controller.params_of_document() is None
+    online.controller.remember(params(foreground="a pear", steps=7))
+    assert online.controller.params_of_document() == params(foreground="a pear", steps=7)
+    generate(online, foreground="a plum")
+    assert online.controller.params_of_document().foreground == "a plum"
+    online.documents.open = False
+    online.controller.remember(params())
+    assert online.controller.params_of_document() is None
+
+
+def test_settings_from_a_stranger_are_read_as_far_as_they_make_sense(plugin):
+    from krita_layerfusion.interfaces import GenerationParams
+    from krita_layerfusion.settings import params_of
+
+    strange = {
+        "foreground": "a pear",
+        "background": 5,
+        "negative": "x" * 10**6,
+        "seed": -1,
+        "steps": True,
+        "pictures": 99,
+        "strength": float("nan"),
+        "model": ["tiny"],
+        "in_selection": "yes",
+        "a later version's": 1,
+    }
+    assert params_of(strange) == GenerationParams(foreground="a pear", background="")
+    assert params_of({}) == GenerationParams(foreground="", background="")
 
 
 def test_incomplete_layers_are_not_inserted(online, wire):
@@ -251,14 +357,22 @@ def test_messages_about_other_jobs_are_ignored(online, wire):
 def test_export_suggests_a_valid_file_name(harness, tmp_path):
     offered = []
 
-    def choose(name):
-        offered.append(name)
+    def choose(path):
+        offered.append(path)
         return str(tmp_path / "picture")
 
+    harness.document.folder = tmp_path
     harness.controller.export_psd(choose)
-    assert offered == ["an apple_ red_green_.psd"]
+    assert offered == [tmp_path / "an apple_ red_green_.psd"], "beside the document"
     assert harness.document.exported == [tmp_path / "picture.psd"]
     assert harness.view.told[-1][0] == "say"
+
+
+def test_export_never_replaces_a_file_about_which_nobody_was_asked(harness, tmp_path):
+    (tmp_path / "picture.png.psd").write_text("an older export")
+    harness.controller.export_psd(lambda _: str(tmp_path / "picture.png"))
+    assert not harness.document.exported
+    assert "picture.png.psd” is there already." in harness.view.told[-1][1]
 
 
 def test_export_can_be_cancelled(harness):

@@ -16,7 +16,6 @@ def test_a_new_background_keeps_the_layer_as_it_is(online, wire):
     assert kept == wire.Kept(
         layer=picture.sha256, width=WIDTH, height=HEIGHT, x=-2, y=3, name="My pear", prompt="a pear"
     )
-    assert not online.view.questions
 
 
 def test_a_layer_of_the_artists_own_takes_the_prompt_from_the_docker(online):
@@ -25,16 +24,19 @@ def test_a_layer_of_the_artists_own_takes_the_prompt_from_the_docker(online):
     assert online.link.submitted[0][0].foregrounds[0].prompt == "a plum"
 
 
-def test_lost_properties_must_be_confirmed_first(online):
-    online.document.keep = kept_layer(losses=("its masks", "its opacity of 50 %", "its layer style"))
-    online.view.answer = False
+def test_opacity_and_blending_mode_are_told_to_the_server_as_far_as_it_knows_them(online, subtests):
+    for blend, sent in [("multiply", "multiply"), ("screen", "normal")]:
+        with subtests.test(blend=blend):
+            online.document.keep = kept_layer(opacity=0.5, blend=blend)
+            online.controller.new_background(params())
+            (kept,) = online.link.submitted[-1][0].foregrounds
+            assert (kept.opacity, kept.blend) == (0.5, sent)
+
+
+def test_what_is_not_kept_of_a_layer_is_a_notice(online):
+    online.document.keep = kept_layer(notes=("“My pear” is animated.",))
     online.controller.new_background(params())
-    (question,) = online.view.questions
-    assert "“My pear”" in question
-    assert "its masks, its opacity of 50 % and its layer style" in question
-    assert not online.link.submitted
-    online.view.answer = True
-    online.controller.new_background(params())
+    assert online.view.notes == ["“My pear” is animated."]
     assert len(online.link.submitted) == 1
 
 
@@ -160,15 +162,11 @@ def test_harmonising_keeps_both(online, wire):
     assert (record["foreground"], record["background"]) == ("a pear", "a lake")
 
 
-def test_lost_properties_of_both_layers_are_in_one_question(online):
-    online.document.keep = kept_layer(losses=("its masks",))
-    online.document.keep_behind = kept_background(losses=("its opacity of 50 %",))
-    online.view.answer = False
+def test_notices_about_both_layers_are_shown(online):
+    online.document.keep = kept_layer(notes=("One.",))
+    online.document.keep_behind = kept_background(notes=("Two.",))
     online.controller.harmonise(params())
-    (question,) = online.view.questions
-    assert "“My pear” in the new group will not have its masks." in question
-    assert "“My lake” in the new group will not have its opacity of 50 %." in question
-    assert not online.link.submitted
+    assert online.view.notes == ["One. Two."]
 
 
 # ---- relight ---------------------------------------------------------------------------------------------------------

@@ -108,7 +108,7 @@ def test_layers_whose_document_was_never_saved_stay_with_the_server(online, wire
     online.documents.open = False
     finish(online, wire, job)
     assert online.view.told[-1][1] == "“Sketch” was closed before its layers arrived."
-    assert "jobs export" in online.view.told[-1][2]
+    assert online.view.remedy.label == "Open as a document"
     assert not online.link.sent
     assert not online.job_store.saved
 
@@ -149,9 +149,11 @@ def left_behind(harness, wire):
 def test_layers_of_jobs_from_an_ended_krita_are_inserted(harness, wire):
     left = left_behind(harness, wire)
     harness.job_store.left.append(left)
+    harness.controller.take_left()
+    assert harness.view.job == "Waiting for the server", "the artist sees it before a server runs"
     harness.controller.receive(greeting(wire))
     assert harness.link.sent == [wire.Resume(job=OLD, after=0)]
-    assert not harness.view.busy
+    assert harness.view.busy, "the artist sees that a picture is still being drawn"
     assert harness.view.notes == ["Mind the profile."]
     submit = generate(harness)
     finish(harness, wire, OLD)
@@ -167,6 +169,7 @@ def test_a_job_of_an_ended_krita_that_the_server_deleted_is_deleted(harness, wir
     left = left_behind(harness, wire)
     harness.job_store.left.append(left)
     harness.job_store.save(left)
+    harness.controller.take_left()
     harness.controller.receive(greeting(wire))
     harness.controller.receive(wire.Failed(job=OLD, seq=0, code="unknown_job", message="There is no job.", hint=""))
     assert not harness.view.told

@@ -23,11 +23,25 @@ def test_any_other_number_of_bytes_is_refused(subtests, picture):
             picture(0, 0, width, height, bytes(size))
 
 
-def test_opaque_means_every_pixel(picture):
-    assert picture(0, 0, 2, 1, bytes((0, 0, 0, 255)) * 2).is_opaque
-    assert not picture(0, 0, 2, 1, bytes((0, 0, 0, 255)) + bytes((255, 255, 255, 254))).is_opaque
+def test_empty_means_every_pixel_on_the_canvas(picture, subtests):
+    clear, faint = bytes((9, 9, 9, 0)), bytes((0, 0, 0, 1))
+    for x, y, data, empty in [
+        (0, 0, clear * 4, True),
+        (0, 0, clear * 3 + faint, False),
+        (-1, 0, faint + clear + faint + clear, True),
+        (0, -1, faint * 2 + clear * 2, True),
+        (-1, -1, faint * 3 + clear, True),
+        (1, 1, clear + faint * 3, True),
+        (5, 0, faint * 4, True),
+        (-5, 0, faint * 4, True),
+    ]:
+        with subtests.test(x=x, y=y, data=data):
+            assert picture(x, y, 2, 2, data).is_empty_on(2, 2) is empty
 
 
-def test_transparent_means_every_pixel(picture):
-    assert picture(0, 0, 2, 1, bytes((9, 9, 9, 0)) * 2).is_transparent
-    assert not picture(0, 0, 2, 1, bytes((9, 9, 9, 0)) + bytes((0, 0, 0, 1))).is_transparent
+def test_strips_are_the_whole_picture_in_rows(picture):
+    whole = picture(-3, 5, 2, 5, bytes(range(40)))
+    strips = list(whole.strips(17))
+    assert [(strip.x, strip.y, strip.height) for strip in strips] == [(-3, 5, 2), (-3, 7, 2), (-3, 9, 1)]
+    assert b"".join(strip.data for strip in strips) == whole.data
+    assert [strip.height for strip in whole.strips(1)] == [1] * 5, "a row is never cut"

@@ -35,7 +35,7 @@ def job(plugin):
         placement=Placement("{doc}", "Sketch.kra", "{root}", None),
         title="an apple + a beach",
         record={"seed": 5, "steps": None},
-        pictures=(),
+        artists=(),
         warning="note",
     )
 

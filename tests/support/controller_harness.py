@@ -10,11 +10,11 @@ LAST = 1 + 1 + len(ROLES) + 1
 
 
 class FakeView:
-    """Records what it is told to show, and answers questions with `answer`."""
+    """Records what it is told to show,"""
 
     def __init__(self):
-        self.told, self.notes, self.pictures, self.questions = [], [], [], []
-        self.busy, self.answer = False, True
+        self.told, self.notes, self.pictures = [], [], []
+        self.busy, self.remedy, self.picks = False, None, None
 
     def show_server(self, welcome, words, startable=False):
         self.online, self.server, self.startable = welcome is not None, words, startable
@@ -28,18 +28,22 @@ class FakeView:
     def show_preview(self, picture):
         self.pictures.append(picture)
 
+    def show_picks(self, picks):
+        self.picks = picks
+
     def note(self, text):
         self.notes.append(text)
 
-    def say(self, message, hint=""):
+    def say(self, message, hint="", remedy=None):
         self.told.append(("say", message, hint))
+        self.remedy = remedy
 
-    def warn(self, message, hint=""):
+    def warn(self, message, hint="", remedy=None):
         self.told.append(("warn", message, hint))
+        self.remedy = remedy
 
-    def ask(self, question, accept):
-        self.questions.append(question)
-        return self.answer
+    def clear(self):
+        self.told, self.notes, self.remedy = [], [], None
 
 
 class FakeServerLink:
@@ -67,37 +71,58 @@ class FakeDocument:
     keep: object = None
     keep_behind: object = None
     selected: tuple | None = None
-    refusal: Exception | None = None
+    active: str = "{paper}"
+    folder: object = None
+    closed: bool = False
+    saved_settings: dict | None = None
+    choice: object = None
     inserted: list = field(default_factory=list)
     exported: list = field(default_factory=list)
 
-    def check_colours(self):
-        if self.refusal is not None:
-            raise self.refusal
+    def about_colours(self):
         return self.warning
+
+    def settings(self):
+        return self.saved_settings
+
+    def save_settings(self, values):
+        self.saved_settings = values
 
     def placement(self):
         from krita_layerfusion.jobs import Placement
 
         return Placement(self.id, self.name, "{root}", "{paper}", self.saved)
 
-    def foreground_to_keep(self):
+    def looked_at(self):
+        return self.active
+
+    def picks(self, choice):
+        return (self.active, choice)
+
+    def candidates(self, role):
+        return [role]
+
+    def foreground_to_keep(self, choice, size):
+        self.choice = choice
         return self.keep
 
-    def background_to_keep(self):
+    def background_to_keep(self, choice, size):
+        self.choice = choice
         return self.keep_behind
 
-    def both_to_keep(self):
+    def both_to_keep(self, choice, size):
+        self.choice = choice
         return self.keep, self.keep_behind
 
-    def selected_box(self):
+    def selected_box(self, size):
         return self.selected
 
-    def insert(self, placement, name, layers, record):
-        from krita_layerfusion.jobs import Inserted
+    def insert(self, job):
+        from krita_layerfusion.jobs import DocumentClosed, Inserted
 
-        self.check_colours()
-        self.inserted.append((placement, name, layers, record))
+        if self.closed:
+            raise DocumentClosed
+        self.inserted.append((job.placement, job.title, job.stack(), job.record))
         yield
         return Inserted(active="{new foreground}")
 
@@ -115,8 +140,15 @@ class FakeDocuments:
     def active(self):
         return self.document if self.open else None
 
-    def find(self, placement, size):
-        found = self.open and (placement.document, size) == (self.document.id, self.document.size)
+    def new(self):
+        self.open = True
+
+    def create(self, name, size):
+        self.created = FakeDocument(id="{new}", name=name, size=size)
+        return self.created
+
+    def find(self, placement):
+        found = self.open and placement.document == self.document.id
         return self.document if found else None
 
 
@@ -228,12 +260,12 @@ def generate(harness, **changes):
     return submit
 
 
-def kept_layer(losses=(), prompt="a pear"):
+def kept_layer(notes=(), prompt="a pear", **look):
     from krita_layerfusion.images import Picture
     from krita_layerfusion.jobs import KeptLayer, Placement
 
     picture = Picture(-2, 3, WIDTH, HEIGHT, bytes(range(256)) * (WIDTH * HEIGHT // 64))
-    return KeptLayer("My pear", picture, prompt, losses, Placement("{doc}", "Sketch", "{root}", "{old group}"))
+    return KeptLayer("My pear", picture, prompt, notes, Placement("{doc}", "Sketch", "{root}", "{old group}"), **look)
 
 
 def interrupted(wire, job, seq):

@@ -19,6 +19,7 @@ class Node:
             "blendingMode": "normal",
             "inheritAlpha": False,
             "layerStyleToAsl": "",
+            "animated": False,
             "colorModel": "RGBA",
             "colorDepth": "U8",
             "colorProfile": SRGB,
@@ -56,7 +57,8 @@ class Node:
 
     def projectionPixelData(self, x, y, width, height):
         left, top, across, down = self._box
-        colour = bytes((len(self.name()), 1, 2, 255)) * (2 if self.colorDepth() == "U16" else 1)
+        alpha = {"U8": b"\xff", "U16": b"\xff\xff", "F16": b"\x00\x3c", "F32": b"\x00\x00\x80\x3f"}[self.colorDepth()]
+        colour = bytes((len(self.name()), 1, 2)) * len(alpha) + alpha
         return b"".join(
             colour if left <= column < left + across and top <= row < top + down else bytes(len(colour))
             for row in range(y, y + height)

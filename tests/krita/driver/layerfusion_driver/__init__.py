@@ -17,11 +17,15 @@ CHOSEN = os.environ.get("LAYERFUSION_KRITA_SCENARIOS", "").split()
 
 
 class Driver(Extension):
+    started = False
+
     def setup(self):
         pass
 
     def createActions(self, window):
-        QTimer.singleShot(1500, lambda: run(steps()))
+        if not self.started:  # Krita calls this for every window
+            self.started = True
+            QTimer.singleShot(1500, lambda: run(steps()))
 
 
 def steps():
@@ -29,10 +33,13 @@ def steps():
     start, *others = scenarios.IN_ORDER
     chosen = [start, *(each for each in others if not CHOSEN or each.__name__ in CHOSEN)]
     report = {"krita": Krita.instance().version(), "all": not CHOSEN, "names": [each.__name__ for each in chosen]}
+    report["first look"] = yield from hands.first_look(FOLDER)
     yield from hands.show_window()
     for scenario in chosen:
         began = time.monotonic()
         try:
+            if scenario in scenarios.ON_THEIR_OWN or CHOSEN:
+                hands.type_prompts()
             facts = yield from scenario(FOLDER)
         except Exception:
             facts = {"error": traceback.format_exc(), "docker": hands.docker_texts()}

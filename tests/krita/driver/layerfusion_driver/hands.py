@@ -18,10 +18,10 @@ from PyQt5.QtWidgets import (
     QLabel,
     QLineEdit,
     QListView,
-    QMessageBox,
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
+    QSpinBox,
     QTextEdit,
     QToolButton,
     QTreeView,
@@ -46,6 +46,23 @@ def wait_until(condition, seconds=90):
 
 
 # ---- the window ------------------------------------------------------------------------------------------------------
+
+
+def first_look(folder):
+    """The window as Krita opens it, on a screen of 1280x800 pixels; the artist has arranged nothing yet."""
+    Krita.instance().activeWindow().qwindow().setGeometry(0, 0, 1280, 800)
+    yield from pause(0.5)
+    yield from photograph(folder / "first-look.png")
+    return {
+        "visible": docker().isVisible(),
+        "size": [docker().width(), docker().height()],
+        "in sight": [text for text in ("Generate", "Export PSD…") if in_sight(button(text))],
+        "window": [each() for each in (qwindow().width, qwindow().height)],
+    }
+
+
+def qwindow():
+    return Krita.instance().activeWindow().qwindow()
 
 
 def show_window():
@@ -121,18 +138,65 @@ def type_into(place, text):
     field.setPlainText(text)
 
 
+def type_prompts():
+    type_into("in the foreground;", FOREGROUND)
+    type_into("in the background;", BACKGROUND)
+
+
+def wait_for_step(step=1):
+    """Wait until a picture is being drawn and has got so far."""
+    assert busy(), docker_texts()
+    yield from wait_until(lambda: progress() is not None and progress()[0] >= step)
+
+
+def field(kind, description):
+    """The field of a class whose tooltip begins with these words."""
+    return next(field for field in docker().findChildren(kind) if field.toolTip().startswith(description))
+
+
 def set_steps(steps):
-    docker()._steps.setValue(steps)
+    field(QSpinBox, "Number of drawing steps").setValue(steps)
 
 
 def set_pictures(pictures):
-    docker()._pictures.setValue(pictures)
+    field(QSpinBox, "Number of pictures").setValue(pictures)
 
 
 def seed(value=None):
+    line = field(QLineEdit, "The same seed")
     if value is not None:
-        docker()._seed.setText(str(value))
-    return int(docker()._seed.text())
+        line.setText(str(value))
+    return int(line.text())
+
+
+def in_sight(widget):
+    """Whether all of a widget is on the screen, not scrolled away and not cut off."""
+    return widget.isVisible() and widget.visibleRegion().boundingRect().size() == widget.size()
+
+
+def pick_button(role):
+    return docker().findChild(QToolButton, f"layerfusion_{role}")
+
+
+def choose(role, words):
+    """Click on the foreground or background that the docker shows, and on the entry of its menu with these words.
+
+    Returns the texts of the menu's entries.
+    """
+    entries = []
+
+    def click():
+        menu = QApplication.activePopupWidget()
+        if menu is None:
+            QTimer.singleShot(50, click)
+            return
+        entries.extend(action.text() for action in menu.actions() if action.text())
+        next(action for action in menu.actions() if words in action.text()).trigger()
+        menu.close()
+
+    QTimer.singleShot(50, click)
+    pick_button(role).showMenu()
+    return entries
 
 
 def busy():
@@ -148,20 +212,6 @@ def progress():
 def preview_size():
     sizes = [label.pixmap().size() for label in docker().findChildren(QLabel) if label.isVisible() and label.pixmap()]
     return [sizes[0].width(), sizes[0].height()] if sizes else None
-
-
-def answer_next_box(button_text, seen):
-    """Press a button of the next message box, and append its text to `seen`."""
-
-    def look():
-        box = QApplication.activeModalWidget()
-        if not isinstance(box, QMessageBox):
-            QTimer.singleShot(50, look)
-            return
-        seen.append(box.text())
-        next(b for b in box.buttons() if b.text().replace("&", "") == button_text).click()
-
-    QTimer.singleShot(50, look)
 
 
 def save_next_dialog_as(path):

@@ -7,11 +7,11 @@ from krita import Krita, Selection
 
 from .hands import (
     FOREGROUND,
-    answer_next_box,
     busy,
     close,
     do,
     docker_texts,
+    draw,
     generate,
     group_facts,
     new_document,
@@ -288,12 +288,9 @@ def keep_layers_of_other_kinds(folder):
             "empty": not any(projection[3::4]),
             "kind": copy.type(),
         }
-    questions = []
     yield from select(document, faded)
-    answer_next_box("Cancel", questions)
-    before = tree(document)
-    press("New background")
-    yield from pause(0.3)
-    facts["Faded"] = {"questions": questions, "busy": busy(), "same tree": tree(document) == before}
+    new = yield from draw(document, "New background")
+    copy = next(child for child in new.childNodes() if child.name() == "Faded")
+    facts["Faded"] = {"opacity": copy.opacity(), "blend": copy.blendingMode(), "texts": docker_texts()}
     yield from close(document)
     return facts

@@ -7,6 +7,14 @@ from pathlib import Path
 
 from krita import Krita
 
+from . import unusual
+from .dockers import (
+    choose_layers_in_the_docker,
+    close_the_second_window,
+    solve_a_problem_by_its_button,
+    use_the_keyboard,
+    work_in_a_small_docker,
+)
 from .hands import (
     BACKGROUND,
     FOREGROUND,
@@ -155,18 +163,6 @@ def export_a_psd(folder):
     }
 
 
-def refuse_other_colours(folder):
-    facts = {}
-    for name, model, depth in (("deep", "RGBA", "U16"), ("float", "RGBA", "F32"), ("grey", "GRAYA", "U8")):
-        document = yield from new_document(name, (256, 256), model, depth)
-        press("Generate")
-        facts[name] = {"texts": docker_texts(), "busy": busy(), "tree": tree(document)}
-        press("Export PSD…")
-        facts[name]["export"] = docker_texts()
-        yield from close(document)
-    return facts
-
-
 def name_other_profiles(folder):
     document = yield from new_document("wide", (256, 256), profile="ClayRGB-elle-V4-srgbtrc.icc")
     yield from generate(document, steps=2)
@@ -238,6 +234,7 @@ def delete_the_layer_below(folder):
 def kill_the_server(folder):
     """The server stops while it draws. After its next start the picture is drawn again and added to the document."""
     document = yield from new_document("Orphan")
+    type_into("in the background;", "a night sky with stars")
     set_steps(60)
     press("Generate")
     yield from wait_until(lambda: progress() is not None and progress()[0] >= 1)
@@ -258,6 +255,19 @@ def kill_the_server(folder):
     return facts
 
 
+ON_THEIR_OWN = [
+    work_on_what_is_seen,
+    choose_another_layer_meanwhile,
+    go_on_from_a_duplicated_group,
+    close_the_second_window,
+    work_in_a_small_docker,
+    use_the_keyboard,
+    solve_a_problem_by_its_button,
+    choose_layers_in_the_docker,
+    *unusual.ALL,
+]
+"""Each begins with a new document and the same two prompts."""
+
 IN_ORDER = [
     start_server,
     refuse_without_a_document,
@@ -272,14 +282,11 @@ IN_ORDER = [
     keep_a_background_with_holes,
     keep_layers_of_other_kinds,
     export_a_psd,
-    refuse_other_colours,
     name_other_profiles,
     cancel_a_job,
     switch_documents,
     close_the_document,
     delete_the_layer_below,
-    work_on_what_is_seen,
-    choose_another_layer_meanwhile,
-    go_on_from_a_duplicated_group,
+    *ON_THEIR_OWN,
     kill_the_server,
 ]

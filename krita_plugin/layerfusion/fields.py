@@ -1,0 +1,184 @@
+"""The docker's fields: prompts, seed and settings, as one value that can be read and shown."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from krita import Krita
+
+from . import layout
+from .interfaces import GenerationParams
+from .protocol.messages import MAX_VARIANTS, Welcome
+from .qt import QtCore, QtGui, QtWidgets
+from .text import PRESETS
+from .widgets import Fold, PromptField, die_icon, tool
+
+ROLLED_SEEDS = 2**31
+MAX_SEED = 2**53 - 1
+
+
+class Fields(QtWidgets.QWidget):
+    """All fields, one below the other."""
+
+    changed = QtCore.pyqtSignal()
+    """The artist has changed a field."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._models: dict[str, Any] = {}
+        self._filling = False
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addWidget(self._build_prompts())
+        column.addWidget(self._build_seed())
+        column.addWidget(self._build_advanced())
+        self.roll()
+        for prompt in (self._foreground, self._background, self._negative, self._blended):
+            prompt.textChanged.connect(self._tell)
+        for number in (self._steps, self._pictures):
+            number.valueChanged.connect(self._tell)
+        for choice in (self._preset, self._model):
+            choice.activated.connect(self._tell)
+        self._seed.textEdited.connect(self._tell)
+        self._in_selection.clicked.connect(self._tell)
+
+    def params(self, strength: float) -> GenerationParams:
+        """The values of the fields, with that of the docker's slider."""
+        return GenerationParams(
+            foreground=self._foreground.toPlainText().strip(),
+            background=self._background.toPlainText().strip(),
+            negative=self._negative.toPlainText().strip(),
+            blended=self._blended.toPlainText().strip(),
+            seed=min(int(self._seed.text() or 0), MAX_SEED),
+            steps=self._steps.value() or None,
+            model=self._model.currentData(),
+            strength=strength,
+            preset=self._preset.currentData(),
+            pictures=self._pictures.value(),
+            in_selection=self._in_selection.isChecked(),
+        )
+
+    def fill(self, params: GenerationParams) -> None:
+        """Show these values. A model that the server does not have leaves the choice as it is."""
+        self._filling = True
+        try:
+            for prompt, text in (
+                (self._foreground, params.foreground),
+                (self._background, params.background),
+                (self._negative, params.negative),
+                (self._blended, params.blended),
+            ):
+                if prompt.toPlainText().strip() != text:  # a field with another text would lose its undo history
+                    prompt.setPlainText(text)
+            self._seed.setText(str(params.seed))
+            self._steps.setValue(params.steps or 0)
+            self._pictures.setValue(params.pictures)
+            self._preset.setCurrentIndex(max(0, self._preset.findData(params.preset)))
+            if self._model.findData(params.model) >= 0:
+                self._model.setCurrentIndex(self._model.findData(params.model))
+                self._show_model()
+            self._in_selection.setChecked(params.in_selection)
+        finally:
+            self._filling = False
+
+    def roll(self) -> None:
+        """Choose another seed."""
+        self._seed.setText(str(random.randrange(ROLLED_SEEDS)))  # noqa: S311 - a seed is no secret
+
+    def roll_unless_locked(self) -> None:
+        if not self._lock.isChecked():
+            self.roll()
+
+    def show_models(self, welcome: Welcome) -> None:
+        """Offer the models of a server."""
+        chosen = self._model.currentData()
+        self._model.clear()
+        for model in welcome.models:
+            self._model.addItem(model.title, model.name)
+        self._model.setCurrentIndex(max(0, self._model.findData(chosen)))
+        self._model_box.setVisible(len(welcome.models) > 1)
+        self._models = {model.name: model for model in welcome.models}
+        self._steps.setMaximum(welcome.limits.steps)
+        self._pictures.setMaximum(min(1 + MAX_VARIANTS, welcome.limits.waiting_jobs))
+        self._show_model()
+
+    def about_model(self) -> str:
+        """Title and limitations of the chosen model; empty before a server was there."""
+        model = self._models.get(self._model.currentData())
+        return "" if model is None else f"{model.title}\n{model.notice}".strip()
+
+    def _tell(self, *_: object) -> None:
+        if not self._filling:
+            self.changed.emit()
+
+    def _show_model(self, *_: object) -> None:
+        """Show the chosen model's example prompts and its default number of steps."""
+        model = self._models.get(self._model.currentData())
+        if model is None:
+            return
+        self._steps.setSpecialValueText(f"auto ({model.steps})")
+        if model.examples:
+            self._foreground.setPlaceholderText(model.examples[0].foreground)
+            self._background.setPlaceholderText(model.examples[0].background)
+
+    def _show_lock(self) -> None:
+        self._lock.setIcon(Krita.instance().icon("layer-locked" if self._lock.isChecked() else "layer-unlocked"))
+
+    def _build_prompts(self) -> QtWidgets.QWidget:
+        self._foreground = PromptField(3, "What is in the foreground; the layer is transparent around it")
+        self._background = PromptField(3, "What is in the background; the layer fills the canvas")
+        self._in_selection = QtWidgets.QCheckBox("Draw the foreground in the selection")
+        self._in_selection.setToolTip(
+            "Generate and New foreground draw the foreground into the rectangle around the selection"
+        )
+        return layout.box(
+            layout.labelled("Foreground", self._foreground),
+            self._in_selection,
+            layout.labelled("Background", self._background),
+        )
+
+    def _build_seed(self) -> QtWidgets.QWidget:
+        self._seed = QtWidgets.QLineEdit()
+        self._seed.setValidator(QtGui.QRegularExpressionValidator(QtCore.QRegularExpression("[0-9]{0,16}")))
+        self._seed.setToolTip("The same seed, prompts and settings give the same picture")
+        self._lock = tool(Krita.instance().icon("layer-unlocked"), "Keep this seed", lambda *_: self._show_lock())
+        self._lock.setCheckable(True)
+        colour = self.palette().color(self.foregroundRole())
+        dice = tool(die_icon(colour), "Choose another seed", lambda *_: self.roll())
+        return layout.row(QtWidgets.QLabel("Seed"), self._seed, self._lock, dice, stretch=1)
+
+    def _build_advanced(self) -> QtWidgets.QWidget:
+        self._negative = PromptField(2, "What should not appear in the foreground or the background")
+        self._blended = PromptField(2, "What the whole picture shows; if empty, it is made from the two prompts")
+        self._blended.setPlaceholderText("made from the two prompts")
+        self._steps = QtWidgets.QSpinBox()
+        self._steps.setToolTip("Number of drawing steps; more steps take longer")
+        self._steps.setSpecialValueText("auto")
+        self._pictures = QtWidgets.QSpinBox()
+        self._pictures.setMinimum(1)
+        self._pictures.setToolTip("Number of pictures to draw; each has its own seed and its own group")
+        self._preset = QtWidgets.QComboBox()
+        self._preset.setToolTip("How closely to follow the published method, and how fast to draw")
+        for index, (title, name, description) in enumerate(PRESETS):
+            self._preset.addItem(title, name)
+            self._preset.setItemData(index, description, QtCore.Qt.ItemDataRole.ToolTipRole)
+        self._model = QtWidgets.QComboBox()
+        self._model.activated.connect(self._show_model)
+        self._model_box = layout.labelled("Model", self._model)
+        self._model_box.setVisible(False)  # until a server offers a choice
+        return Fold(
+            "Advanced",
+            (
+                layout.labelled("Negative", self._negative),
+                layout.labelled("Whole picture", self._blended),
+                layout.grid(
+                    (QtWidgets.QLabel("Preset"), self._preset),
+                    (QtWidgets.QLabel("Steps"), self._steps),
+                    (QtWidgets.QLabel("Pictures"), self._pictures),
+                    stretch=(0, 1),
+                ),
+                self._model_box,
+            ),
+        )

@@ -1,0 +1,81 @@
+"""Reads the layers that the artist keeps: as pixels for the server, and as a copy for the group of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from . import colours
+from .images import Picture
+from .nodes import MAX_PIXELS, check_readable, outside_the_canvas, reach, read
+from .scratch import SRGB, hidden
+
+_COPIED = ("paintlayer",)
+"""Kinds of layers that are copied as they are. Others refer to what may change, such as a file or another layer."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A kept layer, as it is now.
+
+    Attributes:
+        picture: its pixels in 8-bit sRGB, without its opacity and blending mode.
+        copy: a duplicate of the node with its masks; None if there is to be a copy of the pixels.
+        notes: what the artist should know, each a sentence.
+    """
+
+    picture: Picture
+    copy: Any
+    notes: tuple[str, ...]
+
+
+def keep(document: Any, nodes: tuple[Any, ...], size: tuple[int, int]) -> Kept:
+    """Read the layers of a foreground or background, bottom first, as one picture.
+
+    Args:
+        document: Krita's document.
+        nodes: the layers; most often one.
+        size: width and height at which the picture is drawn.
+
+    Raises:
+        Refusal: the pixels of one cannot be read.
+    """
+    document.waitForDone()  # Krita may still be rendering the last stroke
+    canvas = document.width(), document.height()
+    for node in nodes:
+        check_readable(document, node)
+    (first, *others) = nodes
+    plain = not others and size == canvas and colours.are_the_servers(first)
+    picture = read(document, first) if plain else _composite(document, nodes, size)
+    if picture.is_empty_on(*size):
+        raise outside_the_canvas(first)
+    copied = not others and first.type() in _COPIED and not first.animated()
+    return Kept(picture, first.duplicate() if copied else None, tuple(_notes(document, first, copied, plain)))
+
+
+def _notes(document: Any, node: Any, copied: bool, plain: bool) -> Iterator[str]:
+    if node.animated():
+        yield f"“{node.name()}” is animated; it is kept as it is at frame {document.currentTime()}."
+    left, top, right, bottom = reach(document, node)
+    if not copied and (right - left) * (bottom - top) > (MAX_PIXELS if plain else document.width() * document.height()):
+        yield f"Of “{node.name()}”, only what lies on the canvas is kept."
+
+
+def _composite(document: Any, nodes: Iterable[Any], size: tuple[int, int]) -> Picture:
+    """Several layers as one picture on the canvas, composited, converted and scaled by Krita."""
+    canvas = document.width(), document.height()
+    single = len(tuple(nodes)) == 1
+    with hidden(canvas, document.resolution(), SRGB) as scratch:
+        for node in nodes:
+            copy = node.duplicate()
+            scratch.rootNode().addChildNode(copy, None)
+            if single:  # opacity and blending mode are those of the copy in the result, too
+                copy.setOpacity(255)
+                copy.setBlendingMode("normal")
+        scratch.refreshProjection()
+        if size != canvas:
+            scratch.scaleImage(*size, round(scratch.xRes()), round(scratch.yRes()), "Bicubic")
+        scratch.waitForDone()
+        place = 0, 0, *size
+        return Picture(*place, bytes(scratch.pixelData(*place)))

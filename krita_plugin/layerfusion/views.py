@@ -1,0 +1,79 @@
+"""All dockers as one view: Krita has one in each window, and the controller need not know how many there are."""
+
+from __future__ import annotations
+
+from .images import Picture
+from .interfaces import Picks, View
+from .jobs import Remedy
+from .protocol.messages import Welcome
+
+
+class Views:
+    """Shows everything in every docker, and to a docker of a new window what the others show already.
+
+    It implements `View`. A docker is `attach`ed when it is made, and must be `detach`ed before Qt deletes it.
+    """
+
+    def __init__(self) -> None:
+        self._views: list[View] = []
+        self._server: tuple[Welcome | None, str, bool] | None = None
+        self._job: tuple[str, int, int] | None = None
+        self._notes: list[str] = []
+        self._picks = Picks()
+
+    def attach(self, view: View) -> None:
+        self._views.append(view)
+        if self._server is not None:
+            view.show_server(*self._server)
+        if self._job is None:
+            view.show_idle()
+        else:
+            view.show_job(*self._job)
+        for text in self._notes:
+            view.note(text)
+        view.show_picks(self._picks)
+
+    def detach(self, view: View) -> None:
+        self._views = [each for each in self._views if each is not view]
+
+    def show_server(self, welcome: Welcome | None, words: str, startable: bool = False) -> None:
+        self._server = welcome, words, startable
+        for view in self._views:
+            view.show_server(welcome, words, startable)
+
+    def show_job(self, words: str, step: int, total: int) -> None:
+        self._job = words, step, total
+        for view in self._views:
+            view.show_job(words, step, total)
+
+    def show_idle(self) -> None:
+        self._job = None
+        for view in self._views:
+            view.show_idle()
+
+    def show_preview(self, picture: Picture) -> None:
+        for view in self._views:
+            view.show_preview(picture)
+
+    def show_picks(self, picks: Picks) -> None:
+        self._picks = picks
+        for view in self._views:
+            view.show_picks(picks)
+
+    def note(self, text: str) -> None:
+        self._notes.append(text)
+        for view in self._views:
+            view.note(text)
+
+    def say(self, message: str, hint: str = "", remedy: Remedy | None = None) -> None:
+        for view in self._views:
+            view.say(message, hint, remedy)
+
+    def warn(self, message: str, hint: str = "", remedy: Remedy | None = None) -> None:
+        for view in self._views:
+            view.warn(message, hint, remedy)
+
+    def clear(self) -> None:
+        self._notes = []
+        for view in self._views:
+            view.clear()
