@@ -15,6 +15,11 @@ def are_the_servers(what: Any) -> bool:
     return (what.colorModel(), what.colorDepth()) == ("RGBA", "U8") and is_srgb(what.colorProfile())
 
 
+def blend_as_light(what: Any) -> bool:
+    """Whether multiply darkens and add lightens. In CMYK, Krita multiplies and adds inks, so it is the other way."""
+    return what.colorModel() in ("RGBA", "GRAYA")
+
+
 def is_srgb(profile: str) -> bool:
     """Whether a colour profile of that name has sRGB's primaries and its tone curve."""
     name = profile.lower()

@@ -102,7 +102,12 @@ class Document:
         """What happens to the colours of a result, as a sentence; empty if they stay as they are drawn."""
         if colours.are_the_servers(self._document):
             return ""
-        return f"“{self.name}” is {colours.described(self._document)}; Krita converts the layers, which are 8-bit sRGB."
+        words = (
+            f"“{self.name}” is {colours.described(self._document)}; Krita converts the layers, which are 8-bit sRGB."
+        )
+        if colours.blend_as_light(self._document):
+            return words
+        return f"{words} Shadow and Light are hidden, because their blending modes need RGB."
 
     def settings(self) -> dict[str, Any] | None:
         """The values of the docker's fields that were saved in the document; None if there are none."""

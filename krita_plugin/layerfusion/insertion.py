@@ -7,6 +7,7 @@ a duplicate of the finished group adds just one.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from .jobs import ArrivedLayer, DocumentClosed, Inserted, PendingJob, Placement
 from .landing import what_hides
 from .nodes import find, identity
 from .qt import QtCore
-from .scratch import SRGB, hidden, until_done
+from .scratch import SMALLEST, SRGB, hidden, until_done
 
 STEP_BYTES = 2**22
 """Pixels that are written in one step; Krita copies some hundred megabytes in a second."""
@@ -31,10 +32,9 @@ def insert(document: Any, job: PendingJob) -> Generator[None, None, Inserted]:
         DocumentClosed: the document was closed meanwhile.
     """
     placement, layers = job.placement, job.stack()
-    drawn = job.submit.width, job.submit.height
-    canvas = placement.canvas or drawn
+    canvas = placement.canvas or job.size
     plain = colours.are_the_servers(document)
-    with hidden(drawn, document.resolution(), document.colorProfile() if plain else SRGB) as scratch:
+    with hidden(SMALLEST, document.resolution(), document.colorProfile() if plain else SRGB) as scratch:
         made = scratch.createGroupLayer(job.title)
         scratch.rootNode().addChildNode(made, None)
         yield from _fill(scratch, made, job, canvas)
@@ -44,9 +44,12 @@ def insert(document: Any, job: PendingJob) -> Generator[None, None, Inserted]:
         scaled = _told_size(document, canvas, now)
         if canvas != now and _same_shape(canvas, now):
             yield from _scale(scratch, now)
+        if not colours.blend_as_light(document):
+            for node in made.childNodes():
+                node.setVisible(node.visible() and node.blendingMode() not in ("multiply", "add"))
         if not colours.are_the_servers(document):
             scratch.setColorSpace(document.colorModel(), document.colorDepth(), document.colorProfile())
-        yield from until_done(scratch)  # so that the duplicate has a projection, and Krita shows it without a refresh
+        composited = yield from until_done(scratch)  # then the duplicate is shown without a refresh of all layers
         if document.rootNode() is None:
             raise DocumentClosed
         group = made.duplicate()
@@ -59,6 +62,8 @@ def insert(document: Any, job: PendingJob) -> Generator[None, None, Inserted]:
     if above is not None:
         above = groups.topmost_on(document, above)  # other results may have been added meanwhile
     parent.addChildNode(group, above)
+    if not composited:
+        document.refreshProjection()
     text = groups.as_text(job.record, group, [layer.begin.role for layer in layers])
     document.setAnnotation(groups.name_of(group), "LayerFusion", QtCore.QByteArray(text.encode()))
     yield  # Krita makes the new group the active layer when it handles its own events
@@ -70,22 +75,32 @@ def insert(document: Any, job: PendingJob) -> Generator[None, None, Inserted]:
 def _fill(scratch: Any, group: Any, job: PendingJob, canvas: tuple[int, int]) -> Iterator[None]:
     """Add the layers of a job to a group. Those that were drawn are enlarged to the canvas; the artist's are copied."""
     copies = {sha256: layer.copy for sha256, layer in job.copies.items() if layer.copy is not None}
-    enlarged = canvas != (job.submit.width, job.submit.height)
-    drawn = {}
-    for index, layer in enumerate(job.stack()):
-        if layer.begin.sha256 not in copies:
-            drawn[index] = yield from _add(scratch, group, layer, job)
-        elif not enlarged:
-            group.addChildNode(copies[layer.begin.sha256].duplicate(), None)  # each picture of a press has its own
-            yield
-    if not enlarged:
-        return
+    drawn = [layer for layer in job.stack() if layer.begin.sha256 not in copies]
+    with contextlib.ExitStack() as stack:
+        enlarged = {}
+        if canvas != job.size:
+            smaller = stack.enter_context(hidden(SMALLEST, scratch.resolution(), scratch.colorProfile()))
+            enlarged = yield from _enlarge(smaller, drawn, job, canvas)
+        for layer in job.stack():
+            node = copies.get(layer.begin.sha256) or enlarged.get(layer.begin.index)
+            if node is None:
+                yield from _add(scratch, group, layer, job)
+            else:
+                group.addChildNode(node.duplicate(), None)  # each picture of a press needs copies of its own
+                yield
+    scratch.resizeImage(0, 0, *canvas)  # only now, because Krita would wait for each layer to be composited
+
+
+def _enlarge(
+    scratch: Any, layers: list[ArrivedLayer], job: PendingJob, canvas: tuple[int, int]
+) -> Generator[None, None, dict[int, Any]]:
+    """Nodes of layers, by index in the stack, that are enlarged to a canvas in a hidden document of their own."""
+    nodes = {}
+    for layer in layers:
+        nodes[layer.begin.index] = yield from _add(scratch, scratch.rootNode(), layer, job)
+    scratch.resizeImage(0, 0, *job.size)
     yield from _scale(scratch, canvas)
-    for index, layer in enumerate(job.stack()):  # put each on top, so that the copies come between the others
-        if index in drawn:
-            group.removeChildNode(drawn[index])
-        group.addChildNode(drawn[index] if index in drawn else copies[layer.begin.sha256].duplicate(), None)
-        yield
+    return nodes
 
 
 def _scale(scratch: Any, size: tuple[int, int]) -> Iterator[None]:

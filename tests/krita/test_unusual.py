@@ -45,6 +45,8 @@ def test_krita_converts_to_the_colours_of_the_document(facts, name, words, colou
     assert found["layers"] == ["Background", "Foreground", "Shadow", "Light", "Blended"]
     assert found["colours"] == colours
     assert found["painted"] == [True, True]
+    assert found["shown"] == ["Background", "Foreground", *(["Shadow", "Light"] if name != "print" else [])]
+    assert max(found["middle"]) > 8, "the sky is not black"
     assert found["entries"] == 1
     assert found["same"], "a kept layer has not been through 8 bits"
 

@@ -78,3 +78,5 @@ def test_colours_are_named(subtests):
             assert colours.described(node) == words
             assert not colours.are_the_servers(node)
     assert colours.are_the_servers(Node("Cat"))
+    assert colours.blend_as_light(Node("Cat"))
+    assert not colours.blend_as_light(Node("Cat", colorModel="CMYKA"))

@@ -276,11 +276,8 @@ def keep_layers_of_other_kinds(folder):
     for node in (vector, group):
         yield from select(document, node)
         projection = bytes(node.projectionPixelData(0, 0, 512, 384))
-        press("New background")
-        yield from wait_until(lambda: not busy())
-        yield from pause(0.3)
+        new = yield from draw(document, "New background", steps=4)
         names = tree(document)
-        new = root.childNodes()[names.index(node.name()) + 1]
         copy = next(child for child in new.childNodes() if child.name() == node.name())
         facts[node.name()] = {
             "tree": names,

@@ -126,6 +126,8 @@ def draw_in_other_colours(folder):
             "entries": len(undo_history()) - entries,
             "layers": [node.name() for node in first.childNodes()],
             "colours": [first.childNodes()[0].colorModel(), first.childNodes()[0].colorDepth()],
+            "shown": [node.name() for node in first.childNodes() if node.visible()],
+            "middle": [each // 8 for each in document.thumbnail(9, 9).convertToFormat(4).pixelColor(4, 1).getRgb()[:3]],
             "painted": [not node.bounds().isEmpty() for node in first.childNodes()[:2]],
         }
         document.waitForDone()
