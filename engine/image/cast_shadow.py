@@ -30,8 +30,8 @@ _DEEPEST, _BRIGHTEST = 1.3, 0.3
 """The strongest shadow and glow, natural log of linear light."""
 
 _RESTORED = 1.14
-"""What blur and doubt take from shadows, given back: of the training data's shadows 0.87 came through without it, measured
-on 28 pictures."""
+"""What blur and doubt take from shadows, given back: of the training data\'s shadows 0.87 came through without it,
+measured on 28 pictures."""
 
 
 def ground_effect(after: Plane, before: Plane, objects: Sequence[Plane], trust: float) -> Plane:

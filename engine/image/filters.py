@@ -8,15 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layerfusion.engine.image.bands import Bands, area, gaussian, whole
+from layerfusion.engine.image.bands import Bands, gaussian, whole
 
 Plane = NDArray[np.floating]
 """float32 (H, W) or (H, W, C)."""
-
-
-def area_mean(picture: Plane, rows: int, columns: int) -> Plane:
-    """Shrink an image, (H, W, C) -> (rows, columns, C): each output is the mean of the area it covers."""
-    return _separable(area(picture.shape[0], rows), area(picture.shape[1], columns), picture)
 
 
 def gaussian_blur(picture: Plane, sigma: float) -> Plane:

@@ -20,15 +20,13 @@ from numpy.typing import NDArray
 
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.agreement import GAMMA
-from layerfusion.engine.image.bands import Planes, across, area, down
+from layerfusion.engine.image.bands import Planes, across, down
 from layerfusion.engine.image.cast_shadow import ground_effect
-from layerfusion.engine.image.compositing import composite, to_bytes, to_unit
+from layerfusion.engine.image.compositing import composite, to_bytes
 from layerfusion.engine.image.filters import Plane, enlargement, gaussian_blur
 from layerfusion.engine.image.layers import BlendMode, Pixels
 from layerfusion.engine.image.object_tone import fit_tone
-
-_LINEAR = ((np.arange(256) / 255) ** GAMMA).astype(np.float32)
-"""Linear light of each stored value."""
+from layerfusion.engine.image.reduction import alpha_mean, linear_mean, unit_alpha
 
 _WORKING_SIDE = 256
 """`clean_layers` works on images with at most this longer side, in pixels: its results are softer than such a pixel."""
@@ -105,8 +103,8 @@ def clean_layers(blended: Pixels, flat: Pixels, objects: Sequence[Plane | NDArra
     height, width = flat.shape[:2]
     shrink = min(1.0, _WORKING_SIDE / max(height, width))
     rows, columns = max(1, round(height * shrink)), max(1, round(width * shrink))
-    after, before = (_linear_mean(picture, rows, columns) for picture in (blended, flat))
-    covers = [_small_alpha(alpha, rows, columns) for alpha in objects]
+    after, before = (linear_mean(picture, rows, columns) for picture in (blended, flat))
+    covers = [alpha_mean(alpha, rows, columns) for alpha in objects]
     tones = [fit_tone(after, before, seen) for seen in _seen(covers)]
     ground = np.zeros((rows, columns), np.float32)
     if covers:
@@ -125,32 +123,6 @@ def clean_layers(blended: Pixels, flat: Pixels, objects: Sequence[Plane | NDArra
             gain = np.minimum(flat_light * (np.maximum(factor, 1) - 1), _LIGHT_ROOM * (1 - flat_light))
             light[part][..., :3] = to_bytes(gain).transpose(1, 2, 0)
     return CleanLayers(shadow, light, tuple(tone.trust for tone in tones))
-
-
-def _linear_mean(picture: Pixels, rows: int, columns: int) -> Plane:
-    """The area mean of an image's linear light, (rows, columns, 3), a few rows at a time."""
-    vertical, horizontal = area(picture.shape[0], rows), area(picture.shape[1], columns)
-    result = np.empty((rows, columns, 3), np.float32)
-    for row in range(rows):
-        part = slice(row, row + 1)
-        strip = _LINEAR.take(picture[vertical.reach(part), :, :3])
-        mean = down(vertical, strip.reshape(1, len(strip), -1), part).reshape(1, -1, 3)
-        result[row] = across(horizontal, np.ascontiguousarray(mean.transpose(2, 0, 1)), slice(0, columns))[:, 0].T
-    return result
-
-
-def _small_alpha(alpha: Plane | NDArray[np.uint8], rows: int, columns: int) -> Plane:
-    """The area mean of an alpha, float32 (rows, columns), 0-1, a few rows at a time."""
-    vertical, horizontal = area(alpha.shape[0], rows), area(alpha.shape[1], columns)
-    result = np.empty((rows, columns), np.float32)
-    for part in vertical.blocks():
-        mean = down(vertical, _unit(alpha[vertical.reach(part)])[None], part)
-        result[part] = across(horizontal, mean, slice(0, columns))[0]
-    return result
-
-
-def _unit(alpha: Plane | NDArray[np.uint8]) -> Plane:
-    return to_unit(alpha) if alpha.dtype == np.uint8 else alpha.astype(np.float32)
 
 
 Part = tuple[slice, slice]
@@ -199,7 +171,7 @@ class _Enlarging:
         below it."""
         effect = np.repeat(self._large(self._ground, part), 3, axis=0)
         for alpha, gain, slope in zip(objects, self._gains, self._weights, strict=True):
-            weight = np.minimum(slope * _unit(alpha[part]), 1)
+            weight = np.minimum(slope * unit_alpha(alpha[part]), 1)
             if weight.any():
                 effect += (self._large(gain, part) - effect) * weight
         return effect
