@@ -1,4 +1,4 @@
-"""How other programs read our files: python tests/interchange/matrix.py [--write]
+"""How other programs read our files: python tests/interchange/matrix.py [--write] [PROGRAM …]
 
 Writes one stack as PSD, OpenRaster and PNG, has every installed program read it, and prints a table of what they show:
 largest and mean difference of their picture from ours, the layers they find, and whether names, blend modes and
@@ -115,7 +115,7 @@ def pyora(file: Path, out: Path) -> Seen:
     from pyora import Project
 
     project = Project.load(str(file))
-    layers = [(layer.name, layer.composite_op, tuple(layer.offsets)) for layer in project if layer.type == 1]
+    layers = [(layer.name, layer.composite_op, tuple(layer.offsets)) for layer in project if layer.type == 0]
     return Seen(project.get_image_data(use_original=False), layers, "its own composite of the layers")
 
 
@@ -263,7 +263,7 @@ def row(program: Program, file: Path, folder: Path, ours: LayeredImage) -> str:
         theirs = np.asarray(seen.picture.convert("RGB")).astype(int)
         apart = np.abs(theirs - flatten(ours)[..., :3])
         cells = [str(apart.max()), f"{apart.mean():.2f}"]
-    if seen.layers is None:
+    if seen.layers is None or file.suffix == ".png":
         return f"{head}| {' | '.join(cells)} | | | | | {seen.note} |"
     named = {name: (mode, place) for name, mode, place in seen.layers}
     names = sum(layer.name in named for layer in ours)
@@ -278,7 +278,8 @@ def row(program: Program, file: Path, folder: Path, ours: LayeredImage) -> str:
     return f"{head}| {' | '.join(cells)} |"
 
 
-def table() -> str:
+def table(only: list[str]) -> str:
+    """The table of the programs that are named, or of all."""
     ours = stack()
     lines = [
         "| program | file | largest difference | mean | layers | names | blend modes | places | what is compared |",
@@ -289,7 +290,8 @@ def table() -> str:
         for suffix in (".psd", ".ora", ".png"):
             formats.save(ours, folder / f"ours{suffix}")
         for program in PROGRAMS:
-            if program.needs and shutil.which(program.needs) is None:
+            missing = bool(program.needs) and shutil.which(program.needs) is None
+            if missing or (only and program.name not in only):
                 continue
             for suffix in program.suffixes:
                 lines.append(row(program, folder / f"ours{suffix}", folder, ours))
@@ -298,7 +300,7 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    made = table()
+    made = table([word for word in sys.argv[1:] if word != "--write"])
     print(made)
     if "--write" in sys.argv:
         text = PAGE.read_text(encoding="utf-8")
