@@ -8,6 +8,7 @@ from pathlib import Path
 
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.formats.images import load_image
+from layerfusion.engine.formats.stacks import load
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, LayeredImage, Role
 
@@ -38,8 +39,6 @@ def load_layer(text: str | os.PathLike[str]) -> Referenced:
     Raises:
         UnreadableFile: see `load_image` and `load`; or no layer or several layers are meant.
     """
-    from layerfusion.engine.formats import load  # it imports this module
-
     whole = Path(text)
     file, separator, wanted = os.fspath(text).rpartition(_SEPARATOR)
     if not separator or whole.exists():
