@@ -28,6 +28,11 @@ class PartResult:
     def as_json(self) -> dict[str, Any]:
         return {"pairs": self.pairs, "sections": [section.as_json() for section in self.sections]}
 
+    @staticmethod
+    def of_json(value: dict[str, Any]) -> PartResult:
+        """The inverse of `as_json`. Raises KeyError or TypeError if it is none."""
+        return PartResult(int(value["pairs"]), tuple(Section.of_json(section) for section in value["sections"]))
+
 
 def read_results(path: Path, parts: Sequence[str]) -> dict[str, PartResult]:
     """Read what earlier runs wrote; nothing if there is no file.
@@ -44,7 +49,7 @@ def read_results(path: Path, parts: Sequence[str]) -> dict[str, PartResult]:
     try:
         with reading(path, "list of results"):
             found = json.loads(path.read_text(encoding="utf-8"))["parts"]
-            return {part: _part(found[part]) for part in parts if part in found}
+            return {part: PartResult.of_json(found[part]) for part in parts if part in found}
     except UnreadableFile as error:
         raise UnreadableFile(error.message, "Move it away; the next run measures its own parts only.") from error
 
@@ -52,10 +57,9 @@ def read_results(path: Path, parts: Sequence[str]) -> dict[str, PartResult]:
 def merged(
     earlier: Mapping[str, PartResult], later: Mapping[str, PartResult], parts: Sequence[str]
 ) -> dict[str, PartResult]:
-    """The later results, and the earlier ones of all other parts, in the order of `parts`."""
-    found = {**earlier, **later}
+    """The later results, and the earlier ones of all other parts, in the order of `parts`.
+
+    The later ones get the digits that a file keeps, so that a figure is shown alike in this run and in later ones.
+    """
+    found = {**earlier, **{part: PartResult.of_json(result.as_json()) for part, result in later.items()}}
     return {part: found[part] for part in parts if part in found}
-
-
-def _part(value: dict[str, Any]) -> PartResult:
-    return PartResult(int(value["pairs"]), tuple(Section.of_json(section) for section in value["sections"]))

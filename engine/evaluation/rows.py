@@ -46,7 +46,7 @@ class Row:
 
     @staticmethod
     def of_json(value: dict[str, Any]) -> Row:
-        """The inverse of `as_json`; figures have five digits. Raises KeyError or TypeError if it is none."""
+        """The inverse of `as_json`; figures have eight digits. Raises KeyError or TypeError if it is none."""
         figures = {name: _estimate_of(figure) for name, figure in value["figures"].items()}
         return Row(value["measure"], figures, value["bar"], value["holds"])
 
@@ -172,7 +172,7 @@ def certain(value: float, count: int) -> Estimate:
 def estimate_json(figure: Estimate) -> dict[str, Any]:
     if not figure.known:
         return {"value": None, "count": 0}
-    rounded = (float(f"{value:.5g}") for value in (figure.value, figure.low, figure.high))
+    rounded = (float(f"{value:.8g}") for value in (figure.value, figure.low, figure.high))
     return dict(zip(("value", "low", "high"), rounded, strict=True)) | {"count": figure.count}
 
 

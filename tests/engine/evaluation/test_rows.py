@@ -68,7 +68,7 @@ def test_a_section_is_read_from_json_as_it_was_written():
     rows = [
         Row("shadow", {"ours": HIGH, "theirs": NOTHING}, "above 0", True),
         Row("bytes", {"ours": certain(0, 3)}),
-        Row("tone", {}, "below 0"),
+        Row("tone", {"ours": Estimate(0.59049999, -0.1, 1.5, 7)}, "below 0"),
     ]
     section = Section("s", "Shadow", ("ours", "theirs"), rows, "It holds.")
     again = Section.of_json(json.loads(json.dumps(section.as_json(), allow_nan=False)))
