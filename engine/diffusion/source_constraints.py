@@ -44,7 +44,10 @@ from layerfusion.engine.sources import Generated, Kept, Relit, Source
 
 BOX_STRENGTH = 0.4
 """How much of a draft is drawn anew after it is fitted into its box, 0-1 (our choice): enough to adapt to the new size
-and the light of the scene, and little enough to keep the object in its place."""
+and the light of the scene, and little enough to keep the object in its place. It is less in proportion if the box's
+shorter side is below `SMALL_BOX` of the canvas's: few latents hold a small object, and the model would lose it."""
+
+SMALL_BOX = 0.5
 
 BOX_MARGIN = 0.08
 """Margin between draft and box, as a fraction of the box's sides (our choice): drawing an object anew enlarges it a
@@ -133,7 +136,7 @@ class _Reader:
         for index, source in enumerate(self._request.foregrounds):
             if index not in self._pictures:
                 continue
-            held_until = {Kept: 0.0, Generated: BOX_STRENGTH}.get(type(source), getattr(source, "strength", 0.0))
+            held_until = self._strength(source)
             clean = encode_rgba(self._bundle, self._pictures[index])[0]
             latents.append(LatentConstraint(index, clean, torch.ones((1, 1, 1), device=clean.device), held_until))
             if isinstance(source, Generated):
@@ -156,6 +159,16 @@ class _Reader:
             backdrops += self._backdrop(None, everywhere, everyone, shown)
         scenes = (self._scene(known, strength),) if known else ()
         return SourceConstraints(Constraints(tuple(latents), tuple(backdrops), scenes), shapes)
+
+    def _strength(self, source: Source) -> float:
+        """How much of a known foreground is drawn anew, 0-1."""
+        if isinstance(source, Relit):
+            return source.strength
+        if isinstance(source, Kept) or source.box is None:
+            return 0.0
+        canvas = self._request.size
+        share = min(source.box.width, source.box.height) / min(canvas.width, canvas.height)
+        return BOX_STRENGTH * min(1.0, share / SMALL_BOX)
 
     def _object(self, index: int, held_until: float) -> KnownObject:
         """A foreground whose place is known, as the blended picture shows it."""

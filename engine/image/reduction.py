@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,4 +42,4 @@ def alpha_mean(alpha: Plane | NDArray[np.uint8], rows: int, columns: int) -> Pla
 
 def unit_alpha(alpha: Plane | NDArray[np.uint8]) -> Plane:
     """An alpha of either kind as float32, 0-1."""
-    return to_unit(alpha) if alpha.dtype == np.uint8 else alpha.astype(np.float32)
+    return to_unit(cast(NDArray[np.uint8], alpha)) if alpha.dtype == np.uint8 else alpha.astype(np.float32)
