@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -269,11 +269,10 @@ class TrainingRun:
         if name in ("deepen", "vae", "thin", "decoder"):
             train = [(self.examples("train"), 1 - NAMELESS_SHARE), (self.examples("nameless"), NAMELESS_SHARE)]
             test = self.examples("held_out")
-            base = load_model(read_manifest(self._card)).vae if name in ("deepen", "thin") else None
             if name == "deepen":
-                return deepening.DeepeningStage(base, bundle.vae, train, test)
+                return deepening.DeepeningStage(self._base_vae(), bundle.vae, train, test)
             if name == "thin":
-                return vae.AutoencoderStage(bundle.vae, train, test, teacher=base.to(self._device))
+                return vae.AutoencoderStage(bundle.vae, train, test, teacher=self._base_vae())
             return vae.AutoencoderStage(bundle.vae, train, test, decoder_only=name == "decoder")
         encoded, side = latents.load_latents(self._latents), self._edition.native_size
         if name == "unet":
@@ -293,6 +292,11 @@ class TrainingRun:
             )
         base, sets = load_file(str(self._known_deltas())), self._encoded_sets()
         return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, sets, encoded, side=side, base=base)
+
+    def _base_vae(self) -> AutoencoderKL:
+        """The VAE of the model that the edition is made from."""
+        made: Any = load_model(read_manifest(self._card)).vae
+        return made.to(self._device)
 
     def _transparent(self, bundle: ModelBundle, encoded: latents.Latents) -> distill.Transparent | None:
         """What foregrounds are distilled with, if the stages before are done."""
