@@ -26,6 +26,7 @@ NoticeCode = Literal[
     "demo_model",
     "unknown_words",
     "prompt_truncated",
+    "prompt_part_ignored",
     "sampler_replaced",
     "memory_policy_changed",
     "checkpoint_drifted",

@@ -28,6 +28,7 @@ from layerfusion.engine.diffusion.stream_inputs import (
     positive_prompts,
     shares_unconditional,
     stream_seeds,
+    words,
 )
 from layerfusion.engine.diffusion.tiled_refinement import TiledRefinement
 from layerfusion.engine.editing import arranged
@@ -91,7 +92,7 @@ class LayerFusionPipeline:
             OutOfMemory: the picture does not fit into memory, even with the policy that uses the least.
         """
         try:
-            yield from self.spec.notices(request.size, [source.prompt for source in request.sources])
+            yield from self.spec.notices(request.size, words(request))
             if self._bundle is None:
                 yield Progress(stage="loading_model", step=0, total=1)
                 self._bundle = load_model(self.spec, device=self._device or best_device())
@@ -146,8 +147,9 @@ class _Job:
         return MemoryDemand(rows=self._streams.count, pixels=self._framing.working.area)
 
     def run(self) -> Iterator[Event]:
-        words = positive_prompts(self._request, self._bundle.spec)
-        for prompt in self._backbone.truncated(words):
+        asked, avoided = positive_prompts(self._request, self._bundle.spec), negative_prompts(self._request)
+        yield from self._bundle.networks.prepare([*asked, *avoided])
+        for prompt in self._backbone.truncated([*asked, *avoided]):
             text = f"The model reads only the beginning of “{shortened(prompt, 40)}”."
             yield Notice(code="prompt_truncated", text=text)
         yield from (*self._bundle.notices, *self._sampler.notices)
@@ -155,8 +157,8 @@ class _Job:
             text = "The foregrounds without a box are drawn side by side; give each a box to place it yourself."
             yield Notice(code="foregrounds_placed", text=text)
         yield Progress(stage="reading_prompts", step=0, total=1)
-        negative = self._backbone.encode(negative_prompts(self._request), negative=True)
-        prompts = Prompts(negative, self._backbone.encode(words), self._framing.working)
+        negative = self._backbone.encode(avoided, negative=True)
+        prompts = Prompts(negative, self._backbone.encode(asked), self._framing.working)
         layout = self._backbone.layout
         noise = initial_noise(self._seeds, layout.channels, *layout.grid(prompts.size)).to(self._bundle.device)
 

@@ -54,6 +54,7 @@ class GenerationRequest:
         harmony: how Shadow and Light are made.
         refine: on a canvas larger than the model's working size, how much of the enlarged layers is drawn anew, tile by
             tile, for finer edges: 0 (off) to 1; 0.1 to 0.2 keeps the content. Each tile costs a small job.
+        literal_prompts: whether the syntax of `engine.prompt_syntax`, such as brackets and tags, is ordinary text.
         model: a name that `layerfusion models` lists.
 
     Raises:
@@ -73,6 +74,7 @@ class GenerationRequest:
     fusion: FusionSettings | None = None
     harmony: HarmonySettings = field(default_factory=HarmonySettings)
     refine: float = 0.0
+    literal_prompts: bool = False
     model: str = "tiny"
 
     if TYPE_CHECKING:  # the types that the constructor accepts; the attributes have the types above
@@ -93,6 +95,7 @@ class GenerationRequest:
             fusion: FusionSettings | None = None,
             harmony: HarmonySettings | HarmonyMode = HarmonySettings(),  # noqa: B008
             refine: float = 0.0,
+            literal_prompts: bool = False,
             model: str = "tiny",
         ) -> None: ...
 
@@ -124,6 +127,8 @@ class GenerationRequest:
         if not isinstance(self.harmony, HarmonySettings):
             raise InvalidRequest(f"The harmony is {said(self.harmony)}.", "Give HarmonySettings, “clean” or “exact”.")
         check_text("model", self.model, "Name one that “layerfusion models” lists.")
+        if not isinstance(self.literal_prompts, bool):
+            raise InvalidRequest(f"literal_prompts is {said(self.literal_prompts)}.", "Give True or False.")
         check_number("strength of the refinement", self.refine, low=0, high=1)
         if self.blended_strength is not None:
             check_number("strength of the blended picture", self.blended_strength, low=0, high=1)

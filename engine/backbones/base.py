@@ -16,6 +16,7 @@ from torch import Tensor
 from layerfusion.engine.fusion.coupling import Coupling
 from layerfusion.engine.fusion.masks import Grid
 from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.prompt_syntax import ParsedPrompt
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class Conditioning(Protocol):
 
     @property
     def end_of_text(self) -> Tensor:
-        """The index of each prompt's first end-of-text token, (rows,) int64."""
+        """The index of each prompt's first end-of-text token, (rows,) int64; (rows, chunks) for prompts in chunks."""
         ...
 
     def __getitem__(self, rows: slice | list[int]) -> Self:
@@ -131,7 +132,7 @@ class Backbone(Denoiser[C], Protocol[C]):
     @property
     def device(self) -> torch.device: ...
 
-    def encode(self, prompts: Sequence[str], *, negative: bool = False) -> C:
+    def encode(self, prompts: Sequence[str | ParsedPrompt], *, negative: bool = False) -> C:
         """Encode prompts. A prompt that is longer than the network reads is cut; `truncated` lists those prompts.
 
         Args:
@@ -139,7 +140,7 @@ class Backbone(Denoiser[C], Protocol[C]):
         """
         ...
 
-    def truncated(self, prompts: Sequence[str]) -> tuple[str, ...]:
+    def truncated(self, prompts: Sequence[str | ParsedPrompt]) -> tuple[str, ...]:
         """The prompts of which the network reads only the beginning."""
         ...
 

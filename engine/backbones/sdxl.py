@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from layerfusion.engine.fusion.coupling import Coupling
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.models.runtime.offloading import Component
-from layerfusion.engine.models.runtime.tokenizers import is_too_long, token_ids
+from layerfusion.engine.models.runtime.prompt_chunks import MAX_CHUNKS, ChunkedPrompt, chunked
+from layerfusion.engine.models.runtime.prompt_encoding import encode_chunks
+from layerfusion.engine.prompt_syntax import ParsedPrompt, literal
 
 T = TypeVar("T")
 
@@ -37,7 +40,8 @@ class SDXLConditioning:
     Attributes:
         embeddings: (rows, tokens, channels), the penultimate hidden states of both encoders, concatenated by channel.
         pooled: (rows, channels), the second encoder's projected text embedding.
-        end_of_text: (rows,) int64, the index of the first end-of-text token.
+        end_of_text: (rows,) int64, the index of the first end-of-text token; (rows, chunks) for prompts in chunks, each
+            of which ends.
     """
 
     embeddings: Tensor
@@ -48,11 +52,26 @@ class SDXLConditioning:
         return SDXLConditioning(self.embeddings[rows], self.pooled[rows], self.end_of_text[rows])
 
     def __add__(self, below: SDXLConditioning) -> SDXLConditioning:
+        upper, lower = self._repeated(below), below._repeated(self)
         return SDXLConditioning(
-            torch.cat([self.embeddings, below.embeddings]),
-            torch.cat([self.pooled, below.pooled]),
-            torch.cat([self.end_of_text, below.end_of_text]),
+            torch.cat([upper.embeddings, lower.embeddings]),
+            torch.cat([upper.pooled, lower.pooled]),
+            torch.cat([upper.end_of_text, lower.end_of_text]),
         )
+
+    def _repeated(self, other: SDXLConditioning) -> SDXLConditioning:
+        """This conditioning, repeated along its tokens until the other's can be as long; see `encode_chunks`."""
+        own, wanted = self.embeddings.shape[1], other.embeddings.shape[1]
+        if own == wanted:
+            return self
+        times = math.lcm(own, wanted) // own
+        ends = self.end_of_text if self.end_of_text.ndim == 2 else self.end_of_text[:, None]
+        shifted = [ends + copy * own for copy in range(times)]
+        return SDXLConditioning(self.embeddings.repeat(1, times, 1), self.pooled, torch.cat(shifted, dim=1))
+
+
+def _parsed(prompt: str | ParsedPrompt) -> ParsedPrompt:
+    return literal(prompt) if isinstance(prompt, str) else prompt
 
 
 class SDXLBackbone:
@@ -73,18 +92,24 @@ class SDXLBackbone:
     def halves_apart(self) -> bool:
         return self._bundle.memory.halves_apart
 
-    def encode(self, prompts: Sequence[str], *, negative: bool = False) -> SDXLConditioning:
+    def encode(self, prompts: Sequence[str | ParsedPrompt], *, negative: bool = False) -> SDXLConditioning:
         """Encode prompts as `StableDiffusionXLPipeline` does (hidden_states[-2], pooled of the second encoder).
 
+        Weights and prompts of several chunks: see `models.runtime.prompt_encoding`.
+
         Args:
+            prompts: a text stands for itself, without syntax.
             negative: whether these are negative prompts; then rows of empty prompts become zeros if the model was
                 trained that way.
         """
-        return self._bundle.memory.run(lambda: self._encode(prompts, negative), Component.TEXT)
+        return self._bundle.memory.run(
+            lambda: self._encode([_parsed(one) for one in prompts], negative), Component.TEXT
+        )
 
-    def truncated(self, prompts: Sequence[str]) -> tuple[str, ...]:
-        """The prompts of which the model reads only the beginning."""
-        return tuple(prompt for prompt in prompts if is_too_long(self._bundle.tokenizers[0], prompt))
+    def truncated(self, prompts: Sequence[str | ParsedPrompt]) -> tuple[str, ...]:
+        """The texts of the prompts of which the model reads only the beginning."""
+        parsed = [_parsed(prompt) for prompt in prompts]
+        return tuple(prompt.text for prompt in parsed if self._chunked(prompt).is_cut)
 
     def blank(self, rows: int) -> SDXLConditioning:
         """Zeros with the shapes that `encode` returns."""
@@ -119,26 +144,19 @@ class SDXLBackbone:
         with attached(self._bundle.unet, self.attention_modules, coupling, self._bundle.deltas):
             yield
 
-    def _encode(self, prompts: Sequence[str], negative: bool) -> SDXLConditioning:
+    def _chunked(self, prompt: ParsedPrompt) -> ChunkedPrompt:
         bundle = self._bundle
-        hidden, pooled, ends = [], None, None
-        for tokenizer, encoder in zip(bundle.tokenizers, bundle.text_encoders, strict=True):
-            tokens = token_ids(tokenizer, prompts)
-            # The first such token counts, because padding may be the same token. The two tokenizers share one
-            # vocabulary, so that the places agree.
-            places = tokens.eq(tokenizer.eos_token_id).int().argmax(dim=1)
-            assert ends is None or torch.equal(places, ends), "The two tokenizers disagree on the prompt's length."
-            ends = places
-            output = encoder(tokens.to(bundle.device), output_hidden_states=True)
-            hidden.append(output.hidden_states[-2])
-            pooled = output[0]
-        assert pooled is not None and ends is not None
-        embeddings = torch.cat(hidden, dim=-1)
+        most = 1 if bundle.spec.demo else MAX_CHUNKS  # the embedded model was trained on one chunk only
+        return chunked(prompt, bundle.tokenizers[0], bundle.networks.embeddings, most)
+
+    def _encode(self, prompts: Sequence[ParsedPrompt], negative: bool) -> SDXLConditioning:
+        bundle = self._bundle
+        embeddings, pooled, ends = encode_chunks(bundle, [self._chunked(prompt) for prompt in prompts])
         if negative and bundle.zeros_for_empty_prompt:
-            empty = torch.tensor([not prompt.strip() for prompt in prompts], device=embeddings.device)
+            empty = torch.tensor([not any(s.text.strip() for s in p.spans) for p in prompts], device=embeddings.device)
             embeddings = embeddings.masked_fill(empty[:, None, None], 0)
             pooled = pooled.masked_fill(empty[:, None], 0)
-        return SDXLConditioning(embeddings, pooled, ends.to(bundle.device))
+        return SDXLConditioning(embeddings, pooled, ends[:, 0] if ends.shape[1] == 1 else ends)
 
     def _time_ids(self, size: Size) -> Tensor:
         """SDXL's size conditioning, (1, 6): original size, crop, target size, each as (height, width), in pixels.

@@ -4,19 +4,34 @@ from __future__ import annotations
 
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.options.fusion import InitNoise
+from layerfusion.engine.prompt_syntax import ParsedPrompt, closed, literal, parse
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Kept
 
 
-def positive_prompts(request: GenerationRequest, spec: ModelSpec) -> list[str]:
+def positive_prompts(request: GenerationRequest, spec: ModelSpec) -> list[ParsedPrompt]:
     """One prompt per stream. The blended stream's is made from the others unless the request gives it."""
-    foregrounds = [source.prompt for source in request.foregrounds]
-    background = request.background.prompt
+    own = [source.prompt for source in request.sources]
+    *foregrounds, background = own if request.literal_prompts else [closed(prompt) for prompt in own]
     whole = request.blended_prompt or spec.blended_prompt(foregrounds[::-1], background)
-    return [*foregrounds, background, whole]
+    return [_read(request, prompt) for prompt in (*own, whole)]
 
 
-def negative_prompts(request: GenerationRequest) -> list[str]:
+def words(request: GenerationRequest) -> list[str]:
+    """The words of each layer's prompt, without syntax, in the order of `GenerationRequest.sources`."""
+    return [_read(request, source.prompt).text for source in request.sources]
+
+
+def _read(request: GenerationRequest, prompt: str) -> ParsedPrompt:
+    return literal(prompt) if request.literal_prompts else parse(prompt)
+
+
+def negative_prompts(request: GenerationRequest) -> list[ParsedPrompt]:
+    """One negative prompt per stream, see `_negative_texts`."""
+    return [_read(request, text) for text in _negative_texts(request)]
+
+
+def _negative_texts(request: GenerationRequest) -> list[str]:
     """One negative prompt per stream. The blended stream's is the list of all others, without repetitions."""
     own = ["" if isinstance(source, Kept) else source.negative_prompt.strip() for source in request.sources]
     return [*own, ", ".join(dict.fromkeys(text for text in own if text))]
@@ -27,7 +42,7 @@ def shares_unconditional(request: GenerationRequest) -> bool:
 
     They may if their negative prompts are equal.
     """
-    *_, background, blended = negative_prompts(request)
+    *_, background, blended = _negative_texts(request)
     return background == blended
 
 

@@ -64,7 +64,8 @@ def content_confidence(
     Args:
         query: (B, heads, N, channels).
         key: (B, heads, tokens, channels).
-        token: (B,) int64, the index of each prompt's first end-of-text token.
+        token: (B,) int64, the index of each prompt's first end-of-text token; or (B, chunks) of prompts that consist of
+            chunks of equal length, each with an end of its own: then the attention to all ends is summed.
         scale: factor of the logits.
         counted: which attention counts: "first", that to this token; "with_padding", the sum over it and all tokens
             after it; "last_word", that to the token before it.
@@ -74,11 +75,13 @@ def content_confidence(
     """
     logits = query.float() @ key.float().mT * scale
     places = torch.arange(logits.shape[-1], device=token.device).view(1, 1, 1, -1)
-    end = token.view(-1, 1, 1, 1)
+    ends = token.reshape(len(token), -1, 1, 1, 1)
     if counted == "with_padding":
-        columns = places >= end
+        length = logits.shape[-1] // ends.shape[1]
+        columns = (places >= ends) & (places < (ends // length + 1) * length)
     else:
-        columns = places == (end if counted == "first" else (end - 1).clamp_min(0))
+        columns = places == (ends if counted == "first" else (ends - 1).clamp_min(0))
+    columns = columns.any(dim=1)
     counted_logits = logits.masked_fill(~columns, -math.inf).logsumexp(dim=-1)
     return (counted_logits - logits.logsumexp(dim=-1)).exp().mean(dim=1)
 

@@ -76,6 +76,7 @@ def spec_from_values(values: dict[str, Any], folder: Path) -> ModelSpec:
             LoraSpec(file=parse_weight_source(lora["file"], folder), weight=float(lora.get("weight", 1.0)))
             for lora in values.get("loras", ())
         ),
+        network_folders=tuple(folder / Path(text).expanduser() for text in values.get("network_folders", ())),
         few_steps=_one_of(values.get("few_steps"), (None, *get_args(FewSteps)), "few_steps"),
         precision=cast(Precision, _one_of(values.get("precision", "auto"), get_args(Precision), "precision")),
         prediction=_one_of(values.get("prediction"), (None, *get_args(Prediction)), "prediction"),

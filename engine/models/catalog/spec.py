@@ -103,6 +103,8 @@ class ModelSpec:
             SDXL's.
         vae: a VAE to use in place of the checkpoint's, as a folder or a single file; None uses the checkpoint's.
         loras: LoRAs, in the order in which they are added.
+        network_folders: folders in which LoRAs and textual inversions that prompts name are looked for, besides
+            LayerFusion's own.
         few_steps: the kind of few-step distillation of the checkpoint or of one of its LoRAs; None for an ordinary
             model.
         precision: dtype of the weights; "auto" chooses by the device.
@@ -127,6 +129,7 @@ class ModelSpec:
     configs: WeightSource | None = None
     vae: WeightSource | None = None
     loras: tuple[LoraSpec, ...] = ()
+    network_folders: tuple[Path, ...] = ()
     few_steps: FewSteps | None = None
     precision: Precision = "auto"
     prediction: Prediction | None = None

@@ -21,6 +21,7 @@ from layerfusion.engine.models.runtime.checkpoints import open_checkpoint, read_
 from layerfusion.engine.models.runtime.devices import transparent_precision, vae_precision
 from layerfusion.engine.models.runtime.networks import add_network
 from layerfusion.engine.models.runtime.offloading import Component, Memory
+from layerfusion.engine.models.runtime.prompt_networks import PromptNetworks
 from layerfusion.engine.models.runtime.state_dict import fill, read_state
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from layerfusion.engine.transparency.deltas import Deltas, deltas_from_state
@@ -43,6 +44,7 @@ class ModelBundle:
         memory: moves the networks to the device and back. All computations with a network go through `memory.run`.
         device, dtype: device and dtype in which the UNet computes.
         notices: what the user should know about the files, said in every job.
+        networks: the LoRAs and textual inversions that the current job's prompts name.
     """
 
     spec: ModelSpec
@@ -59,6 +61,7 @@ class ModelBundle:
     device: torch.device
     dtype: torch.dtype
     notices: tuple[Notice, ...] = ()
+    networks: PromptNetworks
 
     @property
     def latent_channels(self) -> int:
@@ -72,7 +75,8 @@ class ModelBundle:
 
 
 def assemble(**parts: Any) -> ModelBundle:
-    """Make a bundle from its attributes without `memory`, which is made here; networks may still be on the CPU."""
+    """Make a bundle from its attributes without `memory` and `networks`, which are made here; the networks of the
+    model may still be on the CPU."""
     memory = Memory(
         {
             Component.TEXT: parts["text_encoders"],
@@ -86,7 +90,10 @@ def assemble(**parts: Any) -> ModelBundle:
         native_size=parts["spec"].native_size,
         latent_factor=_latent_factor(parts["vae"]),
     )
-    return ModelBundle(memory=memory, **parts)
+    first, second = parts["text_encoders"]
+    components = {"unet": parts["unet"], "text_encoder": first, "text_encoder_2": second}
+    networks = PromptNetworks(components, parts["spec"].network_folders)
+    return ModelBundle(memory=memory, networks=networks, **parts)
 
 
 def _latent_factor(vae: AutoencoderKL) -> int:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
 from pathlib import Path
 
-from torch import Tensor
 from transformers import CLIPTokenizer
 
 from layerfusion.engine.models.catalog.model_files import reading
@@ -18,29 +16,6 @@ LENGTH = 77
 """Tokens per prompt."""
 
 START, END = "<|startoftext|>", "<|endoftext|>"
-
-
-def token_ids(tokenizer: CLIPTokenizer, prompts: Sequence[str]) -> Tensor:
-    """The tokens of prompts, padded and truncated to the model's length: int64 (prompts, tokens).
-
-    The text of a special token, such as `<|endoftext|>`, is read as ordinary text. Otherwise a prompt could end itself
-    in the middle, and the content confidence would be measured there.
-    """
-    batch = tokenizer(
-        list(prompts),
-        padding="max_length",
-        max_length=tokenizer.model_max_length,
-        truncation=True,
-        return_tensors="pt",
-        split_special_tokens=True,
-    )
-    return batch.input_ids
-
-
-def is_too_long(tokenizer: CLIPTokenizer, prompt: str) -> bool:
-    """Whether `token_ids` drops the end of a prompt."""
-    tokens = tokenizer(prompt, split_special_tokens=True, verbose=False).input_ids
-    return len(tokens) > tokenizer.model_max_length
 
 
 def read_tokenizer(folder: Path) -> CLIPTokenizer:

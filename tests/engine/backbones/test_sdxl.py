@@ -10,8 +10,11 @@ from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.fusion.attach import structure_layers
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.model_files import CONFIGS, read_json
-from layerfusion.engine.models.runtime.tokenizers import sdxl_tokenizers, token_ids
+from layerfusion.engine.models.runtime.prompt_chunks import chunked
+from layerfusion.engine.models.runtime.prompt_encoding import padded
+from layerfusion.engine.models.runtime.tokenizers import sdxl_tokenizers
 from layerfusion.engine.options.fusion import FusionSettings
+from layerfusion.engine.prompt_syntax import literal
 
 
 @torch.inference_mode()
@@ -62,7 +65,8 @@ def tokenizers(bundle):
 )
 def test_a_typed_special_token_is_text(tokenizers, prompt):
     for tokenizer in tokenizers:
-        tokens = token_ids(tokenizer, [prompt, "a dog"])[0].tolist()
+        (chunk,) = chunked(literal(prompt), tokenizer, {}, 1).chunks
+        tokens = padded(tokenizer, chunk)
         start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
         first = tokens.index(end)
         assert tokens.index(start) == 0 and tokens.count(start) == 1
@@ -76,7 +80,7 @@ def test_a_typed_end_of_text_does_not_move_the_end_of_the_prompt(bundle):
     plain, typed = SDXLBackbone(bundle).encode(["a dog on a beach", "a dog <|endoftext|> on a beach"]).end_of_text
     assert typed > plain
     too_long = "<|endoftext|> " * 12
-    assert SDXLBackbone(bundle).truncated([too_long]) == (too_long,)
+    assert SDXLBackbone(bundle).truncated([too_long]) == (too_long.strip(),)
 
 
 def test_the_last_layer_of_sdxl_is_the_one_that_the_paper_shows():
@@ -115,7 +119,7 @@ def test_models_trained_with_zeros_get_zeros_for_an_empty_negative_prompt(bundle
 
 
 def test_long_prompts_are_reported(bundle):
-    assert SDXLBackbone(bundle).truncated(["a dog", "a dog " * 40]) == ("a dog " * 40,)
+    assert SDXLBackbone(bundle).truncated(["a dog", "a dog " * 40]) == (("a dog " * 40).strip(),)
 
 
 def test_modules_are_listed_in_the_order_they_run(bundle):

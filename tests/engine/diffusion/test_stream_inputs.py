@@ -21,11 +21,11 @@ def test_the_blended_streams_prompts_combine_those_of_all_sources(bundle, reques
         ),
         background=Generated(prompt="a beach", negative_prompt="fog"),
     )
-    assert negative_prompts(request) == ["fog", "rain", "fog", "fog, rain"]
-    *own, whole = positive_prompts(request, bundle.spec)
+    assert [prompt.text for prompt in negative_prompts(request)] == ["fog", "rain", "fog", "fog, rain"]
+    *own, whole = [prompt.text for prompt in positive_prompts(request, bundle.spec)]
     assert own == ["a dog", "a cat", "a beach"]
     assert whole == bundle.spec.blended_prompt(["a cat", "a dog"], "a beach")
-    assert positive_prompts(request_for(blended_prompt="a feast"), bundle.spec)[-1] == "a feast"
+    assert positive_prompts(request_for(blended_prompt="a feast"), bundle.spec)[-1].text == "a feast"
 
 
 def test_the_blended_stream_starts_from_the_backgrounds_noise(request_for):

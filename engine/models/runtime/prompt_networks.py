@@ -1,0 +1,182 @@
+"""LoRAs and textual inversions that a job's prompts name: applied to the loaded model, and taken back for the next job.
+
+All streams share the network's weights, so a LoRA acts on the whole picture, whichever layer's prompt names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from layerfusion.engine.errors import BrokenModel, InvalidRequest
+from layerfusion.engine.events import Notice
+from layerfusion.engine.models.catalog.network_files import find_network, network_folders
+from layerfusion.engine.models.catalog.network_keys import NetworkPlan, plan_network
+from layerfusion.engine.models.catalog.safetensors_header import Header, read_header
+from layerfusion.engine.models.runtime.networks import add_network, targets_of
+from layerfusion.engine.models.runtime.prompt_chunks import Embedding
+from layerfusion.engine.models.runtime.state_dict import read_state
+from layerfusion.engine.prompt_syntax import ParsedPrompt
+
+_Chosen = tuple[tuple[Path, float], ...]
+
+
+class PromptNetworks:
+    """What prompts have added to one loaded model.
+
+    Args:
+        components: the networks “unet”, “text_encoder” and “text_encoder_2”.
+        folders: more folders to search than `network_folders()` has.
+
+    Attributes:
+        embeddings: name -> textual inversion, for the current job.
+    """
+
+    def __init__(self, components: Mapping[str, nn.Module], folders: Sequence[Path] = ()) -> None:
+        self._components = components
+        self._folders = folders
+        self._applied: _Chosen = ()
+        self._kept: dict[tuple[str, str], nn.Parameter] = {}
+        self.embeddings: dict[str, Embedding] = {}
+
+    def prepare(self, prompts: Sequence[ParsedPrompt]) -> list[Notice]:
+        """Bring the model into the state that a job's prompts ask for.
+
+        Returns:
+            a notice about each thing that the prompts name and the model cannot use.
+
+        Raises:
+            InvalidRequest: the prompts give one LoRA different strengths.
+        """
+        notices = [_ignored(f"“{text}” is not supported and was ignored.") for text in _ignored_texts(prompts)]
+        folders = network_folders(self._folders)
+        chosen: list[tuple[Path, float]] = []
+        self.embeddings = {}
+        for name, strength in _strengths(prompts).items():
+            path = find_network(name, folders)
+            plan = self._plan(path, name, notices)
+            if path is not None and plan is not None:
+                chosen.append((path, strength))
+                self._bundled(path, plan)
+        for name in dict.fromkeys(span.text for prompt in prompts for span in prompt.spans if span.embedding):
+            if name not in self.embeddings:
+                self._read_embedding(name, find_network(name, folders), notices)
+        self._apply(tuple(chosen))
+        return notices
+
+    def _plan(self, path: Path | None, name: str, notices: list[Notice]) -> NetworkPlan | None:
+        """What a LoRA changes; None, with a notice, if there is none or it cannot be used."""
+        if path is None:
+            notices.append(_ignored(f"There is no LoRA “{name}”; it was left out. {_WHERE}"))
+            return None
+        try:
+            plan = plan_network(read_header(path), targets_of(self._components))
+        except BrokenModel as error:
+            notices.append(_ignored(f"The LoRA “{name}” was left out. {error}"))
+            return None
+        if plan.remark:
+            notices.append(Notice(code="weights_left_out", text=f"{path}: {plan.remark}"))
+        return plan
+
+    def _apply(self, chosen: _Chosen) -> None:
+        if chosen == self._applied:
+            return
+        self._restore()
+        try:
+            for path, strength in chosen:
+                plan = plan_network(read_header(path), targets_of(self._components))
+                self._keep(plan)
+                add_network(path, strength, self._components)
+        except BaseException:
+            self._restore()
+            raise
+        self._applied = chosen
+
+    def _keep(self, plan: NetworkPlan) -> None:
+        """Keep the parameters that will be replaced, in main memory."""
+        for change in plan.changes:
+            module = self._components[change.component].get_submodule(change.module)
+            for name in ("weight", "bias"):
+                old = getattr(module, name, None)
+                if isinstance(old, nn.Parameter):
+                    kept = old if old.device.type == "cpu" else nn.Parameter(old.cpu(), requires_grad=False)
+                    self._kept.setdefault((change.component, f"{change.module}.{name}"), kept)
+
+    def _restore(self) -> None:
+        """Put the model's own parameters back, wherever the model is now."""
+        for (component, name), old in self._kept.items():
+            path, _, kind = name.rpartition(".")
+            module = self._components[component].get_submodule(path)
+            device = getattr(module, kind).device
+            setattr(module, kind, old if old.device == device else nn.Parameter(old.to(device), requires_grad=False))
+        self._kept.clear()
+        self._applied = ()
+
+    def _bundled(self, path: Path, plan: NetworkPlan) -> None:
+        """Take over the textual inversions that a trainer has put into a LoRA's file."""
+        if not plan.embeddings:
+            return
+        state = read_state(path)
+        for name, keys in plan.embeddings.items():
+            if {"clip_l", "clip_g"} <= keys.keys():
+                self._add_embedding(name, state[keys["clip_l"]], state[keys["clip_g"]])
+
+    def _read_embedding(self, name: str, path: Path | None, notices: list[Notice]) -> None:
+        if path is None:
+            notices.append(_ignored(f"There is no textual inversion “{name}”; it was left out. {_WHERE}"))
+            return
+        try:
+            header = read_header(path)
+            state = read_state(path)
+        except BrokenModel as error:
+            notices.append(_ignored(f"The textual inversion “{name}” was left out. {error}"))
+            return
+        if not {"clip_l", "clip_g"} <= state.keys() or not self._add_embedding(name, state["clip_l"], state["clip_g"]):
+            notices.append(_ignored(f"The textual inversion “{name}” was left out: {_kind(header)}."))
+
+    def _add_embedding(self, name: str, first: torch.Tensor, second: torch.Tensor) -> bool:
+        """Add a textual inversion if it fits the text encoders; return whether it does."""
+        pair = (first.reshape(-1, first.shape[-1]), second.reshape(-1, second.shape[-1]))
+        tables = [self._components[name] for name in ("text_encoder", "text_encoder_2")]
+        widths = [table.get_input_embeddings().weight.shape[1] for table in tables]  # type: ignore[operator]
+        if [vectors.shape[1] for vectors in pair] != widths or len(pair[0]) != len(pair[1]):
+            return False
+        self.embeddings[name] = Embedding(pair)
+        return True
+
+
+_WHERE = "“layerfusion models show NAME” lists the folders that are searched."
+
+
+def _ignored(text: str) -> Notice:
+    return Notice(code="prompt_part_ignored", text=text)
+
+
+def _ignored_texts(prompts: Sequence[ParsedPrompt]) -> list[str]:
+    return list(dict.fromkeys(text for prompt in prompts for text in prompt.ignored))
+
+
+def _strengths(prompts: Sequence[ParsedPrompt]) -> dict[str, float]:
+    """LoRA -> strength.
+
+    Raises:
+        InvalidRequest: one has two strengths.
+    """
+    found: dict[str, float] = {}
+    for tag in (tag for prompt in prompts for tag in prompt.loras):
+        if found.setdefault(tag.name, tag.strength) != tag.strength:
+            raise InvalidRequest(
+                f"The LoRA “{tag.name}” has the strengths {found[tag.name]:g} and {tag.strength:g}.",
+                "All layers share the network's weights: give one strength.",
+            )
+    return found
+
+
+def _kind(header: Header) -> str:
+    """Why a file is no textual inversion for SDXL."""
+    if "emb_params" in header.tensors or any(name.startswith("string_to_param") for name in header.tensors):
+        return "it is for Stable Diffusion 1 or 2"
+    return "its tensors are not those of a textual inversion for SDXL"
