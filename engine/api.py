@@ -59,6 +59,7 @@ class Options(TypedDict, total=False):
     fusion: FusionSettings | Mapping[str, Any] | None
     harmony: HarmonySettings | HarmonyMode
     refine: float
+    literal_prompts: bool
 
 
 class NoticeWarning(UserWarning):
@@ -147,6 +148,7 @@ class LayerFusion:
                 own settings after the preset.
             harmony: how Shadow and Light are made: "clean" (default) or "exact".
             refine: on a canvas larger than the model's working size, how much is drawn anew in tiles, 0 (off) to 1.
+            literal_prompts: whether brackets, tags and other syntax in prompts are ordinary text; False by default.
 
         Raises:
             InvalidRequest: a value has the wrong type or is outside its range. Nothing was drawn.

@@ -26,6 +26,7 @@ from layerfusion.engine.diffusion.source_constraints import SourceConstraints, o
 from layerfusion.engine.diffusion.stream_inputs import (
     negative_prompts,
     positive_prompts,
+    read_prompts,
     shares_unconditional,
     stream_seeds,
     words,
@@ -147,7 +148,8 @@ class _Job:
         return MemoryDemand(rows=self._streams.count, pixels=self._framing.working.area)
 
     def run(self) -> Iterator[Event]:
-        asked, avoided = positive_prompts(self._request, self._bundle.spec), negative_prompts(self._request)
+        asked = read_prompts(self._request, positive_prompts(self._request, self._bundle.spec))
+        avoided = read_prompts(self._request, negative_prompts(self._request))
         yield from self._bundle.networks.prepare([*asked, *avoided])
         for prompt in self._backbone.truncated([*asked, *avoided]):
             text = f"The model reads only the beginning of “{shortened(prompt, 40)}”."

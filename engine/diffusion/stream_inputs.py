@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.options.fusion import InitNoise
 from layerfusion.engine.prompt_syntax import ParsedPrompt, closed, literal, parse
@@ -9,32 +11,29 @@ from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Kept
 
 
-def positive_prompts(request: GenerationRequest, spec: ModelSpec) -> list[ParsedPrompt]:
+def positive_prompts(request: GenerationRequest, spec: ModelSpec) -> list[str]:
     """One prompt per stream. The blended stream's is made from the others unless the request gives it."""
     own = [source.prompt for source in request.sources]
     *foregrounds, background = own if request.literal_prompts else [closed(prompt) for prompt in own]
     whole = request.blended_prompt or spec.blended_prompt(foregrounds[::-1], background)
-    return [_read(request, prompt) for prompt in (*own, whole)]
+    return [*own, whole]
+
+
+def negative_prompts(request: GenerationRequest) -> list[str]:
+    """One negative prompt per stream. The blended stream's is the list of all others, without repetitions."""
+    own = ["" if isinstance(source, Kept) else source.negative_prompt.strip() for source in request.sources]
+    parts = own if request.literal_prompts else [closed(text) for text in own]
+    return [*own, ", ".join(dict.fromkeys(text for text in parts if text))]
+
+
+def read_prompts(request: GenerationRequest, prompts: Iterable[str]) -> list[ParsedPrompt]:
+    """Prompts of a request with their syntax read, or without any if the request says so."""
+    return [literal(prompt) if request.literal_prompts else parse(prompt) for prompt in prompts]
 
 
 def words(request: GenerationRequest) -> list[str]:
     """The words of each layer's prompt, without syntax, in the order of `GenerationRequest.sources`."""
-    return [_read(request, source.prompt).text for source in request.sources]
-
-
-def _read(request: GenerationRequest, prompt: str) -> ParsedPrompt:
-    return literal(prompt) if request.literal_prompts else parse(prompt)
-
-
-def negative_prompts(request: GenerationRequest) -> list[ParsedPrompt]:
-    """One negative prompt per stream, see `_negative_texts`."""
-    return [_read(request, text) for text in _negative_texts(request)]
-
-
-def _negative_texts(request: GenerationRequest) -> list[str]:
-    """One negative prompt per stream. The blended stream's is the list of all others, without repetitions."""
-    own = ["" if isinstance(source, Kept) else source.negative_prompt.strip() for source in request.sources]
-    return [*own, ", ".join(dict.fromkeys(text for text in own if text))]
+    return [prompt.text for prompt in read_prompts(request, (source.prompt for source in request.sources))]
 
 
 def shares_unconditional(request: GenerationRequest) -> bool:
@@ -42,7 +41,7 @@ def shares_unconditional(request: GenerationRequest) -> bool:
 
     They may if their negative prompts are equal.
     """
-    *_, background, blended = _negative_texts(request)
+    *_, background, blended = negative_prompts(request)
     return background == blended
 
 

@@ -131,6 +131,8 @@ def _add_method(group: Any) -> None:
         "0.2 keeps what there is, 1 draws all anew (default: 0, off)"
     )
     add("--refine", metavar="X", type=values.number(0, 1), default=0.0, help=refine)
+    literal = "take brackets, tags and BREAK in prompts as ordinary text; docs/models.md explains their meaning"
+    add("--literal-prompts", action="store_true", help=literal)
     add_memory(group)
 
 

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from layerfusion.engine.errors import UnknownModel
 from layerfusion.engine.models.catalog import library
 from layerfusion.engine.models.catalog.identify import Use, precision
+from layerfusion.engine.models.catalog.network_files import network_folders, networks_of
 from layerfusion.engine.models.catalog.readiness import missing, parts
 from layerfusion.engine.models.catalog.registry import known_models, manifests_folder
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, sampler_key
@@ -127,6 +128,8 @@ def describe(spec: ModelSpec) -> Iterator[str]:
     yield f"  samplers: {', '.join(f'{name} ({SAMPLERS[name]})' for name in spec.samplers)}"
     if spec.few_steps:
         yield f"  distilled ({spec.few_steps}): few steps, no guidance"
+    for folder in network_folders(spec.network_folders):
+        yield f"  LoRAs and textual inversions that prompts name: {folder}"
     for part in parts(spec):
         size = f", {part.size}" if part.size else ""
         yield f"  {part.role}: {part.path if part.path else f'MISSING, {part.source}{size}'}"
@@ -159,6 +162,7 @@ def add_model(arguments: argparse.Namespace) -> None:
         "prediction": arguments.prediction,
         "zero_snr": arguments.ztsnr or None,
         "transparency": transparency,
+        "network_folders": [str(folder.absolute()) for root in folders for folder in networks_of(root)],
         "defaults": {key: value for key, value in defaults.items() if value is not None},
     }
     spec = library.add_model(arguments.name, {key: value for key, value in values.items() if value})

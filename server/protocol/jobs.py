@@ -159,6 +159,7 @@ class Submit(Message):
         harmony: how Shadow and Light are made: "clean" ones still fit after layers were moved, and "exact" ones
             make the stack equal to the blended picture.
         refine: strength of the tiled refinement, from 0 (off) to 1, on a canvas that is larger than the model's size.
+        literal_prompts: whether brackets, tags and other syntax in prompts are ordinary text.
         model: a name from `Welcome.models`.
         priority: "interactive" jobs of all clients are drawn before "batch" jobs.
         replaces: a name for the subject of the picture, for example a document. An earlier waiting job of this client
@@ -183,6 +184,7 @@ class Submit(Message):
     switches: Annotated[tuple[Switch, ...], Length(0, 64)] = since(2, ())
     harmony: Harmony = "clean"
     refine: Fraction = since(3, 0.0)
+    literal_prompts: bool = since(3, False)
     model: Name
     priority: Priority = since(1, "interactive")
     replaces: Name | None = since(1, None)

@@ -60,7 +60,15 @@ class Identity:
 def identify(header: Header) -> Identity:
     """Identify a file. A file that matches nothing known gets an `Identity` without a use."""
     names = header.tensors.keys()
-    for recognise in (_layerdiffuse_networks, _transparent_weights, _checkpoint, _adapter, _vae, _diffusers_unet):
+    for recognise in (
+        _layerdiffuse_networks,
+        _transparent_weights,
+        _checkpoint,
+        _adapter,
+        _vae,
+        _diffusers_unet,
+        _part,
+    ):
         found = recognise(header)
         if found is not None:
             return found
@@ -207,18 +215,26 @@ def _checkpoint(header: Header) -> Identity | None:
     shape = header.shape
     if not any(name.startswith(_UNET) for name in header.tensors):
         return None
-    if any(f"{_UNET}{part}" in name for name in header.tensors for part in ("double_blocks", "joint_blocks")):
-        return Identity("a Flux or Stable Diffusion 3 checkpoint", remedy="Use an SDXL checkpoint.")
+    family = other_family(name.removeprefix(_UNET) for name in header.tensors if name.startswith(_UNET))
+    if family is not None:
+        return Identity(f"a checkpoint of {family}", remedy="Use an SDXL checkpoint.")
     label = shape(f"{_UNET}label_emb.0.0.weight")
     if label is None or shape(f"{_UNET}input_blocks.0.0.weight") is None:
         return Identity(
             "a checkpoint of Stable Diffusion 1 or 2, or of another family", remedy="Use an SDXL checkpoint."
         )
     channels = (shape(f"{_UNET}input_blocks.0.0.weight") or (0, 0))[1]
+    if channels == 8:
+        return Identity(
+            "an SDXL checkpoint for edits by instruction (InstructPix2Pix, CosXL Edit; 8 input channels)",
+            remedy="Use a plain SDXL checkpoint.",
+        )
     if channels != 4:
         return Identity(
             f"an SDXL checkpoint for inpainting ({channels} input channels)", remedy="Use a plain SDXL checkpoint."
         )
+    if label[1] == 5632:
+        return Identity("a Kolors checkpoint, whose text encoder is ChatGLM", remedy="Use an SDXL checkpoint.")
     if label[1] == 2560:
         return Identity("the SDXL refiner", remedy="Use an SDXL base checkpoint; the refiner is not needed.")
     try:
@@ -291,9 +307,43 @@ def _vae(header: Header) -> Identity | None:
 
 
 def _diffusers_unet(header: Header) -> Identity | None:
-    if header.shape("add_embedding.linear_1.weight") is None or header.shape("conv_in.weight") is None:
+    label = header.shape("add_embedding.linear_1.weight")
+    if label is None or header.shape("conv_in.weight") is None:
         return None
+    if label[-1] == 5632 or header.shape("encoder_hid_proj.weight") is not None:
+        return Identity("the UNet of Kolors, in diffusers layout", remedy="Use an SDXL model.")
+    if header.shape("controlnet_cond_embedding.conv_in.weight") is not None:
+        return _CONTROLNET
     return Identity(
         "the UNet of an SDXL model in diffusers layout, one file of several",
         remedy="Give the model's folder, which contains model_index.json.",
     )
+
+
+_CONTROLNET = Identity("a ControlNet", remedy="LayerFusion uses none. Use an SDXL checkpoint.")
+
+
+def _part(header: Header) -> Identity | None:
+    """Parts of models and other networks, which cannot be used alone."""
+    names = header.tensors
+    if any(name.startswith(("control_model.", "controlnet_", "input_hint_block.")) for name in names):
+        return _CONTROLNET
+    for prefix in ("", "diffusion_model."):
+        if f"{prefix}input_blocks.0.0.weight" in names:
+            return Identity(
+                "a UNet alone, without text encoders and VAE", remedy="Use a complete checkpoint of the same model."
+            )
+    family = other_family(name.removeprefix("diffusion_model.") for name in names)
+    if family is not None:
+        return Identity(f"a network of {family}", remedy="Use an SDXL checkpoint.")
+    if {"clip_l", "clip_g"} <= names.keys():
+        return Identity(
+            "a textual inversion for SDXL", remedy="Put it into the folder “embeddings” and name it in prompts."
+        )
+    if "emb_params" in names:
+        return Identity("a textual inversion for Stable Diffusion 1 or 2", remedy="Use one made for SDXL.")
+    if any(name.startswith(("image_proj.", "ip_adapter.")) for name in names):
+        return Identity("an IP-Adapter", remedy="LayerFusion uses none.")
+    if any(".text_model.encoder.layers." in f".{name}" for name in names):
+        return Identity("a CLIP text encoder alone", remedy="Use a complete checkpoint.")
+    return None

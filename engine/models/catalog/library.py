@@ -15,9 +15,11 @@ from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidReques
 from layerfusion.engine.formats.files import replacing, writing
 from layerfusion.engine.models.catalog.identify import Use, names_sd15
 from layerfusion.engine.models.catalog.manifest import read_manifest
+from layerfusion.engine.models.catalog.model_files import read_json
 from layerfusion.engine.models.catalog.published import digest_of, published
 from layerfusion.engine.models.catalog.registry import known_models, manifest_path
 from layerfusion.engine.models.catalog.scan import Found, inspect_path
+from layerfusion.engine.models.catalog.schedules import of_folder
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.catalog.weight_source import PREFIX, HubWeights, parse_weight_source
 
@@ -95,6 +97,8 @@ def check_use(path: Path, role: str, use: Use) -> None:
     found = inspect_path(path)
     if found.identity is None:
         raise BrokenModel(found.problem)
+    if use is Use.CHECKPOINT and path.is_dir():
+        check_schedule(path)
     # A LoRA with LayerDiffuse's selection of keys cannot be distinguished from LayerDiffuse's deltas: allow both uses.
     allowed = {use} | ({Use.DELTAS} if use is Use.LORA else {Use.LORA} if use is Use.DELTAS else set())
     if found.identity.use not in allowed:
@@ -102,6 +106,16 @@ def check_use(path: Path, role: str, use: Use) -> None:
             f"{path} is given as the {role}, but it is {found.identity.what}.",
             found.identity.remedy or f"Give a {role}.",
         )
+
+
+def check_schedule(folder: Path) -> None:
+    """Refuse a folder in diffusers layout whose noise schedule cannot be sampled here.
+
+    Raises:
+        BrokenModel: it cannot, or its file is missing.
+    """
+    file = folder / "scheduler" / "scheduler_config.json"
+    of_folder(read_json(file), file)
 
 
 def pull(

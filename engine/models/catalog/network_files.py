@@ -25,6 +25,11 @@ def network_folders(more: Iterable[Path] = ()) -> tuple[Path, ...]:
     return tuple(folder for folder in (*own, *more) if folder.is_dir())
 
 
+def networks_of(program: Path) -> tuple[Path, ...]:
+    """The folders in which another program keeps LoRAs and textual inversions."""
+    return tuple(program / inside for inside in PROGRAM_FOLDERS if (program / inside).is_dir())
+
+
 def find_network(name: str, folders: Iterable[Path]) -> Path | None:
     """The file that a prompt names, or None.
 

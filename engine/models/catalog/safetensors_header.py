@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,10 @@ def read_header(file: Path) -> Header:
         BrokenModel: the file is missing, a pickle, of another format, damaged or truncated; the message says which.
     """
     try:
-        size = file.stat().st_size
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise BrokenModel(f"{file} is {_kind_of(status.st_mode)}, not a file.", "Give a .safetensors file.")
+        size = status.st_size
         with file.open("rb") as stream:
             start = stream.read(8)
             (length,) = struct.unpack("<Q", start.ljust(8, b"\0"))
@@ -80,6 +84,12 @@ def read_header(file: Path) -> Header:
     tensors, metadata = _parse(file, text)
     _check_extent(file, text, size - 8 - length)
     return Header(file, tensors, metadata)
+
+
+def _kind_of(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a named pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 def _parse(file: Path, text: bytes) -> tuple[dict[str, TensorInfo], dict[str, str]]:
@@ -138,7 +148,10 @@ def _not_safetensors(file: Path, start: bytes, size: int) -> BrokenModel:
             f"{file} is a Git LFS pointer of {size} bytes, not the weights.", "Run “git lfs pull” in its repository."
         )
     if start.startswith(b"GGUF"):
-        return BrokenModel(f"{file} is a GGUF file.", "Use the model's .safetensors version.")
+        return BrokenModel(
+            f"{file} is a GGUF file, whose weights are quantised in blocks.",
+            "Use the model's .safetensors version in float16 or float8.",
+        )
     if start.lstrip()[:1] == b"<":
         return BrokenModel(
             f"{file} is a web page, not the weights: the site probably wanted a login or the acceptance of a licence.",

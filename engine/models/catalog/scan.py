@@ -24,10 +24,11 @@ INDEX = "model_index.json"
 
 _INSIDE = (
     *("models/checkpoints", "models/Stable-diffusion", "models/vae", "models/VAE", "models/loras", "models/Lora"),
-    *("models/layer_model", "models/unet", "models/diffusers"),
+    *("models/layer_model", "models/unet", "models/diffusion_models", "models/diffusers", "models/embeddings"),
+    *("Models/StableDiffusion", "Models/VAE", "Models/Lora", "Models/Embeddings"),
 )
-"""The model folders of ComfyUI and A1111 (with Forge), relative to the program's folder. InvokeAI has no such fixed
-folders; all of its `models` is searched."""
+"""The model folders of ComfyUI, A1111 (with Forge), Fooocus, SwarmUI and StabilityMatrix, relative to the program's
+folder. InvokeAI has no such fixed folders; all of its `models` is searched."""
 
 _PROGRAMS = ("ComfyUI", "comfyui", "stable-diffusion-webui", "stable-diffusion-webui-forge", "invokeai", "InvokeAI")
 
@@ -99,6 +100,8 @@ def inspect_path(path: Path) -> Found:
         return Found(path, identify(read_header(path)), "", size)
     except BrokenModel as error:
         return Found(path, None, str(error), size)
+    except (IndexError, KeyError, ValueError, TypeError) as error:  # tensors of shapes that no known file has
+        return Found(path, None, f"{path} has tensors of unusual shapes ({error}).", size)
 
 
 def _folder_identity(path: Path) -> Identity:
@@ -115,9 +118,13 @@ def _folder_identity(path: Path) -> Identity:
 
 
 def _files(folders: Iterable[Path]) -> Iterator[Path]:
-    count = 0
+    count, walked = 0, set[str]()
     for folder in folders:
-        for current, subfolders, names in os.walk(folder):
+        for current, subfolders, names in os.walk(folder, followlinks=True):
+            if os.path.realpath(current) in walked:  # a link that leads back
+                subfolders.clear()
+                continue
+            walked.add(os.path.realpath(current))
             if INDEX in names:
                 subfolders.clear()
                 yield Path(current)
@@ -127,5 +134,5 @@ def _files(folders: Iterable[Path]) -> Iterator[Path]:
                 count += 1
                 if count > LARGEST:
                     return
-                if name.lower().endswith((".safetensors", ".ckpt")):
+                if name.lower().endswith((".safetensors", ".sft", ".ckpt", ".gguf")):
                     yield Path(current) / name

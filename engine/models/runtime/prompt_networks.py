@@ -130,11 +130,12 @@ class PromptNetworks:
             return
         try:
             header = read_header(path)
-            state = read_state(path)
+            fits = {"clip_l", "clip_g"} <= header.tensors.keys()  # read no weights of what is something else
+            state = read_state(path) if fits else {}
         except BrokenModel as error:
             notices.append(_ignored(f"The textual inversion “{name}” was left out. {error}"))
             return
-        if not {"clip_l", "clip_g"} <= state.keys() or not self._add_embedding(name, state["clip_l"], state["clip_g"]):
+        if not fits or not self._add_embedding(name, state["clip_l"], state["clip_g"]):
             notices.append(_ignored(f"The textual inversion “{name}” was left out: {_kind(header)}."))
 
     def _add_embedding(self, name: str, first: torch.Tensor, second: torch.Tensor) -> bool:

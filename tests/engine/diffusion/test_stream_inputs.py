@@ -6,7 +6,12 @@ from dataclasses import replace
 import pytest
 
 from layerfusion.engine.diffusion.observer import Observer
-from layerfusion.engine.diffusion.stream_inputs import negative_prompts, positive_prompts, stream_seeds
+from layerfusion.engine.diffusion.stream_inputs import (
+    negative_prompts,
+    positive_prompts,
+    read_prompts,
+    stream_seeds,
+)
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Box
 from layerfusion.engine.pipeline import LayerFusionPipeline
@@ -21,11 +26,11 @@ def test_the_blended_streams_prompts_combine_those_of_all_sources(bundle, reques
         ),
         background=Generated(prompt="a beach", negative_prompt="fog"),
     )
-    assert [prompt.text for prompt in negative_prompts(request)] == ["fog", "rain", "fog", "fog, rain"]
-    *own, whole = [prompt.text for prompt in positive_prompts(request, bundle.spec)]
+    assert negative_prompts(request) == ["fog", "rain", "fog", "fog, rain"]
+    *own, whole = positive_prompts(request, bundle.spec)
     assert own == ["a dog", "a cat", "a beach"]
     assert whole == bundle.spec.blended_prompt(["a cat", "a dog"], "a beach")
-    assert positive_prompts(request_for(blended_prompt="a feast"), bundle.spec)[-1].text == "a feast"
+    assert positive_prompts(request_for(blended_prompt="a feast"), bundle.spec)[-1] == "a feast"
 
 
 def test_the_blended_stream_starts_from_the_backgrounds_noise(request_for):
@@ -59,3 +64,11 @@ def test_a_foreground_with_a_box_is_drafted_by_a_sampler_that_adds_noise(bundle,
     )
     *_, last = LayerFusionPipeline(spec, bundle=replace(bundle, spec=spec)).generate(request)
     assert isinstance(last, Finished)
+
+
+def test_a_layers_open_bracket_ends_with_its_prompt(bundle, request_for):
+    request = request_for(foregrounds=("a (red apple",), background="a [beach")
+    assert positive_prompts(request, bundle.spec)[-1] == "a (red apple) on a [beach]"
+    literal = request_for(foregrounds=("a (red apple",), background="a [beach", literal_prompts=True)
+    assert positive_prompts(literal, bundle.spec)[-1] == "a (red apple on a [beach"
+    assert read_prompts(literal, ["a (b"])[0].text == "a (b"

@@ -327,6 +327,7 @@ def test_a_job_knows_the_version_it_needs(subtests):
         (2, {"foregrounds": (Generated(prompt="a", box=Box(x=0, y=0, width=64, height=64)),)}),
         (2, {"blended_strength": 1.0}),
         (3, {"refine": 0.1}),
+        (3, {"literal_prompts": True}),
         (3, {"foregrounds": (replace(KEPT, opacity=0.5),), "preset": "fast"}),
     ]:
         with subtests.test(minor=minor, changes=changes):

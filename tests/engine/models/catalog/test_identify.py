@@ -142,7 +142,16 @@ class TestWhatDoesNot:
         for shapes, words in [
             ({"hookers.layers.0.x": (1,)}, "Stable Diffusion 1.5"),
             ({"model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, "Stable Diffusion 1 or 2"),
-            ({"model.diffusion_model.double_blocks.0.x": (1,)}, "Flux"),
+            ({"model.diffusion_model.double_blocks.0.x": (1,)}, "a checkpoint of Flux"),
+            ({"model.diffusion_model.joint_blocks.0.x": (1,)}, "a checkpoint of Stable Diffusion 3"),
+            ({"blocks.0.cross_attn.k.weight": (1,)}, "a network of Wan"),
+            ({"diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, "a UNet alone"),
+            ({"control_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, "a ControlNet"),
+            ({"clip_l": (8, 768), "clip_g": (8, 1280)}, "a textual inversion for SDXL"),
+            ({"emb_params": (8, 768)}, "a textual inversion for Stable Diffusion 1"),
+            ({"image_proj.norm.weight": (8,)}, "an IP-Adapter"),
+            ({"text_model.encoder.layers.0.mlp.fc1.weight": (8, 8)}, "a CLIP text encoder alone"),
+            ({"add_embedding.linear_1.weight": (1280, 5632), "conv_in.weight": (320, 4, 3, 3)}, "Kolors"),
             ({"lora_unet_a.oft_diag": (1, 1)}, "OFT"),
             ({"transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight": (8, 9)}, "a LoRA for Flux"),
             ({"lora_unet_double_blocks_0_img_attn_proj.lora_down.weight": (8, 9)}, "a LoRA for Flux"),
@@ -165,6 +174,9 @@ class TestWhatDoesNot:
         label, conv = "model.diffusion_model.label_emb.0.0.weight", "model.diffusion_model.input_blocks.0.0.weight"
         assert "refiner" in identify(head(checkpoint | {label: (1280, 2560)})).what
         assert "inpainting (9 input" in identify(head(checkpoint | {conv: (320, 9, 3, 3)})).what
+        assert "InstructPix2Pix" in identify(head(checkpoint | {conv: (320, 8, 3, 3)})).what
+        assert "Kolors" in identify(head(checkpoint | {label: (1280, 5632)})).what
+        assert "Playground v2.5" in identify(head(checkpoint | {"edm_mean": (4,), "edm_std": (4,)})).what
 
     def test_a_checkpoint_of_another_size_names_the_expected_and_the_found_shape(self, checkpoint):
         name = "model.diffusion_model.middle_block.0.in_layers.2.weight"

@@ -1,5 +1,7 @@
 import json
+import os
 import struct
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,6 +9,8 @@ from safetensors.torch import save_file
 
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.safetensors_header import read_header
+from layerfusion.engine.models.catalog.scan import scan
+from sparse_files import write_sparse
 
 
 @pytest.fixture
@@ -73,7 +77,36 @@ def test_a_damaged_header_is_refused(subtests, tmp_path):
                 read_header(tmp_path / "x.safetensors")
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path):
-    for path in (tmp_path / "no.safetensors", tmp_path):
-        with pytest.raises(BrokenModel, match="cannot be read"):
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(BrokenModel, match=r"no\.safetensors cannot be read"):
+        read_header(tmp_path / "no.safetensors")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="only POSIX has named pipes")
+def test_what_is_no_file_is_named_and_never_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    (tmp_path / "folder.safetensors").mkdir()
+    for path, kind in (
+        (tmp_path / "pipe.safetensors", "a named pipe"),
+        (tmp_path / "folder.safetensors", "a folder"),
+        (Path(os.devnull), "a device"),
+    ):
+        with pytest.raises(BrokenModel, match=f"is {kind}, not a file"):
             read_header(path)
+
+
+def test_one_bad_file_hides_no_other(tmp_path):
+    write_sparse(tmp_path / "a.safetensors", {"model.diffusion_model.label_emb.0.0.weight": (), "x": (2,)})
+    (tmp_path / "b.safetensors").write_bytes(b"\x10" + bytes(40))
+    (tmp_path / "c.gguf").write_bytes(b"GGUF" + bytes(40))
+    unusual = {
+        "model.diffusion_model.label_emb.0.0.weight": (9,),
+        "model.diffusion_model.input_blocks.0.0.weight": (9,),
+    }
+    write_sparse(tmp_path / "d.sft", unusual)
+    write_sparse(tmp_path / "e.safetensors", {"clip_l": (1, 768), "clip_g": (1, 1280)})
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    found = list(scan(tmp_path))
+    assert [item.path.name for item in found] == ["a.safetensors", "b.safetensors", "c.gguf", "d.sft", "e.safetensors"]
+    assert "GGUF" in found[2].problem and "float8" in found[2].problem
+    assert found[4].identity.what == "a textual inversion for SDXL"
