@@ -18,7 +18,7 @@ ROOTS = {package.__name__: Path(package.__path__[0]) for package in (engine, ser
 FLOORS = [
     # A row is a floor; what stands on it imports only lower rows (and its own folder).
     # The engine.
-    "engine.errors engine.importing engine.spawning",
+    "engine.errors engine.importing engine.prompt_syntax engine.spawning",
     "engine.options",
     "engine.image",
     "engine.sources engine.formats",

@@ -62,7 +62,7 @@ SUGGESTIONS = {
     "an option nobody knows": (f"{GENERATE} --xyzzy --out a.psd", "There is no option --xyzzy. See: layerfusion gen"),
     "an option of the server": ("serve --prot 80", "did you mean --port?"),
     "a mistyped choice": (f"{GENERATE} --preset blanced --out a.psd", "did you mean balanced?"),
-    "a mistyped sampler": (f"{GENERATE} --sampler eluer --out a.psd", "Euler a, DPM++ 2M"),
+    "a mistyped sampler": (f"{GENERATE} --sampler eluer --out a.psd", "Euler a, Heun, DPM++ 2M"),
     "an unquoted foreground": (
         'generate a red apple --background "a beach" --out a.psd',
         '3 foregrounds, and “a” is one of them. Put the prompt in quotes: "a red apple"',
