@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from types import NoneType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
@@ -106,6 +107,10 @@ class Layer:
             )
         if not isinstance(self.visible, bool):
             raise InvalidLayer(f"Whether “{name}” is visible is {said(self.visible)}.", "Give True or False.")
+        if not isinstance(self.record, (LayerRecord, NoneType)):
+            raise InvalidLayer(
+                f"The record of the layer “{name}” is {said(self.record)}.", "Give a LayerRecord or None."
+            )
         for field, value in values.items():
             object.__setattr__(self, field, value)
 
@@ -194,6 +199,8 @@ class LayeredImage:
         resolution = self.resolution
         if not isinstance(resolution, (tuple, list)) or len(resolution) != 2 or not all(map(_is_positive, resolution)):
             raise InvalidLayer(f"The resolution is {said(resolution, tuple)}.", "Give two numbers of pixels per inch.")
+        if not isinstance(self.record, (PictureRecord, NoneType)):
+            raise InvalidLayer(f"The record of the stack is {said(self.record)}.", "Give a PictureRecord or None.")
         object.__setattr__(self, "resolution", tuple(resolution))
         object.__setattr__(self, "size", Size.of(self.size, "size of the stack"))
         object.__setattr__(self, "layers", tuple(self.layers))

@@ -18,6 +18,7 @@ from PIL import Image
 from layerfusion.engine.errors import EngineError, InvalidLayer, InvalidRequest
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
+from layerfusion.engine.image.record import LayerRecord, PictureRecord
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.request import GenerationRequest
@@ -59,7 +60,16 @@ WHOLE = {"seed", "steps", "width", "height", "x", "y"}
 NUMBER = {"strength", "guidance_scale", "guidance_rescale", "blended_strength", "refine", "opacity"}
 TEXT = {"prompt", "negative_prompt", "blended_prompt", "sampler", "model", "name"}
 SOURCE = {"background", "foregrounds"}
-OPTIONAL = {"blended_prompt", "blended_strength", "steps", "guidance_scale", "guidance_rescale", "sampler", "fusion"}
+OPTIONAL = {
+    "record",
+    "blended_prompt",
+    "blended_strength",
+    "steps",
+    "guidance_scale",
+    "guidance_rescale",
+    "sampler",
+    "fusion",
+}
 COMPLETE = {
     Size: {"width": 64, "height": 64},
     Box: {"x": 0, "y": 0, "width": 32, "height": 32},
@@ -74,8 +84,15 @@ COMPLETE = {
         "blend": BlendMode.NORMAL,
         "opacity": 1.0,
         "visible": True,
+        "record": LayerRecord(prompt="a"),
     },
-    LayeredImage: {"name": "a", "size": Size(64, 64), "layers": (LAYER,)},
+    LayeredImage: {
+        "name": "a",
+        "size": Size(64, 64),
+        "layers": (LAYER,),
+        "resolution": (300.0, 300.0),
+        "record": PictureRecord(),
+    },
     GenerationRequest: {
         "size": Size(64, 64),
         "background": Generated("a"),

@@ -52,6 +52,8 @@ EVERYTHING = GenerationRequest(
 )
 NOTHING_ELSE = {"model"}
 """Fields without another value: only the embedded model is on every machine."""
+NOT_ASKED_FOR = {"record"}
+"""What a file says of a layer's past: no part of what is to be drawn, so that it stays with the client."""
 BESIDE = {"content_layers": {"content_source": "prior"}}
 """Options that do something only beside others."""
 
@@ -74,7 +76,7 @@ def differences(one, other, name="request"):
     if type(one) is not type(other):
         return [name]
     if dataclasses.is_dataclass(one):
-        names = [field.name for field in dataclasses.fields(one)]
+        names = [field.name for field in dataclasses.fields(one) if field.name not in NOT_ASKED_FOR]
         return [d for each in names for d in differences(getattr(one, each), getattr(other, each), f"{name}.{each}")]
     if isinstance(one, np.ndarray):
         return [] if np.array_equal(one, other) else [name]
@@ -91,6 +93,8 @@ def defaults_in(value, name="request"):
         return []
     found = []
     for field in dataclasses.fields(value):
+        if field.name in NOT_ASKED_FOR:
+            continue
         said = getattr(value, field.name)
         default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
         if default is not dataclasses.MISSING and said == default and field.name not in NOTHING_ELSE:

@@ -112,6 +112,6 @@ def test_every_kind_of_source_is_drawn_refined_and_shown(monkeypatch, random_bun
     assert {event.pixels.shape for event in previews} == {(64, 64, 4)}
     assert isinstance(drawn[-1], Finished)
     stack = drawn[-1].stack
-    assert stack.layers[1] is kept
-    assert all(each.size == Size(128, 128) for each in stack if each is not kept)
+    assert stack.layers[1].pixels is kept.pixels
+    assert all(each.size == Size(128, 128) for each in stack if each is not stack.layers[1])
     assert len(stack) == 8
