@@ -61,9 +61,7 @@ class LayerBuilder:
         source = self._request.foregrounds[index]
         if isinstance(source, Kept):
             return source.layer
-        drawn, before_grey = decode_foreground(self._bundle, self._latents[index : index + 1])
-        if self._bundle.spec.transparency.kind == "layerdiffuse":
-            self.notices += filter(None, [drift_notice(drawn, before_grey)])
+        drawn, before_grey = self._decoded_foreground(index)
         guide = None if self.finer is None else self.finer.guides[index]
         pixels = foreground_to_canvas(drawn, before_grey, self._framing, guide)
         if self.finer is not None:
@@ -144,7 +142,18 @@ class LayerBuilder:
     def _opaque(self, row: int) -> Pixels:
         if self.finer is not None:
             return self.finer.refined[row]
-        return to_canvas(decode_rgb(self._bundle, self._latents[row : row + 1]), self._framing)
+        return to_canvas(self._decoded(row), self._framing)
+
+    def _decoded_foreground(self, index: int) -> tuple[Pixels, Pixels]:
+        """The foreground, and the object on grey: uint8 RGBA of working size."""
+        drawn, before_grey = decode_foreground(self._bundle, self._latents[index : index + 1])
+        if self._bundle.spec.transparency.kind == "layerdiffuse":
+            self.notices += filter(None, [drift_notice(drawn, before_grey)])
+        return drawn, before_grey
+
+    def _decoded(self, row: int) -> Pixels:
+        """The background or the blended picture: uint8 RGBA of working size, opaque."""
+        return decode_rgb(self._bundle, self._latents[row : row + 1])
 
 
 def _final(pixels: Pixels) -> Pixels:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
+from pathlib import Path
 
 from layerfusion.engine.image.geometry import Size, check_canvas, working_size
 from layerfusion.engine.importing import paused_collection
@@ -26,6 +28,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--steps", metavar="N", type=whole(1, MAX_STEPS), help=steps)
     several = f"foregrounds, 1 to {MAX_FOREGROUNDS} (default: 1)"
     add("--foregrounds", metavar="K", type=whole(1, MAX_FOREGROUNDS), default=1, help=several)
+    finishing = "instead, time how scripted pictures, drawn at half of --size, are finished and written"
+    add("--finishing", action="store_true", help=finishing)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -36,6 +40,9 @@ def run(arguments: argparse.Namespace) -> None:
     """
     check_canvas(arguments.size)
     prepare_libraries()
+    if arguments.finishing:
+        _finish(arguments.size)
+        return
     with paused_collection():
         from layerfusion.engine.models.catalog.model_files import read_json
         from layerfusion.engine.profiling.cost_model import CostModel
@@ -57,6 +64,19 @@ def run(arguments: argparse.Namespace) -> None:
     for policy in price.policies():
         card_size = "no usual card" if policy.card is None else f"{policy.card} GB card"
         say(f"memory {policy.policy.value:<12}{policy.peak / 2**30:>6.1f} GiB at its peak, half precision: {card_size}")
+
+
+def _finish(canvas: Size) -> None:
+    """Print the processor time of a job's end, in parts."""
+    with paused_collection():
+        from layerfusion.engine.profiling.finishing import measure
+
+    working = Size(max(1, canvas.width // 2), max(1, canvas.height // 2))
+    with tempfile.TemporaryDirectory() as folder:
+        cost = measure(canvas, working, Path(folder) / "scripted.psd")
+    parts = {"enlarging": cost.enlarging, "Shadow, Light": cost.shadow_and_light, "writing PSD": cost.writing}
+    for name, seconds in {**parts, "all": cost.total}.items():
+        say(f"{name:<14}{seconds:>7.2f} s of processor time, {canvas} px drawn at {working} px")
 
 
 def _what(working: Size, steps: int, foregrounds: int) -> str:
