@@ -52,7 +52,7 @@ def measure(canvas: Size, working: Size, file: Path) -> FinishingCost:
     layers = _Scripted(request, Framing(canvas, working))
     times = [time.process_time()]
     pasted = layers.pasted()
-    blended = layers.blended()
+    blended = layers.blended(pasted)
     times.append(time.process_time())
     stack = LayerStack(
         name="scripted", size=canvas, layers=(*pasted, *layers.shadow_and_light(blended.pixels, pasted), blended)
