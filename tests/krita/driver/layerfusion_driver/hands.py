@@ -250,8 +250,18 @@ def show(document):
 
 
 def select(document, node):
-    document.setActiveNode(node)
-    yield from wait_until(lambda: document.activeNode() and document.activeNode().uniqueId() == node.uniqueId(), 5)
+    """Make a layer the active one until it stays so: Krita makes layers active that were added before, with a delay."""
+
+    def is_active():
+        if document.activeNode() and document.activeNode().uniqueId() == node.uniqueId():
+            return True
+        document.setActiveNode(node)
+        return False
+
+    for _ in range(5):
+        yield from wait_until(is_active, 5)
+        yield from pause(0.1)
+    yield from wait_until(is_active, 5)
 
 
 def close(document):
