@@ -202,7 +202,7 @@ def _settings(record: PictureRecord | None, spec: ModelSpec, changes: Changes, *
     seed = changes.seed
     if record is None:
         return {"seed": seed or 0, "model": spec.name}
-    settings = dict(setting.partition("=")[::2] for setting in record.settings)
+    settings = {name: value for name, _, value in (setting.partition("=") for setting in record.settings)}
     fusion = None
     if spec.name == record.model and (record.preset or settings):
         fusion = spec.defaults.fusion.adjusted(record.preset or None, settings)

@@ -60,7 +60,7 @@ def preview(bundle: ModelBundle, latents: Tensor, *, transparent: bool, longest:
     Returns:
         uint8 (H, W, 4), straight alpha.
     """
-    grid = reduced_grid(bundle.spec, bundle.latent_factor, *latents.shape[-2:], longest)
+    grid = reduced_grid(bundle.spec, bundle.latent_factor, latents.shape[-2], latents.shape[-1], longest)
     if grid != latents.shape[-2:]:
         latents = F.interpolate(latents, grid, mode="area")
     return decode_rgba(bundle, latents, views=1) if transparent else decode_rgb(bundle, latents)

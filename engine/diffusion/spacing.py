@@ -50,7 +50,8 @@ class TrainingTimesteps:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        kept = EulerDiscreteScheduler.from_config(dict(config)).alphas_cumprod
+        scheduler: Any = EulerDiscreteScheduler.from_config(dict(config))
+        kept = scheduler.alphas_cumprod
         self._sigmas = (((1 - kept) / kept) ** 0.5).numpy().astype(np.float64)
 
     @property

@@ -194,14 +194,14 @@ class Evaluation:
             InvalidRequest: there is no such item.
             UnreadableFile: a drawing or the earlier results are damaged.
         """
-        drawn = {part: self._drawn(part) for part in self.plan.parts}
+        drawn: dict[Part, tuple[Item, ...]] = {part: self._drawn(part) for part in self.plan.parts}
         if not any(drawn.values()):
             raise InvalidRequest(
                 f"“{self.study.folder}” contains no completely drawn item.", "Run the evaluation without --report."
             )
         earlier = read_results(self.study.folder / self.plan.file("results.json"), PARTS)
         layers: dict[str, kept.ByUse] = {}
-        measured = {
+        measured: dict[Part, PartResult] = {
             part: PartResult(len(items), self._sections(part, items, layers)) for part, items in drawn.items() if items
         }
         parts = merged(earlier, measured, PARTS)

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.evaluation.rows import Section
 from layerfusion.engine.formats.files import reading
+
+PartName = TypeVar("PartName", bound=str)
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ def read_results(path: Path, parts: Sequence[str]) -> dict[str, PartResult]:
 
 
 def merged(
-    earlier: Mapping[str, PartResult], later: Mapping[str, PartResult], parts: Sequence[str]
-) -> dict[str, PartResult]:
+    earlier: Mapping[str, PartResult], later: Mapping[PartName, PartResult], parts: Sequence[PartName]
+) -> dict[PartName, PartResult]:
     """The later results, and the earlier ones of all other parts, in the order of `parts`.
 
     The later ones get the digits that a file keeps, so that a figure is shown alike in this run and in later ones.

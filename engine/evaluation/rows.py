@@ -179,7 +179,7 @@ def estimate_json(figure: Estimate) -> dict[str, Any]:
 def _estimate_of(value: dict[str, Any]) -> Estimate:
     if value["value"] is None:
         return Estimate(math.nan, math.nan, math.nan, 0)
-    return Estimate(*(float(value[name]) for name in ("value", "low", "high")), int(value["count"]))
+    return Estimate(float(value["value"]), float(value["low"]), float(value["high"]), int(value["count"]))
 
 
 def _cell(figure: Estimate | None) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psd_tools import PSDImage
 from psd_tools.api.layers import Group, PixelLayer
-from psd_tools.compression import rle_impl
+from psd_tools.compression import rle_impl  # type: ignore[attr-defined]  # its name in psd-tools depends on the platform
 from psd_tools.constants import BlendMode as PSDBlend
 from psd_tools.constants import ChannelID, Compression, Resource, Tag
 from psd_tools.psd.image_resources import ImageResource

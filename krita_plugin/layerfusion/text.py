@@ -35,11 +35,16 @@ def stage(code: str, text: str) -> str:
 class Progressing(Protocol):
     """The protocol's `Progress`, as far as its words need it."""
 
-    stage: str
-    text: str
-    step: int
-    total: int
-    eta: float | None
+    @property
+    def stage(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def eta(self) -> float | None: ...
 
 
 def progress_words(progress: Progressing) -> str:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from layerfusion.engine.events import Notice
-from layerfusion.engine.image.layers import Layer
+from layerfusion.engine.image.layers import Layer, LayeredImage
 from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.stack import LayerStack
 from layerfusion.server.cli.console import list_layers, say
 
 
@@ -41,7 +40,7 @@ class Report:
         self._several = arguments.variants is not None
         self._pictures: list[dict[str, Any]] = []
 
-    def add(self, out: str, request: GenerationRequest, stack: LayerStack, more: Sequence[Path]) -> None:
+    def add(self, out: str, request: GenerationRequest, stack: LayeredImage, more: Sequence[Path]) -> None:
         """One picture is written.
 
         Args:

@@ -112,7 +112,7 @@ def ag_psd(file: Path, out: Path) -> Seen:
 
 
 def pyora(file: Path, out: Path) -> Seen:
-    from pyora import Project
+    from pyora import Project  # pyright: ignore[reportMissingImports]  # only this command needs it
 
     project = Project.load(str(file))
     layers = [(layer.name, layer.composite_op, tuple(layer.offsets)) for layer in project if layer.type == 0]

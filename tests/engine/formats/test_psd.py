@@ -1,5 +1,6 @@
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -261,7 +262,7 @@ def test_features_that_change_the_picture_are_refused_by_name(subtests, tmp_path
 @pytest.mark.parametrize("mode", [PSDBlend.NORMAL, PSDBlend.MULTIPLY, PSDBlend.LINEAR_DODGE])
 def test_fill_opacity_is_applied(tmp_path, mode):
     """In mode linear dodge it scales the colours before they are added, and clipped; else it is an opacity."""
-    document = foreign(blend_mode=mode)
+    document: Any = foreign(blend_mode=mode)
     document[1][0].tagged_blocks.set_data(Tag.BLEND_FILL_OPACITY, 100)
     document.save(tmp_path / "theirs.psd")
     found = flatten(formats.load(tmp_path / "theirs.psd"))[2:10, 3:11, :3].astype(float)

@@ -55,10 +55,12 @@ def test_boxes_stand_side_by_side_in_the_order_of_their_sizes():
 
 
 def test_boxes_lie_beside_what_has_a_place_already():
-    (box,) = side_by_side(1, Size(600, 400), [(0, 120), (200, 330)])
-    assert box.x > 330
-    (box,) = side_by_side(1, Size(600, 400), [(0, 300), (280, 590)])
-    assert box.width > 500, "no gap is wide enough"
+    beside = side_by_side(1, Size(600, 400), [(0, 120), (200, 330)])
+    assert beside is not None
+    assert [box.x > 330 for box in beside] == [True]
+    before = side_by_side(1, Size(600, 400), [(0, 300), (280, 590)])
+    assert before is not None
+    assert [box.width > 500 for box in before] == [True], "no gap is wide enough"
 
 
 def test_a_canvas_may_be_too_small_for_so_many_boxes():
