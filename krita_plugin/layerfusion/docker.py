@@ -50,14 +50,14 @@ class Docker(DockWidget):
         if canvas is not None and hasattr(self, "_panel"):
             self._application.later(self._show_document)
 
-    def enterEvent(self, event: QtCore.QEvent) -> None:
+    def enterEvent(self, a0: QtCore.QEvent | None) -> None:
         """The pointer comes in, perhaps to press a button: show what it would work on."""
         self._application.guarded(lambda: self._application.controller.choosing.look(anew=True))(None)
-        super().enterEvent(event)
+        super().enterEvent(a0)
 
-    def showEvent(self, event: QtGui.QShowEvent) -> None:
+    def showEvent(self, a0: QtGui.QShowEvent | None) -> None:
         """The first time, take a place where it can be used; afterwards the artist's arrangement counts."""
-        super().showEvent(event)
+        super().showEvent(a0)
         if Krita.instance().readSetting(ID, "placed", "") == "":
             Krita.instance().writeSetting(ID, "placed", "yes")
             self._application.later(self._take_place)

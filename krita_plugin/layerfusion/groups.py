@@ -76,8 +76,11 @@ def recall(document: Any, group: Any) -> Record | None:
 
 
 def own(document: Any, node: Any | None) -> Any | None:
-    """The innermost group made by this plugin that is `node` or contains it; None if there is none."""
-    while node is not None:
+    """The innermost group made by this plugin that is `node` or contains it; None if there is none.
+
+    The document's root is a group, too, and never ours, whatever its layers are named.
+    """
+    while node is not None and node.parentNode() is not None:
         if node.type() == "grouplayer" and recall(document, node) is not None:
             return node
         node = node.parentNode()
@@ -157,7 +160,7 @@ def _recognise(document: Any, group: Any) -> Record | None:
     for saved in _saved(document):
         roles = _roles_by_name(group, _names_of(saved))
         titled = _is_named(group, saved.get("title"))
-        if not _is_whole(roles):
+        if not _is_whole(roles) or not (titled or _is_lit(roles)):
             roles = _roles_by_place(children, _order_of(saved), titled)
         if _is_whole(roles):
             found.append((titled, saved["made"], saved, roles))
@@ -165,12 +168,15 @@ def _recognise(document: Any, group: Any) -> Record | None:
         _, when, saved, roles = max(found, key=lambda item: item[:2])
         return Record(saved, roles, when)
     roles = _roles_by_name(group, _FIRST_NAMES)
-    lit = {role for role in roles.values() if role in ("shadow", "light")}
-    return Record({}, roles, 0) if _is_whole(roles) and lit else None  # copied from another document
+    return Record({}, roles, 0) if _is_whole(roles) and _is_lit(roles) else None  # copied from another document
 
 
 def _is_whole(roles: dict[str, str]) -> bool:
     return {"foreground", "background"} <= set(roles.values())
+
+
+def _is_lit(roles: dict[str, str]) -> bool:
+    return not {"shadow", "light"}.isdisjoint(roles.values())
 
 
 def _is_named(node: Any, name: object) -> bool:

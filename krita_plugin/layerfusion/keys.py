@@ -28,18 +28,19 @@ class Keys(QtCore.QObject):
         for widget in watched.findChildren(QtWidgets.QWidget):
             widget.installEventFilter(self)
 
-    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
-        if event.type() not in _SEEN or not isinstance(event, QtGui.QKeyEvent):
+    def eventFilter(self, a0: QtCore.QObject | None, a1: QtCore.QEvent | None) -> bool:
+        if not isinstance(a1, QtGui.QKeyEvent) or a1.type() not in _SEEN:
             return False
-        action = self._action(event)
+        action = self._action(a1)
         if action is None:
             return False
-        event.accept()  # an accepted ShortcutOverride comes again as a key press and is no shortcut of Krita
-        if event.type() == QtCore.QEvent.Type.KeyPress:
+        a1.accept()  # an accepted ShortcutOverride comes again as a key press and is no shortcut of Krita
+        if a1.type() == QtCore.QEvent.Type.KeyPress:
             action(None)
         return True
 
     def _action(self, event: QtGui.QKeyEvent) -> Callable[[Any], None] | None:
-        if event.key() in _ENTER and event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier:
+        control = int(event.modifiers()) & int(QtCore.Qt.KeyboardModifier.ControlModifier)
+        if control and event.key() in _ENTER:
             return self._generate
         return self._cancel if event.key() == QtCore.Qt.Key.Key_Escape else None

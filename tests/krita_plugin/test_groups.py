@@ -58,10 +58,24 @@ def test_groups_of_the_artist_are_not_ours(subtests):
         [("Foreground", "normal")],
         [("Cat", "normal"), ("Shadow", "multiply")],
         [("Cat", "normal"), ("Dog", "normal"), ("Shadow", "multiply"), ("Glow", "screen")],
+        [("Background", "normal"), ("Foreground", "normal")],
     ]:
         with subtests.test(layers=layers):
             document, _ = drawn()
             assert roles(document, group("Mine", layers)) is None
+
+
+def test_the_root_of_a_document_is_no_group_of_ours():
+    """Its layers may have the very names of ours: the artist's own layer and a background, for instance."""
+    from krita_layerfusion import groups
+
+    document, first = drawn()
+    shadow, own = Node("Shadow", blendingMode="multiply"), Node("Foreground")
+    document.rootNode()._children[:] = [Node("Background"), own, shadow, first]
+    for node in document.rootNode()._children:
+        node._parent = document.rootNode()
+    assert groups.own(document, own) is None
+    assert groups.own(document, first.childNodes()[0]) is first
 
 
 def test_a_group_from_another_document_is_recognised_by_its_names():
