@@ -50,12 +50,12 @@ class Docker(DockWidget):
         if canvas is not None and hasattr(self, "_panel"):
             self._application.later(self._show_document)
 
-    def enterEvent(self, a0: QtCore.QEvent | None) -> None:
+    def enterEvent(self, a0: QtCore.QEvent) -> None:
         """The pointer comes in, perhaps to press a button: show what it would work on."""
         self._application.guarded(lambda: self._application.controller.choosing.look(anew=True))(None)
         super().enterEvent(a0)
 
-    def showEvent(self, a0: QtGui.QShowEvent | None) -> None:
+    def showEvent(self, a0: QtGui.QShowEvent) -> None:
         """The first time, take a place where it can be used; afterwards the artist's arrangement counts."""
         super().showEvent(a0)
         if Krita.instance().readSetting(ID, "placed", "") == "":
