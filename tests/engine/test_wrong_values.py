@@ -108,6 +108,7 @@ COMPLETE = {
         "harmony": HarmonySettings(),
         "refine": 0.0,
         "model": "tiny",
+        "literal_prompts": False,
     },
 }
 """Every field of every class, with a valid value."""
@@ -118,7 +119,7 @@ def wrong_for(name):
     wrong = [*NOBODY_MEANS, Image.new("CMYK", (8, 8))]
     if name not in OPTIONAL | {"box", "seed"}:
         wrong.append(None)
-    if name != "visible":
+    if name not in ("visible", "literal_prompts"):
         wrong += [True, False]
     if name not in WHOLE | NUMBER:
         wrong += [3, 0.5]

@@ -48,6 +48,7 @@ EVERYTHING = GenerationRequest(
     fusion=FusionSettings(decision_boundary=3.0),
     harmony=HarmonySettings(mode="exact"),
     refine=0.25,
+    literal_prompts=True,
     model="tiny",
 )
 NOTHING_ELSE = {"model"}
