@@ -14,7 +14,7 @@ from layerfusion.engine.image.layers import Layer, LayeredImage, Role
 from layerfusion.engine.image.placement import side_by_side
 from layerfusion.engine.image.resampling import resize
 from layerfusion.engine.request import GenerationRequest, visible_part
-from layerfusion.engine.sources import Generated, Kept, Source
+from layerfusion.engine.sources import Generated, Kept, Source, has_known_place
 
 
 def arranged(request: GenerationRequest) -> GenerationRequest:
@@ -27,7 +27,7 @@ def arranged(request: GenerationRequest) -> GenerationRequest:
         same request if there is nothing to place, or no room.
     """
     sources = request.foregrounds
-    open_ones = [place for place, source in enumerate(sources) if isinstance(source, Generated) and source.box is None]
+    open_ones = [place for place, source in enumerate(sources) if not has_known_place(source)]
     if len(sources) == 1 or not open_ones:
         return request
     taken = [_columns(source, request.size) for place, source in enumerate(sources) if place not in open_ones]

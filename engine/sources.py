@@ -148,6 +148,11 @@ class Relit(Existing):
 Source = Generated | Kept | Relit
 
 
+def has_known_place(source: Source) -> bool:
+    """Whether a foreground's place is known before it is drawn: it is kept or relit, or it has a box."""
+    return not isinstance(source, Generated) or source.box is not None
+
+
 def check_prompt(name: str, value: str, *, may_be_empty: bool = False) -> None:
     """Raise `InvalidRequest` unless `value` is a text of at most 2000 characters that is not blank.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from layerfusion.engine.diffusion.layer_codec import decode_foreground, decode_rgb
-from layerfusion.engine.diffusion.source_constraints import has_known_place, needs_filling
+from layerfusion.engine.diffusion.source_constraints import needs_filling
 from layerfusion.engine.diffusion.tiled_refinement import TiledRefinement
 from layerfusion.engine.events import Notice
 from layerfusion.engine.fusion.streams import Streams
@@ -22,7 +22,7 @@ from layerfusion.engine.image.upscaling import foreground_to_canvas
 from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.options.checks import shortened
 from layerfusion.engine.request import GenerationRequest
-from layerfusion.engine.sources import Existing, Kept, Relit
+from layerfusion.engine.sources import Existing, Kept, Relit, has_known_place
 from layerfusion.engine.stack import LayerStack
 from layerfusion.engine.transparency.drift_check import drift_notice
 

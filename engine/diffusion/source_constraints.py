@@ -274,11 +274,6 @@ class _Reader:
         return self._covered(torch.from_numpy(sheet[..., 3] > 0)[None, None].float().to(self._bundle.device))
 
 
-def has_known_place(source: Source) -> bool:
-    """Whether a foreground's place is known before it is drawn: it is kept or relit, or it has a box."""
-    return not isinstance(source, Generated) or source.box is not None
-
-
 def needs_filling(request: GenerationRequest) -> bool:
     """Whether a kept background leaves parts of the canvas transparent or empty, which must be drawn."""
     background = request.background
