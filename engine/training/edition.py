@@ -6,7 +6,7 @@ model it is made from:
     {"base": "tiny", "native_size": 256, "examples": {"train": 5000}, "vae": "vae", "unet": "unet", …}
 
 `base` is the embedded model, or a model card relative to the folder. A part that has only its `config.json` yet is
-grown from the base's: what fits is taken over, the rest begins anew.
+made from the base's: a thinner VAE, a UNet with one more level outside.
 """
 
 from __future__ import annotations
@@ -28,11 +28,9 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.registry import EMBEDDED
 from layerfusion.engine.training.data.vocabulary import VOCABULARIES, Vocabulary
-from layerfusion.engine.training.deepening import deepened
 from layerfusion.engine.training.geometry import pixels_a_latent
-from layerfusion.engine.training.outer_level import is_a_level_deeper, with_outer_level
+from layerfusion.engine.training.outer_level import with_outer_level
 from layerfusion.engine.training.thinning import thinned
-from layerfusion.engine.training.widening import widened
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -81,26 +79,22 @@ class Edition:
         return VOCABULARIES[self.vocabulary]
 
     def make_vae(self, base: AutoencoderKL) -> AutoencoderKL:
-        """Its VAE as far as it has come, float32. If there are no weights yet: the base's with a level more inside, if
-        its configuration has as many widths, or else with fewer channels."""
+        """Its VAE as far as it has come, float32. If there are no weights yet: the base's with fewer channels."""
         if self.vae is None:
             return base
         if (self.vae / WEIGHTS).exists():
             return AutoencoderKL.from_pretrained(str(self.vae), torch_dtype=torch.float32, low_cpu_mem_usage=False)
-        widths = _config(self.vae)["block_out_channels"]
-        more = len(widths) > len(base.config["block_out_channels"])
-        return deepened(base, widths[-1]) if more else thinned(base, widths)
+        return thinned(base, _config(self.vae)["block_out_channels"])
 
     def make_unet(self, base: UNet2DConditionModel) -> UNet2DConditionModel:
-        """Its UNet as far as it has come, float32; the base's tensors where they fit, if there are no weights yet."""
+        """Its UNet as far as it has come, float32. If there are no weights yet: the base's with one more level."""
         if self.unet is None:
             return base
         if (self.unet / WEIGHTS).exists():
             return UNet2DConditionModel.from_pretrained(
                 str(self.unet), torch_dtype=torch.float32, low_cpu_mem_usage=False
             )
-        config = _config(self.unet)
-        return with_outer_level(base, config) if is_a_level_deeper(base, config) else widened(base, config)
+        return with_outer_level(base, _config(self.unet))
 
     def make_text_encoders(self, base: Words) -> Words:
         """Tokenizer and both text encoders as far as they have come, float32."""

@@ -20,11 +20,6 @@ from torch import Tensor
 from layerfusion.engine.errors import InvalidRequest
 
 
-def is_a_level_deeper(base: UNet2DConditionModel, config: dict[str, Any]) -> bool:
-    """Whether a configuration has the base's levels and one more outside."""
-    return list(config.get("block_out_channels", ()))[1:] == list(base.config["block_out_channels"])
-
-
 def with_outer_level(base: UNet2DConditionModel, config: dict[str, Any]) -> UNet2DConditionModel:
     """A UNet with one more level outside the base's.
 
@@ -36,10 +31,10 @@ def with_outer_level(base: UNet2DConditionModel, config: dict[str, Any]) -> UNet
     Raises:
         InvalidRequest: the new level is no such level.
     """
-    if not is_a_level_deeper(base, config) or config["block_out_channels"][0] != base.config["block_out_channels"][0]:
+    widths, known = list(config.get("block_out_channels", ())), list(base.config["block_out_channels"])
+    if widths != [known[0], *known]:
         raise InvalidRequest(
-            f"Levels of {config.get('block_out_channels')} channels are not those of "
-            f"{list(base.config['block_out_channels'])} and one more outside, as wide as the first.",
+            f"Levels of {widths} channels are not those of {known} and one more outside, as wide as the first.",
             "Give the base's widths, and its first once more before them.",
         )
     heads = base.config["attention_head_dim"]

@@ -1,10 +1,9 @@
 """The training, stage by stage, in one folder. Each stage starts from what the ones before it left, or from the export.
 
-    dataset -> deepen -> vae -> thin -> latents -> unet -> transparency -> deltas -> distill -> decoder -> export
+    dataset -> vae -> thin -> latents -> unet -> transparency -> deltas -> distill -> decoder -> export
     dataset -> classifier -> measure
 
-`deepen` is for an edition whose VAE has a level more than the model it is made from, `thin` for one whose VAE has fewer
-channels. `data/` holds the sets,
+`thin` is for an edition whose VAE has fewer channels than that of the model it is made from. `data/` holds the sets,
 `latents.safetensors` the encoded pictures, and a folder a stage its checkpoint, log, curve and sheets, and
 `weights.safetensors` when its time is over.
 """
@@ -30,7 +29,6 @@ from layerfusion.engine.models.catalog.spec import located
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.training import (
     classifier,
-    deepening,
     deltas,
     distill,
     export,
@@ -48,7 +46,6 @@ from layerfusion.engine.training.wordpieces import make_tokenizer, with_pieces_o
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
 MINUTES = {
-    "deepen": 8.0,
     "vae": 24.0,
     "thin": 40.0,
     "decoder": 6.0,
@@ -77,7 +74,6 @@ NAMELESS_SHARE = 0.25
 
 STAGES = (
     "dataset",
-    "deepen",
     "vae",
     "thin",
     "latents",
@@ -171,7 +167,7 @@ class TrainingRun:
             bundle = replace(bundle, tokenizers=(tokenizer, tokenizer), text_encoders=cast(Any, encoders))
             parts = {"unet": bundle.unet, "text_encoder": encoders[0], "text_encoder_2": encoders[1]}
             nn.ModuleDict(parts).load_state_dict(unet_state)
-        for stage in ("deepen", "vae", "thin", "decoder"):
+        for stage in ("vae", "thin", "decoder"):
             state = self._left(stage)
             if state is not None:
                 bundle.vae.load_state_dict(state)
@@ -252,7 +248,7 @@ class TrainingRun:
         stage = self._stage(name)
         progress = loop.run(stage, self.folder / name, minutes=minutes, rate=rate)
         facts = {"samples": str(progress.samples), "seconds": f"{progress.seconds:.0f}"}
-        if isinstance(stage, vae.AutoencoderStage | deepening.DeepeningStage):
+        if isinstance(stage, vae.AutoencoderStage):
             scale = stage.vae.config["scaling_factor"]
             facts["scaling_factor"] = str(
                 scale if name in ("decoder", "thin") else vae.latent_scale(stage.vae, self.examples("train"))
@@ -266,11 +262,9 @@ class TrainingRun:
         if name == "classifier":
             return classifier.ClassifierStage(self.examples("everything"), self.examples("held_out"), self.vocabulary)
         bundle = self.bundle()
-        if name in ("deepen", "vae", "thin", "decoder"):
+        if name in ("vae", "thin", "decoder"):
             train = [(self.examples("train"), 1 - NAMELESS_SHARE), (self.examples("nameless"), NAMELESS_SHARE)]
             test = self.examples("held_out")
-            if name == "deepen":
-                return deepening.DeepeningStage(self._base_vae(), bundle.vae, train, test)
             if name == "thin":
                 return vae.AutoencoderStage(bundle.vae, train, test, teacher=self._base_vae())
             return vae.AutoencoderStage(bundle.vae, train, test, decoder_only=name == "decoder")
@@ -314,10 +308,11 @@ class TrainingRun:
         return located(spec.transparency.deltas, spec.name)
 
     def _trained_deltas(self, unet: UNet2DConditionModel) -> nn.ModuleDict | None:
-        """The deltas for this UNet; None if they are not trained yet."""
+        """The deltas for this UNet; None if they are not trained yet. With the base's UNet, the base's deltas are."""
         state = self._left("deltas")
-        if state is None and self._edition.deltas is not None:
-            return deltas.begun_deltas(unet, load_file(str(self._edition.deltas))).to(self._device)
+        own_unet = self._edition.unet is not None or self._left("unet") is not None
+        if state is None and (self._edition.deltas is not None or not own_unet):
+            return deltas.begun_deltas(unet, load_file(str(self._known_deltas()))).to(self._device)
         if state is None:
             return None
         made = deltas.fresh_deltas(unet).to(self._device)

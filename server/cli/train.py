@@ -18,8 +18,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `train`."""
     parser.description = (
         "Run one stage of the embedded model's training, or go on with it. The stages, in order: dataset, "
-        "deepen (for an edition with a deeper VAE), vae, thin (for one with a thinner VAE), latents, unet, "
-        "transparency, deltas, distill, decoder, checkpoint, export; beside them classifier and measure."
+        "vae, thin (for an edition with a thinner VAE), latents, unet, transparency, deltas, distill, decoder, "
+        "checkpoint, export; beside them classifier and measure."
     )
     parser.set_defaults(run=run)
     add = parser.add_argument

@@ -7,20 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL
 
-from layerfusion.engine.errors import BrokenModel, InvalidRequest
+from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.registry import EMBEDDED
-from layerfusion.engine.training import deepening
 from layerfusion.engine.training.data import dataset
 from layerfusion.engine.training.data.triplets import make_triplet
 from layerfusion.engine.training.data.vocabulary import FIRST, SECOND
-from layerfusion.engine.training.deepening import DeepeningStage, deepened
 from layerfusion.engine.training.edition import read_edition
 from layerfusion.engine.training.export import write_card
 from layerfusion.engine.training.geometry import pixels_a_latent, stride_of
 from layerfusion.engine.training.latents import encode_all, load_latents
-from layerfusion.engine.training.vae import AutoencoderStage, round_trip
+from layerfusion.engine.training.vae import AutoencoderStage
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
 
@@ -53,50 +51,7 @@ def edition_of(folder, **values):
     return read_edition(folder / "edition.json")
 
 
-def test_a_deeper_vae_keeps_the_outer_levels():
-    shallow = small_vae()
-    deep = deepened(shallow, 24)
-    assert pixels_a_latent(deep) == 2 * pixels_a_latent(shallow) == 4
-    assert deep.config["latent_channels"] == 8
-    old, new = shallow.state_dict(), deep.state_dict()
-    for name in ("encoder.conv_in.weight", "encoder.down_blocks.1.resnets.0.conv1.weight", "decoder.conv_out.weight"):
-        assert torch.equal(old[name], new[name])
-    inner, outer = "decoder.up_blocks.1.resnets.1.conv1.weight", "decoder.up_blocks.2.resnets.0.conv1.weight"
-    assert torch.equal(new[inner], old["decoder.up_blocks.0.resnets.1.conv1.weight"])
-    assert torch.equal(new[outer], old["decoder.up_blocks.1.resnets.0.conv1.weight"])
-    assert round_trip(deep.requires_grad_(False), np.zeros((1, 32, 32, 3), np.float32)).shape == (1, 32, 32, 3)
-
-
-def test_the_new_level_learns_and_the_others_stay(examples, monkeypatch):
-    monkeypatch.setattr(deepening, "REMEMBERED", 12)
-    shallow = small_vae().requires_grad_(False)
-    stage = DeepeningStage(shallow, deepened(shallow, 24), [(examples, 1.0)], examples)
-    before = {name: value.clone() for name, value in stage.network.state_dict().items()}
-    rng, generator, found = np.random.default_rng(0), torch.Generator().manual_seed(0), []
-    for _ in range(25):
-        loss, figures, count = stage.loss(rng, generator)
-        for optimiser in stage.optimisers:
-            optimiser.zero_grad()
-        loss.backward()
-        for optimiser in stage.optimisers:
-            optimiser.step()
-        found.append(figures)
-    assert count == deepening.BATCH
-    assert found[-1]["writing"] < 0.6 * found[0]["writing"] and found[-1]["reading"] < 0.6 * found[0]["reading"]
-    changed = {name for name, value in stage.network.state_dict().items() if not torch.equal(value, before[name])}
-    assert all("down_blocks.0" not in name and "up_blocks.2" not in name for name in changed)
-    assert {"encoder.conv_out.weight", "decoder.conv_in.weight"} <= changed
-    with torch.inference_mode():
-        assert set(stage.validate()) == {"psnr_composite", "psnr_foreground"}
-
-
-def test_another_compression_is_no_deeper_vae(examples):
-    shallow = small_vae()
-    with pytest.raises(InvalidRequest, match="four times the latent channels"):
-        DeepeningStage(shallow, small_vae((8, 16, 24), channels=4), [(examples, 1.0)], examples)
-
-
-@pytest.mark.parametrize(("vae", "crop"), [(small_vae(), 16), (deepened(small_vae(), 24), 32)])
+@pytest.mark.parametrize(("vae", "crop"), [(small_vae(), 16), (small_vae((8, 16, 24), channels=8), 32)])
 def test_crops_are_as_large_as_the_latents_ask(examples, vae, crop):
     stage = AutoencoderStage(vae, [(examples, 0.5), (examples, 0.5)], examples, decoder_only=False)
     stage._batch = 3
@@ -109,7 +64,7 @@ def test_crops_are_as_large_as_the_latents_ask(examples, vae, crop):
 
 @pytest.mark.parametrize("channels", [2, 8])
 def test_latents_of_any_shape_are_kept(tmp_path, examples, channels):
-    vae = small_vae() if channels == 2 else deepened(small_vae(), 24)
+    vae = small_vae() if channels == 2 else small_vae((8, 16, 24), channels=8)
     file = tmp_path / "latents.safetensors"
     encode_all(vae, {"train": examples, "small": examples, "nameless": examples}, file)
     read = load_latents(file)
@@ -148,38 +103,20 @@ def test_what_cannot_be_an_edition_is_named(tmp_path):
         read_edition(tmp_path / "edition.json")
 
 
-def test_parts_without_weights_are_grown_and_parts_with_weights_are_read(tmp_path, bundle):
-    (tmp_path / "vae").mkdir()
-    widths = [*bundle.vae.config["block_out_channels"], 128]
-    (tmp_path / "vae" / "config.json").write_text(json.dumps({"block_out_channels": widths}), encoding="utf-8")
-    edition = edition_of(tmp_path, vae="vae", examples={"train": 500})
+def test_parts_without_weights_are_made_and_parts_with_weights_are_read(tmp_path, bundle):
+    for part, widths in {"vae": [8, 16, 64, 96], "unet": [32, 32, 64, 128]}.items():
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "config.json").write_text(json.dumps({"block_out_channels": widths}), encoding="utf-8")
+    edition = edition_of(tmp_path, vae="vae", unet="unet", examples={"train": 500})
     assert edition.examples == {"train": 500}
-    grown = edition.make_vae(bundle.vae)
-    assert pixels_a_latent(grown) == 16 and grown.config["latent_channels"] == 16
-    grown.half().save_pretrained(tmp_path / "vae")
-    read = edition.make_vae(bundle.vae)
-    assert read.dtype == torch.float32
-    for name, value in read.state_dict().items():
-        torch.testing.assert_close(value, grown.state_dict()[name].float(), rtol=0, atol=0)
-
-
-@torch.inference_mode()
-def test_a_unet_for_more_channels_reads_the_mean_of_neighbours_and_writes_the_same_to_each(tmp_path, bundle):
-    (tmp_path / "unet").mkdir()
-    (tmp_path / "unet" / "config.json").write_text(
-        json.dumps({"in_channels": 16, "out_channels": 16}), encoding="utf-8"
-    )
-    unet = edition_of(tmp_path, unet="unet").make_unet(bundle.unet)
-    assert isinstance(unet, UNet2DConditionModel)
-    latents = torch.randn(1, 4, 16, 16)
-    conditions = {
-        "encoder_hidden_states": torch.randn(1, 8, 256),
-        "added_cond_kwargs": {"text_embeds": torch.randn(1, 128), "time_ids": torch.zeros(1, 6)},
-        "return_dict": False,
-    }
-    found = unet(latents.repeat_interleave(4, dim=1), torch.tensor([500]), **conditions)[0]
-    expected = bundle.unet(latents, torch.tensor([500]), **conditions)[0].repeat_interleave(4, dim=1)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    for part, make, base in (("vae", edition.make_vae, bundle.vae), ("unet", edition.make_unet, bundle.unet)):
+        made: Any = make(base)
+        assert made.config["block_out_channels"] != base.config["block_out_channels"]
+        made.half().save_pretrained(tmp_path / part)
+        read = make(base)
+        assert read.dtype == torch.float32
+        for name, value in read.state_dict().items():
+            torch.testing.assert_close(value, made.state_dict()[name].float(), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(("channels", "factor"), [(4, 8), (16, 16)])
@@ -192,7 +129,8 @@ def test_transparency_fits_the_latents(channels, factor):
 
 
 def test_transparency_of_other_latents_takes_over_what_fits(tmp_path, bundle):
-    made = edition_of(tmp_path).make_transparency(deepened(bundle.vae, 128), (bundle.encoder, bundle.decoder))
+    deeper = small_vae((8, 8, 8, 8, 8), channels=16)
+    made = edition_of(tmp_path).make_transparency(deeper, (bundle.encoder, bundle.decoder))
     old, new = bundle.decoder.state_dict(), made[1].state_dict()
     assert torch.equal(old["down.0.0.weight"], new["down.0.0.weight"])
     assert new["middle.0.weight"].shape[1] == old["middle.0.weight"].shape[1] + 12

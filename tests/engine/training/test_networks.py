@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from diffusers import StableDiffusionXLPipeline
+from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors.torch import load_file
 
 from layerfusion.engine.errors import InvalidRequest
@@ -20,7 +20,6 @@ from layerfusion.engine.training.latents import load_latents
 from layerfusion.engine.training.outer_level import moved_inwards, with_outer_level
 from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, predict, sample
 from layerfusion.engine.training.run import TrainingRun
-from layerfusion.engine.training.widening import widened
 from layerfusion.engine.training.wordpieces import LENGTH, captions, make_tokenizer, token_ids, with_pieces_of
 
 
@@ -113,13 +112,13 @@ def test_deltas_go_on_from_those_of_the_unet_this_one_was_grown_from(bundle):
     spec = bundle.spec
     known = load_file(str(located(spec.transparency.deltas, spec.name)))
     deeper = with_outer_level(bundle.unet, {"block_out_channels": [32, 32, 64, 128]})
-    wider = widened(bundle.unet, {"block_out_channels": [48, 96, 128]})
+    other = UNet2DConditionModel.from_config({**bundle.unet.config, "block_out_channels": [32, 96, 128]})
     for unet, moved in ((bundle.unet, False), (deeper, True)):
         state = deltas_stage.state_of(deltas_stage.begun_deltas(unet, known))
         assert len(state) == len(known)
         for key, value in known.items():
             assert torch.equal(state[moved_inwards(key) if moved else key], value.float())
-    fresh = deltas_stage.state_of(deltas_stage.begun_deltas(wider, known))
+    fresh = deltas_stage.state_of(deltas_stage.begun_deltas(other, known))
     assert not any(value.any() for key, value in fresh.items() if "lora_B" in key)
 
 
@@ -167,11 +166,11 @@ def test_the_model_card_has_the_vocabulary_of_the_training(tmp_path):
 
 def test_stages_name_the_stage_that_must_run_before(tmp_path):
     workshop = TrainingRun(tmp_path, EMBEDDED)
-    with pytest.raises(InvalidRequest, match="deltas"):
-        workshop.export_to(tmp_path / "export")
+    with pytest.raises(InvalidRequest, match="train latents"):
+        workshop.run("unet")
     with pytest.raises(InvalidRequest, match="train latents"):
         load_latents(tmp_path / "latents.safetensors")
-    with pytest.raises(InvalidRequest, match="Stages are: dataset, deepen, vae"):
+    with pytest.raises(InvalidRequest, match="Stages are: dataset, vae, thin"):
         workshop.run("unets")
     with pytest.raises(InvalidRequest, match="--sprites"):
         workshop.run("dataset")

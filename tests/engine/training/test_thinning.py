@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.training.data import dataset
-from layerfusion.engine.training.deepening import deepened
 from layerfusion.engine.training.edition import read_edition
 from layerfusion.engine.training.thinning import thinned
 from layerfusion.engine.training.vae import AutoencoderStage
@@ -71,5 +71,6 @@ def test_it_learns_to_write_its_teachers_latents(bundle, examples):
 
 
 def test_a_teacher_of_other_latents_is_refused(bundle, examples):
-    with pytest.raises(InvalidRequest, match="16 channels at 16 px"):
-        AutoencoderStage(deepened(bundle.vae, 96), [(examples, 1.0)], examples, teacher=bundle.vae)
+    other = AutoencoderKL(**{**bundle.vae.config, "latent_channels": 16})
+    with pytest.raises(InvalidRequest, match="16 channels at 8 px"):
+        AutoencoderStage(other, [(examples, 1.0)], examples, teacher=bundle.vae)

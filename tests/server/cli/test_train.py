@@ -11,7 +11,7 @@ REFUSED = {
     "no time": (["vae", "--minutes", "0"], "no number above 0, up to 100000"),
     "no rate": (["vae", "--rate", "0"], "no number above 0, up to 10"),
     "a wild rate": (["vae", "--rate", "11"], "up to 10"),
-    "unknown stage": (["vea"], "no stage “vea”. Stages are: dataset, deepen, vae"),
+    "unknown stage": (["vea"], "no stage “vea”. Stages are: dataset, vae, thin"),
     "no sprites": (["dataset"], "--sprites FOLDER"),
 }
 BROKEN = {
