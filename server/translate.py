@@ -153,15 +153,15 @@ def to_event(message: messages.Progress | messages.Notice) -> events.Progress | 
 
 
 def _from_layer(job: str, layer: Layer, index: int, store: LayerStore) -> messages.LayerBegin:
-    pixels = _to_bgra(layer.pixels)
+    pixels = _bgra(layer.pixels)
     return messages.LayerBegin(
         job=job,
         seq=1,
         transfer=0,
         index=index,
         **{**_outline(layer, messages.LayerBegin), "role": layer.role.value},
-        bytes=len(pixels),
-        sha256=store.put(pixels),
+        bytes=pixels.nbytes,
+        sha256=store.put(pixels.data),
     )
 
 
@@ -170,7 +170,14 @@ def _to_rgba(data: bytes, width: int, height: int) -> Pixels:
 
 
 def _to_bgra(pixels: Pixels) -> bytes:
-    return np.take(pixels, _SWAPPED, axis=-1).tobytes()  # twice as fast as indexing
+    return _bgra(pixels).tobytes()
+
+
+def _bgra(pixels: Pixels) -> Pixels:
+    """A contiguous copy with the channels B, G, R, A. (Copying all and then two channels is the fastest in NumPy.)"""
+    swapped = np.array(pixels, order="C")
+    swapped[..., 0], swapped[..., 2] = pixels[..., 2], pixels[..., 0]
+    return swapped
 
 
 def to_stack(submit: messages.Submit, begins: Iterable[messages.LayerBegin], store: LayerStore) -> LayerStack:

@@ -91,7 +91,7 @@ class ServerLink:
         self._told: Offline | None = None
         self._outbox: SimpleQueue[Message | Chunk | None] = SimpleQueue()
         self._uploads: dict[int, _Waiting] = {}
-        self._arrivals: dict[int, tuple[LayerBegin, Arrival, bytearray]] = {}
+        self._arrivals: dict[int, tuple[LayerBegin, Arrival, list[bytes | memoryview]]] = {}
         self._transfers = itertools.count(1)
         self._thread = threading.Thread(target=self._run, name="layerfusion-link", daemon=True)
 
@@ -207,16 +207,17 @@ class ServerLink:
 
     def _receive(self, item: Message | Chunk) -> None:
         if isinstance(item, Chunk):
-            _, arrival, data = self._arrival(item.transfer)
+            _, arrival, parts = self._arrival(item.transfer)
             arrival.add(item)
-            data += item.data
+            parts.append(item.data)
         elif isinstance(item, LayerBegin):
-            self._arrivals[item.transfer] = item, Arrival(item.bytes, item.sha256), bytearray()
+            self._arrivals[item.transfer] = item, Arrival(item.bytes, item.sha256), []
         elif isinstance(item, LayerEnd):
-            begin, arrival, data = self._arrival(item.transfer)
+            begin, arrival, parts = self._arrival(item.transfer)
             del self._arrivals[item.transfer]
             arrival.finish()
-            self._deliver(ArrivedLayer(begin, Picture(begin.x, begin.y, begin.width, begin.height, bytes(data))))
+            pixels = b"".join(parts)  # the only copy
+            self._deliver(ArrivedLayer(begin, Picture(begin.x, begin.y, begin.width, begin.height, pixels)))
         elif isinstance(item, (UploadReady, Uploaded, UploadRefused)):
             self._advance_upload(item)
         elif isinstance(item, Refused):
@@ -224,7 +225,7 @@ class ServerLink:
         else:
             self._deliver(item)
 
-    def _arrival(self, transfer: int) -> tuple[LayerBegin, Arrival, bytearray]:
+    def _arrival(self, transfer: int) -> tuple[LayerBegin, Arrival, list[bytes | memoryview]]:
         try:
             return self._arrivals[transfer]
         except KeyError:

@@ -118,7 +118,7 @@ class Client:
         self._timeout = timeout
         self._wire = Wire(msgpack.packb, msgpack.unpackb)
         self._waiting: deque[Item] = deque()
-        self._arrivals: dict[int, tuple[LayerBegin | FileBegin, Arrival, bytearray]] = {}
+        self._arrivals: dict[int, tuple[LayerBegin | FileBegin, Arrival, list[bytes | memoryview]]] = {}
         self._uploads = 0
         try:
             self._send(Hello(protocol=(MAJOR, MINOR), client="layerfusion", version=metadata.version("layerfusion")))
@@ -323,11 +323,11 @@ class Client:
             item = self._wire.decode(self._socket.recv(self._timeout))
             match item:
                 case LayerBegin() | FileBegin():
-                    self._arrivals[item.transfer] = item, Arrival(item.bytes, item.sha256), bytearray()
+                    self._arrivals[item.transfer] = item, Arrival(item.bytes, item.sha256), []
                 case Chunk() if item.transfer in self._arrivals:
-                    _, arrival, data = self._arrivals[item.transfer]
+                    _, arrival, parts = self._arrivals[item.transfer]
                     arrival.add(item)
-                    data += item.data
+                    parts.append(item.data)
                 case LayerEnd() | FileEnd() if item.transfer in self._arrivals:
                     return self._arrived(item.transfer)
                 case Refused():
@@ -336,6 +336,7 @@ class Client:
                     return item
 
     def _arrived(self, transfer: int) -> Layer | File:
-        begin, arrival, data = self._arrivals.pop(transfer)
+        begin, arrival, parts = self._arrivals.pop(transfer)
         arrival.finish()
-        return Layer(begin, bytes(data)) if isinstance(begin, LayerBegin) else File(begin, bytes(data))
+        data = b"".join(parts)  # the only copy
+        return Layer(begin, data) if isinstance(begin, LayerBegin) else File(begin, data)

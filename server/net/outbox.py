@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from layerfusion.server.protocol.errors import LayerLost
-from layerfusion.server.protocol.frames import CHUNK_BYTES, Chunk
+from layerfusion.server.protocol.frames import CHUNK_BYTES, Chunk, split
 from layerfusion.server.protocol.messages import (
     Event,
     Failed,
@@ -42,6 +42,9 @@ PROGRESS_INTERVAL = 0.1
 
 _MANY = 512
 """Most replies and events that may wait. While there are more, no further messages are read from the client."""
+
+_READ_BYTES = 8 * CHUNK_BYTES
+"""Bytes that are read at a time. Handing each read to a thread takes longer than reading a chunk."""
 
 _LONG = 64
 """A list of jobs counts as this many replies, because it may have a thousand entries."""
@@ -156,9 +159,10 @@ class Outbox:
         """The chunks of a layer or file, then its end."""
         with file:
             index = 0
-            while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
-                yield Chunk(begin.transfer, index, data)
-                index += 1
+            while data := await asyncio.to_thread(file.read, _READ_BYTES):
+                for chunk in split(begin.transfer, data, first=index):
+                    yield chunk
+                    index = chunk.index + 1
         if isinstance(begin, FileBegin):
             yield FileEnd(job=begin.job, transfer=begin.transfer)
         else:

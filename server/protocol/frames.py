@@ -65,10 +65,10 @@ class Chunk:
         return cls(transfer, index, memoryview(frame)[_HEADER.size :])
 
 
-def split(transfer: int, data: bytes | memoryview) -> Iterator[Chunk]:
-    """Cut `data` into the chunks of one transfer, in order."""
+def split(transfer: int, data: bytes | memoryview, first: int = 0) -> Iterator[Chunk]:
+    """Cut `data` into chunks of one transfer, in order, numbered from `first`."""
     view = memoryview(data).cast("B")
-    for index, start in enumerate(range(0, len(view), CHUNK_BYTES)):
+    for index, start in enumerate(range(0, len(view), CHUNK_BYTES), start=first):
         yield Chunk(transfer, index, view[start : start + CHUNK_BYTES])
 
 

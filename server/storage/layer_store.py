@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Set
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from layerfusion.engine.errors import UnwritableFile
@@ -61,16 +62,17 @@ class LayerStore:
         """
         return self.path(digest).read_bytes()
 
-    def put(self, pixels: bytes) -> str:
-        """Store `pixels` and return their SHA-256.
+    def put(self, pixels: bytes | memoryview) -> str:
+        """Store `pixels` and return their SHA-256, which is computed while they are written.
 
         Raises:
             UnwritableFile: the disk is full or read-only.
         """
-        digest = hashlib.sha256(pixels).hexdigest()
-        if not self.has(digest):
-            with self.draft() as draft:
-                draft.write(pixels)
+        with ThreadPoolExecutor(1) as thread, self.draft() as draft:
+            hashing = thread.submit(hashlib.sha256, pixels)
+            draft.write(pixels)
+            digest = hashing.result().hexdigest()
+            if not self.has(digest):
                 draft.keep(digest)
         return digest
 

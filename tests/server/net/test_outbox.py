@@ -103,6 +103,23 @@ def test_a_layer_is_sent_completely(store):
     asyncio.run(scenario())
 
 
+def test_a_layer_longer_than_one_read_is_numbered_on(store):
+    pixels = bytes(range(256)) * ((outbox._READ_BYTES + CHUNK_BYTES + 1024) // 256)
+    digest = store.put(pixels)
+
+    async def scenario():
+        box = Outbox(store)
+        box.put(layer_begin(JOB, seq=1, width=256, height=len(pixels) // 1024, bytes=len(pixels), sha256=digest))
+        begin, *chunks, end = await take(box, 2 + -(-len(pixels) // CHUNK_BYTES))
+        arrival = Arrival(begin.bytes, digest)
+        for chunk in chunks:
+            arrival.add(chunk)
+        arrival.finish()
+        assert isinstance(end, LayerEnd)
+
+    asyncio.run(scenario())
+
+
 def test_each_layer_has_its_own_transfer(store):
     async def scenario():
         box = Outbox(store)

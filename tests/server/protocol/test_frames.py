@@ -46,6 +46,10 @@ def test_split_data_arrives_complete(subtests):
             assert received == data
 
 
+def test_split_data_is_numbered_from_the_first_index():
+    assert [chunk.index for chunk in split(5, bytes(CHUNK_BYTES + 1), first=7)] == [7, 8]
+
+
 def test_refuses_chunks_out_of_order():
     watch = arrival(b"abcdef")
     watch.add(Chunk(0, 0, b"abc"))

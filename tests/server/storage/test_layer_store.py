@@ -7,6 +7,7 @@ import stat
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from layerfusion.engine.errors import UnwritableFile
@@ -51,6 +52,11 @@ def test_a_layer_in_pieces(store):
         draft.keep(DIGEST)
     assert store.read(DIGEST) == PIXELS
     assert files(store) == [store.path(DIGEST)]
+
+
+def test_pixels_are_put_as_an_array_has_them(store):
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    assert store.read(store.put(pixels.data)) == pixels.tobytes()
 
 
 def test_a_draft_that_is_not_kept_leaves_nothing(store):
