@@ -1,10 +1,11 @@
 """The messages as JSON Schema, from which a client in another language can be generated.
 
     python -m layerfusion.server.protocol.json_schema > protocol.schema.json
+    npx json-schema-to-typescript --unreachableDefinitions protocol.schema.json > protocol.d.ts
 
-The schema is made from the dataclasses, so it agrees with their checks. Messages are sent as msgpack maps. JSON has no
-bytes, so the schema says base64 for such fields. PROTOCOL.md has the rules that JSON Schema cannot express, for example
-that a layer has four bytes per pixel.
+The schema is made from the dataclasses, so it agrees with their checks; the tests hold every message that they send or
+have accepted against it. Messages are sent as msgpack maps. JSON has no bytes, so the schema says base64 for such
+fields. PROTOCOL.md has the rules that JSON Schema cannot express, for example that a layer has four bytes per pixel.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .schema import Between, Length, Matches, Record, hints
 
 _PLAIN: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
-    bytes: {"type": "string", "contentEncoding": "base64"},
+    bytes: {"type": "string", "contentEncoding": "base64", "pattern": "^[A-Za-z0-9+/]*={0,2}$"},
     bool: {"type": "boolean"},
     int: {"type": "integer"},
     float: {"type": "number"},
@@ -109,7 +110,7 @@ def _limits(constraint: Between | Length | Matches, base: Any) -> dict[str, Any]
         return {"minimum": constraint.low, "maximum": constraint.high}
     if isinstance(constraint, Matches):
         return {"pattern": f"^(?:{constraint.pattern})$"}
-    what = "Length" if base is str else "Items"
+    what = "Length" if base is str else "Items"  # no message limits the length of bytes
     return {f"min{what}": constraint.low, f"max{what}": constraint.high}
 
 

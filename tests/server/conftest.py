@@ -1,5 +1,7 @@
 """A server for all tests of a module."""
 
+import importlib.util
+
 import pytest
 
 import scripted
@@ -21,3 +23,19 @@ def server(tmp_path_factory, runtime_file):
     """Its engine is scripted: these tests are about what is said to a server."""
     with Running(tmp_path_factory.mktemp("layers"), scripted.load) as running:
         yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def schema():
+    """Every message that these tests send or accept agrees with the exported schema.
+
+    Without the package jsonschema this is left out, and the tests of the schema itself fail.
+    """
+    if importlib.util.find_spec("jsonschema") is None:
+        yield []
+        return
+    from against_schema import every_message_checked
+
+    with every_message_checked() as (problems, _seen):
+        yield problems
+    assert not problems, problems[0]

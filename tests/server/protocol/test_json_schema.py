@@ -5,10 +5,27 @@ import json
 import subprocess
 import sys
 
+import msgpack
 import pytest
 
+from against_schema import every_message_checked, problems
 from layerfusion.server.protocol import json_schema
-from layerfusion.server.protocol.messages import FROM_CLIENT, FROM_SERVER, TYPES, Box, Kept, LayerBegin, Submit
+from layerfusion.server.protocol.errors import InvalidMessage
+from layerfusion.server.protocol.messages import (
+    FROM_CLIENT,
+    FROM_SERVER,
+    TYPES,
+    Box,
+    Kept,
+    LayerBegin,
+    Progress,
+    Submit,
+    from_map,
+)
+from layerfusion.server.protocol.wire import Wire
+from message_examples import EXAMPLES
+
+WIRE = Wire(msgpack.packb, msgpack.unpackb)
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +83,55 @@ def test_the_command_prints_it():
     command = [sys.executable, "-m", "layerfusion.server.protocol.json_schema"]
     done = subprocess.run(command, capture_output=True, check=True)
     assert json.loads(done.stdout.decode("utf-8")) == json_schema.document()
+
+
+def test_every_message_agrees_with_it(subtests):
+    for message in EXAMPLES:
+        with subtests.test(message.type):
+            assert not problems(message.to_map())
+
+
+LONG = "x" * 5000
+WRONG = [None, True, -1, 0.5, 2**53, "", LONG, "no id", [], [None], {}, {"kind": "none"}]
+
+
+def test_the_schema_and_the_classes_refuse_the_same(subtests):
+    """A single wrong or missing field; only rules between several fields are left to the classes."""
+    for message in EXAMPLES:
+        values = message.to_map()
+        changed = [
+            {**values, name: wrong}
+            for name in values.keys() - {"type"}
+            for wrong in WRONG
+            if not (isinstance(values[name], bytes) and wrong in ("", LONG))  # texts that are base64, too
+        ]
+        missing = [{name: values[name] for name in values if name != left_out} for left_out in values.keys() - {"type"}]
+        with subtests.test(message.type):
+            assert not [case for case in changed + missing if _is_accepted(case) == bool(problems(case))]
+
+
+def _is_accepted(case):
+    try:
+        from_map(case)
+    except InvalidMessage as error:
+        return str(error).endswith(BETWEEN_FIELDS)
+    return True
+
+
+BETWEEN_FIELDS = ("its total.",)
+"""How refusals end that are about several fields at once."""
+
+
+def test_a_message_that_disagrees_would_be_noticed(schema):
+    """The check that all tests of the server run under can fail."""
+    definition = json_schema.document()["$defs"]["Progress"]
+    assert definition["properties"]["step"]["minimum"] == 0
+    wrong = object.__new__(Progress)
+    for name, value in {"job": "no id", "stage": "", "text": "", "step": -1, "total": 0, "eta": None}.items():
+        object.__setattr__(wrong, name, value)
+    with every_message_checked() as (found, seen):
+        WIRE.encode(wrong)
+    assert seen == {"progress"}
+    assert len(found) == 4
+    assert schema == found
+    schema.clear()  # it was noticed there, too

@@ -17,158 +17,29 @@ from layerfusion.server.protocol import errors
 from layerfusion.server.protocol.errors import InvalidMessage
 from layerfusion.server.protocol.messages import (
     TYPES,
-    Accepted,
-    Ack,
     Box,
-    Cancel,
     Cancelled,
     Done,
     Example,
-    Export,
     Failed,
-    Fetch,
     FetchFailed,
-    FileBegin,
-    FileEnd,
     Generated,
-    Hello,
-    JobList,
     JobSummary,
     Kept,
-    LayerBegin,
-    LayerEnd,
     Limits,
-    ListJobs,
     ModelInfo,
-    Notice,
-    Preview,
-    Progress,
-    Queued,
     Refused,
     Relit,
-    Resubmit,
-    Resume,
     Started,
     Submit,
-    Upload,
-    Uploaded,
-    UploadReady,
     UploadRefused,
     Variant,
-    Welcome,
     from_map,
     is_last,
 )
+from message_examples import EXAMPLE, EXAMPLES, JOB, KEPT, LAYER, OTHER, SUBMIT
 
-JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
-OTHER = "7a0c41d6-93b2-4f57-8f3e-6a4d52b1c802"
-DIGEST = "9f" * 32
 FOLDER = Path(protocol.__file__).parent
-
-MODEL = ModelInfo(
-    name="tiny",
-    title="Tiny",
-    steps=20,
-    guidance_scale=5.0,
-    guidance_rescale=0.5,
-    sampler="euler",
-    samplers=("euler", "ddim"),
-    examples=(Example(foreground="a red apple", background="a beach"),),
-    notice="",
-)
-LIMITS = Limits(
-    frame_bytes=10,
-    chunk_bytes=10,
-    layer_bytes=100,
-    min_side=64,
-    max_side=4096,
-    max_aspect=4.0,
-    prompt_characters=2000,
-    foregrounds=6,
-    steps=150,
-    waiting_jobs=32,
-)
-KEPT = Kept(layer=DIGEST, width=3, height=2, x=-5, y=7, name="前景 😀", prompt="an apple")
-SUBMIT = Submit(
-    job=JOB,
-    width=640,
-    height=480,
-    background=Generated(prompt="a beach", negative_prompt="people", seed=2**53 - 1),
-    foregrounds=(KEPT, Generated(prompt="a boat")),
-    blended_prompt=None,
-    seed=7,
-    steps=4,
-    guidance_scale=3,
-    sampler="ddim",
-    harmony="exact",
-    model="tiny",
-)
-LAYER = LayerBegin(
-    job=JOB,
-    seq=2,
-    transfer=0,
-    index=1,
-    name="Foreground",
-    role="foreground",
-    x=-3,
-    y=0,
-    width=2,
-    height=3,
-    blend="normal",
-    opacity=0.5,
-    visible=True,
-    bytes=24,
-    sha256=DIGEST,
-)
-EXAMPLES = (
-    Hello(protocol=(1, 0), client="krita", version="0.1.0"),
-    Welcome(protocol=(1, 0), version="0.1.0", instance="a", models=(MODEL,), limits=LIMITS, codecs=("raw",)),
-    Refused(code="bad_frame", message="No.", hint="Do."),
-    Upload(transfer=2**32 - 1, layer=DIGEST, bytes=24),
-    UploadReady(transfer=1),
-    Uploaded(transfer=1),
-    UploadRefused(transfer=1, code="too_large", message="No."),
-    SUBMIT,
-    Resubmit(job=JOB, of=OTHER),
-    Cancel(job=JOB),
-    Resume(job=JOB, after=3),
-    Ack(job=JOB, seq=3),
-    Accepted(job=JOB, position=2, notice="small", starts_in=3.5),
-    Queued(job=JOB, position=1),
-    Started(job=JOB, seq=1),
-    Notice(job=JOB, seq=2, code="prompt_truncated", text="The model reads only the beginning of “a …”."),
-    Progress(job=JOB, stage="drawing", text="drawing", step=3, total=20, eta=1.5),
-    Preview(job=JOB, role="blended", index=0, width=2, height=1, pixels=bytes(8)),
-    LAYER,
-    LayerEnd(job=JOB, seq=2, transfer=0),
-    Done(job=JOB, seq=7, layers=5),
-    Failed(job=JOB, seq=0, code="queue_full", message="No."),
-    Cancelled(job=JOB, seq=3, replaced_by=OTHER),
-    ListJobs(newest=5),
-    JobList(
-        jobs=(
-            JobSummary(
-                job=JOB,
-                state="running",
-                title="an apple",
-                width=64,
-                height=64,
-                layers=2,
-                submitted=1.8e9,
-                ended=None,
-                fetched=False,
-            ),
-        )
-    ),
-    Fetch(job=JOB, index=0),
-    Export(job=JOB, format="psd"),
-    FetchFailed(job=JOB, format="psd", code="not_finished", message="No."),
-    FileBegin(job=JOB, transfer=3, format="psd", bytes=9, sha256=DIGEST),
-    FileEnd(job=JOB, transfer=3),
-)
-
-
-EXAMPLE = {message.type: message for message in EXAMPLES}
 
 
 def changed(message, **values):
