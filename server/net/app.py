@@ -150,7 +150,7 @@ class App:
             load=self._load,
         )
         self._scheduler = Scheduler(
-            self._worker,
+            [self._worker],
             self._database,
             waiting_jobs=config.waiting_jobs,
             all_waiting_jobs=config.all_waiting_jobs,

@@ -62,12 +62,21 @@ class FairQueue(Generic[J]):
             del queues[job.client]
         return True
 
-    def take(self) -> J | None:
-        """Remove and return the next job; its client then comes after all others. None if no job waits."""
-        job = next(iter(self), None)
-        if job is not None:
-            self.remove(job)
-            queues = self._turns[job.submit.priority]
-            if job.client in queues:
-                queues[job.client] = queues.pop(job.client)
+    def turn(self) -> list[J]:
+        """The next job of each client, in the order of their turns; batch jobs only where no other job waits."""
+        for queues in self._turns.values():
+            if queues:
+                return [queue[0] for queue in queues.values()]
+        return []
+
+    def take(self, job: J | None = None) -> J | None:
+        """Remove and return a job, the next one unless `job` is given; its client then comes after all others. None if
+        it does not wait."""
+        if job is None:
+            job = next(iter(self), None)
+        if job is None or not self.remove(job):
+            return None
+        queues = self._turns[job.submit.priority]
+        if job.client in queues:
+            queues[job.client] = queues.pop(job.client)
         return job

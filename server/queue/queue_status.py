@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from math import inf
 
 from layerfusion.server.protocol.messages import Queued
 from layerfusion.server.queue.estimates import Estimates
 from layerfusion.server.queue.fair_queue import FairQueue
 from layerfusion.server.queue.job import Job
+from layerfusion.server.queue.slots import Slots
 
 
 class QueueStatus:
@@ -18,23 +21,21 @@ class QueueStatus:
     Args:
         queue: the waiting jobs.
         estimates: estimates of durations.
-        running: returns the job that is being drawn, or None.
+        slots: who draws.
         seconds: least time between two rounds of messages, because each start changes all positions.
     """
 
-    def __init__(
-        self, queue: FairQueue[Job], estimates: Estimates, running: Callable[[], Job | None], seconds: float
-    ) -> None:
+    def __init__(self, queue: FairQueue[Job], estimates: Estimates, slots: Slots, seconds: float) -> None:
         self._queue = queue
         self._estimates = estimates
-        self._running = running
+        self._slots = slots
         self._seconds = seconds
         self._told = float("-inf")
         self._due: asyncio.TimerHandle | None = None
 
     def of(self, job: Job) -> tuple[int, float | None]:
         """The number of jobs before this one (0 if it is next, running or over), and the seconds until its start (None
-        if unknown)."""
+        if unknown). Where every slot is busy, their jobs count as one: the one that ends first."""
         for waiting, position, starts_in in self._all():
             if waiting is job:
                 return position, starts_in
@@ -57,21 +58,25 @@ class QueueStatus:
                 job.tell(Queued(job=job.id, position=position, starts_in=starts_in))
 
     def _all(self) -> Iterator[tuple[Job, int, float | None]]:
-        """Each waiting job in order, with its position and the seconds until its start."""
-        starts_in = self._remaining()
-        for position, job in enumerate(self._queue, start=int(self._running() is not None)):
-            yield job, position, starts_in
-            takes = self._estimates.seconds(job.submit)
-            starts_in = None if starts_in is None or takes is None else starts_in + takes
+        """Each waiting job in order, with its position and the seconds until its start.
 
-    def _remaining(self) -> float | None:
-        """Seconds until the running job ends; 0 if there is none, None if unknown."""
-        job = self._running()
-        if job is None:
-            return 0.0
+        A job starts as soon as the first of the slots has drawn what comes before. A slot whose end is unknown is taken
+        for one that never ends, so that the start is unknown where only such slots are left.
+        """
+        running = self._slots.running
+        ends = [self._remaining(job) for job in running] + [0.0] * (len(self._slots) - len(running))
+        heapq.heapify(ends)
+        for position, job in enumerate(self._queue, start=int(len(running) == len(self._slots))):
+            starts_in = ends[0]
+            yield job, position, None if starts_in == inf else starts_in
+            takes = self._estimates.seconds(job.submit)
+            heapq.heapreplace(ends, inf if takes is None else starts_in + takes)
+
+    def _remaining(self, job: Job) -> float:
+        """Seconds until a running job ends; infinity if unknown."""
         now = time.monotonic()
         if job.remaining is not None:
             seconds, when = job.remaining
             return max(0.0, seconds - (now - when))
         takes = self._estimates.seconds(job.submit)
-        return None if takes is None else max(0.0, takes - (now - job.started))
+        return inf if takes is None else max(0.0, takes - (now - job.started))

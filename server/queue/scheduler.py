@@ -1,4 +1,4 @@
-"""The scheduler: it queues jobs, runs them one at a time, stores their events and passes them to listeners.
+"""The scheduler: it queues jobs, gives each to a slot that draws it, stores their events and passes them to listeners.
 
 A job belongs to no connection; any listener that follows it gets its events. A job is on disk before its submission is
 acknowledged, and an event is on disk before any listener gets it. Jobs that are over exist on disk only.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -44,6 +44,7 @@ from layerfusion.server.queue.fair_queue import FairQueue
 from layerfusion.server.queue.job import Job, Listener, load
 from layerfusion.server.queue.quarantine import Quarantine
 from layerfusion.server.queue.queue_status import QueueStatus
+from layerfusion.server.queue.slots import Slot, Slots
 from layerfusion.server.storage.database import Database, interruption
 from layerfusion.server.worker.executor import Executor
 
@@ -54,10 +55,10 @@ R = TypeVar("R")
 
 
 class Scheduler:
-    """Queues jobs, runs them one at a time, and passes their messages to listeners.
+    """Queues jobs, gives each to a slot that draws it, and passes their messages to listeners.
 
     Args:
-        executor: draws the jobs.
+        executors: each draws one job at a time; at least one.
         database: where jobs and events are kept.
         waiting_jobs: largest number of waiting jobs of one client.
         all_waiting_jobs: largest number of waiting jobs of all clients together.
@@ -70,7 +71,7 @@ class Scheduler:
 
     def __init__(
         self,
-        executor: Executor,
+        executors: Sequence[Executor],
         database: Database,
         *,
         waiting_jobs: int = 32,
@@ -78,7 +79,7 @@ class Scheduler:
         make_room: Callable[[], Awaitable[bool]] | None = None,
         status_seconds: float = 0.25,
     ) -> None:
-        self._executor = executor
+        self._slots = Slots(executors)
         self._database = database
         self._waiting_jobs = waiting_jobs
         self._all_waiting_jobs = all_waiting_jobs
@@ -88,13 +89,10 @@ class Scheduler:
         self._estimates = Estimates()
         self._jobs: dict[str, Job] = {}  # those that are not over
         self._queue: FairQueue[Job] = FairQueue()
-        self._running: Job | None = None
-        self._status = QueueStatus(self._queue, self._estimates, lambda: self._running, status_seconds)
+        self._status = QueueStatus(self._queue, self._estimates, self._slots, status_seconds)
         self._admission = asyncio.Lock()
         self._arrived = asyncio.Event()
         self._draining = False
-        self._idle = asyncio.Event()
-        self._idle.set()
         self.written_bytes = 0
 
     async def on_disk(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -200,9 +198,9 @@ class Scheduler:
         if self._queue.remove(job):
             await self._publish(job, Cancelled(job=job.id, seq=1, replaced_by=replaced_by))
             self._status.tell()
-        elif job is self._running:
+        elif slot := self._slots.of(job):
             job.cancelled = True
-            self._executor.cancel(job.id)
+            slot.executor.cancel(job.id)
 
     async def acknowledge(self, job_id: str, seq: int) -> None:
         """Record that a client has the job's events up to `seq`."""
@@ -211,39 +209,39 @@ class Scheduler:
     # ---- running
 
     async def run(self) -> None:
-        """Draw one job after the other until this task is cancelled. The running job is then interrupted; waiting jobs
-        stay queued."""
+        """Draw jobs until this task is cancelled. Running jobs are then interrupted; waiting jobs stay queued."""
         try:
-            while True:
-                await self._arrived.wait()
-                await self._executor.ready()
-                job = None if self._draining else self._queue.take()
-                if job is None:
-                    self._arrived.clear()
-                else:
-                    self._running = job
-                    self._idle.clear()
-                    await self._draw(job)
-                    self._running = None
-                    self._idle.set()
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    await self._arrived.wait()
+                    vacant = await self._slots.vacant()
+                    leased = None if self._draining else self._slots.lease(self._queue, vacant)
+                    if leased is None:
+                        self._arrived.clear()
+                    else:
+                        tasks.create_task(self._draw_on(*leased))
         finally:
-            if self._running is not None:
-                await self._interrupt(self._running)
+            for job in self._slots.running:
+                await self._interrupt(job)
 
     def close(self) -> None:
         """Wait for pending writes. No method may be called afterwards."""
         self._disk.shutdown()
 
     async def drain(self, seconds: float) -> None:
-        """Accept and start no more jobs, and wait at most `seconds` for the running job to end."""
+        """Accept and start no more jobs, and wait at most `seconds` for the running jobs to end."""
         self._draining = True
         try:
             async with asyncio.timeout(seconds):
-                await self._idle.wait()
+                await self._slots.idle()
         except TimeoutError:
-            logger.warning("the job that is being drawn is interrupted")
+            logger.warning("%d jobs that are being drawn are interrupted", len(self._slots.running))
 
-    async def _draw(self, job: Job) -> None:
+    async def _draw_on(self, slot: Slot, job: Job) -> None:
+        await self._draw(job, slot.executor)
+        self._slots.release(slot)  # not if this task is cancelled: the job is then interrupted
+
+    async def _draw(self, job: Job, executor: Executor) -> None:
         job.started = time.monotonic()
         try:
             if not await self._publish(job, Started(job=job.id, seq=1)):
@@ -252,11 +250,11 @@ class Scheduler:
             if job.cancelled:
                 await self._publish(job, Cancelled(job=job.id, seq=1))
                 return
-            async for message in self._executor.run(job.submit):
+            async for message in executor.run(job.submit):
                 await self._take(job, message)
         except (EngineError, ProtocolError) as error:
             logger.error("job %s: %s", job.id, error)
-            self._executor.cancel(job.id)
+            executor.cancel(job.id)
             await self._publish(job, Failed.of(error, job=job.id, seq=1))
         except Exception:
             logger.exception("job %s was lost", job.id)

@@ -1,4 +1,4 @@
-"""What the scheduler needs of whoever draws: a process on this machine, for now."""
+"""What the scheduler needs of whoever draws, for example a process on this machine."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from layerfusion.server.protocol.messages import Message, Submit
 
 class Executor(Protocol):
     """Whoever draws, one job at a time."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a job can be taken now."""
+        ...
+
+    @property
+    def model(self) -> str | None:
+        """Name of the model that it has in memory or is loading; None if there is none."""
+        ...
 
     async def ready(self) -> None:
         """Wait until a job can be taken."""

@@ -80,6 +80,16 @@ class WorkerSupervisor:
         """The process id of the worker; None while a new one is starting."""
         return self._process.pid if self._process and self._ready.is_set() else None
 
+    @property
+    def is_ready(self) -> bool:
+        """See `Executor.is_ready`."""
+        return self._ready.is_set()
+
+    @property
+    def model(self) -> str | None:
+        """See `Executor.model`."""
+        return self._process.model if self._process is not None else None
+
     async def ready(self) -> None:
         """See `Executor.ready`."""
         await self._ready.wait()
@@ -171,6 +181,7 @@ class _Process:
         messages: its messages, then None when it has ended.
         ended: is set in the loop when it has ended.
         job: id of the job that it is drawing.
+        model: name of its last job's model, which stays in its memory; None before its first job and after its end.
         worked: whether it has started so far that it could take a job.
     """
 
@@ -178,6 +189,7 @@ class _Process:
         self.messages: asyncio.Queue[Message | None] = asyncio.Queue()
         self.ended = asyncio.Event()
         self.job: str | None = None
+        self.model: str | None = None
         self.worked = False
         self._loop = loop
         self._ready = ready
@@ -206,7 +218,7 @@ class _Process:
 
     def send(self, message: Message) -> None:
         if isinstance(message, Submit):
-            self.job = message.job
+            self.job, self.model = message.job, message.model
         with contextlib.suppress(OSError):  # it has just ended, which `_listen` reports
             self._pipe.send_bytes(_wire.encode(message))
 
@@ -245,7 +257,7 @@ class _Process:
         self.messages.put_nowait(message)
 
     def _end(self) -> None:
-        self.job = None
+        self.job = self.model = None
         self._ready.clear()
         self.ended.set()
         self.messages.put_nowait(None)

@@ -1,4 +1,4 @@
-"""A running scheduler with a scripted executor, and a listener that records its messages."""
+"""A running scheduler with scripted executors, and a listener that records its messages."""
 
 import asyncio
 import contextlib
@@ -18,17 +18,23 @@ class Script:
 
     def __init__(self):
         self.order = []
+        self.model = None
         self.available = asyncio.Event()
         self.available.set()
         self.steps = asyncio.Semaphore(0)
         self.broken = self.deadly = False
         self._cancelled = set()
 
+    @property
+    def is_ready(self):
+        return self.available.is_set()
+
     async def ready(self):
         await self.available.wait()
 
     async def run(self, submit: Submit) -> AsyncIterator[Message]:
         self.order.append(submit.job)
+        self.model = submit.model
         for step in (1, 2):
             await self.steps.acquire()
             if self.broken:
@@ -53,18 +59,25 @@ class Script:
 
 @contextlib.asynccontextmanager
 async def running(folder=None, **limits):
-    """A running scheduler with the script of its executor, in `folder` or in a temporary folder."""
+    """A running scheduler with the script of its one executor, in `folder` or in a temporary folder."""
+    script = Script()
+    async with drawing([script], folder, **limits) as scheduler:
+        yield scheduler, script
+
+
+@contextlib.asynccontextmanager
+async def drawing(scripts, folder=None, **limits):
+    """A running scheduler with these executors, in `folder` or in a temporary folder."""
     with contextlib.ExitStack() as stack:
         folder = Path(folder or stack.enter_context(tempfile.TemporaryDirectory()))
         records = Database(folder / "jobs.sqlite")
         stack.callback(records.close)
-        script = Script()
-        scheduler = Scheduler(script, records, **{"status_seconds": 0, **limits})
+        scheduler = Scheduler(scripts, records, **{"status_seconds": 0, **limits})
         await scheduler.recover()
         task = asyncio.create_task(scheduler.run())
         try:
             async with asyncio.timeout(90):
-                yield scheduler, script
+                yield scheduler
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

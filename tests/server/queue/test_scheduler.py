@@ -164,7 +164,7 @@ async def test_a_cancel_between_two_messages_of_the_start_is_not_lost():
         def cancel_at_once(message):
             heard(message)
             if isinstance(message, Started):
-                scheduler._running.cancelled = True
+                scheduler._slots.running[0].cancelled = True
 
         (job,) = await scheduler.submit("a", submit(1))
         scheduler.follow(job, cancel_at_once)
