@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +17,7 @@ NO_PROMPTS_VARIABLE = "LAYERFUSION_NO_PROMPTS"
 
 DEFAULT_PORT = 8737
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+MAX_WORKERS = 64
 TOKEN_CHARACTERS = 32
 """Shortest token that a user may choose: 32 random letters and digits have more than 128 bits of entropy."""
 
@@ -64,10 +67,13 @@ class ServerConfig:
         drain_seconds: when the server is stopped, the running job may take this long to finish.
         cancel_seconds: a cancelled job may take this long to stop; then the worker process is killed.
         silence_seconds: if a job makes no progress for this long, the worker process is killed.
+        devices: torch's names of the devices that draw, one worker process for each entry; None is the best device of
+            the machine. A device may be named several times.
+        memory: name of the memory policy of the workers, or "auto".
 
     Raises:
         InvalidRequest: other machines could connect without encryption, the host is not an address, the port is out of
-            range, or the token is too weak.
+            range, the token is too weak, or a device has no name that torch knows.
     """
 
     host: str = "127.0.0.1"
@@ -92,6 +98,8 @@ class ServerConfig:
     drain_seconds: float = 3
     cancel_seconds: float = 30
     silence_seconds: float = 900
+    devices: tuple[str | None, ...] = (None,)
+    memory: str = "auto"
 
     def __post_init__(self) -> None:
         if not self._is_loopback() and self.tls_cert is None and not self.unencrypted:
@@ -114,6 +122,20 @@ class ServerConfig:
                 else "The token has characters other than printable ASCII without spaces.",
                 f"Use at least {TOKEN_CHARACTERS} random letters and digits.",
             )
+
+        if not 1 <= len(self.devices) <= MAX_WORKERS:
+            raise InvalidRequest(
+                f"{len(self.devices)} workers cannot be started.", f"Choose a number from 1 to {MAX_WORKERS}."
+            )
+        for name in self.devices:
+            if name is not None and not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", name):
+                raise InvalidRequest(f"“{name:.40}” is not a device.", "Name devices as torch does: cuda:0,cuda:1,cpu")
+
+    @property
+    def threads(self) -> int | None:
+        """Threads of each worker, so that those without a card share the processor; None leaves the choice to torch."""
+        sharing = sum(name in (None, "cpu") for name in self.devices)
+        return max(1, (os.cpu_count() or 1) // sharing) if sharing > 1 else None
 
     def _is_loopback(self) -> bool:
         if self.host in LOOPBACK:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
+from layerfusion.engine.errors import InvalidRequest
 from layerfusion.server.cli.environment import add_memory, prepare_libraries
 from layerfusion.server.cli.token import read_token
 from layerfusion.server.cli.values import number, whole
-from layerfusion.server.worker.process import MEMORY
+from layerfusion.server.config import MAX_WORKERS
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +30,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--keep-gigabytes", metavar="X", type=number(0, 1e6), help=gigabytes)
     add("--origin", metavar="URL", action="append", default=[], help="a web page that may connect; may be repeated")
     add_memory(parser)
+    cards = "devices that draw, a process for each, such as cuda:0,cuda:1,cpu (default: the best one of this machine)"
+    add("--devices", metavar="LIST", help=cards)
+    add("--workers", metavar="N", type=whole(1, MAX_WORKERS), help="processes that draw (default: one for each device)")
     add("--host", metavar="ADDR", default="127.0.0.1", help="address to listen on (default: this machine only)")
     add("--name", metavar="HOST", action="append", default=[], help="a host name clients use; may be repeated")
     add("--tls-cert", metavar="FILE", help="certificate chain in PEM; it encrypts the connection")
@@ -62,6 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         "unencrypted": arguments.unencrypted,
         "token": None if arguments.token_file is None else read_token(Path(arguments.token_file)),
         "origins": tuple(arguments.origin),
+        "devices": _devices(arguments.devices, arguments.workers),
+        "memory": arguments.memory,
     }
     if arguments.folder is not None:
         given["folder"] = Path(arguments.folder)
@@ -71,8 +76,18 @@ def run(arguments: argparse.Namespace) -> int:
         given["store_bytes"] = int(arguments.keep_gigabytes * 1e9)
     config = ServerConfig(**given)
     prepare_libraries()  # the worker process inherits it
-    os.environ[MEMORY] = arguments.memory  # and this
     return serve(config)
+
+
+def _devices(names: str | None, workers: int | None) -> tuple[str | None, ...]:
+    """The device of each worker; the devices take turns where there are more workers."""
+    devices: list[str | None] = [None] if names is None else [name.strip() for name in names.split(",")]
+    number = len(devices) if workers is None else workers
+    if number < len(devices):
+        raise InvalidRequest(
+            f"{len(devices)} devices cannot draw with {number} workers.", "Name fewer devices, or leave --workers out."
+        )
+    return tuple(devices[index % len(devices)] for index in range(number))
 
 
 def _path(text: str | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""The server from start to stop: it listens, announces its address, runs the scheduler and the worker, and closes."""
+"""The server from start to stop: it listens, announces its address, runs the scheduler and the workers, and closes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.storage.lock import FolderLock
 from layerfusion.server.storage.retention import prune
-from layerfusion.server.worker.process import Load, load_pipeline
+from layerfusion.server.worker.loading import EngineLoader, Load
 from layerfusion.server.worker.supervisor import WorkerSupervisor
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,8 @@ class App:
 
     Args:
         config: its settings.
-        load: makes the pipeline for a model's name, in the worker process.
+        load: makes the pipeline for a model's name, in every worker process; by default the engine's, each worker with
+            its own device.
 
     Attributes:
         version: version of the program.
@@ -74,7 +75,7 @@ class App:
         InvalidRequest: the certificate cannot be used.
     """
 
-    def __init__(self, config: ServerConfig, load: Load = load_pipeline) -> None:
+    def __init__(self, config: ServerConfig, load: Load | None = None) -> None:
         self.version = metadata.version("layerfusion")
         self._config = config
         self._load = load
@@ -121,7 +122,8 @@ class App:
             )
             await server.start_serving()
             stack.push_async_callback(self._disconnect, server)
-            await stack.enter_async_context(self._worker)
+            for worker in self._workers:
+                await stack.enter_async_context(worker)
             tasks = [
                 asyncio.create_task(work)
                 for work in (self._stopping.wait(), self._scheduler.run(), self._prune_regularly())
@@ -136,21 +138,24 @@ class App:
             print("Stopping", flush=True)
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
-        """Lock and open the folder, recover the jobs of the last server, and set up the scheduler and the worker."""
+        """Lock and open the folder, recover the jobs of the last server, and set up the scheduler and the workers."""
         config = self._config
         lock = await asyncio.to_thread(FolderLock, config.folder)
         stack.callback(lock.release)
         self._store = LayerStore(layers(config.folder))
         self._database = await asyncio.to_thread(Database, database(config.folder))
         stack.callback(self._database.close)
-        self._worker = WorkerSupervisor(
-            self._store.folder,
-            silence_seconds=config.silence_seconds,
-            cancel_seconds=config.cancel_seconds,
-            load=self._load,
-        )
+        self._workers = [
+            WorkerSupervisor(
+                self._store.folder,
+                silence_seconds=config.silence_seconds,
+                cancel_seconds=config.cancel_seconds,
+                load=self._load or EngineLoader(device=device, memory=config.memory, threads=config.threads),
+            )
+            for device in config.devices
+        ]
         self._scheduler = Scheduler(
-            [self._worker],
+            self._workers,
             self._database,
             waiting_jobs=config.waiting_jobs,
             all_waiting_jobs=config.all_waiting_jobs,

@@ -3,59 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import gc
-import importlib
 import logging
-import os
 import signal
-from collections.abc import Callable, Generator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Protocol
 
 import msgpack
 
 from layerfusion.engine.errors import EngineError
-from layerfusion.engine.events import Event
-from layerfusion.engine.importing import paused_collection
-from layerfusion.engine.request import GenerationRequest
 from layerfusion.server import translate
 from layerfusion.server.protocol.errors import InternalError, ProtocolError
 from layerfusion.server.protocol.messages import Cancel, Cancelled, Done, Failed, Message, Submit
 from layerfusion.server.protocol.wire import Wire
 from layerfusion.server.storage.layer_store import LayerStore
+from layerfusion.server.worker.loading import EngineLoader, Load, Pipeline
 
 logger = logging.getLogger(__name__)
 
 READY = b"ready"
 """The first frame of the process: it can take a job. No message has this encoding."""
 
-MEMORY = "LAYERFUSION_MEMORY"
-"""Environment variable that passes `serve --memory` to the worker process."""
-
 _wire = Wire(msgpack.packb, msgpack.unpackb)
-
-
-class Pipeline(Protocol):
-    """What draws in the process, usually `engine.pipeline.LayerFusionPipeline`."""
-
-    def generate(self, request: GenerationRequest, /) -> Generator[Event, None, None]: ...
-
-
-Load = Callable[[str], Pipeline]
-
-
-def load_pipeline(model: str) -> Pipeline:
-    """Load the engine's pipeline with a model.
-
-    Raises:
-        UnknownModel, BrokenModel: see `find_model`.
-    """
-    from layerfusion.engine.models.catalog.registry import find_model
-    from layerfusion.engine.models.runtime.offloading import memory_policy
-    from layerfusion.engine.pipeline import LayerFusionPipeline
-
-    return LayerFusionPipeline(find_model(model), memory=memory_policy(os.environ.get(MEMORY, "auto")))
 
 
 def main(pipe: Connection, folder: Path, load: Load) -> None:
@@ -75,12 +43,9 @@ class _Worker:
         self._loaded: tuple[str, Pipeline] | None = None
 
     def serve(self) -> None:
-        if self._load is load_pipeline:
+        if isinstance(self._load, EngineLoader):
             try:
-                with paused_collection():
-                    # seconds of torch, better now than in the first job
-                    importlib.import_module("layerfusion.engine.pipeline")
-                gc.freeze()  # modules live as long as the process
+                self._load.prepare()  # seconds of torch, better now than in the first job
             except Exception:
                 logger.exception(
                     "the engine cannot be imported"

@@ -26,7 +26,8 @@ from layerfusion.engine.spawning import spawning
 from layerfusion.server.protocol.errors import WorkerDied
 from layerfusion.server.protocol.messages import Cancel, Cancelled, Failed, Message, Submit, is_last
 from layerfusion.server.protocol.wire import Wire
-from layerfusion.server.worker.process import READY, Load, load_pipeline, main
+from layerfusion.server.worker.loading import Load
+from layerfusion.server.worker.process import READY, main
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class WorkerSupervisor:
         folder: the layer store's folder.
         silence_seconds: time without a message after which a job counts as hanging.
         cancel_seconds: time in which a cancelled job must stop.
-        load: loads the pipeline of a model in the worker process; it must be a module-level function.
+        load: loads the pipeline of a model in the worker process.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class WorkerSupervisor:
         *,
         silence_seconds: float = 900,
         cancel_seconds: float = 30,
-        load: Load = load_pipeline,
+        load: Load,
     ) -> None:
         self._arguments = folder, load
         self._silence_seconds = silence_seconds

@@ -52,3 +52,20 @@ def test_refuses_what_is_no_port(subtests):
     for port in [-1, 65_536]:
         with subtests.test(port=port), pytest.raises(InvalidRequest, match="port"):
             ServerConfig(port=port)
+
+
+def test_each_device_has_a_worker_and_those_without_a_card_share_the_processor(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    assert ServerConfig().threads is None
+    assert ServerConfig(devices=("cuda:0", "cuda:1", "cpu")).threads is None
+    assert ServerConfig(devices=("cpu", "cpu", "cuda:0")).threads == 4
+    assert ServerConfig(devices=(None,) * 16).threads == 1
+
+
+def test_refuses_devices_that_torch_cannot_name(subtests):
+    for name in ["", "gpu", "cuda:", "cuda:x", "cpu:0", "CUDA:0", "meta", "cuda:0;rm"]:
+        with subtests.test(name=name), pytest.raises(InvalidRequest, match="is not a device"):
+            ServerConfig(devices=(name,))
+    for devices in [(), ("cpu",) * 65]:
+        with pytest.raises(InvalidRequest, match="workers cannot be started"):
+            ServerConfig(devices=devices)

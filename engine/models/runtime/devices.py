@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from layerfusion.engine.errors import InvalidRequest
+
 
 def best_device() -> torch.device:
     """CUDA if it is available (ROCm builds of torch call AMD cards "cuda" too), else Apple's MPS, else the CPU."""
@@ -15,6 +17,22 @@ def best_device() -> torch.device:
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def device_named(name: str) -> torch.device:
+    """The device with torch's name for it: "cpu", "mps", "cuda" (the first card) or "cuda:1".
+
+    Raises:
+        InvalidRequest: this machine, or this build of torch, does not have it.
+    """
+    present = ["cpu"] + ["mps"] * torch.backends.mps.is_available()
+    present += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in present:
+        raise InvalidRequest(
+            f"There is no device {name!r:.40}.", f"torch {torch.__version__} has: {', '.join(present)}."
+        )
+    return torch.device(wanted)
 
 
 def free_bytes(device: torch.device) -> int | None:

@@ -16,6 +16,7 @@ from layerfusion.server.protocol.messages import Cancel, Cancelled, Done, Failed
 from layerfusion.server.protocol.wire import Wire
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.worker import process
+from layerfusion.server.worker.loading import EngineLoader
 
 SECONDS = 100
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
@@ -35,7 +36,7 @@ class Worker:
 
     def _run(self, pipe, folder):
         with contextlib.suppress(SystemExit):  # so the process ends
-            process.main(pipe, folder, process.load_pipeline)
+            process.main(pipe, folder, EngineLoader())
 
     def __enter__(self):
         self._thread.start()
