@@ -106,7 +106,7 @@ def _from_source(source: Source) -> messages.Source:
         box = source.box and messages.Box(**shared_fields(source.box, messages.Box))
         return messages.Generated(**{**shared_fields(source, messages.Generated), "box": box})
     kind = messages.Kept if isinstance(source, Kept) else messages.Relit
-    digest = hashlib.sha256(_to_bgra(source.layer.pixels)).hexdigest()
+    digest = hashlib.sha256(to_bgra(source.layer.pixels)).hexdigest()
     return kind(**{**_outline(source.layer, kind), **shared_fields(source, kind), "layer": digest})
 
 
@@ -114,7 +114,7 @@ def uploads(request: GenerationRequest) -> Iterator[bytes]:
     """The BGRA pixels of each layer that a request keeps or relights."""
     for source in request.sources:
         if not isinstance(source, Generated):
-            yield _to_bgra(source.layer.pixels)
+            yield to_bgra(source.layer.pixels)
 
 
 def from_event(job: str, event: events.Event, store: LayerStore) -> messages.Message:
@@ -138,7 +138,7 @@ def from_event(job: str, event: events.Event, store: LayerStore) -> messages.Mes
                 index=event.index,
                 width=width,
                 height=height,
-                pixels=_to_bgra(event.pixels),
+                pixels=to_bgra(event.pixels),
             )
         case events.LayerReady():
             return _from_layer(job, event.layer, event.index, store)
@@ -169,7 +169,8 @@ def _to_rgba(data: bytes, width: int, height: int) -> Pixels:
     return np.frombuffer(data, np.uint8).reshape(height, width, 4)[..., _SWAPPED]
 
 
-def _to_bgra(pixels: Pixels) -> bytes:
+def to_bgra(pixels: Pixels) -> bytes:
+    """The pixels in the order of the wire: RGBA, uint8 (H, W, 4), to BGRA."""
     return _bgra(pixels).tobytes()
 
 

@@ -164,7 +164,12 @@ class App:
         stack.callback(self._scheduler.close)
         await self._scheduler.recover()
         self._jobs = Jobs(
-            self._scheduler, self._database, self._store, exporting=asyncio.Lock(), checking=asyncio.Lock()
+            self._scheduler,
+            self._database,
+            self._store,
+            exporting=asyncio.Lock(),
+            checking=asyncio.Lock(),
+            showing=asyncio.Lock(),
         )
 
     async def _disconnect(self, server: Server) -> None:

@@ -21,15 +21,7 @@ from layerfusion.server.net.request_handler import Jobs, RequestHandler
 from layerfusion.server.net.session import CLOSE_REFUSED, Close, Commit, Drop, Effect, Keep, Send, Session
 from layerfusion.server.protocol.errors import LayerLost, ProtocolError, QuotaExceeded, ServerStopping
 from layerfusion.server.protocol.messages import (
-    Ack,
-    Cancel,
-    Export,
-    Fetch,
-    ListJobs,
     Refused,
-    Resubmit,
-    Resume,
-    Submit,
     Upload,
     Uploaded,
     UploadReady,
@@ -145,12 +137,12 @@ class Connection:
                 self._outbox.put(message)
             case Close(code):
                 await asyncio.gather(self._close(code), self._discard())
-            case Submit() | Resubmit() | Cancel() | Resume() | Ack() | ListJobs() | Fetch() | Export():
-                await self._requests.serve(effect)
             case Upload() | Keep() | Commit():
                 await self._receive(effect)
             case Drop():
                 self._drop_draft()
+            case _:
+                await self._requests.serve(effect)
 
     async def _receive(self, step: Upload | Keep | Commit) -> None:
         """Perform one step of an upload. Files are written in a thread, because disks may be slow."""

@@ -1,4 +1,4 @@
-"""Answers one client's requests about jobs: to submit, follow, cancel, list, fetch and export them."""
+"""Answers one client's requests about jobs: to submit, follow, cancel, move, list, fetch, show and export them."""
 
 from __future__ import annotations
 
@@ -21,20 +21,24 @@ from layerfusion.server.protocol.messages import (
     Failed,
     Fetch,
     FetchFailed,
+    FetchThumbnail,
     FileBegin,
     JobList,
     JobSummary,
     LayerBegin,
     ListJobs,
+    Move,
     Resubmit,
     Resume,
     Submit,
+    Thumbnail,
 )
 from layerfusion.server.queue.job import Job
 from layerfusion.server.queue.scheduler import Scheduler
 from layerfusion.server.storage.database import Database, JobRecord
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.worker.export_process import export
+from layerfusion.server.worker.thumbnails import thumbnail
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +56,7 @@ class Jobs:
         store: their layers.
         exporting: held during an export, so that the machine, which also draws, makes one file at a time.
         checking: held while a request is checked, because its kept layers are in memory during the check.
+        showing: held while a thumbnail is made, because a list of pictures asks for many at once.
     """
 
     scheduler: Scheduler
@@ -59,6 +64,7 @@ class Jobs:
     store: LayerStore
     exporting: asyncio.Lock
     checking: asyncio.Lock
+    showing: asyncio.Lock
 
 
 class RequestHandler:
@@ -88,12 +94,16 @@ class RequestHandler:
         match request:
             case Submit() | Resubmit() | Cancel() | Resume():
                 await self._serve_job(request)
+            case Move():
+                self._scheduler.move(self._client(), request.job, request.before)
             case Ack():
                 await self._acknowledge(request)
             case ListJobs():
                 await self._list(request)
             case Fetch():
                 await self._fetch(request)
+            case FetchThumbnail():
+                await self._show(request)
             case Export():
                 self._begin_export(request)
 
@@ -154,6 +164,31 @@ class RequestHandler:
         else:
             self._outbox.put(begin)
 
+    async def _show(self, request: FetchThumbnail) -> None:
+        try:
+            job = await self._finished(request.job)
+            begins = [event for event in job.events if isinstance(event, LayerBegin)]
+            async with self._jobs.showing:
+                width, height, pixels = await asyncio.to_thread(
+                    thumbnail, job.submit, begins, self._jobs.store, request.side
+                )
+        except (EngineError, ProtocolError) as error:
+            self._outbox.put(FetchFailed.of(error, job=request.job))
+        else:
+            self._outbox.put(Thumbnail(job=job.id, width=width, height=height, pixels=pixels))
+
+    async def _finished(self, job_id: str) -> Job:
+        """A finished job.
+
+        Raises:
+            UnknownJob: there is no such job.
+            NotFinished: it is not finished.
+        """
+        job = await self._scheduler.find(job_id)
+        if not (job.events and isinstance(job.events[-1], Done)):
+            raise NotFinished(f"The job {job.id} is not finished.", "Ask again after it has finished.")
+        return job
+
     def _begin_export(self, request: Export) -> None:
         """Start an export as a task, because it takes seconds, in which the client may send other requests."""
         if len(self._exports) >= _MOST_EXPORTS:
@@ -167,9 +202,7 @@ class RequestHandler:
     async def _export(self, request: Export) -> None:
         jobs = self._jobs
         try:
-            job = await self._scheduler.find(request.job)
-            if not (job.events and isinstance(job.events[-1], Done)):
-                raise NotFinished(f"The job {job.id} is not finished.", "Export it after it has finished.")
+            job = await self._finished(request.job)
             async with jobs.exporting:
                 digest, size = await export(jobs.database.path, jobs.store.folder, job.id, request.format)
             await self._scheduler.on_disk(jobs.database.add_file, job.id, digest, size)

@@ -40,9 +40,11 @@ from layerfusion.server.protocol.messages import (
     Export,
     Failed,
     Fetch,
+    FetchThumbnail,
     Hello,
     ListJobs,
     Message,
+    Move,
     Progress,
     Refused,
     Resubmit,
@@ -99,7 +101,7 @@ class Drop:
     pass
 
 
-Request = Submit | Resubmit | Cancel | Resume | Ack | ListJobs | Fetch | Export
+Request = Submit | Resubmit | Cancel | Move | Resume | Ack | ListJobs | Fetch | FetchThumbnail | Export
 """A client's request about jobs. The caller finds out whether the job exists."""
 
 Effect = Send | Close | Request | Upload | Keep | Commit | Drop

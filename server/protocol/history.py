@@ -1,11 +1,26 @@
-"""Messages about earlier jobs: to list them, and to get their layers or a file of them."""
+"""Messages about earlier jobs: to list them, and to get their layers, a file or a thumbnail of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from .fields import Count, ExportFormat, Instant, JobId, LayerId, Message, Problem, Side, State, Text, TransferId
+from .fields import (
+    PREVIEW_SIDE,
+    Count,
+    ExportFormat,
+    Instant,
+    JobId,
+    LayerId,
+    Message,
+    PixelFormat,
+    Problem,
+    Side,
+    State,
+    Text,
+    TransferId,
+    check_area,
+)
 from .schema import Between, Record
 
 
@@ -83,12 +98,47 @@ class Export(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FetchFailed(Problem):
-    """Server: the reason why a layer or file cannot be sent. The job itself does not change.
+class FetchThumbnail(Message):
+    """Client: send a small picture of a finished job. The answer is `Thumbnail` or `FetchFailed`.
 
     Attributes:
-        index: index of the requested layer; None if a file was requested.
-        format: format of the requested file; None if a layer was requested.
+        job: a finished job that the server still has.
+        side: the longer side of the thumbnail, in pixels; smaller pictures are not enlarged.
+    """
+
+    type: ClassVar[str] = "fetch_thumbnail"
+    job: JobId
+    side: Annotated[int, Between(16, PREVIEW_SIDE)] = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thumbnail(Message):
+    """Server: a small picture of a finished job, with its visible layers composited.
+
+    Attributes:
+        width, height: its size in pixels.
+        pixels: BGRA, 4 x width x height bytes.
+    """
+
+    type: ClassVar[str] = "thumbnail"
+    job: JobId
+    width: Annotated[int, Between(1, PREVIEW_SIDE)]
+    height: Annotated[int, Between(1, PREVIEW_SIDE)]
+    pixels: bytes
+    format: PixelFormat = "bgra8"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_area("thumbnail", self.width, self.height, len(self.pixels))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchFailed(Problem):
+    """Server: the reason why a layer, file or thumbnail cannot be sent. The job itself does not change.
+
+    Attributes:
+        index: index of the requested layer; None if something else was requested.
+        format: format of the requested file; None if something else was requested.
     """
 
     type: ClassVar[str] = "fetch_failed"

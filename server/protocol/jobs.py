@@ -241,6 +241,22 @@ class Cancel(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Move(Message):
+    """Client: change the order of its waiting jobs. There is no answer; the jobs whose position changes get `Queued`.
+
+    Nothing happens if one of the jobs does not wait, or belongs to another client or priority.
+
+    Attributes:
+        job: a waiting job.
+        before: the waiting job of the same client before which it is drawn; None draws it after the client's others.
+    """
+
+    type: ClassVar[str] = "move"
+    job: JobId
+    before: JobId | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resume(Message):
     """Client: send a job's events, for example after the connection was lost. The answer is `Accepted` or `Failed`.
 

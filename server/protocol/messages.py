@@ -17,7 +17,18 @@ from typing import Any
 
 from .fields import PREVIEW_SIDE, ExportFormat, Message, Priority, Problem, State
 from .greeting import Example, Hello, Limits, ModelInfo, Refused, Welcome
-from .history import Export, Fetch, FetchFailed, FileBegin, FileEnd, JobList, JobSummary, ListJobs
+from .history import (
+    Export,
+    Fetch,
+    FetchFailed,
+    FetchThumbnail,
+    FileBegin,
+    FileEnd,
+    JobList,
+    JobSummary,
+    ListJobs,
+    Thumbnail,
+)
 from .jobs import (
     MAX_VARIANTS,
     Accepted,
@@ -27,6 +38,7 @@ from .jobs import (
     Existing,
     Generated,
     Kept,
+    Move,
     Queued,
     Relit,
     Resubmit,
@@ -61,6 +73,7 @@ __all__ = [
     "Failed",
     "Fetch",
     "FetchFailed",
+    "FetchThumbnail",
     "FileBegin",
     "FileEnd",
     "Generated",
@@ -74,6 +87,7 @@ __all__ = [
     "ListJobs",
     "Message",
     "ModelInfo",
+    "Move",
     "Notice",
     "Preview",
     "Priority",
@@ -89,6 +103,7 @@ __all__ = [
     "State",
     "Submit",
     "Switch",
+    "Thumbnail",
     "Upload",
     "UploadReady",
     "UploadRefused",
@@ -99,7 +114,7 @@ __all__ = [
     "is_last",
 ]
 
-FROM_CLIENT = (Hello, Upload, Submit, Resubmit, Cancel, Resume, Ack, ListJobs, Fetch, Export)
+FROM_CLIENT = (Hello, Upload, Submit, Resubmit, Cancel, Move, Resume, Ack, ListJobs, Fetch, FetchThumbnail, Export)
 FROM_SERVER = (
     Welcome,
     Refused,
@@ -120,6 +135,7 @@ FROM_SERVER = (
     JobList,
     FileBegin,
     FileEnd,
+    Thumbnail,
     FetchFailed,
 )
 TYPES: Mapping[str, type[Message]] = {message.type: message for message in (*FROM_CLIENT, *FROM_SERVER)}

@@ -62,6 +62,19 @@ class FairQueue(Generic[J]):
             del queues[job.client]
         return True
 
+    def move(self, job: J, before: J | None) -> bool:
+        """Let a waiting job be drawn before another of the same client and priority, or after all of them.
+
+        Returns:
+            False if nothing changed, because one of them does not wait or they have nothing to do with each other.
+        """
+        queue = self._turns[job.submit.priority].get(job.client)
+        if queue is None or job not in queue or before is job or (before is not None and before not in queue):
+            return False
+        queue.remove(job)
+        queue.insert(len(queue) if before is None else queue.index(before), job)
+        return True
+
     def turn(self) -> list[J]:
         """The next job of each client, in the order of their turns; batch jobs only where no other job waits."""
         for queues in self._turns.values():

@@ -202,6 +202,15 @@ class Scheduler:
             job.cancelled = True
             slot.executor.cancel(job.id)
 
+    def move(self, client: str, job_id: str, before: str | None) -> None:
+        """Change the order of a client's waiting jobs; nothing happens if one of the two is not one of them."""
+        waiting = {job.id: job for job in self._queue.of(client)}
+        job, next_ = waiting.get(job_id), waiting.get(before) if before is not None else None
+        if job is None or (before is not None and next_ is None):
+            return
+        if self._queue.move(job, next_):
+            self._status.tell()
+
     async def acknowledge(self, job_id: str, seq: int) -> None:
         """Record that a client has the job's events up to `seq`."""
         await self.on_disk(self._database.acknowledge, job_id, seq)

@@ -21,12 +21,15 @@ from layerfusion.server.protocol.messages import (
     Failed,
     Fetch,
     FetchFailed,
+    FetchThumbnail,
     FileBegin,
     FileEnd,
     JobList,
     ListJobs,
+    Move,
     Progress,
     Resubmit,
+    Thumbnail,
     Variant,
 )
 from layerfusion.server.storage.database import Database
@@ -150,6 +153,46 @@ def test_an_unfinished_job_cannot_be_exported(server):
         client._send(Export(job=job.job, format="psd"))
         refused, _ = receive_file(client)
     assert (refused.code, refused.format) == ("not_finished", "psd")
+
+
+def test_a_finished_job_has_a_thumbnail(server):
+    with server.client() as client:
+        job = submit("layers=2", seed=3)
+        draw(client, job)
+        client._send(FetchThumbnail(job=job.job, side=32))
+        thumbnail = receive(client, Thumbnail)
+        assert (thumbnail.job, thumbnail.width, thumbnail.height) == (job.job, 32, 32)
+        client._send(FetchThumbnail(job=job.job, side=256))
+        assert receive(client, Thumbnail).width == 64, "it is not enlarged"
+
+
+def test_a_job_without_a_thumbnail_is_refused(server):
+    with server.client() as client:
+        client._send(FetchThumbnail(job=new_job()))
+        failed = receive(client, FetchFailed)
+        assert (failed.code, failed.index, failed.format) == ("unknown_job", None, None)
+        running = submit("seconds=0.1", steps=20)
+        client.submit(running)
+        client._send(FetchThumbnail(job=running.job))
+        assert receive(client, FetchFailed).code == "not_finished"
+        client.cancel(running.job)
+        list(client.events(running.job))
+
+
+def test_a_waiting_job_is_moved_before_another(server):
+    with server.client() as client:
+        first, second, third = submit("seconds=0.1", steps=20), submit(seed=1), submit(seed=2)
+        for job in (first, second, third):
+            client.submit(job)
+        client._send(Move(job=third.job, before=second.job))
+        client._send(ListJobs(newest=1))
+        receive(client, JobList)  # the server has moved it
+        client.cancel(first.job)
+        list(client.events(third.job))
+        list(client.events(second.job))
+        client._send(ListJobs(newest=2))
+        ended = {each.job: each.ended for each in receive(client, JobList).jobs}
+        assert ended[third.job] < ended[second.job]
 
 
 def test_each_variant_is_drawn_with_its_own_seed(server):

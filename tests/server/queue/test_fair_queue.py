@@ -25,6 +25,24 @@ async def test_clients_take_turns():
 
 
 @scenario
+async def test_a_client_changes_the_order_of_its_own_waiting_jobs_only():
+    async with running() as (scheduler, script):
+        script.available.clear()
+        mine = await follow(scheduler, "a", 1, 2, 3)
+        theirs = await follow(scheduler, "b", 11)
+        scheduler.move("a", job_id(3), job_id(1))
+        scheduler.move("a", job_id(1), None)
+        for job, before in ((11, None), (11, 2), (2, 11), (2, 2), (2, 99), (99, 2)):
+            scheduler.move("a", job_id(job), job_id(before) if before else None)
+        assert [await position(scheduler, number) for number in (3, 11, 2, 1)] == [0, 1, 2, 3]
+        script.available.set()
+        script.let(8)
+        await mine.wait_for(Done, 3)
+        await theirs.wait_for(Done)
+        assert script.order == [job_id(number) for number in (3, 11, 2, 1)]
+
+
+@scenario
 async def test_interactive_jobs_go_before_batch_ones():
     async with running() as (scheduler, script):
         script.available.clear()
