@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,13 +23,24 @@ from layerfusion.server.config import ServerConfig
 from layerfusion.server.protocol import frames, messages
 from layerfusion.server.protocol.errors import UnknownLayer
 from layerfusion.server.protocol.schema import shared_fields
-from layerfusion.server.storage.layer_store import LayerStore
 
 _SWAPPED = (2, 1, 0, 3)
 """Order of channels that turns RGBA into BGRA, and back."""
 
 
-def to_request(submit: messages.Submit, store: LayerStore) -> GenerationRequest:
+class Store(Protocol):
+    """Where the pixels of layers are, by their SHA-256: usually `storage.layer_store.LayerStore`."""
+
+    def read(self, digest: str) -> bytes:
+        """The pixels of a layer; FileNotFoundError if it is not there."""
+        ...
+
+    def put(self, pixels: bytes | memoryview) -> str:
+        """Store pixels and return their SHA-256."""
+        ...
+
+
+def to_request(submit: messages.Submit, store: Store) -> GenerationRequest:
     """The engine's request for a submission.
 
     Raises:
@@ -60,7 +71,7 @@ def _to_fusion(submit: messages.Submit, spec: ModelSpec) -> FusionSettings | Non
     return spec.defaults.fusion.adjusted(submit.preset, {switch.name: switch.value for switch in submit.switches})
 
 
-def _to_source(source: messages.Source, role: Role, store: LayerStore) -> Source:
+def _to_source(source: messages.Source, role: Role, store: Store) -> Source:
     if isinstance(source, messages.Generated):
         box = source.box and Box(**shared_fields(source.box, Box))
         return Generated(**{**shared_fields(source, Generated), "box": box})
@@ -68,7 +79,7 @@ def _to_source(source: messages.Source, role: Role, store: LayerStore) -> Source
     return kind(**{**shared_fields(source, kind), "layer": _layer(source, role, _read_pixels(source, store))})
 
 
-def _read_pixels(source: messages.Existing, store: LayerStore) -> Pixels:
+def _read_pixels(source: messages.Existing, store: Store) -> Pixels:
     try:
         data = store.read(source.layer)
     except FileNotFoundError:
@@ -117,7 +128,7 @@ def uploads(request: GenerationRequest) -> Iterator[bytes]:
             yield to_bgra(source.layer.pixels)
 
 
-def from_event(job: str, event: events.Event, store: LayerStore) -> messages.Message:
+def from_event(job: str, event: events.Event, store: Store) -> messages.Message:
     """The message for an event of the engine. The pixels of a finished layer are written to the store.
 
     `seq` and `transfer` are placeholders: the scheduler numbers events, and the outbox numbers transfers.
@@ -152,7 +163,7 @@ def to_event(message: messages.Progress | messages.Notice) -> events.Progress | 
     return kind(**shared_fields(message, kind))
 
 
-def _from_layer(job: str, layer: Layer, index: int, store: LayerStore) -> messages.LayerBegin:
+def _from_layer(job: str, layer: Layer, index: int, store: Store) -> messages.LayerBegin:
     pixels = _bgra(layer.pixels)
     return messages.LayerBegin(
         job=job,
@@ -181,7 +192,7 @@ def _bgra(pixels: Pixels) -> Pixels:
     return swapped
 
 
-def to_stack(submit: messages.Submit, begins: Iterable[messages.LayerBegin], store: LayerStore) -> LayerStack:
+def to_stack(submit: messages.Submit, begins: Iterable[messages.LayerBegin], store: Store) -> LayerStack:
     """The stack of a finished job.
 
     Args:

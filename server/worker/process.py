@@ -10,13 +10,11 @@ from pathlib import Path
 
 import msgpack
 
-from layerfusion.engine.errors import EngineError
-from layerfusion.server import translate
-from layerfusion.server.protocol.errors import InternalError, ProtocolError
-from layerfusion.server.protocol.messages import Cancel, Cancelled, Done, Failed, Message, Submit
+from layerfusion.server.protocol.messages import Cancel, Message, Submit
 from layerfusion.server.protocol.wire import Wire
 from layerfusion.server.storage.layer_store import LayerStore
-from layerfusion.server.worker.loading import EngineLoader, Load, Pipeline
+from layerfusion.server.worker.drawing import Drawer
+from layerfusion.server.worker.loading import EngineLoader, Load
 
 logger = logging.getLogger(__name__)
 
@@ -30,17 +28,16 @@ def main(pipe: Connection, folder: Path, load: Load) -> None:
     """Draw jobs until the server closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the server decides what to do
     logging.basicConfig(format="worker: %(levelname)s %(name)s: %(message)s")
-    _Worker(pipe, LayerStore(folder), load).serve()
+    _Worker(pipe, folder, load).serve()
 
 
 class _Worker:
-    """The worker's end of the pipe. The model that was used last stays in memory."""
+    """The worker's end of the pipe."""
 
-    def __init__(self, pipe: Connection, store: LayerStore, load: Load) -> None:
+    def __init__(self, pipe: Connection, folder: Path, load: Load) -> None:
         self._pipe = pipe
-        self._store = store
         self._load = load
-        self._loaded: tuple[str, Pipeline] | None = None
+        self._drawer = Drawer(LayerStore(folder), load)
 
     def serve(self) -> None:
         if isinstance(self._load, EngineLoader):
@@ -54,33 +51,12 @@ class _Worker:
         while True:
             message = self._receive()
             if isinstance(message, Submit):
-                self._send(self._draw(message))
+                self._draw(message)
 
-    def _draw(self, submit: Submit) -> Message:
-        """Draw one job and return its last message."""
-        try:
-            request = translate.to_request(submit, self._store)
-            with contextlib.closing(self._pipeline(request.model).generate(request)) as events:
-                for event in events:
-                    message = translate.from_event(submit.job, event, self._store)
-                    if isinstance(message, Done):
-                        return message
-                    self._send(message)
-                    if self._is_cancelled(submit.job):
-                        return Cancelled(job=submit.job, seq=1)
-            raise InternalError("The engine stopped without finishing.")
-        except (EngineError, ProtocolError) as error:
-            return Failed.of(error, job=submit.job, seq=1)
-        except Exception as error:
-            logger.exception("job %s failed", submit.job)
-            bug = InternalError(f"The engine failed: {type(error).__name__}.", "The server's log has the details.")
-            return Failed.of(bug, job=submit.job, seq=1)
-
-    def _pipeline(self, model: str) -> Pipeline:
-        if self._loaded is None or self._loaded[0] != model:
-            self._loaded = None  # two models at once may not fit into memory
-            self._loaded = model, self._load(model)
-        return self._loaded[1]
+    def _draw(self, submit: Submit) -> None:
+        with contextlib.closing(self._drawer.draw(submit, lambda: self._is_cancelled(submit.job))) as messages:
+            for message in messages:
+                self._send(message)
 
     def _is_cancelled(self, job: str) -> bool:
         while self._pipe.poll():
