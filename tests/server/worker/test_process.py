@@ -5,7 +5,6 @@
 
 import contextlib
 import threading
-import weakref
 from multiprocessing import Pipe
 
 import msgpack
@@ -126,21 +125,3 @@ def test_a_full_disk_fails_the_job(worker):
 def test_a_cancel_of_another_job_stops_nothing(worker):
     other = Cancel(job=submit(7).job)
     assert isinstance(worker.draw(submit(6), at_first_step=lambda: worker.send(other))[-1], Done)
-
-
-def test_the_weights_of_two_models_are_never_in_memory_at_once(tmp_path):
-    class Weights:
-        pass
-
-    loaded = []
-
-    def load(_model):
-        assert [weights() for weights in loaded] == [None] * len(loaded)
-        weights = Weights()
-        loaded.append(weakref.ref(weights))
-        return weights
-
-    worker = process._Worker(None, LayerStore(tmp_path), load)
-    for model in ("one", "one", "two"):
-        worker._pipeline(model)
-    assert len(loaded) == 2
