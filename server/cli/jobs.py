@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from layerfusion.server.cli.console import CommandError, UsageError, list_layers, say
+from layerfusion.server.cli.deleting import deleting
 from layerfusion.server.cli.targets import OUT, add_content, add_overwrite, check_out, write
 from layerfusion.server.cli.values import number, whole
 from layerfusion.server.config import ServerConfig, database, default_folder, layers
@@ -25,8 +27,8 @@ _DAY = 24 * 3600.0
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `jobs` and its actions."""
-    parser.description = "Look at, export or forget the jobs a server keeps."
-    actions = parser.add_subparsers(dest="action", metavar="list|show|export|prune", required=True)
+    parser.description = "Look at, export or delete the jobs a server keeps."
+    actions = parser.add_subparsers(dest="action", metavar="list|show|export|delete|prune", required=True)
 
     def action(name: str, run: Any, help_text: str) -> Any:
         added = actions.add_parser(name, help=help_text, description=f"{help_text.capitalize()}.")
@@ -42,6 +44,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     export.add_argument("out", metavar="OUT", help=OUT)
     add_overwrite(export)
     add_content(export, full_canvas=True)
+    deleted = action("delete", run_delete, "delete jobs with their prompts and pictures; nothing brings them back")
+    deleted.add_argument("jobs", metavar="JOB", nargs="+", help="their ids, or how they begin")
     pruned = action("prune", run_prune, "forget old jobs; those nobody fetched stay for a week at least")
     pruned.add_argument("--days", metavar="N", type=number(0, 1e6), help="older than so many days (default: 30)")
     gigabytes = "the oldest, until so many gigabytes are left (default: 17)"
@@ -104,6 +108,25 @@ def run_export(arguments: argparse.Namespace) -> None:
     list_layers(write(stack, arguments.out, arguments), arguments.out)
 
 
+def run_delete(arguments: argparse.Namespace) -> None:
+    """Delete jobs that are over, with their prompts and pictures, also while the server runs.
+
+    Raises:
+        UsageError: no such job, or several whose ids begin so; nothing was deleted.
+        CommandError: a job is not over.
+        StoreInUse, BrokenStore, UnwritableFile: the folder cannot be used.
+    """
+    records = _open(arguments)
+    with contextlib.ExitStack() as stack:
+        if records is not None:
+            stack.enter_context(closing(records))
+        jobs = [_id(records, named) for named in arguments.jobs]
+    with deleting(_folder(arguments)) as delete:
+        for job in jobs:
+            delete(job)
+            say(f"{job} deleted")
+
+
 def run_prune(arguments: argparse.Namespace) -> None:
     """Forget old jobs. A running server does this by itself.
 
@@ -143,12 +166,20 @@ def _open(arguments: argparse.Namespace) -> Database | None:
 
 def _find(arguments: argparse.Namespace) -> tuple[Database, JobRecord]:
     records = _open(arguments)
-    found = [] if records is None else [job for job in records.jobs() if job.id.startswith(arguments.job)]
-    if records is None or not found:
-        raise UsageError(f"There is no job “{arguments.job}”. See “layerfusion jobs list”.")
+    found = None if records is None else records.find(_id(records, arguments.job))
+    if records is None or found is None:
+        raise UsageError(f"There is no job “{arguments.job}” that this version can read. See “layerfusion jobs list”.")
+    return records, found
+
+
+def _id(records: Database | None, beginning: str) -> str:
+    """The id of the one job whose id begins so."""
+    found = [] if records is None else records.ids(beginning)
+    if not found:
+        raise UsageError(f"There is no job “{beginning}”. See “layerfusion jobs list”.")
     if len(found) > 1:
-        raise UsageError(f"{len(found)} jobs begin with “{arguments.job}”. Give more of the id.")
-    return records, found[0]
+        raise UsageError(f"{len(found)} jobs begin with “{beginning}”. Give more of the id.")
+    return found[0]
 
 
 def _in_words(event: Event) -> str:

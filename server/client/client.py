@@ -29,6 +29,9 @@ from layerfusion.server.protocol.messages import (
     Ack,
     Cancel,
     Cancelled,
+    Delete,
+    Deleted,
+    DeleteFailed,
     Done,
     Export,
     ExportFormat,
@@ -62,7 +65,7 @@ M = TypeVar("M", bound=Message)
 class Refusal(ProtocolError):
     """The server refused a request. `code` is the code of its answer."""
 
-    def __init__(self, answer: Refused | UploadRefused | Failed | FetchFailed) -> None:
+    def __init__(self, answer: Refused | UploadRefused | Failed | FetchFailed | DeleteFailed) -> None:
         super().__init__(answer.message, answer.hint)
         self.code = answer.code
 
@@ -90,7 +93,7 @@ class File:
 Item = Message | Layer | File
 """What the client receives: a message, or a complete layer or file."""
 
-_ANSWERS = (Accepted, FetchFailed, File)
+_ANSWERS = (Accepted, FetchFailed, File, Deleted, DeleteFailed)
 """Messages that have a `job` but are not among its events."""
 
 
@@ -196,12 +199,7 @@ class Client:
             UnsupportedVersion: the server is too old for some of the fields and would ignore them.
             Refusal: the server did not accept the job.
         """
-        if self.welcome.protocol < (MAJOR, submit.minor):
-            major, minor = self.welcome.protocol
-            raise UnsupportedVersion(
-                f"The server uses protocol {major}.{minor}, and this picture needs {MAJOR}.{submit.minor}.",
-                "Update the server.",
-            )
+        self._check_version(submit.minor, "this picture")
         self._send(submit)
         return self._wait_for(Accepted, job=submit.job)
 
@@ -235,6 +233,19 @@ class Client:
         """The newest jobs of the server, newest first."""
         self._send(ListJobs(newest=newest))
         return self._wait_for(JobList).jobs
+
+    def delete(self, job: str) -> None:
+        """Delete a job that is over, with its prompts, layers and files. An unknown job counts as deleted.
+
+        Raises:
+            UnsupportedVersion: the server is too old.
+            Refusal: the job is not over, or the disk cannot be written.
+        """
+        self._check_version(4, "the deletion of jobs")
+        self._send(Delete(job=job))
+        answer = self._next(lambda item: isinstance(item, (Deleted, DeleteFailed)) and item.job == job)
+        if isinstance(answer, DeleteFailed):
+            raise Refusal(answer)
 
     def fetch(self, job: str, index: int) -> Layer:
         """Get a finished layer again.
@@ -280,6 +291,14 @@ class Client:
             yield event
             if isinstance(event, (Done, Failed, Cancelled)):
                 return
+
+    def _check_version(self, needed: int, what: str) -> None:
+        major, minor = self.welcome.protocol
+        if (major, minor) < (MAJOR, needed):
+            raise UnsupportedVersion(
+                f"The server uses protocol {major}.{minor}, and {what} needs {MAJOR}.{needed}.",
+                "Update the server.",
+            )
 
     def _send(self, item: Message | Chunk) -> None:
         self._socket.send(self._wire.encode(item))

@@ -167,6 +167,7 @@ class App:
             self._scheduler,
             self._database,
             self._store,
+            uploads=self._uploaded,
             exporting=asyncio.Lock(),
             checking=asyncio.Lock(),
             showing=asyncio.Lock(),
@@ -195,12 +196,16 @@ class App:
                     max_seconds=config.job_seconds,
                     max_bytes=config.store_bytes * 9 // 10,
                     upload_seconds=config.upload_seconds,
-                    uploads=frozenset().union(*(connection.uploaded for connection in self._connections)),
+                    uploads=self._uploaded(),
                 )
         except EngineError as error:
             logger.error("nothing was pruned: %s", error)
         else:
             self._kept_bytes = kept.bytes - written
+
+    def _uploaded(self) -> frozenset[str]:
+        """SHA-256 of the layers that connected clients have uploaded."""
+        return frozenset().union(*(connection.uploaded for connection in self._connections))
 
     async def _make_room(self) -> bool:
         """Whether the store has room for another job; if it is full, prune first."""

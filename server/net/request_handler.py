@@ -1,21 +1,31 @@
-"""Answers one client's requests about jobs: to submit, follow, cancel, move, list, fetch, show and export them."""
+"""Answers one client's requests about jobs: to submit, follow, cancel, move, list, fetch, show, export, delete them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 
 from layerfusion.engine.errors import EngineError
 from layerfusion.server import translate
 from layerfusion.server.net.outbox import Outbox
 from layerfusion.server.net.session import Request
-from layerfusion.server.protocol.errors import LayerLost, NotFinished, ProtocolError, QueueFull, UnknownLayer
+from layerfusion.server.protocol.errors import (
+    LayerLost,
+    NotFinished,
+    ProtocolError,
+    QueueFull,
+    UnknownJob,
+    UnknownLayer,
+)
 from layerfusion.server.protocol.messages import (
     Accepted,
     Ack,
     Cancel,
+    Delete,
+    Deleted,
+    DeleteFailed,
     Done,
     Export,
     Failed,
@@ -37,6 +47,7 @@ from layerfusion.server.queue.job import Job
 from layerfusion.server.queue.scheduler import Scheduler
 from layerfusion.server.storage.database import Database, JobRecord
 from layerfusion.server.storage.layer_store import LayerStore
+from layerfusion.server.storage.retention import delete
 from layerfusion.server.worker.export_process import export
 from layerfusion.server.worker.thumbnails import thumbnail
 
@@ -54,6 +65,7 @@ class Jobs:
         scheduler: the jobs that are not over.
         database: all jobs.
         store: their layers.
+        uploads: returns the SHA-256 of the layers that connected clients have uploaded.
         exporting: held during an export, so that the machine, which also draws, makes one file at a time.
         checking: held while a request is checked, because its kept layers are in memory during the check.
         showing: held while a thumbnail is made, because a list of pictures asks for many at once.
@@ -62,6 +74,7 @@ class Jobs:
     scheduler: Scheduler
     database: Database
     store: LayerStore
+    uploads: Callable[[], Set[str]]
     exporting: asyncio.Lock
     checking: asyncio.Lock
     showing: asyncio.Lock
@@ -106,6 +119,8 @@ class RequestHandler:
                 await self._show(request)
             case Export():
                 self._begin_export(request)
+            case Delete():
+                await self._delete(request)
 
     # ---- jobs
 
@@ -189,6 +204,15 @@ class RequestHandler:
             raise NotFinished(f"The job {job.id} is not finished.", "Ask again after it has finished.")
         return job
 
+    async def _delete(self, request: Delete) -> None:
+        jobs = self._jobs
+        try:
+            await self._scheduler.on_disk(delete, jobs.database, jobs.store, request.job, uploads=jobs.uploads())
+        except (EngineError, ProtocolError) as error:
+            self._outbox.put(DeleteFailed.of(error, job=request.job))
+        else:
+            self._outbox.put(Deleted(job=request.job))
+
     def _begin_export(self, request: Export) -> None:
         """Start an export as a task, because it takes seconds, in which the client may send other requests."""
         if len(self._exports) >= _MOST_EXPORTS:
@@ -205,7 +229,9 @@ class RequestHandler:
             job = await self._finished(request.job)
             async with jobs.exporting:
                 digest, size = await export(jobs.database.path, jobs.store.folder, job.id, request.format)
-            await self._scheduler.on_disk(jobs.database.add_file, job.id, digest, size)
+            if not await self._scheduler.on_disk(jobs.database.add_file, job.id, digest, size):
+                jobs.store.remove(digest)
+                raise UnknownJob(f"The job {job.id} was deleted.", "Draw it again.")
         except (EngineError, ProtocolError) as error:
             self._outbox.put(FetchFailed.of(error, job=request.job, format=request.format))
         else:

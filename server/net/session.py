@@ -37,6 +37,7 @@ from layerfusion.server.protocol.frames import Arrival, Chunk
 from layerfusion.server.protocol.messages import (
     Ack,
     Cancel,
+    Delete,
     Export,
     Failed,
     Fetch,
@@ -101,7 +102,7 @@ class Drop:
     pass
 
 
-Request = Submit | Resubmit | Cancel | Move | Resume | Ack | ListJobs | Fetch | FetchThumbnail | Export
+Request = Submit | Resubmit | Cancel | Move | Resume | Ack | ListJobs | Fetch | FetchThumbnail | Export | Delete
 """A client's request about jobs. The caller finds out whether the job exists."""
 
 Effect = Send | Close | Request | Upload | Keep | Commit | Drop

@@ -13,7 +13,7 @@
     ├── QueueFull             too many jobs of this client are waiting
     ├── Quarantined           the worker process died more than once while it drew this request
     ├── StoreFull             the layer store is full of layers that were not fetched yet
-    ├── NotFinished           a job cannot be exported because it is not finished
+    ├── NotFinished           a job cannot be exported or deleted because it is not finished
     ├── Interrupted           the server stopped while it drew the job
     ├── TooFast               the client sent more messages in a short time than the limit
     ├── QuotaExceeded         the client uploaded more bytes in an hour than the limit

@@ -1,4 +1,4 @@
-"""Messages about earlier jobs: to list them, and to get their layers, a file or a thumbnail of them."""
+"""Messages about earlier jobs: to list them, to get their layers, a file or a thumbnail of them, and to delete them."""
 
 from __future__ import annotations
 
@@ -173,3 +173,31 @@ class FileEnd(Message):
     type: ClassVar[str] = "file_end"
     job: JobId
     transfer: TransferId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delete(Message):
+    """Client: delete a job that is over, with its prompts, layers and files. The answer is `Deleted` or `DeleteFailed`.
+
+    Attributes:
+        job: the job. If the server does not have it, it counts as deleted, so that a client may ask twice.
+    """
+
+    type: ClassVar[str] = "delete"
+    job: JobId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deleted(Message):
+    """Server: it does not have the job any more. Layers that other jobs need are kept."""
+
+    type: ClassVar[str] = "deleted"
+    job: JobId
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteFailed(Problem):
+    """Server: the reason why a job was not deleted. The job itself does not change."""
+
+    type: ClassVar[str] = "delete_failed"
+    job: JobId

@@ -4,7 +4,7 @@
     uploads     uploads of layers
     jobs        submission and control of jobs
     results     events and notes of a job
-    history     lists, layers and files of earlier jobs
+    history     lists, layers and files of earlier jobs, and their deletion
 
 A message is a frozen value, and all its fields are validated when it is made. `type` is its name in the protocol.
 """
@@ -18,6 +18,9 @@ from typing import Any
 from .fields import PREVIEW_SIDE, ExportFormat, Message, Priority, Problem, State
 from .greeting import Example, Hello, Limits, ModelInfo, Refused, Welcome
 from .history import (
+    Delete,
+    Deleted,
+    DeleteFailed,
     Export,
     Fetch,
     FetchFailed,
@@ -64,6 +67,9 @@ __all__ = [
     "Box",
     "Cancel",
     "Cancelled",
+    "Delete",
+    "DeleteFailed",
+    "Deleted",
     "Done",
     "Event",
     "Example",
@@ -114,7 +120,21 @@ __all__ = [
     "is_last",
 ]
 
-FROM_CLIENT = (Hello, Upload, Submit, Resubmit, Cancel, Move, Resume, Ack, ListJobs, Fetch, FetchThumbnail, Export)
+FROM_CLIENT = (
+    Hello,
+    Upload,
+    Submit,
+    Resubmit,
+    Cancel,
+    Move,
+    Resume,
+    Ack,
+    ListJobs,
+    Fetch,
+    FetchThumbnail,
+    Export,
+    Delete,
+)
 FROM_SERVER = (
     Welcome,
     Refused,
@@ -137,6 +157,8 @@ FROM_SERVER = (
     FileEnd,
     Thumbnail,
     FetchFailed,
+    Deleted,
+    DeleteFailed,
 )
 TYPES: Mapping[str, type[Message]] = {message.type: message for message in (*FROM_CLIENT, *FROM_SERVER)}
 

@@ -216,23 +216,50 @@ class Database:
                 (self._now(), job),
             )
 
-    def add_file(self, job: str, sha256: str, size: int) -> None:
-        """Record that a job needs a further file, such as an export of it."""
+    def add_file(self, job: str, sha256: str, size: int) -> bool:
+        """Record that a job needs a further file, such as an export of it. False if the job was deleted."""
         with self._transaction() as database:
-            database.execute("INSERT OR IGNORE INTO files VALUES (?, ?, ?)", (job, sha256, size))
-
-    def delete(self, jobs: Sequence[str]) -> None:
-        """Delete those of the jobs that are over, with their events."""
-        with self._transaction() as database:
-            database.executemany(
-                "DELETE FROM jobs WHERE id = ? AND state NOT IN ('queued', 'running')", [(job,) for job in jobs]
+            return bool(
+                database.execute(
+                    "INSERT OR REPLACE INTO files SELECT id, ?, ? FROM jobs WHERE id = ?", (sha256, size, job)
+                ).rowcount
             )
 
+    def delete(self, jobs: Sequence[str]) -> set[str]:
+        """Delete those of the jobs that are over, with their events, and leave no trace of their prompts in the file.
+
+        Returns:
+            SHA-256 of the files that they needed and no other job needs.
+        """
+        needed: set[str] = set()
+        with self._transaction() as database:
+            for job in jobs:
+                files = database.execute("SELECT sha256 FROM files WHERE job = ?", (job,)).fetchall()
+                if database.execute(
+                    "DELETE FROM jobs WHERE id = ? AND state NOT IN ('queued', 'running')", (job,)
+                ).rowcount:
+                    needed.update(digest for (digest,) in files)
+            asked = "SELECT 1 FROM files WHERE sha256 = ? LIMIT 1"
+            loose = {digest for digest in needed if database.execute(asked, (digest,)).fetchone() is None}
+        with self._lock, self._errors():
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log still has the prompts
+        return loose
+
     # ---- queries
+
+    def state(self, job: str) -> State | None:
+        """The state of the job with the given id, also one that this version does not understand; None without one."""
+        return next((row[0] for row in self._query("SELECT state FROM jobs WHERE id = ?", (job,))), None)
 
     def find(self, job: str) -> JobRecord | None:
         """The job with the given id; None if there is none."""
         return next(iter(self._select(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (job,))), None)  # noqa: S608
+
+    def ids(self, beginning: str) -> list[str]:
+        """The ids that begin with a text, oldest job first."""
+        after = beginning[:-1] + chr(ord(beginning[-1]) + 1) if beginning else chr(0x10FFFF)
+        rows = self._query("SELECT id FROM jobs WHERE id >= ? AND id < ? ORDER BY number", (beginning, after))
+        return [row[0] for row in rows]
 
     def jobs(self, *, states: Sequence[State] = get_args(State), newest: int | None = None) -> list[JobRecord]:
         """Jobs in the given states, oldest first. With `newest`, only that many of the newest jobs, newest first."""
@@ -297,6 +324,7 @@ class Database:
         else:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
+            database.execute("PRAGMA secure_delete = ON")  # deleted prompts are overwritten
             if version == 0:
                 database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
             else:

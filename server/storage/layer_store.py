@@ -84,6 +84,11 @@ class LayerStore:
         """
         return Draft(self, self._drafts)
 
+    def remove(self, digest: str) -> None:
+        """Remove a file. On Windows, one that a reader has open stays until `prune`."""
+        with contextlib.suppress(OSError):
+            self.path(digest).unlink()
+
     def prune(self, *, needed: Set[str], max_seconds: float) -> None:
         """Remove old files that are not needed, including drafts that a killed process left.
 

@@ -37,10 +37,10 @@ class FolderLock:
         try:
             _lock(self._file)
         except OSError as error:
-            owner = _owner(self._file)
+            process = _process(self._file)
             os.close(self._file)
             raise StoreInUse(
-                f"The folder {folder} is used by a running server{f', process {owner}' if owner else ''}.",
+                f"The folder {folder} is used by a running server{f', process {process}' if process else ''}.",
                 "Stop that server first, or choose another folder with --folder.",
             ) from error
         with contextlib.suppress(OSError):  # the process id is only for the other server's message
@@ -54,7 +54,19 @@ class FolderLock:
             os.close(self._file)
 
 
-def _owner(file: int) -> str:
+def owner(folder: Path) -> int | None:
+    """The process that has locked the folder, or did so last; None if no process ever did."""
+    try:
+        file = os.open(folder / NAME, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return int(_process(file) or 0) or None
+    finally:
+        os.close(file)
+
+
+def _process(file: int) -> str:
     with contextlib.suppress(OSError):
         os.lseek(file, 0, os.SEEK_SET)
         text = os.read(file, 20).decode("ascii", "replace")

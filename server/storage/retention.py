@@ -1,4 +1,4 @@
-"""Retention: deleting jobs that are old or exceed the disk quota, with their layers.
+"""Retention: deleting jobs that are old, exceed the disk quota or are not wanted any more, with their layers.
 
 Jobs that are not over are never deleted; jobs that nobody has fetched are kept for at least a week after their end.
 """
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 
+from layerfusion.server.protocol.errors import NotFinished
 from layerfusion.server.protocol.messages import State
 from layerfusion.server.storage.database import LIVE, Database
 from layerfusion.server.storage.layer_store import LayerStore
@@ -76,6 +77,26 @@ def prune(
     database.delete(removed)
     store.prune(needed=uploads | {digest for _, digest, _ in database.files()}, max_seconds=upload_seconds)
     return Inventory(jobs=len(jobs) - len(removed), bytes=total, removed=len(removed))
+
+
+def delete(database: Database, store: LayerStore, job: str, *, uploads: Set[str] = frozenset()) -> None:
+    """Delete a job that is over, with its prompts, and its layers and files that no other job needs.
+
+    If there is no such job, nothing is done.
+
+    Args:
+        database, store: of one folder.
+        job: its id.
+        uploads: SHA-256 of layers that clients have uploaded for a coming request.
+
+    Raises:
+        NotFinished: it waits or runs.
+        UnwritableFile, BrokenStore: see `Database`.
+    """
+    if database.state(job) in LIVE:
+        raise NotFinished(f"The job {job} is not over.", "Cancel it first.")
+    for digest in database.delete([job]) - uploads:
+        store.remove(digest)
 
 
 def _is_removable(state: State, ended: float | None, fetched: float | None, now: float) -> bool:

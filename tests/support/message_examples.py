@@ -5,6 +5,9 @@ from layerfusion.server.protocol.messages import (
     Ack,
     Cancel,
     Cancelled,
+    Delete,
+    Deleted,
+    DeleteFailed,
     Done,
     Example,
     Export,
@@ -148,6 +151,9 @@ EXAMPLES = (
     FetchFailed(job=JOB, format="psd", code="not_finished", message="No."),
     FileBegin(job=JOB, transfer=3, format="psd", bytes=9, sha256=DIGEST),
     FileEnd(job=JOB, transfer=3),
+    Delete(job=JOB),
+    Deleted(job=JOB),
+    DeleteFailed(job=JOB, code="not_finished", message="No."),
 )
 
 

@@ -10,10 +10,12 @@ import scripted
 from layerfusion.engine import formats
 from layerfusion.server.cli.main import main
 from layerfusion.server.config import database, layers
+from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Done, Failed, Generated, Started
 from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.storage.lock import FolderLock
+from running import Running
 from samples import layer_begin, submit
 
 DAY = 24 * 3600.0
@@ -140,3 +142,38 @@ def test_invalid_numbers_are_named_in_the_error(subtests, capsys):
         with subtests.test(arguments=arguments):
             code, _, err = run(capsys, *arguments)
             assert (code, re.search(r"is no (whole )?number from", err) is not None) == (2, True)
+
+
+def test_jobs_are_deleted_with_their_prompts_and_pictures(folder, capsys):
+    code, out, _ = run(capsys, "delete", "00000001", "00000002", "--folder", folder)
+    assert (code, out) == (0, f"{job_id(1)} deleted\n{job_id(2)} deleted\n")
+    assert [path.name for path in layers(folder).rglob("*") if path.is_file()] == []
+    left = b"".join(path.read_bytes() for path in folder.glob("jobs.sqlite*"))
+    assert (b"beach 1" in left, b"beach 3" in left) == (False, True)
+
+
+def test_nothing_is_deleted_if_one_of_the_jobs_is_unknown(folder, capsys):
+    code, _, err = run(capsys, "delete", "00000001", "ffff", "--folder", folder)
+    assert (code, "There is no job “ffff”" in err) == (2, True)
+    assert len(run(capsys, "list", "--folder", folder)[1].splitlines()) == 4
+
+
+def test_a_waiting_job_is_not_deleted(folder, capsys):
+    code, _, err = run(capsys, "delete", "00000003", "--folder", folder)
+    assert (code, "Cancel it first" in err) == (1, True)
+
+
+def test_jobs_are_deleted_while_the_server_runs(folder, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
+    with Running(folder):
+        assert run(capsys, "delete", "00000001", "--folder", folder)[0] == 0
+        assert job_id(1) not in run(capsys, "list", "--folder", folder)[1]
+    assert [path.name for path in layers(folder).rglob("*") if path.is_file()] == []
+
+
+def test_nothing_is_deleted_under_a_server_that_is_not_found(folder, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
+    lock = FolderLock(folder)
+    code, _, err = run(capsys, "delete", "00000001", "--folder", folder)
+    lock.release()
+    assert (code, "used by a running server" in err) == (1, True)

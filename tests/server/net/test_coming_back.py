@@ -1,5 +1,6 @@
 """Jobs on a server with a scripted engine: variants, replacement, fetch, export, and restarts of the server."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -24,7 +25,9 @@ from layerfusion.server.protocol.messages import (
     FetchThumbnail,
     FileBegin,
     FileEnd,
+    Generated,
     JobList,
+    Kept,
     ListJobs,
     Move,
     Progress,
@@ -327,3 +330,70 @@ def test_a_folder_that_cannot_be_created_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(EngineError, match="cannot be written"), Running(tmp_path / "file" / "jobs", load):
         pass
+
+
+# ---- deletion
+
+
+def contents(folder):
+    """All bytes of a folder's files, under their paths."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_deleted_job_leaves_neither_prompts_nor_pictures(server):
+    secret = "a portrait of Ada in the blue room"
+    job = submit("layers=2", seed=4242, background=Generated(prompt=secret))
+    with server.client() as client:
+        *_, done = draw(client, job)
+        client._send(Export(job=job.job, format="png"))
+        assert receive_file(client)[1]
+        assert any(secret.encode() in data for data in contents(server.config.folder).values())
+        client.delete(job.job)
+        assert job.job not in [each.job for each in client.jobs()]
+        with pytest.raises(Refusal) as refused:
+            client.resume(job.job)
+        assert refused.value.code == "unknown_job"
+    left = contents(server.config.folder)
+    assert [path for path, data in left.items() if secret.encode() in data] == []
+    assert bgra(4242, 0, 8) not in left.values() and bgra(4242, 1, 8) not in left.values()
+    assert done.layers == 2
+
+
+def test_deletion_keeps_what_another_job_needs(server):
+    with server.client() as client:
+        first, second = submit(seed=77), submit(seed=77)
+        draw(client, first)
+        draw(client, second)
+        client.delete(first.job)
+        assert client.fetch(second.job, 1).pixels == bgra(77, 1, 8)
+
+
+def test_deletion_keeps_what_a_client_has_uploaded(server):
+    pixels = bgra(78, 0, 8)
+    with server.client() as uploader, server.client() as client:
+        job = submit(seed=78)
+        draw(client, job)
+        uploader.upload(pixels)
+        client.delete(job.job)
+        kept = Kept(layer=hashlib.sha256(pixels).hexdigest(), width=8, height=8, name="Kept", prompt="noise")
+        draw(uploader, submit(foregrounds=(kept,)))
+
+
+def test_a_job_that_is_not_over_is_not_deleted(server):
+    with server.client() as client:
+        running, waiting = submit("seconds=30"), submit()
+        client.submit(running)
+        client.submit(waiting)
+        for job in (running, waiting):
+            with pytest.raises(Refusal, match="Cancel it first") as refused:
+                client.delete(job.job)
+            assert refused.value.code == "not_finished"
+        for job in (waiting, running):
+            client.cancel(job.job)
+            list(client.events(job.job))
+            client.delete(job.job)
+
+
+def test_an_unknown_job_counts_as_deleted(server):
+    with server.client() as client:
+        client.delete(new_job())
