@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 
@@ -70,6 +71,9 @@ class ServerConfig:
         devices: torch's names of the devices that draw, one worker process for each entry; None is the best device of
             the machine. A device may be named several times.
         memory: name of the memory policy of the workers, or "auto".
+        executor: "process" draws in worker processes of this machine, "ray" in actors of a Ray cluster.
+        ray_address: address of the cluster; None starts one on this machine.
+        workers: number of actors; None is one for each card of the cluster, or one.
 
     Raises:
         InvalidRequest: other machines could connect without encryption, the host is not an address, the port is out of
@@ -100,6 +104,9 @@ class ServerConfig:
     silence_seconds: float = 900
     devices: tuple[str | None, ...] = (None,)
     memory: str = "auto"
+    executor: Literal["process", "ray"] = "process"
+    ray_address: str | None = None
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         if not self._is_loopback() and self.tls_cert is None and not self.unencrypted:

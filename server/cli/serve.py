@@ -33,6 +33,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     cards = "devices that draw, a process for each, such as cuda:0,cuda:1,cpu (default: the best one of this machine)"
     add("--devices", metavar="LIST", help=cards)
     add("--workers", metavar="N", type=whole(1, MAX_WORKERS), help="processes that draw (default: one for each device)")
+    ray = "ray draws in a Ray cluster, of this machine or of several (default: process)"
+    add("--executor", choices=("process", "ray"), default="process", help=ray)
+    add("--address", metavar="HOST:PORT", help="the Ray cluster's head (default: a cluster of this machine alone)")
     add("--host", metavar="ADDR", default="127.0.0.1", help="address to listen on (default: this machine only)")
     add("--name", metavar="HOST", action="append", default=[], help="a host name clients use; may be repeated")
     add("--tls-cert", metavar="FILE", help="certificate chain in PEM; it encrypts the connection")
@@ -65,9 +68,18 @@ def run(arguments: argparse.Namespace) -> int:
         "unencrypted": arguments.unencrypted,
         "token": None if arguments.token_file is None else read_token(Path(arguments.token_file)),
         "origins": tuple(arguments.origin),
-        "devices": _devices(arguments.devices, arguments.workers),
         "memory": arguments.memory,
     }
+    if arguments.executor == "ray":
+        if arguments.devices is not None:
+            raise InvalidRequest(
+                "Ray chooses the devices itself.", "Leave --devices out; --workers N says how many draw."
+            )
+        given |= {"executor": "ray", "ray_address": arguments.address, "workers": arguments.workers}
+    elif arguments.address is not None:
+        raise InvalidRequest("--address is the address of a Ray cluster.", "Add --executor ray.")
+    else:
+        given["devices"] = _devices(arguments.devices, arguments.workers)
     if arguments.folder is not None:
         given["folder"] = Path(arguments.folder)
     if arguments.keep_days is not None:

@@ -33,8 +33,8 @@ from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.storage.lock import FolderLock
 from layerfusion.server.storage.retention import prune
-from layerfusion.server.worker.loading import EngineLoader, Load
-from layerfusion.server.worker.supervisor import WorkerSupervisor
+from layerfusion.server.worker.executors import make_executors
+from layerfusion.server.worker.loading import Load
 
 logger = logging.getLogger(__name__)
 
@@ -145,15 +145,7 @@ class App:
         self._store = LayerStore(layers(config.folder))
         self._database = await asyncio.to_thread(Database, database(config.folder))
         stack.callback(self._database.close)
-        self._workers = [
-            WorkerSupervisor(
-                self._store.folder,
-                silence_seconds=config.silence_seconds,
-                cancel_seconds=config.cancel_seconds,
-                load=self._load or EngineLoader(device=device, memory=config.memory, threads=config.threads),
-            )
-            for device in config.devices
-        ]
+        self._workers = await make_executors(config, self._store, self._load, stack)
         self._scheduler = Scheduler(
             self._workers,
             self._database,

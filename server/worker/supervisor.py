@@ -23,9 +23,9 @@ from pathlib import Path
 import msgpack
 
 from layerfusion.engine.spawning import spawning
-from layerfusion.server.protocol.errors import WorkerDied
 from layerfusion.server.protocol.messages import Cancel, Cancelled, Failed, Message, Submit, is_last
 from layerfusion.server.protocol.wire import Wire
+from layerfusion.server.worker.endings import died, hung
 from layerfusion.server.worker.loading import Load
 from layerfusion.server.worker.process import READY, main
 
@@ -120,9 +120,9 @@ class WorkerSupervisor:
         if self._stopping_job == submit.job:
             yield Cancelled(job=submit.job, seq=1)
         elif hangs:
-            yield Failed.of(_hung(self._silence_seconds), job=submit.job, seq=1)
+            yield Failed.of(hung(self._silence_seconds), job=submit.job, seq=1)
         else:
-            yield Failed.of(_died(process.ending), job=submit.job, seq=1)
+            yield Failed.of(died(process.ending), job=submit.job, seq=1)
 
     def cancel(self, job: str) -> None:
         """See `Executor.cancel`. The process is killed if the job does not stop in time."""
@@ -154,20 +154,6 @@ class WorkerSupervisor:
             # a job is restarted at once.
             pause = 0.0 if worked else min(_LONGEST_PAUSE, 2 * pause + 0.5)
             logger.warning("the worker ended (%s); starting another in %g s", ending, pause)
-
-
-def _died(ending: str) -> WorkerDied:
-    return WorkerDied(
-        f"The process that draws died during the job ({ending}).",
-        "A new one is starting: try again, with a smaller canvas if the machine ran out of memory.",
-    )
-
-
-def _hung(seconds: float) -> WorkerDied:
-    return WorkerDied(
-        f"The process that draws made no step for {seconds:g} seconds and was stopped.",
-        "A new one is starting: try again, with a smaller canvas or fewer steps.",
-    )
 
 
 class _Process:

@@ -1,0 +1,63 @@
+"""The connection to a Ray cluster: one that the server starts on this machine, or one that runs already.
+
+Ray runs whatever its clients send it, so its own token authentication is always on; the dashboard, which would be
+another way in, and the reports of usage are off.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from types import ModuleType
+from typing import Any
+
+from layerfusion.server.errors import CannotServe
+
+_ENVIRONMENT = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+_TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - a variable's name
+
+
+class RayCluster:
+    """A Ray cluster, as long as the context lasts.
+
+    Args:
+        address: "HOST:PORT" of the cluster's head; None starts a cluster of this machine alone, which ends with the
+            server.
+
+    Attributes:
+        ray: the module `ray`.
+        cards: number of graphics cards in the cluster.
+
+    Raises:
+        CannotServe: Ray is not installed, its authentication was switched off, or there is no such cluster or its
+            token is another.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        for name, value in _ENVIRONMENT.items():
+            if os.environ.setdefault(name, value) != value:
+                raise CannotServe(
+                    f"{name} is {os.environ[name]!r:.40}, with which this server does not use Ray. Unset it, and start "
+                    f"the cluster's nodes with {name}={value}."
+                )
+        if address is None:
+            os.environ[_TOKEN] = secrets.token_hex(32)  # the cluster's processes inherit it
+        try:
+            import ray  # it reads the environment
+        except ImportError as error:
+            raise CannotServe(f"Ray is not installed ({error}). Run: pip install 'layerfusion[ray]'") from error
+        self.ray: ModuleType = ray
+        start: dict[str, Any] = {"include_dashboard": False} if address is None else {"address": address}
+        try:
+            ray.init(namespace="layerfusion", log_to_driver=False, logging_level=logging.ERROR, **start)
+        except (ray.exceptions.RayError, ConnectionError, OSError, RuntimeError, ValueError) as error:
+            where = address or "this machine"
+            raise CannotServe(
+                f"The Ray cluster of {where} cannot be used: {error}\nStart it with the same {_TOKEN} as this server."
+            ) from error
+        self.cards = int(ray.cluster_resources().get("GPU", 0))
+
+    def close(self) -> None:
+        """Leave the cluster. One that was started here ends."""
+        self.ray.shutdown()
