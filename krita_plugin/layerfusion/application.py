@@ -57,6 +57,6 @@ class Application:
         Krita.instance().notifier().applicationClosing.connect(self.guarded(link.stop))
         self._look = QtCore.QTimer()
         self._look.setInterval(LOOK_EVERY)
-        self._look.timeout.connect(self.guarded(lambda: self._controller.choosing.look()))
+        self._look.timeout.connect(self.guarded(lambda: self._controller.look()))
         self._look.start()
         link.start()

@@ -22,17 +22,22 @@ class Choosing:
         self._choices: dict[str, Choice] = {}  # by document
         self._seen = ""
 
-    def look(self, anew: bool = False) -> None:
+    def look(self, anew: bool = False) -> bool:
         """Show which layers the next button would work on. Called often: Krita does not say when one is selected.
 
         Args:
             anew: whether to look also if the same layer is active as before; layers may have been hidden or deleted.
+
+        Returns:
+            Whether something may have changed.
         """
         document = self._documents.active()
         seen = "" if document is None else document.looked_at()
-        if seen != self._seen or anew:
-            self._seen = seen
-            self._view.show_picks(Picks() if document is None else document.picks(self.of(document)))
+        if seen == self._seen and not anew:
+            return False
+        self._seen = seen
+        self._view.show_picks(Picks() if document is None else document.picks(self.of(document)))
+        return True
 
     def candidates(self, role: str) -> list[Pick]:
         """The layers of the active document that the artist may choose for a role."""

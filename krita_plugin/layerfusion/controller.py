@@ -14,11 +14,12 @@ from pathlib import Path
 from . import actions, launcher
 from .choosing import Choosing
 from .delivery import Delivery
-from .images import Picture
+from .history import History
 from .interfaces import Document, Documents, GenerationParams, View
 from .job_store import JobStore
-from .jobs import ArrivedLayer, Choice, PendingJob, Refusal, Remedy
+from .jobs import ArrivedLayer, PendingJob, Refusal, Remedy
 from .pending import PendingJobs
+from .progress import ShownProgress
 from .protocol.errors import Interrupted, Quarantined, ServerStopping, UnknownJob
 from .protocol.messages import (
     Accepted,
@@ -27,6 +28,7 @@ from .protocol.messages import (
     Cancelled,
     Done,
     Failed,
+    FetchFailed,
     Notice,
     Preview,
     Progress,
@@ -34,13 +36,15 @@ from .protocol.messages import (
     Resubmit,
     Resume,
     Started,
+    Thumbnail,
     Welcome,
 )
 from .refusals import RefusalsShown
 from .server_link import Offline, Online, ServerLink
 from .settings import params_of
 from .steps import Steps
-from .text import file_name, progress_words, sentence, size_words, waiting_words
+from .submitting import Submissions
+from .text import file_name, progress_words, sentence, waiting_words
 
 NOTICES_SINCE = (1, 3)
 """The first version of the protocol that has `Notice`."""
@@ -72,11 +76,14 @@ class Controller:
         self._link = link
         self._post = post
         self._job_store = job_store
-        self._welcome: Welcome | None = None
         self._jobs = PendingJobs()
-        self._progress = "", 0, 0  # what is shown of the first of them
+        self._progress = ShownProgress(view, self._jobs)
         self.choosing = Choosing(view, documents)
-        self._delivery = Delivery(view, documents, self._jobs, self.choosing, Steps(later), self._finish)
+        self._delivery = Delivery(view, documents, self._jobs, self._progress, Steps(later), self._finish, self._added)
+        self._submissions = Submissions(
+            view, documents, link, self._jobs, job_store, self.choosing, self._progress, self.start_server
+        )
+        self.history = History(view, documents, link.send, self._submissions.put_back, self._submissions.draw_again)
         self._starting = False
 
     # ---- intents -----------------------------------------------------------------------------------------------------
@@ -97,23 +104,23 @@ class Controller:
 
     def generate(self, params: GenerationParams) -> None:
         """Draw a foreground and a background into the active document."""
-        self._act(actions.generate, params)
+        self._submissions.act(actions.generate, params)
 
     def new_background(self, params: GenerationParams) -> None:
         """Draw a new background behind an existing foreground, which is kept."""
-        self._act(actions.new_background, params)
+        self._submissions.act(actions.new_background, params)
 
     def new_foreground(self, params: GenerationParams) -> None:
         """Draw a new foreground in front of an existing background, which is kept."""
-        self._act(actions.new_foreground, params)
+        self._submissions.act(actions.new_foreground, params)
 
     def harmonise(self, params: GenerationParams) -> None:
         """Draw Shadow, Light and Blended for an existing foreground and background."""
-        self._act(actions.harmonise, params)
+        self._submissions.act(actions.harmonise, params)
 
     def relight(self, params: GenerationParams) -> None:
         """Draw over an existing foreground, so that its light fits an existing background."""
-        self._act(actions.relight, params)
+        self._submissions.act(actions.relight, params)
 
     def cancel(self) -> None:
         """Cancel the pictures of the press whose progress is shown. Messages about them are ignored from now on."""
@@ -124,8 +131,7 @@ class Controller:
             self._finish(job, 0)
         if jobs:
             self._view.say("Cancelled.")
-        if self._jobs.shown is not None:
-            self._show(self._jobs.shown, "Next in the queue", 0, 0)
+        self._progress.show_first("Next in the queue")
 
     def export_psd(self, choose_path: Callable[[Path], str]) -> None:
         """Write a group to a PSD file.
@@ -135,7 +141,7 @@ class Controller:
                 there already; returns "" if it was cancelled.
         """
         with RefusalsShown(self._view):
-            document = self._open_document()
+            document = self._submissions.open_document()
             name = document.name_to_export()
             chosen = choose_path((document.folder or Path.home()) / f"{file_name(name)}.psd")
             if not chosen:
@@ -173,6 +179,8 @@ class Controller:
                 self._offline(event)
             case launcher.ServerExited():
                 self._exited(event)
+            case Thumbnail() | FetchFailed():
+                self.history.receive(event)
             case _:
                 job = self._jobs.find(_job_of(event))
                 if job is not None:
@@ -184,21 +192,19 @@ class Controller:
                 job.accepted = True
                 if event.notice and not self._tells_notices():
                     self._view.note(sentence(event.notice))
-                self._show(job, waiting_words(event.position, event.starts_in), 0, 0)
+                self._progress.show(job, waiting_words(event.position, event.starts_in))
             case Notice():
                 job.after = event.seq
                 self._view.note(event.text)
             case Queued():
-                self._show(job, waiting_words(event.position, event.starts_in), 0, 0)
+                self._progress.show(job, waiting_words(event.position, event.starts_in))
             case Started():
                 job.after = event.seq
-                self._show(job, "Starting", 0, 0)
+                self._progress.show(job, "Starting")
             case Progress():
-                self._show(job, progress_words(event), event.step, event.total)
-            case Preview() if job is self._jobs.shown:
-                job.shows_whole = job.shows_whole or event.role == "blended"
-                if event.role == "blended" or not job.shows_whole:
-                    self._view.show_preview(Picture(0, 0, event.width, event.height, event.pixels))
+                self._progress.show(job, progress_words(event), event.step, event.total)
+            case Preview():
+                self._progress.preview(job, event)
             case ArrivedLayer():
                 job.after = event.begin.seq
                 job.layers[event.begin.index] = event
@@ -214,9 +220,12 @@ class Controller:
     def _failed(self, job: PendingJob, event: Failed) -> None:
         if event.code == ServerStopping.code:  # the server did not accept it; it is sent again to the next server
             job.accepted = False
-            self._show(job, "Waiting for the server", 0, 0)
+            self._progress.show(job, "Waiting for the server")
         elif event.code == Interrupted.code and not job.again:
             self._draw_again(job)
+        elif job.returns and event.code == UnknownJob.code:
+            self._finish(job, 0)
+            self._view.warn(f"The server no longer has “{job.title}”.", "Use its prompts and seed to draw it again.")
         else:
             own = job in self._jobs.own
             if not job.accepted:  # the submission was refused, with all the jobs in it
@@ -247,35 +256,34 @@ class Controller:
         job.submit = replace(job.submit, job=str(uuid.uuid4()), variants=())
         job.again, job.series, job.accepted, job.after, job.layers = True, None, False, 0, {}
         self._job_store.save(job)
-        self._show(job, "The picture is drawn again", 0, 0)
+        self._progress.show(job, "The picture is drawn again")
         self._link.send(Resubmit(job=job.id, of=old))
 
     def take_left(self) -> None:
         """Show the jobs that an earlier Krita left, and add their layers when they arrive."""
         self._jobs.add_left(self._job_store.take_left())
         for job in self._jobs:
-            self._note_warning(job)
-        if self._jobs.shown is not None:
-            self._show(self._jobs.shown, "Waiting for the server", 0, 0)
+            self._submissions.note_warning(job)
+        self._progress.show_first("Waiting for the server")
 
     def _online(self, welcome: Welcome) -> None:
-        self._welcome, self._starting = welcome, False
+        self._submissions.welcome, self._starting = welcome, False
         self._view.show_server(welcome, "Ready")
-        if self._jobs.shown is not None:
-            self._show(self._jobs.shown, "Waiting for the server", 0, 0)
+        self._progress.show_first("Waiting for the server")
         for job in self._jobs:
             if job.accepted:
                 self._link.send(Resume(job=job.id, after=job.after))
             elif job.series is None:
                 self._link.submit(job.submit, job.pictures)
+        self.history.connected(welcome.protocol)
 
     def _offline(self, event: Offline) -> None:
-        self._welcome = None
+        self._submissions.welcome = None
+        self.history.disconnected()
         self._show_no_server()
         if event.message and not self._starting:
             self._view.warn(event.message, event.hint)
-        if self._jobs.shown is not None:
-            self._show(self._jobs.shown, "Waiting for the server", 0, 0)
+        self._progress.show_first("Waiting for the server")
 
     def _exited(self, event: launcher.ServerExited) -> None:
         if self._starting:
@@ -293,69 +301,25 @@ class Controller:
 
     # ---- jobs --------------------------------------------------------------------------------------------------------
 
-    def _ready(self) -> tuple[Welcome, Document]:
-        """The server and the active document.
-
-        Raises:
-            Refusal: there is no server or no document.
-        """
-        if self._welcome is None:
-            raise Refusal("No server is running.", "Press Start server.", Remedy("Start server", self.start_server))
-        return self._welcome, self._open_document()
-
-    def _open_document(self) -> Document:
-        document = self._documents.active()
-        if document is None:
-            new = Remedy("New document…", self._documents.new)
-            raise Refusal("No document is open.", "Open one, or create one of the size you want.", new)
-        return document
-
-    def _act(
-        self,
-        button: Callable[[Document, GenerationParams, Choice, actions.Size], actions.Action],
-        params: GenerationParams,
-    ) -> None:
-        """Submit the request of a button."""
-        with RefusalsShown(self._view):
-            welcome, document = self._ready()
-            size = actions.size_to_draw(document.size, welcome.limits)
-            notes = (document.about_colours(), size_words(size, document.size))
-            action = button(document, params, self.choosing.of(document), size)
-            submit = action.submit(size, params, welcome.models[0].name)
-            actions.check_server(submit, welcome.protocol)
-            jobs = [
-                PendingJob(
-                    submit=each,
-                    placement=action.placement,
-                    title=action.title,
-                    record=action.record(params, each),
-                    artists=action.artists,
-                    warning=" ".join(note for note in (*notes, *action.notes) if note),
-                    press=submit.job,
-                    series=None if each is submit else submit.job,
-                )
-                for each in submit.jobs()
-            ]
-            self._jobs.add(jobs)
-            for job in jobs:
-                self._job_store.save(job)
-            self._note_warning(jobs[0])
-            self._show(jobs[0], "Sending", 0, 0)
-            self._show_progress()  # if another picture is being drawn, there is one more to come
-            self._link.submit(submit, jobs[0].pictures)
-            document.save_settings(asdict(params))
-
     def _tells_notices(self) -> bool:
         """Whether the server sends `Notice` messages. Older servers have one notice, in `Accepted`."""
-        return self._welcome is not None and self._welcome.protocol >= NOTICES_SINCE
-
-    def _note_warning(self, job: PendingJob) -> None:
-        if job.warning:
-            self._view.note(sentence(job.warning))
+        welcome = self._submissions.welcome
+        return welcome is not None and welcome.protocol >= NOTICES_SINCE
 
     def document_shown(self) -> None:
         """A document is shown: add the layers that wait for it."""
         self._delivery.document_shown()
+        self.history.look()
+
+    def look(self, anew: bool = False) -> None:
+        """Show what the next button works on, and the history; see `Choosing.look`."""
+        if self.choosing.look(anew):
+            self.history.look()
+
+    def _added(self, document: Document) -> None:
+        """A result was added to a document."""
+        self.choosing.forget(document)
+        self.history.look()
 
     def _finish(self, job: PendingJob, seq: int) -> None:
         """Delete a job here and in the job store, and acknowledge its events up to `seq`, so that the server may delete
@@ -364,21 +328,7 @@ class Controller:
         self._job_store.forget(job.id)
         if seq:
             self._link.send(Ack(job=job.id, seq=seq))
-        self._show_idle()
-
-    def _show(self, job: PendingJob, words: str, step: int, total: int) -> None:
-        if job is self._jobs.shown:
-            self._progress = words, step, total
-            self._show_progress()
-
-    def _show_progress(self) -> None:
-        words, step, total = self._progress
-        more = f" · {len(self._jobs) - 1} more" if len(self._jobs) > 1 else ""
-        self._view.show_job(words + more, step, total)
-
-    def _show_idle(self) -> None:
-        if self._jobs.shown is None:
-            self._view.show_idle()
+        self._progress.refresh()
 
 
 def _job_of(event: object) -> str | None:

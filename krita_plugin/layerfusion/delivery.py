@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import replace
 
-from .choosing import Choosing
 from .interfaces import Document, Documents, View
 from .jobs import DocumentClosed, PendingJob, Remedy
 from .pending import PendingJobs
+from .progress import ShownProgress
 from .refusals import RefusalsShown
 from .steps import Steps
 
@@ -20,10 +20,11 @@ class Delivery:
         view: the docker.
         documents: Krita's open documents.
         jobs: the pending jobs; one stays pending until its layers are in the document.
-        choosing: is told that a result has arrived.
+        progress: shows how far they are.
         insertions: runs the steps.
         finish: deletes a job, and acknowledges its events up to a number, so that the server may delete it; with 0
             nothing is acknowledged, and the server keeps the layers for a week at least.
+        added: called with the document after a result was added to it.
     """
 
     def __init__(
@@ -31,16 +32,18 @@ class Delivery:
         view: View,
         documents: Documents,
         jobs: PendingJobs,
-        choosing: Choosing,
+        progress: ShownProgress,
         insertions: Steps,
         finish: Callable[[PendingJob, int], None],
+        added: Callable[[Document], None],
     ) -> None:
         self._view = view
         self._documents = documents
         self._jobs = jobs
-        self._choosing = choosing
+        self._progress = progress
         self._insertions = insertions
         self._finish = finish
+        self._added = added
         self._without_document: list[PendingJob] = []  # jobs with all their layers, whose document is not open
 
     def deliver(self, job: PendingJob, announced: int) -> None:
@@ -72,8 +75,7 @@ class Delivery:
 
     def _begin(self, job: PendingJob, document: Document) -> None:
         job.arrived = True
-        if job is self._jobs.shown:
-            self._view.show_job("Adding the layers", 0, 0)
+        self._progress.show(job, "Adding the layers")
         self._insertions.run(self._insert(job, document))
 
     def _insert(self, job: PendingJob, document: Document) -> Generator[None]:
@@ -93,7 +95,7 @@ class Delivery:
             tell = self._view.warn if remarks else self._view.say
             tell(f"Drawn into “{document.name}”.", remarks, inserted.remedy)
             self._finish(job, job.after)
-            self._choosing.forget(document)
+            self._added(document)
             return
         self._finish(job, 0)
 
@@ -118,5 +120,4 @@ class Delivery:
 
     def _forget(self, job: PendingJob) -> None:
         self._jobs.forget(job)
-        if self._jobs.shown is None:
-            self._view.show_idle()
+        self._progress.refresh()

@@ -10,7 +10,9 @@ from krita import DockWidget, Krita
 
 from . import launcher, layout
 from .application import Application
-from .fields import Fields
+from .fields import Fields, rolled_seed
+from .history_entry import Entry
+from .history_strip import HistoryStrip, StripIntents
 from .images import Picture
 from .interfaces import GenerationParams, Pick, Picks
 from .job_panel import JobPanel
@@ -52,7 +54,7 @@ class Docker(DockWidget):
 
     def enterEvent(self, a0: QtCore.QEvent) -> None:
         """The pointer comes in, perhaps to press a button: show what it would work on."""
-        self._application.guarded(lambda: self._application.controller.choosing.look(anew=True))(None)
+        self._application.guarded(lambda: self._application.controller.look(anew=True))(None)
         super().enterEvent(a0)
 
     def showEvent(self, a0: QtGui.QShowEvent) -> None:
@@ -98,6 +100,9 @@ class Docker(DockWidget):
         self._picks.show_picks(picks)
         self._picks.show_current(self._params())
 
+    def show_history(self, entries: tuple[Entry, ...]) -> None:
+        self._history.show_entries(entries)
+
     def note(self, text: str) -> None:
         self._panel.note(text)
 
@@ -134,6 +139,28 @@ class Docker(DockWidget):
         """Fill in how a group was made."""
         self._fill(params)
         self._remember()
+
+    def _use_seed(self, params: GenerationParams) -> None:
+        """Fill in the seed of a picture, and keep it for the next one."""
+        self._fields.keep_seed(params.seed)
+        self._remember()
+
+    def _again(self, key: str, other_seed: bool) -> None:
+        """Draw a picture of the history again."""
+        history = self._application.controller.history
+        params = history.params(key)
+        if params is not None:
+            self._application.views.clear()
+            history.again(key, rolled_seed() if other_seed else params.seed)
+
+    def _fill_from_history(self, key: str, fill: Callable[[GenerationParams], None]) -> None:
+        params = self._application.controller.history.params(key)
+        if params is not None:
+            fill(params)
+
+    def _show_picture(self, key: str) -> None:
+        self._application.views.clear()
+        self._application.controller.history.show(key)
 
     def _draw(self, intent: Callable[[GenerationParams], None]) -> None:
         """Run the controller's method for one of the buttons that draw."""
@@ -195,10 +222,20 @@ class Docker(DockWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         self._panel = JobPanel(guarded(self._cancel), guarded)
+        self._history = HistoryStrip(
+            StripIntents(
+                show=self._show_picture,
+                use_prompts=lambda key: self._fill_from_history(key, self._use),
+                use_seed=lambda key: self._fill_from_history(key, self._use_seed),
+                again=self._again,
+                remove=lambda key: self._application.controller.history.remove(key),
+            ),
+            guarded,
+        )
         export = push_button("Export PSD…", "Write the selected group of layers to a PSD file", guarded(self._export))
         pinned = layout.row(self._generate_button, export, stretch=0)
         pinned.setContentsMargins(8, 0, 8, 6)
-        whole = layout.box(scroll, self._panel, pinned)
+        whole = layout.box(scroll, self._history, self._panel, pinned)
         self.setWidget(whole)
         self._keys = Keys(whole, guarded(self._generate), guarded(self._cancel))
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from krita import InfoObject, Krita
 
-from . import colours, groups, insertion, kept_layers, layer_selection, scratch
+from . import colours, groups, history_records, insertion, kept_layers, layer_selection, scratch
+from .history_entry import Entry
 from .interfaces import Pick, Picks
 from .jobs import Choice, Inserted, KeptLayer, PendingJob, Placement, Refusal
 from .nodes import active_layer, identity, is_mask, is_shown, walk
@@ -220,6 +221,24 @@ class Document:
             placement = replace(kept[0].placement, role="background")
             return replace(kept[0], placement=placement), kept[1]
         return kept
+
+    def history(self) -> list[Entry]:
+        """The pictures that were drawn into the document, the newest first; see `history_records`."""
+        return history_records.entries(self._document)
+
+    def show_picture(self, key: str) -> None:
+        """Show a picture of the history that is in the document, and hide our other groups."""
+        history_records.show_only(self._document, key)
+
+    def unlist_picture(self, key: str) -> None:
+        """Remove a picture from the history; its group stays as it is."""
+        for name, text in history_records.unlisted(self._document, key).items():
+            self._document.setAnnotation(name, "LayerFusion", QtCore.QByteArray(text.encode()))
+
+    def picture_thumbnail(self, key: str) -> Any | None:
+        """A small picture of a group of the history, as Krita gives it; None if it is not in the document."""
+        group = history_records.group_of(self._document, key)
+        return None if group is None else group.thumbnail(THUMBNAIL, THUMBNAIL)
 
     def insert(self, job: PendingJob) -> Generator[None, None, Inserted]:
         """Add the layers of a job as a group, step by step and in one undo entry; see `insertion.insert`."""

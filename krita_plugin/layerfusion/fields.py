@@ -18,6 +18,11 @@ ROLLED_SEEDS = 2**31
 MAX_SEED = 2**53 - 1
 
 
+def rolled_seed() -> int:
+    """Another seed."""
+    return random.randrange(ROLLED_SEEDS)  # noqa: S311 - a seed is no secret
+
+
 class Fields(QtWidgets.QWidget):
     """All fields, one below the other."""
 
@@ -85,7 +90,13 @@ class Fields(QtWidgets.QWidget):
 
     def roll(self) -> None:
         """Choose another seed."""
-        self._seed.setText(str(random.randrange(ROLLED_SEEDS)))  # noqa: S311 - a seed is no secret
+        self._seed.setText(str(rolled_seed()))
+
+    def keep_seed(self, seed: int) -> None:
+        """Fill in a seed and lock it."""
+        self._seed.setText(str(seed))
+        self._lock.setChecked(True)
+        self._show_lock()
 
     def roll_unless_locked(self) -> None:
         if not self._lock.isChecked():

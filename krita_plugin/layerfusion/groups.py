@@ -67,12 +67,20 @@ def as_text(values: dict[str, Any], group: Any, roles: list[str]) -> str:
 
 def recall(document: Any, group: Any) -> Record | None:
     """The record about a group; None if this plugin did not make it."""
-    saved = _load(document, name_of(group))
-    if saved is not None:
-        ids = {key: role for key, role in saved["layers"].items() if isinstance(role, str)}
-        named = _roles_by_name(group, _names_of(saved), known=ids)
-        return Record(saved, {**named, **ids}, saved["made"])
-    return _recognise(document, group)
+    own = _load(document, name_of(group))
+    return _recognise([each for _, each in saved(document)], group) if own is None else _record(own, group)
+
+
+def recalled(document: Any) -> list[tuple[Any, Record]]:
+    """The groups in the document that this plugin made, each with its record; bottom first."""
+    by_name = dict(saved(document))
+    nodes = [node for node in walk(document.rootNode()) if node.type() == "grouplayer"]
+    own = [(node, by_name.get(name_of(node))) for node in nodes]
+    everything = list(by_name.values())
+    records = [
+        (node, _recognise(everything, node) if values is None else _record(values, node)) for node, values in own
+    ]
+    return [(node, record) for node, record in records if record is not None]
 
 
 def own(document: Any, node: Any | None) -> Any | None:
@@ -89,8 +97,7 @@ def own(document: Any, node: Any | None) -> Any | None:
 
 def made(document: Any) -> list[tuple[float, Any]]:
     """The groups in the document that this plugin made, each with the time, in seconds since 1970; bottom first."""
-    records = [(recall(document, node), node) for node in walk(document.rootNode()) if node.type() == "grouplayer"]
-    return [(record.made, node) for record, node in records if record is not None]
+    return [(record.made, node) for node, record in recalled(document)]
 
 
 def seen(document: Any) -> Any | None:
@@ -119,54 +126,62 @@ def topmost_on(document: Any, node: Any) -> Any:
 # ---- records ---------------------------------------------------------------------------------------------------------
 
 
+def saved(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records of the document, of groups that are there and of deleted ones, each with its annotation's name."""
+    for name in document.annotationTypes():
+        if name.startswith(ANNOTATION) and (values := _load(document, name)) is not None:
+            yield name, values
+
+
+def _record(values: dict[str, Any], group: Any) -> Record:
+    """The record that was saved about a group."""
+    ids = {key: role for key, role in values["layers"].items() if isinstance(role, str)}
+    named = _roles_by_name(group, _names_of(values), known=ids)
+    return Record(values, {**named, **ids}, values["made"])
+
+
 def _load(document: Any, annotation: str) -> dict[str, Any] | None:
     try:
-        saved = json.loads(bytes(document.annotation(annotation)))
+        values = json.loads(bytes(document.annotation(annotation)))
     except ValueError:
         return None
-    if not isinstance(saved, dict) or not isinstance(saved.get("layers"), dict):
+    if not isinstance(values, dict) or not isinstance(values.get("layers"), dict):
         return None  # the file may come from a stranger
-    return saved if isinstance(saved.get("made"), (int, float)) else None
+    return values if isinstance(values.get("made"), (int, float)) else None
 
 
-def _saved(document: Any) -> Iterator[dict[str, Any]]:
-    """The records of the document, of groups that are there and of deleted ones."""
-    for name in document.annotationTypes():
-        if name.startswith(ANNOTATION) and (saved := _load(document, name)) is not None:
-            yield saved
-
-
-def _order_of(saved: dict[str, Any]) -> list[tuple[str, str, str]]:
+def _order_of(values: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Name, blending mode and role of each layer, bottom first; empty in older records."""
-    order = saved.get("order")
+    order = values.get("order")
     if not isinstance(order, list):
         return []
     whole = [each for each in order if isinstance(each, list) and len(each) == 3]
     return [(name, blend, role) for name, blend, role in whole if all(isinstance(x, str) for x in (name, blend, role))]
 
 
-def _names_of(saved: dict[str, Any]) -> dict[str, str]:
-    return {name: role for name, _, role in _order_of(saved)} or _FIRST_NAMES
+def _names_of(values: dict[str, Any]) -> dict[str, str]:
+    return {name: role for name, _, role in _order_of(values)} or _FIRST_NAMES
 
 
 # ---- groups without a record of their own ----------------------------------------------------------------------------
 
 
-def _recognise(document: Any, group: Any) -> Record | None:
+def _recognise(records: list[dict[str, Any]], group: Any) -> Record | None:
+    """The record of a group of ours that has none of its own, made from those of the document's other groups."""
     children = [child for child in group.childNodes() if not is_mask(child)]
     if len(children) < 2:
         return None
     found = []
-    for saved in _saved(document):
-        roles = _roles_by_name(group, _names_of(saved))
-        titled = _is_named(group, saved.get("title"))
+    for values in records:
+        roles = _roles_by_name(group, _names_of(values))
+        titled = _is_named(group, values.get("title"))
         if not _is_whole(roles) or not (titled or _is_lit(roles)):
-            roles = _roles_by_place(children, _order_of(saved), titled)
+            roles = _roles_by_place(children, _order_of(values), titled)
         if _is_whole(roles):
-            found.append((titled, saved["made"], saved, roles))
+            found.append((titled, values["made"], values, roles))
     if found:
-        _, when, saved, roles = max(found, key=lambda item: item[:2])
-        return Record(saved, roles, when)
+        _, when, values, roles = max(found, key=lambda item: item[:2])
+        return Record(values, roles, when)
     roles = _roles_by_name(group, _FIRST_NAMES)
     return Record({}, roles, 0) if _is_whole(roles) and _is_lit(roles) else None  # copied from another document
 

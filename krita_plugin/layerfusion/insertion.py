@@ -64,7 +64,7 @@ def insert(document: Any, job: PendingJob) -> Generator[None, None, Inserted]:
     parent.addChildNode(group, above)
     if not composited:
         document.refreshProjection()
-    text = groups.as_text(job.record, group, [layer.begin.role for layer in layers])
+    text = groups.as_text({**job.record, "submit": job.submit.to_map()}, group, [layer.begin.role for layer in layers])
     document.setAnnotation(groups.name_of(group), "LayerFusion", QtCore.QByteArray(text.encode()))
     yield  # Krita makes the new group the active layer when it handles its own events
     unseen, remedy = what_hides(document, group)

@@ -42,6 +42,7 @@ class JobStore:
                 "record": job.record,
                 "warning": job.warning,
                 "again": job.again,
+                "returns": job.returns,
                 "press": job.press,
             }
         )
@@ -93,6 +94,7 @@ def _job(values: dict) -> PendingJob:
         artists=(),
         warning=str(values["warning"]),
         again=bool(values["again"]),
+        returns=bool(values.get("returns", False)),
         press=str(values.get("press", submit.job)),
         accepted=True,
     )

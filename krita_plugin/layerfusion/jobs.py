@@ -145,6 +145,7 @@ class PendingJob:
         record: what is saved in the document about it: prompts, seed, steps, model and the other settings.
         artists: the artist's layers that are kept or relit; empty for a job that was read from disk.
         warning: a notice about the document for the artist; may be empty.
+        returns: whether it was drawn earlier and is put back, because its group was deleted.
         again: whether it is drawn for the second time, because the server stopped during the first.
         press: a text that the jobs of one press of a button have in common.
         series: id of the job in whose submission this one is a variant; None if it has its own submission.
@@ -162,6 +163,7 @@ class PendingJob:
     artists: tuple[KeptLayer, ...]
     warning: str
     again: bool = False
+    returns: bool = False
     press: str = ""
     series: str | None = None
     accepted: bool = False

@@ -46,8 +46,8 @@ def until_done(document: Any) -> Generator[None, None, bool]:
     """Yields until Krita has finished what it does to a document in other threads, without blocking this one.
 
     Returns:
-        False if it has not finished after `PATIENCE` seconds. On a heavily loaded machine, Krita 5.1.5 was seen to keep
-        a document busy for minutes without doing anything.
+        False if it has not finished after `PATIENCE` seconds. Krita 5.1.5
+        can keep a document locked for minutes.
     """
     began = time.monotonic()
     while not document.tryBarrierLock():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 PRESETS = (
     ("Model's default", None, "The preset that suits the chosen model"),
@@ -69,6 +70,29 @@ def size_words(drawn: tuple[int, int], canvas: tuple[int, int]) -> str:
         return ""
     width, height = drawn
     return f"The canvas is larger than the server draws: it draws {width}x{height} px, and Krita enlarges them."
+
+
+def about_picture(title: str, values: Mapping[str, Any]) -> str:
+    """How a picture was drawn, in lines; what is unknown is left out.
+
+    Args:
+        title: the name of its group.
+        values: its prompts, seed, model and settings, as they are saved in the document.
+    """
+    lines = [
+        f"{words}: {values[name]}"
+        for words, name in (
+            ("Foreground", "foreground"),
+            ("Background", "background"),
+            ("Whole picture", "blended"),
+            ("Without", "negative"),
+        )
+        if values.get(name)
+    ]
+    steps = f"{values['steps']} steps" if values.get("steps") else ""
+    seed = f"seed {values['seed']}" if "seed" in values else ""
+    facts = [fact for fact in (seed, values.get("model"), values.get("preset"), steps) if fact]
+    return "\n".join([*(lines or [title]), " · ".join(map(str, facts))]).strip()
 
 
 def sentence(words: str) -> str:

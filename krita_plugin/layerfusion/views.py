@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .history_entry import Entry
 from .images import Picture
 from .interfaces import Picks, View
 from .jobs import Remedy
@@ -20,6 +21,7 @@ class Views:
         self._job: tuple[str, int, int] | None = None
         self._notes: list[str] = []
         self._picks = Picks()
+        self._history: tuple[Entry, ...] = ()
 
     def attach(self, view: View) -> None:
         self._views.append(view)
@@ -32,6 +34,7 @@ class Views:
         for text in self._notes:
             view.note(text)
         view.show_picks(self._picks)
+        view.show_history(self._history)
 
     def detach(self, view: View) -> None:
         self._views = [each for each in self._views if each is not view]
@@ -59,6 +62,11 @@ class Views:
         self._picks = picks
         for view in self._views:
             view.show_picks(picks)
+
+    def show_history(self, entries: tuple[Entry, ...]) -> None:
+        self._history = entries
+        for view in self._views:
+            view.show_history(entries)
 
     def note(self, text: str) -> None:
         self._notes.append(text)

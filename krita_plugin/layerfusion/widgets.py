@@ -139,10 +139,7 @@ class PreviewBox(QtWidgets.QLabel):
         self.setVisible(False)
 
     def show_picture(self, picture: Picture) -> None:
-        """Show BGRA pixels. Qt calls this format ARGB32 on little-endian machines; Krita runs on no others."""
-        width, height = picture.width, picture.height
-        image = QtGui.QImage(picture.data, width, height, 4 * width, QtGui.QImage.Format.Format_ARGB32)
-        self.setPixmap(checkered(image, PREVIEW_SIDE, self.devicePixelRatioF()))
+        self.setPixmap(checkered(image_of(picture), PREVIEW_SIDE, self.devicePixelRatioF()))
         self.setVisible(True)
 
     def clear(self) -> None:
@@ -209,6 +206,12 @@ class Fold(QtWidgets.QWidget):
         arrow = QtCore.Qt.ArrowType.DownArrow if open_ else QtCore.Qt.ArrowType.RightArrow
         self._button.setArrowType(arrow)
         self._content.setVisible(open_)
+
+
+def image_of(picture: Picture) -> QtGui.QImage:
+    """BGRA pixels as Qt's image. It calls this format ARGB32 on little-endian machines; Krita runs on no others."""
+    width, height = picture.width, picture.height
+    return QtGui.QImage(picture.data, width, height, 4 * width, QtGui.QImage.Format.Format_ARGB32)
 
 
 def checkered(image: QtGui.QImage, side: int, ratio: float) -> QtGui.QPixmap:

@@ -14,7 +14,7 @@ class FakeView:
 
     def __init__(self):
         self.told, self.notes, self.pictures = [], [], []
-        self.busy, self.remedy, self.picks = False, None, None
+        self.busy, self.remedy, self.picks, self.history = False, None, None, ()
 
     def show_server(self, welcome, words, startable=False):
         self.online, self.server, self.startable = welcome is not None, words, startable
@@ -30,6 +30,9 @@ class FakeView:
 
     def show_picks(self, picks):
         self.picks = picks
+
+    def show_history(self, entries):
+        self.history = entries
 
     def note(self, text):
         self.notes.append(text)
@@ -78,6 +81,8 @@ class FakeDocument:
     choice: object = None
     inserted: list = field(default_factory=list)
     exported: list = field(default_factory=list)
+    pictures: list = field(default_factory=list)
+    shown: list = field(default_factory=list)
 
     def about_colours(self):
         return self.warning
@@ -116,6 +121,18 @@ class FakeDocument:
 
     def selected_box(self, size):
         return self.selected
+
+    def history(self):
+        return list(self.pictures)
+
+    def show_picture(self, key):
+        self.shown.append(key)
+
+    def unlist_picture(self, key):
+        self.pictures = [entry for entry in self.pictures if entry.key != key]
+
+    def picture_thumbnail(self, key):
+        return f"thumbnail of {key}"
 
     def insert(self, job):
         from krita_layerfusion.jobs import DocumentClosed, Inserted
@@ -167,7 +184,7 @@ class FakeJobStore:
         return left
 
 
-def greeting(wire, instance="one", protocol=(1, 3)):
+def greeting(wire, instance="one", protocol=(1, 4)):
     from krita_layerfusion.server_link import Online
 
     model = {

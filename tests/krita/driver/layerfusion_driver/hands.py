@@ -11,6 +11,8 @@ import time
 
 from krita import Krita
 from PyQt5.QtCore import QModelIndex, Qt, QTimer
+from PyQt5.QtGui import QContextMenuEvent
+from PyQt5.QtTest import QTest
 from PyQt5.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -18,6 +20,7 @@ from PyQt5.QtWidgets import (
     QLabel,
     QLineEdit,
     QListView,
+    QListWidget,
     QPlainTextEdit,
     QProgressBar,
     QPushButton,
@@ -196,6 +199,38 @@ def choose(role, words):
 
     QTimer.singleShot(50, click)
     pick_button(role).showMenu()
+    return entries
+
+
+def history():
+    """The row of thumbnails."""
+    return docker().findChild(QListWidget, "layerfusion_history")
+
+
+def history_texts():
+    """What is said about each picture of the history when the pointer is over it, the newest first."""
+    return [history().item(index).toolTip() for index in range(history().count())] if history().isVisible() else []
+
+
+def click_picture(index):
+    """Click on a picture of the history; 0 is the newest."""
+    history().scrollToItem(history().item(index))
+    place = history().visualItemRect(history().item(index)).center()
+    QTest.mouseClick(history().viewport(), Qt.LeftButton, Qt.NoModifier, place)
+
+
+def choose_for_picture(index, words):
+    """Open the context menu of a picture of the history, and choose the entry with these words.
+
+    Returns the texts of the menu's entries.
+    """
+    place = history().visualItemRect(history().item(index)).center()
+    event = QContextMenuEvent(QContextMenuEvent.Mouse, place, history().viewport().mapToGlobal(place))
+    QApplication.sendEvent(history().viewport(), event)
+    menu = QApplication.activePopupWidget()
+    entries = [action.text() for action in menu.actions() if action.text()]
+    next(action for action in menu.actions() if words in action.text()).trigger()
+    menu.close()
     return entries
 
 

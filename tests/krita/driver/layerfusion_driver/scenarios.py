@@ -7,7 +7,7 @@ from pathlib import Path
 
 from krita import Krita
 
-from . import unusual
+from . import looking_back, unusual
 from .dockers import (
     choose_layers_in_the_docker,
     close_the_second_window,
@@ -265,6 +265,7 @@ ON_THEIR_OWN = [
     solve_a_problem_by_its_button,
     choose_layers_in_the_docker,
     *unusual.ALL,
+    *looking_back.ALL,
 ]
 """Each begins with a new document and the same two prompts."""
 

@@ -1,0 +1,125 @@
+"""What the artist does with the pictures of a document: show one, put it back, draw it again, unlist it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from .history_entry import Entry
+from .images import Picture
+from .interfaces import Document, Documents, GenerationParams, View
+from .jobs import Refusal
+from .protocol.messages import FetchFailed, FetchThumbnail, Message, Thumbnail
+from .refusals import RefusalsShown
+from .settings import params_of
+
+SIDE = 128
+"""The longer side of a thumbnail in pixels: twice what is shown, for screens of high resolution."""
+MOST = 500
+"""The most thumbnails that are kept in memory."""
+THUMBNAILS_SINCE = (1, 4)
+"""The first version of the protocol that has `FetchThumbnail`."""
+
+
+class History:
+    """Shows the pictures of the active document, and works on them.
+
+    Args:
+        view: the docker.
+        documents: Krita's open documents.
+        send: sends a message to the server.
+        put_back: adds a picture that the server still has to a document.
+        draw_again: draws a picture again with a seed.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        documents: Documents,
+        send: Callable[[Message], None],
+        put_back: Callable[[Entry, Document], None],
+        draw_again: Callable[[Entry, Document, int], None],
+    ) -> None:
+        self._view = view
+        self._documents = documents
+        self._send = send
+        self._put_back = put_back
+        self._draw_again = draw_again
+        self._thumbnails: dict[str, Picture | None] = {}  # by job; None while the server is asked, or if it has none
+        self._asks = False
+
+    def connected(self, protocol: tuple[int, int]) -> None:
+        """A server with this version of the protocol is there. Thumbnails that are missing are asked for again."""
+        self._asks = protocol >= THUMBNAILS_SINCE
+        self._thumbnails = {job: picture for job, picture in self._thumbnails.items() if picture is not None}
+        self.look()
+
+    def disconnected(self) -> None:
+        self._asks = False
+
+    def look(self) -> None:
+        """Show the pictures of the active document as they are now."""
+        document = self._documents.active()
+        entries = [] if document is None else [self._with_thumbnail(entry, document) for entry in document.history()]
+        self._view.show_history(tuple(entries))
+
+    def receive(self, answer: Thumbnail | FetchFailed) -> None:
+        """Take the server's answer about a thumbnail. Without one, Krita's picture of the group is shown."""
+        if isinstance(answer, Thumbnail):
+            self._thumbnails[answer.job] = Picture(0, 0, answer.width, answer.height, answer.pixels)
+            while len(self._thumbnails) > MOST:
+                del self._thumbnails[next(iter(self._thumbnails))]
+        self.look()
+
+    # ---- intents -----------------------------------------------------------------------------------------------------
+
+    def show(self, key: str) -> None:
+        """Show a picture and hide the others; put it back if its group was deleted."""
+        with RefusalsShown(self._view):
+            document, entry = self._entry(key)
+            if entry.there:
+                document.show_picture(key)
+                self.look()
+            elif entry.submit is None:
+                raise Refusal(
+                    "An older version of the plugin drew this picture, and the server cannot be asked for it.",
+                    "Use its prompts and seed to draw it again.",
+                )
+            else:
+                self._put_back(entry, document)
+
+    def again(self, key: str, seed: int) -> None:
+        """Draw a picture again, with another seed or the same."""
+        with RefusalsShown(self._view):
+            document, entry = self._entry(key)
+            self._draw_again(entry, document, seed)
+
+    def params(self, key: str) -> GenerationParams | None:
+        """How a picture was drawn, for the docker's fields; None if it is not there any more."""
+        with RefusalsShown(self._view):
+            return params_of(self._entry(key)[1].values)
+        return None
+
+    def remove(self, key: str) -> None:
+        """Remove a picture from the list. Its layers stay in the document."""
+        document = self._documents.active()
+        if document is not None:
+            document.unlist_picture(key)
+            self.look()
+
+    def _entry(self, key: str) -> tuple[Document, Entry]:
+        document = self._documents.active()
+        entries = [] if document is None else document.history()
+        found = next((entry for entry in entries if entry.key == key), None)
+        if document is None or found is None:
+            raise Refusal("That picture is not in this document.")
+        return document, found
+
+    def _with_thumbnail(self, entry: Entry, document: Document) -> Entry:
+        picture = None if entry.job is None else self._thumbnails.get(entry.job)
+        if picture is not None:
+            return replace(entry, thumbnail=picture)
+        if entry.job is not None and self._asks and entry.job not in self._thumbnails:
+            self._thumbnails[entry.job] = None
+            self._send(FetchThumbnail(job=entry.job, side=SIDE))
+        return replace(entry, thumbnail=document.picture_thumbnail(entry.key) if entry.there else None)

@@ -1,0 +1,168 @@
+"""Makes jobs of what the artist wants, and sends them to the server."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+from . import actions
+from .choosing import Choosing
+from .history_entry import Entry
+from .interfaces import Document, Documents, GenerationParams, View
+from .job_store import JobStore
+from .jobs import Choice, PendingJob, Refusal, Remedy
+from .pending import PendingJobs
+from .progress import ShownProgress
+from .protocol.messages import Resume, Submit, Welcome
+from .refusals import RefusalsShown
+from .server_link import ServerLink
+from .text import sentence, size_words
+
+
+class Submissions:
+    """Every way in which a job begins.
+
+    Args:
+        view: the docker.
+        documents: Krita's open documents.
+        link: the connection to the server.
+        jobs: the pending jobs, to which new ones are added.
+        job_store: where they are saved.
+        choosing: which layers the artist has chosen.
+        progress: shows how far they are.
+        start_server: starts the server, as a remedy.
+
+    Attributes:
+        welcome: the greeting of the server; None while there is no connection.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        documents: Documents,
+        link: ServerLink,
+        jobs: PendingJobs,
+        job_store: JobStore,
+        choosing: Choosing,
+        progress: ShownProgress,
+        start_server: Callable[[], None],
+    ) -> None:
+        self._view = view
+        self._documents = documents
+        self._link = link
+        self._jobs = jobs
+        self._job_store = job_store
+        self._choosing = choosing
+        self._progress = progress
+        self._start_server = start_server
+        self.welcome: Welcome | None = None
+
+    def act(
+        self,
+        button: Callable[[Document, GenerationParams, Choice, actions.Size], actions.Action],
+        params: GenerationParams,
+    ) -> None:
+        """Submit the request of a button."""
+        with RefusalsShown(self._view):
+            welcome, document = self._server(), self.open_document()
+            size = actions.size_to_draw(document.size, welcome.limits)
+            notes = (document.about_colours(), size_words(size, document.size))
+            action = button(document, params, self._choosing.of(document), size)
+            submit = action.submit(size, params, welcome.models[0].name)
+            actions.check_server(submit, welcome.protocol)
+            jobs = [
+                PendingJob(
+                    submit=each,
+                    placement=action.placement,
+                    title=action.title,
+                    record=action.record(params, each),
+                    artists=action.artists,
+                    warning=" ".join(note for note in (*notes, *action.notes) if note),
+                    press=submit.job,
+                    series=None if each is submit else submit.job,
+                )
+                for each in submit.jobs()
+            ]
+            self._begin(jobs)
+            self._link.submit(submit, jobs[0].pictures)
+            document.save_settings(asdict(params))
+
+    def put_back(self, entry: Entry, document: Document) -> None:
+        """Add a picture whose group was deleted, with the pixels that the server has kept.
+
+        Raises:
+            Refusal: there is no server.
+        """
+        self._server()
+        assert entry.submit is not None
+        if self._jobs.find(entry.submit.job) is None:
+            job = self._from_history(entry, entry.submit, document)
+            job.accepted, job.returns = True, True
+            self._begin([job])
+            self._link.send(Resume(job=job.id, after=0))
+
+    def draw_again(self, entry: Entry, document: Document, seed: int) -> None:
+        """Draw a picture of the history again, with the layers that were kept then; the server still has them.
+
+        Raises:
+            Refusal: there is no server, or an older version of the plugin drew the picture.
+        """
+        welcome = self._server()
+        if entry.submit is None:
+            raise Refusal(
+                "An older version of the plugin drew this picture.", "Use its prompts and seed, and press a button."
+            )
+        submit = replace(entry.submit, job=str(uuid.uuid4()), seed=seed, variants=())
+        actions.check_server(submit, welcome.protocol)
+        job = self._from_history(entry, submit, document)
+        self._begin([job])
+        self._link.submit(submit, ())
+
+    def open_document(self) -> Document:
+        """The active document.
+
+        Raises:
+            Refusal: none is open.
+        """
+        document = self._documents.active()
+        if document is None:
+            new = Remedy("New document…", self._documents.new)
+            raise Refusal("No document is open.", "Open one, or create one of the size you want.", new)
+        return document
+
+    def note_warning(self, job: PendingJob) -> None:
+        """Show what the artist must know about a job."""
+        if job.warning:
+            self._view.note(sentence(job.warning))
+
+    def _server(self) -> Welcome:
+        if self.welcome is None:
+            raise Refusal("No server is running.", "Press Start server.", Remedy("Start server", self._start_server))
+        return self.welcome
+
+    def _from_history(self, entry: Entry, submit: Submit, document: Document) -> PendingJob:
+        return PendingJob(
+            submit=submit,
+            placement=document.placement(),
+            title=entry.title,
+            record=_of_the_picture(entry.values, submit),
+            artists=(),
+            warning="",
+            press=submit.job,
+        )
+
+    def _begin(self, jobs: list[PendingJob]) -> None:
+        self._jobs.add(jobs)
+        for job in jobs:
+            self._job_store.save(job)
+        self.note_warning(jobs[0])
+        self._progress.show(jobs[0], "Sending")
+        self._progress.refresh()  # if another picture is being drawn, there is one more to come
+
+
+def _of_the_picture(values: dict[str, Any], submit: Submit) -> dict[str, Any]:
+    """Of a group's record, what is true of another group with the same picture or another seed."""
+    of_the_group = ("layers", "order", "made", "title", "submit")
+    return {**{name: value for name, value in values.items() if name not in of_the_group}, "seed": submit.seed}

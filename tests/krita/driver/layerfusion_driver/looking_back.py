@@ -1,0 +1,150 @@
+"""Scenarios of an artist who looks back at earlier pictures of a document, and goes on from one of them."""
+
+from krita import Krita
+from PyQt5.QtWidgets import QPlainTextEdit
+
+from .hands import (
+    busy,
+    choose_for_picture,
+    click_picture,
+    close,
+    do,
+    docker_texts,
+    draw,
+    field,
+    group_facts,
+    history_texts,
+    layer_of,
+    new_document,
+    pause,
+    photograph,
+    seed,
+    select,
+    tree,
+    type_into,
+    undo_history,
+    wait_until,
+)
+
+SMALL = (128, 128)
+
+
+def visible(document):
+    """Whether each top-level group is visible, bottom first."""
+    return [node.visible() for node in document.rootNode().childNodes() if node.type() == "grouplayer"]
+
+
+def groups_of(document):
+    return [node for node in document.rootNode().childNodes() if node.type() == "grouplayer"]
+
+
+def two_pictures(name):
+    """A new document with two pictures."""
+    document = yield from new_document(name, SMALL)
+    seed(11)
+    first = yield from draw(document, "Generate")
+    type_into("in the background;", "a night sky with stars")
+    seed(22)
+    second = yield from draw(document, "Generate")
+    return document, first, second
+
+
+def look_at_an_earlier_picture(folder):
+    """A click shows the earlier picture and hides the later one; nothing is added."""
+    document, first, second = yield from two_pictures("Back")
+    yield from wait_until(lambda: len(history_texts()) == 2, 5)
+    yield from photograph(folder / "history.png")
+    facts = {"texts": history_texts(), "tree": tree(document), "entries": len(undo_history())}
+    yield from select(document, layer_of(second, "Background"))
+    click_picture(1)
+    yield from pause(0.5)
+    facts |= {"visible": visible(document), "active": document.activeNode().name()}
+    facts["active in the first"] = document.activeNode().parentNode().uniqueId() == first.uniqueId()
+    new = yield from draw(document, "New background")
+    facts["went on from the first"] = group_facts(new, SMALL)[1]["sha256"] == group_facts(first, SMALL)[1]["sha256"]
+    click_picture(1)
+    yield from pause(0.3)
+    facts |= {"visible after": visible(document), "tree after": tree(document)}
+    facts["entries after"] = len(undo_history())
+    yield from close(document)
+    return facts
+
+
+def put_a_deleted_picture_back(folder):
+    """The group of a picture is deleted, the document saved, closed and opened again; a click puts the picture back."""
+    document, first, _ = yield from two_pictures("Deleted")
+    path = folder / "deleted.kra"
+    before = group_facts(first, SMALL)
+    yield from select(document, first)
+    yield from do("remove_layer")
+    yield from wait_until(lambda: any("was deleted" in text for text in history_texts()), 5)
+    facts = {"tree": tree(document), "texts": history_texts()}
+    yield from photograph(folder / "history-deleted.png")
+    document.setBatchmode(True)
+    document.saveAs(str(path))
+    yield from close(document)
+    document = Krita.instance().openDocument(str(path))
+    Krita.instance().activeWindow().addView(document)
+    yield from wait_until(lambda: len(history_texts()) == 2, 10)
+    yield from wait_until(lambda: document.activeNode() is not None)
+    entries = len(undo_history())
+    click_picture(1)
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.5)
+    facts |= {"tree after": tree(document), "texts after": history_texts(), "said": docker_texts()}
+    facts["entries"] = len(undo_history()) - entries
+    facts["same"] = [group_facts(group, SMALL) for group in groups_of(document)].count(before)
+    yield from close(document)
+    return facts
+
+
+def find_a_duplicate_in_the_history(folder):
+    """The artist duplicates a group and deletes the original: the picture is still there, in the copy."""
+    document, first, _ = yield from two_pictures("Doubled")
+    yield from select(document, first)
+    yield from do("duplicatelayer")
+    yield from select(document, first)
+    yield from do("remove_layer")
+    click_picture(0)
+    yield from pause(0.3)
+    click_picture(1)
+    yield from pause(0.3)
+    facts = {"tree": tree(document), "visible": visible(document), "texts": history_texts()}
+    yield from close(document)
+    return facts
+
+
+def go_on_from_the_history(folder):
+    """The context menu: prompts, seed, the same again, another seed, remove."""
+    document, first, second = yield from two_pictures("Menu")
+    yield from wait_until(lambda: len(history_texts()) == 2, 5)
+    type_into("in the foreground;", "a red car")
+    prompt = field(QPlainTextEdit, "What is in the background")
+    facts = {"menu": choose_for_picture(1, "Use its seed")}
+    facts["seed"] = [seed(), prompt.toPlainText()]
+    choose_for_picture(1, "Use its prompts")
+    facts["prompts"] = [field(QPlainTextEdit, "What is in the foreground").toPlainText(), prompt.toPlainText()]
+    choose_for_picture(1, "Draw it again as it is")
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.4)
+    again = groups_of(document)[-1]
+    facts["again is the same"] = group_facts(again, SMALL) == group_facts(first, SMALL)
+    choose_for_picture(1, "Draw it again with another seed")
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.4)
+    other = groups_of(document)[-1]
+    facts["another is another"] = group_facts(other, SMALL) != group_facts(second, SMALL)
+    facts["texts"] = history_texts()
+    choose_for_picture(0, "Remove from the history")
+    yield from pause(0.2)
+    facts |= {"texts after": history_texts(), "tree": tree(document)}
+    yield from close(document)
+    return facts
+
+
+ALL = [
+    look_at_an_earlier_picture,
+    put_a_deleted_picture_back,
+    find_a_duplicate_in_the_history,
+    go_on_from_the_history,
+]
