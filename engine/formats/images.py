@@ -11,16 +11,24 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin, TiffTags
+from PIL import Image, PngImagePlugin
 
 from layerfusion.engine.errors import InvalidLayer, UnreadableFile
+from layerfusion.engine.formats import tiff_tags
 from layerfusion.engine.formats.files import MAX_SIDE, check_file, reading
 from layerfusion.engine.formats.png_chunks import PngHeader, read_header, stated_encoding
-from layerfusion.engine.image.colour import pixels_to_srgb, profile_to_srgb, to_eight_bits, to_srgb
+from layerfusion.engine.image.colour import (
+    ADOBE_RGB,
+    Encoding,
+    pixels_to_srgb,
+    profile_to_srgb,
+    to_eight_bits,
+    to_srgb,
+)
 from layerfusion.engine.image.layers import DEFAULT_RESOLUTION, Pixels
 
 FORMATS = ("PNG", "WEBP", "JPEG", "TIFF")
@@ -32,16 +40,19 @@ KINDS = "PNG, WebP, JPEG or TIFF picture"
 XMP_KEYWORD = "XML:com.adobe.xmp"
 """The keyword of the iTXt chunk that holds a PNG's XMP."""
 
-_ORIENTATION = 0x0112
-_EXTRA_SAMPLES, _PHOTOMETRIC, _SAMPLE_FORMAT, _BITS = 338, 262, 339, 258
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How TIFFs begin; the latter two are those of more than 4 GiB."""
+
+_ORIENTATION, _EXIF, _INTEROPERABILITY, _COLOUR_SPACE = 0x0112, 0x8769, 0xA005, 0xA001
+_ADOBE, _UNCALIBRATED = 2, 0xFFFF
 
 
 def load_image(path: str | os.PathLike[str]) -> Pixels:
     """Read a PNG, WebP, JPEG or TIFF file.
 
-    Grey, indexed and RGB pictures with 1 to 16 bits a channel, and CMYK pictures with a profile. Colours that the file
-    says are not sRGB are converted; all others keep their bytes, including colour under alpha 0. Pictures that are
-    marked as turned or mirrored (EXIF orientation) come back upright, pictures without alpha opaque.
+    Grey, indexed and RGB pictures with 1, 2, 4, 8 or 16 bits a channel, and CMYK pictures with a profile. Colours that
+    the file says are not sRGB are converted; all others keep their bytes, including colour under alpha 0. Pictures that
+    are marked as turned or mirrored (EXIF orientation) come back upright, pictures without alpha opaque.
 
     Returns:
         uint8 (H, W, 4), sRGB, straight alpha; at most 8192 px a side.
@@ -68,6 +79,8 @@ def decode(data: bytes, name: str, formats: tuple[str, ...] = ("PNG",)) -> Pixel
         UnreadableFile: see `load_image`.
         Exception: anything that Pillow raises on broken bytes; call this inside `files.reading`.
     """
+    if "TIFF" in formats and data[:4] in _TIFF:
+        tiff_tags.check(data, name)
     image = _open(data, formats)
     if max(image.size) > MAX_SIDE:
         raise UnreadableFile(
@@ -77,7 +90,7 @@ def decode(data: bytes, name: str, formats: tuple[str, ...] = ("PNG",)) -> Pixel
         what = "has several pages" if image.format == "TIFF" else "is animated"
         raise UnreadableFile(f"{name} {what}.", "Save the one you want as a separate image.")
     header = read_header(data, name) if image.format == "PNG" else None
-    _refuse_misread(image, name)
+    _refuse_misread(image, header, name)
     try:
         pixels = _to_pixels(image, data, header, name)
     except InvalidLayer as error:
@@ -117,35 +130,38 @@ def _open(data: bytes, formats: tuple[str, ...]) -> Any:
         return Image.open(io.BytesIO(data), formats=formats)
 
 
-def _refuse_misread(image: Any, name: str) -> None:
-    """Refuse what Pillow would read without a word, and not as it is meant.
+def _refuse_misread(image: Any, header: PngHeader | None, name: str) -> None:
+    """Refuse what Pillow would read without a word, and not as it is meant; for TIFF, see `tiff_tags` too.
 
     Raises:
         UnreadableFile: the picture is of such a kind.
     """
     why = ""
-    if image.format == "TIFF":
-        tags = image.tag_v2
-        photometric = tags.get(_PHOTOMETRIC, 1)
-        depth = max(cast(tuple[int, ...], tags.get(_BITS, (1,))))
-        if set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}:
-            why = "has signed or floating-point samples"
-        elif photometric not in (0, 1, 2, 3, 5, 6):
-            known = TiffTags.lookup(_PHOTOMETRIC).enum
-            words = next((key for key, value in known.items() if value == photometric), str(photometric))
-            why = f"has the colours “{words}”"
-        elif photometric == 0 and depth > 8:
-            why = "is an inverted picture of more than 8 bits a channel"
-        elif any(kind not in (1, 2) for kind in tags.get(_EXTRA_SAMPLES, ())):
-            why = "has an extra channel of which it does not say that it is alpha"
-    if not why and image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "I;16", "I;16B", "I"):
+    if image.mode not in ("1", "L", "La", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "I;16", "I;16B", "I"):
         why = f"has the colours that Pillow calls “{image.mode}”"
-    if not why and image.mode == "I" and image.format != "PNG":
-        why = "has 32 bits a channel"
-    if image.mode == "CMYK" and "icc_profile" not in image.info:
+    elif image.mode == "CMYK" and not image.info.get("icc_profile"):
         why = "is CMYK without a colour profile"
+    elif image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        why = "is CMYK and does not say whether its inks are inverted"  # Pillow takes them for inverted
+    elif not image.info.get("icc_profile") and _has_profile(image, header):
+        why = "has a colour profile that cannot be read"  # Pillow passes over it
     if why:
         raise UnreadableFile(f"{name} {why}.", "Save it as RGB with 8 or 16 bits a channel.")
+
+
+def _has_profile(image: Any, header: PngHeader | None) -> bool:
+    """Whether there is a profile in the file, readable or not."""
+    if header is not None:
+        return b"iCCP" in header.chunks and b"cICP" not in header.chunks
+    return any(data.startswith(b"ICC_PROFILE\0") for _, data in getattr(image, "applist", ()))
+
+
+def _exif_encoding(image: Any) -> Encoding | None:
+    """Adobe RGB if the camera says so in the way of DCF 2.0 (JEITA CP-3461), which knows no profile; else None."""
+    exif = image.getexif()
+    space, rule = exif.get_ifd(_EXIF).get(_COLOUR_SPACE), exif.get_ifd(_INTEROPERABILITY).get(1, "")
+    optional = space == _UNCALIBRATED and str(rule).startswith("R03")
+    return ADOBE_RGB if optional or space == _ADOBE else None
 
 
 def _to_pixels(image: Any, data: bytes, header: PngHeader | None, name: str) -> Pixels:
@@ -155,8 +171,11 @@ def _to_pixels(image: Any, data: bytes, header: PngHeader | None, name: str) -> 
         InvalidLayer: the profile cannot be read or does not fit.
         UnreadableFile: an encoding that is not supported.
     """
-    stated = None if header is None else stated_encoding(header, name)
     profile: Any = image.info.get("icc_profile")
+    if header is not None:
+        stated = stated_encoding(header, name)
+    else:
+        stated = None if profile is not None else _exif_encoding(image)
     if header is not None and b"cICP" in header.chunks:
         profile = None  # the chunk is for programs that know it, the profile for those that do not
     deep = _sixteen_bits(image, data, header)
@@ -208,12 +227,16 @@ def _sixteen_bits(image: Any, data: bytes, header: PngHeader | None) -> NDArray[
     if image.mode in ("I;16", "I;16B", "I"):
         grey: NDArray[np.uint16] = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
         values: Any = np.repeat(grey[..., None], 3, axis=2)
-    elif raw in ("RGB", "RGBA") and order:
+    elif raw in ("RGB", "RGBA", "RGBa") and order:
         low = _open(data, (image.format,))
         native = "B" if sys.byteorder == "little" else "L"
         other = {"B": "L", "L": "B", "N": native}[order]
-        low.tile = [_with_raw_mode(tile, f"{raw};16{other}") for tile in low.tile]
+        image.tile = [_with_raw_mode(tile, f"{raw.upper()};16{order}") for tile in image.tile]
+        low.tile = [_with_raw_mode(tile, f"{raw.upper()};16{other}") for tile in low.tile]
         values = (np.asarray(image).astype(np.uint16) << 8) | np.asarray(low).astype(np.uint16)
+        if raw == "RGBa":  # the colours are multiplied by alpha
+            alpha = np.maximum(values[..., 3:], 1).astype(np.uint64)
+            values[..., :3] = np.minimum((values[..., :3] * np.uint64(65535) + alpha // 2) // alpha, 65535)
     else:
         return None
     if values.shape[2] == 4:

@@ -31,6 +31,14 @@ def load(path: Path) -> LayeredImage:
     raise UnreadableFile(f"“{path}” is a flat picture without layers.", "Give a .psd, an .ora or a folder of layers.")
 
 
+def load_layer(path: Path, wanted: str) -> None:
+    """
+    Raises:
+        UnreadableFile: always, see `load`.
+    """
+    load(path)
+
+
 def load_records(path: Path) -> tuple[Size, PictureRecord | None, list[tuple[Role, LayerRecord]]]:
     """What a flat PNG of ours says of the stack that it shows.
 

@@ -15,14 +15,14 @@ from layerfusion.engine.formats import roles
 from layerfusion.engine.formats.files import replacing
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.formats.merged import encode_merged
-from layerfusion.engine.formats.ora_reader import BLEND, MIMETYPE, load
+from layerfusion.engine.formats.ora_reader import BLEND, MIMETYPE, load, load_layer
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import LayeredImage, Pixels
 from layerfusion.engine.image.record import Words, to_words
 from layerfusion.engine.image.resampling import resize
 
-__all__ = ["load", "save"]
+__all__ = ["load", "load_layer", "save"]
 
 _MYPAINT = "http://mypaint.org/ns/openraster"
 _STACK = {"opacity": "1.0", "visibility": "visible", "composite-op": "svg:src-over", "isolation": "auto"}

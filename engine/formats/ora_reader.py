@@ -7,6 +7,7 @@ import math
 import struct
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,13 +59,32 @@ _MAX_DIRECTORY = 2**22
 
 def load(path: Path) -> LayeredImage:
     """Read a stack; see `engine.formats.load`."""
+    with _opened(path) as reader:
+        return reader.read()
+
+
+def load_layer(path: Path, wanted: str) -> tuple[Layer, Size] | None:
+    """Read one layer by its name or role, whatever the layers beside it are. Groups around it may only group.
+
+    Returns:
+        The layer and the canvas's size; None if not exactly one layer is meant.
+
+    Raises:
+        UnreadableFile: see `load`.
+    """
+    with _opened(path) as reader:
+        return reader.read_layer(wanted)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Reader]:
     with reading(path, KIND):
         check_file(path)
         _check_directory(path)
         with zipfile.ZipFile(path) as archive:
             if read_member(archive, "mimetype", len(MIMETYPE) + 2).strip() != MIMETYPE:
                 raise damaged(path, KIND)
-            return _Reader(path, archive).read()
+            yield _Reader(path, archive)
 
 
 def read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -111,18 +131,38 @@ class _Reader:
         self._archive = archive
         self._image = parse_xml(read_member(archive, "stack.xml", _MAX_XML))
         self._canvas = Size(int(self._image.attrib["w"]), int(self._image.attrib["h"]))
+        check_canvas(path, self._canvas.width, self._canvas.height)
+        children = [child for child in self._image if not child.tag.startswith("{")]
+        if [child.tag for child in children] != ["stack"]:
+            raise ValueError(f"stack.xml has {len(children)} elements where one stack should be")
+        (self._root,) = children
+        self._check_root(self._root)
+        self._check_depth(self._root, 0)
+
+    def read_layer(self, wanted: str) -> tuple[Layer, Size] | None:
+        """See `load_layer`."""
+        found = [element for element in _bottom_first(self._root) if element.tag == "layer"]
+        stated = [roles.parse_role(element.get(ROLE)) for element in found]
+        number = roles.matching(wanted, [(_name(element), role) for element, role in zip(found, stated, strict=True)])
+        if number is None:
+            return None
+        element = found[number]
+        for group in self._root.iter("stack"):
+            if group is not self._root and element in group.iter("layer"):
+                self._check_group(group)
+        check_memory(self._path, [math.prod(self._stated_size(element))])
+        leaf = self._leaf(element)
+        if leaf.keeps_alpha:
+            raise _refused(self._path, leaf.layer.name, "keeps the alpha of what is below it (alpha-preserve)")
+        layer = replace(leaf.layer, role=stated[number] or Role.FOREGROUND, record=_record(element))
+        return layer, self._canvas
 
     def read(self) -> LayeredImage:
         """
         Raises:
             UnreadableFile: the document uses a feature that is not supported.
         """
-        check_canvas(self._path, self._canvas.width, self._canvas.height)
-        root = self._image.find("stack")
-        if root is None:
-            raise ValueError("stack.xml has no stack")
-        self._check_root(root)
-        self._check_depth(root, 0)
+        root = self._root
         found = list(_bottom_first(root))
         for element in found:
             if element.tag != "layer":
@@ -132,7 +172,7 @@ class _Reader:
         layers = dissolve(
             self._children(root), self._canvas, lambda name, why: _refused(self._path, name, why, of_group=True)
         )
-        shown = root.get("visibility") != "hidden"
+        shown = self._is_visible(root)
         with_roles = [
             replace(
                 roles.with_role(layer, roles.parse_role(element.get(ROLE)), self._canvas, bottom=index == 0),
@@ -165,7 +205,7 @@ class _Reader:
         return (across, down) if min(across, down) >= 1 and max(across, down) < 1e6 else DEFAULT_RESOLUTION
 
     def _check_root(self, root: ElementTree.Element) -> None:
-        if float(root.get("opacity", 1)) != 1:
+        if self._opacity(root, "the whole picture") != 1:
             raise _refused(self._path, _name(root, "the whole picture"), "has opacity", of_group=True)
         if root.get("composite-op", "svg:src-over") not in ("svg:src-over", _PIGMENT):
             raise _refused(self._path, _name(root, "the whole picture"), "has a blend mode", of_group=True)
@@ -185,20 +225,28 @@ class _Reader:
             if _PAPER not in child.attrib
         )
 
-    def _group(self, element: ElementTree.Element) -> Group:
+    def _check_group(self, element: ElementTree.Element) -> None:
+        """
+        Raises:
+            UnreadableFile: the group does more than to group.
+        """
         name, mode = _name(element), element.get("composite-op", "svg:src-over")
         self._check_attributes(element)
-        if float(element.get("opacity", 1)) != 1 or mode not in ("svg:src-over", _PIGMENT):
+        if self._opacity(element) != 1 or mode not in ("svg:src-over", _PIGMENT):
             raise _refused(self._path, name, "is a group with opacity or a blend mode", of_group=True)
         if _is_on(element, "alpha-preserve"):
             raise _refused(self._path, name, "is a group that keeps the alpha below it (alpha-preserve)", of_group=True)
         isolation = element.get("isolation", "auto")
         if isolation not in ("auto", "isolate"):
-            raise _refused(self._path, name, f"has the isolation “{isolation}”", of_group=True)
+            raise _refused(self._path, name, f"has the isolation “{isolation:.60}”", of_group=True)
+
+    def _group(self, element: ElementTree.Element) -> Group:
+        self._check_group(element)
+        mode = element.get("composite-op", "svg:src-over")
         return Group(
-            name=name,
-            visible=element.get("visibility") != "hidden",
-            isolated=isolation == "isolate" or mode == _PIGMENT,
+            name=_name(element),
+            visible=self._is_visible(element),
+            isolated=element.get("isolation") == "isolate" or mode == _PIGMENT,
             children=self._children(element),
             only_lowest="has MyPaint's blend mode Pigment" if mode == _PIGMENT else "",
         )
@@ -207,8 +255,11 @@ class _Reader:
         """A layer. Its role is a placeholder, which the caller replaces."""
         mode = element.get("composite-op", "svg:src-over")
         if mode not in _BLEND_BACK:
-            raise _refused(self._path, _name(element), f"has the blend mode {mode}")
+            raise _refused(self._path, _name(element), f"has the blend mode {mode:.60}")
         self._check_attributes(element)
+        inside = next((child.tag for child in element if not child.tag.startswith("{")), None)
+        if inside is not None:
+            raise _refused(self._path, _name(element), f"holds the element {inside:.60}, which is not known here")
         width, height = self._stated_size(element)
         source = element.attrib["src"]
         data = read_member(self._archive, source, 9 * width * height + 2**20)
@@ -216,10 +267,10 @@ class _Reader:
             name=_name(element),
             role=Role.FOREGROUND,
             pixels=decode(data, f"“{self._path}”: “{_name(element)}”"),
-            offset=(_coordinate(element, "x"), _coordinate(element, "y")),
+            offset=self._place(element),
             blend=_BLEND_BACK[mode],
-            opacity=float(element.get("opacity", 1)),
-            visible=element.get("visibility") != "hidden",
+            opacity=self._opacity(element),
+            visible=self._is_visible(element),
         )
         return Leaf(layer, keeps_alpha=_is_on(element, "alpha-preserve"))
 
@@ -229,7 +280,9 @@ class _Reader:
         Raises:
             UnreadableFile: the layer is no PNG.
         """
-        source = element.attrib["src"]
+        source = element.get("src", "")
+        if source not in self._archive.NameToInfo:
+            raise _refused(self._path, _name(element), f"has its pixels in “{source:.60}”, which is not in the file")
         with self._archive.open(source) as member:
             start = member.read(HEADER_BYTES)
         if start[:8] != SIGNATURE:
@@ -241,8 +294,30 @@ class _Reader:
         for name in element.attrib:
             if not name.startswith("{") and name not in _UNDERSTOOD:
                 raise _refused(self._path, _name(element), f"has the attribute {name:.60}, which is not known here")
-        if element.tag == "stack" and (_coordinate(element, "x"), _coordinate(element, "y")) != (0, 0):
+        if element.tag == "stack" and self._place(element) != (0, 0):
             raise _refused(self._path, _name(element), "is a group with an offset", of_group=True)
+
+    def _opacity(self, element: ElementTree.Element, unnamed: str = "Layer") -> float:
+        value = _number(element.get("opacity", "1"))
+        if value is None or not 0 <= value <= 1:
+            stated = element.get("opacity", "")
+            raise _refused(self._path, _name(element, unnamed), f"has the opacity “{stated:.60}”")
+        return value
+
+    def _place(self, element: ElementTree.Element) -> tuple[int, int]:
+        """Where the upper left corner is, in pixels; some programs write whole numbers with decimals."""
+        stated = element.get("x", "0"), element.get("y", "0")
+        x, y = (_number(value) for value in stated)
+        if x is None or y is None or x % 1 or y % 1 or max(abs(x), abs(y)) > _MAX_OFFSET:
+            where = ",".join(value[:30] for value in stated)
+            raise _refused(self._path, _name(element), f"lies at {where}, between pixels or far away")
+        return int(x), int(y)
+
+    def _is_visible(self, element: ElementTree.Element) -> bool:
+        stated = element.get("visibility", "visible")
+        if stated not in ("visible", "hidden"):
+            raise _refused(self._path, _name(element), f"has the visibility “{stated:.60}”")
+        return stated == "visible"
 
 
 def parse_xml(data: bytes) -> ElementTree.Element:
@@ -285,11 +360,13 @@ def _bottom_first(parent: ElementTree.Element) -> Iterator[ElementTree.Element]:
             yield child
 
 
-def _coordinate(element: ElementTree.Element, axis: str) -> int:
-    value = int(element.get(axis, 0))
-    if abs(value) > _MAX_OFFSET:
-        raise ValueError(f"{axis} is {value}")
-    return value
+def _number(text: str) -> float | None:
+    """A finite number; None if the text is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _is_on(element: ElementTree.Element, attribute: str) -> bool:

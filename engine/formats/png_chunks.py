@@ -136,17 +136,21 @@ def stated_encoding(header: PngHeader, name: str) -> Encoding | None:
         UnreadableFile: an encoding that is not supported; it is named.
     """
     cicp = header.chunks.get(b"cICP")
-    if cicp is not None and len(cicp) == 4:
+    if cicp is not None:
         return _by_code_points(cicp, name)
-    if header.chunks.keys() & {b"iCCP", b"sRGB"} or b"gAMA" not in header.chunks:
+    if header.chunks.keys() & {b"iCCP", b"sRGB"}:
         return None
-    gamma = struct.unpack_from(">I", header.chunks[b"gAMA"])[0] / 100_000
-    if not 0.05 <= gamma <= 5:
-        raise UnreadableFile(f"{name} has the gamma {gamma:g}.", "Save it again as sRGB.")
     primaries = REC709
     if b"cHRM" in header.chunks:
         stated = struct.unpack_from(">8I", header.chunks[b"cHRM"])
         primaries: Chromaticities = tuple(value / 100_000 for value in stated)  # pyright: ignore[reportAssignmentType]
+    if b"gAMA" not in header.chunks:
+        if not np.allclose(primaries, REC709, atol=0.002):
+            raise UnreadableFile(f"{name} states primaries without a gamma (cHRM).", "Save it again as sRGB.")
+        return None
+    gamma = struct.unpack_from(">I", header.chunks[b"gAMA"])[0] / 100_000
+    if not 0.05 <= gamma <= 5:
+        raise UnreadableFile(f"{name} has the gamma {gamma:g}.", "Save it again as sRGB.")
     # A gamma of 1/2.2 is how older programs say sRGB, whose curve has no exponent.
     is_srgb_curve = abs(gamma - _SRGB_GAMMA) < 0.005
     if is_srgb_curve and np.allclose(primaries, REC709, atol=0.002):

@@ -27,13 +27,13 @@ from psd_tools.psd.layer_and_mask import ChannelData, ChannelDataList, ChannelIn
 from layerfusion.engine.formats import roles
 from layerfusion.engine.formats.files import replacing
 from layerfusion.engine.formats.psd_features import BLEND
-from layerfusion.engine.formats.psd_reader import load
+from layerfusion.engine.formats.psd_reader import load, load_layer
 from layerfusion.engine.formats.xmp import to_xmp
 from layerfusion.engine.image.colour import srgb_profile
 from layerfusion.engine.image.compositing import composite, flatten
 from layerfusion.engine.image.layers import Layer, LayeredImage, Pixels
 
-__all__ = ["load", "save"]
+__all__ = ["load", "load_layer", "save"]
 
 
 def save(stack: LayeredImage, path: Path) -> None:

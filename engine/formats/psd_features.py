@@ -6,11 +6,15 @@ example one that a later version of Photoshop introduces, could change how the l
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
+from psd_tools import PSDImage
 from psd_tools.api.layers import Layer as PSDLayer
+from psd_tools.constants import AlphaChannelMode, Clipping, Resource, Tag
 from psd_tools.constants import BlendMode as PSDBlend
-from psd_tools.constants import Clipping, Tag
+from psd_tools.psd.descriptor import Descriptor, List
+from psd_tools.psd.effects_layer import EffectsLayer
 
 from layerfusion.engine.image.layers import BlendMode
 
@@ -73,6 +77,11 @@ _WORDS = {
     Tag.PIXEL_SOURCE_DATA1: "is a video or 3D layer",
     Tag.PIXEL_SOURCE_DATA2: "is a video or 3D layer",
 }
+_EFFECTS = (
+    Tag.OBJECT_BASED_EFFECTS_LAYER_INFO,
+    Tag.OBJECT_BASED_EFFECTS_LAYER_INFO_V0,
+    Tag.OBJECT_BASED_EFFECTS_LAYER_INFO_V1,
+)
 _WHOLE_RANGE = {(0, 65535)}
 """Blend If that leaves nothing out: from black, 0 and 0, to white, 255 and 255."""
 
@@ -109,7 +118,7 @@ def _of_any(layer: PSDLayer) -> str:
     blocks = layer.tagged_blocks
     if layer._record.clipping is not Clipping.BASE:  # the property of a group is always False
         return "is clipped to the layer below"
-    if layer.has_effects():
+    if _has_effects(layer):
         return "has layer effects"
     if layer.has_vector_mask() or (layer.mask is not None and not layer.mask.disabled):
         return "has a mask"
@@ -127,3 +136,50 @@ def _of_any(layer: PSDLayer) -> str:
             name = key.value if isinstance(key, Tag) else key
             return _WORDS.get(key, f"has a feature that is not known here, “{name.decode('ascii', 'replace')}”")
     return ""
+
+
+def _has_effects(layer: PSDLayer) -> bool:
+    """Whether an effect is switched on, of whatever kind, in whichever of the four blocks.
+
+    psd-tools' `has_effects` looks at one block only, and not at effects that it does not know or cannot read.
+    """
+    stored = [layer.tagged_blocks.get_data(tag) for tag in _EFFECTS if tag in layer.tagged_blocks]
+    if not stored:  # written by Photoshop 5 and 6, and as a copy by later versions
+        older: Any = layer.tagged_blocks.get_data(Tag.EFFECTS_LAYER)
+        if older is None or not isinstance(older, EffectsLayer):
+            return older is not None
+        return any(getattr(effect, "enabled", False) for effect in older.values())
+    return any(not isinstance(block, Descriptor) or _draws(block) for block in stored)
+
+
+def _draws(effects: Descriptor) -> bool:
+    """Whether a list of effects is switched on, and one in it."""
+    if not _flag(effects, b"masterFXSwitch", True):
+        return False
+    entries = [entry for value in effects.values() for entry in (value if isinstance(value, List) else [value])]
+    return any(
+        _flag(entry, b"enab", False) and _flag(entry, b"present", True)
+        for entry in entries
+        if isinstance(entry, Descriptor)
+    )
+
+
+def _flag(values: Descriptor, key: bytes, missing: bool) -> bool:
+    found: Any = values.get(key)
+    return missing if found is None else bool(getattr(found, "value", found))
+
+
+def has_spot_channels(document: PSDImage) -> bool:
+    """Whether a channel beside the layers holds an ink, or something of which we do not know that it shows nothing."""
+    stated: Any = document.image_resources.get_data(Resource.DISPLAY_INFO)
+    if stated is not None:
+        known = (AlphaChannelMode.ALPHA, AlphaChannelMode.INVERTED_ALPHA)
+        return any(channel.mode not in known for channel in stated.alpha_channels)
+    older: Any = document.image_resources.get_data(Resource.DISPLAY_INFO_OBSOLETE)
+    entries = older if isinstance(older, bytes) else b""
+    return any(kind not in (0, 1) for *_, kind in struct.iter_unpack(">6HBx", entries[: len(entries) // 14 * 14]))
+
+
+def has_unpaired_dividers(document: PSDImage) -> bool:
+    """Whether a group lacks its beginning or its end: psd-tools reads such a file as if the group were not there."""
+    return bool(PSDImage._unmatched_dividers(list(document._record._iter_layers())))

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layerfusion.engine.errors import UnreadableFile
+from layerfusion.engine.formats import stacks
 from layerfusion.engine.formats.images import load_image
-from layerfusion.engine.formats.stacks import load
+from layerfusion.engine.formats.roles import matching
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, LayeredImage, Role
 
@@ -47,7 +48,11 @@ def load_layer(text: str | os.PathLike[str]) -> Referenced:
             name = whole.stem[:255] or "layer"
             return Referenced(Layer(name=name, role=Role.FOREGROUND, pixels=picture), None)
         file, wanted = os.fspath(text), ""
-    stack = load(file)
+    if wanted:
+        found = stacks.load_layer(file, wanted)
+        if found is not None:
+            return Referenced(*found)
+    stack = stacks.load(file)
     return Referenced(_chosen(stack, file, wanted), stack.size)
 
 
@@ -56,11 +61,9 @@ def _is_layered(path: Path) -> bool:
 
 
 def _chosen(stack: LayeredImage, file: str, wanted: str) -> Layer:
-    named = [layer for layer in stack if layer.name == wanted]
-    by_role = [layer for layer in stack if wanted.casefold() in (layer.name.casefold(), layer.role.value)]
-    found = named or by_role if wanted else list(stack)
-    if len(found) == 1:
-        return found[0]
+    number = matching(wanted, [(layer.name, layer.role) for layer in stack]) if wanted else 0
+    if number is not None and (wanted or len(stack) == 1):
+        return stack.layers[number]
     names = ", ".join(f"“{layer.name}”" for layer in stack)
-    what = f"{'no' if not found else len(found)} layers “{wanted}”" if wanted else f"{len(found)} layers"
+    what = f"no single layer “{wanted}”" if wanted else f"{len(stack)} layers"
     raise UnreadableFile(f"“{file}” has {what}.", f"Name one, as in {file}{_SEPARATOR}{stack.layers[0].name}: {names}.")

@@ -26,6 +26,24 @@ def parse_role(value: str | None) -> Role | None:
     return next((role for role in Role if role.value == value), None)
 
 
+def matching(wanted: str, named: Sequence[tuple[str, Role | None]]) -> int | None:
+    """Which layer of a document a name or a role means; None if none or several.
+
+    Args:
+        wanted: the name, else the name in any case, or the role.
+        named: name and role of each layer; None where the role is not known.
+    """
+    exact = [number for number, (name, _) in enumerate(named) if name == wanted]
+    folded = wanted.casefold()
+    alike = [
+        number
+        for number, (name, role) in enumerate(named)
+        if name.casefold() == folded or (role is not None and role.value == folded)
+    ]
+    found = exact or alike
+    return found[0] if len(found) == 1 else None
+
+
 def grouped(stack: LayeredImage) -> range:
     """The layers that a document puts into a group, bottom first; empty if it has no group.
 

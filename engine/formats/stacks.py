@@ -8,7 +8,8 @@ from types import ModuleType
 
 from layerfusion.engine.errors import UnknownFormat
 from layerfusion.engine.formats import files, merged, ora, png
-from layerfusion.engine.image.layers import LayeredImage
+from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.image.layers import Layer, LayeredImage
 
 
 def save(stack: LayeredImage, path: str | os.PathLike[str]) -> None:
@@ -30,12 +31,28 @@ def load(path: str | os.PathLike[str]) -> LayeredImage:
         UnreadableFile: the file is missing, truncated, not of the format its suffix says, too large, or uses a feature
             that our layers do not have.
     """
+    return _reader_of(path).load(Path(path))
+
+
+def load_layer(path: str | os.PathLike[str], wanted: str) -> tuple[Layer, Size] | None:
+    """Read one layer by its name or role, so that layers beside it may have features that are not supported.
+
+    Returns:
+        The layer and the size of its canvas; None if it can only be found among all layers, or not at all.
+
+    Raises:
+        UnknownFormat, UnreadableFile: see `load`.
+    """
+    reader = _reader_of(path)
+    return None if reader is png else reader.load_layer(Path(path), wanted)
+
+
+def _reader_of(path: str | os.PathLike[str]) -> ModuleType:
     if Path(path).suffix.lower() == ".psb":
-        path = Path(path)
         from layerfusion.engine.formats import psd
 
-        return psd.load(path)
-    return _format_of(path).load(Path(path))
+        return psd
+    return _format_of(path)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

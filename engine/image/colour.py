@@ -87,6 +87,10 @@ def encoding(primaries: Chromaticities, curve: Callable[[NDArray[np.float64]], N
     return Encoding((curve,) * 3, primaries_to_xyz(primaries))
 
 
+ADOBE_RGB = encoding((0.3127, 0.3290, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06), gamma_curve(563 / 256))
+"""Adobe RGB (1998), version 2005-05."""
+
+
 def to_srgb(values: NDArray[np.uint8] | NDArray[np.uint16], source: Encoding) -> NDArray[np.uint8]:
     """Convert colours to sRGB; those that sRGB does not have are clipped, channel by channel.
 

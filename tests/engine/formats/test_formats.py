@@ -221,10 +221,10 @@ def test_reading_a_pipe_does_not_block(tmp_path):
 
 def test_a_layer_is_named_behind_its_file(subtests, tmp_path):
     stack = make_stack()
-    formats.save(stack, tmp_path / "a.psd")
-    formats.save(stack, tmp_path / "folder")
+    for file in ("a.psd", "a.ora", "folder"):
+        formats.save(stack, tmp_path / file)
     for index, layer in enumerate(stack):
-        for file in ("a.psd", "folder"):
+        for file in ("a.psd", "a.ora", "folder"):
             with subtests.test(file=file, layer=layer.name):
                 found = formats.load_layer(f"{tmp_path}/{file}#{layer.name}")
                 assert found.canvas == stack.size
@@ -234,6 +234,6 @@ def test_a_layer_is_named_behind_its_file(subtests, tmp_path):
     (tmp_path / "b#1.png").write_bytes(encode(pixels))
     found = formats.load_layer(tmp_path / "b#1.png")
     assert (found.layer.name, found.canvas) == ("b#1", None)
-    for reference, words in [("a.psd", r"6 layers\. Name one"), ("a.psd#Nobody", "no layers “Nobody”")]:
+    for reference, words in [("a.psd", r"6 layers\. Name one"), ("a.psd#Nobody", "no single layer “Nobody”")]:
         with pytest.raises(UnreadableFile, match=words):
             formats.load_layer(tmp_path / reference)

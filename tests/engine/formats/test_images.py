@@ -1,3 +1,4 @@
+import io
 import struct
 import zlib
 
@@ -9,6 +10,7 @@ from layerfusion.engine.errors import UnreadableFile
 from layerfusion.engine.formats import load_image
 from layerfusion.engine.formats.images import decode, encode
 from layerfusion.engine.image.colour import srgb_profile
+from profiles import cmyk_profile
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 17, 4), dtype=np.uint8)
 PIXELS[::2, :, 3] = 0
@@ -188,11 +190,16 @@ def test_encodings_that_are_not_supported_are_named(subtests, tmp_path):
         ((9, 18, 0, 1), "HLG"),
         ((1, 13, 0, 0), "video"),
         ((77, 13, 0, 1), "77"),
+        ((1, 13, 0), "damaged"),
     ]:
         with subtests.test(code=code):
             (tmp_path / "a.png").write_bytes(chunked_png(1, 1, 8, 2, bytes(4), (b"cICP", bytes(code))))
             with pytest.raises(UnreadableFile, match=words):
                 load_image(tmp_path / "a.png")
+    p3 = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+    (tmp_path / "a.png").write_bytes(chunked_png(1, 1, 8, 2, bytes(4), (b"cHRM", p3)))
+    with pytest.raises(UnreadableFile, match="primaries without a gamma"):
+        load_image(tmp_path / "a.png")
 
 
 def test_the_transparent_colour_of_pictures_of_any_depth(subtests, tmp_path):
@@ -261,18 +268,19 @@ def test_jpeg_and_tiff_are_read(subtests, tmp_path):
 
 
 def tiff(tags, data, order="<"):
-    """A TIFF of one strip; tags are (number, type, values), type 3 for 16 bits and 4 for 32."""
-    sizes = {3: "H", 4: "I"}
+    """A TIFF of one strip; tags are (number, type, values), type 3 for 16 bits, 4 for 32 and 5 for fractions of two."""
+    sizes = {3: "H", 4: "I", 5: "I"}
     tags = [*tags, (273, 4, [8]), (279, 4, [len(data)])]
     start = 8 + len(data) + len(data) % 2
     entries, more, place = b"", b"", start + 2 + 12 * len(tags) + 4
     for number, kind, values in sorted(tags):
         packed = struct.pack(f"{order}{len(values)}{sizes[kind]}", *values)
+        count = len(values) // 2 if kind == 5 else len(values)
         if len(packed) > 4:
-            entries += struct.pack(f"{order}HHII", number, kind, len(values), place + len(more))
+            entries += struct.pack(f"{order}HHII", number, kind, count, place + len(more))
             more += packed
         else:
-            entries += struct.pack(f"{order}HHI", number, kind, len(values)) + packed.ljust(4, b"\0")
+            entries += struct.pack(f"{order}HHI", number, kind, count) + packed.ljust(4, b"\0")
     head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, start)
     directory = struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
     return head + data + bytes(len(data) % 2) + directory + more
@@ -303,6 +311,95 @@ def test_tiffs_that_pillow_would_read_as_something_else_are_refused(subtests, tm
             (tmp_path / "a.tif").write_bytes(tiff(tags, bytes(64)))
             with pytest.raises(UnreadableFile, match=words):
                 load_image(tmp_path / "a.tif")
+
+
+def test_tiffs_whose_tags_say_what_pillow_does_not_do_are_refused(subtests, tmp_path):
+    size = [(256, 3, [2]), (257, 3, [2]), (259, 3, [1]), (278, 3, [2])]
+    rgb = [*size, (262, 3, [2]), (277, 3, [3])]
+    eight, grey = [*rgb, (258, 3, [8] * 3)], [*size, (262, 3, [1])]
+    primaries = [value for number in (0.68, 0.32, 0.265, 0.69, 0.15, 0.06) for value in (round(number * 1000), 1000)]
+    for tags, words in [
+        ([*rgb, (258, 3, [16] * 3), (284, 3, [2])], "16 bits a channel in separate planes"),
+        ([*grey, (258, 3, [12]), (277, 3, [1])], "12 bits a channel"),
+        ([*rgb, (258, 3, [8, 8, 4])], "4 and 8 bits a channel"),
+        ([*grey, (258, 3, [16] * 2), (277, 3, [2]), (338, 3, [2])], "2 channels of 16 bits, with alpha"),
+        ([*size, (262, 3, [2]), (258, 3, [8] * 4), (277, 3, [4])], "extra channel of which it does not say"),
+        ([*size, (262, 3, [6]), (258, 3, [8] * 3), (277, 3, [3])], "the colours “YCbCr”"),
+        ([*eight, (301, 3, [0] * 256)], "a curve of its own"),
+        ([*eight, (319, 5, primaries)], "states primaries"),
+    ]:
+        with subtests.test(words=words):
+            (tmp_path / "a.tif").write_bytes(tiff(tags, bytes(64)))
+            with pytest.raises(UnreadableFile, match=words):
+                load_image(tmp_path / "a.tif")
+    rec709 = [value for number in (0.64, 0.33, 0.30, 0.60, 0.15, 0.06) for value in (round(number * 1000), 1000)]
+    (tmp_path / "a.tif").write_bytes(tiff([*eight, (319, 5, rec709)], bytes(12)))
+    assert load_image(tmp_path / "a.tif").shape == (2, 2, 4)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_colours_multiplied_by_alpha_are_divided_by_it_in_16_bits(tmp_path, order):
+    straight = np.random.default_rng(3).integers(0, 65536, (5, 6, 4)).astype(np.uint16)
+    straight[0, :, 3] = 3000
+    straight[1, 0, 3] = 0
+    stored = straight.copy()
+    stored[..., :3] = np.rint(straight[..., :3] * (straight[..., 3:] / 65535))
+    tags = [(256, 3, [6]), (257, 3, [5]), (258, 3, [16] * 4), (259, 3, [1]), (262, 3, [2]), (277, 3, [4])]
+    tags += [(278, 3, [5]), (338, 3, [1])]
+    (tmp_path / "a.tif").write_bytes(tiff(tags, stored.astype(f"{order}u2").tobytes(), order))
+    read, seen = load_image(tmp_path / "a.tif"), straight[..., 3] > 0
+    assert np.abs(read[seen].astype(int) - np.rint(straight[seen] / 257)).max() <= 1
+    assert read[1, 0, 3] == 0
+
+
+@pytest.mark.parametrize("kind", ["jpg", "tif"])
+def test_cmyk_is_converted_by_its_profile(tmp_path, kind):
+    inks = np.zeros((16, 48, 4), np.uint8)
+    inks[:, 16:32, 0], inks[:, 32:, 3] = 255, 255
+    Image.fromarray(inks, "CMYK").save(tmp_path / f"a.{kind}", icc_profile=cmyk_profile(), quality=98)
+    read = load_image(tmp_path / f"a.{kind}")
+    for column, colour in [(8, (255, 255, 255)), (24, (0, 255, 255)), (40, (0, 0, 0))]:
+        assert np.abs(read[8, column, :3].astype(int) - colour).max() <= 8
+    assert (read[..., 3] == 255).all()
+
+
+def test_inks_of_which_it_is_not_known_whether_they_are_inverted_are_refused(tmp_path):
+    buffer = io.BytesIO()
+    Image.new("CMYK", (16, 16), (200, 0, 0, 0)).save(buffer, "JPEG", icc_profile=cmyk_profile())
+    data = buffer.getvalue()
+    place = data.index(b"Adobe\0") - 4
+    length = int.from_bytes(data[place + 2 : place + 4], "big")
+    (tmp_path / "a.jpg").write_bytes(data[:place] + data[place + 2 + length :])
+    with pytest.raises(UnreadableFile, match="does not say whether its inks are inverted"):
+        load_image(tmp_path / "a.jpg")
+
+
+def test_adobe_rgb_as_cameras_state_it(subtests, tmp_path):
+    """DCF: ColorSpace is 65535 and the interoperability rule R03; some cameras write ColorSpace 2 instead."""
+    picture = Image.new("RGB", (16, 16), (40, 200, 60))
+    for space, rule, converted in [(65535, "R03", True), (2, None, True), (65535, "R98", False), (1, "R98", False)]:
+        with subtests.test(space=space, rule=rule):
+            exif = Image.Exif()
+            exif[0x8769] = {0xA001: space} | ({} if rule is None else {0xA005: {1: rule}})
+            for kind, options in [("webp", {"lossless": True}), ("jpg", {"quality": 100, "subsampling": 0})]:
+                picture.save(tmp_path / f"a.{kind}", exif=exif, **options)
+                read = load_image(tmp_path / f"a.{kind}")[8, 8, :3].astype(int)
+                # Adobe RGB's green is outside sRGB: red is clipped to 0
+                assert (read[0] == 0) == converted
+                if not converted:
+                    assert np.abs(read - (40, 200, 60)).max() <= 2
+
+
+def test_profiles_that_are_damaged_are_not_passed_over(subtests, tmp_path):
+    png = chunked_png(1, 1, 8, 2, bytes(4), (b"iCCP", b"ICC Profile\0\0no deflate stream"))
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "JPEG", icc_profile=srgb_profile())
+    jpeg = buffer.getvalue().replace(b"ICC_PROFILE\0\1\1", b"ICC_PROFILE\0\1\2")  # the second part is missing
+    for name, data in [("a.png", png), ("a.jpg", jpeg)]:
+        with subtests.test(name=name):
+            (tmp_path / name).write_bytes(data)
+            with pytest.raises(UnreadableFile, match="colour profile that cannot be read"):
+                load_image(tmp_path / name)
 
 
 def test_a_small_picture_behind_a_photograph_is_no_second_picture(tmp_path):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from layerfusion.engine import formats
 from layerfusion.engine.errors import UnreadableFile
+from layerfusion.engine.formats import roles
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
@@ -131,6 +132,14 @@ def test_features_that_change_the_picture_are_refused_by_name(subtests, path):
         (f'<stack name="g" alpha-preserve="true">{BACKDROP}</stack>', "“g” is a group that keeps the alpha"),
         (f'<stack name="g" x="3">{BACKDROP}</stack>', "“g” is a group with an offset"),
         (LAYER.format('name="shade" alpha-preserve="true" x="-2"'), "“shade” keeps the alpha"),
+        (LAYER.format('name="a" visibility="collapse"'), "“a” has the visibility “collapse”"),
+        (f'<stack name="g" visibility="no">{BACKDROP}</stack>', "“g” has the visibility “no”"),
+        (LAYER.format('name="a" opacity="0,5"'), "“a” has the opacity “0,5”"),
+        (LAYER.format('name="a" opacity="1.5"'), "“a” has the opacity “1.5”"),
+        (f'<stack name="g" opacity="nan">{BACKDROP}</stack>', "“g” has the opacity “nan”"),
+        (LAYER.format('name="a" x="2.5"'), "“a” lies at 2.5,0, between pixels"),
+        ('<layer name="a" src="data/a.png"><filter/></layer>', "“a” holds the element filter"),
+        ('<layer name="a"/>', "“a” has its pixels in “”, which is not in the file"),
         (LAYER.format('name="a" mask="data/m.png"'), "“a” has the attribute mask"),
         (f'<stack name="g" clip="1">{BACKDROP}</stack>', "“g” has the attribute clip"),
         ('<layer name="drawn" src="data/v.svg"/>', "“drawn” is no PNG but a layer of SVG"),
@@ -171,6 +180,48 @@ def test_what_changes_nothing_is_read(subtests, path):
             write(path, DOCUMENT.format(content), files | {"data/low.png": OPAQUE})
             *_, ground, read = formats.load(path)
             assert (ground.name, read.name, read.blend) == ("ground", "shade", BlendMode.MULTIPLY)
+
+
+def test_whole_numbers_may_have_decimals(path):
+    write(path, DOCUMENT.format(LAYER.format('x="3.0" y="-2.00" opacity="1.000"')))
+    (layer,) = formats.load(path)
+    assert (layer.offset, layer.opacity) == ((3, -2), 1)
+
+
+@pytest.mark.parametrize("more", ["<stack/>", "<annotations/>"])
+def test_a_document_is_one_stack(path, more):
+    """Elements of other XML namespaces are notes of the program that wrote them."""
+    write(path, DOCUMENT.format(LAYER.format("")).replace("</image>", '<d:notes xmlns:d="urn:d"/></image>'))
+    assert len(formats.load(path)) == 1
+    write(path, DOCUMENT.format(LAYER.format("")).replace("</image>", f"{more}</image>"))
+    with pytest.raises(UnreadableFile, match="damaged"):
+        formats.load(path)
+
+
+def test_one_layer_is_read_whatever_lies_beside_it(subtests, path):
+    wanted = LAYER.format('name="Hero" x="4" y="-1" layerfusion:role="light" composite-op="svg:plus"')
+    wanted = wanted.replace("<layer", f'<layer xmlns:layerfusion="{roles.NAMESPACE}"')
+    glow = LAYER.format('name="glow" composite-op="svg:screen"')
+    write(path, DOCUMENT.format(f'{glow}<stack name="g" isolation="isolate" visibility="hidden">{wanted}</stack>'))
+    for name in ("Hero", "hero", "light"):
+        found = formats.load_layer(f"{path}#{name}")
+        assert (found.layer.name, found.layer.offset, found.canvas) == ("Hero", (4, -1), Size(16, 12))
+        assert (found.layer.role, found.layer.blend, found.layer.visible) == (Role.LIGHT, BlendMode.ADD, True)
+    for around, words in [
+        ('opacity="0.5"', "“g” is a group with opacity"),
+        ('alpha-preserve="true"', "“g” is a group that keeps"),
+        ('effect="blur"', "“g” has the attribute effect"),
+    ]:
+        with subtests.test(around=around):
+            write(path, DOCUMENT.format(f'<stack name="g" {around}><stack>{wanted}</stack></stack>'))
+            with pytest.raises(UnreadableFile, match=words):
+                formats.load_layer(f"{path}#Hero")
+    write(path, DOCUMENT.format(LAYER.format('name="Hero" alpha-preserve="true"') + BACKDROP))
+    with pytest.raises(UnreadableFile, match="“Hero” keeps the alpha"):
+        formats.load_layer(f"{path}#Hero")
+    write(path, DOCUMENT.format(wanted * 2))
+    with pytest.raises(UnreadableFile, match="no single layer “Hero”"):
+        formats.load_layer(f"{path}#Hero")
 
 
 def test_our_names_are_roles(path):
@@ -255,7 +306,7 @@ def test_sources_outside_the_archive_are_not_opened(tmp_path, source):
     (tmp_path / "secret.png").write_bytes(png())
     (tmp_path / "in").mkdir()
     path = write(tmp_path / "in" / "a.ora", DOCUMENT.format(f'<layer src="{source}"/>'))
-    with pytest.raises(UnreadableFile, match="damaged"):
+    with pytest.raises(UnreadableFile, match=r"“Layer” has its pixels in “.+”, which is not in the file"):
         formats.load(path)
 
 

@@ -8,7 +8,9 @@ from PIL import Image, ImageCms
 from psd_tools import PSDImage
 from psd_tools.api.layers import Group
 from psd_tools.constants import BlendMode as PSDBlend
-from psd_tools.constants import Clipping, Compression, Resource, Tag
+from psd_tools.constants import Clipping, Compression, EffectOSType, Resource, Tag
+from psd_tools.psd.descriptor import Bool, Descriptor, DescriptorBlock2
+from psd_tools.psd.effects_layer import EffectsLayer, ShadowInfo
 from psd_tools.psd.image_resources import ImageResource
 from psd_tools.psd.tagged_blocks import TaggedBlock
 
@@ -18,6 +20,7 @@ from layerfusion.engine.image.colour import srgb_profile
 from layerfusion.engine.image.compositing import composite, flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
+from profiles import cmyk_profile
 
 
 def noise(height, width, seed, alpha=None):
@@ -239,8 +242,51 @@ def with_half_fill(document):
     document[0].visible = False
 
 
+def effects(kind, *, enabled=True, master=True):
+    """A list of one effect, as Photoshop stores it."""
+    entry = Descriptor(classID=kind, items=[(b"enab", Bool(enabled)), (b"present", Bool(True))])
+    return DescriptorBlock2(items=[(b"masterFXSwitch", Bool(master)), (kind, entry)])
+
+
+def put(blocks, tag, data):
+    blocks[tag] = TaggedBlock(key=tag, data=data)
+
+
+def with_old_effect(document):
+    effect = EffectsLayer(items=[(EffectOSType.DROP_SHADOW, ShadowInfo(blur=3, enabled=1))])
+    put(document[1][0].tagged_blocks, Tag.EFFECTS_LAYER, effect)
+
+
+def with_unknown_effect(document):
+    put(document[1][0].tagged_blocks, Tag.OBJECT_BASED_EFFECTS_LAYER_INFO, effects(b"newEffect"))
+
+
+def with_group_effect(document):
+    put(document[1].tagged_blocks, Tag.OBJECT_BASED_EFFECTS_LAYER_INFO_V0, effects(b"DrSh"))
+
+
+def with_broken_effect(document):
+    put(document[1][0].tagged_blocks, Tag.OBJECT_BASED_EFFECTS_LAYER_INFO, b"no descriptor at all")
+
+
+def with_resource(key, data):
+    def change(document):
+        document.image_resources[key] = ImageResource(key=key, data=data)
+
+    return change
+
+
+SPOT = struct.pack(">6HB", 0, 65535, 0, 0, 0, 100, 2)
+
+
 def test_features_that_change_the_picture_are_refused_by_name(subtests, tmp_path):
     for change, named in [
+        (with_old_effect, "“thing” has layer effects"),
+        (with_unknown_effect, "“thing” has layer effects"),
+        (with_group_effect, "“group” has layer effects"),
+        (with_broken_effect, "“thing” has layer effects"),
+        (with_resource(Resource.DISPLAY_INFO, b"\0\0\0\1" + SPOT), "has spot colour channels"),
+        (with_resource(Resource.DISPLAY_INFO_OBSOLETE, SPOT + b"\0"), "has spot colour channels"),
         (set_block(Tag.KNOCKOUT_SETTING, 1), "“thing” has a knockout"),
         (set_group_block(Tag.KNOCKOUT_SETTING, 2), "“group” has a knockout"),
         (set_block(Tag.CHANNEL_BLENDING_RESTRICTIONS_SETTING, [0]), "“thing” is restricted to some"),
@@ -257,6 +303,81 @@ def test_features_that_change_the_picture_are_refused_by_name(subtests, tmp_path
             document.save(tmp_path / "theirs.psd")
             with pytest.raises(UnreadableFile, match=named):
                 formats.load(tmp_path / "theirs.psd")
+
+
+def test_what_is_switched_off_changes_nothing(subtests, tmp_path):
+    tag = Tag.OBJECT_BASED_EFFECTS_LAYER_INFO
+    alpha_channel = struct.pack(">6HB", 0, 65535, 0, 0, 0, 50, 0)
+    for change in [
+        lambda document: put(document[1][0].tagged_blocks, tag, effects(b"DrSh", enabled=False)),
+        lambda document: put(document[1].tagged_blocks, tag, effects(b"DrSh", master=False)),
+        lambda document: put(document[1].tagged_blocks, Tag.EFFECTS_LAYER, EffectsLayer()),
+        with_resource(Resource.DISPLAY_INFO, b"\0\0\0\1" + alpha_channel),
+    ]:
+        with subtests.test(change=change):
+            document = foreign()
+            change(document)
+            document.save(tmp_path / "theirs.psd")
+            assert [layer.name for layer in formats.load(tmp_path / "theirs.psd")] == ["ground", "thing"]
+
+
+def test_a_group_without_its_end_is_damage(tmp_path):
+    document = foreign()
+    document.save(tmp_path / "theirs.psd")
+    opened = PSDImage.open(tmp_path / "theirs.psd")
+    records = opened._record.layer_and_mask_information.layer_info.layer_records
+    divider = next(record for record in records if Tag.SECTION_DIVIDER_SETTING in record.tagged_blocks)
+    del divider.tagged_blocks[Tag.SECTION_DIVIDER_SETTING]
+    with (tmp_path / "theirs.psd").open("wb") as file:
+        opened._record.write(file)
+    with pytest.raises(UnreadableFile, match="damaged"):
+        formats.load(tmp_path / "theirs.psd")
+
+
+def test_one_layer_is_read_whatever_lies_beside_it(tmp_path):
+    document = foreign()
+    with_mask(document)
+    document.save(tmp_path / "theirs.psd")
+    with pytest.raises(UnreadableFile, match="“ground” has a mask"):
+        formats.load(tmp_path / "theirs.psd")
+    found = formats.load_layer(f"{tmp_path}/theirs.psd#Thing")
+    assert (found.layer.name, found.layer.offset, found.canvas) == ("thing", (3, 2), Size(16, 16))
+    assert np.array_equal(found.layer.pixels, noise(8, 8, 9))
+    for change, words in [
+        (with_group_opacity, "“group” is a group with opacity"),
+        (with_group_effect, "“group” has layer effects"),
+        (with_half_fill, "“thing” has a fill opacity"),
+        (with_screen, "“thing” has the blend mode screen"),
+    ]:
+        document = foreign()
+        change(document)
+        document.save(tmp_path / "theirs.psd")
+        with pytest.raises(UnreadableFile, match=words):
+            formats.load_layer(f"{tmp_path}/theirs.psd#thing")
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_layer_in_cmyk_is_converted_by_its_profile(tmp_path, depth):
+    inks = np.zeros((4, 6, 5), np.uint8)  # no ink: white
+    inks[:, 2:4, 0] = 255  # cyan
+    inks[:, 4:, 3] = 255  # black
+    inks[..., 4] = [[255], [200], [100], [0]]
+    document = PSDImage.new("CMYK", (6, 4), depth=depth)
+    values = inks.copy()
+    values[..., :4] = 255 - values[..., :4]  # psd-tools takes what the file holds, where 0 is full ink
+    document.create_pixel_layer_from_array(values.astype(np.uint16) * 257 if depth == 16 else values, name="inks")
+    document.image_resources[Resource.ICC_PROFILE] = ImageResource(key=Resource.ICC_PROFILE, data=cmyk_profile())
+    document.save(tmp_path / "theirs.psd")
+    found = formats.load_layer(f"{tmp_path}/theirs.psd#inks").layer.pixels
+    assert np.array_equal(found[..., 3], inks[..., 4])
+    for column, colour in [(0, (255, 255, 255)), (2, (0, 255, 255)), (4, (0, 0, 0))]:
+        assert np.abs(found[0, column, :3].astype(int) - colour).max() <= 6
+    with pytest.raises(UnreadableFile, match="in CMYK, whose layers mix in another way"):
+        formats.load(tmp_path / "theirs.psd")
+    del document.image_resources[Resource.ICC_PROFILE]
+    document.save(tmp_path / "theirs.psd")
+    with pytest.raises(UnreadableFile, match="CMYK without a colour profile"):
+        formats.load_layer(f"{tmp_path}/theirs.psd#inks")
 
 
 @pytest.mark.parametrize("mode", [PSDBlend.NORMAL, PSDBlend.MULTIPLY, PSDBlend.LINEAR_DODGE])
@@ -322,10 +443,41 @@ def test_a_single_layer_gets_a_companion_that_is_not_read(tmp_path):
     assert len(list(PSDImage.open(tmp_path / "a.psd"))) == 2
 
 
-def test_documents_without_layers_or_beyond_the_limits_are_refused(tmp_path):
-    PSDImage.new("RGB", (16, 16)).save(tmp_path / "flat.psd")
+def test_a_document_without_layers_is_its_picture(subtests, tmp_path):
+    """So Photoshop saves one with a Background only."""
+    pixels = noise(9, 11, 3)
+    for mode, expected in [
+        ("RGB", np.dstack([pixels[..., :3], np.full((9, 11), 255, np.uint8)])),
+        ("L", np.dstack([pixels[..., :1]] * 3 + [np.full((9, 11), 255, np.uint8)])),
+    ]:
+        with subtests.test(mode=mode):
+            PSDImage.frompil(Image.fromarray(pixels[..., : 3 if mode == "RGB" else 1].squeeze())).save(
+                tmp_path / "flat.psd"
+            )
+            (layer,) = formats.load(tmp_path / "flat.psd")
+            assert (layer.name, layer.role, layer.offset) == ("Background", Role.BACKGROUND, (0, 0))
+            assert np.array_equal(layer.pixels, expected)
+            assert np.array_equal(formats.load_layer(tmp_path / "flat.psd").layer.pixels, expected)
+
+
+def test_an_extra_channel_of_a_flat_document_may_be_alpha_or_not(tmp_path):
+    for alpha, read in [(255, True), (200, False)]:
+        PSDImage.frompil(Image.fromarray(noise(9, 11, 3, alpha=alpha))).save(tmp_path / "flat.psd")
+        document = PSDImage.open(tmp_path / "flat.psd")
+        assert document._record.header.channels == 4
+        if read:
+            assert np.array_equal(formats.load(tmp_path / "flat.psd").layers[0].pixels, noise(9, 11, 3, alpha=255))
+        else:
+            with pytest.raises(UnreadableFile, match="no layers, and an extra channel"):
+                formats.load(tmp_path / "flat.psd")
+
+
+def test_documents_without_pixels_or_beyond_the_limits_are_refused(tmp_path):
+    document = PSDImage.new("RGB", (16, 16))
+    document.create_group(name="empty")
+    document.save(tmp_path / "empty.psd")
     with pytest.raises(UnreadableFile, match="no layers"):
-        formats.load(tmp_path / "flat.psd")
+        formats.load(tmp_path / "empty.psd")
     PSDImage.new("RGB", (8193, 1)).save(tmp_path / "large.psd")
     with pytest.raises(UnreadableFile, match="8193x1"):
         formats.load(tmp_path / "large.psd")
