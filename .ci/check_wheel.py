@@ -20,6 +20,7 @@ DATA = {
     "layerfusion/engine/models/tiny/weights/text_encoder/model.safetensors",
     "layerfusion/engine/models/tiny/weights/text_encoder_2/model.safetensors",
     "layerfusion/engine/models/tiny/weights/foreground_deltas.safetensors",
+    "layerfusion/engine/models/tiny/weights/few_steps_lora.safetensors",
     "layerfusion/engine/models/tiny/weights/transparent_vae.safetensors",
     "layerfusion/engine/models/sdxl/merges.txt.gz",
     "layerfusion/engine/models/sdxl/model.json",

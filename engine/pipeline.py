@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ from layerfusion.engine.fusion.mask_builder import KnownShape
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size, working_size
 from layerfusion.engine.image.layers import Layer, Pixels, Role
-from layerfusion.engine.models.catalog.spec import ModelSpec
+from layerfusion.engine.models.catalog.spec import ModelSpec, located
 from layerfusion.engine.models.runtime.devices import best_device
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPolicy
@@ -122,7 +123,8 @@ class _Choices:
     @staticmethod
     def of(request: GenerationRequest, spec: ModelSpec) -> _Choices:
         asked = {name: getattr(request, name) for name in _Choices.__dataclass_fields__}
-        return _Choices(**{name: getattr(spec.defaults, name) if v is None else v for name, v in asked.items()})
+        usual = spec.defaults_with(request.fusion or spec.defaults.fusion)
+        return _Choices(**{name: getattr(usual, name) if v is None else v for name, v in asked.items()})
 
 
 class _Job:
@@ -150,7 +152,7 @@ class _Job:
     def run(self) -> Iterator[Event]:
         asked = read_prompts(self._request, positive_prompts(self._request, self._bundle.spec))
         avoided = read_prompts(self._request, negative_prompts(self._request))
-        yield from self._bundle.networks.prepare([*asked, *avoided])
+        yield from self._bundle.networks.prepare([*asked, *avoided], self._few_step_lora())
         for prompt in self._backbone.truncated([*asked, *avoided]):
             text = f"The model reads only the beginning of “{shortened(prompt, 40)}”."
             yield Notice(code="prompt_truncated", text=text)
@@ -277,9 +279,19 @@ class _Job:
             role, index = (Role.FOREGROUND, stream) if transparent else (opaque, 0)
             yield Preview(role=role, index=index, pixels=pixels)
 
+    def _few_step_lora(self) -> tuple[tuple[Path, float], ...]:
+        """File and strength of the few-step adapter, if the job draws with it."""
+        spec = self._bundle.spec
+        adapter = spec.adapter_for(self._choices.fusion)
+        return () if adapter is None else ((located(adapter.lora.file, spec.name), adapter.lora.weight),)
+
     def _new_sampler(self, seeds: list[int]) -> Sampler:
         """A new sampler. Multistep solvers store earlier steps, so every run needs its own."""
-        return Sampler(self._backbone.schedule, self._choices.sampler, self._choices.steps, seeds)
+        schedule, adapter = self._backbone.schedule, self._bundle.spec.adapter_for(self._choices.fusion)
+        if adapter is not None:  # distilled to end at t = 0
+            config = {**schedule.config, "timestep_spacing": "trailing"}
+            schedule = replace(schedule, config=config, samplers=(*schedule.samplers, adapter.sampler))
+        return Sampler(schedule, self._choices.sampler, self._choices.steps, seeds)
 
     def _coupling(
         self,

@@ -96,8 +96,9 @@ def _of_picture(
 
 def _completed(record: PictureRecord, request: GenerationRequest, spec: ModelSpec) -> PictureRecord:
     """The record with what the model says, and its defaults where the request leaves a value out."""
-    defaults = spec.defaults
-    preset, settings = _changes(request.fusion or defaults.fusion, defaults.fusion)
+    fusion = request.fusion or spec.defaults.fusion
+    defaults, adapter = spec.defaults_with(fusion), spec.adapter_for(fusion)
+    preset, settings = _changes(fusion, defaults.fusion)
     sampler = request.sampler or defaults.sampler
     return replace(
         record,
@@ -105,7 +106,7 @@ def _completed(record: PictureRecord, request: GenerationRequest, spec: ModelSpe
         model_sha256=known_digest(spec.checkpoint),
         loras=tuple(
             LoraRecord(name=_file_name(str(lora.file)), sha256=known_digest(lora.file), weight=float(lora.weight))
-            for lora in spec.loras
+            for lora in (*spec.loras, *([adapter.lora] if adapter is not None else []))
         ),
         steps=defaults.steps if request.steps is None else request.steps,
         guidance_scale=defaults.guidance_scale if request.guidance_scale is None else request.guidance_scale,

@@ -23,12 +23,13 @@ however small the model is (our choice)."""
 
 def is_due(done: int, steps: int) -> bool:
     """Whether previews are made after a step: the first, which shows where things will be, and then at even distances.
-    After the last step there are none, because the layers follow.
+    After the last step there are none, because the layers follow. If there are few steps, only every other one has
+    previews: they would cost more than the steps.
 
     Args:
         done: number of steps done, 1 … steps.
     """
-    return done < steps and (done == 1 or done % max(1, steps // PREVIEWS) == 0)
+    return done < steps and (done == 1 or done % max(2, steps // PREVIEWS) == 0)
 
 
 def longest_side(spec: ModelSpec) -> int:

@@ -30,6 +30,7 @@ from layerfusion.engine.inspection.recorder import Recorder
 from layerfusion.engine.inspection.records import MaskRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
+from layerfusion.engine.options.presets import Preset
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
 from layerfusion.engine.stack import LayerStack
@@ -95,14 +96,14 @@ def _caption(rng: np.random.Generator, kind: str) -> str:
     return str(rng.choice(SINGLE[kind]))
 
 
-def draw(spec: ModelSpec, items: list[Item]) -> Iterator[Drawn]:
-    """Draw every item with `LayerFusionPipeline` and the model's defaults, at its native size."""
+def draw(spec: ModelSpec, items: list[Item], preset: Preset | None = None) -> Iterator[Drawn]:
+    """Draw every item with `LayerFusionPipeline` and the model's defaults or a preset, at its native size."""
     pipeline = LayerFusionPipeline(spec)
     size = Size(spec.native_size, spec.native_size)
     for item in tqdm(items, desc="drawing", mininterval=10):
         record = MaskRecord()
         stack: LayerStack | None = None
-        for event in pipeline.generate(_request(spec, size, item), Recorder(record)):
+        for event in pipeline.generate(_request(spec, size, item, preset), Recorder(record)):
             if isinstance(event, Finished):
                 stack = event.stack
         assert stack is not None
@@ -113,12 +114,13 @@ def draw(spec: ModelSpec, items: list[Item]) -> Iterator[Drawn]:
         yield Drawn(item, pixels(Role.FOREGROUND), pixels(Role.BACKGROUND), pixels(Role.BLENDED), record)
 
 
-def _request(spec: ModelSpec, size: Size, item: Item) -> GenerationRequest:
+def _request(spec: ModelSpec, size: Size, item: Item, preset: Preset | None = None) -> GenerationRequest:
     return GenerationRequest(
         size=size,
         foregrounds=(Generated(prompt=with_article(item.name)),),
         background=Generated(prompt=item.scene),
         seed=item.seed,
+        fusion=None if preset is None else spec.defaults.fusion.preset(preset),
         model=spec.name,
     )
 
@@ -145,13 +147,19 @@ def measure(
     Returns:
         The figures by name, and a contact sheet of the drawings.
     """
-    drawn = list(draw(spec, held_out_items(count, seed, sprites.vocabulary)))
+    items = held_out_items(count, seed, sprites.vocabulary)
+    drawn = list(draw(spec, items))
+    quickly = [] if spec.few_step_adapter is None else list(draw(spec, items, "fast"))
     bundle = load_model(spec)
     figures: dict[str, Any] = {"pairs": count, "seed": seed}
     with torch.inference_mode():
         figures |= _vae(bundle, test)
         figures |= _ceilings(bundle, classifier, test)
-        figures |= _named(classifier, drawn, set(sprites.vocabulary.names(held_out=False)))
+        shown = set(sprites.vocabulary.names(held_out=False))
+        figures |= _named(classifier, drawn, shown)
+        if quickly:
+            figures |= {f"few_steps_{name}": value for name, value in _named(classifier, quickly, shown).items()}
+            figures["few_steps_stray_alpha"] = _alpha(quickly, sprites)["stray_alpha"]
         figures |= _alpha(drawn, sprites)
         figures |= _masks(drawn)
         figures |= _deltas(bundle, sprites, seed)
@@ -315,9 +323,10 @@ def _foregrounds(
 
 
 def _seconds(spec: ModelSpec, runs: int = 7) -> dict[str, float]:
-    """Median times of a job with three layers and of one image by diffusers' pipeline, after a warm-up, in seconds.
+    """Median times of a job with three layers and of one image by diffusers' pipeline, after a warm-up, in seconds, and
+    the processor time of the preset `fast` divided by that of `paper`.
 
-    The two alternate in one process.
+    All alternate in one process.
     """
     pipeline = LayerFusionPipeline(spec)
     stock = StableDiffusionXLPipeline.from_pretrained(
@@ -326,8 +335,8 @@ def _seconds(spec: ModelSpec, runs: int = 7) -> dict[str, float]:
     stock.set_progress_bar_config(disable=True)
     size = Size(spec.native_size, spec.native_size)
 
-    def job(seed: int) -> None:
-        for _event in pipeline.generate(_request(spec, size, Item("red apple", "a beach at sunset", seed))):
+    def job(seed: int, preset: Preset | None = None) -> None:
+        for _event in pipeline.generate(_request(spec, size, Item("red apple", "a beach at sunset", seed), preset)):
             pass
 
     def picture(seed: int) -> None:
@@ -342,13 +351,25 @@ def _seconds(spec: ModelSpec, runs: int = 7) -> dict[str, float]:
         )
 
     taken: dict[str, list[float]] = {"job": [], "picture": []}
+    worked: dict[Preset, list[float]] = {"paper": [], "fast": []}
     for seed in range(runs + 1):
         for name, run in (("job", job), ("picture", picture)):
             started = time.monotonic()
             run(seed)
             taken[name].append(time.monotonic() - started)
+        for preset, times in worked.items():
+            job(seed, preset)  # adds the adapter to the weights, or takes it away
+            started = time.process_time()
+            job(seed, preset)
+            times.append(time.process_time() - started)
     whole, one = (float(np.median(taken[name][1:])) for name in ("job", "picture"))
-    return {"seconds_per_job": whole, "stock_seconds_per_picture": one, "job_to_stock": whole / one}
+    fast, paper = (float(np.median(worked[preset][1:])) for preset in ("fast", "paper"))
+    return {
+        "seconds_per_job": whole,
+        "stock_seconds_per_picture": one,
+        "job_to_stock": whole / one,
+        "fast_to_paper": fast / paper,
+    }
 
 
 def _true_alpha(sprites: SpriteLibrary, name: str) -> NDArray[np.floating]:

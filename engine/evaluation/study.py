@@ -323,6 +323,7 @@ def fingerprint(spec: ModelSpec) -> str:
         parts.encoder,
         parts.decoder,
         *(lora.file for lora in spec.loras),
+        spec.few_step_adapter and spec.few_step_adapter.lora.file,
     ]
     for source in sources:
         if source is not None:

@@ -48,7 +48,8 @@ Exponential.
 A preset changes only the options in its row; all others keep the model's values. `paper` makes its masks as the paper
 prints them ([paper.md](paper.md)). The others keep the model's masks: `exact` omits nothing, but takes the priors from
 the step before, which saves one forward of the foreground rows per step; `balanced` and `fast` also omit guidance or
-coupling in some steps.
+coupling in some steps. With a model that has a few-step adapter, as the embedded one has, `fast` draws in a few steps
+without guidance, which is a tenth of the work of the network.
 
 | preset | changes |
 |---|---|

@@ -24,7 +24,7 @@ from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
 from layerfusion.engine.training.outer_level import moved_inwards
 from layerfusion.engine.training.precision import mixed, prepare
-from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, predict, sample
+from layerfusion.engine.training.prediction import NOISE_SCHEDULE, NoiseSchedule, encode_text, predict, sample
 from layerfusion.engine.training.unet import UNPROMPTED
 from layerfusion.engine.training.wordpieces import token_ids
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
@@ -129,6 +129,7 @@ class DeltasStage(Stage):
         latents: of it; only the foregrounds' are used.
         side: of the pictures, in pixels.
         base: the deltas of the UNet this one was grown from.
+        schedule: the noise, as a diffusers scheduler's configuration.
     """
 
     name = "deltas"
@@ -147,6 +148,7 @@ class DeltasStage(Stage):
         *,
         side: int,
         base: Mapping[str, Tensor] | None = None,
+        schedule: Mapping[str, Any] = NOISE_SCHEDULE,
     ) -> None:
         self.network = self.deltas = begun_deltas(unet, base or {})
         self.device = unet.device
@@ -154,7 +156,7 @@ class DeltasStage(Stage):
         self._unet, self._vae, self._decoder = unet.requires_grad_(False).eval(), vae, transparency[1]
         hook(unet, self.deltas)
         self.optimisers = optimisers_for(self.deltas, lr=2e-3, matrices=False)
-        self._noise, self._side = NoiseSchedule(), side
+        self._noise, self._side, self._schedule = NoiseSchedule(schedule), side, schedule
 
         self._latents, captions = with_transparency(transparency[0], sets, latents)
 
@@ -184,7 +186,7 @@ class DeltasStage(Stage):
         scale = float(self._vae.config["scaling_factor"])
         rows = []
         for hidden, pooled in self._shown:
-            latents = sample(self._unet, hidden, pooled, self._empty, side=self._side)
+            latents = sample(self._unet, hidden, pooled, self._empty, side=self._side, schedule=self._schedule)
             rgb = cast(Tensor, self._vae.decode(latents / scale).sample).clamp(-1, 1)  # type: ignore[union-attr]
             colours, logits = self._decoder(rgb, latents)
             found = torch.cat([(colours.clamp(-1, 1) + 1) / 2, logits.sigmoid()], dim=1).permute(0, 2, 3, 1)

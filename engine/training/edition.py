@@ -56,16 +56,20 @@ class Edition:
         native_size: side of the pictures it is trained on, in pixels.
         vocabulary: which objects and scenes it knows, see `VOCABULARIES`.
         examples: how many of a set are drawn, where that differs from the usual.
+        noise: how much louder the noise is than the first edition's, see `prediction.louder`.
+        inner_rate: the share of the learning rate that the UNet's inner levels and the text encoders get.
         vae, unet, text_encoders: folders of its own parts; None where the base's are used. The text encoders' holds
             `text_encoder`, `text_encoder_2` and the `tokenizer` of both.
         transparency, deltas, few_steps: files of its own parts: transparent encoder and decoder, foreground deltas, and
-            the adapter for few steps. None where the base's are used; there is no adapter of the base's.
+            the adapter for few steps. None where the base's are used; the base's adapter is for the base's UNet alone.
     """
 
     card: Path
     native_size: int
     vocabulary: str = "first"
     examples: dict[str, int] = field(default_factory=dict)
+    noise: float = 1.0
+    inner_rate: float = 1.0
     vae: Path | None = None
     unet: Path | None = None
     text_encoders: Path | None = None
@@ -156,6 +160,8 @@ class Edition:
             "native_size": self.native_size,
             "vocabulary": self.vocabulary,
             "examples": self.examples,
+            "noise": self.noise,
+            "inner_rate": self.inner_rate,
         }
         if self.card != EMBEDDED:
             values["base"] = os.path.relpath(self.card, folder)
@@ -208,6 +214,8 @@ def read_edition(file: Path) -> Edition:
             native_size=values["native_size"],
             vocabulary=_known(values.get("vocabulary", "first")),
             examples=examples,
+            noise=float(values.get("noise", 1.0)),
+            inner_rate=float(values.get("inner_rate", 1.0)),
             vae=part("vae"),
             unet=part("unet"),
             text_encoders=part("text_encoders"),

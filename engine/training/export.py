@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from transformers import CLIPTokenizer
 from layerfusion.engine.training.data.related import RELATED
 from layerfusion.engine.training.data.vocabulary import FIRST, TIMES, Vocabulary, with_article
 from layerfusion.engine.training.deltas import state_of
+from layerfusion.engine.training.distill import FEW_STEPS, STEPS
 from layerfusion.engine.training.prediction import NOISE_SCHEDULE
 
 LARGEST = 30_000_000
@@ -30,6 +32,7 @@ def export(
     vae: AutoencoderKL,
     transparency: tuple[nn.Module, nn.Module],
     deltas: nn.ModuleDict,
+    schedule: Mapping[str, Any] = NOISE_SCHEDULE,
 ) -> int:
     """Write every part and return the bytes they take together."""
     pipeline = StableDiffusionXLPipeline(
@@ -39,7 +42,7 @@ def export(
         tokenizer=tokenizer,
         tokenizer_2=tokenizer,
         unet=unet,
-        scheduler=EulerDiscreteScheduler(**NOISE_SCHEDULE),  # type: ignore[arg-type]
+        scheduler=EulerDiscreteScheduler.from_config(dict(schedule)),
         force_zeros_for_empty_prompt=False,
         add_watermarker=False,
     )
@@ -61,13 +64,16 @@ def transparent_state(encoder: nn.Module, decoder: nn.Module) -> dict[str, torch
     return {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
 
 
-def write_card(card: Path, *, native_size: int, stride: int, vocabulary: Vocabulary = FIRST) -> None:
-    """Bring the card's sizes and its list of what the model knows up to date.
+def write_card(
+    card: Path, *, native_size: int, stride: int, vocabulary: Vocabulary = FIRST, few_steps: bool = False
+) -> None:
+    """Bring the card's sizes, its adapter for few steps and its list of what the model knows up to date.
 
     Args:
         native_size: side of the pictures it is trained on, in pixels.
         stride: what both sides of a picture must be a multiple of, in pixels.
         vocabulary: the edition's.
+        few_steps: whether the model has an adapter for few steps, `FEW_STEPS` beside its weights.
     """
     values: dict[str, Any] = json.loads(card.read_text(encoding="utf-8"))
     times = [time for captions in TIMES.values() for time in captions]
@@ -80,6 +86,10 @@ def write_card(card: Path, *, native_size: int, stride: int, vocabulary: Vocabul
         "other scenes": [scene for scene in vocabulary.backgrounds if scene not in outdoor],
     }
     values["related"] = RELATED
+    values.pop("few_step_adapter", None)
+    if few_steps:
+        adapter = {"file": f"weights/{FEW_STEPS}", "steps": STEPS, "guidance_scale": 1.0, "sampler": "euler"}
+        values["few_step_adapter"] = adapter
     card.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

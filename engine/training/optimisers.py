@@ -26,7 +26,7 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], *, lr: float, momentum: float = 0.95, weight_decay: float = 0.01
+        self, parameters: Iterable[Any], *, lr: float, momentum: float = 0.95, weight_decay: float = 0.01
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
@@ -49,24 +49,28 @@ class Muon(torch.optim.Optimizer):
         return None
 
 
-def optimisers_for(module: nn.Module, *, lr: float, matrices: bool = True) -> list[torch.optim.Optimizer]:
+def optimisers_for(
+    module: nn.Module, *, lr: float, matrices: bool = True, share: Callable[[str], float] = lambda name: 1.0
+) -> list[torch.optim.Optimizer]:
     """The optimisers of all trainable parameters; a group's `base_lr` is what schedules scale.
 
     Args:
         lr: AdamW's; Muon's is ten times that.
         matrices: False leaves everything to AdamW.
+        share: a parameter's name -> the share of this rate that it gets.
     """
-    muon: list[nn.Parameter] = []
-    adam: list[nn.Parameter] = []
+    muon: dict[float, list[nn.Parameter]] = {}
+    adam: dict[float, list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             edge = not matrices or parameter.ndim < 2 or any(part in name for part in _EDGES)
-            (adam if edge else muon).append(parameter)
+            (adam if edge else muon).setdefault(share(name), []).append(parameter)
     made: list[torch.optim.Optimizer] = []
     if adam:
-        made.append(torch.optim.AdamW(adam, lr=lr, betas=(0.9, 0.98), weight_decay=0))
+        groups = [{"params": found, "lr": lr * part} for part, found in adam.items()]
+        made.append(torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0))
     if muon:
-        made.append(Muon(muon, lr=10 * lr))
+        made.append(Muon([{"params": found, "lr": 10 * lr * part} for part, found in muon.items()], lr=10 * lr))
     for optimiser in made:
         for group in optimiser.param_groups:
             group["base_lr"] = group["lr"]

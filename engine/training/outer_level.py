@@ -66,6 +66,13 @@ def with_outer_level(base: UNet2DConditionModel, config: dict[str, Any]) -> UNet
     return made
 
 
+def is_outer(name: str, unet: UNet2DConditionModel) -> bool:
+    """Whether a parameter belongs to the outermost level of a UNet, or to what leads into it and out of it."""
+    last = len(unet.config["block_out_channels"]) - 1
+    parts = ("conv_in.", "conv_out.", "conv_norm_out.", "down_blocks.0.", f"up_blocks.{last}.")
+    return name.removeprefix("unet.").startswith((*parts, f"up_blocks.{last - 1}.upsamplers."))
+
+
 def moved_inwards(name: str) -> str:
     """What the base's parameter is called where there is a level more: blocks on the way down count from outside."""
     before, found, rest = name.partition("down_blocks.")

@@ -42,6 +42,7 @@ from layerfusion.engine.training.data import dataset
 from layerfusion.engine.training.data.vocabulary import Vocabulary
 from layerfusion.engine.training.edition import read_edition
 from layerfusion.engine.training.geometry import stride_of
+from layerfusion.engine.training.prediction import louder
 from layerfusion.engine.training.wordpieces import make_tokenizer, with_pieces_of
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
@@ -65,9 +66,6 @@ EXAMPLES = {
     "everything": (5000, 2),
 }
 """Set -> (examples, seed)."""
-
-FEW_STEPS = "few_steps_lora.safetensors"
-"""The adapter that `distill` leaves, also in the export's folder of weights."""
 
 NAMELESS_SHARE = 0.25
 """How much of what the VAE sees are things without a name."""
@@ -157,6 +155,8 @@ class TrainingRun:
         bundle.memory.run(lambda: None)  # brings all of it to the device
         vae_, unet_ = self._edition.make_vae(bundle.vae), self._edition.make_unet(bundle.unet)
         bundle = replace(bundle, vae=vae_.to(self._device), unet=unet_.to(self._device))  # type: ignore[arg-type]
+        if self._edition.unet is not None:
+            bundle = replace(bundle, scheduler_config=louder(self._edition.noise))
         tokenizer, *encoders = self._edition.make_text_encoders((bundle.tokenizers[0], *bundle.text_encoders))
         encoders = tuple(encoder.to(self._device) for encoder in encoders)
         bundle = replace(bundle, tokenizers=(tokenizer, tokenizer), text_encoders=cast(Any, encoders))
@@ -218,11 +218,13 @@ class TrainingRun:
             vae=bundle.vae,
             transparency=_transparency(bundle),
             deltas=own,
+            schedule=bundle.scheduler_config,
         )
+        size += 0 if adapter is None else adapter.stat().st_size
         if size > export.LARGEST:
             raise InvalidRequest(f"The export takes {size} bytes.", f"It may take {export.LARGEST}.")
         if adapter is not None:
-            shutil.copy(adapter, folder / "weights" / FEW_STEPS)
+            shutil.copy(adapter, folder / "weights" / distill.FEW_STEPS)
         shutil.copy(self._card, folder / "model.json")
         native = self._edition.native_size
         export.write_card(
@@ -230,6 +232,7 @@ class TrainingRun:
             native_size=native,
             stride=stride_of(bundle.unet, bundle.vae),
             vocabulary=self.vocabulary,
+            few_steps=adapter is not None,
         )
         return size
 
@@ -254,7 +257,7 @@ class TrainingRun:
                 scale if name in ("decoder", "thin") else vae.latent_scale(stage.vae, self.examples("train"))
             )
         if isinstance(stage, distill.DistillStage):
-            stage.adapter.write(self.folder / name / FEW_STEPS)
+            stage.adapter.write(self.folder / name / distill.FEW_STEPS)
         state = {key: value.detach().cpu().contiguous().clone() for key, value in stage.network.state_dict().items()}
         save_file(state, str(self.folder / name / "weights.safetensors"), metadata=facts)
 
@@ -272,20 +275,23 @@ class TrainingRun:
         if name == "unet":
             tokenizer = self._tokenizer()
             encoders = self._encoders(bundle, tokenizer)
-            return unet.UNetStage(bundle.unet, encoders, tokenizer, encoded, bundle.vae, side=side)
+            noise, inner = bundle.scheduler_config, self._edition.inner_rate
+            return unet.UNetStage(
+                bundle.unet, encoders, tokenizer, encoded, bundle.vae, side=side, inner_rate=inner, schedule=noise
+            )
         pair = _transparency(bundle)
         if name == "transparency":
             return transparency.TransparencyStage(*pair, bundle.vae, self._encoded_sets(), encoded)
-        words = (bundle.text_encoders, bundle.tokenizers[0])
+        words, noise = (bundle.text_encoders, bundle.tokenizers[0]), {"schedule": bundle.scheduler_config}
         if name == "distill":
             foregrounds = self._transparent(bundle, encoded)
-            begun = self._edition.few_steps
+            begun = self._few_steps()
             known = None if begun is None else load_file(str(begun))
             return distill.DistillStage(
-                bundle.unet, *words, encoded, bundle.vae, side=side, transparent=foregrounds, begun=known
+                bundle.unet, *words, encoded, bundle.vae, side=side, transparent=foregrounds, begun=known, **noise
             )
         base, sets = load_file(str(self._known_deltas())), self._encoded_sets()
-        return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, sets, encoded, side=side, base=base)
+        return deltas.DeltasStage(bundle.unet, *words, pair, bundle.vae, sets, encoded, side=side, base=base, **noise)
 
     def _base_vae(self) -> AutoencoderKL:
         """The VAE of the model that the edition is made from."""
@@ -310,8 +316,7 @@ class TrainingRun:
     def _trained_deltas(self, unet: UNet2DConditionModel) -> nn.ModuleDict | None:
         """The deltas for this UNet; None if they are not trained yet. With the base's UNet, the base's deltas are."""
         state = self._left("deltas")
-        own_unet = self._edition.unet is not None or self._left("unet") is not None
-        if state is None and (self._edition.deltas is not None or not own_unet):
+        if state is None and (self._edition.deltas is not None or not self._has_own_unet):
             return deltas.begun_deltas(unet, load_file(str(self._known_deltas()))).to(self._device)
         if state is None:
             return None
@@ -320,8 +325,17 @@ class TrainingRun:
         return made
 
     def _few_steps(self) -> Path | None:
-        """The file of the adapter for few steps; None if it is not trained yet."""
-        return self._edition.few_steps if self._left("distill") is None else self.folder / "distill" / FEW_STEPS
+        """The file of the adapter for few steps, the base's with the base's UNet; None if it is not trained yet."""
+        if self._left("distill") is not None:
+            return self.folder / "distill" / distill.FEW_STEPS
+        spec = read_manifest(self._card)
+        if self._edition.few_steps is None and not self._has_own_unet and spec.few_step_adapter is not None:
+            return located(spec.few_step_adapter.lora.file, spec.name)
+        return self._edition.few_steps
+
+    @property
+    def _has_own_unet(self) -> bool:
+        return self._edition.unet is not None or self._left("unet") is not None
 
     def _tokenizer(self) -> CLIPTokenizer:
         return make_tokenizer(self.folder / "tokenizer", self.vocabulary)

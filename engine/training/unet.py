@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,12 +16,13 @@ from layerfusion.engine.training.contact_sheets import contact_sheet
 from layerfusion.engine.training.latents import Latents
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
+from layerfusion.engine.training.outer_level import is_outer
 from layerfusion.engine.training.precision import mixed, prepare
-from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, predict, sample
+from layerfusion.engine.training.prediction import NOISE_SCHEDULE, NoiseSchedule, encode_text, predict, sample
 from layerfusion.engine.training.wordpieces import token_ids
 
 BATCH = 64
-SHARES = {"composite": 0.28, "small": 0.12, "nameless": 0.14, "studio": 0.3, "background": 0.16}
+SHARES = {"composite": 0.32, "small": 0.13, "nameless": 0.11, "studio": 0.34, "background": 0.1}
 """What a batch is made of; `small` are composites whose object is small, `nameless` those of things without a name,
 which must be kept as they are when a picture is noised by half and drawn again. Objects alone stand before studio
 backdrops of any colour: transparency is not the base model's business, it is what the foreground deltas add."""
@@ -31,10 +33,6 @@ picture, and the optimum stays what it is."""
 
 CROPPED = 0.25
 """Share of batches that are cut to a portrait or landscape, about objects that stay whole: down to half a side."""
-
-LEAN = 0.7
-"""How times are drawn, see `NoiseSchedule.noised`: 0.44 of them from the noisier third. After 120,000 samples of evenly
-drawn ones, details were there and shapes were not: bottles had lost their shoulders, skies had two suns."""
 
 UNPROMPTED = 0.1
 """Share of captions left out, for classifier-free guidance."""
@@ -72,6 +70,10 @@ class UNetStage(Stage):
         latents: the encoded training set.
         vae: for the sheets.
         side: of the pictures, in pixels.
+        lr: of AdamW, see `optimisers_for`.
+        inner_rate: the share of it that everything but the outermost level gets: that of a UNet that has just got
+            another one, and is to keep what it knows.
+        schedule: the noise, as a diffusers scheduler's configuration.
     """
 
     name = "unet"
@@ -86,17 +88,22 @@ class UNetStage(Stage):
         *,
         side: int,
         lr: float = 1e-3,
+        inner_rate: float = 1.0,
+        schedule: Mapping[str, Any] = NOISE_SCHEDULE,
     ) -> None:
         self.network = nn.ModuleDict({"unet": unet, "text_encoder": encoders[0], "text_encoder_2": encoders[1]})
         self.network.requires_grad_(True)
         self.device = unet.device
         prepare(unet)
-        self.optimisers = optimisers_for(self.network, lr=lr)
+        self.optimisers = optimisers_for(
+            self.network, lr=lr, share=lambda name: 1.0 if is_outer(name, unet) else inner_rate
+        )
+        self._schedule = schedule
         self._unet, self._encoders, self._tokenizer, self._vae = unet, encoders, tokenizer, vae
         self._latents, self._shade = latents.latents, latents.shade
         self._tokens = {kind: token_ids(tokenizer, captions) for kind, captions in latents.captions.items()}
         self._empty = token_ids(tokenizer, [""])
-        self._noise, self._side = NoiseSchedule(), side
+        self._noise, self._side = NoiseSchedule(schedule), side
         self._extent = latents.extent
         self._forms = _forms(unet.config["sample_size"], 2 ** (len(unet.config["block_out_channels"]) - 1))
         self._fitting: dict[tuple[str, tuple[int, int]], Tensor] = {}
@@ -121,7 +128,7 @@ class UNetStage(Stage):
         weight = torch.cat(weights)[order].to(self.device)
         words[torch.from_numpy(rng.random(len(words)) < UNPROMPTED)] = self._empty
         hidden, pooled = encode_text(self._encoders, words.to(self.device))
-        timesteps, noised, v = self._noise.noised(batch, generator, LEAN)
+        timesteps, noised, v = self._noise.noised(batch, generator)
         with mixed(self.device):
             found = predict(self._unet, noised, timesteps, hidden, pooled, side=self._side)
         errors = (found.float() - v).square() * weight / weight.mean()
@@ -158,7 +165,7 @@ class UNetStage(Stage):
         rows = []
         for prompts in SHEET:
             hidden, pooled = encode_text(self._encoders, token_ids(self._tokenizer, list(prompts)).to(self.device))
-            latents = sample(self._unet, hidden, pooled, empty, side=self._side)
+            latents = sample(self._unet, hidden, pooled, empty, side=self._side, schedule=self._schedule)
             rgb = cast(Tensor, self._vae.decode(latents / scale).sample)  # type: ignore[union-attr]
             rows.append(rgb.clamp(-1, 1).permute(0, 2, 3, 1).cpu().numpy())
         return contact_sheet(rows)

@@ -11,7 +11,11 @@ PRESETS = (
     ("Paper", "paper", "Follows the published method step by step; the slowest preset, as a reference"),
     ("Exact", "exact", "Leaves out no work, but needs no extra pass to find the outlines; faster than Paper"),
     ("Balanced", "balanced", "Leaves out work in the last steps; small details may differ a little"),
-    ("Fast", "fast", "Leaves out work in the first and the last steps; good for trying out ideas"),
+    (
+        "Fast",
+        "fast",
+        "Draws in a few steps if the model can, and leaves out work; good for trying out ideas",
+    ),
 )
 """Title, name in the protocol (None: the field is omitted) and description of each preset."""
 

@@ -57,6 +57,11 @@ def _declare_add(parser: Any) -> None:
     add("--vae", metavar="FILE", help="another VAE than its own")
     add("--lora", metavar="FILE[=WEIGHT]", action="append", default=[], help="a LoRA, weight 1 by default; repeatable")
     add("--few-steps", choices=get_args(FewSteps), help="the checkpoint or a LoRA is distilled: few steps, no guidance")
+    add(
+        "--fast-lora",
+        metavar="FILE=KIND",
+        help=f"a few-step LoRA with which the preset `fast` alone draws, and its kind: {', '.join(get_args(FewSteps))}",
+    )
     steps = f"denoising steps by default, 1 to {MAX_STEPS}"
     add("--steps", metavar="N", type=whole(1, MAX_STEPS), help=steps)
     add("--sampler", metavar="S", help="by default; one of: " + ", ".join(SAMPLERS))
@@ -128,6 +133,11 @@ def describe(spec: ModelSpec) -> Iterator[str]:
     yield f"  samplers: {', '.join(f'{name} ({SAMPLERS[name]})' for name in spec.samplers)}"
     if spec.few_steps:
         yield f"  distilled ({spec.few_steps}): few steps, no guidance"
+    if spec.few_step_adapter is not None:
+        quick = spec.few_step_adapter
+        yield (
+            f"  preset fast: {quick.steps} steps, guidance {quick.guidance_scale:g}, sampler {SAMPLERS[quick.sampler]}"
+        )
     for folder in network_folders(spec.network_folders):
         yield f"  LoRAs and textual inversions that prompts name: {folder}"
     for part in parts(spec):
@@ -158,6 +168,7 @@ def add_model(arguments: argparse.Namespace) -> None:
         "vae": _absolute(arguments.vae),
         "loras": [_lora(text) for text in arguments.lora],
         "few_steps": arguments.few_steps,
+        "few_step_adapter": _fast_lora(arguments.fast_lora),
         "precision": arguments.precision,
         "prediction": arguments.prediction,
         "zero_snr": arguments.ztsnr or None,
@@ -190,6 +201,17 @@ def _report(spec: ModelSpec) -> None:
 def _absolute(text: str | None) -> str | None:
     """Make paths absolute, so that the manifest is valid wherever the command is run from."""
     return None if text is None else str(parse_weight_source(text))
+
+
+def _fast_lora(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    path, _, kind = text.rpartition("=")
+    if not path or kind not in get_args(FewSteps):
+        raise UsageError(
+            f"--fast-lora: “{text}” does not say of which kind it is: FILE={'|'.join(get_args(FewSteps))}."
+        )
+    return {"file": _absolute(path), "kind": kind}
 
 
 def _lora(text: str) -> dict[str, Any]:

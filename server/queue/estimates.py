@@ -25,8 +25,8 @@ class Estimates:
         self._rates.setdefault(_family(submit), deque(maxlen=_RECENT)).append(seconds / _work(submit))
 
     def seconds(self, submit: Submit) -> float | None:
-        """The estimated duration of a job: the median of jobs of the same kind, or else of its model's jobs scaled by
-        size; None if there are neither."""
+        """The estimated duration of a job: the median of jobs of the same kind, or else of its model's jobs with the
+        same preset, scaled by size; None if there are neither."""
         if times := self._alike.get(_kind(submit)):
             return statistics.median(times)
         if rates := self._rates.get(_family(submit)):
@@ -35,14 +35,15 @@ class Estimates:
 
 
 def _kind(submit: Submit) -> Hashable:
-    return submit.model, submit.sampler, submit.steps, submit.width * submit.height, len(submit.foregrounds)
+    size = submit.width * submit.height, len(submit.foregrounds)
+    return submit.model, submit.preset, submit.sampler, submit.steps, size
 
 
 def _family(submit: Submit) -> Hashable:
-    return submit.model, submit.steps is None
+    return submit.model, submit.preset, submit.steps is None
 
 
 def _work(submit: Submit) -> float:
-    """Pixels x rows of the batch x steps. Jobs that leave the steps unset all have the model's number of steps, so that
-    it cancels out."""
+    """Pixels x rows of the batch x steps. Jobs of a family that leave the steps unset all have the number of steps of
+    the model, or of its few-step adapter, so that it cancels out."""
     return submit.width * submit.height * (len(submit.foregrounds) + 2) * max(1, submit.steps or 1)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar, get_args
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 
 from layerfusion.engine import pipeline as job
 from layerfusion.engine.diffusion.observer import Observer
-from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.errors import BrokenModel, InvalidRequest
 from layerfusion.engine.evaluation.measures import auc
 from layerfusion.engine.events import Finished, LayerReady, Notice, Preview, Progress, Stage
 from layerfusion.engine.image.compositing import flatten
@@ -15,6 +16,7 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
 from layerfusion.engine.inspection.recorder import Recorder
 from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
+from layerfusion.engine.models.catalog.weight_source import LocalWeights
 from layerfusion.engine.models.runtime.offloading import MemoryPolicy
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonySettings
@@ -59,8 +61,16 @@ def test_the_stack_has_the_expected_layers(drawn):
     assert all(layer.size == stack.size for layer in stack)
 
 
-def test_a_red_apple_lies_on_a_beach(drawn):
-    _, stack = drawn
+@pytest.fixture(scope="module")
+def quickly_drawn(pipeline, request_for):
+    """The same with the preset `fast`, in the few steps of its adapter."""
+    fusion = pipeline.spec.defaults.fusion.preset("fast")
+    return finished(pipeline.generate(request_for(steps=None, fusion=fusion)))
+
+
+@pytest.mark.parametrize("preset", [None, "fast"])
+def test_a_red_apple_lies_on_a_beach(drawn, quickly_drawn, preset):
+    stack = quickly_drawn if preset else drawn[1]
     background, foreground, *_, blended = stack
     alpha = foreground.pixels[..., 3] > 127
     assert 0.05 < alpha.mean() < 0.7
@@ -334,3 +344,57 @@ class TestKept:
         (kept,) = stack.by_role(Role.FOREGROUND)
         assert kept.pixels is aside.pixels
         assert (kept.name, kept.offset) == (aside.name, aside.offset)
+
+
+class TestFewSteps:
+    """The preset `fast` draws with the adapter for few steps that the embedded model has."""
+
+    def test_it_takes_its_values_from_the_adapter_and_leaves_the_model_as_it_was(
+        self, small_pipeline, small_request, plain
+    ):
+        spec = small_pipeline.spec
+        adapter = spec.few_step_adapter
+        assert adapter is not None and adapter.guidance_scale == 1 and adapter.steps <= 8
+        fast = small_request(steps=None, fusion=spec.defaults.fusion.preset("fast"))
+        stack = finished(small_pipeline.generate(fast))
+        record = stack.record
+        assert record is not None
+        assert (record.preset, record.steps, record.sampler) == ("fast", adapter.steps, adapter.sampler)
+        assert record.guidance_scale == 1
+        assert [lora.name for lora in record.loras] == ["few_steps_lora.safetensors"]
+        assert pixels_equal(stack, finished(small_pipeline.generate(fast)))
+        assert pixels_equal(plain, finished(small_pipeline.generate(small_request())))
+
+    def test_the_network_does_a_fraction_of_the_work(self, small_pipeline, small_request):
+        class Work(Observer):
+            def __init__(self):
+                self.rows = 0
+
+            def forward(self, now, rows):
+                self.rows += rows
+
+        own, work = small_pipeline.spec.defaults.fusion, {"paper": Work(), "fast": Work()}
+        for preset, observer in work.items():
+            finished(small_pipeline.generate(small_request(steps=None, fusion=own.preset(preset)), observer))
+        assert work["fast"].rows < 0.2 * work["paper"].rows
+
+    def test_what_the_request_says_comes_first(self, small_pipeline, small_request):
+        fusion = small_pipeline.spec.defaults.fusion.changed({"few_steps": True})
+        stack = finished(small_pipeline.generate(small_request(steps=3, fusion=fusion)))
+        assert stack.record is not None and stack.record.steps == 3
+
+    def test_a_model_without_an_adapter_draws_as_usual(self, small, small_request):
+        spec = replace(small.spec, few_step_adapter=None)
+        fusion = spec.defaults.fusion
+        usual, asked = (
+            finished(LayerFusionPipeline(spec, bundle=replace(small, spec=spec)).generate(small_request(fusion=value)))
+            for value in (fusion, fusion.changed({"few_steps": True}))
+        )
+        assert pixels_equal(usual, asked)
+
+    def test_a_lost_adapter_is_named(self, small, small_request):
+        lost = replace(small.spec.few_step_adapter.lora, file=LocalWeights(Path("nowhere.safetensors")))
+        spec = replace(small.spec, few_step_adapter=replace(small.spec.few_step_adapter, lora=lost))
+        request = small_request(fusion=spec.defaults.fusion.preset("fast"))
+        with pytest.raises(BrokenModel, match=r"nowhere\.safetensors is missing"):
+            finished(LayerFusionPipeline(spec, bundle=replace(small, spec=spec)).generate(request))

@@ -205,6 +205,8 @@ def _named_files(values: dict[str, Any]) -> Iterable[tuple[str, str, Use]]:
         yield "VAE", values["vae"], Use.VAE
     for lora in values.get("loras", ()):
         yield "LoRA", lora["file"], Use.LORA
+    if values.get("few_step_adapter"):
+        yield "few-step adapter", values["few_step_adapter"]["file"], Use.LORA
     for part, use in _PARTS.items():
         if part in values.get("transparency", {}):
             yield use.value, values["transparency"][part], use
@@ -222,7 +224,9 @@ def _hub_files(values: dict[str, Any], spec: ModelSpec) -> list[tuple[str, str]]
 
 
 def _role_use(role: str) -> Use:
-    return {"checkpoint": Use.CHECKPOINT, "VAE": Use.VAE, "LoRA": Use.LORA}.get(role) or Use(role)
+    return {"checkpoint": Use.CHECKPOINT, "VAE": Use.VAE, "LoRA": Use.LORA, "few-step adapter": Use.LORA}.get(
+        role
+    ) or Use(role)
 
 
 def _pinned(values: dict[str, Any], spec: ModelSpec, fetched: dict[str, str]) -> dict[str, Any]:
@@ -232,6 +236,7 @@ def _pinned(values: dict[str, Any], spec: ModelSpec, fetched: dict[str, str]) ->
         return fetched.get(text, text) if text else text
 
     inherited = {part: str(getattr(spec.transparency, part)) for part in _PARTS}
+    adapter = values.get("few_step_adapter")
     transparency = {**inherited, **values.get("transparency", {})}
     return {
         **values,
@@ -242,6 +247,7 @@ def _pinned(values: dict[str, Any], spec: ModelSpec, fetched: dict[str, str]) ->
             if values.get("loras")
             else {}
         ),
+        **({"few_step_adapter": {**adapter, "file": at_commit(adapter["file"])}} if adapter else {}),
         "transparency": {key: at_commit(text) if isinstance(text, str) else text for key, text in transparency.items()},
     }
 

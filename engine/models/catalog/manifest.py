@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 from layerfusion.engine.errors import BrokenModel, EngineError
 from layerfusion.engine.models.catalog.schedules import Prediction
 from layerfusion.engine.models.catalog.spec import (
+    FewStepAdapter,
     FewSteps,
     LoraSpec,
     ModelDefaults,
@@ -72,12 +73,10 @@ def spec_from_values(values: dict[str, Any], folder: Path) -> ModelSpec:
         transparency=TransparencySpec(**transparency),
         configs=optional_source(values.get("configs")),
         vae=optional_source(values.get("vae")),
-        loras=tuple(
-            LoraSpec(file=parse_weight_source(lora["file"], folder), weight=float(lora.get("weight", 1.0)))
-            for lora in values.get("loras", ())
-        ),
+        loras=tuple(_lora(lora, folder) for lora in values.get("loras", ())),
         network_folders=tuple(folder / Path(text).expanduser() for text in values.get("network_folders", ())),
         few_steps=_one_of(values.get("few_steps"), (None, *get_args(FewSteps)), "few_steps"),
+        few_step_adapter=_adapter(values.get("few_step_adapter"), folder),
         precision=cast(Precision, _one_of(values.get("precision", "auto"), get_args(Precision), "precision")),
         prediction=_one_of(values.get("prediction"), (None, *get_args(Prediction)), "prediction"),
         zero_snr=_one_of(values.get("zero_snr"), (None, True, False), "zero_snr"),
@@ -94,14 +93,41 @@ def spec_from_values(values: dict[str, Any], folder: Path) -> ModelSpec:
     )
 
 
+def _lora(values: dict[str, Any], folder: Path) -> LoraSpec:
+    return LoraSpec(file=parse_weight_source(values["file"], folder), weight=float(values.get("weight", 1.0)))
+
+
+def _adapter(values: dict[str, Any] | None, folder: Path) -> FewStepAdapter | None:
+    if values is None:
+        return None
+    return FewStepAdapter(
+        lora=_lora(values, folder),
+        steps=values["steps"],
+        guidance_scale=values.get("guidance_scale", 1.0),
+        guidance_rescale=values.get("guidance_rescale", 0.0),
+        sampler=values["sampler"],
+    )
+
+
 def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """A manifest's own values merged over its base's; a few-step model also inherits the defaults of its kind."""
+    """A manifest's own values merged over its base's; a few-step model or adapter also inherits the values of its
+    kind."""
     if own.get("base") != "sdxl":
         return own
     few_steps = base["few_steps"].get(own.get("few_steps"), {})
     defaults = {**base["defaults"], **few_steps, **own.get("defaults", {})}
     transparency = {**base["transparency"], **own.get("transparency", {})}
-    return {**base, "few_steps": None, **own, "defaults": defaults, "transparency": transparency}
+    adapter = own.get("few_step_adapter")
+    if adapter is not None:
+        adapter = {**base["few_steps"].get(adapter.get("kind"), {}), **adapter}
+    return {
+        **base,
+        "few_steps": None,
+        **own,
+        "defaults": defaults,
+        "transparency": transparency,
+        "few_step_adapter": adapter,
+    }
 
 
 def _one_of(value: Any, choices: tuple[Any, ...], name: str) -> Any:

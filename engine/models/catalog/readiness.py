@@ -48,6 +48,7 @@ def parts(spec: ModelSpec) -> tuple[Part, ...]:
         ("configurations", spec.configs),
         ("VAE", spec.vae),
         *((f"LoRA, weight {lora.weight:g}", lora.file) for lora in spec.loras),
+        ("few-step adapter", spec.few_step_adapter and spec.few_step_adapter.lora.file),
         ("foreground deltas", transparency.deltas),
         ("transparent encoder", transparency.encoder),
         ("transparent decoder", transparency.decoder if transparency.decoder != transparency.encoder else None),

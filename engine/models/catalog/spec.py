@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -91,6 +91,22 @@ class LoraSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FewStepAdapter:
+    """A LoRA with which an ordinary model draws in a few steps, when a request asks for it (`few_steps`).
+
+    Attributes:
+        lora: its file and weight.
+        steps, guidance_scale, guidance_rescale, sampler: what a request with it gets where it leaves them out.
+    """
+
+    lora: LoraSpec
+    steps: int
+    guidance_scale: float
+    guidance_rescale: float
+    sampler: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """A model, as its manifest describes it.
 
@@ -107,6 +123,7 @@ class ModelSpec:
             LayerFusion's own.
         few_steps: the kind of few-step distillation of the checkpoint or of one of its LoRAs; None for an ordinary
             model.
+        few_step_adapter: with what it draws in few steps if a request asks for it; None if it has nothing for it.
         precision: dtype of the weights; "auto" chooses by the device.
         prediction: what the network predicts, if its files do not say it; None takes it from them.
         zero_snr: whether it was trained to begin at pure noise (zero terminal signal-to-noise ratio), likewise.
@@ -131,6 +148,7 @@ class ModelSpec:
     loras: tuple[LoraSpec, ...] = ()
     network_folders: tuple[Path, ...] = ()
     few_steps: FewSteps | None = None
+    few_step_adapter: FewStepAdapter | None = None
     precision: Precision = "auto"
     prediction: Prediction | None = None
     zero_snr: bool | None = None
@@ -177,6 +195,23 @@ class ModelSpec:
         return (
             Notice(code="demo_model", text=limits),
             *([Notice(code="unknown_words", text=unknown)] if unknown else []),
+        )
+
+    def adapter_for(self, fusion: FusionSettings) -> FewStepAdapter | None:
+        """The few-step adapter, if these settings ask for it and there is one."""
+        return self.few_step_adapter if fusion.few_steps else None
+
+    def defaults_with(self, fusion: FusionSettings) -> ModelDefaults:
+        """The defaults of a request with these settings: those of the few-step adapter, if it takes part."""
+        adapter = self.adapter_for(fusion)
+        if adapter is None:
+            return self.defaults
+        return replace(
+            self.defaults,
+            steps=adapter.steps,
+            guidance_scale=adapter.guidance_scale,
+            guidance_rescale=adapter.guidance_rescale,
+            sampler=adapter.sampler,
         )
 
     def check_sampler(self, name: str) -> str:

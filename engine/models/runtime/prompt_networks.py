@@ -1,4 +1,4 @@
-"""LoRAs and textual inversions that a job's prompts name: applied to the loaded model, and taken back for the next job.
+"""LoRAs and textual inversions of a job, most of which its prompts name: applied to the loaded model, and taken back.
 
 All streams share the network's weights, so a LoRA acts on the whole picture, whichever layer's prompt names it.
 """
@@ -42,18 +42,22 @@ class PromptNetworks:
         self._kept: dict[tuple[str, str], nn.Parameter] = {}
         self.embeddings: dict[str, Embedding] = {}
 
-    def prepare(self, prompts: Sequence[ParsedPrompt]) -> list[Notice]:
-        """Bring the model into the state that a job's prompts ask for.
+    def prepare(self, prompts: Sequence[ParsedPrompt], added: _Chosen = ()) -> list[Notice]:
+        """Bring the model into the state that a job asks for.
+
+        Args:
+            added: files and strengths of LoRAs that the job draws with besides, such as the few-step adapter.
 
         Returns:
             a notice about each thing that the prompts name and the model cannot use.
 
         Raises:
             InvalidRequest: the prompts give one LoRA different strengths.
+            BrokenModel: one of `added` does not fit.
         """
         notices = [_ignored(f"“{text}” is not supported and was ignored.") for text in _ignored_texts(prompts)]
         folders = network_folders(self._folders)
-        chosen: list[tuple[Path, float]] = []
+        chosen = list(added)
         self.embeddings = {}
         for name, strength in _strengths(prompts).items():
             path = find_network(name, folders)

@@ -9,7 +9,9 @@ from layerfusion.engine.models.catalog.registry import find_model
 TINY = find_model("tiny")
 
 
-@pytest.mark.parametrize(("steps", "due"), [(20, [1, 4, 8, 12, 16]), (30, [1, 6, 12, 18, 24]), (4, [1, 2, 3]), (1, [])])
+@pytest.mark.parametrize(
+    ("steps", "due"), [(20, [1, 4, 8, 12, 16]), (30, [1, 6, 12, 18, 24]), (8, [1, 2, 4, 6]), (4, [1, 2]), (1, [])]
+)
 def test_the_first_preview_comes_after_the_first_step(steps, due):
     assert [done for done in range(1, steps + 1) if is_due(done, steps)] == due
 

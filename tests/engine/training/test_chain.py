@@ -18,7 +18,8 @@ from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated
 from layerfusion.engine.training import deltas, distill, run, transparency, unet, wordpieces
 from layerfusion.engine.training.data import dataset
-from layerfusion.engine.training.run import FEW_STEPS, TrainingRun
+from layerfusion.engine.training.distill import FEW_STEPS
+from layerfusion.engine.training.run import TrainingRun
 
 SIDE = 64
 
@@ -84,6 +85,7 @@ def test_every_stage_follows_the_one_before(tmp_path, training):
     card = tmp_path / "export" / "model.json"
     spec = read_manifest(card)
     assert (spec.native_size, spec.stride) == (SIDE, 64)
+    assert spec.few_step_adapter is not None and spec.few_step_adapter.steps == distill.STEPS
     assert "a giraffe" in spec.vocabulary["objects"]
     bundle = load_model(spec)
     assert list(bundle.unet.config["block_out_channels"]) == [32, 32, 64, 128]

@@ -1,4 +1,4 @@
-"""The few-step adapter: consistent where it must be, and a LoRA file like the published ones."""
+"""The few-step adapter: it learns where several guided steps end, and is a LoRA file like the published ones."""
 
 import copy
 
@@ -102,12 +102,17 @@ def test_it_learns_on_pictures_and_under_the_deltas(unet, bundle, monkeypatch):
 
 
 @torch.inference_mode()
-def test_trajectories_end_where_they_are(unet, bundle, words):
+def test_the_wanted_step_ends_where_the_teachers_steps_end(unet, bundle, words):
     stage = DistillStage(unet, bundle.text_encoders, bundle.tokenizers[0], encoded(), bundle.vae, side=128)
-    latents = torch.randn(1, 4, 16, 16)
-    assert torch.equal(stage._end(latents, torch.tensor([0]), *words), latents)
-    clean = stage._end(latents, torch.tensor([999]), *words)
-    assert not torch.allclose(clean, latents, atol=0.1)
+    assert len(stage._times) == distill.STEPS * distill.SUBSTEPS + 1
+    assert (stage._times[0], stage._times[-1]) == (999, -1)
+    start, end = torch.randn(2, 4, 16, 16), torch.randn(2, 4, 16, 16)
+    later, earlier = stage._times[[0, -1 - distill.SUBSTEPS]], stage._times[[distill.SUBSTEPS, -1]]
+    v = stage._v_between(start, end, later, earlier)
+    (a, b), (c, d) = stage._levels(later), stage._levels(earlier)
+    clean, noise = a * start - b * v, a * v + b * start
+    torch.testing.assert_close(c * clean + d * noise, end, rtol=1e-4, atol=1e-4)
+    assert torch.equal(stage._levels(torch.tensor([-1]))[1], torch.zeros(1, 1, 1, 1))
 
 
 @torch.inference_mode()
@@ -129,7 +134,7 @@ def test_the_teachers_step_without_guidance_is_ddims(unet, bundle, words, monkey
 
 
 @torch.inference_mode()
-def test_four_steps_draw_a_picture(unet, words):
+def test_few_steps_draw_a_picture(unet, words):
     drawn = few_steps(unet, *words, side=128)
     assert drawn.shape == (1, 4, 16, 16) and torch.isfinite(drawn).all()
     assert torch.equal(drawn, few_steps(unet, *words, side=128))

@@ -95,6 +95,10 @@ def test_embeddings_norms_and_outer_layers_are_trained_by_adam():
     adam, muon = optimisers_for(network, lr=1e-3)
     assert sum(p.numel() for group in muon.param_groups for p in group["params"]) == network["block"].weight.numel()  # pyright: ignore[reportCallIssue]
     assert {group["base_lr"] for group in (*adam.param_groups, *muon.param_groups)} == {1e-3, 1e-2}
+    slow = optimisers_for(network, lr=1e-3, share=lambda name: 0.1 if name.startswith("conv_in") else 1.0)
+    rates = {id(p): group["base_lr"] for one in slow for group in one.param_groups for p in group["params"]}
+    assert rates[id(network["conv_in"].weight)] == pytest.approx(1e-4)
+    assert rates[id(network["block"].weight)] == pytest.approx(1e-2)
 
 
 def test_a_loss_that_is_no_number_is_named_and_spoils_no_checkpoint(tmp_path, clock, monkeypatch):

@@ -3,11 +3,13 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors.torch import load_file
 
+from layerfusion.engine.diffusion.spacing import TrainingTimesteps
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.registry import EMBEDDED, find_model
@@ -18,7 +20,15 @@ from layerfusion.engine.training import export
 from layerfusion.engine.training.data.vocabulary import FIRST, names, with_article
 from layerfusion.engine.training.latents import load_latents
 from layerfusion.engine.training.outer_level import moved_inwards, with_outer_level
-from layerfusion.engine.training.prediction import NoiseSchedule, encode_text, predict, sample
+from layerfusion.engine.training.prediction import (
+    NOISE_SCHEDULE,
+    NoiseSchedule,
+    ddim,
+    encode_text,
+    louder,
+    predict,
+    sample,
+)
 from layerfusion.engine.training.run import TrainingRun
 from layerfusion.engine.training.wordpieces import LENGTH, captions, make_tokenizer, token_ids, with_pieces_of
 
@@ -35,6 +45,16 @@ def test_the_target_removes_the_noise():
     torch.testing.assert_close(kept.sqrt() * noised - (1 - kept).sqrt() * v, clean, rtol=1e-4, atol=1e-4)
     assert schedule._kept[-1] == pytest.approx(0, abs=1e-6), "zero terminal SNR"
     assert len(set((timesteps // 125).tolist())) == 8, "one timestep of every stratum"
+
+
+def test_louder_noise_is_what_the_mean_of_four_latents_had():
+    usual, loud = (ddim(schedule).alphas_cumprod.double() for schedule in (NOISE_SCHEDULE, louder(2.0)))
+    noise, signal = (1 - loud[:-1]).sqrt() / 2, loud[:-1].sqrt()  # of the mean
+    torch.testing.assert_close(noise / signal, (1 / usual[:-1] - 1).sqrt(), rtol=1e-3, atol=1e-4)
+    assert loud[-1] < 1e-6
+    assert louder(1.0) == NOISE_SCHEDULE
+    engine = TrainingTimesteps({**louder(2.0), "_class_name": "EulerDiscreteScheduler"})
+    assert engine.sigma(np.asarray([499.0]))[0] == pytest.approx(float((1 / loud[499] - 1).sqrt()), rel=1e-3)
 
 
 def test_much_noise_is_drawn_more_often_where_times_lean_to_it():
@@ -162,6 +182,7 @@ def test_the_model_card_has_the_vocabulary_of_the_training(tmp_path):
     assert scenes | set(spec.vocabulary["other scenes"]) == set(FIRST.backgrounds)
     assert spec.related
     assert (spec.native_size, spec.stride) == (256, 64)
+    assert spec.few_step_adapter is None  # that of other weights is not taken along
 
 
 def test_stages_name_the_stage_that_must_run_before(tmp_path):

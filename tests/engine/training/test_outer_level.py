@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.training.geometry import stride_of
-from layerfusion.engine.training.outer_level import with_outer_level
+from layerfusion.engine.training.outer_level import is_outer, moved_inwards, with_outer_level
 
 
 @torch.inference_mode()
@@ -24,6 +24,18 @@ def test_at_first_it_draws_what_the_base_draws_enlarged(bundle):
     expected = bundle.unet(large[:, :, ::2, ::2], torch.tensor([400]), **conditions)[0]
     small = F.avg_pool2d(found, 2)
     assert float((small - expected).square().mean() / expected.square().mean()) < 0.25
+
+
+def test_the_outer_level_is_what_the_base_lacks_and_what_touches_it(bundle):
+    deeper = with_outer_level(bundle.unet, {"block_out_channels": [32, 32, 64, 128]})
+    base = bundle.unet.state_dict()
+    inner = {name for name, _ in deeper.named_parameters() if not is_outer(name, deeper)}
+    assert inner < {moved_inwards(name) for name in base}
+    assert {name.split(".")[0] for name in set(dict(deeper.named_parameters())) - inner} == {
+        *("conv_in", "conv_out", "conv_norm_out", "down_blocks", "up_blocks")
+    }
+    assert is_outer("unet.down_blocks.0.resnets.0.conv1.weight", deeper)
+    assert not is_outer("text_encoder.embeddings.weight", deeper)
 
 
 def test_the_highest_attention_keeps_its_size_and_the_grid_doubles(bundle):

@@ -36,6 +36,12 @@ def test_jobs_of_another_model_do_not_count(estimates):
     assert estimates.seconds(submit(model="sdxl")) is None
 
 
+def test_a_preset_that_draws_in_fewer_steps_does_not_count(estimates):
+    assert estimates.seconds(submit(preset="fast")) is None
+    estimates.add(submit(preset="fast"), 2.0)
+    assert (estimates.seconds(submit(preset="fast")), estimates.seconds(submit())) == (2.0, 12.0)
+
+
 def test_only_recent_times_count(estimates):
     for _ in range(8):
         estimates.add(submit(), 1.0)

@@ -15,6 +15,7 @@ from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidReques
 from layerfusion.engine.image.layers import Role
 from layerfusion.engine.models.catalog import library, published
 from layerfusion.engine.models.catalog.published import Published, digest_of
+from layerfusion.engine.models.catalog.readiness import missing
 from layerfusion.engine.models.catalog.registry import FOLDER_VARIABLE, available_models, find_model, manifest_path
 from layerfusion.engine.models.catalog.scan import inspect_path, scan
 from layerfusion.engine.models.catalog.weight_source import HubWeights, LocalWeights, parse_weight_source
@@ -241,6 +242,27 @@ class TestAdd:
         bundle = load_model(find_model("fast"))
         assert bundle.scheduler_config["timestep_spacing"] == "trailing"
         assert bundle.spec.transparency.offset_factor == 300.0
+
+    def test_a_few_step_lora_can_be_for_the_preset_fast_alone(self, capsys, shrunken, program, manifests):
+        lora = program / "models" / "loras" / "hyper.safetensors"
+        name = "lora_unet_mid_block_attentions_0_proj_in"
+        save_file({f"{name}.lora_up.weight": torch.zeros(64, 2), f"{name}.lora_down.weight": torch.zeros(2, 64)}, lora)
+        given = ("models", "add", "both", shrunken.file, "--models-dir", program, "--fast-lora")
+        code, _, err = run(capsys, *given, f"{lora}=turbo")
+        assert code == 2 and "does not say of which kind" in err
+        code, _, err = run(capsys, *given, f"{shrunken.file}=hyper")
+        assert code == 1 and "given as the few-step adapter" in err
+        code, _, err = run(capsys, *given, f"{lora}=hyper")
+        assert code == 0, err
+        spec = find_model("both")
+        usual = spec.defaults.fusion
+        assert spec.loras == () and spec.defaults_with(usual) == spec.defaults
+        fast = spec.defaults_with(usual.preset("fast"))
+        assert (fast.steps, fast.guidance_scale, fast.sampler) == (8, 1.0, "ddim")
+        code, out, _ = run(capsys, "models", "show", "both")
+        assert f"few-step adapter: {lora}" in out and "preset fast: 8 steps, guidance 1, sampler DDIM" in out
+        lora.unlink()
+        assert [part.role for part in missing(spec)][:1] == ["few-step adapter"]
 
     @pytest.mark.parametrize(
         ("arguments", "words"),
