@@ -38,6 +38,16 @@ def layers(folder: Path) -> Path:
     return folder / "layers"
 
 
+def users(folder: Path) -> Path:
+    """The path of the file of the users in a server's folder."""
+    return folder / "users.json"
+
+
+def browsers(folder: Path) -> Path:
+    """The path of the file of the signed-in browsers in a server's folder."""
+    return folder / "browsers.json"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServerConfig:
     """The validated settings of one server.

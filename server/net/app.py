@@ -10,21 +10,25 @@ import sys
 from http import HTTPStatus
 from importlib import metadata
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.http11 import Request, Response
 
 from layerfusion.engine.errors import EngineError
 from layerfusion.server import translate
-from layerfusion.server.config import ServerConfig, database, layers
+from layerfusion.server.config import ServerConfig, browsers, database, layers, users
 from layerfusion.server.errors import CannotServe
 from layerfusion.server.net import tls
-from layerfusion.server.net.access import AccessPolicy
+from layerfusion.server.net.access import AccessPolicy, Refusal
 from layerfusion.server.net.announce import announce, check_alone
+from layerfusion.server.net.browsers import Browsers
 from layerfusion.server.net.connection import Connection
+from layerfusion.server.net.health import Health
+from layerfusion.server.net.http import HttpAnswers, refused, response
 from layerfusion.server.net.listen import address, listen
 from layerfusion.server.net.rate_limits import RateLimits, TokenBucket
-from layerfusion.server.net.request_handler import Jobs
+from layerfusion.server.net.request_handler import Jobs, summary
 from layerfusion.server.net.signals import stopping
 from layerfusion.server.protocol import MAJOR, MINOR, location
 from layerfusion.server.protocol.messages import Welcome
@@ -33,12 +37,15 @@ from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.storage.lock import FolderLock
 from layerfusion.server.storage.retention import prune
+from layerfusion.server.storage.users import User, Users
 from layerfusion.server.worker.executors import make_executors
 from layerfusion.server.worker.loading import Load
 
 logger = logging.getLogger(__name__)
 
 _PRUNE_SECONDS = 600.0
+_LISTED = 100
+"""Number of the newest jobs in `/status`."""
 
 
 def serve(config: ServerConfig) -> int:
@@ -92,7 +99,9 @@ class App:
         self._token = config.token or secrets.token_urlsafe(32)
         self._tls = None if config.tls_cert is None else tls.server_context(config.tls_cert, config.tls_key)
         self._uploads = RateLimits(config.upload_bytes / 3600, config.upload_bytes)
-        self._access: AccessPolicy | None = None
+        self._users = Users(users(config.folder), self._token)
+        self._visitors: WeakKeyDictionary[ServerConnection, User] = WeakKeyDictionary()
+        self._http: HttpAnswers | None = None
         self._connections: set[Connection] = set()
         self._stopping = asyncio.Event()
         self.runtime: location.Runtime | None = None
@@ -113,13 +122,7 @@ class App:
         async with contextlib.AsyncExitStack() as stack:
             await self._open(stack)
             server = await listen(self._config, self._converse, self._admit, self._tls)
-            self._access = AccessPolicy(
-                address(server)[1],
-                self._token,
-                self._config.origins,
-                self._config.names,
-                encrypted=self._tls is not None,
-            )
+            self._set_up_access(address(server)[1])
             await server.start_serving()
             stack.push_async_callback(self._disconnect, server)
             for worker in self._workers:
@@ -155,6 +158,11 @@ class App:
         )
         stack.callback(self._scheduler.close)
         await self._scheduler.recover()
+        self._health = Health(
+            config.folder,
+            lambda: [worker.is_ready for worker in self._workers],
+            lambda: (self._kept_bytes + self._scheduler.written_bytes, config.store_bytes),
+        )
         self._jobs = Jobs(
             self._scheduler,
             self._database,
@@ -163,6 +171,20 @@ class App:
             exporting=asyncio.Lock(),
             checking=asyncio.Lock(),
             showing=asyncio.Lock(),
+        )
+
+    def _set_up_access(self, port: int) -> None:
+        config, encrypted = self._config, self._tls is not None
+        self._browsers = Browsers(self._users, browsers(config.folder))
+        self._access = AccessPolicy(
+            port, self._users, self._browsers, config.origins, config.names, encrypted=encrypted
+        )
+        self._http = HttpAnswers(
+            self._access,
+            self._browsers,
+            line=lambda: f"layerfusion {self.version}, {len(self._connections)} connected\n",
+            status=self._status,
+            encrypted=encrypted,
         )
 
     async def _disconnect(self, server: Server) -> None:
@@ -208,15 +230,37 @@ class App:
     def _is_full(self) -> bool:
         return self._kept_bytes + self._scheduler.written_bytes >= self._config.store_bytes
 
-    def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
+    async def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """The response to an HTTP request before the upgrade; None allows the upgrade."""
-        assert self._access is not None
-        refusal = self._access.refusal(request.path, request.headers, socket.local_address[0])
-        if refusal is None and "Upgrade" not in request.headers:
-            refusal = HTTPStatus.OK, f"layerfusion {self.version}, {len(self._connections)} connected\n"
-        elif refusal is None and (self._stopping.is_set() or len(self._connections) >= self._config.max_connections):
-            refusal = HTTPStatus.SERVICE_UNAVAILABLE, "The server accepts no more connections.\n"
-        return socket.respond(*refusal) if refusal else None
+        assert self._http is not None
+        refusal = self._access.check_address(request.headers, socket.local_address[0])
+        if refusal is not None:
+            return refused(refusal)
+        if "Upgrade" not in request.headers:
+            return await self._http.answer(request)
+        user = self._access.user(request.headers, upgrade=True)
+        if isinstance(user, Refusal):
+            return refused(user)
+        if request.path != "/":
+            return response(HTTPStatus.NOT_FOUND, "The path of the websocket is “/”.\n")
+        if self._stopping.is_set() or len(self._connections) >= self._config.max_connections:
+            return response(HTTPStatus.SERVICE_UNAVAILABLE, "The server accepts no more connections.\n")
+        self._visitors[socket] = user
+        return None
+
+    async def _status(self, user: User) -> dict[str, Any]:
+        """What `/status` tells a user: about the server, and the user's own jobs."""
+        findings = await asyncio.to_thread(self._health.look)
+        records = await self._scheduler.on_disk(self._database.jobs, newest=_LISTED)
+        return {
+            "version": self.version,
+            "user": user.name,
+            "well": all(finding.well for finding in findings),
+            "health": {finding.part: finding.text for finding in findings},
+            "connections": len(self._connections),
+            "sign_ins": self._browsers.sign_ins,
+            "jobs": [summary(record).to_map() for record in records if user.may_see(record.client)],
+        }
 
     async def _converse(self, socket: ServerConnection) -> None:
         connection = Connection(

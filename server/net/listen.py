@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from layerfusion.server.config import DEFAULT_PORT, ServerConfig
 from layerfusion.server.errors import CannotServe
 from layerfusion.server.net import handshakes
+from layerfusion.server.net.access import SUBPROTOCOL
 from layerfusion.server.protocol.frames import MAX_FRAME
 
 Converse = Callable[[ServerConnection], Awaitable[None]]
-Admit = Callable[[ServerConnection, Request], Response | None]
+Admit = Callable[[ServerConnection, Request], Awaitable[Response | None]]
 
 
 async def listen(config: ServerConfig, converse: Converse, admit: Admit, tls: ssl.SSLContext | None) -> Server:
@@ -53,6 +55,8 @@ async def _bind(
         str(found[0]),
         port,
         process_request=admit,
+        subprotocols=[Subprotocol(SUBPROTOCOL)],
+        select_subprotocol=_select,
         compression=None,
         server_header=None,
         open_timeout=handshakes.SECONDS,
@@ -67,6 +71,11 @@ async def _bind(
         write_limit=MAX_FRAME,
         start_serving=False,
     )
+
+
+def _select(_socket: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """The name of the protocol for a client that offers it, which browsers insist on. Never a token or a key."""
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
 
 
 def address(server: Server) -> tuple[str, int]:

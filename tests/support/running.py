@@ -90,14 +90,16 @@ class Running:
     def client(self):
         return Client.connect(self.runtime, timeout=SECONDS)
 
-    def socket(self, *, compression=None, **headers):
-        """A bare websocket, for frames that our client does not send."""
+    def socket(self, *, compression=None, subprotocols=None, **headers):
+        """A bare websocket, for frames that our client does not send. A header that is None is left out."""
         own, port = self.address
         host = headers.pop("Host", own)
+        headers = {**self.headers, **headers}
         return connect(
             f"ws://{host}:{port}/",
             sock=socket.create_connection((own, port), SECONDS),
-            additional_headers={**self.headers, **headers},
+            additional_headers={name: value for name, value in headers.items() if value is not None},
+            subprotocols=subprotocols,
             compression=compression,
             proxy=None,
         )
