@@ -42,7 +42,8 @@ class RayCluster:
                     f"the cluster's nodes with {name}={value}."
                 )
         if address is None:
-            os.environ[_TOKEN] = secrets.token_hex(32)  # the cluster's processes inherit it
+            # The cluster's processes inherit it. Ray reads it once, so that a second cluster needs the same.
+            os.environ.setdefault(_TOKEN, secrets.token_hex(32))
         try:
             import ray  # it reads the environment
         except ImportError as error:

@@ -85,8 +85,8 @@ def work_until_killed(server, ledger, deadline, round_number):
     server.kill()
 
 
-def check(server, ledger):
-    """Check that the server's last start knows everything that was confirmed."""
+def check(server, ledger, failures=("interrupted",)):
+    """Check that the server's last start knows everything that was confirmed, and that jobs failed in no other way."""
     with server.connect() as client:
         client._send(ListJobs(newest=1000))
         listed = {job.job for job in client._next(lambda item: isinstance(item, JobList)).jobs}
@@ -98,7 +98,7 @@ def check(server, ledger):
                 ledger.note(event)
             expect(isinstance(events[-1], Done | Failed), f"job {job_id} ended with {events[-1]}")
             if isinstance(events[-1], Failed):
-                expect(events[-1].code == "interrupted", f"job {job_id} failed: {events[-1]}")
+                expect(events[-1].code in failures, f"job {job_id} failed: {events[-1]}")
             fetched = {event.begin.index for event in events if isinstance(event, Layer)}
             heard = {index for job, index in ledger.layers if job == job_id}
             expect(heard <= fetched, f"layers of job {job_id} are gone: {heard - fetched}")

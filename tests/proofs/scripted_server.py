@@ -8,6 +8,7 @@ ends.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import selectors
@@ -67,6 +68,14 @@ async def serve(folder, config, watched):
     (folder / "busy.json").write_text(json.dumps({"wall": watched.wall, "cpu": watched.cpu}))
 
 
+def read(text):
+    """A number, or else a text."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
+
+
 def main():
     from layerfusion.server.config import ServerConfig
     from layerfusion.server.net import app as app_module
@@ -75,7 +84,7 @@ def main():
     os.environ["LAYERFUSION_RUNTIME"] = str(folder / "server.json")
     values = dict(argument.split("=", 1) for argument in sys.argv[2:])
     app_module._PRUNE_SECONDS = float(values.pop("prune_seconds", 600))
-    config = ServerConfig(port=0, folder=folder / "jobs", **{name: float(value) for name, value in values.items()})
+    config = ServerConfig(port=0, folder=folder / "jobs", **{name: read(value) for name, value in values.items()})
     watched = Watched()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watched)) as runner:
         runner.run(serve(folder, config, watched))
