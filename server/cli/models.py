@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from layerfusion.engine.errors import UnknownModel
+from layerfusion.engine.errors import EngineError, UnknownModel
 from layerfusion.engine.models.catalog import library
-from layerfusion.engine.models.catalog.identify import Use, precision
-from layerfusion.engine.models.catalog.network_files import network_folders, networks_of
+from layerfusion.engine.models.catalog.compatibility import faults
+from layerfusion.engine.models.catalog.identify import precision
+from layerfusion.engine.models.catalog.network_files import network_folders
+from layerfusion.engine.models.catalog.programs import places, usual_folders
 from layerfusion.engine.models.catalog.readiness import missing, parts
 from layerfusion.engine.models.catalog.registry import known_models, manifests_folder
+from layerfusion.engine.models.catalog.safetensors_header import read_header
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, sampler_key
-from layerfusion.engine.models.catalog.scan import Found, inspect_path, scan, usual_folders
+from layerfusion.engine.models.catalog.scan import Found, inspect_path, scan
 from layerfusion.engine.models.catalog.schedules import Prediction
+from layerfusion.engine.models.catalog.sdxl_shapes import Network
 from layerfusion.engine.models.catalog.spec import FewSteps, ModelSpec, Precision
 from layerfusion.engine.models.catalog.weight_source import parse_weight_source
 from layerfusion.engine.request import MAX_STEPS
@@ -54,6 +59,7 @@ def _declare_add(parser: Any) -> None:
     add("name", metavar="NAME", help="what to call it: small letters, digits, dots and dashes")
     add("checkpoint", metavar="CHECKPOINT", help="a .safetensors file, a folder, or hf:OWNER/NAME")
     add("--title", metavar="T", help="what people call it")
+    add("--unet", metavar="FILE", help="another UNet than its own, as ComfyUI's diffusion_models have them")
     add("--vae", metavar="FILE", help="another VAE than its own")
     add("--lora", metavar="FILE[=WEIGHT]", action="append", default=[], help="a LoRA, weight 1 by default; repeatable")
     add("--few-steps", choices=get_args(FewSteps), help="the checkpoint or a LoRA is distilled: few steps, no guidance")
@@ -70,6 +76,7 @@ def _declare_add(parser: Any) -> None:
     add(
         "--ztsnr", action="store_true", help="it begins at pure noise (zero terminal SNR), and its file does not say so"
     )
+    add("--overwrite", action="store_true", help="replace the model of that name, if there is one")
     add("--deltas", metavar="FILE", help="LayerDiffuse's foreground deltas, in any published form")
     add("--encoder", metavar="FILE", help="LayerDiffuse's transparent encoder")
     add("--decoder", metavar="FILE", help="LayerDiffuse's transparent decoder")
@@ -165,6 +172,7 @@ def add_model(arguments: argparse.Namespace) -> None:
     values = {
         "title": arguments.title,
         "checkpoint": _absolute(arguments.checkpoint),
+        "unet": _absolute(arguments.unet),
         "vae": _absolute(arguments.vae),
         "loras": [_lora(text) for text in arguments.lora],
         "few_steps": arguments.few_steps,
@@ -173,10 +181,11 @@ def add_model(arguments: argparse.Namespace) -> None:
         "prediction": arguments.prediction,
         "zero_snr": arguments.ztsnr or None,
         "transparency": transparency,
-        "network_folders": [str(folder.absolute()) for root in folders for folder in networks_of(root)],
+        "network_folders": [str(folder.absolute()) for root in folders for folder in places(root).networks],
         "defaults": {key: value for key, value in defaults.items() if value is not None},
     }
-    spec = library.add_model(arguments.name, {key: value for key, value in values.items() if value})
+    given = {key: value for key, value in values.items() if value}
+    spec = library.add_model(arguments.name, given, overwrite=arguments.overwrite)
     _report(spec)
 
 
@@ -249,7 +258,8 @@ def scan_folders(arguments: argparse.Namespace) -> None:
     folders = [Path(folder).expanduser() for folder in named] or list(usual_folders())
     if not folders:
         raise CommandError(
-            "No ComfyUI, A1111, Forge or InvokeAI is where they usually are. Name a folder: layerfusion models scan DIR"
+            "No ComfyUI, A1111, Forge, InvokeAI or other program is where it usually is. "
+            "Name a folder: layerfusion models scan DIR"
         )
     found: list[Found] = []
     for folder in folders:
@@ -257,17 +267,47 @@ def scan_folders(arguments: argparse.Namespace) -> None:
         for item in scan(folder):
             found.append(item)
             what = item.identity.what if item.identity else "not read: " + item.problem
-            say(f"  {item.path.relative_to(folder)}  {item.bytes / 1e6:,.0f} MB  {what}")
+            shown = item.path.relative_to(folder) if item.path.is_relative_to(folder) else item.path
+            say(f"  {shown}  {item.bytes / 1e6:,.0f} MB  {what}")
     models = library.checkpoints(found)
-    transparency = library.find_parts(found)
-    for item in models:
-        name = library.valid_name(item.path.stem if item.path.is_file() else item.path.name)
-        if arguments.add:
-            _report(library.add_model(name, {"checkpoint": str(item.path.resolve()), "transparency": transparency}))
-        else:
-            say(f'Add it: layerfusion models add {name} "{item.path}" --models-dir "{folders[0]}"')
     if not models:
         say("No SDXL model was found.")
+    if arguments.add:
+        _add_all(models, library.find_parts(found))
+        return
+    where = " ".join(f'--models-dir "{folder}"' for folder in folders)
+    for item in models:
+        say(f'Add it: layerfusion models add {_free_name(item.path)} "{item.path}" {where}')
+
+
+def _add_all(models: list[Found], transparency: dict[str, str]) -> None:
+    """Add checkpoints; one that cannot be added does not keep the others from it.
+
+    Raises:
+        CommandError: some could not be added.
+    """
+    refused = 0
+    added = {spec.checkpoint.locate() for spec in known_models()[0]}
+    for item in models:
+        path = item.path.resolve()
+        if path in added:
+            say(f"{item.path} has been added before.")
+            continue
+        try:
+            _report(library.add_model(_free_name(path), {"checkpoint": str(path), "transparency": transparency}))
+        except EngineError as error:
+            refused += 1
+            say(f"not added: {error}")
+    if refused:
+        raise CommandError(f"{refused} of {len(models)} models could not be added.")
+
+
+def _free_name(path: Path) -> str:
+    """A name for a model, made of its file's, that no other model has."""
+    name = library.valid_name(path.stem if path.is_file() else path.name)
+    taken = {spec.name for spec in known_models()[0]}
+    number = next(n for n in itertools.count(1) if (name if n == 1 else f"{name[:60]}-{n}") not in taken)
+    return name if number == 1 else f"{name[:60]}-{number}"
 
 
 def check_files(arguments: argparse.Namespace) -> None:
@@ -290,27 +330,14 @@ def _check(path: Path) -> bool:
         say(found.problem)
         return False
     identity = found.identity
-    say(f"{path}: {identity.what}, {found.bytes / 1e6:,.1f} MB{_precision(path)}")
-    faults = _faults(path, identity.use)
-    for line in (*faults, identity.remedy, identity.warning):
+    stored = f", {precision(read_header(path))}" if path.is_file() else ""
+    say(f"{path}: {identity.what}, {found.bytes / 1e6:,.1f} MB{stored}")
+    lacking: tuple[Network, ...] = ("vae",) if identity.lacks_vae else ()
+    reasons = [] if identity.use is None else faults(path, identity.use, lacking)
+    for line in (*reasons, identity.remedy, identity.warning):
         if line:
             say(f"  {line}")
-    if identity.use is None or faults:
+    if identity.use is None or reasons:
         return False
     say(f"  fits: it can be used as the {identity.use.value} of an SDXL model here")
     return True
-
-
-def _precision(path: Path) -> str:
-    from layerfusion.engine.models.catalog.safetensors_header import read_header
-
-    return f", {precision(read_header(path))}" if path.is_file() else ""
-
-
-def _faults(path: Path, use: Use | None) -> list[str]:
-    if use is None or path.is_dir():
-        return []
-    from layerfusion.engine.models.catalog.compatibility import mismatches
-    from layerfusion.engine.models.catalog.safetensors_header import read_header
-
-    return mismatches(read_header(path), use)

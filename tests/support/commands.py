@@ -11,8 +11,8 @@ CUT_OUT[0, 0] = (1, 2, 3, 0)
 
 
 def run(capsys, *arguments):
-    """Run one command line. Return its exit code, output and error output."""
-    code = main(arguments)
+    """Run one command line; paths may be given as such. Return its exit code, output and error output."""
+    code = main([str(argument) for argument in arguments])
     out, err = capsys.readouterr()
     return code, out, err
 

@@ -1,81 +1,134 @@
-"""Comparison of a file's tensor names and shapes with those that SDXL's networks have, without reading weights.
+"""Whether a file or folder has exactly the tensors that SDXL's networks have, by names and shapes, without its weights.
 
-The networks are built on the meta device. `layerfusion models check` prints the result.
+`layerfusion models check` prints the result; adding and loading a model refuse what does not fit by the same test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import cast
-
-import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.catalog.identify import Use
-from layerfusion.engine.models.catalog.model_files import CONFIGS, UNET_PREFIX, read_json
+from layerfusion.engine.models.catalog import sdxl_shapes
+from layerfusion.engine.models.catalog.folder_compatibility import folder_mismatches
+from layerfusion.engine.models.catalog.identity import Use
+from layerfusion.engine.models.catalog.model_files import UNET_PREFIX, unet_prefix
 from layerfusion.engine.models.catalog.network_keys import plan_network
-from layerfusion.engine.models.catalog.safetensors_header import Header
-from layerfusion.engine.transparency.deltas import PROJECTIONS, parts_by_target
-from layerfusion.engine.transparency.key_names import ldm_name
-from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
+from layerfusion.engine.models.catalog.quantisation import without_scales
+from layerfusion.engine.models.catalog.safetensors_header import Header, read_header
+from layerfusion.engine.models.catalog.sdxl_shapes import Network, Shapes
+from layerfusion.engine.models.catalog.shape_differences import differences, unified_vae
+from layerfusion.engine.transparency.delta_keys import PROJECTIONS, parts_by_target
 
-Shapes = dict[str, tuple[int, ...]]
+VAE_PREFIX = "first_stage_model."
+TEXT_PREFIX = "conditioner.embedders.0.transformer."
+TEXT_2_PREFIX = "conditioner.embedders.1.model."
+
+_CHECKPOINT: dict[Network, tuple[str, str]] = {
+    "unet": ("The UNet", UNET_PREFIX),
+    "vae": ("The VAE", VAE_PREFIX),
+    "text_encoder": ("The first text encoder", TEXT_PREFIX),
+    "text_encoder_2": ("The second text encoder", TEXT_2_PREFIX),
+}
+"""The networks of a single-file checkpoint, in words, and the prefixes of their tensors."""
+
+_UNUSED = ("position_ids", "logit_scale")
+"""Ends of the names of tensors that text encoders carry and that nothing reads."""
+
+_MARKERS = ("v_pred", "ztsnr", "edm_")
+"""Beginnings of the names of tensors that describe the noise schedule."""
 
 
-def mismatches(header: Header, use: Use) -> list[str]:
-    """Say why a file cannot serve as a given part of an SDXL model.
+def faults(path: Path, use: Use, elsewhere: Collection[Network] = ()) -> list[str]:
+    """Say why a file or a folder in diffusers layout cannot serve as a given part of an SDXL model.
 
     Args:
-        header: the file's names and shapes.
+        path: the file or folder.
         use: the part it is to be.
+        elsewhere: networks of a checkpoint that are taken from other files, and need not be in this one.
 
     Returns:
-        One sentence per kind of mismatch; empty if the file fits.
+        One sentence per kind of mismatch; empty if it fits.
     """
-    found = {name: tensor.shape for name, tensor in header.tensors.items()}
-    if use is Use.CHECKPOINT:
-        unet = {name.removeprefix(UNET_PREFIX): shape for name, shape in found.items() if name.startswith(UNET_PREFIX)}
-        return _differences("the UNet", _unet_under_ldm_names(), unet)
-    if use in (Use.ENCODER, Use.DECODER):
-        with torch.device("meta"):
-            network = LayerDiffuseEncoder() if use is Use.ENCODER else LayerDiffuseDecoder()
-        return _differences(f"the {use.value}", _shapes(network), found)
-    if use is Use.DELTAS:
-        return _delta_mismatches(header)
-    if use is Use.LORA:
-        return _lora_mismatches(header)
-    if use is Use.VAE and "encoder.down_blocks.0.resnets.0.conv1.weight" in found:
-        with torch.device("meta"):
-            vae = cast(AutoencoderKL, AutoencoderKL.from_config(read_json(CONFIGS / "vae" / "config.json")))
-        return _differences("the VAE", _shapes(vae), found)
+    try:
+        if path.is_dir():
+            return folder_mismatches(path, use, elsewhere)
+        return mismatches(read_header(path), use, elsewhere)
+    except BrokenModel as error:
+        return [str(error)]
+
+
+def mismatches(header: Header, use: Use, elsewhere: Collection[Network] = ()) -> list[str]:
+    """`faults` for a file whose header was read."""
+    try:
+        plain = without_scales(header)
+        if use is Use.CHECKPOINT:
+            return [
+                sentence
+                for network, (title, prefix) in _CHECKPOINT.items()
+                if network not in elsewhere
+                for sentence in _part_of_checkpoint(plain, title, prefix)
+            ]
+        if use is Use.UNET:
+            return _unet(plain)
+        if use is Use.VAE:
+            return _vae(plain)
+        if use is Use.ENCODER:
+            return differences("The transparent encoder", sdxl_shapes.shapes("transparent_encoder"), _found(plain))
+        if use is Use.DECODER:
+            return differences("The transparent decoder", sdxl_shapes.shapes("transparent_decoder"), _found(plain))
+        if use is Use.DELTAS:
+            return _deltas(header)
+        plan_network(header, _targets())
+    except BrokenModel as error:
+        return [str(error)]
     return []
 
 
-def sdxl_unet() -> UNet2DConditionModel:
-    """SDXL's UNet on the meta device, without weights."""
-    with torch.device("meta"):
-        return cast(UNet2DConditionModel, UNet2DConditionModel.from_config(read_json(CONFIGS / "unet" / "config.json")))
+def _found(header: Header, prefix: str = "") -> Shapes:
+    return {
+        name.removeprefix(prefix): tensor.shape for name, tensor in header.tensors.items() if name.startswith(prefix)
+    }
 
 
-def _delta_mismatches(header: Header) -> list[str]:
+def _part_of_checkpoint(header: Header, title: str, prefix: str) -> list[str]:
+    found = {name: shape for name, shape in _found(header, prefix).items() if not name.endswith(_UNUSED)}
+    if not found:
+        return [f"{title} is not in it."]
+    expected = sdxl_shapes.single_file(prefix)
+    if prefix == VAE_PREFIX:
+        found, expected = unified_vae(found), unified_vae(expected)
+    return differences(title, expected, found)
+
+
+def _unet(header: Header) -> list[str]:
+    prefix = unet_prefix(header.tensors)
+    if prefix is None:
+        return ["The UNet is not in it."]
+    found = {name: shape for name, shape in _found(header, prefix).items() if not name.startswith(_MARKERS)}
+    diffusers = "conv_in.weight" in found
+    expected = sdxl_shapes.shapes("unet") if diffusers else sdxl_shapes.single_file(UNET_PREFIX)
+    return differences("The UNet", expected, found)
+
+
+def _vae(header: Header) -> list[str]:
+    found = _found(header, VAE_PREFIX) or _found(header)
+    diffusers = any("down_blocks" in name for name in found)
+    expected = sdxl_shapes.shapes("vae") if diffusers else sdxl_shapes.single_file(VAE_PREFIX)
+    return differences("The VAE", unified_vae(expected), unified_vae(found))
+
+
+def _deltas(header: Header) -> list[str]:
     sizes = {
         name.removesuffix(".weight"): shape
-        for name, shape in _shapes(sdxl_unet()).items()
+        for name, shape in sdxl_shapes.shapes("unet").items()
         if name.endswith(tuple(f".{projection}.weight" for projection in PROJECTIONS)) and ".attn" in name
     }
-    try:
-        found = parts_by_target(header.tensors, sizes, str(header.file))
-    except BrokenModel as error:
-        return [str(error)]
     sentences = []
+    found = parts_by_target(header.tensors, sizes, str(header.file))
     for target, halves in found.items():
         shapes = {half: header.tensors[key].shape for half, key in halves.items()}
-        if "dense" in shapes:
-            size: tuple[int, ...] | None = shapes["dense"]
-        else:
-            size = (shapes["up"][0], shapes["down"][1]) if {"up", "down"} <= set(shapes) else None
+        size = _delta_size(shapes)
         if size != sizes[target]:
             sentences.append(f"“{target}” has shape {size}; the expected shape is {sizes[target]}.")
     missing = sorted(sizes.keys() - found.keys())
@@ -84,44 +137,19 @@ def _delta_mismatches(header: Header) -> list[str]:
     return sentences[:3]
 
 
-def _lora_mismatches(header: Header) -> list[str]:
-    with torch.device("meta"):
-        configs = [
-            CLIPTextConfig.from_pretrained(str(CONFIGS / part), local_files_only=True)
-            for part in ("text_encoder", "text_encoder_2")
-        ]
-        targets = {
-            "unet": _shapes(sdxl_unet()),
-            "text_encoder": _shapes(CLIPTextModel(configs[0])),
-            "text_encoder_2": _shapes(CLIPTextModelWithProjection(configs[1])),
-        }
-    try:
-        plan_network(header, targets)
-    except BrokenModel as error:
-        return [str(error)]
-    return []
+def _delta_size(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...] | None:
+    """The shape of a weight change; None if its parts are incomplete or do not fit each other."""
+    if set(shapes) == {"dense"}:
+        return shapes["dense"]
+    up, down = shapes.get("up", ()), shapes.get("down", ())
+    if not {"up", "down"} <= set(shapes) <= {"up", "down", "alpha"} or len(up) != 2 or len(down) != 2:
+        return None
+    return (up[0], down[1]) if up[1] == down[0] else None
 
 
-def _unet_under_ldm_names() -> Shapes:
-    return {ldm_name(name) or name: shape for name, shape in _shapes(sdxl_unet()).items()}
-
-
-def _shapes(network: torch.nn.Module) -> Shapes:
-    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
-
-
-def _differences(network: str, expected: Shapes, found: Mapping[str, tuple[int, ...]]) -> list[str]:
-    sentences = []
-    missing, unknown = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
-    if missing:
-        sentences.append(f"{network} lacks {len(missing)} of {len(expected)} tensors (first: {missing[0]}).")
-    if unknown:
-        sentences.append(f"{network} has {len(unknown)} unknown tensors (first: {unknown[0]}).")
-    other = [name for name in expected if name in found and tuple(found[name]) != expected[name]]
-    if other:
-        name = other[0]
-        sentences.append(
-            f"{network} has {len(other)} tensors with a wrong shape: “{name}” has shape {tuple(found[name])}; "
-            f"the expected shape is {expected[name]}."
-        )
-    return sentences
+def _targets() -> dict[str, Shapes]:
+    return {
+        "unet": sdxl_shapes.shapes("unet"),
+        "text_encoder": sdxl_shapes.shapes("text_encoder"),
+        "text_encoder_2": sdxl_shapes.shapes("text_encoder_2"),
+    }

@@ -22,17 +22,12 @@ from huggingface_hub.errors import (
 )
 
 from layerfusion.engine.errors import DownloadFailed
+from layerfusion.engine.models.catalog.model_folders import NETWORKS
 from layerfusion.engine.models.catalog.weight_source import HubWeights
 
 T = TypeVar("T")
 
 _SMALL = ("model_index.json", "scheduler/*.json", "tokenizer/*", "tokenizer_2/*")
-_WEIGHTS = {
-    "unet": "diffusion_pytorch_model",
-    "vae": "diffusion_pytorch_model",
-    "text_encoder": "model",
-    "text_encoder_2": "model",
-}
 
 
 def fetch(source: HubWeights) -> tuple[HubWeights, Path]:
@@ -71,7 +66,7 @@ def wanted_files(names: list[str]) -> list[str]:
         Paths, and glob patterns for small files.
     """
     wanted: list[str] = list(_SMALL)
-    for folder, stem in _WEIGHTS.items():
+    for folder, stem in NETWORKS.items():
         wanted.append(f"{folder}/config.json")
         own = [name for name in names if name.startswith(f"{folder}/{stem}") and name.endswith(".safetensors")]
         half = [name for name in own if ".fp16" in name]

@@ -13,13 +13,13 @@ from typing import Any
 
 from layerfusion.engine.errors import BrokenModel, DownloadFailed, InvalidRequest, UnknownModel
 from layerfusion.engine.formats.files import replacing, writing
-from layerfusion.engine.models.catalog.identify import Use, names_sd15
-from layerfusion.engine.models.catalog.manifest import read_manifest
-from layerfusion.engine.models.catalog.model_files import read_json
+from layerfusion.engine.models.catalog.acceptance import check_files, check_use, elsewhere
+from layerfusion.engine.models.catalog.identify_layerdiffuse import names_sd15
+from layerfusion.engine.models.catalog.identity import Use
+from layerfusion.engine.models.catalog.manifest import inheriting_spec, read_manifest
 from layerfusion.engine.models.catalog.published import digest_of, published
 from layerfusion.engine.models.catalog.registry import known_models, manifest_path
-from layerfusion.engine.models.catalog.scan import Found, inspect_path
-from layerfusion.engine.models.catalog.schedules import of_folder
+from layerfusion.engine.models.catalog.scan import Found
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.catalog.weight_source import PREFIX, HubWeights, parse_weight_source
 
@@ -53,69 +53,32 @@ _PARTS = {"deltas": Use.DELTAS, "encoder": Use.ENCODER, "decoder": Use.DECODER}
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def add_model(name: str, values: dict[str, Any]) -> ModelSpec:
-    """Check every local file that a manifest names, then write the manifest for a model of the user's.
+def add_model(name: str, values: dict[str, Any], *, overwrite: bool = False) -> ModelSpec:
+    """Check every file of a model of the user's that is on this machine, then write its manifest.
 
     Args:
         name: the model's name, which is also the manifest's file name.
         values: the manifest's values; `base` is "sdxl" and `name` is `name` unless they say otherwise.
+        overwrite: whether a manifest of that name may be replaced.
 
     Raises:
-        InvalidRequest: the name or a value is not valid.
-        BrokenModel: a file that the values name is missing or is of another kind.
+        InvalidRequest: the name or a value is not valid, or there is a model of that name.
+        BrokenModel: a file that the values name is missing, is of another kind, or does not fit.
         UnwritableFile: the manifest cannot be written.
     """
     manifest = manifest_path(name)
-    values = {"base": "sdxl", "name": name, **values}
-    for role, text, use in _named_files(values):
-        source = parse_weight_source(text)
-        if not isinstance(source, HubWeights):
-            check_use(source.path, role, use)
-    _write(manifest, values)
-    try:
-        return read_manifest(manifest)
-    except BrokenModel as error:
-        manifest.unlink()
-        raise InvalidRequest(error.message, "Correct the values that you gave.") from error
-
-
-def check_use(path: Path, role: str, use: Use) -> None:
-    """Refuse a file that cannot be used for its purpose.
-
-    Args:
-        path: the file, or a folder in diffusers layout.
-        role: its purpose, for the error message.
-        use: its purpose.
-
-    Raises:
-        BrokenModel: it is missing, unreadable or of another kind; the message says of which.
-    """
-    if not path.exists():
-        raise BrokenModel(f"There is no file {path} ({role}).", "Check the path.")
-    if use is Use.VAE and path.is_dir():
-        return
-    found = inspect_path(path)
-    if found.identity is None:
-        raise BrokenModel(found.problem)
-    if use is Use.CHECKPOINT and path.is_dir():
-        check_schedule(path)
-    # A LoRA with LayerDiffuse's selection of keys cannot be distinguished from LayerDiffuse's deltas: allow both uses.
-    allowed = {use} | ({Use.DELTAS} if use is Use.LORA else {Use.LORA} if use is Use.DELTAS else set())
-    if found.identity.use not in allowed:
-        raise BrokenModel(
-            f"{path} is given as the {role}, but it is {found.identity.what}.",
-            found.identity.remedy or f"Give a {role}.",
+    if manifest.exists() and not overwrite:
+        raise InvalidRequest(
+            f"There is a model “{name}” already ({manifest}).", "Give another name, or --overwrite to replace it."
         )
-
-
-def check_schedule(folder: Path) -> None:
-    """Refuse a folder in diffusers layout whose noise schedule cannot be sampled here.
-
-    Raises:
-        BrokenModel: it cannot, or its file is missing.
-    """
-    file = folder / "scheduler" / "scheduler_config.json"
-    of_folder(read_json(file), file)
+    values = {"base": "sdxl", "name": name, **values}
+    try:
+        spec = inheriting_spec(values, manifest.parent)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidRequest(f"The model “{name}” cannot be added: {error}.", "Correct the value.") from error
+    check_files(spec)
+    _write(manifest, values)
+    return spec
 
 
 def pull(
@@ -140,16 +103,19 @@ def pull(
         UnwritableFile: the manifest cannot be written.
     """
     known = {spec.name: spec for spec in known_models()[0]}
-    target = new_name or name
+    target = new_name or (name if name in known else valid_name(name))
     if target in known and known[target].demo:
         report(f"“{target}” is part of the package: there is nothing to download.")
         return known[target]
+    manifest = manifest_path(target)
     if target not in known:
-        _write(manifest_path(new_name or valid_name(name)), _recipe(name, new_name))
-    manifest = manifest_path(new_name or (name if name in known else valid_name(name)))
+        _write(manifest, _recipe(name, target))
     values = json.loads(manifest.read_text(encoding="utf-8"))
+    wanted = name if name == target else _recipe(name, target)["checkpoint"]
+    if wanted != target and not str(values["checkpoint"]).startswith(str(wanted)):
+        raise InvalidRequest(f"There is another model “{target}” already ({manifest}).", "Give a name: --as NAME.")
     fetched = {}
-    for role, text in _hub_files(values, read_manifest(manifest)):
+    for role, text, use in _hub_files(values, read_manifest(manifest)):
         source = parse_weight_source(text)
         assert isinstance(source, HubWeights)
         if text not in fetched:
@@ -161,8 +127,9 @@ def pull(
                     manifest.unlink()  # nothing was downloaded: leave no unusable model behind
                 raise
             fetched[text] = str(pinned)
-            if path.is_file():
-                check_use(path, role, _role_use(role))
+            if path.exists():
+                others = elsewhere(read_manifest(manifest)) if use is Use.CHECKPOINT else ()
+                check_use(path, role, use, others)
     _write(manifest, _pinned(values, read_manifest(manifest), fetched))
     return read_manifest(manifest)
 
@@ -176,18 +143,18 @@ def valid_name(text: str) -> str:
     return plain[:64] or "model"
 
 
-def _recipe(name: str, new_name: str | None) -> dict[str, Any]:
+def _recipe(name: str, new_name: str) -> dict[str, Any]:
     """The values of a new manifest.
 
     Raises:
         UnknownModel: `name` is neither one of `RECIPES` nor “owner/name”.
     """
     if name in RECIPES:
-        return {"base": "sdxl", "name": new_name or name, **RECIPES[name]}
+        return {"base": "sdxl", "name": new_name, **RECIPES[name]}
     if _HUB_NAME.fullmatch(name.removeprefix(PREFIX)):
         return {
             "base": "sdxl",
-            "name": new_name or valid_name(name),
+            "name": new_name,
             "title": name.removeprefix(PREFIX),
             "checkpoint": PREFIX + name.removeprefix(PREFIX),
         }
@@ -201,8 +168,9 @@ def _recipe(name: str, new_name: str | None) -> dict[str, Any]:
 def _named_files(values: dict[str, Any]) -> Iterable[tuple[str, str, Use]]:
     """Every file that a manifest's own values name: its role, its address or path, and what it must be."""
     yield "checkpoint", values["checkpoint"], Use.CHECKPOINT
-    if values.get("vae"):
-        yield "VAE", values["vae"], Use.VAE
+    for part, use in (("unet", Use.UNET), ("vae", Use.VAE)):
+        if values.get(part):
+            yield use.value, values[part], use
     for lora in values.get("loras", ()):
         yield "LoRA", lora["file"], Use.LORA
     if values.get("few_step_adapter"):
@@ -212,21 +180,15 @@ def _named_files(values: dict[str, Any]) -> Iterable[tuple[str, str, Use]]:
             yield use.value, values["transparency"][part], use
 
 
-def _hub_files(values: dict[str, Any], spec: ModelSpec) -> list[tuple[str, str]]:
-    """The files to download, as (role, address): those that the manifest names and those that it inherits."""
-    own = [(role, text) for role, text, _ in _named_files(values) if text.startswith(PREFIX)]
+def _hub_files(values: dict[str, Any], spec: ModelSpec) -> list[tuple[str, str, Use]]:
+    """The files to download, as (role, address, use): those that the manifest names and those that it inherits."""
+    own = [(role, text, use) for role, text, use in _named_files(values) if text.startswith(PREFIX)]
     inherited = [
-        (use.value, str(getattr(spec.transparency, part)))
+        (use.value, str(getattr(spec.transparency, part)), use)
         for part, use in _PARTS.items()
         if part not in values.get("transparency", {})
     ]
-    return [*own, *((role, text) for role, text in inherited if text.startswith(PREFIX))]
-
-
-def _role_use(role: str) -> Use:
-    return {"checkpoint": Use.CHECKPOINT, "VAE": Use.VAE, "LoRA": Use.LORA, "few-step adapter": Use.LORA}.get(
-        role
-    ) or Use(role)
+    return [*own, *((role, text, use) for role, text, use in inherited if text.startswith(PREFIX))]
 
 
 def _pinned(values: dict[str, Any], spec: ModelSpec, fetched: dict[str, str]) -> dict[str, Any]:
@@ -241,7 +203,7 @@ def _pinned(values: dict[str, Any], spec: ModelSpec, fetched: dict[str, str]) ->
     return {
         **values,
         "checkpoint": at_commit(values["checkpoint"]),
-        **({"vae": at_commit(values["vae"])} if values.get("vae") else {}),
+        **{part: at_commit(values[part]) for part in ("unet", "vae") if values.get(part)},
         **(
             {"loras": [{**lora, "file": at_commit(lora["file"])} for lora in values["loras"]]}
             if values.get("loras")

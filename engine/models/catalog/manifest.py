@@ -72,6 +72,7 @@ def spec_from_values(values: dict[str, Any], folder: Path) -> ModelSpec:
         checkpoint=parse_weight_source(values["checkpoint"], folder),
         transparency=TransparencySpec(**transparency),
         configs=optional_source(values.get("configs")),
+        unet=optional_source(values.get("unet")),
         vae=optional_source(values.get("vae")),
         loras=tuple(_lora(lora, folder) for lora in values.get("loras", ())),
         network_folders=tuple(folder / Path(text).expanduser() for text in values.get("network_folders", ())),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,15 @@ CONFIGS = Path(__file__).parents[1] / "sdxl" / "configs"
 
 UNET_PREFIX = "model.diffusion_model."
 """Prefix of the UNet's tensors in a single-file checkpoint."""
+
+
+def unet_prefix(names: Collection[str]) -> str | None:
+    """The prefix of a UNet's tensors among these names, LDM's or, without a prefix, diffusers'; None without a UNet."""
+    for prefix in (UNET_PREFIX, "diffusion_model.", ""):
+        if f"{prefix}input_blocks.0.0.weight" in names:
+            return prefix
+    alone = "conv_in.weight" in names and "time_embedding.linear_1.weight" in names
+    return "" if alone else None
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -7,18 +7,19 @@ import re
 from pathlib import Path, PurePath
 
 from layerfusion.engine.errors import BrokenModel, InvalidRequest
-from layerfusion.engine.models.catalog.identify import Use
-from layerfusion.engine.models.catalog.library import check_use, valid_name
+from layerfusion.engine.models.catalog.acceptance import check_use
+from layerfusion.engine.models.catalog.identity import Use
+from layerfusion.engine.models.catalog.library import valid_name
 from layerfusion.engine.models.catalog.manifest import inheriting_spec, read_manifest
+from layerfusion.engine.models.catalog.model_folders import INDEX
 from layerfusion.engine.models.catalog.registry import complete, find_model
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.catalog.weight_source import PREFIX, parse_weight_source
 from layerfusion.engine.options.checks import said
 
 MANIFEST = "model.json"
-INDEX = "model_index.json"
 _HUB_ID = re.compile(r"[^\W_][\w.-]*/[^\W_][\w.-]*")
-_FILES = (".json", ".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+_FILES = (".json", ".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin")
 
 
 def find_pretrained(model: str | os.PathLike[str]) -> ModelSpec:

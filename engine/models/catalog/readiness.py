@@ -46,6 +46,7 @@ def parts(spec: ModelSpec) -> tuple[Part, ...]:
     sources: list[tuple[str, WeightSource | None]] = [
         ("checkpoint", spec.checkpoint),
         ("configurations", spec.configs),
+        ("UNet", spec.unet),
         ("VAE", spec.vae),
         *((f"LoRA, weight {lora.weight:g}", lora.file) for lora in spec.loras),
         ("few-step adapter", spec.few_step_adapter and spec.few_step_adapter.lora.file),

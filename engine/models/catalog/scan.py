@@ -6,31 +6,18 @@ Used by `layerfusion models scan`.
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.models.catalog.identify import Identity, Use, identify
+from layerfusion.engine.models.catalog.identify import identify
+from layerfusion.engine.models.catalog.identify_unets import relative
+from layerfusion.engine.models.catalog.identity import Identity, Use
+from layerfusion.engine.models.catalog.model_folders import INDEX, weight_files
+from layerfusion.engine.models.catalog.programs import places
 from layerfusion.engine.models.catalog.safetensors_header import read_header
-
-LARGEST = 20_000
-"""Files after which a search ends, because the folder is probably a whole disk."""
-
-INDEX = "model_index.json"
-"""A file that every model in diffusers layout has."""
-
-_INSIDE = (
-    *("models/checkpoints", "models/Stable-diffusion", "models/vae", "models/VAE", "models/loras", "models/Lora"),
-    *("models/layer_model", "models/unet", "models/diffusion_models", "models/diffusers", "models/embeddings"),
-    *("Models/StableDiffusion", "Models/VAE", "Models/Lora", "Models/Embeddings"),
-)
-"""The model folders of ComfyUI, A1111 (with Forge), Fooocus, SwarmUI and StabilityMatrix, relative to the program's
-folder. InvokeAI has no such fixed folders; all of its `models` is searched."""
-
-_PROGRAMS = ("ComfyUI", "comfyui", "stable-diffusion-webui", "stable-diffusion-webui-forge", "invokeai", "InvokeAI")
+from layerfusion.engine.models.catalog.walking import walk
 
 
 @dataclass(frozen=True)
@@ -50,19 +37,6 @@ class Found:
     bytes: int
 
 
-def usual_folders(home: Path | None = None) -> tuple[Path, ...]:
-    """The folders of other programs on this machine, as far as they are where the programs' installers put them."""
-    home = home or Path.home()
-    roots = [home, home / "Documents", home / "AI", home / "git"]
-    if sys.platform == "win32":
-        roots += [Path(f"{letter}:/") for letter in "CDE"]
-        roots.append(Path(os.environ.get("LOCALAPPDATA", str(home))) / "Programs")
-    folders = [root / program for root in roots for program in _PROGRAMS]
-    packaged = [root / "ComfyUI_windows_portable" / "ComfyUI" for root in roots]
-    # On a file system that ignores case, two of these names may be the same folder.
-    return tuple({path.resolve(): path for path in [*folders, *packaged] if (path / "models").is_dir()}.values())
-
-
 def scan(folder: Path) -> Iterator[Found]:
     """Inspect every model file in a folder and its sub-folders.
 
@@ -70,7 +44,7 @@ def scan(folder: Path) -> Iterator[Found]:
         folder: another program's folder, its `models` folder, or any folder with model files.
 
     Yields:
-        safetensors files and folders in diffusers layout, in the order of their paths. Pickles are included with a
+        safetensors files and folders in diffusers layout. Pickles and settings that cannot be read are included with a
         problem, so that the user sees why they are not used.
 
     Raises:
@@ -78,10 +52,11 @@ def scan(folder: Path) -> Iterator[Found]:
     """
     if not folder.is_dir():
         raise BrokenModel(f"There is no folder {folder}.", "Give a program's folder, or its models folder.")
-    known = [folder / inside for inside in _INSIDE if (folder / inside).is_dir()]
-    invoke = [folder / "models"] if not known and (folder / "models").is_dir() else []
+    found = places(folder)
+    for file, problem in found.unread:
+        yield Found(file, None, problem, 0)
     seen: set[Path] = set()
-    for path in _files(known or invoke or [folder]):
+    for path in _files(found.models):
         if path.resolve() not in seen:
             seen.add(path.resolve())
             yield inspect_path(path)
@@ -112,27 +87,24 @@ def _folder_identity(path: Path) -> Identity:
         pipeline = "?"
     if not pipeline.startswith("StableDiffusionXL"):
         return Identity(f"a folder in diffusers layout for {pipeline}", remedy="Use an SDXL model.")
-    if not list((path / "unet").glob("*.safetensors")):
-        return Identity("an SDXL folder without safetensors files", remedy="Get the model's .safetensors files.")
-    return Identity("SDXL model, a folder in diffusers layout", Use.CHECKPOINT)
+    try:
+        headers = [read_header(file) for file in weight_files(path / "unet", half=False)]
+    except BrokenModel as error:
+        return Identity("an SDXL folder without a UNet that can be read", remedy=str(error))
+    shapes = {name: tensor.shape for header in headers for name, tensor in header.tensors.items()}
+    conv_in, label = (shapes.get(f"{name}.weight", ()) for name in ("conv_in", "add_embedding.linear_1"))
+    return relative(conv_in, label, "folder") or Identity("SDXL model, a folder in diffusers layout", Use.CHECKPOINT)
 
 
-def _files(folders: Iterable[Path]) -> Iterator[Path]:
-    count, walked = 0, set[str]()
-    for folder in folders:
-        for current, subfolders, names in os.walk(folder, followlinks=True):
-            if os.path.realpath(current) in walked:  # a link that leads back
-                subfolders.clear()
-                continue
-            walked.add(os.path.realpath(current))
-            if INDEX in names:
-                subfolders.clear()
-                yield Path(current)
-                continue
-            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-            for name in sorted(names):
-                count += 1
-                if count > LARGEST:
-                    return
-                if name.lower().endswith((".safetensors", ".sft", ".ckpt", ".gguf")):
-                    yield Path(current) / name
+_SUFFIXES = (".safetensors", ".sft", ".ckpt", ".gguf")
+
+
+def _files(places: Iterable[Path]) -> Iterator[Path]:
+    """Model files, and folders in diffusers layout, in some folders; files among the places themselves come first."""
+    yield from (place for place in places if place.is_file() and place.suffix.lower() in _SUFFIXES)
+    for folder, subfolders, names in walk(place for place in places if place.is_dir()):
+        if INDEX in names:
+            subfolders.clear()
+            yield folder
+            continue
+        yield from (folder / name for name in names if name.lower().endswith(_SUFFIXES))

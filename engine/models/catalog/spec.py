@@ -117,6 +117,8 @@ class ModelSpec:
         transparency: the parts that make foregrounds transparent.
         configs: folder in diffusers layout with the network configurations of a single-file checkpoint; None means
             SDXL's.
+        unet: a UNet to use in place of the checkpoint's, as a folder or a single file; None uses the checkpoint's. The
+            noise schedule is then what this file says.
         vae: a VAE to use in place of the checkpoint's, as a folder or a single file; None uses the checkpoint's.
         loras: LoRAs, in the order in which they are added.
         network_folders: folders in which LoRAs and textual inversions that prompts name are looked for, besides
@@ -144,6 +146,7 @@ class ModelSpec:
     checkpoint: WeightSource
     transparency: TransparencySpec
     configs: WeightSource | None = None
+    unet: WeightSource | None = None
     vae: WeightSource | None = None
     loras: tuple[LoraSpec, ...] = ()
     network_folders: tuple[Path, ...] = ()

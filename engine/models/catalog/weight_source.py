@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.models.catalog.model_folders import INDEX, NETWORKS
 
 _HUB = re.compile(
     r"hf:(?P<repo>[\w.-]{1,96}/[\w.-]{1,96})(?:@(?P<revision>[\w.-]{1,64}))?(?:/(?P<file>[^\\\x00-\x1f]{1,255}))?"
 )
 PREFIX = "hf:"
-_WEIGHT_FOLDERS = ("unet", "vae", "text_encoder", "text_encoder_2")
-"""The folders of a model in diffusers layout that contain weights."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ class HubWeights:
         except (LocalEntryNotFoundError, OSError, ValueError):
             return None
         # An interrupted download leaves the files that were finished, so the folder alone proves nothing.
-        complete = all(any((folder / part).glob("*.safetensors")) for part in _WEIGHT_FOLDERS)
-        return folder if complete and (folder / "model_index.json").is_file() else None
+        complete = all(any((folder / part).glob("*.safetensors")) for part in NETWORKS)
+        return folder if complete and (folder / INDEX).is_file() else None
 
 
 WeightSource = LocalWeights | HubWeights

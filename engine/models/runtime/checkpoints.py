@@ -18,19 +18,19 @@ from diffusers.loaders.single_file_utils import (
     convert_ldm_vae_checkpoint,
     convert_open_clip_checkpoint,
 )
+from safetensors import safe_open
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog import schedules
-from layerfusion.engine.models.catalog.model_files import CONFIGS, UNET_PREFIX, read_json, reading
+from layerfusion.engine.models.catalog.compatibility import TEXT_2_PREFIX, TEXT_PREFIX, VAE_PREFIX
+from layerfusion.engine.models.catalog.model_files import CONFIGS, UNET_PREFIX, read_json, reading, unet_prefix
+from layerfusion.engine.models.catalog.model_folders import weight_files
 from layerfusion.engine.models.catalog.safetensors_header import read_header
-from layerfusion.engine.models.runtime.state_dict import State, fill, read_state
+from layerfusion.engine.models.catalog.shape_differences import modern_attention
+from layerfusion.engine.models.runtime.state_dict import State, fill, read_state, unscaled
 from layerfusion.engine.models.runtime.tokenizers import read_tokenizer, sdxl_tokenizers
-
-VAE_PREFIX = "first_stage_model."
-TEXT_PREFIX = "conditioner.embedders.0.transformer."
-TEXT_2_PREFIX = "conditioner.embedders.1.model."
 
 TextEncoders = tuple[CLIPTextModel, CLIPTextModelWithProjection]
 Tokenizers = tuple[CLIPTokenizer, CLIPTokenizer]
@@ -81,7 +81,7 @@ class Folder:
         kinds = (CLIPTextModel, CLIPTextModelWithProjection)
         folders = (self.path / "text_encoder", self.path / "text_encoder_2")
         first, second = (
-            _text_encoder(kind, folder, _weights_in(folder, "model", dtype), dtype)
+            _text_encoder(kind, folder, _weights_in(folder, dtype), dtype)
             for kind, folder in zip(kinds, folders, strict=True)
         )
         return first, second
@@ -115,21 +115,21 @@ class SingleFile:
 
     def unet(self, dtype: torch.dtype) -> UNet2DConditionModel:
         config = read_json(self.configs / "unet" / "config.json")
-        state = self._converted("the UNet", convert_ldm_unet_checkpoint, self._under(UNET_PREFIX), config)
+        state = self._converted("the UNet", convert_ldm_unet_checkpoint, self._under(UNET_PREFIX, dtype), config)
         return fill(_on_meta(UNet2DConditionModel, config), state, self.path, dtype)
 
     def vae(self, dtype: torch.dtype) -> AutoencoderKL:
-        return single_file_vae(self.path, self._under(VAE_PREFIX), dtype, self.configs)
+        return single_file_vae(self.path, self._under(VAE_PREFIX, dtype), dtype, self.configs)
 
     def text_encoders(self, dtype: torch.dtype) -> TextEncoders:
-        first = self._converted("the first text encoder", convert_ldm_clip_checkpoint, self._under(TEXT_PREFIX))
+        first = self._converted("the first text encoder", convert_ldm_clip_checkpoint, self._under(TEXT_PREFIX, dtype))
         folder = self.configs / "text_encoder_2"
         text_model = _on_meta(CLIPTextModelWithProjection, _clip_config(folder))  # the converter reads only its sizes
         second = self._converted(
             "the second text encoder",
             convert_open_clip_checkpoint,
             text_model,
-            self._under(TEXT_2_PREFIX),
+            self._under(TEXT_2_PREFIX, dtype),
             prefix=TEXT_2_PREFIX,
         )
         return (
@@ -141,19 +141,13 @@ class SingleFile:
         return sdxl_tokenizers()
 
     def scheduler_config(self) -> dict[str, Any]:
-        """SDXL's configuration, or what the file's marker tensors and metadata say instead."""
-        base = read_json(self.configs / "scheduler" / "scheduler_config.json")
-        config = schedules.of_file(read_header(self.path), base)
-        levels = {"sigma_max": "edm_vpred.sigma_max", "sigma_min": "edm_vpred.sigma_min"}
-        if config.get("schedule") == schedules.EDM:
-            config |= {name: float(self._state[key]) for name, key in levels.items() if key in self._state}
-        return config
+        return file_schedule(self.path, self.configs)
 
     def zeros_for_empty_prompt(self) -> bool:
         return bool(read_json(self.configs / "model_index.json").get("force_zeros_for_empty_prompt", True))
 
-    def _under(self, prefix: str) -> State:
-        return {key: value for key, value in self._state.items() if key.startswith(prefix)}
+    def _under(self, prefix: str, dtype: torch.dtype) -> State:
+        return unscaled({key: value for key, value in self._state.items() if key.startswith(prefix)}, dtype)
 
     def _converted(self, part: str, convert: Any, *arguments: Any, **options: Any) -> State:
         """Run one of diffusers' converters on the file's tensors.
@@ -170,6 +164,38 @@ class SingleFile:
         return state
 
 
+def file_schedule(path: Path, configs: Path = CONFIGS) -> dict[str, Any]:
+    """SDXL's noise schedule, or what a single file's marker tensors and metadata say instead.
+
+    Raises:
+        BrokenModel: see `Checkpoint`; or the schedule cannot be sampled here.
+    """
+    header = read_header(path)
+    config = schedules.of_file(header, read_json(configs / "scheduler" / "scheduler_config.json"))
+    levels = {"sigma_max": "edm_vpred.sigma_max", "sigma_min": "edm_vpred.sigma_min"}
+    if config.get("schedule") == schedules.EDM:
+        with safe_open(path, "pt") as file:
+            config |= {name: float(file.get_tensor(key)) for name, key in levels.items() if key in header.tensors}
+    return config
+
+
+def read_unet(path: Path, dtype: torch.dtype, configs: Path = CONFIGS) -> UNet2DConditionModel:
+    """Read a UNet that is no part of a checkpoint: a folder, or a file with diffusers' names or LDM names.
+
+    Raises:
+        BrokenModel: see `Checkpoint`.
+    """
+    if path.is_dir():
+        return _diffusers_part(UNet2DConditionModel, path / "unet" if (path / "unet").is_dir() else path, dtype)
+    state, config = unscaled(read_state(path), dtype), read_json(configs / "unet" / "config.json")
+    prefix = unet_prefix(state)
+    if prefix is not None and "conv_in.weight" not in state:
+        under = {key: value for key, value in state.items() if key.startswith(prefix)}
+        named = {f"{UNET_PREFIX}{key.removeprefix(prefix)}": value for key, value in under.items()}
+        state = reading(path, lambda: convert_ldm_unet_checkpoint(named, config))
+    return fill(_on_meta(UNet2DConditionModel, config), state, path, dtype)
+
+
 def read_vae(path: Path, dtype: torch.dtype, configs: Path = CONFIGS) -> AutoencoderKL:
     """Read a separate VAE: a folder in diffusers layout, or a file with diffusers' names or LDM names.
 
@@ -178,7 +204,7 @@ def read_vae(path: Path, dtype: torch.dtype, configs: Path = CONFIGS) -> Autoenc
     """
     if path.is_dir():
         return _diffusers_part(AutoencoderKL, path / "vae" if (path / "vae").is_dir() else path, dtype)
-    state = read_state(path)
+    state = unscaled(read_state(path), dtype)
     from_checkpoint = {key: value for key, value in state.items() if key.startswith(VAE_PREFIX)}
     return single_file_vae(path, from_checkpoint or state, dtype, configs)
 
@@ -203,7 +229,7 @@ def _diffusers_part(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     config = read_json(folder / "config.json")
     module = reading(folder, lambda: _on_meta(kind, config))
     state: State = {}
-    files = _weights_in(folder, "diffusion_pytorch_model", dtype)
+    files = _weights_in(folder, dtype)
     for part in files.values():
         state |= part
     return fill(module, _modern_attention(state), next(iter(files)), dtype)
@@ -244,7 +270,7 @@ def _text_encoder(kind: Any, folder: Path, files: dict[Path, State], dtype: torc
     return model.eval().requires_grad_(False)
 
 
-def _weights_in(folder: Path, stem: str, dtype: torch.dtype) -> dict[Path, State]:
+def _weights_in(folder: Path, dtype: torch.dtype) -> dict[Path, State]:
     """Read the weights of one network, from one file or several.
 
     The precision nearest to `dtype` is preferred; the other one is used if it is the only one there.
@@ -252,35 +278,10 @@ def _weights_in(folder: Path, stem: str, dtype: torch.dtype) -> dict[Path, State
     Raises:
         BrokenModel: there are no safetensors weights, or they cannot be read.
     """
-    half = dtype in (torch.float16, torch.bfloat16)
-    variants = (".fp16", "") if half else ("", ".fp16")
-    for variant in variants:
-        index = folder / f"{stem}.safetensors.index{variant}.json"
-        if index.is_file():
-            names = sorted(set(read_json(index).get("weight_map", {}).values()))
-            return {folder / name: read_state(folder / Path(name).name) for name in names}
-        file = folder / f"{stem}{variant}.safetensors"
-        if file.is_file():
-            return {file: read_state(file)}
-    file = folder / f"{stem}.safetensors"
-    pickles = sorted(path.name for path in folder.glob("*.bin"))
-    if pickles:
-        raise BrokenModel(
-            f"{file} is missing. {pickles[0]} beside it is a pickle, which layerfusion never opens.",
-            "Get the model's .safetensors files.",
-        )
-    raise BrokenModel(f"The model file {file} is missing.", "Fetch the model again.")
-
-
-_OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+    files = weight_files(folder, half=dtype in (torch.float16, torch.bfloat16))
+    return {file: unscaled(read_state(file), dtype) for file in files}
 
 
 def _modern_attention(state: State) -> State:
     """Rename the attention of VAEs that diffusers saved before version 0.12 to today's names."""
-    renamed = {}
-    for key, value in state.items():
-        parts = key.split(".")
-        if len(parts) > 2 and "attentions" in parts and parts[-2] in _OLD_ATTENTION:
-            parts[-2] = _OLD_ATTENTION[parts[-2]]
-        renamed[".".join(parts)] = value
-    return renamed
+    return {modern_attention(name): value for name, value in state.items()}

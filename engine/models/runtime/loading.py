@@ -14,10 +14,17 @@ from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from layerfusion.engine.events import Notice
+from layerfusion.engine.models.catalog.acceptance import check_files
 from layerfusion.engine.models.catalog.model_files import CONFIGS
 from layerfusion.engine.models.catalog.schedules import changed
 from layerfusion.engine.models.catalog.spec import ModelSpec, TransparencySpec, located
-from layerfusion.engine.models.runtime.checkpoints import open_checkpoint, read_vae
+from layerfusion.engine.models.runtime.checkpoints import (
+    Checkpoint,
+    file_schedule,
+    open_checkpoint,
+    read_unet,
+    read_vae,
+)
 from layerfusion.engine.models.runtime.devices import transparent_precision, vae_precision
 from layerfusion.engine.models.runtime.networks import add_network
 from layerfusion.engine.models.runtime.offloading import Component, Memory
@@ -120,11 +127,12 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
     Raises:
         BrokenModel: a file is missing, truncated, no safetensors file, or does not fit the architecture.
     """
+    check_files(spec)
     device = device or torch.device("cpu")
     dtype = dtype or precision(spec, device)
     configs = CONFIGS if spec.configs is None else located(spec.configs, spec.name)
     checkpoint = open_checkpoint(located(spec.checkpoint, spec.name), configs)
-    unet = checkpoint.unet(dtype)
+    unet = checkpoint.unet(dtype) if spec.unet is None else read_unet(located(spec.unet, spec.name), dtype, configs)
     deltas = _deltas(spec, unet, dtype)
     vae = checkpoint.vae(dtype) if spec.vae is None else read_vae(located(spec.vae, spec.name), dtype, configs)
     first, second = checkpoint.text_encoders(dtype)
@@ -132,7 +140,7 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
     added = [(lora.file, add_network(located(lora.file, spec.name), lora.weight, components)) for lora in spec.loras]
     exact = transparent_precision(device, dtype)
     encoder, decoder = transparent_networks(spec.transparency, spec.name, exact, vae)
-    scheduler_config = changed(checkpoint.scheduler_config(), spec.prediction, spec.zero_snr)
+    scheduler_config = changed(_schedule(spec, checkpoint, configs), spec.prediction, spec.zero_snr)
     if spec.few_steps is not None:
         scheduler_config["timestep_spacing"] = "trailing"  # few-step models are distilled to end at t = 0
     return assemble(
@@ -152,6 +160,13 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
             Notice(code="weights_left_out", text=f"{file}: {plan.remark}") for file, plan in added if plan.remark
         ),
     )
+
+
+def _schedule(spec: ModelSpec, checkpoint: Checkpoint, configs: Path) -> dict[str, Any]:
+    """The noise schedule of whatever file the UNet is in; a UNet's own folder does not say one."""
+    if spec.unet is None or located(spec.unet, spec.name).is_dir():
+        return checkpoint.scheduler_config()
+    return file_schedule(located(spec.unet, spec.name), configs)
 
 
 def precision(spec: ModelSpec, device: torch.device) -> torch.dtype:

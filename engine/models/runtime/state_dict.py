@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.model_files import reading
+from layerfusion.engine.models.catalog.quantisation import is_beside, scales
 from layerfusion.engine.models.catalog.safetensors_header import read_header
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -32,6 +33,25 @@ def read_state(file: Path) -> State:
         if tensor.is_floating_point() and not torch.isfinite(values.sum(dtype=torch.float32)):
             raise BrokenModel(f"{file} contains values that are not finite in “{key}”.", "Fetch the file again.")
     return state
+
+
+def unscaled(state: Mapping[str, Tensor], dtype: torch.dtype) -> State:
+    """Weights in eight bits times their scales, and all other tensors as they are, without scales and markers.
+
+    Args:
+        state: tensors, see `catalog.quantisation`.
+        dtype: dtype of the weights that have a scale, afterwards. The product is computed in float32.
+    """
+    factors = scales(state)
+    plain = {}
+    for name, value in state.items():
+        if name in factors:
+            factor = state[factors[name]].float()
+            shape = () if factor.numel() == 1 else (-1, *[1] * (value.ndim - 1))
+            plain[name] = (value.float() * factor.reshape(shape)).to(dtype)
+        elif not is_beside(name):
+            plain[name] = value
+    return plain
 
 
 def fill(module: Module, state: Mapping[str, Tensor], source: object, dtype: torch.dtype) -> Module:

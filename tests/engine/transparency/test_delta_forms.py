@@ -9,7 +9,8 @@ from diffusers import UNet2DConditionModel
 
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog.model_files import CONFIGS
-from layerfusion.engine.transparency.deltas import Dense, LowRank, deltas_from_state, parts_by_target
+from layerfusion.engine.transparency.delta_keys import parts_by_target
+from layerfusion.engine.transparency.deltas import Dense, LowRank, deltas_from_state
 from layerfusion.engine.transparency.key_names import ldm_name
 
 RANK = 256

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from layerfusion.engine.models.catalog.compatibility import mismatches
-from layerfusion.engine.models.catalog.identify import Use, identify, precision
+from layerfusion.engine.models.catalog.identify import identify, precision
+from layerfusion.engine.models.catalog.identity import Use
 from layerfusion.engine.models.catalog.safetensors_header import Header, TensorInfo, read_header
 from layerfusion.engine.transparency.key_names import ldm_name
+from sdxl_files import checkpoint_shapes
 from sparse_files import write_sparse
 
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -28,14 +30,8 @@ def unet(full_unet):
 
 
 @pytest.fixture(scope="module")
-def checkpoint(unet):
-    shapes = {f"model.diffusion_model.{ldm_name(name)}": shape for name, shape in unet.items()}
-    return shapes | {
-        "first_stage_model.decoder.conv_in.weight": (512, 4, 3, 3),
-        "first_stage_model.encoder.conv_in.weight": (128, 3, 3, 3),
-        "conditioner.embedders.0.transformer.text_model.final_layer_norm.weight": (768,),
-        "conditioner.embedders.1.model.ln_final.weight": (1280,),
-    }
+def checkpoint():
+    return checkpoint_shapes()
 
 
 def attention(unet):
@@ -139,19 +135,23 @@ class TestWhatDoesNot:
             assert "needs no such model" in found.remedy
 
     def test_other_files_are_identified(self, subtests):
+        diffusers = {"conv_in.weight": (320, 4, 3, 3), "time_embedding.linear_1.weight": (1280, 320)}
         for shapes, words in [
             ({"hookers.layers.0.x": (1,)}, "Stable Diffusion 1.5"),
             ({"model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, "Stable Diffusion 1 or 2"),
             ({"model.diffusion_model.double_blocks.0.x": (1,)}, "a checkpoint of Flux"),
             ({"model.diffusion_model.joint_blocks.0.x": (1,)}, "a checkpoint of Stable Diffusion 3"),
             ({"blocks.0.cross_attn.k.weight": (1,)}, "a network of Wan"),
-            ({"diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, "a UNet alone"),
+            ({"diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, "a UNet of Stable Diffusion 1 or 2"),
             ({"control_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, "a ControlNet"),
             ({"clip_l": (8, 768), "clip_g": (8, 1280)}, "a textual inversion for SDXL"),
             ({"emb_params": (8, 768)}, "a textual inversion for Stable Diffusion 1"),
             ({"image_proj.norm.weight": (8,)}, "an IP-Adapter"),
             ({"text_model.encoder.layers.0.mlp.fc1.weight": (8, 8)}, "a CLIP text encoder alone"),
-            ({"add_embedding.linear_1.weight": (1280, 5632), "conv_in.weight": (320, 4, 3, 3)}, "Kolors"),
+            ({"up_blocks.0.resnets.0.conv1.weight": (2, 2, 3, 3), "x": ()}, "one file of several"),
+            ({**diffusers, "add_embedding.linear_1.weight": (1280, 5632)}, "Kolors"),
+            ({**diffusers, "add_embedding.linear_1.weight": (1280, 2560)}, "refiner"),
+            ({**diffusers, "controlnet_cond_embedding.conv_in.weight": (16, 3, 3, 3)}, "a ControlNet"),
             ({"lora_unet_a.oft_diag": (1, 1)}, "OFT"),
             ({"transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight": (8, 9)}, "a LoRA for Flux"),
             ({"lora_unet_double_blocks_0_img_attn_proj.lora_down.weight": (8, 9)}, "a LoRA for Flux"),

@@ -24,10 +24,13 @@ def hub(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def folder(shrunken, tmp_path):
+def folder(shrunken, sdxl_is_shrunken, tmp_path):
     """A model in diffusers layout."""
     shutil.copytree(shrunken.folder, tmp_path / "folder")
     (tmp_path / "folder" / "model_index.json").write_text(INDEX)
+    for name in ("tokenizer", "tokenizer_2"):
+        (tmp_path / "folder" / name).mkdir()
+        (tmp_path / "folder" / name / "tokenizer.json").write_text("{}")
     return tmp_path / "folder"
 
 

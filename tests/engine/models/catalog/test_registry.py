@@ -4,10 +4,11 @@ import shutil
 import pytest
 import torch
 
+from commands import run
 from layerfusion.engine.errors import BrokenModel, UnknownModel
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.manifest import read_manifest
-from layerfusion.engine.models.catalog.registry import EMBEDDED, available_models, find_model
+from layerfusion.engine.models.catalog.registry import EMBEDDED, FOLDER_VARIABLE, available_models, find_model
 from layerfusion.engine.models.catalog.samplers import SAMPLERS
 from layerfusion.engine.models.runtime.loading import load_model
 
@@ -112,3 +113,13 @@ def test_diffusers_sdxl_pipeline_loads_the_base_parts():
     image = stock("a red apple", height=128, width=128, num_inference_steps=2, output_type="np").images[0]
     assert image.shape == (128, 128, 3)
     assert image.std() > 0.05
+
+
+def test_a_manifest_that_cannot_be_read_is_reported_and_skipped(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    (tmp_path / "bad.json").write_text("{")
+    code, out, _ = run(capsys, "models", "list")
+    assert code == 0
+    assert "not read:" in out
+    assert "bad.json" in out
+    assert [spec.name for spec in available_models()] == ["tiny"]
