@@ -45,6 +45,7 @@ from .settings import params_of
 from .steps import Steps
 from .submitting import Submissions
 from .text import file_name, progress_words, sentence, waiting_words
+from .variants import Variants
 
 NOTICES_SINCE = (1, 3)
 """The first version of the protocol that has `Notice`."""
@@ -84,6 +85,7 @@ class Controller:
             view, documents, link, self._jobs, job_store, self.choosing, self._progress, self.start_server
         )
         self.history = History(view, documents, link.send, self._submissions.put_back, self._submissions.draw_again)
+        self.variants = Variants(view, documents)
         self._starting = False
 
     # ---- intents -----------------------------------------------------------------------------------------------------
@@ -309,17 +311,21 @@ class Controller:
     def document_shown(self) -> None:
         """A document is shown: add the layers that wait for it."""
         self._delivery.document_shown()
-        self.history.look()
+        self._look_back()
 
     def look(self, anew: bool = False) -> None:
         """Show what the next button works on, and the history; see `Choosing.look`."""
         if self.choosing.look(anew):
-            self.history.look()
+            self._look_back()
+
+    def _look_back(self) -> None:
+        self.history.look()
+        self.variants.look()
 
     def _added(self, document: Document) -> None:
         """A result was added to a document."""
         self.choosing.forget(document)
-        self.history.look()
+        self._look_back()
 
     def _finish(self, job: PendingJob, seq: int) -> None:
         """Delete a job here and in the job store, and acknowledge its events up to `seq`, so that the server may delete

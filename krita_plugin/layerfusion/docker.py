@@ -21,6 +21,7 @@ from .keys import Keys
 from .picks_panel import PicksPanel
 from .protocol.messages import Welcome
 from .qt import QtCore, QtGui, QtWidgets
+from .variants_row import VariantsRow
 from .widgets import PercentSlider, StateLine, push_button, tool
 
 ID = "layerfusion_docker"
@@ -102,6 +103,9 @@ class Docker(DockWidget):
 
     def show_history(self, entries: tuple[Entry, ...]) -> None:
         self._history.show_entries(entries)
+
+    def show_variants(self, index: int, count: int) -> None:
+        self._variants.show_variants(index, count)
 
     def note(self, text: str) -> None:
         self._panel.note(text)
@@ -222,6 +226,11 @@ class Docker(DockWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         self._panel = JobPanel(guarded(self._cancel), guarded)
+        self._variants = VariantsRow(
+            lambda by: self._application.controller.variants.step(by),
+            lambda: self._application.controller.variants.keep(),
+            guarded,
+        )
         self._history = HistoryStrip(
             StripIntents(
                 show=self._show_picture,
@@ -235,7 +244,7 @@ class Docker(DockWidget):
         export = push_button("Export PSD…", "Write the selected group of layers to a PSD file", guarded(self._export))
         pinned = layout.row(self._generate_button, export, stretch=0)
         pinned.setContentsMargins(8, 0, 8, 6)
-        whole = layout.box(scroll, self._history, self._panel, pinned)
+        whole = layout.box(scroll, self._variants, self._history, self._panel, pinned)
         self.setWidget(whole)
         self._keys = Keys(whole, guarded(self._generate), guarded(self._cancel))
 

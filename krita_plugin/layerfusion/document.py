@@ -15,7 +15,7 @@ from typing import Any
 
 from krita import InfoObject, Krita
 
-from . import colours, groups, history_records, insertion, kept_layers, layer_selection, scratch
+from . import colours, groups, history_records, insertion, kept_layers, layer_selection, scratch, variant_sets
 from .history_entry import Entry
 from .interfaces import Pick, Picks
 from .jobs import Choice, Inserted, KeptLayer, PendingJob, Placement, Refusal
@@ -240,6 +240,20 @@ class Document:
         group = history_records.group_of(self._document, key)
         return None if group is None else group.thumbnail(THUMBNAIL, THUMBNAIL)
 
+    def variants(self) -> tuple[int, int] | None:
+        """Index and number of the variants in the set on which the artist works; None if there is none."""
+        found = variant_sets.current(self._document)
+        return None if found is None else (found[2], len(found[1]))
+
+    def step_variant(self, by: int) -> None:
+        """Show the variant that comes so many places later; see `variant_sets.step`."""
+        variant_sets.step(self._document, by)
+
+    def keep_variant(self) -> None:
+        """Keep the variant that is visible, and remove the others from the document."""
+        for name, text in variant_sets.keep(self._document).items():
+            self._document.setAnnotation(name, "LayerFusion", QtCore.QByteArray(text.encode()))
+
     def insert(self, job: PendingJob) -> Generator[None, None, Inserted]:
         """Add the layers of a job as a group, step by step and in one undo entry; see `insertion.insert`."""
         return insertion.insert(self._document, job)
@@ -338,7 +352,7 @@ class Document:
         """
         parent, above = self.id, None
         if node is not None and node.parentNode() is not None:
-            top = groups.topmost_on(self._document, node)
+            top = groups.topmost_on(self._document, variant_sets.whole(self._document, node))
             parent, above = identity(top.parentNode()), identity(top)
         active = self._document.activeNode()
         return Placement(

@@ -169,7 +169,7 @@ class Fields(QtWidgets.QWidget):
         self._steps.setSpecialValueText("auto")
         self._pictures = QtWidgets.QSpinBox()
         self._pictures.setMinimum(1)
-        self._pictures.setToolTip("Number of pictures to draw; each has its own seed and its own group")
+        self._pictures.setToolTip("Number of pictures to draw; each has its own seed")
         self._preset = QtWidgets.QComboBox()
         self._preset.setToolTip("How closely to follow the published method, and how fast to draw")
         for index, (title, name, description) in enumerate(PRESETS):

@@ -18,6 +18,9 @@ from .nodes import identity, is_mask, is_shown, walk
 ANNOTATION = "layerfusion/"
 """Prefix of our annotations' names; the unique id of the group follows. Krita saves annotations in the .kra file."""
 
+VARIANT = "variant"
+"""The field of a record with the press and the number of a picture that has variants."""
+
 _FIRST_NAMES = {
     "Background": "background",
     "Foreground": "foreground",
@@ -45,6 +48,19 @@ class Record:
     def prompt(self, role: str) -> str:
         return str(self.values.get(role, ""))
 
+    @property
+    def variant(self) -> tuple[str, int] | None:
+        """The press of a button that drew it and its number from 1; None if it was the only picture of its press."""
+        return variant_of(self.values)
+
+
+def variant_of(values: dict[str, Any]) -> tuple[str, int] | None:
+    """Of the values of a record, the press and the number of a variant; None if it is none."""
+    variant = values.get(VARIANT)
+    if isinstance(variant, list) and len(variant) == 2 and isinstance(variant[0], str) and isinstance(variant[1], int):
+        return variant[0], variant[1]
+    return None
+
 
 def name_of(group: Any) -> str:
     """The name of the annotation about a group."""
@@ -63,6 +79,14 @@ def as_text(values: dict[str, Any], group: Any, roles: list[str]) -> str:
     order = [[child.name(), child.blendingMode(), role] for child, role in zip(children, roles, strict=True)]
     layers = {identity(child): role for child, role in zip(children, roles, strict=True)}
     return json.dumps({**values, "title": group.name(), "layers": layers, "order": order, "made": time.time()})
+
+
+def moved(record: Record, group: Any, copy: Any) -> str:
+    """The annotation about a copy that takes the place of a group and is no variant any more: JSON."""
+    pairs = zip(group.childNodes(), copy.childNodes(), strict=True)
+    layers = {identity(new): record.roles[identity(old)] for old, new in pairs if identity(old) in record.roles}
+    values = {name: value for name, value in record.values.items() if name != VARIANT}
+    return json.dumps({**values, "title": copy.name(), "layers": layers})
 
 
 def recall(document: Any, group: Any) -> Record | None:
@@ -118,9 +142,31 @@ def topmost_on(document: Any, node: Any) -> Any:
     # Krita keeps the selection as a mask among the layers; it hides nothing
     siblings = [sibling for sibling in node.parentNode().childNodes() if not is_mask(sibling)]
     index = [identity(sibling) for sibling in siblings].index(identity(node))
-    while index + 1 < len(siblings) and recall(document, siblings[index + 1]) is not None:
+    while index + 1 < len(siblings) and _is_result(document, siblings[index + 1]):
         index += 1
     return siblings[index]
+
+
+def set_around(document: Any, group: Any) -> Any | None:
+    """The group with the variants of one press that contains a group of ours; None if it is in none.
+
+    It has nothing but such variants, by which a duplicate of it is recognised, too.
+    """
+    around = group.parentNode()
+    if around is None or around.parentNode() is None:
+        return None
+    records = [recall(document, child) for child in around.childNodes() if not is_mask(child)]
+    variants = [None if record is None else record.variant for record in records]
+    presses = {None if variant is None else variant[0] for variant in variants}
+    return around if len(presses) == 1 and None not in presses else None
+
+
+def _is_result(document: Any, node: Any) -> bool:
+    """Whether a node is a group of ours, or a set of variants."""
+    if node.type() != "grouplayer":
+        return False
+    inside = [child for child in node.childNodes() if child.type() == "grouplayer"]
+    return recall(document, node) is not None or any(set_around(document, child) is not None for child in inside[:1])
 
 
 # ---- records ---------------------------------------------------------------------------------------------------------

@@ -22,9 +22,10 @@ UNLISTED = "unlisted"
 
 def entries(document: Any) -> list[Entry]:
     """The pictures of a document, the newest first."""
-    shown = groups.seen(document)
-    seen = "" if shown is None else _key(groups.recall(document, shown).values)
-    there = {_key(record.values) for _, record in groups.recalled(document)}
+    recalled = groups.recalled(document)
+    there = {_key(record.values) for _, record in recalled}
+    shown = [_key(record.values) for group, record in recalled if is_shown(group)]
+    seen = shown[-1] if shown else ""
     first: dict[str, dict[str, Any]] = {}
     for _, saved in _listed(document):
         key = _key(saved)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import Any
 
-from . import colours, groups
+from . import colours, groups, variant_sets
 from .jobs import ArrivedLayer, DocumentClosed, Inserted, PendingJob, Placement
 from .landing import what_hides
 from .nodes import find, identity
@@ -25,6 +26,8 @@ STEP_BYTES = 2**22
 def insert(document: Any, job: PendingJob) -> Generator[None, None, Inserted]:
     """Add the layers of a finished job to a document as a group, step by step.
 
+    The pictures of a press that draws several become one group: the first one is shown, the others are hidden in it.
+
     If the place for it no longer exists, the group is added at the top of the document. The document may have been
     converted, resized or cropped since the button was pressed.
 
@@ -32,10 +35,14 @@ def insert(document: Any, job: PendingJob) -> Generator[None, None, Inserted]:
         DocumentClosed: the document was closed meanwhile.
     """
     placement, layers = job.placement, job.stack()
+    place = groups.variant_of(job.record)
+    others = None if place is None else variant_sets.find(document, place[0])
     canvas = placement.canvas or job.size
     plain = colours.are_the_servers(document)
     with hidden(SMALLEST, document.resolution(), document.colorProfile() if plain else SRGB) as scratch:
-        made = scratch.createGroupLayer(job.title)
+        made = scratch.createGroupLayer(
+            job.title if place is None else variant_sets.name_of(job.title, place[1], job.submit.seed)
+        )
         scratch.rootNode().addChildNode(made, None)
         yield from _fill(scratch, made, job, canvas)
         if document.rootNode() is None:
@@ -52,24 +59,43 @@ def insert(document: Any, job: PendingJob) -> Generator[None, None, Inserted]:
         composited = yield from until_done(scratch)  # then the duplicate is shown without a refresh of all layers
         if document.rootNode() is None:
             raise DocumentClosed
-        group = made.duplicate()
+        made.setCollapsed(True)
+        made.setVisible(others is None)
+        added = made.duplicate() if place is None or others is not None else _set_of(scratch, made, job.title)
     yield
     if document.rootNode() is None:
         raise DocumentClosed
     before = document.activeNode()
-    parent = find(document, placement.parent) or document.rootNode()
-    above = next((child for child in parent.childNodes() if identity(child) == placement.above), None)
-    if above is not None:
-        above = groups.topmost_on(document, above)  # other results may have been added meanwhile
-    parent.addChildNode(group, above)
+    if others is not None and find(document, identity(others)) is not None:
+        others.addChildNode(added, None)
+    else:
+        parent = find(document, placement.parent) or document.rootNode()
+        above = next((child for child in parent.childNodes() if identity(child) == placement.above), None)
+        if above is not None:
+            above = groups.topmost_on(document, above)  # other results may have been added meanwhile
+        parent.addChildNode(added, above)
+    group = added.childNodes()[0] if place is not None and others is None else added
     if not composited:
         document.refreshProjection()
     text = groups.as_text({**job.record, "submit": job.submit.to_map()}, group, [layer.begin.role for layer in layers])
     document.setAnnotation(groups.name_of(group), "LayerFusion", QtCore.QByteArray(text.encode()))
     yield  # Krita makes the new group the active layer when it handles its own events
+    if others is not None:
+        if before is not None:
+            document.setActiveNode(before)
+        return Inserted(active=None, scaled=scaled)
     unseen, remedy = what_hides(document, group)
+    if place is not None:
+        placement = replace(placement, role="group")  # Krita would unfold a group in which a layer is active
     active = _activate(document, placement, group, before, layers)
     return Inserted(active=active, unseen=unseen, remedy=remedy, scaled=scaled)
+
+
+def _set_of(scratch: Any, group: Any, title: str) -> Any:
+    """A group with a copy of the group of a first variant, which is in no document."""
+    around = scratch.createGroupLayer(title)
+    around.addChildNode(group.duplicate(), None)
+    return around
 
 
 def _fill(scratch: Any, group: Any, job: PendingJob, canvas: tuple[int, int]) -> Iterator[None]:

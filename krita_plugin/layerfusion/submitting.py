@@ -9,6 +9,7 @@ from typing import Any
 
 from . import actions
 from .choosing import Choosing
+from .groups import VARIANT
 from .history_entry import Entry
 from .interfaces import Document, Documents, GenerationParams, View
 from .job_store import JobStore
@@ -72,18 +73,22 @@ class Submissions:
             action = button(document, params, self._choosing.of(document), size)
             submit = action.submit(size, params, welcome.models[0].name)
             actions.check_server(submit, welcome.protocol)
+            submits = submit.jobs()
             jobs = [
                 PendingJob(
                     submit=each,
                     placement=action.placement,
                     title=action.title,
-                    record=action.record(params, each),
+                    record={
+                        **action.record(params, each),
+                        **({VARIANT: [submit.job, number]} if len(submits) > 1 else {}),
+                    },
                     artists=action.artists,
                     warning=" ".join(note for note in (*notes, *action.notes) if note),
                     press=submit.job,
                     series=None if each is submit else submit.job,
                 )
-                for each in submit.jobs()
+                for number, each in enumerate(submits, 1)
             ]
             self._begin(jobs)
             self._link.submit(submit, jobs[0].pictures)
@@ -164,5 +169,5 @@ class Submissions:
 
 def _of_the_picture(values: dict[str, Any], submit: Submit) -> dict[str, Any]:
     """Of a group's record, what is true of another group with the same picture or another seed."""
-    of_the_group = ("layers", "order", "made", "title", "submit")
+    of_the_group = ("layers", "order", "made", "title", "submit", VARIANT)
     return {**{name: value for name, value in values.items() if name not in of_the_group}, "seed": submit.seed}

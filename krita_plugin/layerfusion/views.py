@@ -22,6 +22,7 @@ class Views:
         self._notes: list[str] = []
         self._picks = Picks()
         self._history: tuple[Entry, ...] = ()
+        self._variants = 0, 0
 
     def attach(self, view: View) -> None:
         self._views.append(view)
@@ -35,6 +36,7 @@ class Views:
             view.note(text)
         view.show_picks(self._picks)
         view.show_history(self._history)
+        view.show_variants(*self._variants)
 
     def detach(self, view: View) -> None:
         self._views = [each for each in self._views if each is not view]
@@ -67,6 +69,11 @@ class Views:
         self._history = entries
         for view in self._views:
             view.show_history(entries)
+
+    def show_variants(self, index: int, count: int) -> None:
+        self._variants = index, count
+        for view in self._views:
+            view.show_variants(index, count)
 
     def note(self, text: str) -> None:
         self._notes.append(text)

@@ -261,6 +261,13 @@ def tool(icon: QtGui.QIcon, description: str, slot: Callable[[Any], None]) -> Qt
     return button
 
 
+def arrow_button(arrow: QtCore.Qt.ArrowType, description: str, slot: Callable[[Any], None]) -> QtWidgets.QToolButton:
+    """A button with an arrow. `slot` must not raise."""
+    button = tool(QtGui.QIcon(), description, slot)
+    button.setArrowType(arrow)
+    return button
+
+
 def die_icon(colour: QtGui.QColor) -> QtGui.QIcon:
     """An icon of a die that shows five."""
     pixmap = QtGui.QPixmap(32, 32)

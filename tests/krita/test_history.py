@@ -50,3 +50,37 @@ def test_the_history_gives_prompts_seeds_and_pictures_again(facts):
     assert len(found["texts"]) == 4
     assert found["texts after"] == found["texts"][1:]
     assert len(found["tree"]) == 5, "the layers of a removed picture stay"
+
+
+def test_several_pictures_are_one_group_of_folded_rows_of_which_one_is_seen(facts):
+    found = facts("choose_among_variants")
+    assert found["tree"] == ["Background", FIRST]
+    assert [name.split(" · ")[0] for name in found["names"]] == ["1", "2", "3"]
+    assert all(" · seed " in name for name in found["names"])
+    assert found["rows"] == 5, "the paper, the set and its three pictures"
+    assert found["entries"] == 3
+    assert found["visible"] == [True, False, False]
+    assert found["active"] == found["names"][0]
+    assert "1 of 3" in found["words"]
+
+
+def test_one_pages_through_them_and_goes_on_from_the_one_that_is_seen(facts):
+    found = facts("choose_among_variants")
+    shown = [found[name].index(True) for name in ("next", "first", "last", "second")]
+    assert shown == [1, 0, 2, 1]
+    assert all(sum(found[name]) == 1 for name in ("next", "first", "last", "second"))
+    assert found["paged"] == [0, found["names"][1], True], "paging cannot be undone, because it changes nothing"
+    assert found["tree with a new background"] == ["Background", FIRST, FIRST], "it is above the set, not in it"
+    assert found["of the second"]
+
+
+def test_one_of_them_is_kept_and_the_others_stay_in_the_history(facts):
+    found = facts("choose_among_variants")
+    assert found["kept"] == ["Background", found["names"][1]]
+    assert found["same"]
+    assert any("Kept this one." in text for text in found["said"])
+    assert found["entries to keep"] == 1
+    _, third, second, first = found["history"]
+    assert "deleted" in third and "deleted" not in second and "deleted" in first
+    assert not found["row"] and not found["one to keep"]
+    assert found["with the third again"] == [found["names"][1], found["names"][2]]

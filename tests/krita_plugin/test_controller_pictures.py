@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller_harness import finish, greeting, interrupted, kept_background, offline, params
+from controller_harness import finish, generate, greeting, interrupted, kept_background, offline, params
 
 
 @pytest.fixture
@@ -35,6 +35,30 @@ def test_each_of_several_pictures_has_a_seed_and_a_group_of_its_own(online, wire
     assert [record["seed"] for *_, record in online.document.inserted] == [2**53 - 2, 2**53 - 1, 0]
     assert [message.job for message in online.link.sent] == three, "each is acknowledged"
     assert not online.job_store.saved
+
+
+def test_they_are_variants_of_each_other_and_a_single_picture_is_none(online, wire, three):
+    from krita_layerfusion.groups import variant_of
+
+    accept(online, wire, three)
+    for job in three:
+        finish(online, wire, job, came_back(online))
+    variants = [variant_of(record) for *_, record in online.document.inserted]
+    assert variants == [(three[0], 1), (three[0], 2), (three[0], 3)]
+    assert variant_of(generate(online).to_map()) is None
+
+
+def test_the_artist_pages_through_variants_and_keeps_one(online):
+    online.controller.variants.step(1)
+    assert online.view.told == [], "there are none"
+    online.document.set = 0, 3
+    online.controller.look(anew=True)
+    assert online.view.variants == (0, 3)
+    online.controller.variants.step(-1)
+    assert online.view.variants == (2, 3)
+    online.controller.variants.keep()
+    assert online.view.variants == (0, 0)
+    assert online.view.told == [("say", "Kept this one.", "The others are in the history.")]
 
 
 def test_cancel_ends_all_of_them(online, wire, three):

@@ -34,6 +34,9 @@ class FakeView:
     def show_history(self, entries):
         self.history = entries
 
+    def show_variants(self, index, count):
+        self.variants = index, count
+
     def note(self, text):
         self.notes.append(text)
 
@@ -83,6 +86,7 @@ class FakeDocument:
     exported: list = field(default_factory=list)
     pictures: list = field(default_factory=list)
     shown: list = field(default_factory=list)
+    set: tuple | None = None
 
     def about_colours(self):
         return self.warning
@@ -133,6 +137,16 @@ class FakeDocument:
 
     def picture_thumbnail(self, key):
         return f"thumbnail of {key}"
+
+    def variants(self):
+        return self.set
+
+    def step_variant(self, by):
+        index, count = self.set
+        self.set = (index + by) % count, count
+
+    def keep_variant(self):
+        self.set = None
 
     def insert(self, job):
         from krita_layerfusion.jobs import DocumentClosed, Inserted

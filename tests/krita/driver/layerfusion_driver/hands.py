@@ -321,6 +321,16 @@ def layer_list():
     return below(QModelIndex())
 
 
+def visible_rows():
+    """How many rows Krita's Layers docker has, with its groups folded as they are."""
+    docker = next(docker for docker in Krita.instance().dockers() if docker.objectName() == "KisLayerBox")
+    view = docker.findChild(QTreeView)
+    index, rows = view.model().index(0, 0), 0
+    while index.isValid():
+        index, rows = view.indexBelow(index), rows + 1
+    return rows
+
+
 def undo_history():
     """The entries of Krita's Undo History docker for the active document, oldest first."""
     docker = next(docker for docker in Krita.instance().dockers() if docker.objectName() == "History")

@@ -188,7 +188,7 @@ def draw_in_the_selection(folder):
 
 
 def draw_two_pictures(folder):
-    """One press gives two groups; the later one is above."""
+    """One press gives one group with both pictures, of which the first is shown."""
     document = yield from new_document("Pictures", (128, 128))
     set_steps(2)
     set_pictures(2)
@@ -196,15 +196,17 @@ def draw_two_pictures(folder):
     yield from wait_until(lambda: not busy())
     yield from pause(0.3)
     set_pictures(1)
-    groups = document.rootNode().childNodes()[1:]
+    groups = document.rootNode().childNodes()[-1].childNodes()
     notes = [bytes(document.annotation(f"layerfusion/{group.uniqueId().toString()}")) for group in groups]
     facts = {
         "tree": tree(document),
+        "names": [group.name() for group in groups],
+        "visible": [group.visible() for group in groups],
         "seeds": [json.loads(note)["seed"] for note in notes],
         "layers": [group_facts(group, (128, 128)) for group in groups],
     }
     yield from do("edit_undo")
-    facts["after undo"] = tree(document)
+    facts["after undo"] = [node.name() for node in document.rootNode().childNodes()[-1].childNodes()]
     yield from close(document)
     return facts
 

@@ -18,11 +18,17 @@ from .hands import (
     new_document,
     pause,
     photograph,
+    press,
+    says,
     seed,
     select,
+    set_pictures,
+    set_steps,
+    tool,
     tree,
     type_into,
     undo_history,
+    visible_rows,
     wait_until,
 )
 
@@ -142,9 +148,64 @@ def go_on_from_the_history(folder):
     return facts
 
 
+def choose_among_variants(folder):
+    """Three pictures of one press: page through them, go on from the second, and keep it."""
+    document = yield from new_document("Variants", SMALL)
+    seed(100)
+    set_steps(2)
+    set_pictures(3)
+    entries = len(undo_history())
+    press("Generate")
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.5)
+    set_pictures(1)
+    around = groups_of(document)[-1]
+
+    def seen():
+        return [child.visible() for child in around.childNodes()]
+
+    second = around.childNodes()[1]
+    facts = {"tree": tree(document), "names": [child.name() for child in around.childNodes()]}
+    facts |= {"rows": visible_rows(), "entries": len(undo_history()) - entries, "visible": seen()}
+    facts |= {"active": document.activeNode().name(), "words": docker_texts()}
+    yield from photograph(folder / "variants.png")
+    entries = len(undo_history())
+    for name, description in (
+        ("next", "next"),
+        ("first", "previous"),
+        ("last", "previous"),
+        ("second", "previous"),
+    ):
+        tool(f"Show the {description} picture of this press").click()
+        yield from pause(0.2)
+        facts[name] = seen()
+    facts["paged"] = [len(undo_history()) - entries, document.activeNode().name(), says("2 of 3")]
+    before = group_facts(second, SMALL)
+    new = yield from draw(document, "New background")
+    facts["tree with a new background"] = tree(document)
+    facts["of the second"] = group_facts(new, SMALL)[1]["sha256"] == before[1]["sha256"]
+    yield from do("edit_undo")
+    yield from select(document, around)
+    entries = len(undo_history())
+    press("Keep this one")
+    yield from pause(0.5)
+    facts |= {"kept": tree(document), "said": docker_texts(), "entries to keep": len(undo_history()) - entries}
+    facts["same"] = group_facts(groups_of(document)[-1], SMALL) == before
+    facts["history"] = history_texts()
+    facts["row"] = tool("Show the next picture of this press").isVisible()
+    click_picture(1)
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.5)
+    facts["with the third again"] = [node.name() for node in groups_of(document)]
+    facts["one to keep"] = tool("Show the next picture of this press").isVisible()
+    yield from close(document)
+    return facts
+
+
 ALL = [
     look_at_an_earlier_picture,
     put_a_deleted_picture_back,
     find_a_duplicate_in_the_history,
     go_on_from_the_history,
+    choose_among_variants,
 ]
