@@ -30,6 +30,7 @@ from layerfusion.engine.training.deltas import hook
 from layerfusion.engine.training.latents import Latents
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
+from layerfusion.engine.training.outer_level import moved_outwards
 from layerfusion.engine.training.precision import mixed, prepare
 from layerfusion.engine.training.prediction import NOISE_SCHEDULE, ddim, encode_text, predict, sample
 from layerfusion.engine.training.unet import SHARES, SHEET
@@ -133,6 +134,19 @@ class Adapter(nn.Module):
             for half in ("lora_down", "lora_up"):
                 cast(Tensor, getattr(part, half).weight).data.copy_(state[f"{_stem(key)}.{half}.weight"])
 
+    def grow(self, base: dict[str, Tensor]) -> None:
+        """Begin with the adapter of the UNet that this one was grown from; what is new changes nothing yet.
+
+        Args:
+            base: as `state` gives it.
+        """
+        for key, part in self.parts.items():
+            for half in ("lora_down", "lora_up"):
+                own = cast(Tensor, getattr(part, half).weight)
+                known = base.get(f"{_stem(moved_outwards(key.replace('/', '.')))}.{half}.weight")
+                if known is not None and known.shape == own.shape:
+                    own.data.copy_(known)
+
     def write(self, file: Path) -> None:
         """Write it, float16."""
         save_file({key: value.half() for key, value in self.state().items()}, str(file), metadata={"format": "pt"})
@@ -168,6 +182,7 @@ class DistillStage(Stage):
         side: of the pictures, in pixels.
         transparent: of the foregrounds; None while their deltas are not trained.
         begun: the adapter to go on from.
+        grown: that of the UNet this one was grown from, if there is none to go on from.
         schedule: the noise, as a diffusers scheduler's configuration.
     """
 
@@ -185,6 +200,7 @@ class DistillStage(Stage):
         side: int,
         transparent: Transparent | None = None,
         begun: dict[str, Tensor] | None = None,
+        grown: dict[str, Tensor] | None = None,
         schedule: Mapping[str, Any] = NOISE_SCHEDULE,
     ) -> None:
         self._unet, self._vae, self._side = unet.requires_grad_(False).eval(), vae, side
@@ -193,6 +209,8 @@ class DistillStage(Stage):
         self.network = self.adapter = Adapter(unet).to(self.device)
         if begun is not None:
             self.adapter.read(begun)
+        elif grown is not None:
+            self.adapter.grow(grown)
         self.optimisers = optimisers_for(self.adapter, lr=1e-3, matrices=False)
         self._encoders, self._tokenizer = encoders, tokenizer
         for encoder in encoders:

@@ -82,6 +82,15 @@ def moved_inwards(name: str) -> str:
     return f"{before}{found}{int(place) + 1}.{inner}"
 
 
+def moved_outwards(name: str) -> str:
+    """What the base calls a parameter of the UNet with a level more; a name that it does not have, if it lacks it."""
+    before, found, rest = name.partition("down_blocks.")
+    if not found:
+        return name
+    place, _, inner = rest.partition(".")
+    return f"{before}{found}{int(place) - 1}.{inner}"
+
+
 def _pass_through(state: dict[str, Tensor], name: str) -> None:
     """Let a resnet return the first channels of what it gets."""
     for part in ("weight", "bias"):

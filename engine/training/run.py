@@ -287,6 +287,9 @@ class TrainingRun:
             foregrounds = self._transparent(bundle, encoded)
             begun = self._few_steps()
             known = None if begun is None else load_file(str(begun))
+            base = read_manifest(self._card).few_step_adapter
+            if base is not None:
+                noise["grown"] = load_file(str(located(base.lora.file, self._card.name)))
             return distill.DistillStage(
                 bundle.unet, *words, encoded, bundle.vae, side=side, transparent=foregrounds, begun=known, **noise
             )

@@ -12,6 +12,7 @@ from layerfusion.engine.models.runtime.networks import add_network
 from layerfusion.engine.training import deltas, distill, precision
 from layerfusion.engine.training.distill import Adapter, DistillStage, Transparent, few_steps
 from layerfusion.engine.training.latents import Latents
+from layerfusion.engine.training.outer_level import moved_inwards, with_outer_level
 from layerfusion.engine.training.prediction import encode_text, predict
 from layerfusion.engine.training.unet import SHARES
 from layerfusion.engine.training.wordpieces import token_ids
@@ -82,6 +83,20 @@ def test_an_adapter_goes_on_from_a_file_and_not_from_another_unets(tmp_path, une
     assert all(torch.equal(value.half(), known[key]) for key, value in again.state().items())
     with pytest.raises(InvalidRequest, match="another UNet"):
         again.read(dict(list(known.items())[:-3]))
+
+
+def test_it_begins_with_the_adapter_of_the_unet_it_was_grown_from(bundle):
+    known = Adapter(copy.deepcopy(bundle.unet))
+    for part in known.parts.values():
+        torch.nn.init.normal_(part.lora_up.weight)
+    own = Adapter(with_outer_level(bundle.unet, {"block_out_channels": [32, 32, 64, 128]}))
+    own.grow(known.state())
+    for key, part in known.parts.items():
+        assert torch.equal(
+            own.parts[moved_inwards(key.replace("/", ".")).replace(".", "/")].lora_up.weight, part.lora_up.weight
+        )
+    assert not own.parts["down_blocks/0/resnets/0/conv1"].lora_up.weight.any()
+    assert not own.parts["up_blocks/3/resnets/0/conv1"].lora_up.weight.any()
 
 
 def test_it_learns_on_pictures_and_under_the_deltas(unet, bundle, monkeypatch):
