@@ -39,7 +39,7 @@ from layerfusion.engine.training import (
     vae,
 )
 from layerfusion.engine.training.data import dataset
-from layerfusion.engine.training.data.vocabulary import Vocabulary
+from layerfusion.engine.training.data.vocabulary import Vocabulary, with_article
 from layerfusion.engine.training.edition import read_edition
 from layerfusion.engine.training.geometry import stride_of
 from layerfusion.engine.training.prediction import louder
@@ -276,8 +276,14 @@ class TrainingRun:
             tokenizer = self._tokenizer()
             encoders = self._encoders(bundle, tokenizer)
             noise, inner = bundle.scheduler_config, self._edition.inner_rate
+            known = read_edition(self._card).known.things
+            new = [name for name, thing in self.vocabulary.things.items() if known.get(name) != thing]
             return unet.UNetStage(
-                bundle.unet, encoders, tokenizer, encoded, bundle.vae, side=side, inner_rate=inner, schedule=noise
+                *(bundle.unet, encoders, tokenizer, encoded, bundle.vae),
+                side=side,
+                inner_rate=inner,
+                new=[with_article(name) for name in new],
+                schedule=noise,
             )
         pair = _transparency(bundle)
         if name == "transparency":

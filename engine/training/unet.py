@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -33,6 +33,10 @@ picture, and the optimum stays what it is."""
 
 CROPPED = 0.25
 """Share of batches that are cut to a portrait or landscape, about objects that stay whole: down to half a side."""
+
+NEW = 3
+"""How often a picture of a name comes that the base of a new edition does not know, compared with the others. What it
+knows is soon drawn at the new size; what is new must be learnt with a lower rate (see `inner_rate`)."""
 
 UNPROMPTED = 0.1
 """Share of captions left out, for classifier-free guidance."""
@@ -73,6 +77,7 @@ class UNetStage(Stage):
         lr: of AdamW, see `optimisers_for`.
         inner_rate: the share of it that everything but the outermost level gets: that of a UNet that has just got
             another one, and is to keep what it knows.
+        new: names that the base does not know; their pictures come more often, see `NEW`.
         schedule: the noise, as a diffusers scheduler's configuration.
     """
 
@@ -89,6 +94,7 @@ class UNetStage(Stage):
         side: int,
         lr: float = 1e-3,
         inner_rate: float = 1.0,
+        new: Collection[str] = (),
         schedule: Mapping[str, Any] = NOISE_SCHEDULE,
     ) -> None:
         self.network = nn.ModuleDict({"unet": unet, "text_encoder": encoders[0], "text_encoder_2": encoders[1]})
@@ -109,6 +115,7 @@ class UNetStage(Stage):
         self._fitting: dict[tuple[str, tuple[int, int]], Tensor] = {}
         for form in self._forms:
             self._fitting |= _fitting(latents, form)
+        self._often = {kind: _often(captions, new) for kind, captions in latents.captions.items()}
 
     def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
         clean, tokens, weights = [], [], []
@@ -143,7 +150,8 @@ class UNetStage(Stage):
             form: rows and columns of the windows. Pictures whose objects they cannot hold are left out.
         """
         if form is None:
-            return torch.from_numpy(rng.integers(0, len(self._latents[kind]), count)), None
+            often = self._often[kind]
+            return often[torch.from_numpy(rng.integers(0, len(often), count))], None
         fitting = self._fitting[kind, form]
         rows = fitting[torch.from_numpy(rng.integers(0, len(fitting), count if len(fitting) else 0))]
         windows = []
@@ -175,6 +183,12 @@ def _by_noise(errors: Tensor, timesteps: Tensor) -> dict[str, float]:
     """The mean error of what has little, middling and much noise: details, shapes and layouts are learnt there."""
     each, third = errors.mean(dim=(1, 2, 3)), (timesteps * 3 // 1000).clamp(max=2)
     return {name: float(each[third == place].mean()) for place, name in enumerate(("little", "middling", "much"))}
+
+
+def _often(captions: list[str], new: Collection[str]) -> Tensor:
+    """Every row of a kind, those with a new name `NEW` times."""
+    named = [any(name in caption for name in new) for caption in captions]
+    return torch.repeat_interleave(torch.where(torch.tensor(named), NEW, 1))
 
 
 def _forms(grid: int, multiple: int) -> list[tuple[int, int]]:

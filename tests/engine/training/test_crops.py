@@ -6,7 +6,7 @@ import torch
 
 from layerfusion.engine.training import unet as stage_module
 from layerfusion.engine.training.latents import KINDS, SHADED, WITH_OBJECTS, Latents
-from layerfusion.engine.training.unet import UNetStage, _forms
+from layerfusion.engine.training.unet import NEW, UNetStage, _forms, _often
 
 
 @pytest.fixture
@@ -56,3 +56,9 @@ def test_a_batch_without_fitting_pictures_of_a_kind_is_made_of_the_others(bundle
     assert count == sum(
         round(stage_module.BATCH * share) for kind, share in stage_module.SHARES.items() if kind != "studio"
     )
+
+
+def test_pictures_of_new_names_come_more_often():
+    rows = _often(["a dog", "a zebra in a desert", "a dog and a zebra"], ["a zebra"])
+    assert rows.tolist() == [0, *[1] * NEW, *[2] * NEW]
+    assert _often(["a dog", "a cat"], []).tolist() == [0, 1]
