@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from collections import deque
 from collections.abc import Iterator
 from math import inf
 
@@ -14,6 +15,9 @@ from layerfusion.server.queue.fair_queue import FairQueue
 from layerfusion.server.queue.job import Job
 from layerfusion.server.queue.slots import Slots
 
+_AT_ONCE = 100
+"""So many waiting jobs are told their positions before the event loop gets its turn."""
+
 
 class QueueStatus:
     """Computes positions and waiting times, and sends them to the listeners of waiting jobs.
@@ -22,7 +26,8 @@ class QueueStatus:
         queue: the waiting jobs.
         estimates: estimates of durations.
         slots: who draws.
-        seconds: least time between two rounds of messages, because each start changes all positions.
+        seconds: least time between two rounds of messages, because each start changes all positions. It is longer in
+            proportion where more than a hundred jobs wait.
     """
 
     def __init__(self, queue: FairQueue[Job], estimates: Estimates, slots: Slots, seconds: float) -> None:
@@ -32,6 +37,7 @@ class QueueStatus:
         self._seconds = seconds
         self._told = float("-inf")
         self._due: asyncio.TimerHandle | None = None
+        self._untold: deque[tuple[Job, int, float | None]] = deque()
 
     def of(self, job: Job) -> tuple[int, float | None]:
         """The number of jobs before this one (0 if it is next, running or over), and the seconds until its start (None
@@ -45,7 +51,7 @@ class QueueStatus:
         """Send all waiting jobs their positions: now, or later if the last messages are less than `seconds` ago."""
         if self._due is None:
             loop = asyncio.get_running_loop()
-            wait = self._told + self._seconds - loop.time()
+            wait = self._told + self._seconds * max(1.0, len(self._queue) / _AT_ONCE) - loop.time()
             if wait <= 0:
                 self._tell_now()
             else:
@@ -53,9 +59,18 @@ class QueueStatus:
 
     def _tell_now(self) -> None:
         self._told, self._due = asyncio.get_running_loop().time(), None
-        for job, position, starts_in in self._all():
-            if job.listeners:
+        is_telling = bool(self._untold)
+        self._untold = deque(self._all())
+        if not is_telling:
+            self._tell_some()
+
+    def _tell_some(self) -> None:
+        for _ in range(min(_AT_ONCE, len(self._untold))):
+            job, position, starts_in = self._untold.popleft()
+            if job.listeners and not job.started and not job.over:
                 job.tell(Queued(job=job.id, position=position, starts_in=starts_in))
+        if self._untold:
+            asyncio.get_running_loop().call_soon(self._tell_some)
 
     def _all(self) -> Iterator[tuple[Job, int, float | None]]:
         """Each waiting job in order, with its position and the seconds until its start.

@@ -1,13 +1,15 @@
-"""Fifty clients with ten jobs each.
+"""Fifty clients with ten jobs each, on one worker or several.
 
-It proves that they are served in turns, that no client waits for ever, that cancelling takes effect within a step, and
-that the event loop is never busy for more than 50 ms without a pause. `--strict` measures these 50 ms by the wall
-clock, which needs an otherwise idle machine; without it, only the CPU time of the loop's thread counts.
+It proves that they are served in turns, that no client waits for ever, that cancelling takes effect within a step, that
+the event loop is never busy for more than 50 ms without a pause, and that the server's memory does not grow with its
+work. `--strict` measures these 50 ms by the wall clock, which needs an otherwise idle machine; without it, only the
+CPU time of the loop's thread counts.
 """
 
 import asyncio
 import contextlib
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import msgpack
@@ -32,6 +34,8 @@ from layerfusion.server.storage.database import Database
 from proving import SECONDS, ScriptedServer, dice, expect, parser, submit
 
 MOST_BUSY = 0.05
+MOST_GROWTH = 64 << 20
+MOST_UNFAIR = 1.3
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
 
 
@@ -98,14 +102,15 @@ class Guest:
         await self._socket.send(WIRE.encode(Cancel(job=job.job)))
 
 
-def prove(clients, jobs, strict=False, seed=None):
-    """Let `clients` clients draw `jobs` jobs each, and print the figures."""
+def prove(clients, jobs, strict=False, seed=None, workers=1):
+    """Let `clients` clients draw `jobs` jobs each on `workers` workers, and print the figures."""
     random = dice(seed)
     with tempfile.TemporaryDirectory() as folder:
-        server = ScriptedServer(Path(folder), max_connections=clients + 4, cancel_seconds=30)
+        limits = {"max_connections": clients + 4, "all_waiting_jobs": clients * jobs + workers, "cancel_seconds": 30}
+        server = ScriptedServer(Path(folder), workers=workers, **limits)
         server.start()
         try:
-            theirs, steps = asyncio.run(crowd(server.runtime(), clients, jobs, random))
+            theirs, steps, grown = asyncio.run(crowd(server, clients, jobs, random, workers))
             busy = server.stop()
         finally:
             server.kill()
@@ -113,10 +118,17 @@ def prove(clients, jobs, strict=False, seed=None):
         drawn = [job for job in records.jobs(states=("finished",)) if job.id in theirs]
         records.close()
     started = [record.client for record in sorted(drawn, key=lambda record: record.started or 0)]
-    print(f"{clients} clients x {jobs} jobs: {len(drawn)} drawn")
+    print(f"{clients} clients x {jobs} jobs on {workers} workers: {len(drawn)} drawn")
     rounds = [started[at : at + clients] for at in range(0, len(started), clients)]
-    expect(len(rounds) == jobs and all(len(set(each)) == clients for each in rounds), "a client was served out of turn")
-    print(f"fair: in each of {jobs} rounds every client was served once")
+    out_of_turn = sum(clients - len(set(each)) for each in rounds)
+    # Several workers start jobs at the same time, and the clock decides their order.
+    expect(len(rounds) == jobs and out_of_turn <= (workers - 1) * jobs, "a client was served out of turn")
+    half = Counter(started[: len(started) // 2])
+    unfair = max(half.values()) / max(1, min(half.values())) if len(half) == clients else float("inf")
+    print(f"fair: most jobs of a client after half of them {unfair:.2f} times the fewest; {out_of_turn} out of turn")
+    expect(unfair <= MOST_UNFAIR or jobs < 8, "one client was served more than another")
+    print(f"memory of the server: {grown / 2**20:+.1f} MiB while it drew them")
+    expect(grown <= MOST_GROWTH, "the server's memory grew")
     print(f"cancelled: {len(steps)} running jobs, {max(steps)} steps at most after the server had been told")
     print(f"event loop busy at a stretch: {busy['cpu'] * 1e3:.1f} ms of work, {busy['wall'] * 1e3:.1f} ms by the clock")
     expect(max(steps) <= 1, "a cancelled job went on")
@@ -124,23 +136,38 @@ def prove(clients, jobs, strict=False, seed=None):
     return busy
 
 
-async def crowd(runtime, clients, jobs, random):
-    """All clients submit while one job runs; then that job is cancelled, and all others are drawn."""
+def memory(process):
+    """Bytes of main memory that a process has; 0 where /proc does not say it."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) << 10
+    return 0
+
+
+async def crowd(server, clients, jobs, random, workers):
+    """All clients submit while each worker has a job; then these are cancelled, and all others are drawn."""
+    runtime = server.runtime()
     async with contextlib.AsyncExitStack() as stack:
         first = await stack.enter_async_context(Guest.visit(runtime))
-        blocker = submit("seconds=3", steps=150)
-        await first.submit(blocker)
+        blockers = [submit("seconds=3", steps=150) for _ in range(workers)]
+        for blocker in blockers:
+            await first.submit(blocker)
         guests = [await stack.enter_async_context(Guest.visit(runtime)) for _ in range(clients)]
         theirs = [[submit("layers=1", seed=random.randrange(10**6), steps=1) for _ in range(jobs)] for _ in guests]
         for turn in range(jobs):
             await asyncio.gather(*(guest.submit(jobs[turn]) for guest, jobs in zip(guests, theirs, strict=True)))
-        await first.cancel(blocker)
-        expect(isinstance(await first.end_of(blocker), Cancelled), "the first job was over before all had submitted")
+        before = memory(server.process)
+        for blocker in blockers:
+            await first.cancel(blocker)
+        for blocker in blockers:
+            expect(isinstance(await first.end_of(blocker), Cancelled), "a job was over before all had submitted")
         for guest, submits in zip(guests, theirs, strict=True):
             for each in submits:
                 expect(isinstance(await guest.end_of(each), Done), f"job {each.job} was not drawn")
+        grown = memory(server.process) - before
         steps = [await cancel_a_running_one(first) for _ in range(5)]
-        return {each.job for submits in theirs for each in submits}, steps
+        return {each.job for submits in theirs for each in submits}, steps, grown
 
 
 async def cancel_a_running_one(guest):
@@ -164,6 +191,7 @@ if __name__ == "__main__":
     made = parser(__doc__)
     made.add_argument("--clients", type=int, default=50)
     made.add_argument("--jobs", type=int, default=10)
+    made.add_argument("--workers", type=int, default=1)
     made.add_argument("--strict", action="store_true", help="measure the event loop by the clock")
     arguments = made.parse_args()
-    prove(arguments.clients, arguments.jobs, arguments.strict, arguments.seed)
+    prove(arguments.clients, arguments.jobs, arguments.strict, arguments.seed, arguments.workers)

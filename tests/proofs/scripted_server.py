@@ -84,7 +84,10 @@ def main():
     os.environ["LAYERFUSION_RUNTIME"] = str(folder / "server.json")
     values = dict(argument.split("=", 1) for argument in sys.argv[2:])
     app_module._PRUNE_SECONDS = float(values.pop("prune_seconds", 600))
-    config = ServerConfig(port=0, folder=folder / "jobs", **{name: read(value) for name, value in values.items()})
+    given = {name: read(value) for name, value in values.items()}
+    if given.get("executor") != "ray" and (workers := given.pop("workers", None)):
+        given["devices"] = ("cpu",) * workers
+    config = ServerConfig(port=0, folder=folder / "jobs", **given)
     watched = Watched()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watched)) as runner:
         runner.run(serve(folder, config, watched))

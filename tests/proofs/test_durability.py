@@ -49,6 +49,7 @@ def test_the_client_may_be_dropped_at_any_moment():
 
 def test_many_clients_are_served_in_turns():
     many_clients.prove(6, 3)
+    many_clients.prove(6, 3, workers=3)
 
 
 def test_many_jobs_leave_nothing_behind():

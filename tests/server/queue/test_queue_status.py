@@ -1,8 +1,15 @@
 """The queue positions that waiting clients get."""
 
+import asyncio
+
 from layerfusion.server.protocol.messages import Done, Queued, Started
+from layerfusion.server.queue.estimates import Estimates
+from layerfusion.server.queue.fair_queue import FairQueue
+from layerfusion.server.queue.job import Job
+from layerfusion.server.queue.queue_status import QueueStatus
+from layerfusion.server.queue.slots import Slots
 from samples import job_id, submit
-from scheduling import follow, position, running, scenario
+from scheduling import Heard, Script, follow, position, running, scenario
 
 
 @scenario
@@ -62,3 +69,21 @@ async def test_places_are_sent_at_a_limited_rate_and_the_last_is_right():
         script.let(2)
         await heard.wait_for(Queued, 3)  # of the two that wait, and of the last once the second is begun
         assert (heard[-1].job, heard[-1].position) == (job_id(3), 1)
+
+
+@scenario
+async def test_many_waiting_jobs_are_told_in_pieces_and_those_that_started_meanwhile_are_not():
+    queue, heard = FairQueue(), Heard()
+    jobs = [Job(submit(number), "a") for number in range(1, 251)]
+    for job in jobs:
+        job.listeners.add(heard)
+        queue.add(job)
+    status = QueueStatus(queue, Estimates(), Slots([Script()]), 0)
+    status.tell()
+    assert len(heard) == 100
+    jobs[-1].started = 1.0
+    while len(heard) < 249:
+        await asyncio.sleep(0)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert [(note.job, note.position) for note in heard] == [(job_id(number + 1), number) for number in range(249)]
