@@ -50,7 +50,7 @@ FLOORS = [
     "plugin.interfaces plugin.nodes plugin.server_link plugin.job_store plugin.launcher plugin.widgets plugin.pending",
     "plugin.settings plugin.landing plugin.kept_layers",
     "plugin.fields plugin.job_panel plugin.picks_panel plugin.keys plugin.views plugin.choosing plugin.history_strip",
-    "plugin.variants plugin.variants_row",
+    "plugin.variants plugin.variants_row plugin.queue_list",
     "plugin.progress",
     "plugin.groups",
     "plugin.layer_selection plugin.history_records plugin.variant_sets",

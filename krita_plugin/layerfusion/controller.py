@@ -29,6 +29,7 @@ from .protocol.messages import (
     Done,
     Failed,
     FetchFailed,
+    Move,
     Notice,
     Preview,
     Progress,
@@ -49,6 +50,9 @@ from .variants import Variants
 
 NOTICES_SINCE = (1, 3)
 """The first version of the protocol that has `Notice`."""
+
+MOVES_SINCE = (1, 4)
+"""The first version of the protocol that has `Move`."""
 
 
 class Controller:
@@ -134,6 +138,22 @@ class Controller:
         if jobs:
             self._view.say("Cancelled.")
         self._progress.show_first("Next in the queue")
+
+    def cancel_one(self, job_id: str) -> None:
+        """Cancel one of the jobs that wait."""
+        job = self._jobs.find(job_id)
+        if job is not None and not job.arrived:
+            self._link.send(Cancel(job=job.id))
+            self._finish(job, 0)
+
+    def draw_earlier(self, job_id: str) -> None:
+        """Let a waiting job be drawn before the one that comes before it."""
+        job = self._jobs.find(job_id)
+        other = None if job is None else self._jobs.before(job)
+        if job is not None and other is not None:
+            self._link.send(Move(job=job.id, before=other.id))
+            self._jobs.swap(job, other)
+            self._progress.refresh()
 
     def export_psd(self, choose_path: Callable[[Path], str]) -> None:
         """Write a group to a PSD file.
@@ -270,6 +290,7 @@ class Controller:
 
     def _online(self, welcome: Welcome) -> None:
         self._submissions.welcome, self._starting = welcome, False
+        self._progress.can_move = welcome.protocol >= MOVES_SINCE
         self._view.show_server(welcome, "Ready")
         self._progress.show_first("Waiting for the server")
         for job in self._jobs:

@@ -14,13 +14,14 @@ from .fields import Fields, rolled_seed
 from .history_entry import Entry
 from .history_strip import HistoryStrip, StripIntents
 from .images import Picture
-from .interfaces import GenerationParams, Pick, Picks
+from .interfaces import GenerationParams, Pick, Picks, Waiting
 from .job_panel import JobPanel
 from .jobs import Remedy
 from .keys import Keys
 from .picks_panel import PicksPanel
 from .protocol.messages import Welcome
 from .qt import QtCore, QtGui, QtWidgets
+from .queue_list import QueueList
 from .variants_row import VariantsRow
 from .widgets import PercentSlider, StateLine, push_button, tool
 
@@ -93,6 +94,9 @@ class Docker(DockWidget):
     def show_idle(self) -> None:
         self._busy = False
         self._panel.show_idle()
+
+    def show_queue(self, waiting: tuple[Waiting, ...]) -> None:
+        self._queue.show_waiting(waiting)
 
     def show_preview(self, picture: Picture) -> None:
         self._panel.show_preview(picture)
@@ -226,6 +230,11 @@ class Docker(DockWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         self._panel = JobPanel(guarded(self._cancel), guarded)
+        self._queue = QueueList(
+            lambda job: self._application.controller.draw_earlier(job),
+            lambda job: self._application.controller.cancel_one(job),
+            guarded,
+        )
         self._variants = VariantsRow(
             lambda by: self._application.controller.variants.step(by),
             lambda: self._application.controller.variants.keep(),
@@ -244,7 +253,7 @@ class Docker(DockWidget):
         export = push_button("Export PSD…", "Write the selected group of layers to a PSD file", guarded(self._export))
         pinned = layout.row(self._generate_button, export, stretch=0)
         pinned.setContentsMargins(8, 0, 8, 6)
-        whole = layout.box(scroll, self._variants, self._history, self._panel, pinned)
+        whole = layout.box(scroll, self._variants, self._history, self._panel, self._queue, pinned)
         self.setWidget(whole)
         self._keys = Keys(whole, guarded(self._generate), guarded(self._cancel))
 

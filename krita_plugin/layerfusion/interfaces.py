@@ -81,6 +81,27 @@ class Picks:
         return self.foreground if role == "foreground" else self.background
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A pending job after the first one.
+
+    Attributes:
+        job: its id.
+        title: the name of its group.
+        document: the name of its document.
+        words: what it is doing.
+        picture: a preview, or a layer that it keeps; None if there is neither.
+        movable: whether it can be drawn earlier.
+    """
+
+    job: str
+    title: str
+    document: str
+    words: str
+    picture: Picture | None
+    movable: bool
+
+
 class View(Protocol):
     """The docker, as far as the controller needs it."""
 
@@ -92,6 +113,9 @@ class View(Protocol):
 
     def show_idle(self) -> None:
         """Show that no job is under way."""
+
+    def show_queue(self, waiting: tuple[Waiting, ...]) -> None:
+        """Show the jobs after the first one, in their order."""
 
     def show_preview(self, picture: Picture) -> None:
         """Show a preview of the picture that is being drawn."""

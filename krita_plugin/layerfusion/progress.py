@@ -1,9 +1,9 @@
-"""Shows how far the pending jobs are: the first of them in full, and the number of the others."""
+"""Shows how far the pending jobs are: the first of them in full, and the others as a list."""
 
 from __future__ import annotations
 
 from .images import Picture
-from .interfaces import View
+from .interfaces import View, Waiting
 from .jobs import PendingJob
 from .pending import PendingJobs
 from .protocol.messages import Preview
@@ -15,18 +15,22 @@ class ShownProgress:
     Args:
         view: the docker.
         jobs: the pending jobs.
+
+    Attributes:
+        can_move: whether the server can change the order of jobs.
     """
 
     def __init__(self, view: View, jobs: PendingJobs) -> None:
         self._view = view
         self._jobs = jobs
-        self._progress = "", 0, 0
+        self._words: dict[str, tuple[str, int, int]] = {}  # by job
+        self._previews: dict[str, Picture] = {}
+        self.can_move = False
 
     def show(self, job: PendingJob, words: str, step: int = 0, total: int = 0) -> None:
-        """What a job is doing; shown if it is the first. `total` is 0 if the number of steps is unknown."""
-        if job is self._jobs.shown:
-            self._progress = words, step, total
-            self.refresh()
+        """What a job is doing. `total` is 0 if the number of steps is unknown."""
+        self._words[job.id] = words, step, total
+        self.refresh()
 
     def show_first(self, words: str) -> None:
         """What the first job is doing, if there is one."""
@@ -34,18 +38,41 @@ class ShownProgress:
             self.show(self._jobs.shown, words)
 
     def preview(self, job: PendingJob, preview: Preview) -> None:
-        """A small picture of the first job; those of single layers only until there is one of the whole picture."""
-        if job is not self._jobs.shown:
-            return
+        """A small picture of a job; those of single layers count only until there is one of the whole picture."""
         job.shows_whole = job.shows_whole or preview.role == "blended"
-        if preview.role == "blended" or not job.shows_whole:
-            self._view.show_preview(Picture(0, 0, preview.width, preview.height, preview.pixels))
+        if preview.role != "blended" and job.shows_whole:
+            return
+        self._previews[job.id] = Picture(0, 0, preview.width, preview.height, preview.pixels)
+        if job is self._jobs.shown:
+            self._view.show_preview(self._previews[job.id])
+        else:
+            self._show_queue()
 
     def refresh(self) -> None:
-        """The number of jobs has changed."""
-        if self._jobs.shown is None:
+        """A job was added, removed or moved."""
+        pending = {job.id for job in self._jobs}
+        self._words = {job: words for job, words in self._words.items() if job in pending}
+        self._previews = {job: picture for job, picture in self._previews.items() if job in pending}
+        first = self._jobs.shown
+        if first is None:
             self._view.show_idle()
-            return
-        words, step, total = self._progress
-        more = f" · {len(self._jobs) - 1} more" if len(self._jobs) > 1 else ""
-        self._view.show_job(words + more, step, total)
+        else:
+            words, step, total = self._words.get(first.id, ("Waiting for the server", 0, 0))
+            more = f" · {len(self._jobs) - 1} more" if len(self._jobs) > 1 else ""
+            self._view.show_job(words + more, step, total)
+        self._show_queue()
+
+    def _show_queue(self) -> None:
+        _, *others = [*self._jobs] or [None]
+        self._view.show_queue(tuple(self._waiting(job) for job in others if job is not None))
+
+    def _waiting(self, job: PendingJob) -> Waiting:
+        kept = job.artists[0].picture if job.artists else None
+        return Waiting(
+            job=job.id,
+            title=job.title,
+            document=job.placement.title,
+            words=self._words.get(job.id, ("Waiting", 0, 0))[0],
+            picture=self._previews.get(job.id, kept),
+            movable=self.can_move and self._jobs.before(job) is not None,
+        )

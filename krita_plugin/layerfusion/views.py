@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .history_entry import Entry
 from .images import Picture
-from .interfaces import Picks, View
+from .interfaces import Picks, View, Waiting
 from .jobs import Remedy
 from .protocol.messages import Welcome
 
@@ -19,6 +19,7 @@ class Views:
         self._views: list[View] = []
         self._server: tuple[Welcome | None, str, bool] | None = None
         self._job: tuple[str, int, int] | None = None
+        self._queue: tuple[Waiting, ...] = ()
         self._notes: list[str] = []
         self._picks = Picks()
         self._history: tuple[Entry, ...] = ()
@@ -32,6 +33,7 @@ class Views:
             view.show_idle()
         else:
             view.show_job(*self._job)
+        view.show_queue(self._queue)
         for text in self._notes:
             view.note(text)
         view.show_picks(self._picks)
@@ -55,6 +57,11 @@ class Views:
         self._job = None
         for view in self._views:
             view.show_idle()
+
+    def show_queue(self, waiting: tuple[Waiting, ...]) -> None:
+        self._queue = waiting
+        for view in self._views:
+            view.show_queue(waiting)
 
     def show_preview(self, picture: Picture) -> None:
         for view in self._views:

@@ -25,6 +25,9 @@ class FakeView:
     def show_idle(self):
         self.busy = False
 
+    def show_queue(self, waiting):
+        self.queue = waiting
+
     def show_preview(self, picture):
         self.pictures.append(picture)
 

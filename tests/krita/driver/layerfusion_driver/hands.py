@@ -28,6 +28,7 @@ from PyQt5.QtWidgets import (
     QTextEdit,
     QToolButton,
     QTreeView,
+    QWidget,
 )
 
 SIZE = (512, 384)
@@ -210,6 +211,21 @@ def history():
 def history_texts():
     """What is said about each picture of the history when the pointer is over it, the newest first."""
     return [history().item(index).toolTip() for index in range(history().count())] if history().isVisible() else []
+
+
+def queue():
+    """The texts of the rows of the list of waiting pictures, and the buttons of each."""
+    widget = docker().findChild(QWidget, "layerfusion_queue")
+    if not widget.isVisible():
+        return []
+    labels = [label for label in widget.findChildren(QLabel) if label.isVisible() and label.text()]
+    labels.sort(key=lambda label: label.mapTo(widget, label.rect().topLeft()).y())
+    return [(label.text(), label.parentWidget().findChildren(QToolButton)) for label in labels]
+
+
+def press_in_queue(row, description):
+    """Press a button of a waiting picture."""
+    next(button for button in queue()[row][1] if button.toolTip() == description).click()
 
 
 def click_picture(index):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from krita import Krita
 
-from . import looking_back, unusual
+from . import looking_back, queueing, unusual
 from .dockers import (
     choose_layers_in_the_docker,
     close_the_second_window,
@@ -266,6 +266,7 @@ ON_THEIR_OWN = [
     choose_layers_in_the_docker,
     *unusual.ALL,
     *looking_back.ALL,
+    *queueing.ALL,
 ]
 """Each begins with a new document and the same two prompts."""
 

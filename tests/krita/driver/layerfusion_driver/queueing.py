@@ -1,0 +1,58 @@
+"""A scenario of an artist who presses again while a picture is drawn, in two documents."""
+
+from .hands import (
+    busy,
+    close,
+    docker_texts,
+    new_document,
+    pause,
+    photograph,
+    press,
+    press_in_queue,
+    queue,
+    set_steps,
+    tree,
+    type_into,
+    wait_for_step,
+    wait_until,
+)
+
+SMALL = (128, 128)
+
+
+def texts():
+    return [text for text, _ in queue()]
+
+
+def press_again_and_again(folder):
+    """One press in a document, three in another one; the last goes first, the second is cancelled."""
+    first = yield from new_document("One", SMALL)
+    set_steps(50)
+    press("Generate")
+    yield from wait_for_step()
+    second = yield from new_document("Two", SMALL)
+    set_steps(2)
+    for background in ("a beach at sunset", "a forest", "the moon at night"):
+        type_into("in the background;", background)
+        press("Generate")
+    yield from wait_until(lambda: len(queue()) == 3, 5)
+    yield from wait_until(lambda: all("Waiting for" in text for text in texts()), 5)
+    facts = {"waiting": texts(), "words": docker_texts()}
+    yield from photograph(folder / "queue.png")
+    press_in_queue(2, "Draw this picture earlier")
+    yield from pause(0.3)
+    press_in_queue(1, "Draw this picture earlier")
+    yield from pause(0.3)
+    facts["moved"] = texts()
+    press_in_queue(2, "Do not draw this picture")
+    yield from pause(0.3)
+    facts |= {"cancelled": texts(), "still drawing": busy()}
+    yield from wait_until(lambda: not busy(), 240)
+    yield from pause(0.4)
+    facts |= {"one": tree(first), "two": tree(second), "rows after": texts()}
+    yield from close(second)
+    yield from close(first)
+    return facts
+
+
+ALL = [press_again_and_again]
