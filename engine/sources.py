@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -91,7 +91,9 @@ class Existing:
 
     def __post_init__(self) -> None:
         check_prompt(f"prompt of the {self.word} layer", self.prompt)
-        object.__setattr__(self, "layer", as_layer(self.layer))
+        layer = as_layer(self.layer)
+        # What a layer was made from before is no part of a request: what is drawn records the artist's pixels.
+        object.__setattr__(self, "layer", layer if layer.record is None else replace(layer, record=None))
 
     @property
     def word(self) -> str:

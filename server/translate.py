@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +14,7 @@ from layerfusion.engine import events
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Box, Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Pixels, Role
+from layerfusion.engine.image.record import LayerRecord, PictureRecord, from_words, to_words
 from layerfusion.engine.models.catalog.registry import available_models, find_model
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.options.fusion import FusionSettings
@@ -154,7 +157,7 @@ def from_event(job: str, event: events.Event, store: Store) -> messages.Message:
         case events.LayerReady():
             return _from_layer(job, event.layer, event.index, store)
         case events.Finished():
-            return messages.Done(job=job, seq=1, layers=len(event.stack))
+            return messages.Done(job=job, seq=1, layers=len(event.stack), record=_record_text(event.stack))
 
 
 def to_event(message: messages.Progress | messages.Notice) -> events.Progress | events.Notice:
@@ -209,6 +212,27 @@ def to_stack(submit: messages.Submit, begins: Iterable[messages.LayerBegin], sto
         size=Size(submit.width, submit.height),
         layers=tuple(to_layer(begin, store.read(begin.sha256)) for begin in ordered),
     )
+
+
+def _record_text(stack: LayerStack) -> str:
+    """What a stack records of itself as JSON, see `Done.record`; empty if it records nothing."""
+    if stack.record is None:
+        return ""
+    layers = [{} if layer.record is None else to_words(layer.record) for layer in stack]
+    return json.dumps({"picture": to_words(stack.record), "layers": layers}, ensure_ascii=False)
+
+
+def with_stated_records(stack: LayerStack, text: str) -> LayerStack:
+    """The stack with the records that its server has sent, see `Done.record`; without if they do not fit."""
+    try:
+        values = json.loads(text)
+        picture, layers = values["picture"], values["layers"]
+        records = [from_words(LayerRecord, words) if words else None for words in layers]
+        recorded = zip(stack, records, strict=True)
+        whole = tuple(replace(layer, record=record) for layer, record in recorded)
+        return replace(stack, layers=whole, record=from_words(PictureRecord, picture))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return stack
 
 
 def to_layer(begin: messages.LayerBegin, data: bytes) -> Layer:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .nodes import identity, is_mask, is_shown, walk
+from .protocol.titles import prompts_in
 
 ANNOTATION = "layerfusion/"
 """Prefix of our annotations' names; the unique id of the group follows. Krita saves annotations in the .kra file."""
@@ -229,7 +230,15 @@ def _recognise(records: list[dict[str, Any]], group: Any) -> Record | None:
         _, when, values, roles = max(found, key=lambda item: item[:2])
         return Record(values, roles, when)
     roles = _roles_by_name(group, _FIRST_NAMES)
-    return Record({}, roles, 0) if _is_whole(roles) and _is_lit(roles) else None  # copied from another document
+    if not (_is_whole(roles) and _is_lit(roles)):
+        return None
+    return Record(_values_by_title(group), roles, 0)  # copied from another document, or from a PSD or OpenRaster file
+
+
+def _values_by_title(group: Any) -> dict[str, Any]:
+    """The prompts in the name of a group with one foreground, which is all that other formats keep of its record."""
+    prompts = prompts_in(group.name())
+    return {"foreground": prompts[0], "background": prompts[1]} if len(prompts) == 2 else {}
 
 
 def _is_whole(roles: dict[str, str]) -> bool:

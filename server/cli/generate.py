@@ -193,7 +193,9 @@ def draw_there(
     with closing(server.draw(request, seeds, display.watch)) as stacks:
         known = {spec.name: spec for spec in available_models()}
         for stack, seed in zip(stacks, seeds, strict=True):
-            yield Picture(with_records(stack, replace(request, seed=seed), known.get(request.model)))
+            if stack.record is None:  # a server before protocol 1.4
+                stack = with_records(stack, replace(request, seed=seed), known.get(request.model))
+            yield Picture(stack)
 
 
 def draw_here(

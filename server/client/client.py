@@ -57,6 +57,7 @@ from layerfusion.server.protocol.messages import (
     UploadRefused,
     Welcome,
 )
+from layerfusion.server.protocol.schema import newest
 from layerfusion.server.protocol.wire import Wire
 
 M = TypeVar("M", bound=Message)
@@ -265,13 +266,17 @@ class Client:
         assert isinstance(answer, Layer)
         return answer
 
-    def export(self, job: str, form: ExportFormat) -> bytes:
+    def export(self, job: str, form: ExportFormat, *, prompts: bool = True) -> bytes:
         """Export a finished job and return the file's bytes.
 
         Raises:
             Refusal: the job is not finished, or a layer is no longer on the server.
+            UnsupportedVersion: the server cannot leave the prompts out.
         """
-        self._send(Export(job=job, format=form))
+        request = Export(job=job, format=form, prompts=prompts)
+        if not prompts:
+            self._check_version(newest(request), "a file without prompts")
+        self._send(request)
         answer = self._next(
             lambda item: (
                 (isinstance(item, File) and (item.begin.job, item.begin.format) == (job, form))

@@ -121,11 +121,12 @@ class _Following:
                     raise Stopped("The job was cancelled.")
                 case Done():
                     self._client.acknowledge(submit.job, event.seq)
-                    yield events.Finished(stack=self._stack(submit))
+                    yield events.Finished(stack=self._stack(submit, event.record))
 
-    def _stack(self, submit: Submit) -> LayerStack:
+    def _stack(self, submit: Submit, record: str) -> LayerStack:
         layers = tuple(self._layers[index] for index in sorted(self._layers))
-        return LayerStack(name=submit.title, size=Size(submit.width, submit.height), layers=layers)
+        stack = LayerStack(name=submit.title, size=Size(submit.width, submit.height), layers=layers)
+        return translate.with_stated_records(stack, record)
 
     def _connect_again(self) -> Client:
         """Connect and resume the jobs: the first after its last received event, the others from their beginning."""

@@ -228,7 +228,9 @@ class RequestHandler:
         try:
             job = await self._finished(request.job)
             async with jobs.exporting:
-                digest, size = await export(jobs.database.path, jobs.store.folder, job.id, request.format)
+                digest, size = await export(
+                    jobs.database.path, jobs.store.folder, job.id, request.format, prompts=request.prompts
+                )
             if not await self._scheduler.on_disk(jobs.database.add_file, job.id, digest, size):
                 jobs.store.remove(digest)
                 raise UnknownJob(f"The job {job.id} was deleted.", "Draw it again.")

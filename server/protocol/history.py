@@ -21,7 +21,7 @@ from .fields import (
     TransferId,
     check_area,
 )
-from .schema import Between, Record
+from .schema import Between, Record, since
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +90,13 @@ class Export(Message):
     Attributes:
         job: a finished job.
         format: "psd" or "ora" with all layers, or "png" with the flattened picture.
+        prompts: whether the file says the prompts and seeds. The server's own setting may leave them out in any case.
     """
 
     type: ClassVar[str] = "export"
     job: JobId
     format: ExportFormat
+    prompts: bool = since(4, True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from .fields import (
     TransferId,
     check_area,
 )
-from .schema import Between
+from .schema import Between, Length, since
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,12 +157,15 @@ class Done(Message):
 
     Attributes:
         layers: number of layers.
+        record: what the picture and its layers were made from, as JSON; PROTOCOL.md describes it. Empty from a server
+            before 1.4.
     """
 
     type: ClassVar[str] = "done"
     job: JobId
     seq: Sequence
     layers: Count
+    record: Annotated[str, Length(0, 500_000)] = since(4, "")
 
 
 @dataclass(frozen=True, kw_only=True)

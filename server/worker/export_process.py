@@ -1,7 +1,7 @@
 """Exporting a finished job to one file, in a separate process: encoding takes seconds of Python, which would block the
 server's sockets or the worker.
 
-    python -m layerfusion.server.worker.export_process DATABASE LAYERS JOB FORMAT
+    python -m layerfusion.server.worker.export_process DATABASE LAYERS JOB FORMAT PROMPTS
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from layerfusion.engine.stack import LayerStack
 from layerfusion.server import translate
 from layerfusion.server.config import NO_PROMPTS_VARIABLE
 from layerfusion.server.protocol.errors import InternalError, LayerLost, NotFinished, ProtocolError, UnknownJob
-from layerfusion.server.protocol.messages import ExportFormat, LayerBegin
+from layerfusion.server.protocol.messages import Done, ExportFormat, LayerBegin
 from layerfusion.server.storage.database import Database, JobRecord
 from layerfusion.server.storage.layer_store import LayerStore
 
@@ -40,13 +40,16 @@ class ExportFailed(ProtocolError):
         self.code = code
 
 
-async def export(database: Path, layers: Path, job: str, form: ExportFormat) -> tuple[str, int]:
+async def export(
+    database: Path, layers: Path, job: str, form: ExportFormat, *, prompts: bool = True
+) -> tuple[str, int]:
     """Export a job and put the file into the store.
 
     Args:
         database, layers: the database file and the layer store of the server's folder.
         job: id of a finished job.
         form: the file's format.
+        prompts: whether it says the prompts and seeds, unless the variable LAYERFUSION_NO_PROMPTS leaves them out.
 
     Returns:
         The file's SHA-256 and its size in bytes.
@@ -57,6 +60,7 @@ async def export(database: Path, layers: Path, job: str, form: ExportFormat) -> 
     """
     # -P: modules are not looked for in the current folder, whose files are not ours.
     arguments = ["-P", "-m", "layerfusion.server.worker.export_process", str(database), str(layers), job, form]
+    arguments.append("yes" if prompts else "no")
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
     )
@@ -92,6 +96,9 @@ def load_stack(database: Database, store: LayerStore, job: str) -> LayerStack:
     begins = [event for event in database.events(job) if isinstance(event, LayerBegin)]
     try:
         stack = translate.to_stack(record.submit, begins, store)
+        for event in database.events(job):
+            if isinstance(event, Done) and event.record:
+                return translate.with_stated_records(stack, event.record)
         return _recorded(stack, record, store)
     except OSError as error:
         raise LayerLost(
@@ -100,15 +107,18 @@ def load_stack(database: Database, store: LayerStore, job: str) -> LayerStack:
 
 
 def _recorded(stack: LayerStack, job: JobRecord, store: LayerStore) -> LayerStack:
-    """The stack with its records; without, if the model or a layer that the job kept is no longer there."""
+    """The stack of a job that was drawn before protocol 1.4, with its records.
+
+    Without, if the model or a layer that the job kept is no longer there.
+    """
     with contextlib.suppress(EngineError, ProtocolError):
         spec = find_model(job.submit.model)
         return with_records(stack, translate.to_request(job.submit, store), spec, created=job.ended)
     return stack
 
 
-def _encode(stack: LayerStack, form: ExportFormat) -> bytes:
-    if os.environ.get(NO_PROMPTS_VARIABLE):
+def _encode(stack: LayerStack, form: ExportFormat, *, prompts: bool) -> bytes:
+    if not prompts or os.environ.get(NO_PROMPTS_VARIABLE):
         stack = stack.without_prompts()
     if form == "png":
         return encode_merged(stack)
@@ -120,13 +130,13 @@ def _encode(stack: LayerStack, form: ExportFormat) -> bytes:
 
 def main(arguments: list[str]) -> None:
     """Export one job and print the result, or the error, as JSON."""
-    database, layers, job, form = arguments
+    database, layers, job, form, prompts = arguments
     assert form in get_args(ExportFormat)
     form = cast(ExportFormat, form)
     try:
         store = LayerStore(Path(layers))
         with contextlib.closing(Database(Path(database), read_only=True)) as opened:
-            data = _encode(load_stack(opened, store, job), form)
+            data = _encode(load_stack(opened, store, job), form, prompts=prompts == "yes")
         answer: dict[str, object] = {"sha256": store.put(data), "bytes": len(data)}
     except (EngineError, ProtocolError) as error:
         answer = {"code": error.code, "message": error.message, "hint": error.hint}

@@ -4,6 +4,8 @@ The servers here cannot connect to anything outside the loopback interface, so e
 needed.
 """
 
+import dataclasses
+import hashlib
 import os
 import signal
 import subprocess
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 
 import proving
+from layerfusion.engine import formats
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer as EngineLayer
@@ -22,6 +25,7 @@ from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated as EngineGenerated
 from layerfusion.engine.sources import Kept as EngineKept
+from layerfusion.server import translate
 from layerfusion.server.client.client import Layer, Refusal, new_job
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Generated, Kept, Progress, Started, Submit
 from serving import GUARD, SECONDS, cmdline, wait_until, worker_of
@@ -61,6 +65,24 @@ def bgra(pixels):
     return np.ascontiguousarray(pixels[..., [2, 1, 0, 3]]).tobytes()
 
 
+def records(stack):
+    """What a stack and its layers say of how they were made, without the date."""
+    return dataclasses.replace(stack.record, created=""), [layer.record for layer in stack]
+
+
+def check_records(client, done, expected, folder):
+    """What the client is told, and what an exported file says, is what a local drawing says of itself."""
+    told = translate.with_stated_records(expected.without_prompts(), done.record)
+    assert records(told) == records(expected)
+    for form in ("psd", "ora"):
+        (folder / f"a.{form}").write_bytes(client.export(done.job, form))
+        assert records(formats.load(folder / f"a.{form}")) == records(expected)
+    (folder / "b.ora").write_bytes(client.export(done.job, "ora", prompts=False))
+    silent = formats.load(folder / "b.ora")
+    assert records(silent) == records(expected.without_prompts())
+    assert b"apple" not in (folder / "b.ora").read_bytes()
+
+
 def disc(width, height):
     """A soft disc with colour under alpha 0, too."""
     y, x = np.mgrid[:height, :width]
@@ -84,7 +106,7 @@ def test_the_network_guard_blocks_connections(tmp_path):
     assert b"blocked: socket.getaddrinfo 192.0.2.1" in ended.stderr
 
 
-def test_the_server_sends_the_same_layers_as_the_pipeline(server):
+def test_the_server_sends_the_same_layers_as_the_pipeline(server, tmp_path):
     expected = draw_here(
         GenerationRequest(
             size=Size(120, 90),
@@ -96,6 +118,7 @@ def test_the_server_sends_the_same_layers_as_the_pipeline(server):
     )
     with server.connect() as client:
         events, layers = draw(client, submit())
+        check_records(client, events[-1], expected, tmp_path)
     assert isinstance(events[0], Started)
     assert isinstance(events[-1], Done)
     assert events[-1].layers == len(layers) == len(expected)
@@ -111,7 +134,7 @@ def test_a_kept_foreground_gives_the_same_result_as_without_a_server(server):
     with server.connect() as client:
         layer = client.upload(bgra(pixels))
         kept = Kept(layer=layer, width=50, height=60, x=30, y=-8, name="Mein Apfel 😀", prompt="a red apple")
-        _, layers = draw(client, submit(foregrounds=(kept,)))
+        events, layers = draw(client, submit(foregrounds=(kept,)))
     (back,) = (layer for layer in layers.values() if layer.begin.role == "foreground")
     assert back.pixels == bgra(pixels)
     assert back.begin.sha256 == layer
@@ -129,6 +152,9 @@ def test_a_kept_foreground_gives_the_same_result_as_without_a_server(server):
         )
     )
     assert [layers[i].pixels for i in range(len(layers))] == [bgra(layer.pixels) for layer in expected]
+    told = translate.with_stated_records(expected.without_prompts(), events[-1].record)
+    assert records(told) == records(expected)
+    assert told.foreground.record.sha256 == hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
 def test_cancel_acts_within_a_step_and_the_next_job_runs(server):

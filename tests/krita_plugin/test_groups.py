@@ -117,3 +117,22 @@ def test_the_group_to_go_on_with_is_the_topmost_that_is_shown():
     first.change(visible=False)
     assert groups.seen(both) is None
     assert groups.last(both) in (first, second, third)
+
+
+def test_a_group_of_an_opened_psd_has_the_prompts_of_its_name(subtests):
+    """A PSD or OpenRaster file of ours, opened in Krita, has no annotations: names of layers and group are left."""
+    from krita_layerfusion import groups
+
+    for name, prompts in [
+        ("a red apple + a beach at sunset", ("a red apple", "a beach at sunset")),
+        ("a red apple with a very long stem and t… + a beach", ("", "")),
+        ("an apple + a pear + a beach", ("", "")),
+        ("LayerFusion", ("", "")),
+        ("a + ", ("", "")),
+    ]:
+        with subtests.test(name=name):
+            opened = group(name)
+            document = KritaDocument(opened)
+            assert roles(document, opened) == ROLES
+            record = groups.recall(document, opened)
+            assert (record.prompt("foreground"), record.prompt("background")) == prompts

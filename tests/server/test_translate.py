@@ -1,6 +1,7 @@
 """Wire to engine and back: nothing lost, colours in place, errors named."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from layerfusion.engine.errors import InvalidLayer, InvalidRequest, UnknownModel
 from layerfusion.engine.image import geometry
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
+from layerfusion.engine.image.record import LayerRecord, PictureRecord
 from layerfusion.engine.models.catalog.registry import available_models, find_model
 from layerfusion.engine.stack import LayerStack
 from layerfusion.server import translate
@@ -154,6 +156,21 @@ def test_finished(store):
     layer = Layer(name="Background", role=Role.BACKGROUND, pixels=RED_RGBA)
     stack = LayerStack(name="x", size=Size(3, 2), layers=(layer, layer))
     assert translate.from_event(JOB, events.Finished(stack=stack), store) == Done(job=JOB, seq=1, layers=2)
+
+
+def test_records_of_a_finished_picture_come_through(subtests, store):
+    layer = Layer(name="Background", role=Role.BACKGROUND, pixels=RED_RGBA)
+    known = replace(layer, record=LayerRecord(source="kept", prompt="a „beach“", box=(1, 2, 3, 4), sha256="a" * 64))
+    record = PictureRecord(tool="LayerFusion 1", model="tiny", seed=3, guidance_scale=2.5, settings=("mixture=a",))
+    stack = LayerStack(name="x", size=Size(3, 2), layers=(known, layer), record=record)
+    done = translate.from_event(JOB, events.Finished(stack=stack), store)
+    bare = LayerStack(name="x", size=Size(3, 2), layers=(layer, layer))
+    told = translate.with_stated_records(bare, Done.from_map(done.to_map()).record)
+    assert (told.record, [layer.record for layer in told]) == (record, [known.record, None])
+    assert translate.from_event(JOB, events.Finished(stack=bare), store).record == ""
+    for text in ("", "[]", "{", '{"picture": 3, "layers": 4}', '{"picture": {}, "layers": [{}]}', "[" * 100_000):
+        with subtests.test(text=text[:40]):
+            assert translate.with_stated_records(bare, text).record is None
 
 
 def test_every_model_can_be_told_about():

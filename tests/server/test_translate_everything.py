@@ -7,6 +7,7 @@ import pytest
 
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
+from layerfusion.engine.image.record import LayerRecord
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.request import GenerationRequest
@@ -53,8 +54,8 @@ EVERYTHING = GenerationRequest(
 )
 NOTHING_ELSE = {"model"}
 """Fields without another value: only the embedded model is on every machine."""
-NOT_ASKED_FOR = {"record"}
-"""What a file says of a layer's past: no part of what is to be drawn, so that it stays with the client."""
+NO_PART = {"record"}
+"""What a file says of a layer's past: no request holds it, see the test of that."""
 BESIDE = {"content_layers": {"content_source": "prior"}}
 """Options that do something only beside others."""
 
@@ -77,7 +78,7 @@ def differences(one, other, name="request"):
     if type(one) is not type(other):
         return [name]
     if dataclasses.is_dataclass(one):
-        names = [field.name for field in dataclasses.fields(one) if field.name not in NOT_ASKED_FOR]
+        names = [field.name for field in dataclasses.fields(one)]
         return [d for each in names for d in differences(getattr(one, each), getattr(other, each), f"{name}.{each}")]
     if isinstance(one, np.ndarray):
         return [] if np.array_equal(one, other) else [name]
@@ -94,7 +95,7 @@ def defaults_in(value, name="request"):
         return []
     found = []
     for field in dataclasses.fields(value):
-        if field.name in NOT_ASKED_FOR:
+        if field.name in NO_PART:
             continue
         said = getattr(value, field.name)
         default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
@@ -107,6 +108,12 @@ def defaults_in(value, name="request"):
 def test_the_request_says_everything():
     """A field that was added to the engine has to be given a value above, and then has to come through below."""
     assert defaults_in(EVERYTHING) == []
+
+
+def test_the_past_of_a_layer_is_no_part_of_a_request():
+    past = dataclasses.replace(layer(Role.FOREGROUND), record=LayerRecord(prompt="a secret", seed=3))
+    assert Kept(layer=past, prompt="an apple").layer.record is None
+    assert Relit(layer=past, prompt="an apple").layer.record is None
 
 
 def test_a_request_that_says_everything_comes_through_whole(store):

@@ -36,8 +36,9 @@ def known_digest(source: WeightSource) -> str:
         stat = file.stat()
         if stat.st_size < _SMALL:
             return digest_of(file)
-        with suppress(OSError, ValueError):
-            entries = dict(json.loads(store.read_bytes()))
+        with suppress(OSError, ValueError, RecursionError):
+            known = json.loads(store.read_bytes())
+            entries = known if isinstance(known, dict) else {}
         state = [stat.st_size, stat.st_mtime_ns]
         entry = entries.get(str(file))
         if isinstance(entry, list) and entry[:2] == state and isinstance(entry[-1], str):
