@@ -1,10 +1,10 @@
 """How other programs read our files: python tests/interchange/matrix.py [--write] [PROGRAM …]
 
-Writes one stack as PSD, OpenRaster and PNG, has every installed program read it, and prints a table of what they show:
-largest and mean difference of their picture from ours, the layers they find, and whether names, blend modes and
-places arrived. `--write` puts the table into docs/files.md. Programs that are missing are left out, so the whole table
-needs Debian 12 with gimp, krita, xvfb, imagemagick, libvips-tools, openimageio-tools and mypaint, Node with ag-psd on
-NODE_PATH, and pyora in this Python's environment.
+Writes one stack as PSD, OpenRaster and PNG, has every program read it, and prints a table of what they show: largest
+and mean difference of their picture from ours, the layers they find, and whether names, blend modes and places arrived.
+`--write` puts the section about it into docs/files.md, or only the rows of the programs that are named. It needs Debian
+12 with gimp, krita, xvfb, imagemagick, libvips-tools, openimageio-tools and mypaint, Node with ag-psd on NODE_PATH, and
+pyora in this Python's environment.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -33,7 +34,12 @@ from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
 
 PAGE = Path(__file__).parents[2] / "docs" / "files.md"
 BEGIN, END = "<!-- matrix -->", "<!-- end of matrix -->"
+HEADER = (
+    "| program | file | largest difference | mean | layers | names | blend modes | places "
+    "| compared; what it cannot do |"
+)
 WIDTH, HEIGHT = 160, 120
+OWN, MERGED = "its own composite of the layers", "the merged picture"
 
 
 @dataclass
@@ -73,7 +79,7 @@ def stack() -> LayeredImage:
     return LayeredImage(name="apple + beach", size=Size(WIDTH, HEIGHT), layers=layers, resolution=(300.0, 300.0))
 
 
-def call(*command: str, limit: int = 240, **more: Any) -> str:
+def call(*command: str, limit: int = 1200, **more: Any) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False, **more)
     if done.returncode:
         raise RuntimeError(f"{command[0]}: {done.stderr[-300:] or done.stdout[-300:]}")
@@ -89,12 +95,12 @@ def psd_tools(file: Path, out: Path) -> Seen:
         for layer in document.descendants()
         if not layer.is_group()
     ]
-    return Seen(document.composite(force=True), layers, "its own composite of the layers")
+    return Seen(document.composite(force=True), layers, OWN)
 
 
 def pillow(file: Path, out: Path) -> Seen:
     with Image.open(file) as image:
-        return Seen(image.convert("RGBA"), None, "the merged picture" if file.suffix == ".psd" else "")
+        return Seen(image.convert("RGBA"), None, f"{MERGED}; composites no layers" if file.suffix == ".psd" else "")
 
 
 def ag_psd(file: Path, out: Path) -> Seen:
@@ -108,7 +114,7 @@ def ag_psd(file: Path, out: Path) -> Seen:
       console.log(JSON.stringify(layers));"""
     layers = json.loads(call("node", "-e", script, str(file), str(out.with_suffix(".raw"))))
     raw = np.frombuffer(out.with_suffix(".raw").read_bytes(), np.uint8).reshape(HEIGHT, WIDTH, 4)
-    return Seen(Image.fromarray(raw), [(n, b, tuple(p)) for n, b, p in layers], "the merged picture")
+    return Seen(Image.fromarray(raw), [(n, b, tuple(p)) for n, b, p in layers], f"{MERGED}; composites no layers")
 
 
 def pyora(file: Path, out: Path) -> Seen:
@@ -116,7 +122,7 @@ def pyora(file: Path, out: Path) -> Seen:
 
     project = Project.load(str(file))
     layers = [(layer.name, layer.composite_op, tuple(layer.offsets)) for layer in project if layer.type == 0]
-    return Seen(project.get_image_data(use_original=False), layers, "its own composite of the layers")
+    return Seen(project.get_image_data(use_original=False), layers, OWN)
 
 
 def image_magick(file: Path, out: Path) -> Seen:
@@ -126,12 +132,13 @@ def image_magick(file: Path, out: Path) -> Seen:
         told = call("identify", "-format", r"%s|%l|%[compose]|%X|%Y\n", str(file)).splitlines()[1:]
         layers = [(n, b, (int(x), int(y))) for _, n, b, x, y in (line.split("|") for line in told) if n]
         layers = [entry for entry in layers if not entry[0].startswith("</")]
-    return Seen(Image.open(out), layers, "the merged picture; names in Latin letters only" if layers else "")
+    note = f"{MERGED}; tells no names in other scripts than Latin, and no mode of hidden layers" if layers else ""
+    return Seen(Image.open(out), layers, note)
 
 
 def libvips(file: Path, out: Path) -> Seen:
     call("vips", "copy", str(file), f"{out}[compression=1]")
-    return Seen(Image.open(out), None, "the merged picture, by ImageMagick" if file.suffix == ".psd" else "")
+    return Seen(Image.open(out), None, f"{MERGED}, which ImageMagick reads for it" if file.suffix == ".psd" else "")
 
 
 def open_image_io(file: Path, out: Path) -> Seen:
@@ -140,8 +147,9 @@ def open_image_io(file: Path, out: Path) -> Seen:
     if file.suffix == ".psd":
         told = call("oiiotool", "--info", "-v", "-a", str(file))
         names = re.findall(r'oiio:subimagename: "([^"]*)"', told)
-        layers = [(name, "", None) for name in names if name and not name.startswith("</")]
-    return Seen(Image.open(out), layers, "the merged picture" if layers is not None else "")
+        layers = [(name, "", None) for name in names if name and not name.startswith("</") and name != stack().name]
+    note = f"{MERGED}; names in Latin letters only, tells neither modes nor places" if layers is not None else ""
+    return Seen(Image.open(out), layers, note)
 
 
 def gimp(file: Path, out: Path) -> Seen:
@@ -162,7 +170,7 @@ def gimp(file: Path, out: Path) -> Seen:
         ["gimp-console", "-i", "-d", "-f", "--batch-interpreter", "plug-in-script-fu-eval", "-b", scheme],
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=1200,
         check=False,
     )
     told = re.findall(r"LAYER\|(.*)\|(\d+)\|(-?\d+)\|(-?\d+)", done.stdout + done.stderr)
@@ -178,7 +186,7 @@ def gimp(file: Path, out: Path) -> Seen:
     layers = [(name, modes.get(mode, mode), (int(x), int(y))) for name, mode, x, y in told]
     if not out.exists():
         raise RuntimeError(f"gimp: {(done.stderr or done.stdout)[-300:]}")
-    return Seen(Image.open(out), layers, "its own composite of the layers")
+    return Seen(Image.open(out), layers, OWN if file.suffix == ".psd" else "")
 
 
 def krita(file: Path, out: Path) -> Seen:
@@ -186,14 +194,25 @@ def krita(file: Path, out: Path) -> Seen:
     home.mkdir(exist_ok=True)
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "LIBGL_ALWAYS_SOFTWARE": "1"}
     for target in (out, out.with_suffix(".ora")):
-        call("xvfb-run", "-a", "krita", "--export", "--export-filename", str(target), str(file), env=environment)
+        export = ["xvfb-run", "-a", "krita", "--export", "--export-filename", str(target), str(file)]
+        for tries_left in (2, 1, 0):
+            try:
+                call(*export, env=environment)
+                break
+            except RuntimeError:  # the X server may not be ready when Krita starts
+                if not tries_left:
+                    raise
     with zipfile.ZipFile(out.with_suffix(".ora")) as archive:
         image = ElementTree.fromstring(archive.read("stack.xml"))
     layers = [
         (entry.get("name", ""), entry.get("composite-op", ""), (int(entry.get("x", 0)), int(entry.get("y", 0))))
         for entry in image.iter("layer")
     ]
-    return Seen(Image.open(out), layers, "its own composite of the layers")
+    return Seen(
+        Image.open(out),
+        layers,
+        "" if file.suffix == ".png" else f"{OWN}; saves layers without their transparent margins",
+    )
 
 
 def mypaint(file: Path, out: Path) -> Seen:
@@ -201,8 +220,11 @@ def mypaint(file: Path, out: Path) -> Seen:
 import sys; sys.path.insert(0, '/usr/lib/mypaint')
 import gi; gi.require_version('GdkPixbuf', '2.0'); gi.require_version('Gtk', '3.0')
 import json
+import lib.eotf
 from lib.document import Document
-doc = Document(); doc.load({str(file)!r})
+def compatible(eotf, root):  # as the application does: the library by itself always takes 2.2
+    lib.eotf.set_eotf(float(eotf or 2.2))
+doc = Document(); doc.load({str(file)!r}, compat_handler=compatible)
 found = []
 for path, layer in doc.layer_stack.walk():
     if hasattr(layer, 'strokes'):
@@ -217,31 +239,47 @@ print('FOUND' + json.dumps(found))
     found = json.loads(told.split("FOUND")[1])
     modes = {"0": "svg:src-over", "1": "svg:multiply", "16": "svg:plus"}
     layers = [(name, modes.get(mode, mode), None) for name, mode, _ in found]
-    return Seen(Image.open(out), layers, "its own composite of the layers; places in whole tiles")
+    whole = Image.open(out).crop((0, 0, WIDTH, HEIGHT))  # it writes whole tiles
+    return Seen(whole, layers, f"{OWN}; tells places in whole tiles only")
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program, how to ask it, what it can open, and what has to be installed."""
+    """A program, how to ask it, what it can open, and how to learn its version."""
 
     name: str
     ask: Callable[[Path, Path], Seen]
     suffixes: tuple[str, ...]
-    needs: str
-    version: list[str] = field(default_factory=list)
+    version: Callable[[], str]
+
+    def version_number(self) -> str:
+        found = re.search(r"\d+\.\d+[.\d]*", self.version())
+        return "" if found is None else found[0]
+
+
+def package(name: str) -> Callable[[], str]:
+    return lambda: metadata.version(name)
+
+
+def told(*command: str) -> Callable[[], str]:
+    return lambda: call(*command)
 
 
 PROGRAMS = [
-    Program("psd-tools", psd_tools, (".psd",), ""),
-    Program("ag-psd", ag_psd, (".psd",), "node"),
-    Program("Krita", krita, (".psd", ".ora", ".png"), "krita"),
-    Program("GIMP", gimp, (".psd", ".png"), "gimp-console", ["gimp-console", "--version"]),
-    Program("ImageMagick", image_magick, (".psd", ".png"), "convert", ["convert", "--version"]),
-    Program("libvips", libvips, (".psd", ".png"), "vips", ["vips", "--version"]),
-    Program("OpenImageIO", open_image_io, (".psd", ".png"), "oiiotool", ["oiiotool", "--version"]),
-    Program("pyora", pyora, (".ora",), ""),
-    Program("MyPaint's library", mypaint, (".ora",), "mypaint"),
-    Program("Pillow", pillow, (".psd", ".png"), ""),
+    Program("psd-tools", psd_tools, (".psd",), package("psd-tools")),
+    Program("ag-psd", ag_psd, (".psd",), told("node", "-p", "require('ag-psd/package.json').version")),
+    Program(
+        "Krita", krita, (".psd", ".ora", ".png"), told("dpkg-query", "-f", "${source:Upstream-Version}", "-W", "krita")
+    ),
+    Program("GIMP", gimp, (".psd", ".png"), told("gimp-console", "--version")),
+    Program("ImageMagick", image_magick, (".psd", ".png"), told("convert", "--version")),
+    Program("libvips", libvips, (".psd", ".png"), told("vips", "--version")),
+    Program("OpenImageIO", open_image_io, (".psd", ".png"), told("oiiotool", "--version")),
+    Program("pyora", pyora, (".ora",), package("pyora")),
+    Program(
+        "MyPaint's library", mypaint, (".ora",), told("dpkg-query", "-f", "${source:Upstream-Version}", "-W", "mypaint")
+    ),
+    Program("Pillow", pillow, (".psd", ".png"), package("pillow")),
 ]
 MODES = {
     "normal": {"normal", "svg:src-over", "over"},
@@ -278,31 +316,45 @@ def row(program: Program, file: Path, folder: Path, ours: LayeredImage) -> str:
     return f"{head}| {' | '.join(cells)} |"
 
 
-def table(only: list[str]) -> str:
-    """The table of the programs that are named, or of all."""
+def rows(programs: list[Program]) -> list[str]:
+    """The rows of the table for these programs."""
     ours = stack()
-    lines = [
-        "| program | file | largest difference | mean | layers | names | blend modes | places | what is compared |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    made = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for suffix in (".psd", ".ora", ".png"):
             formats.save(ours, folder / f"ours{suffix}")
-        for program in PROGRAMS:
-            missing = bool(program.needs) and shutil.which(program.needs) is None
-            if missing or (only and program.name not in only):
-                continue
+        for program in programs:
             for suffix in program.suffixes:
-                lines.append(row(program, folder / f"ours{suffix}", folder, ours))
-                print(lines[-1], flush=True, file=sys.stderr)
-    return "\n".join(lines)
+                made.append(row(program, folder / f"ours{suffix}", folder, ours))
+                print(made[-1], flush=True, file=sys.stderr)
+    return made
+
+
+def key_of(line: str) -> tuple[str, ...]:
+    """Program and file of a row."""
+    return tuple(cell.strip() for cell in line.split("|")[1:3])
+
+
+def section(made: list[str]) -> str:
+    """The text between the marks of docs/files.md."""
+    versions = [f"{program.name} {program.version_number()}" for program in PROGRAMS]
+    words = (
+        f"Written by `python tests/interchange/matrix.py --write` on Debian 12 with {', '.join(versions[:-1])} and "
+        f"{versions[-1]}. The differences, of 255, are those of the program's picture from ours. GIMP 2.10 of "
+        "Debian opens no OpenRaster; Photoshop was not at hand."
+    )
+    table = "\n".join([HEADER, "|---" * 9 + "|", *made])
+    return f"\n\n{textwrap.fill(words, 120)}\n\n{table}\n\n"
 
 
 if __name__ == "__main__":
-    made = table([word for word in sys.argv[1:] if word != "--write"])
-    print(made)
+    only = [word for word in sys.argv[1:] if word != "--write"]
+    made = rows([program for program in PROGRAMS if not only or program.name in only])
+    print("\n".join(made))
     if "--write" in sys.argv:
         text = PAGE.read_text(encoding="utf-8")
         start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-        PAGE.write_text(f"{text[:start]}\n\n{made}\n\n{text[end:]}", encoding="utf-8")
+        known = {key_of(line): line for line in [*text[start:end].splitlines(), *made] if line.startswith("|")}
+        ordered = [(program.name, suffix[1:].upper()) for program in PROGRAMS for suffix in program.suffixes]
+        PAGE.write_text(text[:start] + section([known[key] for key in ordered]) + text[end:], encoding="utf-8")
