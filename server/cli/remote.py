@@ -19,7 +19,7 @@ from layerfusion.engine.events import Event
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.stack import LayerStack
 from layerfusion.server.cli.console import CommandError, UsageError, say
-from layerfusion.server.cli.token import read_token
+from layerfusion.server.cli.token_file import read_token
 from layerfusion.server.client.client import Client
 from layerfusion.server.client.remote_pipeline import Stopped, draw
 from layerfusion.server.config import LOOPBACK

@@ -8,7 +8,7 @@ from typing import Any
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.server.cli.environment import add_memory, prepare_libraries
-from layerfusion.server.cli.token import read_token
+from layerfusion.server.cli.token_file import read_token
 from layerfusion.server.cli.values import number, whole
 from layerfusion.server.config import MAX_WORKERS
 

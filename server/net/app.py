@@ -7,6 +7,7 @@ import contextlib
 import logging
 import secrets
 import sys
+from dataclasses import replace
 from http import HTTPStatus
 from importlib import metadata
 from typing import Any
@@ -37,13 +38,14 @@ from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.storage.lock import FolderLock
 from layerfusion.server.storage.retention import prune
-from layerfusion.server.storage.users import User, Users
+from layerfusion.server.storage.users import BrokenUsers, User, Users
 from layerfusion.server.worker.executors import make_executors
 from layerfusion.server.worker.loading import Load
 
 logger = logging.getLogger(__name__)
 
 _PRUNE_SECONDS = 600.0
+_REVOKE_SECONDS = 2.0
 _LISTED = 100
 """Number of the newest jobs in `/status`."""
 
@@ -129,7 +131,7 @@ class App:
                 await stack.enter_async_context(worker)
             tasks = [
                 asyncio.create_task(work)
-                for work in (self._stopping.wait(), self._scheduler.run(), self._prune_regularly())
+                for work in (self._stopping.wait(), self._scheduler.run(), self._prune_regularly(), self._watch_users())
             ]
             stack.push_async_callback(_end, tasks)
             stack.push_async_callback(self._scheduler.drain, self._config.drain_seconds)
@@ -243,15 +245,33 @@ class App:
             return refused(user)
         if request.path != "/":
             return response(HTTPStatus.NOT_FOUND, "The path of the websocket is “/”.\n")
-        if self._stopping.is_set() or len(self._connections) >= self._config.max_connections:
+        if self._stopping.is_set() or self._is_crowded(user):
             return response(HTTPStatus.SERVICE_UNAVAILABLE, "The server accepts no more connections.\n")
         self._visitors[socket] = user
         return None
 
+    def _is_crowded(self, user: User) -> bool:
+        """Whether the server or the user has as many connections as allowed."""
+        theirs = sum(connection.user.name == user.name for connection in self._connections)
+        most = self._config.max_connections
+        return len(self._connections) >= most or theirs >= (most if user.connections is None else user.connections)
+
+    async def _watch_users(self) -> None:
+        """End the connections of users whose token was revoked."""
+        while True:
+            await asyncio.sleep(_REVOKE_SECONDS)
+            try:
+                revoked = [each for each in self._connections if self._users.by_name(each.user.name) != each.user]
+            except BrokenUsers as error:
+                logger.error("the users cannot be read: %s", error.code)
+            else:
+                await asyncio.gather(*(connection.revoke() for connection in revoked))
+
     async def _status(self, user: User) -> dict[str, Any]:
         """What `/status` tells a user: about the server, and the user's own jobs."""
         findings = await asyncio.to_thread(self._health.look)
-        records = await self._scheduler.on_disk(self._database.jobs, newest=_LISTED)
+        mine = None if user.admin else user.key("")
+        records = await self._scheduler.on_disk(self._database.jobs, newest=_LISTED, client=mine)
         return {
             "version": self.version,
             "user": user.name,
@@ -259,17 +279,22 @@ class App:
             "health": {finding.part: finding.text for finding in findings},
             "connections": len(self._connections),
             "sign_ins": self._browsers.sign_ins,
-            "jobs": [summary(record).to_map() for record in records if user.may_see(record.client)],
+            "jobs": [summary(record).to_map() for record in records],
         }
 
     async def _converse(self, socket: ServerConnection) -> None:
+        user = self._visitors[socket]
+        limits = self._welcome.limits
+        if user.waiting_jobs is not None:
+            limits = replace(limits, waiting_jobs=user.waiting_jobs)
         connection = Connection(
             socket,
-            welcome=self._welcome,
+            welcome=replace(self._welcome, user=user.name, limits=limits),
             store=self._store,
             jobs=self._jobs,
             messages=TokenBucket(self._config.message_rate, self._config.message_burst),
-            uploads=self._uploads.of(socket.remote_address[0]),
+            uploads=self._uploads.of(user.key(socket.remote_address[0]), user.upload_bytes),
+            user=user,
         )
         self._connections.add(connection)
         try:

@@ -117,10 +117,12 @@ class Browsers:
         other = self._browsers.get(digest(cookie))
         if self._clock() >= end or (other is not None and self._is_valid(other) and other.user != user):
             return None
+        if (present := self._users.by_name(user)) is None:  # revoked since the code was made
+            return None
         made = SignedIn(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
         if other is not None:
             del self._browsers[other.cookie]
-        browser = Browser(user, self._users.token_digest(user), digest(made.cookie), digest(made.key), self._now())
+        browser = Browser(user, present.token_sha256, digest(made.cookie), digest(made.key), self._now())
         self._browsers[browser.cookie] = browser
         while len(self._browsers) > _SIGNED_IN:
             del self._browsers[min(self._browsers.values(), key=lambda each: each.used).cookie]
@@ -149,8 +151,8 @@ class Browsers:
 
     def _is_valid(self, browser: Browser) -> bool:
         fresh = abs(self._now() - browser.used) < IDLE_SECONDS
-        known = self._users.by_name(browser.user) is not None
-        return fresh and known and self._users.token_digest(browser.user) == browser.token
+        user = self._users.by_name(browser.user)
+        return fresh and user is not None and user.token_sha256 == browser.token
 
     def _write(self) -> None:
         content = json.dumps([asdict(browser) for browser in self._browsers.values()], indent=1)

@@ -18,8 +18,9 @@ from layerfusion.engine.errors import EngineError
 from layerfusion.server.net.outbox import Outbox
 from layerfusion.server.net.rate_limits import TokenBucket
 from layerfusion.server.net.request_handler import Jobs, RequestHandler
+from layerfusion.server.net.rights import Rights
 from layerfusion.server.net.session import CLOSE_REFUSED, Close, Commit, Drop, Effect, Keep, Send, Session
-from layerfusion.server.protocol.errors import LayerLost, ProtocolError, QuotaExceeded, ServerStopping
+from layerfusion.server.protocol.errors import LayerLost, ProtocolError, QuotaExceeded, ServerStopping, TokenRevoked
 from layerfusion.server.protocol.messages import (
     Refused,
     Upload,
@@ -30,6 +31,7 @@ from layerfusion.server.protocol.messages import (
 )
 from layerfusion.server.protocol.wire import Wire
 from layerfusion.server.storage.layer_store import Draft, LayerStore
+from layerfusion.server.storage.users import User
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +50,11 @@ class Connection:
         jobs: the server's jobs.
         messages: the rate limit of the client's messages.
         uploads: the rate limit of the client's uploads, in bytes.
+        user: who connected.
 
     Attributes:
         uploaded: SHA-256 of the layers that the client has uploaded; they are not pruned while it is connected.
+        user: who connected, with the limits of that time.
     """
 
     def __init__(
@@ -62,16 +66,19 @@ class Connection:
         jobs: Jobs,
         messages: TokenBucket,
         uploads: TokenBucket,
+        user: User,
     ) -> None:
         self._socket = socket
         self._store = store
         self._session = Session(welcome, messages)
         self._uploads = uploads
         self._outbox = Outbox(store)
-        self._requests = RequestHandler(jobs, self._outbox, lambda: self._session.identity or str(socket.id))
+        self._rights = Rights(user, lambda: self._session.identity or str(socket.id), jobs.scheduler, jobs.database)
+        self._requests = RequestHandler(jobs, self._outbox, self._rights)
         self._wire = Wire(msgpack.packb, msgpack.unpackb)
         self._draft: Draft | None = None
         self.uploaded: set[str] = set()
+        self.user = user
 
     async def run(self) -> None:
         """Receive and send until the connection ends."""
@@ -91,6 +98,14 @@ class Connection:
         error = ServerStopping("The server is being stopped.", "Start it and connect again.")
         self._outbox.put(Refused.of(error))
         await self._close(_CLOSE_GOING_AWAY)
+
+    async def revoke(self) -> None:
+        """Send `refused` with `token_revoked` at once, without the remaining messages, and close the connection."""
+        self._requests.close()
+        error = TokenRevoked("The token of this user was revoked.", "Ask whoever runs the server for another one.")
+        with contextlib.suppress(ConnectionClosed):
+            await self._socket.send(self._wire.encode(Refused.of(error)))
+        await self._socket.close(CLOSE_REFUSED, error.code)
 
     async def _listen(self) -> None:
         try:
@@ -157,6 +172,7 @@ class Connection:
                 case Commit():
                     assert self._draft is not None
                     await asyncio.to_thread(self._draft.keep, upload.layer)
+                    self._rights.uploaded.add(upload.layer)
                     self._drop_draft()
                     self._outbox.put(Uploaded(transfer=upload.transfer))
         except (EngineError, ProtocolError) as error:
@@ -166,7 +182,7 @@ class Connection:
 
     async def _begin(self, upload: Upload) -> None:
         self.uploaded.add(upload.layer)  # before the check below, so that it is not pruned in between
-        if self._store.has(upload.layer):
+        if self._store.has(upload.layer) and await self._rights.may_use(upload.layer):
             self._session.end_upload()
             self._outbox.put(Uploaded(transfer=upload.transfer))
         elif not self._uploads.take(upload.bytes):

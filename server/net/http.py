@@ -14,6 +14,7 @@ part of a URL, and no answer may be kept, framed or read by another site.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from importlib import resources
@@ -24,7 +25,9 @@ from websockets.http11 import Request, Response
 
 from layerfusion.server.net.access import AccessPolicy, Refusal
 from layerfusion.server.net.browsers import IDLE_SECONDS, Browsers
-from layerfusion.server.storage.users import User
+from layerfusion.server.storage.users import BrokenUsers, User
+
+logger = logging.getLogger(__name__)
 
 CODE_HEADER = "X-Layerfusion-Code"
 
@@ -106,7 +109,10 @@ class HttpAnswers:
         codes = headers.get_all(CODE_HEADER)
         made = None
         if len(codes) == 1 and self._access.is_from_page(headers):
-            made = self._browsers.sign_in(codes[0], self._access.cookie_of(headers))
+            try:
+                made = self._browsers.sign_in(codes[0], self._access.cookie_of(headers))
+            except BrokenUsers as error:
+                logger.error("nobody but the owner can sign in: %s", error.code)
         if made is None:
             return response(HTTPStatus.FORBIDDEN, "The code is wrong, used or too old.\n")
         cookie = self._cookie(made.cookie, int(IDLE_SECONDS))

@@ -50,12 +50,22 @@ class RateLimits:
     """
 
     def __init__(self, rate: float, burst: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._make = lambda: TokenBucket(rate, burst, clock)
+        self._rate, self._burst, self._clock = rate, burst, clock
         self._buckets: dict[str, TokenBucket] = {}
 
-    def of(self, address: str) -> TokenBucket:
-        """The bucket of an address. Other buckets that are full are deleted."""
+    def _make(self, burst: float | None) -> TokenBucket:
+        if burst is None or self._burst == 0:
+            return TokenBucket(self._rate, self._burst, self._clock)
+        return TokenBucket(self._rate * burst / self._burst, burst, self._clock)
+
+    def of(self, address: str, burst: float | None = None) -> TokenBucket:
+        """The bucket of an address or user. Other buckets that are full are deleted.
+
+        Args:
+            address: the address or user.
+            burst: its own limit in place of the common one; the rate changes in proportion.
+        """
         if address not in self._buckets:
             self._buckets = {known: bucket for known, bucket in self._buckets.items() if not bucket.full}
-            self._buckets[address] = self._make()
+            self._buckets[address] = self._make(burst)
         return self._buckets[address]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from layerfusion.engine.errors import EngineError
 from layerfusion.server import translate
 from layerfusion.server.net.outbox import Outbox
+from layerfusion.server.net.rights import Rights
 from layerfusion.server.net.session import Request
 from layerfusion.server.protocol.errors import (
     LayerLost,
@@ -86,14 +87,14 @@ class RequestHandler:
     Args:
         jobs: the server's jobs.
         outbox: the outbox for answers and events.
-        client: returns the client's identity, for its place in the queue and its limits.
+        rights: what the client may see and use.
     """
 
-    def __init__(self, jobs: Jobs, outbox: Outbox, client: Callable[[], str]) -> None:
+    def __init__(self, jobs: Jobs, outbox: Outbox, rights: Rights) -> None:
         self._jobs = jobs
         self._scheduler = jobs.scheduler
         self._outbox = outbox
-        self._client = client
+        self._rights = rights
         self._exports: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
@@ -108,7 +109,7 @@ class RequestHandler:
             case Submit() | Resubmit() | Cancel() | Resume():
                 await self._serve_job(request)
             case Move():
-                self._scheduler.move(self._client(), request.job, request.before)
+                self._scheduler.move(self._rights.client, request.job, request.before)
             case Ack():
                 await self._acknowledge(request)
             case ListJobs():
@@ -130,21 +131,30 @@ class RequestHandler:
                 case Submit():
                     self._follow(*await self._submit(request))
                 case Resubmit():
-                    self._follow(*await self._scheduler.resubmit(self._client(), request))
+                    self._follow(*await self._resubmit(request))
                 case Cancel():
-                    await self._scheduler.cancel(await self._scheduler.find(request.job))
+                    await self._scheduler.cancel(await self._rights.find(request.job))
                 case Resume():
-                    self._follow(await self._scheduler.find(request.job), after=request.after)
+                    self._follow(await self._rights.find(request.job), after=request.after)
         except (EngineError, ProtocolError) as error:
             self._outbox.put(Failed.of(error, job=request.job, seq=0))
 
     async def _submit(self, submit: Submit) -> list[Job]:
+        rights = self._rights
         known = await self._scheduler.known(submit)
         if known is not None:
-            return known
+            return rights.check_own(known)
+        await rights.check_layers(submit)
         async with self._jobs.checking:
             await asyncio.to_thread(translate.to_request, submit, self._jobs.store)  # raises if it cannot be drawn
-        return await self._scheduler.submit(self._client(), submit)
+        limit = rights.user.waiting_jobs
+        return rights.check_own(await self._scheduler.submit(rights.client, submit, waiting_jobs=limit))
+
+    async def _resubmit(self, message: Resubmit) -> list[Job]:
+        rights = self._rights
+        await rights.find(message.of)
+        limit = rights.user.waiting_jobs
+        return rights.check_own(await self._scheduler.resubmit(rights.client, message, waiting_jobs=limit))
 
     def _follow(self, *jobs: Job, after: int = 0) -> None:
         for job in jobs:
@@ -154,7 +164,11 @@ class RequestHandler:
 
     async def _acknowledge(self, ack: Ack) -> None:
         try:
+            if not self._rights.user.admin:
+                await self._rights.find(ack.job)
             await self._scheduler.acknowledge(ack.job, ack.seq)
+        except UnknownJob:
+            logger.debug("ignored an acknowledgement of an unknown job")
         except EngineError as error:
             logger.error("an acknowledgement was lost: %s", error)  # the only effect is that the job is kept longer
 
@@ -162,7 +176,9 @@ class RequestHandler:
 
     async def _list(self, request: ListJobs) -> None:
         try:
-            records = await self._scheduler.on_disk(self._jobs.database.jobs, newest=request.newest)
+            records = await self._scheduler.on_disk(
+                self._jobs.database.jobs, newest=request.newest, client=self._rights.listed
+            )
         except EngineError as error:
             logger.error("jobs could not be listed: %s", error)
             records = []
@@ -170,7 +186,7 @@ class RequestHandler:
 
     async def _fetch(self, request: Fetch) -> None:
         try:
-            job = await self._scheduler.find(request.job)
+            job = await self._rights.find(request.job)
             begin = _layer(job, request.index)
             if not self._jobs.store.has(begin.sha256):
                 raise LayerLost(f"The layer “{begin.name}” is no longer on the server's disk.", "Resubmit the job.")
@@ -199,7 +215,7 @@ class RequestHandler:
             UnknownJob: there is no such job.
             NotFinished: it is not finished.
         """
-        job = await self._scheduler.find(job_id)
+        job = await self._rights.find(job_id)
         if not (job.events and isinstance(job.events[-1], Done)):
             raise NotFinished(f"The job {job.id} is not finished.", "Ask again after it has finished.")
         return job
@@ -207,7 +223,11 @@ class RequestHandler:
     async def _delete(self, request: Delete) -> None:
         jobs = self._jobs
         try:
+            if not self._rights.user.admin:
+                await self._rights.find(request.job)
             await self._scheduler.on_disk(delete, jobs.database, jobs.store, request.job, uploads=jobs.uploads())
+        except UnknownJob:
+            self._outbox.put(Deleted(job=request.job))
         except (EngineError, ProtocolError) as error:
             self._outbox.put(DeleteFailed.of(error, job=request.job))
         else:

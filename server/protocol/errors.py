@@ -19,6 +19,7 @@
     ├── QuotaExceeded         the client uploaded more bytes in an hour than the limit
     ├── LayerLost             a finished layer is no longer in the server's layer store
     ├── WorkerDied            the worker process died while it drew the job
+    ├── TokenRevoked          the user may not use the server any more
     ├── ServerStopping        the server is shutting down
     └── InternalError         a bug
 
@@ -118,6 +119,10 @@ class LayerLost(ProtocolError):
 
 class WorkerDied(ProtocolError):
     code = "worker_died"
+
+
+class TokenRevoked(ProtocolError):
+    code = "token_revoked"
 
 
 class ServerStopping(ProtocolError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from .fields import Count, Message, Name, Problem, Prompt, Real, Side, Text, Version
-from .schema import Record
+from .schema import Length, Record, since
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +100,7 @@ class Welcome(Message):
         models: the models; the first is the default to offer.
         limits: the server's limits.
         codecs: the supported encodings of pixels.
+        user: name of the user who is connected; empty for the owner of the server.
     """
 
     type: ClassVar[str] = "welcome"
@@ -109,6 +110,7 @@ class Welcome(Message):
     models: tuple[ModelInfo, ...]
     limits: Limits
     codecs: tuple[Name, ...]
+    user: Annotated[str, Length(0, 255)] = since(4, "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,8 +111,13 @@ class Scheduler:
 
     # ---- what clients ask for
 
-    async def submit(self, client: str, submit: Submit) -> list[Job]:
+    async def submit(self, client: str, submit: Submit, *, waiting_jobs: int | None = None) -> list[Job]:
         """Queue a job and its variants, or return them if the same message was received before.
+
+        Args:
+            client: the client.
+            submit: its message.
+            waiting_jobs: this client's own limit in place of the server's.
 
         Raises:
             JobExists: another job has the id.
@@ -131,7 +136,7 @@ class Scheduler:
             if found:
                 raise _exists(found[0].id)
             replaced = self._replaced(client, submit)
-            self._check_room(client, len(submits) - len(replaced))
+            self._check_room(client, len(submits) - len(replaced), waiting_jobs)
             await self._check_store()
             await self.on_disk(self._quarantine.check, submit)
             await self.on_disk(self._database.add, submits, client)
@@ -142,7 +147,7 @@ class Scheduler:
                 await self.cancel(job, replaced_by=submit.job)
             return jobs
 
-    async def resubmit(self, client: str, message: Resubmit) -> list[Job]:
+    async def resubmit(self, client: str, message: Resubmit, *, waiting_jobs: int | None = None) -> list[Job]:
         """Queue the request of another job again.
 
         Raises:
@@ -150,7 +155,8 @@ class Scheduler:
             JobExists, QueueFull, …: as in `submit`.
         """
         of = await self.find(message.of)
-        return await self.submit(client, replace(of.submit, job=message.job, variants=()))
+        again = replace(of.submit, job=message.job, variants=())
+        return await self.submit(client, again, waiting_jobs=waiting_jobs)
 
     async def known(self, submit: Submit) -> list[Job] | None:
         """The jobs of this message if it was received before, else None.
@@ -332,13 +338,14 @@ class Scheduler:
             return []
         return [job for job in self._queue.of(client) if job.submit.replaces == submit.replaces]
 
-    def _check_room(self, client: str, more: int) -> None:
+    def _check_room(self, client: str, more: int, limit: int | None) -> None:
         waiting = len(self._queue.of(client))
+        limit = self._waiting_jobs if limit is None else limit
         if self._draining:
             raise ServerStopping("The server is being stopped.", "Start it and submit again.")
-        if waiting + more > self._waiting_jobs:
+        if waiting + more > limit:
             raise QueueFull(
-                f"{waiting} of your jobs are waiting; the limit is {self._waiting_jobs}.",
+                f"{waiting} of your jobs are waiting; the limit is {limit}.",
                 "Wait for one to finish, or cancel one.",
             )
         if len(self._queue) + more > self._all_waiting_jobs:

@@ -261,12 +261,16 @@ class Database:
         rows = self._query("SELECT id FROM jobs WHERE id >= ? AND id < ? ORDER BY number", (beginning, after))
         return [row[0] for row in rows]
 
-    def jobs(self, *, states: Sequence[State] = get_args(State), newest: int | None = None) -> list[JobRecord]:
-        """Jobs in the given states, oldest first. With `newest`, only that many of the newest jobs, newest first."""
+    def jobs(
+        self, *, states: Sequence[State] = get_args(State), newest: int | None = None, client: str | None = None
+    ) -> list[JobRecord]:
+        """Jobs in the given states, oldest first. With `newest`, only that many of the newest jobs, newest first. With
+        `client`, only that client's."""
         order = "number" if newest is None else "number DESC LIMIT ?"
+        mine = "" if client is None else "AND client = ? "
         return self._select(
-            f"SELECT {_COLUMNS} FROM jobs WHERE state IN ({', '.join('?' * len(states))}) ORDER BY {order}",  # noqa: S608
-            (*states, *([] if newest is None else [newest])),
+            f"SELECT {_COLUMNS} FROM jobs WHERE state IN ({', '.join('?' * len(states))}) {mine}ORDER BY {order}",  # noqa: S608
+            (*states, *([] if client is None else [client]), *([] if newest is None else [newest])),
         )
 
     def outlines(self) -> list[tuple[str, State, float | None, float | None]]:
@@ -279,6 +283,14 @@ class Database:
         rows = self._query("SELECT message FROM events WHERE job = ? AND seq > ? ORDER BY seq", (job, after))
         messages = [_wire.decode(row[0]) for row in rows]
         return [message for message in messages if isinstance(message, Event)]
+
+    def has_file(self, client: str, sha256: str) -> bool:
+        """Whether a job of this client has a layer or file."""
+        found = self._query(
+            "SELECT 1 FROM files JOIN jobs ON jobs.id = files.job WHERE sha256 = ? AND client = ? LIMIT 1",
+            (sha256, client),
+        )
+        return bool(found)
 
     def files(self) -> list[tuple[str, str, int]]:
         """(job, SHA-256, bytes) of every file that a job needs."""

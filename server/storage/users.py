@@ -19,7 +19,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class User:
         waiting_jobs: most waiting jobs; None is the server's limit.
         upload_bytes: most bytes of uploads in an hour; None is the server's limit.
         connections: most connections at the same time; None is the server's limit.
+        token_sha256: SHA-256 of the token, so that what was granted to an old token can be told apart; empty for the
+            owner, whose token is as old as the server.
     """
 
     name: str
@@ -50,6 +52,7 @@ class User:
     waiting_jobs: int | None = None
     upload_bytes: int | None = None
     connections: int | None = None
+    token_sha256: str = field(default="", repr=False)
 
     def key(self, identity: str) -> str:
         """Whom the queue, its limits and the list of jobs take for one client.
@@ -75,15 +78,13 @@ class Account(User):
     """A named user, as the file has it.
 
     Attributes:
-        token_sha256: SHA-256 of the token, in hexadecimal digits.
-        created: time of the last change of the token, in seconds since 1970.
+        created: when the user was added, in seconds since 1970.
     """
 
-    token_sha256: str
     created: float
 
     def user(self) -> User:
-        return User(**{field.name: getattr(self, field.name) for field in fields(User)})
+        return User(**{each.name: getattr(self, each.name) for each in fields(User)})
 
 
 class BrokenUsers(UnreadableFile):
@@ -160,15 +161,6 @@ class Users:
         account = self.accounts().get(name)
         return None if account is None else account.user()
 
-    def token_digest(self, name: str) -> str:
-        """A text that changes when the user's token does, so that what was granted to the old token can be withdrawn.
-
-        Raises:
-            BrokenUsers: see `accounts`.
-        """
-        account = self.accounts().get(name)
-        return "" if account is None else account.token_sha256
-
     def add(self, user: User) -> str:
         """Add a user, and return the new token, which nothing can show again.
 
@@ -187,7 +179,7 @@ class Users:
                 f"There is a user “{user.name}” already.", "Revoke the token first, or take another name."
             )
         token = secrets.token_urlsafe(32)
-        new = Account(**asdict(user), token_sha256=digest(token), created=time.time())
+        new = Account(**{**asdict(user), "token_sha256": digest(token)}, created=time.time())
         self._write([*accounts.values(), new])
         return token
 

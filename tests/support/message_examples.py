@@ -105,7 +105,9 @@ LAYER = LayerBegin(
 )
 EXAMPLES = (
     Hello(protocol=(1, 0), client="krita", version="0.1.0"),
-    Welcome(protocol=(1, 0), version="0.1.0", instance="a", models=(MODEL,), limits=LIMITS, codecs=("raw",)),
+    Welcome(
+        protocol=(1, 0), version="0.1.0", instance="a", models=(MODEL,), limits=LIMITS, codecs=("raw",), user="ada"
+    ),
     Refused(code="bad_frame", message="No.", hint="Do."),
     Upload(transfer=2**32 - 1, layer=DIGEST, bytes=24),
     UploadReady(transfer=1),

@@ -116,7 +116,7 @@ def test_a_token_is_needed_with_tls_too(server):
     with contextlib.closing(
         http.client.HTTPSConnection("127.0.0.1", port, timeout=SECONDS, context=server.runtime.tls())
     ) as request:
-        request.request("GET", "/")
+        request.request("GET", "/status")
         assert request.getresponse().status == 401
 
 
