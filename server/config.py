@@ -74,6 +74,7 @@ class ServerConfig:
         job_seconds: a job is deleted this long after its end, if it was fetched or a week has passed.
         store_bytes: limit of all layers together, in bytes. From nine tenths on, the oldest jobs are deleted if
             allowed; while the store is full, no job is accepted.
+        free_bytes: bytes of the disk that are left free. Like a full store, a disk with less room accepts no job.
         upload_seconds: an uploaded layer is deleted this long after the last job or connection that needs it.
         drain_seconds: when the server is stopped, the running job may take this long to finish.
         cancel_seconds: a cancelled job may take this long to stop; then the worker process is killed.
@@ -108,6 +109,7 @@ class ServerConfig:
     message_burst: int = 1000
     job_seconds: float = 30 * 24 * 3600
     store_bytes: int = 16 * 1024**3
+    free_bytes: int = 128 * 1024**2
     upload_seconds: float = 600
     drain_seconds: float = 3
     cancel_seconds: float = 30

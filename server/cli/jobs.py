@@ -16,10 +16,12 @@ from layerfusion.server.cli.values import number, whole
 from layerfusion.server.config import ServerConfig, database, default_folder, layers
 from layerfusion.server.protocol.errors import ProtocolError
 from layerfusion.server.protocol.messages import Cancelled, Event, Failed, Generated, LayerBegin, Notice
-from layerfusion.server.storage.database import Database, JobRecord
+from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.storage.lock import FolderLock
-from layerfusion.server.storage.retention import prune
+from layerfusion.server.storage.records import JobRecord
+from layerfusion.server.storage.rescue import recover
+from layerfusion.server.storage.retention import choose, orphans
 from layerfusion.server.worker.export_process import load_stack
 
 _DAY = 24 * 3600.0
@@ -28,7 +30,7 @@ _DAY = 24 * 3600.0
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `jobs` and its actions."""
     parser.description = "Look at, export or delete the jobs a server keeps."
-    actions = parser.add_subparsers(dest="action", metavar="list|show|export|delete|prune", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="list|show|export|delete|prune|recover", required=True)
 
     def action(name: str, run: Any, help_text: str) -> Any:
         added = actions.add_parser(name, help=help_text, description=f"{help_text.capitalize()}.")
@@ -50,6 +52,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     pruned.add_argument("--days", metavar="N", type=number(0, 1e6), help="older than so many days (default: 30)")
     gigabytes = "the oldest, until so many gigabytes are left (default: 17)"
     pruned.add_argument("--gigabytes", metavar="X", type=number(0, 1e6), help=gigabytes)
+    of_no_job = "also remove files that belong to no job in the list"
+    pruned.add_argument("--orphans", action="store_true", help=of_no_job)
+    action("recover", run_recover, "rebuild a list of jobs that is damaged or was set aside with its layers")
 
 
 def run_list(arguments: argparse.Namespace) -> None:
@@ -62,10 +67,10 @@ def run_list(arguments: argparse.Namespace) -> None:
     if records is None:
         say("No jobs.")
         return
-    jobs = records.jobs(newest=arguments.newest)
+    jobs = records.outlines(newest=arguments.newest)
     for job in jobs:
-        size = f"{job.submit.width}x{job.submit.height}"
-        say(f"{job.id}  {job.state:<11}  {_when(job.submitted)}  {size:>9}  {job.layers} layers  {job.submit.title}")
+        size = f"{job.width}x{job.height}"
+        say(f"{job.id}  {job.state:<11}  {_when(job.submitted)}  {size:>9}  {job.layers} layers  {job.title}")
     say(f"{len(jobs)} jobs")
 
 
@@ -128,30 +133,65 @@ def run_delete(arguments: argparse.Namespace) -> None:
 
 
 def run_prune(arguments: argparse.Namespace) -> None:
-    """Forget old jobs. A running server does this by itself.
+    """Forget old jobs, also while the server runs, which does this by itself.
 
     Raises:
-        StoreInUse: a server is running.
+        CommandError: the server does not answer.
+        StoreInUse: files of no job are to be removed while a server runs.
         BrokenStore, UnwritableFile: the folder cannot be used.
     """
     folder = _folder(arguments)
-    if not database(folder).exists():
+    defaults = ServerConfig(folder=folder)
+    days, gigabytes = arguments.days, arguments.gigabytes
+    records = _open(arguments)
+    if records is None:
         say("No jobs.")
         return
-    lock = FolderLock(folder)
-    try:
-        defaults = ServerConfig(folder=folder)
-        with closing(Database(database(folder))) as records:
-            kept = prune(
-                records,
-                LayerStore(layers(folder)),
-                max_seconds=defaults.job_seconds if arguments.days is None else arguments.days * _DAY,
-                max_bytes=defaults.store_bytes if arguments.gigabytes is None else int(arguments.gigabytes * 1e9),
-                upload_seconds=defaults.upload_seconds,
-            )
-    finally:
-        lock.release()
-    say(f"{kept.removed} jobs removed, {kept.jobs} kept, {kept.bytes / 1e6:.1f} MB")
+    with closing(records):
+        chosen = choose(
+            records,
+            max_seconds=defaults.job_seconds if days is None else days * _DAY,
+            max_bytes=defaults.store_bytes if gigabytes is None else int(gigabytes * 1e9),
+            clock=time.time(),
+        )
+    with deleting(folder) as delete:
+        for job in chosen.jobs:
+            delete(job)
+    say(f"{len(chosen.jobs)} jobs removed, {chosen.kept} kept, {chosen.bytes / 1e6:.1f} MB")
+    _show_orphans(folder, remove=arguments.orphans)
+
+
+def _show_orphans(folder: Path, *, remove: bool) -> None:
+    with contextlib.ExitStack() as stack:
+        if remove:
+            stack.callback(FolderLock(folder).release)
+        records = stack.enter_context(closing(Database(database(folder), read_only=True)))
+        store = LayerStore(layers(folder))
+        found = orphans(records, store)
+        if remove:
+            found = {digest: size for digest, size in found.items() if store.remove(digest)}
+    if found:
+        what = "removed" if remove else "kept; --orphans removes them"
+        say(f"{len(found)} files of no job, {sum(found.values()) / 1e6:.1f} MB: {what}")
+
+
+def run_recover(arguments: argparse.Namespace) -> None:
+    """Rebuild a list of jobs from what can be read of it and from its backup, and bring its layers back.
+
+    Raises:
+        StoreInUse: a server is running.
+        UnreadableFile: there is nothing to recover.
+        UnwritableFile: the folder cannot be written.
+    """
+    folder = _folder(arguments)
+    with contextlib.ExitStack() as stack:
+        stack.callback(FolderLock(folder).release)
+        found = recover(folder)
+    say(f"{found.jobs} jobs and {found.layers} layers are back, from {found.source}")
+    if found.lost:
+        say(f"{found.lost} layers of these jobs are lost")
+    if found.left:
+        say(f"{found.left} files of no known job stay in {found.source}")
 
 
 def _folder(arguments: argparse.Namespace) -> Path:

@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 
 from layerfusion.engine.errors import EngineError
 from layerfusion.server import translate
-from layerfusion.server.config import ServerConfig, browsers, database, layers, users
+from layerfusion.server.config import ServerConfig, browsers, users
 from layerfusion.server.errors import CannotServe
 from layerfusion.server.net import tls
 from layerfusion.server.net.access import AccessPolicy, Refusal
@@ -26,6 +26,7 @@ from layerfusion.server.net.announce import announce, check_alone
 from layerfusion.server.net.browsers import Browsers
 from layerfusion.server.net.connection import Connection
 from layerfusion.server.net.health import Health
+from layerfusion.server.net.housekeeping import Housekeeper
 from layerfusion.server.net.http import HttpAnswers, refused, response
 from layerfusion.server.net.listen import address, listen
 from layerfusion.server.net.rate_limits import RateLimits, TokenBucket
@@ -34,17 +35,12 @@ from layerfusion.server.net.signals import stopping
 from layerfusion.server.protocol import MAJOR, MINOR, location
 from layerfusion.server.protocol.messages import Welcome
 from layerfusion.server.queue.scheduler import Scheduler
-from layerfusion.server.storage.database import Database
-from layerfusion.server.storage.layer_store import LayerStore
-from layerfusion.server.storage.lock import FolderLock
-from layerfusion.server.storage.retention import prune
 from layerfusion.server.storage.users import BrokenUsers, User, Users
 from layerfusion.server.worker.executors import make_executors
 from layerfusion.server.worker.loading import Load
 
 logger = logging.getLogger(__name__)
 
-_PRUNE_SECONDS = 600.0
 _REVOKE_SECONDS = 2.0
 _LISTED = 100
 """Number of the newest jobs in `/status`."""
@@ -88,8 +84,7 @@ class App:
         self.version = metadata.version("layerfusion")
         self._config = config
         self._load = load
-        self._kept_bytes = 0
-        self._pruning = asyncio.Lock()
+        self._keeper = Housekeeper(config, self._uploaded)
         self._welcome = Welcome(
             protocol=(MAJOR, MINOR),
             version=self.version,
@@ -131,7 +126,7 @@ class App:
                 await stack.enter_async_context(worker)
             tasks = [
                 asyncio.create_task(work)
-                for work in (self._stopping.wait(), self._scheduler.run(), self._prune_regularly(), self._watch_users())
+                for work in (self._stopping.wait(), self._scheduler.run(), self._keeper.run(), self._watch_users())
             ]
             stack.push_async_callback(_end, tasks)
             stack.push_async_callback(self._scheduler.drain, self._config.drain_seconds)
@@ -145,30 +140,30 @@ class App:
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         """Lock and open the folder, recover the jobs of the last server, and set up the scheduler and the workers."""
         config = self._config
-        lock = await asyncio.to_thread(FolderLock, config.folder)
-        stack.callback(lock.release)
-        self._store = LayerStore(layers(config.folder))
-        self._database = await asyncio.to_thread(Database, database(config.folder))
-        stack.callback(self._database.close)
+        await asyncio.to_thread(self._keeper.__enter__)
+        stack.push(self._keeper)
+        self._store, self._database = self._keeper.store, self._keeper.database
         self._workers = await make_executors(config, self._store, self._load, stack)
         self._scheduler = Scheduler(
             self._workers,
             self._database,
             waiting_jobs=config.waiting_jobs,
             all_waiting_jobs=config.all_waiting_jobs,
-            make_room=self._make_room,
+            make_room=self._keeper.make_room,
+            wrote=self._keeper.wrote,
         )
         stack.callback(self._scheduler.close)
         await self._scheduler.recover()
         self._health = Health(
             config.folder,
             lambda: [worker.is_ready for worker in self._workers],
-            lambda: (self._kept_bytes + self._scheduler.written_bytes, config.store_bytes),
+            lambda: (self._keeper.used, config.store_bytes),
         )
         self._jobs = Jobs(
             self._scheduler,
             self._database,
             self._store,
+            self._keeper,
             uploads=self._uploaded,
             exporting=asyncio.Lock(),
             checking=asyncio.Lock(),
@@ -195,42 +190,9 @@ class App:
         server.close()
         await server.wait_closed()
 
-    async def _prune_regularly(self) -> None:
-        while True:
-            await self._prune()
-            await asyncio.sleep(_PRUNE_SECONDS)
-
-    async def _prune(self) -> None:
-        """Delete old jobs, and more of them until a tenth of the store is free, so that not every job needs this."""
-        config, written = self._config, self._scheduler.written_bytes
-        try:
-            async with self._pruning:
-                kept = await asyncio.to_thread(
-                    prune,
-                    self._database,
-                    self._store,
-                    max_seconds=config.job_seconds,
-                    max_bytes=config.store_bytes * 9 // 10,
-                    upload_seconds=config.upload_seconds,
-                    uploads=self._uploaded(),
-                )
-        except EngineError as error:
-            logger.error("nothing was pruned: %s", error)
-        else:
-            self._kept_bytes = kept.bytes - written
-
     def _uploaded(self) -> frozenset[str]:
         """SHA-256 of the layers that connected clients have uploaded."""
         return frozenset().union(*(connection.uploaded for connection in self._connections))
-
-    async def _make_room(self) -> bool:
-        """Whether the store has room for another job; if it is full, prune first."""
-        if self._is_full():
-            await self._prune()
-        return not self._is_full()
-
-    def _is_full(self) -> bool:
-        return self._kept_bytes + self._scheduler.written_bytes >= self._config.store_bytes
 
     async def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """The response to an HTTP request before the upgrade; None allows the upgrade."""
@@ -271,7 +233,7 @@ class App:
         """What `/status` tells a user: about the server, and the user's own jobs."""
         findings = await asyncio.to_thread(self._health.look)
         mine = None if user.admin else user.key("")
-        records = await self._scheduler.on_disk(self._database.jobs, newest=_LISTED, client=mine)
+        records = await self._scheduler.on_disk(self._database.outlines, newest=_LISTED, client=mine)
         return {
             "version": self.version,
             "user": user.name,
@@ -293,7 +255,8 @@ class App:
             store=self._store,
             jobs=self._jobs,
             messages=TokenBucket(self._config.message_rate, self._config.message_burst),
-            uploads=self._uploads.of(user.key(socket.remote_address[0]), user.upload_bytes),
+            uploads=self._uploads,
+            upload_seconds=self._config.upload_seconds,
             user=user,
         )
         self._connections.add(connection)

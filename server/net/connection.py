@@ -16,11 +16,18 @@ from websockets.exceptions import ConnectionClosed
 
 from layerfusion.engine.errors import EngineError
 from layerfusion.server.net.outbox import Outbox
-from layerfusion.server.net.rate_limits import TokenBucket
+from layerfusion.server.net.rate_limits import RateLimits, TokenBucket
 from layerfusion.server.net.request_handler import Jobs, RequestHandler
 from layerfusion.server.net.rights import Rights
 from layerfusion.server.net.session import CLOSE_REFUSED, Close, Commit, Drop, Effect, Keep, Send, Session
-from layerfusion.server.protocol.errors import LayerLost, ProtocolError, QuotaExceeded, ServerStopping, TokenRevoked
+from layerfusion.server.protocol.errors import (
+    LayerLost,
+    ProtocolError,
+    QuotaExceeded,
+    ServerStopping,
+    StoreFull,
+    TokenRevoked,
+)
 from layerfusion.server.protocol.messages import (
     Refused,
     Upload,
@@ -49,7 +56,8 @@ class Connection:
         store: the layer store, for uploads and finished layers.
         jobs: the server's jobs.
         messages: the rate limit of the client's messages.
-        uploads: the rate limit of the client's uploads, in bytes.
+        uploads: the rate limits of uploads, in bytes, by user, address and client.
+        upload_seconds: time for which an upload is kept after the connection without a job.
         user: who connected.
 
     Attributes:
@@ -65,15 +73,19 @@ class Connection:
         store: LayerStore,
         jobs: Jobs,
         messages: TokenBucket,
-        uploads: TokenBucket,
+        uploads: RateLimits,
+        upload_seconds: float,
         user: User,
     ) -> None:
         self._socket = socket
         self._store = store
         self._session = Session(welcome, messages)
         self._uploads = uploads
+        self._upload_seconds = upload_seconds
+        self._jobs = jobs
         self._outbox = Outbox(store)
-        self._rights = Rights(user, lambda: self._session.identity or str(socket.id), jobs.scheduler, jobs.database)
+        self._user = user
+        self._rights = Rights(user, self._identity, jobs.scheduler, jobs.database)
         self._requests = RequestHandler(jobs, self._outbox, self._rights)
         self._wire = Wire(msgpack.packb, msgpack.unpackb)
         self._draft: Draft | None = None
@@ -166,33 +178,67 @@ class Connection:
             match step:
                 case Upload():
                     await self._begin(upload)
-                case Keep(_, data):
-                    assert self._draft is not None
+                case Keep(_, data) if self._draft is not None:
                     await asyncio.to_thread(self._draft.write, data)
-                case Commit():
-                    assert self._draft is not None
+                case Commit() if self._draft is not None:
+                    await self._record(upload)
                     await asyncio.to_thread(self._draft.keep, upload.layer)
                     self._rights.uploaded.add(upload.layer)
                     self._drop_draft()
+                    self._jobs.keeper.wrote(upload.bytes)
                     self._outbox.put(Uploaded(transfer=upload.transfer))
+                case Keep() | Commit():
+                    pass  # the upload was refused at this chunk, because it could not be written
         except (EngineError, ProtocolError) as error:
             self._session.end_upload()
             self._drop_draft()
             self._outbox.put(UploadRefused.of(error, transfer=upload.transfer))
 
     async def _begin(self, upload: Upload) -> None:
-        self.uploaded.add(upload.layer)  # before the check below, so that it is not pruned in between
-        if self._store.has(upload.layer) and await self._rights.may_use(upload.layer):
+        self.uploaded.add(upload.layer)
+        if await self._is_there(upload):
             self._session.end_upload()
             self._outbox.put(Uploaded(transfer=upload.transfer))
-        elif not self._uploads.take(upload.bytes):
+            return
+        if not self._uploads.take(self._counted(), upload.bytes):
             raise QuotaExceeded(
-                f"{upload.bytes} bytes are too much now: this address has uploaded a lot in the last hour.",
+                f"{upload.bytes} bytes are too much now: this client or address has uploaded a lot in the last hour.",
                 "Wait some minutes.",
             )
-        else:
-            self._draft = await asyncio.to_thread(self._store.draft)
-            self._outbox.put(UploadReady(transfer=upload.transfer))
+        if not await self._jobs.keeper.make_room(upload.bytes):
+            raise StoreFull(
+                f"The server has no room for {upload.bytes} more bytes.",
+                "Fetch or delete jobs (“layerfusion jobs”), or give the server more disk space.",
+            )
+        self._draft = await asyncio.to_thread(self._store.draft)
+        self._outbox.put(UploadReady(transfer=upload.transfer))
+
+    async def _is_there(self, upload: Upload) -> bool:
+        """Whether the store has the whole layer, and keeps it from now on."""
+        if not await self._rights.may_use(upload.layer):
+            return False
+        if not await asyncio.to_thread(self._store.is_whole, upload.layer, upload.bytes):
+            return False
+        await self._record(upload)
+        return self._store.has(upload.layer)  # it may have been removed before it was recorded
+
+    async def _record(self, upload: Upload) -> None:
+        """Record an upload in the database, which comes before its file."""
+        values = upload.layer, upload.bytes, self._rights.client, self._upload_seconds
+        await self._jobs.scheduler.on_disk(self._jobs.database.add_loose, *values)
+
+    def _counted(self) -> dict[str, float | None]:
+        """The names under which uploads are counted, with own limits: a named user; or the owner's address and, across
+        addresses, the program."""
+        if self._user.name:
+            return {self._user.key(""): self._user.upload_bytes}
+        names: dict[str, float | None] = {f"address {self._socket.remote_address[0]}": None}
+        if self._session.identity is not None:
+            names[f"client {self._session.identity}"] = None
+        return names
+
+    def _identity(self) -> str:
+        return self._session.identity or str(self._socket.id)
 
     def _drop_draft(self) -> None:
         if self._draft is not None:

@@ -133,7 +133,7 @@ class Outbox:
         if not isinstance(event, (LayerBegin, FileBegin)):
             return event
         try:
-            file = await asyncio.to_thread(self._store.path(event.sha256).open, "rb")
+            file = await asyncio.to_thread(self._store.open, event.sha256, event.bytes)
         except OSError as error:
             return self._lost(event, error)
         begin = replace(event, transfer=self._transfers)

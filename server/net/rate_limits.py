@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 
 class TokenBucket:
@@ -28,6 +28,12 @@ class TokenBucket:
         self._fill()
         return self._left >= self._burst
 
+    @property
+    def left(self) -> float:
+        """The amount that can be taken now."""
+        self._fill()
+        return self._left
+
     def take(self, amount: float) -> bool:
         """Take all of `amount`, or nothing if there is less."""
         self._fill()
@@ -43,7 +49,7 @@ class TokenBucket:
 
 
 class RateLimits:
-    """One token bucket per IP address, so that a new connection does not reset the limit.
+    """One token bucket per name, such as an IP address or a client, so that a new connection does not reset the limit.
 
     Args:
         rate, burst, clock: see `TokenBucket`.
@@ -58,14 +64,20 @@ class RateLimits:
             return TokenBucket(self._rate, self._burst, self._clock)
         return TokenBucket(self._rate * burst / self._burst, burst, self._clock)
 
-    def of(self, address: str, burst: float | None = None) -> TokenBucket:
-        """The bucket of an address or user. Other buckets that are full are deleted.
+    def take(self, names: Mapping[str, float | None], amount: float) -> bool:
+        """Take all of `amount` from the bucket of each name, or nothing if one of them has less.
 
         Args:
-            address: the address or user.
-            burst: its own limit in place of the common one; the rate changes in proportion.
+            names: the names, each with its own limit in place of the common burst, or None; the rate changes in
+                proportion.
+            amount: what is taken.
         """
-        if address not in self._buckets:
+        if not self._buckets.keys() >= names.keys():  # before others are added, full ones are deleted
             self._buckets = {known: bucket for known, bucket in self._buckets.items() if not bucket.full}
-            self._buckets[address] = self._make(burst)
-        return self._buckets[address]
+        for name, burst in names.items():
+            if name not in self._buckets:
+                self._buckets[name] = self._make(burst)
+        buckets = [self._buckets[name] for name in names]
+        if any(bucket.left < amount for bucket in buckets):
+            return False
+        return all(bucket.take(amount) for bucket in buckets)

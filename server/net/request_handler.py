@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from layerfusion.engine.errors import EngineError
 from layerfusion.server import translate
+from layerfusion.server.net.housekeeping import Housekeeper
 from layerfusion.server.net.outbox import Outbox
 from layerfusion.server.net.rights import Rights
 from layerfusion.server.net.session import Request
@@ -46,8 +47,9 @@ from layerfusion.server.protocol.messages import (
 )
 from layerfusion.server.queue.job import Job
 from layerfusion.server.queue.scheduler import Scheduler
-from layerfusion.server.storage.database import Database, JobRecord
+from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.layer_store import LayerStore
+from layerfusion.server.storage.records import JobOutline
 from layerfusion.server.storage.retention import delete
 from layerfusion.server.worker.export_process import export
 from layerfusion.server.worker.thumbnails import thumbnail
@@ -66,6 +68,7 @@ class Jobs:
         scheduler: the jobs that are not over.
         database: all jobs.
         store: their layers.
+        keeper: keeps the folder of both.
         uploads: returns the SHA-256 of the layers that connected clients have uploaded.
         exporting: held during an export, so that the machine, which also draws, makes one file at a time.
         checking: held while a request is checked, because its kept layers are in memory during the check.
@@ -75,6 +78,7 @@ class Jobs:
     scheduler: Scheduler
     database: Database
     store: LayerStore
+    keeper: Housekeeper
     uploads: Callable[[], Set[str]]
     exporting: asyncio.Lock
     checking: asyncio.Lock
@@ -177,7 +181,7 @@ class RequestHandler:
     async def _list(self, request: ListJobs) -> None:
         try:
             records = await self._scheduler.on_disk(
-                self._jobs.database.jobs, newest=request.newest, client=self._rights.listed
+                self._jobs.database.outlines, newest=request.newest, client=self._rights.listed
             )
         except EngineError as error:
             logger.error("jobs could not be listed: %s", error)
@@ -188,8 +192,10 @@ class RequestHandler:
         try:
             job = await self._rights.find(request.job)
             begin = _layer(job, request.index)
-            if not self._jobs.store.has(begin.sha256):
-                raise LayerLost(f"The layer “{begin.name}” is no longer on the server's disk.", "Resubmit the job.")
+            if not await asyncio.to_thread(self._jobs.store.is_whole, begin.sha256, begin.bytes):
+                raise LayerLost(
+                    f"The layer “{begin.name}” is lost or damaged on the server's disk.", "Resubmit the job."
+                )
         except (EngineError, ProtocolError) as error:
             self._outbox.put(FetchFailed.of(error, job=request.job, index=request.index))
         else:
@@ -231,6 +237,7 @@ class RequestHandler:
         except (EngineError, ProtocolError) as error:
             self._outbox.put(DeleteFailed.of(error, job=request.job))
         else:
+            jobs.keeper.wake()
             self._outbox.put(Deleted(job=request.job))
 
     def _begin_export(self, request: Export) -> None:
@@ -260,18 +267,18 @@ class RequestHandler:
             self._outbox.put(FileBegin(job=job.id, transfer=0, format=request.format, bytes=size, sha256=digest))
 
 
-def summary(record: JobRecord) -> JobSummary:
+def summary(job: JobOutline) -> JobSummary:
     """A job as an entry of `JobList`."""
     return JobSummary(
-        job=record.id,
-        state=record.state,
-        title=record.submit.title,
-        width=record.submit.width,
-        height=record.submit.height,
-        layers=record.layers,
-        submitted=record.submitted,
-        ended=record.ended,
-        fetched=record.fetched is not None,
+        job=job.id,
+        state=job.state,
+        title=job.title,
+        width=job.width,
+        height=job.height,
+        layers=job.layers,
+        submitted=job.submitted,
+        ended=job.ended,
+        fetched=job.fetched is not None,
     )
 
 

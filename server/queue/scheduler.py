@@ -45,7 +45,8 @@ from layerfusion.server.queue.job import Job, Listener, load
 from layerfusion.server.queue.quarantine import Quarantine
 from layerfusion.server.queue.queue_status import QueueStatus
 from layerfusion.server.queue.slots import Slot, Slots
-from layerfusion.server.storage.database import Database, interruption
+from layerfusion.server.storage.database import Database
+from layerfusion.server.storage.records import interruption
 from layerfusion.server.worker.executor import Executor
 
 logger = logging.getLogger(__name__)
@@ -63,10 +64,8 @@ class Scheduler:
         waiting_jobs: largest number of waiting jobs of one client.
         all_waiting_jobs: largest number of waiting jobs of all clients together.
         make_room: deletes old jobs if necessary, and returns whether there is room for another job.
+        wrote: is called with the bytes of each layer that was drawn.
         status_seconds: waiting jobs are told their positions at most so often, because each start moves all of them.
-
-    Attributes:
-        written_bytes: bytes of all layers drawn so far.
     """
 
     def __init__(
@@ -77,6 +76,7 @@ class Scheduler:
         waiting_jobs: int = 32,
         all_waiting_jobs: int = 1024,
         make_room: Callable[[], Awaitable[bool]] | None = None,
+        wrote: Callable[[int], None] = lambda _size: None,
         status_seconds: float = 0.25,
     ) -> None:
         self._slots = Slots(executors)
@@ -84,6 +84,7 @@ class Scheduler:
         self._waiting_jobs = waiting_jobs
         self._all_waiting_jobs = all_waiting_jobs
         self._make_room = make_room
+        self._wrote = wrote
         self._disk = ThreadPoolExecutor(1, "layerfusion-database")  # one: in order, and never two at the database
         self._quarantine = Quarantine(database)
         self._estimates = Estimates()
@@ -93,7 +94,6 @@ class Scheduler:
         self._admission = asyncio.Lock()
         self._arrived = asyncio.Event()
         self._draining = False
-        self.written_bytes = 0
 
     async def on_disk(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Ask the database something, in the thread that may wait for the disk."""
@@ -319,7 +319,7 @@ class Scheduler:
             logger.error("the end of job %s could not be written: %s", job.id, error)
         job.events.append(event)
         if isinstance(event, LayerBegin):
-            self.written_bytes += event.bytes
+            self._wrote(event.bytes)
         if is_last(event):
             self._jobs.pop(job.id, None)
         job.tell(event)

@@ -8,17 +8,20 @@ which is in `database`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
 import sys
 import tempfile
-import time
-from collections.abc import Set
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 from layerfusion.engine.errors import UnwritableFile
+from layerfusion.server.protocol.location import is_running
+from layerfusion.server.storage.ownership import check_private
 
 
 class LayerStore:
@@ -28,14 +31,16 @@ class LayerStore:
         folder: the folder; it is created if it is missing, readable by its owner only.
 
     Raises:
-        UnwritableFile: the folder cannot be created.
+        UnwritableFile: the folder cannot be created, or other users can use it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._drafts = folder / "drafts"
+        check_private(folder)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # `parents` of `folder` would be public
+            folder.mkdir(mode=0o700, exist_ok=True)
             self._drafts.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise _unwritable(folder, error) from error
@@ -46,21 +51,56 @@ class LayerStore:
             raise ValueError(f"{digest!r} is no SHA-256")
         return self.folder / digest[:2] / digest[2:]
 
-    def has(self, digest: str) -> bool:
-        """Whether the layer exists. If so, its age for `prune` starts anew."""
+    def has(self, digest: str, size: int | None = None) -> bool:
+        """Whether the layer's file exists, with the given number of bytes. Its bytes are not read, see `is_whole`."""
         try:
-            os.utime(self.path(digest))
+            found = self.path(digest).stat().st_size
         except OSError:
             return False
-        return True
+        return size in (None, found)
+
+    def is_whole(self, digest: str, size: int | None = None) -> bool:
+        """Whether the layer's file exists, has the given number of bytes, and their SHA-256. It reads the file."""
+        if not self.has(digest, size):
+            return False
+        try:
+            with self.path(digest).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == digest
+        except OSError:
+            return False
 
     def read(self, digest: str) -> bytes:
         """The layer's pixels.
 
         Raises:
             FileNotFoundError: there is no such layer.
+            DamagedLayer: its bytes have another SHA-256.
+            OSError: the disk cannot read it.
         """
-        return self.path(digest).read_bytes()
+        pixels = self.path(digest).read_bytes()
+        if hashlib.sha256(pixels).hexdigest() != digest:
+            raise DamagedLayer(self.path(digest))
+        return pixels
+
+    def open(self, digest: str, size: int) -> BinaryIO:
+        """Open a layer for reading, after all its bytes were checked, so that no reader gets wrong ones.
+
+        Args:
+            digest: the layer.
+            size: the number of bytes that it must have.
+
+        Raises:
+            FileNotFoundError, DamagedLayer, OSError: see `read`.
+        """
+        file = self.path(digest).open("rb")
+        try:
+            if os.fstat(file.fileno()).st_size != size or hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise DamagedLayer(self.path(digest))
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
     def put(self, pixels: bytes | memoryview) -> str:
         """Store `pixels` and return their SHA-256, which is computed while they are written.
@@ -72,8 +112,7 @@ class LayerStore:
             hashing = thread.submit(hashlib.sha256, pixels)
             draft.write(pixels)
             digest = hashing.result().hexdigest()
-            if not self.has(digest):
-                draft.keep(digest)
+            draft.keep(digest)
         return digest
 
     def draft(self) -> Draft:
@@ -84,24 +123,34 @@ class LayerStore:
         """
         return Draft(self, self._drafts)
 
-    def remove(self, digest: str) -> None:
-        """Remove a file. On Windows, one that a reader has open stays until `prune`."""
+    def remove(self, digest: str) -> bool:
+        """Remove a file and return whether it is gone. On Windows, one that a reader has open stays."""
         with contextlib.suppress(OSError):
-            self.path(digest).unlink()
+            self.path(digest).unlink(missing_ok=True)
+            return True
+        return False
 
-    def prune(self, *, needed: Set[str], max_seconds: float) -> None:
-        """Remove old files that are not needed, including drafts that a killed process left.
-
-        Args:
-            needed: SHA-256 of files to keep.
-            max_seconds: time for which other files are kept after they were last written or asked for. A layer is in
-                the store before the event that needs it is in the database, so this must be much longer than seconds.
-        """
-        oldest_allowed = time.time() - max_seconds
-        for path in [*self.folder.glob("??/*"), *self._drafts.glob("*")]:
-            with contextlib.suppress(OSError):  # already gone, or open in a reader on Windows: it is removed next time
-                if path.parent.name + path.name not in needed and path.stat().st_mtime < oldest_allowed:
+    def clear_drafts(self) -> None:
+        """Remove the drafts of processes that have ended."""
+        for path in self._drafts.glob("*"):
+            process = path.name.partition("-")[0]
+            if not (process.isdecimal() and is_running(int(process))):
+                with contextlib.suppress(OSError):
                     path.unlink()
+
+    def files(self) -> Iterator[tuple[str, int]]:
+        """(SHA-256 by its name, bytes) of every file."""
+        for path in self.folder.glob("??/*"):
+            with contextlib.suppress(OSError):  # removed meanwhile
+                yield path.parent.name + path.name, path.stat().st_size
+
+
+class DamagedLayer(FileNotFoundError):
+    """A layer's file has other bytes than its name says, so that the layer is not there. Storing it again replaces the
+    file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(errno.ENOENT, "its bytes are damaged", str(path))
 
 
 class Draft:
@@ -110,7 +159,7 @@ class Draft:
     def __init__(self, store: LayerStore, folder: Path) -> None:
         self._store = store
         try:
-            self._file = tempfile.NamedTemporaryFile(dir=folder, delete=False)  # noqa: SIM115 - closed by close()
+            self._file = tempfile.NamedTemporaryFile(prefix=f"{os.getpid()}-", dir=folder, delete=False)  # noqa: SIM115 - closed by close()
         except OSError as error:
             raise _unwritable(folder, error) from error
         self._path = Path(self._file.name)
@@ -144,7 +193,7 @@ class Draft:
             os.fsync(self._file.fileno())
             self._file.close()
             target.parent.mkdir(mode=0o700, exist_ok=True)
-            if not self._store.has(digest):  # Windows cannot replace a file that is open in a reader
+            if not self._store.is_whole(digest):  # Windows cannot replace a file that is open in a reader
                 self._path.replace(target)
                 _sync_folder(target.parent)
         except OSError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from layerfusion.engine.errors import UnwritableFile
 from layerfusion.server.errors import StoreInUse
+from layerfusion.server.storage.ownership import check_private
 
 NAME = "server.lock"
 
@@ -21,11 +22,12 @@ class FolderLock:
 
     Raises:
         StoreInUse: another process has locked it.
-        UnwritableFile: the lock file cannot be created.
+        UnwritableFile: the lock file cannot be created, or other users can use the folder.
     """
 
     def __init__(self, folder: Path) -> None:
         path = folder / NAME
+        check_private(folder)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)

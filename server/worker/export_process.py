@@ -26,8 +26,9 @@ from layerfusion.server import translate
 from layerfusion.server.config import NO_PROMPTS_VARIABLE
 from layerfusion.server.protocol.errors import InternalError, LayerLost, NotFinished, ProtocolError, UnknownJob
 from layerfusion.server.protocol.messages import Done, ExportFormat, LayerBegin
-from layerfusion.server.storage.database import Database, JobRecord
+from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.layer_store import LayerStore
+from layerfusion.server.storage.records import JobRecord
 
 _SECONDS = 300.0
 
@@ -102,7 +103,8 @@ def load_stack(database: Database, store: LayerStore, job: str) -> LayerStack:
         return _recorded(stack, record, store)
     except OSError as error:
         raise LayerLost(
-            f"A layer of the job {job} is missing ({error.strerror or error}).", "Resubmit the job to draw it again."
+            f"A layer of the job {job} is missing or damaged ({error.strerror or error}).",
+            "Resubmit the job to draw it again.",
         ) from error
 
 

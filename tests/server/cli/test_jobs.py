@@ -2,6 +2,7 @@
 
 import re
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from layerfusion.server.protocol.messages import Done, Failed, Generated, Starte
 from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.storage.lock import FolderLock
+from layerfusion.server.storage.rescue import back_up
 from running import Running
 from samples import layer_begin, submit
 
@@ -29,9 +31,10 @@ def job_id(number):
 def folder(tmp_path):
     """A folder with three jobs: a finished one, one that failed long ago, and a waiting one."""
     folder = tmp_path / "jobs"
+    folder.mkdir(mode=0o700)
     store = LayerStore(layers(folder))
     clock = [time.time() - 40 * DAY]
-    records = Database(database(folder), now=lambda: clock[0])
+    records = Database(database(folder), now=lambda: clock[0], service=lambda: clock[0])
     add(records, 2)
     records.append(Started(job=job_id(2), seq=1))
     records.append(Failed(job=job_id(2), seq=2, code="out_of_memory", message="Too large.", hint="Draw less."))
@@ -42,6 +45,8 @@ def folder(tmp_path):
         records.append(layer(job_id(1), index, store.put(scripted.bgra(1, index, 8))))
     records.append(Done(job=job_id(1), seq=4, layers=2))
     add(records, 3)
+    clock[0] = time.time()
+    records.save_service()
     records.close()
     return folder
 
@@ -116,18 +121,51 @@ def test_old_jobs_are_pruned_and_unfetched_jobs_of_this_week_are_kept(folder, ca
     assert run(capsys, "export", job_id(1), folder / "apple.ora", "--folder", folder)[0] == 0
 
 
-def test_nothing_is_pruned_under_a_running_server(folder, capsys):
-    lock = FolderLock(folder)
-    code, _, err = run(capsys, "prune", "--folder", folder)
-    lock.release()
-    assert (code, "used by a running server" in err) == (1, True)
+def test_fetched_jobs_are_old_by_the_users_calendar(folder, capsys):
+    with closing(Database(database(folder), service=lambda: 0.0)) as records:
+        records.save_service()
+        records.acknowledge(job_id(1), 4)
+    assert run(capsys, "prune", "--folder", folder, "--days", "2")[1].startswith("0 jobs removed, 3 kept")
+    assert run(capsys, "prune", "--folder", folder, "--days", "0.5")[1].startswith("1 jobs removed, 2 kept")
+
+
+def test_old_jobs_are_pruned_while_the_server_runs(folder, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
+    with Running(folder, job_seconds=1e9) as server:
+        with server.client() as client:
+            client.cancel(job_id(3))
+        code, out, err = run(capsys, "prune", "--folder", folder)
+        assert (code, err) == (0, "")
+        assert "1 jobs removed, 2 kept" in out
+        code, _, err = run(capsys, "prune", "--folder", folder, "--orphans")
+        assert (code, "used by a running server" in err) == (1, True)
+
+
+def test_files_of_no_job_are_kept_until_they_are_named(folder, capsys):
+    digest = LayerStore(layers(folder)).put(b"from a list that is lost")
+    out = run(capsys, "prune", "--folder", folder)[1]
+    assert "1 files of no job, 0.0 MB: kept; --orphans removes them" in out
+    assert "1 files of no job, 0.0 MB: removed" in run(capsys, "prune", "--folder", folder, "--orphans")[1]
+    assert not LayerStore(layers(folder)).has(digest)
+    assert "of no job" not in run(capsys, "prune", "--folder", folder)[1]
 
 
 def test_a_damaged_database_is_reported(folder, capsys):
     database(folder).write_bytes(b"x" * 5000)
     for action in ("list", "prune"):
         code, _, err = run(capsys, action, "--folder", folder)
-        assert (code, "Move that file away" in err) == (1, True)
+        assert (code, "run “layerfusion jobs recover”" in err) == (1, True)
+
+
+def test_a_damaged_list_is_recovered_from_its_backup(folder, capsys, tmp_path):
+    with closing(Database(database(folder))) as records:
+        back_up(records, folder)
+    database(folder).write_bytes(b"x" * 5000)
+    code, out, _ = run(capsys, "recover", "--folder", folder)
+    assert (code, out.splitlines()[0].split(", from")[0]) == (0, "3 jobs and 2 layers are back")
+    assert run(capsys, "export", job_id(1), tmp_path / "apple.ora", "--folder", folder)[0] == 0
+    code, _, err = run(capsys, "recover", "--folder", tmp_path)
+    assert (code, "nothing to recover" in err) == (2, True)
 
 
 def test_without_a_server_there_are_no_jobs(tmp_path, capsys):

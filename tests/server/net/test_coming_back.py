@@ -285,11 +285,11 @@ def test_a_stopping_server_lets_the_running_job_finish(tmp_path):
 
 def test_jobs_are_refused_while_the_disk_is_full(tmp_path):
     with Running(tmp_path / "jobs", load) as server, server.client() as client:
-        server.app._database._query("PRAGMA query_only = ON")
+        server.app._database._file.query("PRAGMA query_only = ON")
         with pytest.raises(Refusal, match="cannot be written") as refused:
             client.submit(submit())
         assert refused.value.code == "unwritable_file"
-        server.app._database._query("PRAGMA query_only = OFF")
+        server.app._database._file.query("PRAGMA query_only = OFF")
         assert isinstance(draw(client, submit())[-1], Done)
 
 
@@ -316,9 +316,10 @@ def test_two_servers_cannot_use_one_folder(tmp_path, monkeypatch):
 
 def test_a_damaged_database_is_reported_and_not_changed(tmp_path):
     folder = tmp_path / "jobs"
-    folder.mkdir()
+    folder.mkdir(mode=0o700)
     (folder / "jobs.sqlite").write_bytes(b"not a database" * 1000)
-    with pytest.raises(BrokenStore, match="Move that file away"), Running(folder, load):
+    (folder / "jobs.sqlite").chmod(0o600)
+    with pytest.raises(BrokenStore, match="run “layerfusion jobs recover”"), Running(folder, load):
         pass
     assert (folder / "jobs.sqlite").read_bytes() == b"not a database" * 1000
     (folder / "jobs.sqlite").unlink()

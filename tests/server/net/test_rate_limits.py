@@ -32,17 +32,25 @@ def test_a_refused_amount_is_not_subtracted():
     assert bucket.take(5)
 
 
-def test_an_address_keeps_its_bucket():
+def test_a_name_keeps_its_bucket():
     allowances = RateLimits(rate=0, burst=5, clock=Clock())
-    assert allowances.of("a").take(5)
-    assert not allowances.of("a").take(1)
-    assert allowances.of("b").take(5)
+    assert allowances.take({"a": None}, 5)
+    assert not allowances.take({"a": None}, 1)
+    assert allowances.take({"b": None}, 5)
+
+
+def test_an_amount_is_taken_from_all_buckets_or_from_none():
+    allowances = RateLimits(rate=0, burst=5, clock=Clock())
+    assert allowances.take({"address 1": None, "client": None}, 3)
+    assert not allowances.take({"address 2": None, "client": None}, 3)
+    assert allowances.take({"address 2": None}, 5)
+    assert allowances.take({"address 1": None, "client": None}, 2)
 
 
 def test_full_buckets_are_deleted():
     clock = Clock()
     allowances = RateLimits(rate=1, burst=5, clock=clock)
     for number in range(1000):
-        allowances.of(str(number)).take(5)
+        allowances.take({str(number): None}, 5)
         clock.now += 1
     assert len(allowances._buckets) < 10

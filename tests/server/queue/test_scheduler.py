@@ -131,10 +131,10 @@ async def test_a_full_store_refuses_jobs():
 @scenario
 async def test_a_job_that_cannot_be_stored_is_refused():
     async with running() as (scheduler, script):
-        scheduler._database._query("PRAGMA query_only = ON")
+        scheduler._database._file.query("PRAGMA query_only = ON")
         with pytest.raises(UnwritableFile):
             await scheduler.submit("a", submit(1))
-        scheduler._database._query("PRAGMA query_only = OFF")
+        scheduler._database._file.query("PRAGMA query_only = OFF")
         heard = await follow(scheduler, "a", 1)
         script.let(2)
         await heard.wait_for(Done)
@@ -145,12 +145,12 @@ async def test_an_event_that_cannot_be_written_ends_the_job_and_the_next_one_is_
     async with running() as (scheduler, script):
         heard = await follow(scheduler, "a", 1)
         await heard.wait_for(Started)
-        scheduler._database._query("PRAGMA query_only = ON")
+        scheduler._database._file.query("PRAGMA query_only = ON")
         script.let(2)
         await heard.wait_for(Failed)
         assert heard[-1].code == "unwritable_file"
         assert [type(event) for event in heard.events()] == [Started, Failed]
-        scheduler._database._query("PRAGMA query_only = OFF")
+        scheduler._database._file.query("PRAGMA query_only = OFF")
         second = await follow(scheduler, "a", 2)
         script.let(2)
         await second.wait_for(Done)

@@ -1,5 +1,6 @@
 """The database of jobs: what is written stays, states follow one order, and failures are named errors."""
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ import pytest
 from layerfusion.engine.errors import UnwritableFile
 from layerfusion.server.errors import BrokenStore, StoreInUse
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Generated, Kept, Started
+from layerfusion.server.storage import records, schema
 from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.lock import FolderLock
 from samples import job_id, layer_begin, submit
@@ -189,6 +191,79 @@ def test_deleting_takes_events_and_files_along_and_spares_live_jobs(database):
     assert database.find(job_id(2)) is not None
 
 
+def test_what_a_deleted_job_needed_becomes_loose_unless_another_job_needs_it(database):
+    first, _ = drawn(database, 1), drawn(database, 2)
+    database.add_file(first, "ef" * 32, 9)
+    database.delete([first])
+    assert database.loose() == [("ef" * 32, 9, 0.0)]
+
+
+def test_a_file_of_a_deleted_job_is_not_recorded(database):
+    job = drawn(database, 1)
+    database.delete([job])
+    assert not database.add_file(job, "ef" * 32, 9)
+    assert database.files() == []
+
+
+def test_a_file_that_a_job_begins_to_need_is_not_removed(database):
+    database.add_loose("cd" * 32, 4, "a", -1)
+    kept = Kept(layer="cd" * 32, width=1, height=1, name="Apple", prompt="an apple")
+    database.add([submit(1, foregrounds=(kept,))], "a")
+    assert not database.remove_loose("cd" * 32, pytest.fail)
+    assert database.loose() == []
+
+
+def test_lists_read_no_requests(database, monkeypatch):
+    drawn(database, 1)
+    monkeypatch.setattr(records, "wire", None)
+    (job,) = database.outlines(newest=1)
+    assert (job.title, job.width, job.height) == ("a red apple + a beach at sunset", 64, 64)
+    assert (job.state, job.layers, job.fetched) == ("finished", 1, None)
+    assert database.ids("00000000-0000-4000-8000-0000000000") == [job_id(1)]
+
+
+def test_ids_are_found_by_their_beginning(database):
+    database.add([submit(number) for number in (1, 2, 12)], "a")
+    assert database.ids("") == [job_id(1), job_id(2), job_id(12)]
+    assert database.ids(job_id(1)) == [job_id(1)]
+    assert database.ids("00000000-0000-4000-8000-00000000000") == [job_id(1), job_id(2)]
+    assert [database.ids(other) for other in ("1", "zz", "\U0010ffff")] == [[], [], []]
+
+
+def test_a_list_of_the_first_version_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "jobs.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.executescript(f"{schema._JOBS} PRAGMA user_version = 1;")
+        rows = [(submit(1), "finished", 12.0, 3), (submit(2, width=128), "queued", None, 0)]
+        for job, state, ended, last in rows:
+            values = job.job, "a", "x", records.wire.encode(job), state, 10.0, ended, last
+            names = "id, client, request, submit, state, submitted, ended, last"
+            old.execute(f"INSERT INTO jobs ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        names = "id, client, request, submit, state, submitted"
+        old.execute(f"INSERT INTO jobs ({names}) VALUES ('x', 'a', 'x', x'3f', 'failed', 1)")
+        old.commit()
+    path.chmod(0o600)
+    with contextlib.closing(Database(path)) as database:
+        assert [(job.id, job.state, job.width) for job in database.outlines()] == [
+            (job_id(1), "finished", 64),
+            (job_id(2), "queued", 128),
+            ("x", "failed", 1),
+        ]
+        assert database.outlines()[0].title == submit(1).title
+        assert database.find(job_id(2)).submit == submit(2, width=128)
+    with contextlib.closing(Database(path, read_only=True)) as database:
+        assert len(database.outlines()) == 3
+
+
+def test_a_list_of_an_earlier_version_cannot_be_read_before_it_is_up_to_date(tmp_path):
+    path = tmp_path / "jobs.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.executescript(f"{schema._JOBS} PRAGMA user_version = 1;")
+    path.chmod(0o600)
+    with pytest.raises(BrokenStore, match="earlier version"):
+        Database(path, read_only=True)
+
+
 def test_worker_deaths_are_counted_per_request_whatever_the_seed(database, clock):
     database.note_death(submit(1, seed=1), "signal 9")
     clock.time += 100
@@ -206,7 +281,8 @@ def test_worker_deaths_are_counted_per_request_whatever_the_seed(database, clock
 def test_a_damaged_file_is_reported_and_not_changed(tmp_path):
     path = tmp_path / "jobs.sqlite"
     path.write_bytes(b"no database at all" * 100)
-    with pytest.raises(BrokenStore, match=r"jobs\.sqlite cannot be read .* Move that file away"):
+    path.chmod(0o600)
+    with pytest.raises(BrokenStore, match=r"jobs\.sqlite cannot be read .* run “layerfusion jobs recover”"):
         Database(path)
     assert path.read_bytes() == b"no database at all" * 100
 
@@ -248,18 +324,18 @@ def test_a_waiting_job_that_cannot_be_read_ends_at_the_next_start(database):
         raw.execute("UPDATE jobs SET submit = ?", (b"\x81\xa4type\xa6submit",))
     assert database.interrupt() == [job_id(1), job_id(2)]
     assert [database.events(job_id(number))[-1].code for number in (1, 2)] == ["invalid_message", "interrupted"]
-    assert [state for _, state, _, _ in database.outlines()] == ["failed", "interrupted"]
+    assert [job.state for job in database.outlines()] == ["failed", "interrupted"]
 
 
 def test_a_full_disk_refuses_the_job_and_nothing_else(database):
     drawn(database, 1)
-    pages = database._query("PRAGMA page_count")[0][0]
-    database._query(f"PRAGMA max_page_count = {pages}")
+    pages = database._file.query("PRAGMA page_count")[0][0]
+    database._file.query(f"PRAGMA max_page_count = {pages}")
     huge = submit(2, background=Generated(prompt="x" * 100_000))
     with pytest.raises(UnwritableFile, match="full"):
         database.add([huge], "a")
     assert database.find(huge.job) is None
-    database._query("PRAGMA max_page_count = 1000000")
+    database._file.query("PRAGMA max_page_count = 1000000")
     database.add([huge], "a")
     assert database.find(job_id(1)).state == "finished"
 
@@ -273,7 +349,7 @@ def test_a_read_only_folder_is_reported(tmp_path):
 
 
 def test_a_read_only_database_is_reported(database):
-    database._query("PRAGMA query_only = ON")
+    database._file.query("PRAGMA query_only = ON")
     with pytest.raises(UnwritableFile, match="readonly"):
         database.add([submit(1)], "a")
 
@@ -321,6 +397,6 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path):
 
 
 def test_a_folder_that_cannot_be_locked_is_reported(tmp_path):
-    (tmp_path / "file").touch()
+    (tmp_path / "file").touch(mode=0o600)
     with pytest.raises(UnwritableFile, match="cannot be written"):
         FolderLock(tmp_path / "file")

@@ -5,13 +5,12 @@ import hashlib
 import os
 import stat
 import sys
-import time
 
 import numpy as np
 import pytest
 
 from layerfusion.engine.errors import UnwritableFile
-from layerfusion.server.storage.layer_store import LayerStore
+from layerfusion.server.storage.layer_store import DamagedLayer, LayerStore
 
 PIXELS = bytes(range(256)) * 8
 DIGEST = hashlib.sha256(PIXELS).hexdigest()
@@ -24,11 +23,6 @@ def store(tmp_path):
 
 def files(store):
     return sorted(path for path in store.folder.rglob("*") if path.is_file())
-
-
-def age(store, digest, seconds):
-    then = time.time() - seconds
-    os.utime(store.path(digest), (then, then))
 
 
 def test_what_is_put_is_read(store):
@@ -94,7 +88,7 @@ def test_a_full_disk_is_reported_and_leaves_no_file(store, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").touch()
+    (tmp_path / "file").touch(mode=0o600)
     with pytest.raises(UnwritableFile):
         LayerStore(tmp_path / "file" / "layers")
 
@@ -105,36 +99,78 @@ def test_a_folder_that_has_gone(store):
         store.put(PIXELS)
 
 
-def test_prune_removes_what_is_old(store):
-    old, new = store.put(b"old!"), store.put(b"new!")
-    age(store, old, 1000)
-    store.prune(needed=set(), max_seconds=500)
-    assert files(store) == [store.path(new)]
+DAMAGES = {
+    "shorter": PIXELS[:-1],
+    "empty": b"",
+    "longer": PIXELS + b"x",
+    "other bytes": b"x" + PIXELS[1:],
+}
 
 
-def test_prune_keeps_layers_that_are_needed(store):
-    old, older = store.put(b"old!"), store.put(b"older!!!")
-    age(store, old, 1000)
-    age(store, older, 2000)
-    store.prune(needed={older}, max_seconds=500)
-    assert files(store) == [store.path(older)]
+@pytest.fixture(params=DAMAGES.values(), ids=DAMAGES.keys())
+def damaged(request, store):
+    store.put(PIXELS)
+    store.path(DIGEST).write_bytes(request.param)
+    return store
 
 
-def test_looking_up_a_layer_makes_it_new(store):
-    digest = store.put(PIXELS)
-    age(store, digest, 1000)
-    store.has(digest)
-    store.prune(needed=set(), max_seconds=500)
-    assert store.has(digest)
+def test_a_damaged_layer_is_not_there(damaged):
+    assert not damaged.is_whole(DIGEST, len(PIXELS))
+    with pytest.raises(DamagedLayer, match="its bytes are damaged"):
+        damaged.read(DIGEST)
+    with pytest.raises(DamagedLayer):
+        damaged.open(DIGEST, len(PIXELS))
 
 
-def test_prune_keeps_recent_drafts_and_removes_old_ones(store):
+def test_storing_a_layer_again_replaces_a_damaged_one(damaged):
+    assert damaged.put(PIXELS) == DIGEST
+    assert damaged.read(DIGEST) == PIXELS
+    assert files(damaged) == [damaged.path(DIGEST)]
+
+
+def test_an_upload_replaces_a_damaged_layer(damaged):
+    with damaged.draft() as draft:
+        draft.write(PIXELS)
+        draft.keep(DIGEST)
+    assert damaged.read(DIGEST) == PIXELS
+
+
+def test_a_whole_layer_is_not_written_again(store):
+    store.put(PIXELS)
+    before = store.path(DIGEST).stat().st_ino
+    store.put(PIXELS)
+    assert store.path(DIGEST).stat().st_ino == before
+
+
+def test_a_layer_has_the_size_that_its_job_says(store):
+    store.put(PIXELS)
+    assert store.has(DIGEST, len(PIXELS)) and store.is_whole(DIGEST, len(PIXELS))
+    assert not store.has(DIGEST, len(PIXELS) + 4) and not store.is_whole(DIGEST, len(PIXELS) + 4)
+    with pytest.raises(DamagedLayer):
+        store.open(DIGEST, len(PIXELS) + 4)
+
+
+def test_a_layer_is_opened_at_its_beginning(store):
+    store.put(PIXELS)
+    with store.open(DIGEST, len(PIXELS)) as file:
+        assert file.read() == PIXELS
+
+
+def test_drafts_of_processes_that_have_ended_are_removed(store):
+    forgotten = [store.folder / "drafts" / name for name in ("left-by-an-earlier-version", f"{2**22 + 1}-abc")]
+    for path in forgotten:
+        path.write_bytes(b"x")
     with store.draft() as draft:
         draft.write(PIXELS)
-        store.prune(needed=set(), max_seconds=500)
+        store.clear_drafts()
         draft.keep(DIGEST)
-    forgotten = store.folder / "drafts" / "left-by-a-kill"
-    forgotten.write_bytes(b"x")
-    os.utime(forgotten, (0, 0))
-    store.prune(needed={DIGEST}, max_seconds=500)
     assert files(store) == [store.path(DIGEST)]
+
+
+def test_drafts_do_not_age(store):
+    with store.draft() as draft:
+        draft.write(PIXELS)
+        os.utime(draft._path, (0, 0))
+        store.clear_drafts()
+        draft.keep(DIGEST)
+    assert store.read(DIGEST) == PIXELS

@@ -1,6 +1,6 @@
 """Which jobs and layers are removed, and which are never removed."""
 
-import os
+import hashlib
 import sqlite3
 
 import pytest
@@ -8,7 +8,8 @@ import pytest
 from layerfusion.server.protocol.messages import Done, Failed, Kept, Started
 from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.layer_store import LayerStore
-from layerfusion.server.storage.retention import UNFETCHED_SECONDS, prune
+from layerfusion.server.storage.retention import UNFETCHED_SECONDS, orphans, prune
+from layerfusion.server.storage.service_clock import ServiceClock
 from samples import job_id, layer_begin, submit
 
 DAY = 24 * 3600.0
@@ -20,7 +21,7 @@ class Shelf:
 
     def __init__(self, folder):
         self.time = NOW
-        self.records = Database(folder / "jobs.sqlite", now=lambda: self.time)
+        self.records = Database(folder / "jobs.sqlite", now=lambda: self.time, service=lambda: self.time)
         self.store = LayerStore(folder / "layers")
 
     def drawn(self, number, *, age, fetched, pixels=None, last=Done):
@@ -42,8 +43,6 @@ class Shelf:
         return job
 
     def prune(self, days=30.0, size=10**9, uploads=frozenset()):
-        for path in self.store.folder.glob("??/*"):
-            os.utime(path, (NOW - 2 * DAY, NOW - 2 * DAY))
         return prune(
             self.records,
             self.store,
@@ -51,7 +50,6 @@ class Shelf:
             max_bytes=size,
             upload_seconds=DAY,
             uploads=uploads,
-            now=lambda: self.time,
         )
 
     def left(self):
@@ -121,12 +119,85 @@ def test_a_layer_of_two_jobs_is_removed_with_the_second(shelf):
     assert shelf.files() == 0
 
 
+def upload(shelf, pixels):
+    digest = hashlib.sha256(pixels).hexdigest()
+    shelf.records.add_loose(digest, len(pixels), "a", DAY)
+    assert shelf.store.put(pixels) == digest
+    return digest
+
+
 def test_uploads_stay_as_long_as_their_connection_or_job_and_otherwise_a_day(shelf):
-    named, held, forgotten = (shelf.store.put(name * 4) for name in (b"n", b"h", b"f"))
+    named, held, forgotten = (upload(shelf, name * 4) for name in (b"n", b"h", b"f"))
     kept = Kept(layer=named, width=1, height=1, name="Apple", prompt="an apple")
     shelf.records.add([submit(1, foregrounds=(kept,))], "a")
-    shelf.prune(uploads={held})
+    assert shelf.prune(uploads={held}).bytes == 12
+    shelf.time += 2 * DAY
+    assert shelf.prune(uploads={held}).bytes == 8
     assert [shelf.store.path(digest).exists() for digest in (named, held, forgotten)] == [True, True, False]
+    shelf.time += DAY / 2
+    shelf.prune()
+    assert shelf.store.path(held).exists()
+    shelf.time += DAY
+    shelf.prune()
+    assert [shelf.store.path(digest).exists() for digest in (named, held)] == [True, False]
+
+
+def test_fetched_jobs_make_room_before_older_ones_that_nobody_has_fetched(shelf):
+    shelf.drawn(1, age=20, fetched=False)
+    shelf.drawn(2, age=1, fetched=True)
+    shelf.drawn(3, age=2, fetched=True)
+    shelf.prune(size=250)
+    assert shelf.left() == {1, 2}
+    shelf.prune(size=150)
+    assert shelf.left() == {1}
+
+
+def test_files_of_which_the_list_knows_nothing_are_never_removed(shelf):
+    shelf.store.put(b"from another list")
+    shelf.time += 1000 * DAY
+    shelf.prune(days=0, size=0)
+    assert shelf.files() == 1
+    assert list(orphans(shelf.records, shelf.store).values()) == [17]
+
+
+@pytest.mark.parametrize("jump", [10 * 365 * DAY, -10 * 365 * DAY], ids=["ahead", "back"])
+def test_a_jump_of_the_computers_clock_deletes_nothing_that_nobody_has_fetched(tmp_path, jump):
+    wall, running = [NOW], [0.0]
+
+    def reopened():
+        records = Database(tmp_path / "jobs.sqlite", now=lambda: wall[0])
+        records.service = ServiceClock(records.service(), 0, now=0, running=lambda: running[0])
+        return records
+
+    store = LayerStore(tmp_path / "layers")
+    records = reopened()
+    job = job_id(1)
+    records.add_loose(store.put(b"an upload"), 9, "a", 2 * DAY)
+    records.add([submit(1)], "a")
+    begin = layer_begin(job, seq=2, sha256=store.put(b"abcd"))
+    for event in (Started(job=job, seq=1), begin, Done(job=job, seq=3, layers=1)):
+        assert records.append(event)
+
+    def prune_all():
+        return prune(records, store, max_seconds=0, max_bytes=0, upload_seconds=DAY).removed
+
+    wall[0] += jump
+    assert prune_all() == 0
+    for _ in range(3):  # restarts with the wrong clock, and one with the right clock again
+        records.close()
+        records = reopened()
+        assert prune_all() == 0
+        assert store.has(begin.sha256)
+        wall[0] += 10
+    wall[0] = NOW + 20
+    records.close()
+    records = reopened()
+    assert prune_all() == 0
+    assert len(list(store.files())) == 2
+    running[0] += 7 * DAY + 30
+    assert prune_all() == 1
+    assert list(store.files()) == []
+    records.close()
 
 
 def test_unreadable_jobs_are_removed_when_they_are_old(shelf):
