@@ -30,6 +30,7 @@ DATA = {
     "layerfusion/server/net/pages/page.css",
     "layerfusion/server/protocol/PROTOCOL.md",
     "layerfusion/krita_plugin/layerfusion.desktop",
+    "layerfusion/krita_plugin/layerfusion.action",
     "layerfusion/krita_plugin/layerfusion/manual.html",
 }
 

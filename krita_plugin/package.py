@@ -3,6 +3,7 @@
 Krita's Python has no pip, so the plugin includes the packages that it needs:
 
     layerfusion.desktop
+    layerfusion.action      the actions for which Krita offers shortcuts
     layerfusion/            krita_plugin/layerfusion with its sub-folders, and our licence
     layerfusion/protocol/   server/protocol, byte for byte: one definition of the wire for both sides
     layerfusion/websockets/ the .py files and licence of the installed distribution,
@@ -32,6 +33,8 @@ from pathlib import Path, PurePosixPath
 PLUGIN = "layerfusion"
 CARRIED = ("websockets", "msgpack")
 INSTALLED = f"{PLUGIN}/installed.json"
+DESKTOP = f"{PLUGIN}.desktop"
+ACTION = f"{PLUGIN}.action"
 _AGAIN = "pip install --force-reinstall"
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -80,7 +83,7 @@ def assemble() -> dict[str, bytes]:
         PackageError: a distribution was changed after it was installed, is not installed, or has no licence file.
     """
     here = resources.files("layerfusion.krita_plugin")
-    contents = {f"{PLUGIN}.desktop": (here / f"{PLUGIN}.desktop").read_bytes()}
+    contents = {name: (here / name).read_bytes() for name in (DESKTOP, ACTION)}
     contents |= _sources(here / PLUGIN, PLUGIN, (".py", ".html"))
     contents |= _sources(resources.files("layerfusion.server.protocol"), f"{PLUGIN}/protocol", (".py",))
     for name in (PLUGIN, *CARRIED):
@@ -198,8 +201,10 @@ def install(folders: KritaFolders | None = None, *, executable: Path | None = No
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         _remove(pykrita / PLUGIN)
-        for name in (PLUGIN, f"{PLUGIN}.desktop"):
+        for name in (PLUGIN, DESKTOP):
             Path(scratch, name).replace(pykrita / name)
+        (folders.resources / "actions").mkdir(exist_ok=True)
+        Path(scratch, ACTION).replace(folders.resources / "actions" / ACTION)
     return Installation(pykrita / PLUGIN, _enable(folders.settings))
 
 
@@ -274,7 +279,7 @@ class Removal:
 
 
 def remove(folders: KritaFolders | None = None) -> Removal:
-    """Remove the plugin from a Krita: its folder, its desktop file and, if Krita is closed, its line in kritarc.
+    """Remove the plugin from a Krita: its folder, its two files beside it and, if Krita is closed, its line in kritarc.
 
     Args:
         folders: the Krita to remove it from; by default the user's own.
@@ -284,7 +289,8 @@ def remove(folders: KritaFolders | None = None) -> Removal:
     """
     folders = folders or krita_folders()
     pykrita = folders.resources / "pykrita"
-    there = [path for path in (pykrita / PLUGIN, pykrita / f"{PLUGIN}.desktop") if path.exists() or path.is_symlink()]
+    ours = pykrita / PLUGIN, pykrita / DESKTOP, folders.resources / "actions" / ACTION
+    there = [path for path in ours if path.exists() or path.is_symlink()]
     for path in there:
         _remove(path)
     return Removal(tuple(there), _forget(folders.settings, pykrita))

@@ -44,11 +44,12 @@ FLOORS = [
     "server.cli",
     "server.__main__",
     # The plugin, from what Krita has to what it shows.
-    "plugin.qt plugin.bundled plugin.text plugin.steps plugin.scratch plugin.colours",
+    "plugin.qt plugin.bundled plugin.text plugin.shortcuts plugin.steps plugin.scratch plugin.colours",
     "plugin.images plugin.layout",
     "plugin.jobs plugin.history_entry",
     "plugin.interfaces plugin.nodes plugin.server_link plugin.job_store plugin.launcher plugin.widgets plugin.pending",
     "plugin.settings plugin.landing plugin.kept_layers",
+    "plugin.other_foregrounds",
     "plugin.fields plugin.job_panel plugin.picks_panel plugin.keys plugin.views plugin.choosing plugin.history_strip",
     "plugin.variants plugin.variants_row plugin.queue_list",
     "plugin.progress",

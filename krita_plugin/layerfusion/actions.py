@@ -32,17 +32,19 @@ class Action:
         foreground, background: the source of each.
         placement: where the result goes.
         artists: those of the artist's layers that are kept or relit.
+        others: the sources of further foregrounds, from the back to the front.
     """
 
     foreground: Source
     background: Source
     placement: Placement
     artists: tuple[KeptLayer, ...] = ()
+    others: tuple[Source, ...] = ()
 
     @property
     def title(self) -> str:
         """The name of the group for the result."""
-        return title((self.foreground.prompt, self.background.prompt))
+        return title(source.prompt for source in (self.foreground, *self.others, self.background))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -71,7 +73,7 @@ class Action:
                 "width": width,
                 "height": height,
                 "background": self.background,
-                "foregrounds": (self.foreground,),
+                "foregrounds": (self.foreground, *self.others),
                 "blended_prompt": params.blended or None,
                 "variants": variants,
                 "model": params.model or model,
@@ -82,6 +84,27 @@ class Action:
         """What is saved in the document about one of the pictures, as JSON values."""
         prompts = {"foreground": self.foreground.prompt, "background": self.background.prompt}
         return {**asdict(params), **prompts, "seed": submit.seed, "model": submit.model}
+
+
+def again(submit: Submit, params: GenerationParams) -> Submit:
+    """A submission with the prompts, settings and seed of the docker's fields. Layers that it keeps stay the same."""
+
+    def changed(source: Source, prompt: str) -> Source:
+        if isinstance(source, Kept):
+            return source
+        return replace(source, prompt=prompt or source.prompt, negative_prompt=params.negative)
+
+    first, *others = submit.foregrounds
+    changes = {
+        **shared_fields(params, Submit),
+        "job": str(uuid.uuid4()),
+        "background": changed(submit.background, params.background),
+        "foregrounds": (changed(first, params.foreground), *others),
+        "blended_prompt": params.blended or None,
+        "model": params.model or submit.model,
+        "variants": (),
+    }
+    return replace(submit, **changes)
 
 
 def size_to_draw(canvas: Size, limits: Limits) -> Size:
@@ -103,7 +126,8 @@ def check_server(submit: Submit, protocol: tuple[int, int]) -> None:
 def generate(document: Document, params: GenerationParams, _: Choice, size: Size) -> Action:
     """Draw a foreground and a background."""
     foreground = _drawn_foreground(document, params, size)
-    return Action(foreground, _drawn("background", params.background, params), document.placement())
+    background = _drawn("background", params.background, params)
+    return Action(foreground, background, document.placement(), others=_others(document, params, size))
 
 
 def new_background(document: Document, params: GenerationParams, choice: Choice, size: Size) -> Action:
@@ -117,7 +141,8 @@ def new_foreground(document: Document, params: GenerationParams, choice: Choice,
     """Draw a new foreground in front of an existing background, which is kept."""
     layer = document.background_to_keep(choice, size)
     background = _kept("background", layer, params.background)
-    return Action(_drawn_foreground(document, params, size), background, layer.placement, (layer,))
+    foreground = _drawn_foreground(document, params, size)
+    return Action(foreground, background, layer.placement, (layer,), _others(document, params, size))
 
 
 def harmonise(document: Document, params: GenerationParams, choice: Choice, size: Size) -> Action:
@@ -143,14 +168,45 @@ def _drawn_foreground(document: Document, params: GenerationParams, size: Size) 
     drawn = _drawn("foreground", params.foreground, params)
     if not params.in_selection:
         return drawn
+    remedy = "Select the place for the foreground, or untick “Draw the foreground in the selection”."
+    x, y, width, height = selected_box(document, size, remedy)
+    return replace(drawn, box=Box(x=x, y=y, width=width, height=height))
+
+
+def _others(document: Document, params: GenerationParams, size: Size) -> tuple[Generated, ...]:
+    """The further foregrounds, with their places in a picture of the size at which it is drawn."""
+    across, down = size[0] / document.size[0], size[1] / document.size[1]
+    return tuple(
+        Generated(
+            prompt=other.prompt,
+            negative_prompt=params.negative,
+            seed=other.seed,
+            box=None if other.box is None else _scaled(other.box, across, down),
+        )
+        for other in params.others
+    )
+
+
+def _scaled(box: tuple[int, int, int, int], across: float, down: float) -> Box:
+    x, y, width, height = box
+    return Box(x=int(across * x), y=int(down * y), width=max(1, int(across * width)), height=max(1, int(down * height)))
+
+
+def selected_box(document: Document, size: Size, remedy: str) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the box around the selection in a picture of the whole canvas.
+
+    Args:
+        document: the document.
+        size: width and height of the picture.
+        remedy: what the artist can do if nothing is selected.
+
+    Raises:
+        Refusal: nothing is selected on the canvas.
+    """
     selected = document.selected_box(size)
     if selected is None:
-        raise Refusal(
-            "Nothing is selected on the canvas.",
-            "Select the place for the foreground, or untick “Draw the foreground in the selection”.",
-        )
-    x, y, width, height = selected
-    return replace(drawn, box=Box(x=x, y=y, width=width, height=height))
+        raise Refusal("Nothing is selected on the canvas.", remedy)
+    return selected
 
 
 def _drawn(which: str, prompt: str, params: GenerationParams) -> Generated:

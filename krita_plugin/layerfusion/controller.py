@@ -178,6 +178,14 @@ class Controller:
 
     # ---- the docker's fields -----------------------------------------------------------------------------------------
 
+    def selected_box(self) -> tuple[int, int, int, int] | None:
+        """Left, top, width and height of the box around the selection, in canvas pixels; None if there is none, which
+        the artist is told."""
+        with RefusalsShown(self._view):
+            document = self._submissions.open_document()
+            return actions.selected_box(document, document.size, "Select the place for the foreground.")
+        return None
+
     def params_of_document(self) -> GenerationParams | None:
         """The values of the docker's fields that the active document has saved; None if it has none."""
         document = self._documents.active()

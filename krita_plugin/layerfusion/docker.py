@@ -123,6 +123,12 @@ class Docker(DockWidget):
     def clear(self) -> None:
         self._panel.clear()
 
+    def press(self, name: str) -> None:
+        """Press the button of an action of `shortcuts`, as a click does: nothing happens if it cannot be pressed."""
+        button = self._pressed_by[name]
+        if button.isEnabled() and not button.isHidden():
+            button.click()
+
     # ---- buttons -----------------------------------------------------------------------------------------------------
 
     def _show_document(self) -> None:
@@ -201,6 +207,10 @@ class Docker(DockWidget):
         self._application.views.clear()
         self._application.controller.start_server()
 
+    def _selected_box(self) -> tuple[int, int, int, int] | None:
+        self._application.views.clear()
+        return self._application.controller.selected_box()
+
     def _candidates(self, role: str) -> list[Pick]:
         return self._application.controller.choosing.candidates(role)
 
@@ -215,7 +225,7 @@ class Docker(DockWidget):
 
     def _build(self) -> None:
         guarded = self._application.guarded
-        self._fields = Fields()
+        self._fields = Fields(self._selected_box, guarded)
         self._fields.changed.connect(lambda: guarded(self._remember)(None))
         content = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(content)
@@ -251,6 +261,7 @@ class Docker(DockWidget):
             guarded,
         )
         export = push_button("Export PSD…", "Write the selected group of layers to a PSD file", guarded(self._export))
+        self._pressed_by |= {"export_psd": export, "cancel": self._panel.cancel, **self._variants.buttons}
         pinned = layout.row(self._generate_button, export, stretch=0)
         pinned.setContentsMargins(8, 0, 8, 6)
         whole = layout.box(scroll, self._variants, self._history, self._panel, self._queue, pinned)
@@ -302,13 +313,27 @@ class Docker(DockWidget):
             "Keep the background, and draw over a copy of the foreground, so that its light fits the background",
             lambda params: controller().relight(params),
         )
+        again = button(
+            "Again",
+            "Draw the selected picture again with the prompts and settings above, and with another seed unless it is\n"
+            "locked. Layers that it kept are kept again",
+            lambda params: controller().history.again_with(params),
+        )
         self._strength = PercentSlider(
             10,
             80,
             30,
             "How much Relight may change: a low value changes light and texture, a high one keeps little but the place",
         )
-        self._drawing_buttons = (generate, background, foreground, harmonise, relight)
+        self._drawing_buttons = (generate, background, foreground, harmonise, again, relight)
+        self._pressed_by: dict[str, QtWidgets.QAbstractButton] = {
+            "generate": generate,
+            "new_background": background,
+            "new_foreground": foreground,
+            "harmonise": harmonise,
+            "again": again,
+            "relight": relight,
+        }
         self._picks = PicksPanel(self._candidates, self._choose, self._use, self._application.guarded)
-        rows = (self._picks,), (background, foreground), (harmonise,), (relight, self._strength)
+        rows = (self._picks,), (background, foreground), (harmonise, again), (relight, self._strength)
         return layout.grid(*rows, stretch=(1, 1))

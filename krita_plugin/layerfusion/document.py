@@ -22,6 +22,7 @@ from .jobs import Choice, Inserted, KeptLayer, PendingJob, Placement, Refusal
 from .nodes import active_layer, identity, is_mask, is_shown, walk
 from .nodes import find as find_node
 from .qt import QtCore, waiting_cursor
+from .text import about_layer
 
 THUMBNAIL = 96
 """Sides of a thumbnail in pixels."""
@@ -191,7 +192,14 @@ class Document:
             group=group.name() if group is not None and inside else "",
             thumbnail=node.thumbnail(THUMBNAIL, THUMBNAIL),
             hidden=not is_shown(node),
+            about=self._about(node, group) if group is not None and inside else "",
         )
+
+    def _about(self, node: Any, group: Any) -> str:
+        """How a layer in a group of ours was made."""
+        record = groups.recall(self._document, group)
+        role = None if record is None else record.roles.get(identity(node))
+        return "" if record is None or role is None else about_layer(role, record.values)
 
     def foreground_to_keep(self, choice: Choice, size: tuple[int, int]) -> KeptLayer:
         """Read the foreground that `layer_selection.foreground` chooses.
@@ -225,6 +233,10 @@ class Document:
     def history(self) -> list[Entry]:
         """The pictures that were drawn into the document, the newest first; see `history_records`."""
         return history_records.entries(self._document)
+
+    def selected_picture(self) -> str | None:
+        """The key of the selected picture, else of the one that is seen; None if there is none."""
+        return history_records.selected(self._document)
 
     def show_picture(self, key: str) -> None:
         """Show a picture of the history that is in the document, and hide our other groups."""

@@ -1,4 +1,4 @@
-"""What the plugin registers with Krita: the docker, and a menu entry that shows the docker after it was closed."""
+"""What the plugin registers with Krita: the docker, a menu entry that shows it, and an action for each button."""
 
 from __future__ import annotations
 
@@ -7,17 +7,28 @@ from krita import DockWidgetFactory, DockWidgetFactoryBase, Extension, Krita, Wi
 from .application import Application
 from .docker import ID, TITLE, Docker
 from .qt import QtWidgets
+from .shortcuts import ACTIONS, action_id
 
 
 class LayerFusion(Extension):
-    """Tools ▸ Scripts ▸ Show LayerFusion."""
+    """Tools ▸ Scripts ▸ Show LayerFusion, and actions without a menu entry, to which the artist may give shortcuts."""
 
     def setup(self) -> None:
         """Krita requires this method. There is nothing to set up."""
 
     def createActions(self, window: Window) -> None:
-        action = window.createAction("layerfusion_show", f"Show {TITLE}", "tools/scripts")
-        action.triggered.connect(lambda *_: _show_docker())
+        show = window.createAction(action_id("show"), f"Show {TITLE}", "tools/scripts")
+        show.triggered.connect(lambda *_: _show_docker())
+        for name, text in ACTIONS.items():
+            action = window.createAction(action_id(name), f"{TITLE}: {text}", "")
+            action.triggered.connect(lambda *_, name=name: _press(name))
+
+
+def _press(name: str) -> None:
+    """Press a button of the docker of the active window."""
+    window = Krita.instance().activeWindow().qwindow()
+    for docker in window.findChildren(Docker):
+        docker.press(name)
 
 
 def _show_docker() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from krita import Krita
 
 from . import layout
 from .interfaces import GenerationParams
+from .other_foregrounds import Box, OtherForegrounds
 from .protocol.messages import MAX_VARIANTS, Welcome
 from .qt import QtCore, QtGui, QtWidgets
 from .text import PRESETS
@@ -24,13 +26,24 @@ def rolled_seed() -> int:
 
 
 class Fields(QtWidgets.QWidget):
-    """All fields, one below the other."""
+    """All fields, one below the other.
+
+    Args:
+        selected_box: gives the box around the selection; None if the artist was told that there is none.
+        guarded: makes a Qt slot of an action, and shows what goes wrong in it.
+    """
 
     changed = QtCore.pyqtSignal()
     """The artist has changed a field."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        selected_box: Callable[[], Box | None],
+        guarded: Callable[[Callable[[], object]], Callable[[Any], None]],
+    ) -> None:
         super().__init__()
+        self._others = OtherForegrounds(selected_box, guarded)
+        self._others.changed.connect(self._tell)
         self._models: dict[str, Any] = {}
         self._filling = False
         column = QtWidgets.QVBoxLayout(self)
@@ -63,6 +76,7 @@ class Fields(QtWidgets.QWidget):
             preset=self._preset.currentData(),
             pictures=self._pictures.value(),
             in_selection=self._in_selection.isChecked(),
+            others=self._others.values(),
         )
 
     def fill(self, params: GenerationParams) -> None:
@@ -85,6 +99,7 @@ class Fields(QtWidgets.QWidget):
                 self._model.setCurrentIndex(self._model.findData(params.model))
                 self._show_model()
             self._in_selection.setChecked(params.in_selection)
+            self._others.fill(params.others)
         finally:
             self._filling = False
 
@@ -112,6 +127,7 @@ class Fields(QtWidgets.QWidget):
         self._model_box.setVisible(len(welcome.models) > 1)
         self._models = {model.name: model for model in welcome.models}
         self._steps.setMaximum(welcome.limits.steps)
+        self._others.limit(welcome.limits.foregrounds - 1)
         self._pictures.setMaximum(min(1 + MAX_VARIANTS, welcome.limits.waiting_jobs))
         self._show_model()
 
@@ -147,6 +163,7 @@ class Fields(QtWidgets.QWidget):
         return layout.box(
             layout.labelled("Foreground", self._foreground),
             self._in_selection,
+            self._others,
             layout.labelled("Background", self._background),
         )
 

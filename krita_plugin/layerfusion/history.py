@@ -29,7 +29,7 @@ class History:
         documents: Krita's open documents.
         send: sends a message to the server.
         put_back: adds a picture that the server still has to a document.
-        draw_again: draws a picture again with a seed.
+        draw_again: draws a picture again with a seed, or with all values of the docker's fields.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class History:
         documents: Documents,
         send: Callable[[Message], None],
         put_back: Callable[[Entry, Document], None],
-        draw_again: Callable[[Entry, Document, int], None],
+        draw_again: Callable[[Entry, Document, int | GenerationParams], None],
     ) -> None:
         self._view = view
         self._documents = documents
@@ -93,6 +93,16 @@ class History:
         with RefusalsShown(self._view):
             document, entry = self._entry(key)
             self._draw_again(entry, document, seed)
+
+    def again_with(self, params: GenerationParams) -> None:
+        """Draw the selected picture again with the prompts, settings and seed of the docker's fields."""
+        with RefusalsShown(self._view):
+            document = self._documents.active()
+            key = None if document is None else document.selected_picture()
+            if key is None:
+                raise Refusal("No picture is selected.", "Select a group that was drawn, or press Generate.")
+            document, entry = self._entry(key)
+            self._draw_again(entry, document, params)
 
     def params(self, key: str) -> GenerationParams | None:
         """How a picture was drawn, for the docker's fields; None if it is not there any more."""

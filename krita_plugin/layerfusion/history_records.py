@@ -52,6 +52,13 @@ def group_of(document: Any, key: str) -> Any | None:
     return found[-1] if found else None
 
 
+def selected(document: Any) -> str | None:
+    """The key of the picture to which the active layer belongs, else of the one that is seen; None if there is none."""
+    group = groups.own(document, document.activeNode()) or groups.seen(document)
+    record = None if group is None else groups.recall(document, group)
+    return None if record is None or record.values.get(UNLISTED) else _key(record.values)
+
+
 def show_only(document: Any, key: str) -> None:
     """Show the group of a picture and hide our other groups. Its counterpart of the active layer becomes active."""
     target = group_of(document, key)

@@ -14,6 +14,21 @@ from .protocol.messages import Welcome
 
 
 @dataclass(frozen=True)
+class OtherForeground:
+    """A further foreground.
+
+    Attributes:
+        prompt: what it shows.
+        seed: its own seed, 0 to 2^53-1; None makes it from that of the picture.
+        box: left, top, width and height of its place on the canvas, in canvas pixels; None leaves it to the model.
+    """
+
+    prompt: str
+    seed: int | None = None
+    box: tuple[int, int, int, int] | None = None
+
+
+@dataclass(frozen=True)
 class GenerationParams:
     """The values of the docker's fields.
 
@@ -27,6 +42,7 @@ class GenerationParams:
         strength: how much a relit foreground may change, 0 to 1.
         preset: the protocol's name of a preset; None is the model's default.
         pictures: number of pictures, 1 to 16; each has its own seed.
+        others: further foregrounds, from the back to the front.
         in_selection: whether a new foreground is drawn into the box around the selection.
     """
 
@@ -41,6 +57,7 @@ class GenerationParams:
     in_selection: bool = False
     preset: str | None = None
     pictures: int = 1
+    others: tuple[OtherForeground, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,7 @@ class Pick:
         group: the name of the group of ours that contains it; empty if there is none.
         thumbnail: a small picture of it, as Krita gives it.
         hidden: whether it cannot be seen, because it or a group around it is hidden.
+        about: how it was drawn, in lines; empty if this plugin did not draw it.
     """
 
     id: str
@@ -60,6 +78,7 @@ class Pick:
     group: str
     thumbnail: Any
     hidden: bool
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,6 +184,7 @@ class Document(Protocol):
     def background_to_keep(self, choice: Choice, size: tuple[int, int]) -> KeptLayer: ...
     def both_to_keep(self, choice: Choice, size: tuple[int, int]) -> tuple[KeptLayer, KeptLayer]: ...
     def history(self) -> list[Entry]: ...
+    def selected_picture(self) -> str | None: ...
     def show_picture(self, key: str) -> None: ...
     def unlist_picture(self, key: str) -> None: ...
     def picture_thumbnail(self, key: str) -> Any | None: ...

@@ -18,6 +18,9 @@ class JobPanel(QtWidgets.QWidget):
     Args:
         cancel: the slot of Cancel.
         remedied: makes a slot of a remedy's action.
+
+    Attributes:
+        cancel: the button.
     """
 
     def __init__(
@@ -31,9 +34,9 @@ class JobPanel(QtWidgets.QWidget):
         self._bar.setTextVisible(False)
         self._bar.setFixedHeight(8)
         self._preview = PreviewBox()
-        button = push_button("Cancel", "Stop drawing (Esc)", cancel)
+        self.cancel = push_button("Cancel", "Stop drawing (Esc)", cancel)
         self._job = layout.row(
-            self._preview, layout.box(self._words, layout.row(self._bar, button, stretch=0)), stretch=1
+            self._preview, layout.box(self._words, layout.row(self._bar, self.cancel, stretch=0)), stretch=1
         )
         self._notices = NoticeList()
         self._notice = Notice(remedied)

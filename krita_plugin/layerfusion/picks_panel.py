@@ -65,7 +65,10 @@ class PicksPanel(QtWidgets.QWidget):
             chosen = " (chosen)" if role in picks.chosen else ""
             where = "" if pick is None or not pick.group else f"\nof the group “{pick.group}”"
             button.setText(_plain(words + chosen))
-            button.setToolTip(f"{words}{chosen}{where}\nThe next button works on this layer. Click to choose another.")
+            about = "" if pick is None or not pick.about else f"\n{pick.about}"
+            button.setToolTip(
+                f"{words}{chosen}{where}{about}\nThe next button works on this layer. Click to choose another."
+            )
             button.setAccessibleName(words + chosen)
             button.setIcon(self._icon(pick))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from .interfaces import GenerationParams
+from .interfaces import GenerationParams, OtherForeground
 
+MOST_OTHERS = 5
+"""The most further foregrounds."""
 MAX_TEXT = 20_000
 """Characters of the longest text that is read: a document may come from a stranger."""
 
@@ -22,7 +24,23 @@ def params_of(values: Mapping[str, Any]) -> GenerationParams:
     for field in fields(GenerationParams):
         value, default = values.get(field.name), getattr(first, field.name)
         read[field.name] = value if _fits(field.name, value) else default
+    read["others"] = tuple(_others_of(values.get("others")))
     return GenerationParams(**read)
+
+
+def _others_of(values: Any) -> Iterator[OtherForeground]:
+    """The further foregrounds that are saved; those that make no sense are left out."""
+    for value in values[:MOST_OTHERS] if isinstance(values, (list, tuple)) else ():
+        if not isinstance(value, Mapping) or not _fits("foreground", value.get("prompt")):
+            continue
+        seed, box = value.get("seed"), value.get("box")
+        fits = isinstance(box, (list, tuple)) and len(box) == 4 and all(_is_whole(side) for side in box)
+        place = (box[0], box[1], box[2], box[3]) if fits and min(box) >= 0 and min(box[2:]) > 0 else None
+        yield OtherForeground(value["prompt"], seed if _is_whole(seed) and _fits("seed", seed) else None, place)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
 
 
 def _fits(name: str, value: Any) -> bool:
@@ -30,6 +48,8 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, str) and len(value) <= MAX_TEXT
     if name in ("model", "preset"):
         return value is None or (isinstance(value, str) and len(value) <= MAX_TEXT)
+    if name == "others":
+        return False  # they are read one by one
     if name == "in_selection":
         return isinstance(value, bool)
     if isinstance(value, bool):

@@ -108,8 +108,13 @@ class Submissions:
             self._begin([job])
             self._link.send(Resume(job=job.id, after=0))
 
-    def draw_again(self, entry: Entry, document: Document, seed: int) -> None:
+    def draw_again(self, entry: Entry, document: Document, changes: int | GenerationParams) -> None:
         """Draw a picture of the history again, with the layers that were kept then; the server still has them.
+
+        Args:
+            entry: the picture.
+            document: where it goes.
+            changes: another seed or the same, or the values of the docker's fields.
 
         Raises:
             Refusal: there is no server, or an older version of the plugin drew the picture.
@@ -119,9 +124,15 @@ class Submissions:
             raise Refusal(
                 "An older version of the plugin drew this picture.", "Use its prompts and seed, and press a button."
             )
-        submit = replace(entry.submit, job=str(uuid.uuid4()), seed=seed, variants=())
+        if isinstance(changes, int):
+            submit = replace(entry.submit, job=str(uuid.uuid4()), seed=changes, variants=())
+        else:
+            submit = actions.again(entry.submit, changes)
         actions.check_server(submit, welcome.protocol)
         job = self._from_history(entry, submit, document)
+        if not isinstance(changes, int):
+            prompts = {"foreground": submit.foregrounds[0].prompt, "background": submit.background.prompt}
+            job.title, job.record = submit.title, {**job.record, **asdict(changes), **prompts, "model": submit.model}
         self._begin([job])
         self._link.submit(submit, ())
 

@@ -93,10 +93,25 @@ def about_picture(title: str, values: Mapping[str, Any]) -> str:
         )
         if values.get(name)
     ]
+    return "\n".join([*(lines or [title]), _settings(values)]).strip()
+
+
+def about_layer(role: str, values: Mapping[str, Any]) -> str:
+    """How one layer of a picture was drawn, in lines.
+
+    Args:
+        role: its role.
+        values: as for `about_picture`.
+    """
+    prompt = values.get(role)
+    return "\n".join(words for words in (f"Prompt: {prompt}" if prompt else "", _settings(values)) if words)
+
+
+def _settings(values: Mapping[str, Any]) -> str:
     steps = f"{values['steps']} steps" if values.get("steps") else ""
     seed = f"seed {values['seed']}" if "seed" in values else ""
     facts = [fact for fact in (seed, values.get("model"), values.get("preset"), steps) if fact]
-    return "\n".join([*(lines or [title]), " · ".join(map(str, facts))]).strip()
+    return " · ".join(map(str, facts))
 
 
 def sentence(words: str) -> str:

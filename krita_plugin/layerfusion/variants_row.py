@@ -17,6 +17,9 @@ class VariantsRow(QtWidgets.QWidget):
         step: called with 1 for the next variant and -1 for the previous one.
         keep: called to keep the one that is visible.
         guarded: makes a Qt slot of an action, and shows what goes wrong in it.
+
+    Attributes:
+        buttons: its buttons, by the names that they have in `shortcuts`.
     """
 
     def __init__(
@@ -32,19 +35,15 @@ class VariantsRow(QtWidgets.QWidget):
         left, right = QtCore.Qt.ArrowType.LeftArrow, QtCore.Qt.ArrowType.RightArrow
         line = QtWidgets.QHBoxLayout(self)
         line.setContentsMargins(8, 0, 8, 0)
-        line.addWidget(
-            layout.row(
-                arrow_button(left, "Show the previous picture of this press", guarded(lambda: step(-1))),
-                self._words,
-                arrow_button(right, "Show the next picture of this press", guarded(lambda: step(1))),
-                push_button(
-                    "Keep this one",
-                    "Take this picture out of the group and remove the others. They stay in the history",
-                    guarded(keep),
-                ),
-                stretch=1,
-            )
+        before = arrow_button(left, "Show the previous picture of this press", guarded(lambda: step(-1)))
+        after = arrow_button(right, "Show the next picture of this press", guarded(lambda: step(1)))
+        kept = push_button(
+            "Keep this one",
+            "Take this picture out of the group and remove the others. They stay in the history",
+            guarded(keep),
         )
+        self.buttons = {"previous_variant": before, "next_variant": after, "keep_variant": kept}
+        line.addWidget(layout.row(before, self._words, after, kept, stretch=1))
         self.setVisible(False)
 
     def show_variants(self, index: int, count: int) -> None:

@@ -53,6 +53,15 @@ def test_ctrl_enter_generates_and_escape_cancels(facts):
     assert not found["busy after enter"]
 
 
+def test_every_button_has_an_action_to_which_a_shortcut_can_be_given(facts):
+    found = facts("use_shortcuts")
+    assert found["missing"] == []
+    assert found["busy"]
+    assert found["tree"] == ["Background", FIRST, FIRST]
+    assert not said(found, "Cancelled."), "there was nothing to cancel"
+    assert not found["errors"]
+
+
 def test_a_problem_is_solved_by_the_button_below_it(facts):
     found = facts("solve_a_problem_by_its_button")
     assert said(found, "The layer “Foreground” is hidden.")

@@ -84,3 +84,11 @@ def test_one_of_them_is_kept_and_the_others_stay_in_the_history(facts):
     assert "deleted" in third and "deleted" not in second and "deleted" in first
     assert not found["row"] and not found["one to keep"]
     assert found["with the third again"] == [found["names"][1], found["names"][2]]
+
+
+def test_the_selected_picture_is_drawn_again_with_another_prompt_and_the_layer_that_it_kept(facts):
+    found = facts("draw_the_selected_picture_again")
+    assert found["tree"] == ["Background", FIRST, FIRST, SECOND]
+    assert found["same foreground"] and not found["same background"]
+    assert "Prompt: a red apple\nseed " in found["hover"] and "tiny" in found["hover"]
+    assert "Prompt: a beach at sunset" in found["behind"]

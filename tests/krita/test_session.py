@@ -47,7 +47,7 @@ def test_every_scenario_ran_and_krita_ended_by_itself_without_a_script_error(ses
     _, report = session
     scenarios = {name: found for name, found in report.items() if isinstance(found, dict) and name != "first look"}
     assert list(scenarios) == report["names"]
-    assert len(scenarios) == 41 or not report["all"]
+    assert len(scenarios) == 44 or not report["all"]
     assert not {name: found["error"] for name, found in scenarios.items() if "error" in found}
     assert not {name: found["script errors"] for name, found in scenarios.items() if found["script errors"]}
     assert report["exit code"] == 0
@@ -214,6 +214,25 @@ def test_a_foreground_is_drawn_in_the_selection_as_far_as_it_lies_on_the_canvas(
     assert not found["busy"]
     left, top, right, bottom = found["solid"]
     assert 300 < left < right <= WIDTH and 180 < top < bottom < 360, found["solid"]
+
+
+def test_another_foreground_has_a_prompt_a_seed_and_a_place_of_its_own(facts):
+    found = facts("draw_two_foregrounds")
+    assert said({"texts": found["without a selection"]}, "Nothing is selected on the canvas.")
+    assert found["place"]
+    assert found["tree"] == ["Background", "a red apple + a penguin + a beach at sunset"]
+    assert [name.split()[0] for name in found["layers"]] == [
+        "Background",
+        "Foreground",
+        "Foreground",
+        "Shadow",
+        "Light",
+        "Blended",
+    ]
+    left, top, right, bottom = found["solid"]
+    assert 145 <= left < right <= 245 and 135 <= top < bottom <= 245, "it is in its place"
+    assert found["removed"] == [False, True]
+    assert found["again"] == ["a penguin", "5", True]
 
 
 def test_one_press_draws_several_pictures_into_one_group_with_an_undo_step_for_each(facts):

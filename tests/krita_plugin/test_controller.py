@@ -1,5 +1,6 @@
 """The controller with stand-ins for the docker, the link and Krita."""
 
+import json
 from typing import get_args
 
 import pytest
@@ -20,6 +21,48 @@ def test_generate_submits_the_fields_of_the_docker(online, wire):
     assert submit.preset == "fast"
     assert submit.model == "tiny", "the first one the server offers"
     assert online.view.busy
+
+
+def test_further_foregrounds_are_drawn_in_their_places(online, wire):
+    from krita_layerfusion.interfaces import OtherForeground
+
+    others = (OtherForeground("a pear", 3, (32, 12, 16, 24)), OtherForeground("a plum"))
+    submit = generate(online, others=others, negative="people")
+    assert submit.foregrounds[1:] == (
+        wire.Generated(
+            prompt="a pear", negative_prompt="people", seed=3, box=wire.Box(x=32, y=12, width=16, height=24)
+        ),
+        wire.Generated(prompt="a plum", negative_prompt="people"),
+    )
+    assert online.job_store.saved[submit.job].title == "a red apple + a pear + a plum + a beach"
+
+
+def test_further_foregrounds_live_in_the_document(online):
+    from krita_layerfusion.interfaces import OtherForeground
+
+    others = (OtherForeground("a pear", 3, (32, 12, 16, 24)), OtherForeground("a plum"))
+    online.controller.remember(params(others=others))
+    online.document.saved_settings = json.loads(json.dumps(online.document.saved_settings))
+    assert online.controller.params_of_document().others == others
+
+
+@pytest.mark.parametrize(
+    ("saved", "read"),
+    [
+        (None, []),
+        ("others", []),
+        ([1, {}, {"prompt": 7}, {"prompt": "a pear"}], [("a pear", None, None)]),
+        ([{"prompt": "a", "seed": True, "box": [0, 0, 5]}], [("a", None, None)]),
+        ([{"prompt": "a", "seed": 2**53, "box": [0, 0, 0, 5]}], [("a", None, None)]),
+        ([{"prompt": "a", "seed": 7, "box": [-1, 0, 5, 5]}], [("a", 7, None)]),
+        ([{"prompt": str(each)} for each in range(9)], [(str(each), None, None) for each in range(5)]),
+    ],
+)
+def test_what_makes_no_sense_among_saved_foregrounds_is_left_out(plugin, saved, read):
+    from krita_layerfusion.settings import params_of
+
+    found = params_of({"others": saved}).others
+    assert [(other.prompt, other.seed, other.box) for other in found] == read
 
 
 def test_the_presets_are_the_engines_and_the_models_own_comes_first(plugin):

@@ -189,6 +189,24 @@ def test_a_picture_is_drawn_again_with_the_layers_that_were_kept(online, wire):
     assert job.record["seed"] == 99 and "layers" not in job.record
 
 
+def test_the_selected_picture_is_drawn_again_as_the_fields_say_with_the_layers_that_were_kept(online, wire):
+    kept = wire.Kept(layer="ab" * 32, width=64, height=48, name="Cat", prompt="a cat")
+    online.document.pictures = [entry(wire, submit=submit(wire, foregrounds=(kept,), steps=3))]
+    online.controller.history.again_with(params(foreground="", background="a lake", seed=8, steps=9, negative="people"))
+    ((again, _),) = online.link.submitted
+    assert again.background == wire.Generated(prompt="a lake", negative_prompt="people")
+    assert again.foregrounds == (kept,), "an empty field changes nothing"
+    assert (again.seed, again.steps, again.model) == (8, 9, "tiny")
+    (job,) = online.job_store.saved.values()
+    assert job.title == "a cat + a lake"
+    assert (job.record["foreground"], job.record["background"], job.record["steps"]) == ("a cat", "a lake", 9)
+
+
+def test_without_a_picture_nothing_is_drawn_again(online):
+    online.controller.history.again_with(params())
+    assert online.view.told[0][1] == "No picture is selected."
+
+
 def test_a_picture_gives_its_prompts_and_settings(online, wire):
     online.document.pictures = [entry(wire)]
     assert online.controller.history.params("k") == params(foreground="a cat", background="a beach", seed=5)

@@ -8,6 +8,7 @@ import zipfile
 from importlib import metadata, resources
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 
@@ -76,8 +77,8 @@ def test_the_included_packages_are_the_installed_sources_and_their_licence(plugi
 
 def test_nothing_compiled_and_nothing_but_the_plugin_is_in_the_zip(plugin_zip):
     names = contents(plugin_zip).keys()
-    assert {name.rpartition(".")[2] for name in names if "." in name} == {"py", "html", "desktop"}
-    assert {name.split("/")[0] for name in names} == {"layerfusion", "layerfusion.desktop"}
+    assert {name.rpartition(".")[2] for name in names if "." in name} == {"py", "html", "desktop", "action"}
+    assert {name.split("/")[0] for name in names} == {"layerfusion", "layerfusion.desktop", "layerfusion.action"}
     assert "layerfusion/LICENSE" in names
     assert package.INSTALLED not in names, "whose computer would it be on?"
 
@@ -91,6 +92,15 @@ def test_the_desktop_file_names_the_package_and_its_manual(plugin_zip):
     assert entry["X-KDE-Library"] == "layerfusion"
     assert entry["ServiceTypes"] == "Krita/PythonPlugin"
     assert f"layerfusion/{entry['X-Krita-Manual']}" in found
+
+
+def test_krita_is_told_of_an_action_for_each_button(plugin, plugin_zip):
+    from krita_layerfusion.shortcuts import ACTIONS, action_id
+
+    root = ElementTree.fromstring(contents(plugin_zip)["layerfusion.action"])
+    declared = {action.get("name"): action for action in root.iter("Action")}
+    assert list(declared) == [action_id(name) for name in ("show", *ACTIONS)]
+    assert {action.findtext("shortcut") for action in declared.values()} == {""}, "no key of the artist's is taken"
 
 
 def test_a_file_changed_after_installation_is_refused(monkeypatch, tmp_path):
@@ -119,6 +129,7 @@ def test_a_file_changed_after_installation_is_refused(monkeypatch, tmp_path):
 def test_sub_folders_are_packed_with_all_below_them(monkeypatch, tmp_path):
     files = {
         "layerfusion.desktop": b"[Desktop Entry]",
+        "layerfusion.action": b"<ActionCollection/>",
         "layerfusion/__init__.py": b"",
         "layerfusion/history/__init__.py": b"1",
         "layerfusion/history/pictures/strip.py": b"2",
@@ -183,6 +194,7 @@ def test_kritas_importer_accepts_the_zip(plugin_zip, tmp_path):
         for path in (tmp_path / "pykrita").rglob("*")
         if path.is_file()
     }
+    imported["layerfusion.action"] = (tmp_path / "actions" / "layerfusion.action").read_bytes()
     assert imported == contents(plugin_zip)
 
 
@@ -241,6 +253,7 @@ def test_install_copies_and_enables_the_plugin(krita, plugin_zip, tmp_path):
     pykrita = krita.resources / "pykrita"
     files = {p.relative_to(pykrita).as_posix(): p.read_bytes() for p in pykrita.rglob("*") if p.is_file()}
     assert json.loads(files.pop(package.INSTALLED)) == {"executable": str(tmp_path / "layerfusion")}
+    files["layerfusion.action"] = (krita.resources / "actions" / "layerfusion.action").read_bytes()
     assert files == contents(plugin_zip)
     assert done.folder == pykrita / "layerfusion"
     assert krita.settings.read_text() == "[python]\nenable_layerfusion=true\n"
@@ -304,7 +317,7 @@ def test_remove_leaves_nothing_of_the_plugin_and_all_else(krita, tmp_path):
     assert everything(tmp_path) != before
     done = remove(krita)
     assert everything(tmp_path) == before
-    assert [path.name for path in done.removed] == ["layerfusion", "layerfusion.desktop"]
+    assert [path.name for path in done.removed] == ["layerfusion", "layerfusion.desktop", "layerfusion.action"]
     assert "kritarc was removed" in done.advice
     again = remove(krita)
     assert again.removed == ()
@@ -317,7 +330,7 @@ def test_remove_leaves_an_open_kritas_settings_and_finishes_later(krita, monkeyp
     before = krita.settings.read_bytes()
     monkeypatch.setattr(package, "krita_is_open", lambda: True)
     done = remove(krita)
-    assert len(done.removed) == 2
+    assert len(done.removed) == 3
     assert "close it and run this command again" in done.advice
     assert krita.settings.read_bytes() == before
     monkeypatch.setattr(package, "krita_is_open", lambda: False)

@@ -132,6 +132,9 @@ class FakeDocument:
     def history(self):
         return list(self.pictures)
 
+    def selected_picture(self):
+        return self.pictures[0].key if self.pictures else None
+
     def show_picture(self, key):
         self.shown.append(key)
 

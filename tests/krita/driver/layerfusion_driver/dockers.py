@@ -115,6 +115,30 @@ def use_the_keyboard(folder):
     return facts
 
 
+def use_shortcuts(folder):
+    """Every button has an action in Krita; the artist presses the keys that were given to some of them."""
+    document = yield from new_document("Shortcuts", SMALL)
+    names = ("generate", "new_background", "new_foreground", "harmonise", "again", "relight", "cancel", "export_psd")
+    names += ("previous_variant", "next_variant", "keep_variant")
+    facts = {"missing": [name for name in names if Krita.instance().action(f"layerfusion_{name}") is None]}
+    for name, keys in (("generate", "Ctrl+F7"), ("new_background", "Ctrl+F8"), ("cancel", "Ctrl+F9")):
+        Krita.instance().action(f"layerfusion_{name}").setShortcut(keys)
+    set_steps(2)
+    qwindow().activateWindow()
+    QTest.keyClick(qwindow(), Qt.Key_F7, Qt.ControlModifier)
+    facts["busy"] = busy()
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.3)
+    QTest.keyClick(qwindow(), Qt.Key_F8, Qt.ControlModifier)
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.3)
+    facts["tree"] = tree(document)
+    QTest.keyClick(qwindow(), Qt.Key_F9, Qt.ControlModifier)  # there is nothing to cancel
+    facts |= {"texts": docker_texts(), "errors": script_errors()}
+    yield from close(document)
+    return facts
+
+
 def solve_a_problem_by_its_button(folder):
     """The foreground is hidden. The message has a button that shows it."""
     document = yield from new_document("Hidden", SMALL)

@@ -4,14 +4,18 @@ import hashlib
 import json
 
 from krita import Krita, Selection
+from PyQt5.QtWidgets import QLineEdit, QPlainTextEdit
 
 from .hands import (
     FOREGROUND,
     busy,
+    button,
+    choose_for_picture,
     close,
     do,
     docker_texts,
     draw,
+    field,
     generate,
     group_facts,
     new_document,
@@ -25,6 +29,7 @@ from .hands import (
     set_steps,
     solid_box,
     tick,
+    tool,
     tree,
     type_into,
     wait_until,
@@ -207,6 +212,48 @@ def draw_two_pictures(folder):
     }
     yield from do("edit_undo")
     facts["after undo"] = [node.name() for node in document.rootNode().childNodes()[-1].childNodes()]
+    yield from close(document)
+    return facts
+
+
+def draw_two_foregrounds(folder):
+    """Another foreground with a seed and a place of its own; afterwards the fields are emptied and filled again."""
+    size = (256, 256)
+    document = yield from new_document("Two", size)
+    set_steps(2)
+    press("Add another foreground")
+    type_into("What foreground 2 shows", "a penguin")
+    field(QLineEdit, "The seed of foreground 2").setText("5")
+    press("Place…")
+    facts = {"without a selection": docker_texts()}
+    selection = Selection()
+    selection.select(150, 140, 90, 100, 255)
+    document.setSelection(selection)
+    press("Place…")
+    facts["place"] = button("90x100 at 150, 140").isVisible()
+    document.setSelection(None)
+    yield from photograph(folder / "two-foregrounds.png")
+    press("Generate")
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.3)
+    group = next(node for node in document.rootNode().childNodes() if node.type() == "grouplayer")
+    facts |= {"tree": tree(document), "layers": [node.name() for node in group.childNodes()]}
+    facts["solid"] = solid_box(group.childNodes()[2], size)
+    yield from photograph(folder / "two-foregrounds-drawn.png")
+    tool("Do not draw foreground 2").click()
+    type_into("in the foreground;", "something else")
+    yield from pause(0.2)
+    facts["removed"] = [
+        field(QPlainTextEdit, "What foreground 2").isVisible(),
+        button("Add another foreground").isVisible(),
+    ]
+    choose_for_picture(0, "Use its prompts")
+    facts["again"] = [
+        field(QPlainTextEdit, "What foreground 2 shows").toPlainText(),
+        field(QLineEdit, "The seed of foreground 2").text(),
+        button("90x100 at 150, 140").isVisible(),
+    ]
+    tool("Do not draw foreground 2").click()
     yield from close(document)
     return facts
 

@@ -18,6 +18,7 @@ from .hands import (
     new_document,
     pause,
     photograph,
+    pick_button,
     press,
     says,
     seed,
@@ -202,10 +203,33 @@ def choose_among_variants(folder):
     return facts
 
 
+def draw_the_selected_picture_again(folder):
+    """A new background behind a painted foreground, and then again with another prompt: the foreground stays."""
+    document = yield from new_document("Again", SMALL)
+    group = yield from draw(document, "Generate")
+    foreground = layer_of(group, "Foreground")
+    foreground.setPixelData(bytes((10, 200, 30, 255)) * 400, 20, 20, 20, 20)
+    yield from select(document, foreground)
+    second = yield from draw(document, "New background")
+    type_into("in the background;", "a night sky with stars")
+    yield from wait_until(lambda: "seed " in pick_button("foreground").toolTip(), 5)
+    facts = {"hover": pick_button("foreground").toolTip(), "behind": pick_button("background").toolTip()}
+    third = yield from draw(document, "Again")
+    names = [child.name() for child in third.childNodes()]
+    facts |= {"tree": tree(document), "names": names}
+    before, after = group_facts(second, SMALL), group_facts(third, SMALL)
+    facts["same foreground"] = before[1]["sha256"] == after[1]["sha256"]
+    facts["same background"] = before[0]["sha256"] == after[0]["sha256"]
+    yield from photograph(folder / "again.png")
+    yield from close(document)
+    return facts
+
+
 ALL = [
     look_at_an_earlier_picture,
     put_a_deleted_picture_back,
     find_a_duplicate_in_the_history,
     go_on_from_the_history,
     choose_among_variants,
+    draw_the_selected_picture_again,
 ]

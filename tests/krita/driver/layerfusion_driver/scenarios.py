@@ -12,6 +12,7 @@ from .dockers import (
     choose_layers_in_the_docker,
     close_the_second_window,
     solve_a_problem_by_its_button,
+    use_shortcuts,
     use_the_keyboard,
     work_in_a_small_docker,
 )
@@ -49,6 +50,7 @@ from .keeping import (
     draw_another_background,
     draw_another_foreground,
     draw_in_the_selection,
+    draw_two_foregrounds,
     draw_two_pictures,
     harmonise_after_a_move,
     keep_a_background_with_holes,
@@ -256,12 +258,14 @@ def kill_the_server(folder):
 
 
 ON_THEIR_OWN = [
+    draw_two_foregrounds,
     work_on_what_is_seen,
     choose_another_layer_meanwhile,
     go_on_from_a_duplicated_group,
     close_the_second_window,
     work_in_a_small_docker,
     use_the_keyboard,
+    use_shortcuts,
     solve_a_problem_by_its_button,
     choose_layers_in_the_docker,
     *unusual.ALL,

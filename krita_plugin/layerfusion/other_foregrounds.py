@@ -1,0 +1,147 @@
+"""The fields for further foregrounds, each with a prompt, a seed and a place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import layout
+from .interfaces import OtherForeground
+from .qt import QtCore, QtGui, QtWidgets
+from .settings import MOST_OTHERS
+from .widgets import PromptField, push_button, tool
+
+Box = tuple[int, int, int, int]
+
+
+class OtherForegrounds(QtWidgets.QWidget):
+    """A button that adds fields for one more foreground, and those fields.
+
+    Args:
+        selected_box: gives the box around the selection; None if the artist was told that there is none.
+        guarded: makes a Qt slot of an action, and shows what goes wrong in it.
+    """
+
+    changed = QtCore.pyqtSignal()
+    """The artist has changed a field."""
+
+    def __init__(
+        self,
+        selected_box: Callable[[], Box | None],
+        guarded: Callable[[Callable[[], object]], Callable[[Any], None]],
+    ) -> None:
+        super().__init__()
+        self._most = MOST_OTHERS
+        # all are made at once, so that they are in the keyboard's order and the docker's keys work in them
+        self._rows = [_Row(number, selected_box, guarded) for number in range(2, MOST_OTHERS + 2)]
+        self._add = push_button(
+            "Add another foreground",
+            "Draw one more object, with a prompt, a seed and a place of its own",
+            guarded(self._show_next),
+        )
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        for row in self._rows:
+            column.addWidget(row)
+            row.changed.connect(self._tell)
+            row.setVisible(False)
+        column.addWidget(self._add)
+
+    def limit(self, most: int) -> None:
+        """Offer so many further foregrounds at most, because the server draws no more."""
+        self._most = min(most, MOST_OTHERS)
+        self._update()
+
+    def values(self) -> tuple[OtherForeground, ...]:
+        """Those with a prompt."""
+        shown = [row.value() for row in self._rows if not row.isHidden()]
+        return tuple(value for value in shown if value.prompt)
+
+    def fill(self, values: tuple[OtherForeground, ...]) -> None:
+        if values == self.values():
+            return  # a row with an empty prompt is being filled in
+        for index, row in enumerate(self._rows):
+            row.fill(values[index] if index < len(values) else OtherForeground(""))
+            row.setVisible(index < len(values))
+        self._update()
+
+    def _show_next(self) -> None:
+        row = next((row for row in self._rows if row.isHidden()), None)
+        if row is not None:
+            row.setVisible(True)
+            row.begin()
+        self._update()
+
+    def _tell(self) -> None:
+        self._update()
+        self.changed.emit()
+
+    def _update(self) -> None:
+        self._add.setVisible(sum(not row.isHidden() for row in self._rows) < self._most)
+
+
+class _Row(QtWidgets.QWidget):
+    changed = QtCore.pyqtSignal()
+
+    def __init__(
+        self,
+        number: int,
+        selected_box: Callable[[], Box | None],
+        guarded: Callable[[Callable[[], object]], Callable[[Any], None]],
+    ) -> None:
+        super().__init__()
+        self._selected_box = selected_box
+        self._box: Box | None = None
+        self._prompt = PromptField(2, f"What foreground {number} shows")
+        self._prompt.textChanged.connect(self.changed)
+        self._seed = QtWidgets.QLineEdit()
+        self._seed.setPlaceholderText("seed of the picture")
+        self._seed.setToolTip(f"The seed of foreground {number}; if empty, it is made from that of the picture")
+        self._seed.setValidator(QtGui.QRegularExpressionValidator(QtCore.QRegularExpression("[0-9]{0,15}")))
+        self._seed.textEdited.connect(self.changed)
+        self._place = push_button("", "", guarded(self._choose_place))
+        close = QtWidgets.QApplication.style().standardIcon(QtWidgets.QStyle.StandardPixmap.SP_DockWidgetCloseButton)
+        remove = tool(close, f"Do not draw foreground {number}", guarded(self._remove))
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(layout.labelled(f"Foreground {number}", self._prompt))
+        column.addWidget(layout.row(self._seed, self._place, remove, stretch=0))
+        self._show_place()
+
+    def begin(self) -> None:
+        """Let the artist type."""
+        self._prompt.setFocus(QtCore.Qt.FocusReason.OtherFocusReason)
+
+    def value(self) -> OtherForeground:
+        seed = self._seed.text()
+        return OtherForeground(self._prompt.toPlainText().strip(), int(seed) if seed else None, self._box)
+
+    def fill(self, value: OtherForeground) -> None:
+        self._prompt.setPlainText(value.prompt)
+        self._seed.setText("" if value.seed is None else str(value.seed))
+        self._box = value.box
+        self._show_place()
+
+    def _choose_place(self) -> None:
+        """Take the place of the selection; a second press leaves the place to the model again."""
+        box = None if self._box is not None else self._selected_box()
+        if box != self._box:
+            self._box = box
+            self._show_place()
+            self.changed.emit()
+
+    def _remove(self) -> None:
+        self.fill(OtherForeground(""))
+        self.setVisible(False)
+        self.changed.emit()
+
+    def _show_place(self) -> None:
+        if self._box is None:
+            self._place.setText("Place…")
+            self._place.setToolTip("Draw it in the rectangle around the selection")
+        else:
+            x, y, width, height = self._box
+            self._place.setText(f"{width}x{height} at {x}, {y}")
+            self._place.setToolTip("It is drawn here. Press to leave the place to the model")
