@@ -76,6 +76,8 @@ class ServerConfig:
             allowed; while the store is full, no job is accepted.
         free_bytes: bytes of the disk that are left free. Like a full store, a disk with less room accepts no job.
         upload_seconds: an uploaded layer is deleted this long after the last job or connection that needs it.
+        log: file of the log, in place of the error stream.
+        log_level: "debug", "info", "warning" or "error".
         drain_seconds: when the server is stopped, the running job may take this long to finish.
         cancel_seconds: a cancelled job may take this long to stop; then the worker process is killed.
         silence_seconds: if a job makes no progress for this long, the worker process is killed.
@@ -111,6 +113,8 @@ class ServerConfig:
     store_bytes: int = 16 * 1024**3
     free_bytes: int = 128 * 1024**2
     upload_seconds: float = 600
+    log: Path | None = None
+    log_level: str = "warning"
     drain_seconds: float = 3
     cancel_seconds: float = 30
     silence_seconds: float = 900

@@ -35,7 +35,7 @@ FLOORS = [
     "engine.evaluation",
     # The server, down to the wire that needs nothing else of ours.
     "server.protocol",
-    "server.errors server.config",
+    "server.errors server.config server.logs",
     "server.storage",
     "server.translate",
     "server.worker",

@@ -11,6 +11,7 @@ from layerfusion.server.cli.environment import add_memory, prepare_libraries
 from layerfusion.server.cli.token_file import read_token
 from layerfusion.server.cli.values import number, whole
 from layerfusion.server.config import MAX_WORKERS
+from layerfusion.server.logs import LEVELS
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +42,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--tls-cert", metavar="FILE", help="certificate chain in PEM; it encrypts the connection")
     add("--tls-key", metavar="FILE", help="its private key in PEM, without a password")
     add("--token-file", metavar="FILE", help="the token that clients must show (default: a fresh one at every start)")
+    add("--connections", metavar="N", type=whole(1, 10_000), help="most connections at the same time (default: 16)")
+    add("--log", metavar="FILE", help="write the log to a file, and keep five older ones of 10 MB")
+    add("--log-level", choices=LEVELS, default="warning", help="what is logged (default: warning and worse)")
     add(
         "--i-know-that-others-can-read-everything",
         dest="unencrypted",
@@ -69,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
         "token": None if arguments.token_file is None else read_token(Path(arguments.token_file)),
         "origins": tuple(arguments.origin),
         "memory": arguments.memory,
+        "log": _path(arguments.log),
+        "log_level": arguments.log_level,
     }
     if arguments.executor == "ray":
         if arguments.devices is not None:
@@ -80,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidRequest("--address is the address of a Ray cluster.", "Add --executor ray.")
     else:
         given["devices"] = _devices(arguments.devices, arguments.workers)
+    if arguments.connections is not None:
+        given["max_connections"] = arguments.connections
     if arguments.folder is not None:
         given["folder"] = Path(arguments.folder)
     if arguments.keep_days is not None:

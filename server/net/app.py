@@ -17,7 +17,7 @@ from websockets.asyncio.server import Server, ServerConnection
 from websockets.http11 import Request, Response
 
 from layerfusion.engine.errors import EngineError
-from layerfusion.server import translate
+from layerfusion.server import logs, translate
 from layerfusion.server.config import ServerConfig, browsers, users
 from layerfusion.server.errors import CannotServe
 from layerfusion.server.net import tls
@@ -25,12 +25,13 @@ from layerfusion.server.net.access import AccessPolicy, Refusal
 from layerfusion.server.net.announce import announce, check_alone
 from layerfusion.server.net.browsers import Browsers
 from layerfusion.server.net.connection import Connection
-from layerfusion.server.net.health import Health
+from layerfusion.server.net.file_limit import allow_files
 from layerfusion.server.net.housekeeping import Housekeeper
 from layerfusion.server.net.http import HttpAnswers, refused, response
 from layerfusion.server.net.listen import address, listen
+from layerfusion.server.net.monitor import Monitor
 from layerfusion.server.net.rate_limits import RateLimits, TokenBucket
-from layerfusion.server.net.request_handler import Jobs, summary
+from layerfusion.server.net.request_handler import Jobs
 from layerfusion.server.net.signals import stopping
 from layerfusion.server.protocol import MAJOR, MINOR, location
 from layerfusion.server.protocol.messages import Welcome
@@ -42,19 +43,25 @@ from layerfusion.server.worker.loading import Load
 logger = logging.getLogger(__name__)
 
 _REVOKE_SECONDS = 2.0
-_LISTED = 100
-"""Number of the newest jobs in `/status`."""
 
 
 def serve(config: ServerConfig) -> int:
     """Run a server until Ctrl-C, Ctrl-Break or SIGTERM, and return the exit code. Call it in the main thread only."""
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     try:
-        asyncio.run(_serve(config))
+        with _logging(config):
+            allow_files(config.max_connections)
+            asyncio.run(_serve(config))
     except (CannotServe, EngineError) as error:
         print(error, file=sys.stderr, flush=True)
         return 1
     return 0
+
+
+def _logging(config: ServerConfig) -> contextlib.AbstractContextManager[None]:
+    if config.log is not None:
+        return logs.into_file(config.log, config.log_level)
+    logs.start(level=config.log_level)
+    return contextlib.nullcontext()
 
 
 async def _serve(config: ServerConfig) -> None:
@@ -154,10 +161,14 @@ class App:
         )
         stack.callback(self._scheduler.close)
         await self._scheduler.recover()
-        self._health = Health(
-            config.folder,
-            lambda: [worker.is_ready for worker in self._workers],
-            lambda: (self._keeper.used, config.store_bytes),
+        self._monitor = Monitor(
+            config,
+            self._scheduler,
+            self._database,
+            self._workers,
+            connected=lambda: len(self._connections),
+            stored=lambda: self._keeper.used,
+            version=self.version,
         )
         self._jobs = Jobs(
             self._scheduler,
@@ -180,7 +191,7 @@ class App:
             self._access,
             self._browsers,
             line=lambda: f"layerfusion {self.version}, {len(self._connections)} connected\n",
-            status=self._status,
+            monitor=self._monitor,
             encrypted=encrypted,
         )
 
@@ -228,21 +239,6 @@ class App:
                 logger.error("the users cannot be read: %s", error.code)
             else:
                 await asyncio.gather(*(connection.revoke() for connection in revoked))
-
-    async def _status(self, user: User) -> dict[str, Any]:
-        """What `/status` tells a user: about the server, and the user's own jobs."""
-        findings = await asyncio.to_thread(self._health.look)
-        mine = None if user.admin else user.key("")
-        records = await self._scheduler.on_disk(self._database.outlines, newest=_LISTED, client=mine)
-        return {
-            "version": self.version,
-            "user": user.name,
-            "well": all(finding.well for finding in findings),
-            "health": {finding.part: finding.text for finding in findings},
-            "connections": len(self._connections),
-            "sign_ins": self._browsers.sign_ins,
-            "jobs": [summary(record).to_map() for record in records],
-        }
 
     async def _converse(self, socket: ServerConnection) -> None:
         user = self._visitors[socket]

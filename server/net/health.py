@@ -53,9 +53,20 @@ class Health:
         self._clock = clock
         self._unready_since: float | None = clock()
 
-    def look(self) -> tuple[Finding, ...]:
-        """The present state. It asks the file system, so it may wait for a slow disk."""
-        return self._worker(), self._room(), self._disk()
+    def look(self, *, answers: bool) -> tuple[Finding, ...]:
+        """The present state. It asks the file system, so it may wait for a slow disk.
+
+        Args:
+            answers: whether the list of jobs answers.
+        """
+        return self._worker(), self._room(answers), self._disk()
+
+    def free_bytes(self) -> int | None:
+        """Free space on the disk; None if it cannot be asked."""
+        try:
+            return shutil.disk_usage(self._folder).free
+        except OSError:
+            return None
 
     def watch(self) -> None:
         """Note whether a worker is ready. Call it now and then, so that `look` knows for how long none was."""
@@ -73,13 +84,14 @@ class Health:
         seconds = self._clock() - self._unready_since
         return Finding(part="worker", well=seconds < STARTING_SECONDS, text=f"starting for {seconds:.0f} s")
 
-    def _room(self) -> Finding:
+    def _room(self, answers: bool) -> Finding:
         used, limit = self._store()
+        if not answers:
+            return Finding(part="store", well=False, text="the list of jobs does not answer")
         return Finding(part="store", well=used < limit, text=f"{used / 1e9:.1f} of {limit / 1e9:.1f} GB used")
 
     def _disk(self) -> Finding:
-        try:
-            free = shutil.disk_usage(self._folder).free
-        except OSError as error:
-            return Finding(part="disk", well=False, text=f"cannot be read ({error.strerror or error})")
+        free = self.free_bytes()
+        if free is None:
+            return Finding(part="disk", well=False, text="cannot be read")
         return Finding(part="disk", well=free >= FREE_BYTES, text=f"{free / 1e9:.1f} GB free")

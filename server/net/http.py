@@ -6,6 +6,8 @@
     /session            exchanges a code for a cookie and a key                      the code, in a header
     /signout            forgets the browser                                          signed in
     /status             the state of the server and the user's jobs, as JSON         token, or signed in
+    /healthz            whether worker, store and disk can do their work: 200 or 503
+    /metrics            figures for Prometheus                                       an admin's token
 
 Only GET is supported. What changes something needs a header that forms and other sites cannot send. No secret is ever
 part of a URL, and no answer may be kept, framed or read by another site.
@@ -15,17 +17,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 from importlib import resources
-from typing import Any
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from layerfusion.server.net.access import AccessPolicy, Refusal
 from layerfusion.server.net.browsers import IDLE_SECONDS, Browsers
-from layerfusion.server.storage.users import BrokenUsers, User
+from layerfusion.server.net.metrics import CONTENT_TYPE
+from layerfusion.server.net.monitor import Monitor
+from layerfusion.server.storage.users import BrokenUsers
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +63,7 @@ class HttpAnswers:
         access: who may ask.
         browsers: the browsers that are signed in.
         line: returns the line about the server.
-        status: returns what `/status` tells a user.
+        monitor: looks at the server.
         encrypted: whether the server uses TLS.
     """
 
@@ -70,13 +73,13 @@ class HttpAnswers:
         browsers: Browsers,
         *,
         line: Callable[[], str],
-        status: Callable[[User], Awaitable[dict[str, Any]]],
+        monitor: Monitor,
         encrypted: bool,
     ) -> None:
         self._access = access
         self._browsers = browsers
         self._line = line
-        self._status = status
+        self._monitor = monitor
         self._secure = "; Secure" if encrypted else ""
         folder = resources.files(__package__) / "pages"
         self._files = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in _PAGES.items()}
@@ -86,6 +89,8 @@ class HttpAnswers:
         headers = request.headers
         if request.path == "/session":
             return self._session(headers)
+        if request.path == "/healthz":
+            return await self._health()
         if request.path in self._files and not headers.get_all("Authorization"):
             content, kind = self._files[request.path]
             return response(HTTPStatus.OK, content, kind)
@@ -100,10 +105,22 @@ class HttpAnswers:
             case "/signout":
                 self._browsers.sign_out(self._access.cookie_of(headers))
                 return response(HTTPStatus.OK, "Signed out.\n", cookie=self._cookie("", 0))
+            case "/metrics" if user.admin:
+                return response(HTTPStatus.OK, await self._monitor.figures(), CONTENT_TYPE)
+            case "/metrics":
+                return response(HTTPStatus.FORBIDDEN, "Figures are for the owner and admins.\n")
             case "/status":
-                return response(HTTPStatus.OK, json.dumps(await self._status(user)), "application/json")
+                status = await self._monitor.status(user, self._browsers.sign_ins)
+                return response(HTTPStatus.OK, json.dumps(status), "application/json")
             case _:
                 return response(HTTPStatus.NOT_FOUND, "There is nothing at this path.\n")
+
+    async def _health(self) -> Response:
+        """For programs without a token, so it says no more than which part is unwell."""
+        unwell = [finding.part for finding in await self._monitor.look() if not finding.well]
+        if unwell:
+            return response(HTTPStatus.SERVICE_UNAVAILABLE, f"unwell: {', '.join(unwell)}\n")
+        return response(HTTPStatus.OK, "ok\n")
 
     def _session(self, headers: Headers) -> Response:
         codes = headers.get_all(CODE_HEADER)

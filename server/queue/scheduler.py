@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -66,6 +67,11 @@ class Scheduler:
         make_room: deletes old jobs if necessary, and returns whether there is room for another job.
         wrote: is called with the bytes of each layer that was drawn.
         status_seconds: waiting jobs are told their positions at most so often, because each start moves all of them.
+
+    Attributes:
+        written_bytes: bytes of all layers drawn so far.
+        ended: number of jobs that have ended so far, by the type of their last event.
+        drawing_seconds: time from start to end of the jobs that were drawn so far, whether they were finished or not.
     """
 
     def __init__(
@@ -94,6 +100,19 @@ class Scheduler:
         self._admission = asyncio.Lock()
         self._arrived = asyncio.Event()
         self._draining = False
+        self.written_bytes = 0
+        self.ended: Counter[str] = Counter({"done": 0, "failed": 0, "cancelled": 0})
+        self.drawing_seconds = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Number of jobs that wait."""
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        """Number of jobs that are being drawn."""
+        return len(self._slots.running)
 
     async def on_disk(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Ask the database something, in the thread that may wait for the disk."""
@@ -268,7 +287,7 @@ class Scheduler:
             async for message in executor.run(job.submit):
                 await self._take(job, message)
         except (EngineError, ProtocolError) as error:
-            logger.error("job %s: %s", job.id, error)
+            logger.error("job %s: %s", job.id, error.code)  # the message may quote a prompt
             executor.cancel(job.id)
             await self._publish(job, Failed.of(error, job=job.id, seq=1))
         except Exception:
@@ -319,9 +338,13 @@ class Scheduler:
             logger.error("the end of job %s could not be written: %s", job.id, error)
         job.events.append(event)
         if isinstance(event, LayerBegin):
+            self.written_bytes += event.bytes
             self._wrote(event.bytes)
         if is_last(event):
             self._jobs.pop(job.id, None)
+            self.ended[event.type] += 1
+            if job.started:
+                self.drawing_seconds += time.monotonic() - job.started
         job.tell(event)
         return True
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgpack
 
+from layerfusion.server import logs
 from layerfusion.server.protocol.messages import Cancel, Message, Submit
 from layerfusion.server.protocol.wire import Wire
 from layerfusion.server.storage.layer_store import LayerStore
@@ -27,7 +28,7 @@ _wire = Wire(msgpack.packb, msgpack.unpackb)
 def main(pipe: Connection, folder: Path, load: Load) -> None:
     """Draw jobs until the server closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the server decides what to do
-    logging.basicConfig(format="worker: %(levelname)s %(name)s: %(message)s")
+    logs.start("worker")
     _Worker(pipe, folder, load).serve()
 
 

@@ -118,7 +118,7 @@ class RayExecutor:
             if self._stopping_job == submit.job:
                 yield Cancelled(job=submit.job, seq=1)
             else:
-                logger.error("job %s: %s", submit.job, error)
+                logger.error("job %s: %s", submit.job, type(error).__name__)  # the text may quote a prompt
                 yield Failed.of(died(type(error).__name__), job=submit.job, seq=1)
         except (EngineError, ProtocolError) as error:  # the store's, for example a full disk
             self._end(actor)
