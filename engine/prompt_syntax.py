@@ -8,7 +8,7 @@
 | `\\(`, `\\)`, `\\[`, `\\]`, `\\\\` | the character itself |
 | `BREAK` | the rest begins a new chunk |
 | `<lora:name:0.8>` | the LoRA acts on the whole picture with this strength |
-| `embedding:name` | a textual inversion |
+| `embedding:name`, or `name` alone | a textual inversion |
 
 A bracket that is not closed ends with the prompt; one that closes nothing is text.
 """
@@ -63,11 +63,13 @@ class ParsedPrompt:
         spans: its pieces, in order.
         loras: its LoRA tags, in order.
         ignored: what it says that no model here can use, as it was written.
+        is_literal: whether every character is text, names of textual inversions too.
     """
 
     spans: tuple[Span, ...]
     loras: tuple[LoraTag, ...] = ()
     ignored: tuple[str, ...] = ()
+    is_literal: bool = False
 
     @property
     def text(self) -> str:
@@ -97,7 +99,7 @@ _TOKEN = re.compile(
 
 def literal(prompt: str) -> ParsedPrompt:
     """A prompt every character of which is text."""
-    return ParsedPrompt((Span(prompt),))
+    return ParsedPrompt((Span(prompt),), is_literal=True)
 
 
 def parse(prompt: str) -> ParsedPrompt:
@@ -119,7 +121,7 @@ def parse(prompt: str) -> ParsedPrompt:
         return parts[0] if "|" in match[1] or len(parts) < 3 else parts[1] or parts[0]
 
     if not re.search(r"[()\[\]<>\\]|BREAK|AND|embedding:", prompt):
-        return literal(prompt)
+        return ParsedPrompt((Span(prompt),))
     text = _SWITCHING.sub(switching, _TAG.sub(tag, prompt))
     spans = _Reader(ignored).read(text)
     return ParsedPrompt(spans, tuple(loras), tuple(dict.fromkeys(ignored)))

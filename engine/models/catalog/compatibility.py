@@ -11,6 +11,7 @@ from pathlib import Path
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog import sdxl_shapes
 from layerfusion.engine.models.catalog.folder_compatibility import folder_mismatches
+from layerfusion.engine.models.catalog.identify import INVERSION_KEYS
 from layerfusion.engine.models.catalog.identity import Use
 from layerfusion.engine.models.catalog.model_files import UNET_PREFIX, unet_prefix
 from layerfusion.engine.models.catalog.network_keys import plan_network
@@ -77,6 +78,8 @@ def mismatches(header: Header, use: Use, elsewhere: Collection[Network] = ()) ->
             return differences("The transparent encoder", sdxl_shapes.shapes("transparent_encoder"), _found(plain))
         if use is Use.DECODER:
             return differences("The transparent decoder", sdxl_shapes.shapes("transparent_decoder"), _found(plain))
+        if use is Use.INVERSION:
+            return _inversion(plain)
         if use is Use.DELTAS:
             return _deltas(header)
         plan_network(header, _targets())
@@ -116,6 +119,17 @@ def _vae(header: Header) -> list[str]:
     diffusers = any("down_blocks" in name for name in found)
     expected = sdxl_shapes.shapes("vae") if diffusers else sdxl_shapes.single_file(VAE_PREFIX)
     return differences("The VAE", unified_vae(expected), unified_vae(found))
+
+
+def _inversion(header: Header) -> list[str]:
+    keys = next(pair for pair in INVERSION_KEYS if set(pair) <= header.tensors.keys())
+    pair = [header.tensors[key].shape for key in keys]
+    widths = [sdxl_shapes.shapes(name)["final_layer_norm.weight"][0] for name in ("text_encoder", "text_encoder_2")]
+    if [shape[-1:] for shape in pair] == [(width,) for width in widths] and pair[0][:-1] == pair[1][:-1]:
+        return []
+    return [
+        f"Its vectors have shapes {pair[0]} and {pair[1]}; SDXL needs as many of {widths[0]} and {widths[1]} values."
+    ]
 
 
 def _deltas(header: Header) -> list[str]:

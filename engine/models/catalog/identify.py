@@ -15,6 +15,10 @@ from layerfusion.engine.models.catalog.identity import Identity, Use
 from layerfusion.engine.models.catalog.network_keys import is_for_sd1, unsupported_kind
 from layerfusion.engine.models.catalog.safetensors_header import Header
 
+INVERSION_KEYS = (("clip_l", "clip_g"), ("text_encoders_0", "text_encoders_1"))
+"""Names of a textual inversion's vectors for the first and the second text encoder: kohya's and today's diffusers', and
+older diffusers'."""
+
 
 def identify(header: Header) -> Identity:
     """Identify a file. A file that matches nothing known gets an `Identity` without a use."""
@@ -102,10 +106,9 @@ def _part(header: Header) -> Identity | None:
     family = other_family(name.removeprefix("diffusion_model.") for name in names)
     if family is not None:
         return Identity(f"a network of {family}", remedy="Use an SDXL checkpoint.")
-    if {"clip_l", "clip_g"} <= names.keys():
-        return Identity(
-            "a textual inversion for SDXL", remedy="Put it into the folder “embeddings” and name it in prompts."
-        )
+    if any(set(pair) <= names.keys() for pair in INVERSION_KEYS):
+        remedy = "Put it into the folder “embeddings” and name it in prompts."
+        return Identity("a textual inversion for SDXL", Use.INVERSION, remedy)
     if "emb_params" in names:
         return Identity("a textual inversion for Stable Diffusion 1 or 2", remedy="Use one made for SDXL.")
     if any(name.startswith(("image_proj.", "ip_adapter.")) for name in names):

@@ -15,6 +15,7 @@ class Use(Enum):
     UNET = "UNet"
     VAE = "VAE"
     LORA = "LoRA"
+    INVERSION = "textual inversion"
     DELTAS = "foreground deltas"
     ENCODER = "transparent encoder"
     DECODER = "transparent decoder"

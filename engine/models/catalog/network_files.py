@@ -11,6 +11,9 @@ from layerfusion.engine.models.catalog.walking import walk
 OWN_FOLDERS = ("loras", "embeddings")
 """Sub-folders of the folder of manifests that are always searched; they may be links to another program's."""
 
+_INVERSIONS = ("embeddings", "embedding", "textualinversion")
+"""Names of folders with textual inversions, in lower case."""
+
 _SUFFIXES = (".safetensors", ".sft")
 
 
@@ -18,6 +21,18 @@ def network_folders(more: Iterable[Path] = ()) -> tuple[Path, ...]:
     """The folders to search, in order: LayerFusion's own, then others."""
     own = [manifests_folder() / name for name in OWN_FOLDERS]
     return tuple(folder for folder in (*own, *more) if folder.is_dir())
+
+
+def inversions(folders: Iterable[Path]) -> dict[str, Path]:
+    """The textual inversions that a prompt can name without `embedding:`, as in A1111: name -> file.
+
+    Only folders called so count, because any other network's name is an ordinary word in a prompt.
+    """
+    found: dict[str, Path] = {}
+    for current, _, names in walk(folder for folder in folders if folder.name.casefold() in _INVERSIONS):
+        for path in (current / file for file in names if file.lower().endswith(_SUFFIXES)):
+            found.setdefault(path.stem, path)
+    return found
 
 
 def find_network(name: str, folders: Iterable[Path]) -> Path | None:

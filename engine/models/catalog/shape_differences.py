@@ -32,9 +32,10 @@ def differences(network: str, expected: Mapping[str, Shape], found: Mapping[str,
             f"the expected shape is {tuple(expected[name])}."
         )
     if len(missing) > _MANY and not (unknown or other) and network.startswith("The UNet"):
-        sentences.append(
+        sentences.insert(
+            0,
             "Distilled models with fewer blocks, such as SSD-1B, Segmind Vega and KOALA, cannot be used: LayerDiffuse "
-            "has no weights for them."
+            "has no weights for them.",
         )
     return sentences
 

@@ -20,7 +20,6 @@ from diffusers.loaders.single_file_utils import (
 )
 from safetensors import safe_open
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-from transformers.utils import logging as transformers_logging
 
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.catalog import schedules
@@ -253,11 +252,15 @@ def _text_encoder(kind: Any, folder: Path, files: dict[Path, State], dtype: torc
     """
     state = {key: value for part in files.values() for key, value in part.items() if not key.endswith("position_ids")}
     file = next(iter(files))
-    transformers_logging.disable_progress_bar()  # the command line shows its own progress bar
     model, found = reading(
         file,
         lambda: kind.from_pretrained(
-            None, config=_clip_config(folder), state_dict=state, dtype=dtype, output_loading_info=True
+            None,
+            config=_clip_config(folder),
+            state_dict=state,
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are named below
         ),
     )
     mismatches = [*found["missing_keys"], *found["unexpected_keys"], *(str(key) for key in found["mismatched_keys"])]

@@ -13,6 +13,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.events import Notice
 from layerfusion.engine.models.catalog.acceptance import check_files
 from layerfusion.engine.models.catalog.model_files import CONFIGS
@@ -29,6 +30,7 @@ from layerfusion.engine.models.runtime.devices import transparent_precision, vae
 from layerfusion.engine.models.runtime.networks import add_network
 from layerfusion.engine.models.runtime.offloading import Component, Memory
 from layerfusion.engine.models.runtime.prompt_networks import PromptNetworks
+from layerfusion.engine.models.runtime.quiet import quiet_libraries
 from layerfusion.engine.models.runtime.state_dict import fill, read_state
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from layerfusion.engine.transparency.deltas import Deltas, deltas_from_state
@@ -114,6 +116,7 @@ _NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module]]] = 
 """`TransparencySpec.kind` -> classes of the transparent encoder and decoder."""
 
 
+@quiet_libraries()
 def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: torch.dtype | None = None) -> ModelBundle:
     """Read a model's weights into main memory. Nothing is downloaded.
 
@@ -147,7 +150,7 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
         spec=spec,
         unet=unet,
         vae=nn.Module.to(vae, vae_precision(vae.config, device, dtype)),
-        tokenizers=checkpoint.tokenizers(),
+        tokenizers=_tokenizers(checkpoint, (first, second), spec),
         text_encoders=(first, second),
         scheduler_config=scheduler_config,
         zeros_for_empty_prompt=checkpoint.zeros_for_empty_prompt(),
@@ -160,6 +163,26 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
             Notice(code="weights_left_out", text=f"{file}: {plan.remark}") for file, plan in added if plan.remark
         ),
     )
+
+
+def _tokenizers(
+    checkpoint: Checkpoint, encoders: tuple[CLIPTextModel, CLIPTextModelWithProjection], spec: ModelSpec
+) -> tuple[CLIPTokenizer, CLIPTokenizer]:
+    """The checkpoint's tokenizers.
+
+    Raises:
+        BrokenModel: one has words that its text encoder does not know, or makes longer prompts than it reads.
+    """
+    tokenizers = checkpoint.tokenizers()
+    for tokenizer, encoder in zip(tokenizers, encoders, strict=True):
+        words, length = encoder.config.vocab_size, encoder.config.max_position_embeddings
+        if len(tokenizer) > words or tokenizer.model_max_length > length:
+            raise BrokenModel(
+                f"A tokenizer of {spec.checkpoint} has {len(tokenizer)} words in prompts of "
+                f"{tokenizer.model_max_length} tokens; its text encoder has {words} and {length}.",
+                "Fetch the model again.",
+            )
+    return tokenizers
 
 
 def _schedule(spec: ModelSpec, checkpoint: Checkpoint, configs: Path) -> dict[str, Any]:

@@ -8,8 +8,9 @@ tokens, as in A1111.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 from transformers import CLIPTokenizer
@@ -29,9 +30,11 @@ class Embedding:
 
     Attributes:
         vectors: (tokens, channels) for each of the two text encoders; both have as many tokens.
+        bare: whether its name alone stands for it, as in A1111, without `embedding:` before it.
     """
 
     vectors: tuple[Tensor, Tensor]
+    bare: bool = False
 
     def __len__(self) -> int:
         return len(self.vectors[0])
@@ -79,7 +82,8 @@ def chunked(
     room = tokenizer.model_max_length - 2
     comma = _ids(tokenizer, ",")
     chunks: list[list[Token]] = [[]]
-    for span in prompt.spans:
+    names = [] if prompt.is_literal else [name for name, found in embeddings.items() if found.bare]
+    for span in (part for whole in prompt.spans for part in _with_names(whole, names)):
         for group in _groups(span, tokenizer, embeddings):
             for token in group if len(group) <= room else group[:room]:
                 if len(chunks[-1]) == room:
@@ -89,6 +93,28 @@ def chunked(
             chunks.append([])
     chunks = [chunk for chunk in chunks if chunk] or [[]]
     return ChunkedPrompt(tuple(tuple(chunk) for chunk in chunks[:most]), len(chunks) > most)
+
+
+def named_in(text: str, names: Iterable[str]) -> list[tuple[int, int, str]]:
+    """Where names stand alone in a text, in upper or lower case: (start, end, name), without overlaps."""
+    known = {name.casefold(): name for name in names}
+    if not known:
+        return []
+    longest_first = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
+    found = re.finditer(rf"(?<![\w-])(?:{longest_first})(?![\w-])", text, re.IGNORECASE)
+    return [(*match.span(), known[match[0].casefold()]) for match in found if match[0].casefold() in known]
+
+
+def _with_names(span: Span, names: Iterable[str]) -> list[Span]:
+    """A piece of text, divided at the names of textual inversions in it."""
+    found = [] if span.embedding else named_in(span.text, names)
+    if not found:
+        return [span]
+    parts, end = [], 0
+    for start, stop, name in found:
+        parts += [replace(span, text=span.text[end:start], breaks=False), Span(name, span.weight, embedding=True)]
+        end = stop
+    return [part for part in parts if part.text.strip()] + [replace(span, text=span.text[end:])]
 
 
 def _groups(span: Span, tokenizer: CLIPTokenizer, embeddings: Mapping[str, Embedding]) -> Sequence[list[Token]]:

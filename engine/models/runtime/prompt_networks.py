@@ -13,11 +13,12 @@ from torch import nn
 
 from layerfusion.engine.errors import BrokenModel, InvalidRequest
 from layerfusion.engine.events import Notice
-from layerfusion.engine.models.catalog.network_files import find_network, network_folders
+from layerfusion.engine.models.catalog.identify import INVERSION_KEYS
+from layerfusion.engine.models.catalog.network_files import find_network, inversions, network_folders
 from layerfusion.engine.models.catalog.network_keys import NetworkPlan, plan_network
 from layerfusion.engine.models.catalog.safetensors_header import Header, read_header
 from layerfusion.engine.models.runtime.networks import add_network, targets_of
-from layerfusion.engine.models.runtime.prompt_chunks import Embedding
+from layerfusion.engine.models.runtime.prompt_chunks import Embedding, named_in
 from layerfusion.engine.models.runtime.state_dict import read_state
 from layerfusion.engine.prompt_syntax import ParsedPrompt
 
@@ -64,10 +65,12 @@ class PromptNetworks:
             plan = self._plan(path, name, notices)
             if path is not None and plan is not None:
                 chosen.append((path, strength))
-                self._bundled(path, plan)
+                self._bundled(path, plan, notices)
         for name in dict.fromkeys(span.text for prompt in prompts for span in prompt.spans if span.embedding):
             if name not in self.embeddings:
                 self._read_embedding(name, find_network(name, folders), notices)
+        for name, path in _bare(prompts, inversions(folders)).items():
+            self._read_embedding(name, path, notices, bare=True)
         self._apply(tuple(chosen))
         return notices
 
@@ -119,41 +122,54 @@ class PromptNetworks:
         self._kept.clear()
         self._applied = ()
 
-    def _bundled(self, path: Path, plan: NetworkPlan) -> None:
-        """Take over the textual inversions that a trainer has put into a LoRA's file."""
+    def _bundled(self, path: Path, plan: NetworkPlan, notices: list[Notice]) -> None:
+        """Take over the textual inversions that a trainer has put into a LoRA's file; their names alone stand for
+        them."""
         if not plan.embeddings:
             return
         state = read_state(path)
         for name, keys in plan.embeddings.items():
-            if {"clip_l", "clip_g"} <= keys.keys():
-                self._add_embedding(name, state[keys["clip_l"]], state[keys["clip_g"]])
+            pair = [state[keys[part]] for part in ("clip_l", "clip_g") if part in keys]
+            if len(pair) != 2 or not self._add_embedding(name, pair[0], pair[1], bare=True):
+                notices.append(_ignored(f"The textual inversion “{name}” in {path} is not for SDXL; it was left out."))
 
-    def _read_embedding(self, name: str, path: Path | None, notices: list[Notice]) -> None:
+    def _read_embedding(self, name: str, path: Path | None, notices: list[Notice], bare: bool = False) -> None:
         if path is None:
             notices.append(_ignored(f"There is no textual inversion “{name}”; it was left out. {_WHERE}"))
             return
         try:
             header = read_header(path)
-            fits = {"clip_l", "clip_g"} <= header.tensors.keys()  # read no weights of what is something else
-            state = read_state(path) if fits else {}
+            keys = next((pair for pair in INVERSION_KEYS if set(pair) <= header.tensors.keys()), None)
+            state = {} if keys is None else read_state(path)  # read no weights of what is something else
         except BrokenModel as error:
-            notices.append(_ignored(f"The textual inversion “{name}” was left out. {error}"))
+            notices.append(_ignored(f"The textual inversion “{name}” {_LEFT[bare]}. {error}"))
             return
-        if not fits or not self._add_embedding(name, state["clip_l"], state["clip_g"]):
-            notices.append(_ignored(f"The textual inversion “{name}” was left out: {_kind(header)}."))
+        if keys is None or not self._add_embedding(name, state[keys[0]], state[keys[1]], bare=bare):
+            notices.append(_ignored(f"The textual inversion “{name}” {_LEFT[bare]}: {_kind(header)}."))
 
-    def _add_embedding(self, name: str, first: torch.Tensor, second: torch.Tensor) -> bool:
+    def _add_embedding(self, name: str, first: torch.Tensor, second: torch.Tensor, *, bare: bool) -> bool:
         """Add a textual inversion if it fits the text encoders; return whether it does."""
+        if not (first.ndim and second.ndim and first.numel() and second.numel()):
+            return False
         pair = (first.reshape(-1, first.shape[-1]), second.reshape(-1, second.shape[-1]))
         tables = [self._components[name] for name in ("text_encoder", "text_encoder_2")]
         widths = [table.get_input_embeddings().weight.shape[1] for table in tables]  # type: ignore[operator]
         if [vectors.shape[1] for vectors in pair] != widths or len(pair[0]) != len(pair[1]):
             return False
-        self.embeddings[name] = Embedding(pair)
+        self.embeddings[name] = Embedding(pair, bare)
         return True
 
 
+_LEFT = ("was left out", "is not used, and its name is read as words")
+"""What happens to a textual inversion that does not fit, named with `embedding:` and without."""
+
 _WHERE = "“layerfusion models show NAME” lists the folders that are searched."
+
+
+def _bare(prompts: Sequence[ParsedPrompt], files: Mapping[str, Path]) -> dict[str, Path]:
+    """Those textual inversions whose names stand alone in prompts."""
+    texts = [span.text for prompt in prompts if not prompt.is_literal for span in prompt.spans if not span.embedding]
+    return {name: files[name] for text in texts for _, _, name in named_in(text, files)}
 
 
 def _ignored(text: str) -> Notice:

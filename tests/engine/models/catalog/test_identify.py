@@ -110,6 +110,14 @@ class TestWhatFits:
         assert (found.use, found.what) == (Use.LORA, "SDXL LoRA of rank 16")
         assert mismatches(head(shapes), Use.LORA) == []
 
+    def test_a_textual_inversion(self):
+        for names in (("clip_l", "clip_g"), ("text_encoders_0", "text_encoders_1")):
+            header = head(dict(zip(names, ((8, 768), (8, 1280)), strict=True)))
+            assert identify(header).use is Use.INVERSION
+            assert mismatches(header, Use.INVERSION) == []
+            other = head(dict(zip(names, ((8, 768), (7, 1280)), strict=True)))
+            assert "as many of 768 and 1280" in mismatches(other, Use.INVERSION)[0]
+
     def test_a_vae(self):
         shapes = {"encoder.conv_in.weight": (128, 3, 3, 3), "decoder.conv_in.weight": (512, 4, 3, 3)}
         assert identify(head(shapes)).use is Use.VAE
@@ -144,7 +152,6 @@ class TestWhatDoesNot:
             ({"blocks.0.cross_attn.k.weight": (1,)}, "a network of Wan"),
             ({"diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, "a UNet of Stable Diffusion 1 or 2"),
             ({"control_model.input_blocks.0.0.weight": (320, 4, 3, 3)}, "a ControlNet"),
-            ({"clip_l": (8, 768), "clip_g": (8, 1280)}, "a textual inversion for SDXL"),
             ({"emb_params": (8, 768)}, "a textual inversion for Stable Diffusion 1"),
             ({"image_proj.norm.weight": (8,)}, "an IP-Adapter"),
             ({"text_model.encoder.layers.0.mlp.fc1.weight": (8, 8)}, "a CLIP text encoder alone"),

@@ -207,7 +207,7 @@ def full(g):
 
 
 class TestRelativesOfLora:
-    """They were compared with lycoris-lora 4.1.3: equal to 1e-7 on every kind and module of a UNet."""
+    """They were compared with the forward of lycoris-lora 4.1.3: equal to 1e-7 on every kind and module of a UNet."""
 
     @pytest.mark.parametrize("make", [locon_with_mid, loha, loha_with_cores, lokr, lokr_of_whole_factors, full])
     def test_the_weight_changes_are_those_of_the_papers(self, components, tmp_path, make):

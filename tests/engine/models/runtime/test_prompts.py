@@ -39,6 +39,15 @@ def encode(bundle, *prompts):
     return SDXLBackbone(bundle).encode([parse(prompt) for prompt in prompts])
 
 
+def bundle_without(bundle, prompt):
+    """A prompt's encoding without any textual inversion."""
+    kept, bundle.networks.embeddings = bundle.networks.embeddings, {}
+    try:
+        return encode(bundle, prompt).embeddings
+    finally:
+        bundle.networks.embeddings = kept
+
+
 class TestWeights:
     def test_brackets_without_effect_change_nothing(self, bundle):
         plain, bracketed = encode(bundle, "a red apple"), encode(bundle, "a (red:1.0) apple")
@@ -160,6 +169,52 @@ class TestNetworks:
         assert torch.equal(read, spelt)
         left_out = encode(bundle, "a red embedding:other", "a red").embeddings
         assert torch.equal(*left_out)
+
+    def save_inversion(self, bundle, file, prefix=""):
+        """A textual inversion that means “apple apple”."""
+        tables = [encoder.get_input_embeddings().weight for encoder in bundle.text_encoders]
+        (word,) = bundle.tokenizers[0]("apple", add_special_tokens=False).input_ids
+        file.parent.mkdir(exist_ok=True)
+        names = (f"{prefix}clip_l", f"{prefix}clip_g")
+        return {name: table[[word, word]].clone() for name, table in zip(names, tables, strict=True)}
+
+    @pytest.mark.parametrize("weight", ["", ":1.4"])
+    def test_the_bare_name_of_a_textual_inversion_stands_for_it(self, bundle, folder, monkeypatch, weight):
+        file = folder / "embeddings" / "Two Apples-v2.safetensors"
+        save_file(self.save_inversion(bundle, file), file)
+        monkeypatch.setattr(bundle.networks, "_folders", (folder / "embeddings",))
+        prompt = f"a (red two apples-V2{weight})"
+        assert bundle.networks.prepare([parse(prompt), parse("x two apples-v23")]) == []
+        read, spelt = encode(bundle, prompt, f"a (red apple apple{weight})").embeddings
+        assert torch.equal(read, spelt)
+        for other in ("two apples-v23", "my-two apples-v2"):
+            assert torch.equal(encode(bundle, other).embeddings, bundle_without(bundle, other))
+        assert torch.equal(
+            SDXLBackbone(bundle).encode([literal("two apples-v2")]).embeddings,
+            bundle_without(bundle, "two apples-v2"),
+        )
+
+    def test_an_inversion_for_another_model_leaves_the_words_and_says_so(self, bundle, folder, monkeypatch):
+        (folder / "embeddings").mkdir()
+        save_file({"emb_params": torch.ones(2, 768)}, folder / "embeddings" / "red.safetensors")
+        monkeypatch.setattr(bundle.networks, "_folders", (folder / "embeddings",))
+        (notice,) = bundle.networks.prepare([parse("a red apple"), parse("a RED dog")])
+        assert "“red” is not used, and its name is read as words" in notice.text
+        assert torch.equal(encode(bundle, "a red apple").embeddings, bundle_without(bundle, "a red apple"))
+
+    def test_inversions_in_a_lora_are_known_by_their_names(self, bundle, folder):
+        shape = bundle.unet.get_parameter(f"{LINEAR}.weight").shape
+        zeros = {
+            f"unet.{LINEAR}.lora_B.weight": torch.zeros(shape[0], 1),
+            f"unet.{LINEAR}.lora_A.weight": torch.zeros(1, shape[1]),
+        }
+        inside = self.save_inversion(bundle, folder / "x", "bundle_emb.twins.")
+        old = {"bundle_emb.old.string_to_param.*": torch.zeros(2, 768)}
+        save_file(zeros | inside | old, folder / "style.safetensors")
+        (notice,) = bundle.networks.prepare([parse("<lora:style:1> red twins")])
+        assert "“old”" in notice.text and "not for SDXL" in notice.text
+        read, named, spelt = encode(bundle, "red twins", "red embedding:twins", "red apple apple").embeddings
+        assert torch.equal(read, spelt) and torch.equal(named, spelt)
 
     def test_a_name_leads_nowhere_else(self, tmp_path):
         (tmp_path / "inside").mkdir()
