@@ -23,6 +23,10 @@ TOKEN_CHARACTERS = 32
 """Shortest token that a user may choose: 32 random letters and digits have more than 128 bits of entropy."""
 
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s*]+")
+"""Without “null”, which any page can have, in a sandboxed frame."""
+
+
 def default_folder() -> Path:
     """The default folder of the jobs. It is among the user's data, because any program may empty a cache folder."""
     return platformdirs.user_data_path("layerfusion", appauthor=False) / "jobs"
@@ -137,6 +141,12 @@ class ServerConfig:
             raise InvalidRequest(
                 f"The port {self.port} does not exist.", "Choose one from 1 to 65535, or 0 for any free port."
             )
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise InvalidRequest(
+                    f"“{origin:.100}” is not the origin of a web page.",
+                    "Give scheme, host and, if it has one, the port, without a path: https://gallery.example.",
+                )
         if self.token is not None and (len(self.token) < TOKEN_CHARACTERS or not _is_token(self.token)):
             short = len(self.token) < TOKEN_CHARACTERS
             raise InvalidRequest(

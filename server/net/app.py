@@ -231,14 +231,18 @@ class App:
 
     async def _watch_users(self) -> None:
         """End the connections of users whose token was revoked."""
+        broken = False
         while True:
             await asyncio.sleep(_REVOKE_SECONDS)
             try:
                 revoked = [each for each in self._connections if self._users.by_name(each.user.name) != each.user]
             except BrokenUsers as error:
-                logger.error("the users cannot be read: %s", error.code)
+                if not broken:
+                    logger.error("the users cannot be read: %s", error)
+                broken = True
             else:
-                await asyncio.gather(*(connection.revoke() for connection in revoked))
+                broken = False
+                await asyncio.gather(*(connection.revoke() for connection in revoked), return_exceptions=True)
 
     async def _converse(self, socket: ServerConnection) -> None:
         user = self._visitors[socket]

@@ -32,8 +32,12 @@ logger = logging.getLogger(__name__)
 CODE_SECONDS = 300.0
 """A code is valid for so long, because a person may have to type it on another machine."""
 
-_CODES = 16
-_SIGNED_IN = 64
+_CODES = 4
+"""Most codes of one user that wait to be used."""
+
+_SIGNED_IN = 16
+"""Most browsers of one user. Both are limits for each user, so that nobody signs others out."""
+
 IDLE_SECONDS = 14 * 24 * 3600.0
 """A browser is signed out when it was not used for so long."""
 
@@ -97,9 +101,10 @@ class Browsers:
     def new_code(self, user: str) -> str:
         """A code with which one browser can be signed in as `user`, once: 16 letters and digits, or 78 random bits."""
         code = "".join(secrets.choice(_LETTERS) for _ in range(16))
+        waiting = [known for known, (name, _) in self._codes.items() if name == user]
+        if len(waiting) >= _CODES:
+            del self._codes[waiting[0]]
         self._codes[digest(code)] = user, self._clock() + CODE_SECONDS
-        while len(self._codes) > _CODES:
-            del self._codes[next(iter(self._codes))]
         return "-".join(code[at : at + 4] for at in range(0, 16, 4))
 
     def sign_in(self, code: str, cookie: str = "") -> SignedIn | None:
@@ -124,8 +129,9 @@ class Browsers:
             del self._browsers[other.cookie]
         browser = Browser(user, present.token_sha256, digest(made.cookie), digest(made.key), self._now())
         self._browsers[browser.cookie] = browser
-        while len(self._browsers) > _SIGNED_IN:
-            del self._browsers[min(self._browsers.values(), key=lambda each: each.used).cookie]
+        theirs = [each for each in self._browsers.values() if each.user == user]
+        if len(theirs) > _SIGNED_IN:
+            del self._browsers[min(theirs, key=lambda each: each.used).cookie]
         self._write()
         self.sign_ins += 1
         return made

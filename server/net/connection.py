@@ -115,8 +115,9 @@ class Connection:
         """Send `refused` with `token_revoked` at once, without the remaining messages, and close the connection."""
         self._requests.close()
         error = TokenRevoked("The token of this user was revoked.", "Ask whoever runs the server for another one.")
-        with contextlib.suppress(ConnectionClosed):
-            await self._socket.send(self._wire.encode(Refused.of(error)))
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(_FLUSH_SECONDS):  # the client may not be reading
+                await self._socket.send(self._wire.encode(Refused.of(error)))
         await self._socket.close(CLOSE_REFUSED, error.code)
 
     async def _listen(self) -> None:

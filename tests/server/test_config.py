@@ -69,3 +69,12 @@ def test_refuses_devices_that_torch_cannot_name(subtests):
     for devices in [(), ("cpu",) * 65]:
         with pytest.raises(InvalidRequest, match="workers cannot be started"):
             ServerConfig(devices=devices)
+
+
+def test_what_is_no_origin_of_a_page_is_refused(subtests):
+    """“null” above all: every page can have that origin, in a sandboxed frame."""
+    for origin in ["null", "*", "", "https://*.example", "gallery.example", "https://gallery.example/", "https://a b"]:
+        with subtests.test(origin=origin), pytest.raises(InvalidRequest, match="without a path"):
+            ServerConfig(origins=(origin,))
+    for origin in ["https://gallery.example", "http://localhost:3000", "http://[::1]:3000", "tauri://localhost"]:
+        ServerConfig(origins=(origin,))

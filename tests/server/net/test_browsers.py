@@ -58,16 +58,21 @@ def test_a_code_has_an_end(browsers, clock):
     assert browsers.sign_in(other) is None
 
 
-def test_codes_and_browsers_are_limited_in_number(browsers, monkeypatch, clock):
+def test_codes_and_browsers_are_limited_in_number(browsers, monkeypatch, clock, users):
+    users.add(User(name="eve"))
+    kept = browsers.new_code("eve")
     codes = [browsers.new_code("") for _ in range(browsers_module._CODES + 1)]
     assert browsers.sign_in(codes[0]) is None
     assert browsers.sign_in(codes[1]) is not None
+    hers = browsers.sign_in(kept)
+    assert hers is not None, "the codes of others are not counted"
     monkeypatch.setattr(browsers_module, "_SIGNED_IN", 3)
     made = []
     for _ in range(4):
         clock.now += 1
         made.append(browsers.sign_in(browsers.new_code("")))
     assert [browsers.user(each.cookie, each.key) for each in made] == [None, "", "", ""]
+    assert browsers.user(hers.cookie, hers.key) == "eve"
 
 
 def test_a_browser_that_is_not_used_is_signed_out(browsers, clock):

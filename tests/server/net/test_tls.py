@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import shutil
 import socket
 import ssl
@@ -195,3 +196,22 @@ def test_a_weak_or_readable_token_is_refused(subtests, tmp_path, capsys):
             assert (code, out) == (2, "")
             assert said in err
             assert not content or content not in err
+
+
+def test_the_cookie_of_a_browser_is_sent_over_tls_only(server):
+    def get(path, **headers):
+        port = urlsplit(server.runtime.url).port
+        with contextlib.closing(
+            http.client.HTTPSConnection("127.0.0.1", port, timeout=SECONDS, context=server.runtime.tls())
+        ) as request:
+            request.request("GET", path, headers=headers)
+            answer = request.getresponse()
+            return answer.headers, answer.read().decode()
+
+    _, code = get("/code", **server.headers)
+    headers, text = get("/session", **{"X-Layerfusion-Code": code.strip()})
+    name, *attributes = headers["Set-Cookie"].split("; ")
+    assert name.startswith("__Host-layerfusion-")
+    assert {"Secure", "HttpOnly", "SameSite=Strict", "Path=/"} <= set(attributes)
+    _, status = get("/status", Cookie=name, **{"X-Layerfusion-Key": json.loads(text)["key"]})
+    assert json.loads(status)["user"] == ""
