@@ -18,6 +18,7 @@ from .history import History
 from .interfaces import Document, Documents, GenerationParams, View
 from .job_store import JobStore
 from .jobs import ArrivedLayer, PendingJob, Refusal, Remedy
+from .live import Live
 from .pending import PendingJobs
 from .progress import ShownProgress
 from .protocol.errors import Interrupted, Quarantined, ServerStopping, UnknownJob
@@ -90,6 +91,7 @@ class Controller:
         )
         self.history = History(view, documents, link.send, self._submissions.put_back, self._submissions.draw_again)
         self.variants = Variants(view, documents)
+        self.live = Live(view, documents, link, lambda: self._submissions.welcome)
         self._starting = False
 
     # ---- intents -----------------------------------------------------------------------------------------------------
@@ -202,6 +204,8 @@ class Controller:
 
     def receive(self, event: object) -> None:
         """Handle one event of the link or the launcher. Messages about jobs that are not pending are ignored."""
+        if self.live.receive(event):
+            return
         match event:
             case Online(welcome):
                 self._online(welcome)
@@ -311,6 +315,7 @@ class Controller:
     def _offline(self, event: Offline) -> None:
         self._submissions.welcome = None
         self.history.disconnected()
+        self.live.end()
         self._show_no_server()
         if event.message and not self._starting:
             self._view.warn(event.message, event.hint)
@@ -346,6 +351,7 @@ class Controller:
         """Show what the next button works on, and the history; see `Choosing.look`."""
         if self.choosing.look(anew):
             self._look_back()
+        self.live.tick()
 
     def _look_back(self) -> None:
         self.history.look()

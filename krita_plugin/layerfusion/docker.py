@@ -111,6 +111,9 @@ class Docker(DockWidget):
     def show_variants(self, index: int, count: int) -> None:
         self._variants.show_variants(index, count)
 
+    def show_live(self, on: bool) -> None:
+        self._live.setChecked(on)
+
     def note(self, text: str) -> None:
         self._panel.note(text)
 
@@ -180,7 +183,15 @@ class Docker(DockWidget):
         """Run the controller's method for one of the buttons that draw."""
         self._application.views.clear()
         self._fields.roll_unless_locked()
+        self._application.controller.live.end()
         intent(self._params())
+
+    def _toggle_live(self) -> None:
+        self._application.views.clear()
+        if self._live.isChecked():
+            self._application.controller.live.begin(self._params())
+        else:
+            self._application.controller.live.end()
 
     def _generate(self) -> None:
         if self._generate_button.isEnabled():
@@ -256,7 +267,7 @@ class Docker(DockWidget):
                 use_prompts=lambda key: self._fill_from_history(key, self._use),
                 use_seed=lambda key: self._fill_from_history(key, self._use_seed),
                 again=self._again,
-                remove=lambda key: self._application.controller.history.remove(key),
+                remove=lambda key, deleted: self._application.controller.history.remove(key, deleted),
             ),
             guarded,
         )
@@ -319,21 +330,34 @@ class Docker(DockWidget):
             "locked. Layers that it kept are kept again",
             lambda params: controller().history.again_with(params),
         )
+        self._live = live = push_button(
+            "Live",
+            "Let Shadow and Light of the group follow while you move, scale or paint its layers.\n"
+            "Press Harmonise to draw them in full, or Live again to end",
+            self._application.guarded(self._toggle_live),
+        )
+        live.setCheckable(True)
         self._strength = PercentSlider(
             10,
             80,
             30,
             "How much Relight may change: a low value changes light and texture, a high one keeps little but the place",
         )
-        self._drawing_buttons = (generate, background, foreground, harmonise, again, relight)
+        self._drawing_buttons = (generate, background, foreground, harmonise, again, relight, live)
         self._pressed_by: dict[str, QtWidgets.QAbstractButton] = {
             "generate": generate,
             "new_background": background,
             "new_foreground": foreground,
             "harmonise": harmonise,
             "again": again,
+            "live": live,
             "relight": relight,
         }
         self._picks = PicksPanel(self._candidates, self._choose, self._use, self._application.guarded)
-        rows = (self._picks,), (background, foreground), (harmonise, again), (relight, self._strength)
+        rows = (
+            (self._picks,),
+            (background, foreground),
+            (layout.row(harmonise, live, stretch=0), again),
+            (relight, self._strength),
+        )
         return layout.grid(*rows, stretch=(1, 1))

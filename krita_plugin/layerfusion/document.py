@@ -19,6 +19,7 @@ from . import colours, groups, history_records, insertion, kept_layers, layer_se
 from .history_entry import Entry
 from .interfaces import Pick, Picks
 from .jobs import Choice, Inserted, KeptLayer, PendingJob, Placement, Refusal
+from .live_preview import LivePreview
 from .nodes import active_layer, identity, is_mask, is_shown, walk
 from .nodes import find as find_node
 from .qt import QtCore, waiting_cursor
@@ -251,6 +252,10 @@ class Document:
         """A small picture of a group of the history, as Krita gives it; None if it is not in the document."""
         group = history_records.group_of(self._document, key)
         return None if group is None else group.thumbnail(THUMBNAIL, THUMBNAIL)
+
+    def preview(self) -> LivePreview:
+        """Scratch layers for Shadow and Light of the group on which the artist works; see `live_preview`."""
+        return LivePreview(self._document)
 
     def variants(self) -> tuple[int, int] | None:
         """Index and number of the variants in the set on which the artist works; None if there is none."""

@@ -9,7 +9,7 @@ from .history_entry import Entry
 from .images import Picture
 from .interfaces import Document, Documents, GenerationParams, View
 from .jobs import Refusal
-from .protocol.messages import FetchFailed, FetchThumbnail, Message, Thumbnail
+from .protocol.messages import Delete, FetchFailed, FetchThumbnail, Message, Thumbnail
 from .refusals import RefusalsShown
 from .settings import params_of
 
@@ -110,10 +110,20 @@ class History:
             return params_of(self._entry(key)[1].values)
         return None
 
-    def remove(self, key: str) -> None:
-        """Remove a picture from the list. Its layers stay in the document."""
-        document = self._documents.active()
-        if document is not None:
+    def remove(self, key: str, from_server: bool = False) -> None:
+        """Remove a picture from the list. Its layers stay in the document.
+
+        Args:
+            key: the picture.
+            from_server: whether the server deletes its job, too, with prompts and pixels: nothing brings it back then.
+        """
+        with RefusalsShown(self._view):
+            document, entry = self._entry(key)
+            if from_server and entry.job is not None:
+                if not self._asks:
+                    raise Refusal("The server cannot be told to delete it now.", "Start the server, or update it.")
+                self._send(Delete(job=entry.job))
+                self._thumbnails.pop(entry.job, None)
             document.unlist_picture(key)
             self.look()
 

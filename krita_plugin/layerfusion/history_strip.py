@@ -29,14 +29,14 @@ class StripIntents:
         show: show this picture and hide the others.
         use_prompts, use_seed: fill them in.
         again: draw it again; the second argument says whether with another seed.
-        remove: remove it from the list.
+        remove: remove it from the list; the second argument says whether the server deletes it, too.
     """
 
     show: Callable[[str], object]
     use_prompts: Callable[[str], object]
     use_seed: Callable[[str], object]
     again: Callable[[str, bool], object]
-    remove: Callable[[str], object]
+    remove: Callable[[str, bool], object]
 
 
 class HistoryStrip(QtWidgets.QListWidget):
@@ -100,14 +100,15 @@ class HistoryStrip(QtWidgets.QListWidget):
         self._add(menu, "Use its prompts and settings", lambda: intents.use_prompts(key))
         self._add(menu, "Use its seed", lambda: intents.use_seed(key))
         menu.addSeparator()
-        self._add(menu, "Remove from the history", lambda: intents.remove(key))
+        self._add(menu, "Remove from the history", lambda: intents.remove(key, False))
+        self._add(menu, "Remove, and delete on the server", lambda: intents.remove(key, True))
         return menu
 
     def keyPressEvent(self, e: QtGui.QKeyEvent) -> None:
         """Delete removes the selected picture from the list."""
         item = self.currentItem()
         if e.key() == QtCore.Qt.Key.Key_Delete and item is not None:
-            self._guarded(lambda: self._intents.remove(item.data(KEY)))(None)
+            self._guarded(lambda: self._intents.remove(item.data(KEY), False))(None)
         else:
             super().keyPressEvent(e)
 

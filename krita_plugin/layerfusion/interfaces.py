@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from .history_entry import Entry
 from .images import Picture
-from .jobs import Choice, Inserted, KeptLayer, PendingJob, Placement, Remedy
+from .jobs import ArrivedLayer, Choice, Inserted, KeptLayer, PendingJob, Placement, Remedy
 from .protocol.messages import Welcome
 
 
@@ -148,6 +148,9 @@ class View(Protocol):
     def show_variants(self, index: int, count: int) -> None:
         """Show which of the variants of a press is visible, from 0; `count` is 0 if there are none."""
 
+    def show_live(self, on: bool) -> None:
+        """Show whether Shadow and Light follow what the artist does."""
+
     def note(self, text: str) -> None:
         """Show a notice about the picture until the next one is requested. The same text is shown only once."""
 
@@ -159,6 +162,18 @@ class View(Protocol):
 
     def clear(self) -> None:
         """Remove the message and the notices."""
+
+
+class Preview(Protocol):
+    """Scratch layers for Shadow and Light of a group. `live_preview.LivePreview` implements it."""
+
+    choice: Choice
+
+    @property
+    def id(self) -> str: ...
+    def look(self) -> object | None: ...
+    def show(self, layers: list[ArrivedLayer], size: tuple[int, int]) -> None: ...
+    def end(self) -> None: ...
 
 
 class Document(Protocol):
@@ -188,6 +203,7 @@ class Document(Protocol):
     def show_picture(self, key: str) -> None: ...
     def unlist_picture(self, key: str) -> None: ...
     def picture_thumbnail(self, key: str) -> Any | None: ...
+    def preview(self) -> Preview: ...
     def variants(self) -> tuple[int, int] | None: ...
     def step_variant(self, by: int) -> None: ...
     def keep_variant(self) -> None: ...

@@ -108,6 +108,24 @@ def both(document: Any, choice: Choice = NO_CHOICE) -> tuple[SelectedLayers, Sel
     return front, SelectedLayers((behind,), "", behind)
 
 
+def foreground_of(document: Any, group: Any, node: Any | None) -> Any:
+    """The foreground of a group of ours: `node` if it is one, else the topmost.
+
+    Raises:
+        Refusal: it has none any more.
+    """
+    return _foreground_of(document, group, node).nodes[-1]
+
+
+def background_of(document: Any, group: Any) -> Any:
+    """The background of a group of ours that is seen.
+
+    Raises:
+        Refusal: it has none any more.
+    """
+    return _background_of(document, group).nodes[-1]
+
+
 def candidates(document: Any, role: str) -> list[tuple[Any, Any | None]]:
     """The layers that may be chosen for a role, each with the group of ours that contains it; the topmost first.
 

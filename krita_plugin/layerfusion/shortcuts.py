@@ -14,6 +14,7 @@ ACTIONS = {
     "new_foreground": "New foreground",
     "harmonise": "Harmonise",
     "again": "Again",
+    "live": "Live",
     "relight": "Relight",
     "cancel": "Cancel",
     "export_psd": "Export PSD",

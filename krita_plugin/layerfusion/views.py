@@ -24,6 +24,7 @@ class Views:
         self._picks = Picks()
         self._history: tuple[Entry, ...] = ()
         self._variants = 0, 0
+        self._live = False
 
     def attach(self, view: View) -> None:
         self._views.append(view)
@@ -39,6 +40,7 @@ class Views:
         view.show_picks(self._picks)
         view.show_history(self._history)
         view.show_variants(*self._variants)
+        view.show_live(self._live)
 
     def detach(self, view: View) -> None:
         self._views = [each for each in self._views if each is not view]
@@ -81,6 +83,11 @@ class Views:
         self._variants = index, count
         for view in self._views:
             view.show_variants(index, count)
+
+    def show_live(self, on: bool) -> None:
+        self._live = on
+        for view in self._views:
+            view.show_live(on)
 
     def note(self, text: str) -> None:
         self._notes.append(text)

@@ -30,7 +30,8 @@ def session(plugin_zip, tmp_path_factory):
     """(folder of the report's files, report) of a Krita that ran all scenarios.
 
     The environment variable LAYERFUSION_KRITA_HOME is the path of a home folder to use again. Krita's first start in a
-    new one takes half a minute longer. LAYERFUSION_KRITA_SCENARIOS names scenarios, with spaces between them, to run
+    new one takes half a minute longer. LAYERFUSION_KRITA_ROOT is the root of a system with another Krita, see
+    versions.sh. LAYERFUSION_KRITA_SCENARIOS names scenarios, with spaces between them, to run
     just these; the tests of the others are skipped.
     """
     folder = tmp_path_factory.mktemp("krita")
@@ -55,7 +56,9 @@ def session(plugin_zip, tmp_path_factory):
         "LAYERFUSION_DRIVER_FOLDER": str(folder),
         "LAYERFUSION_RUNTIME": str(folder / "server.json"),
     }
-    command = ["xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", "krita", "--nosplash"]
+    root = os.environ.get("LAYERFUSION_KRITA_ROOT")
+    elsewhere = [shutil.which("chroot") or "chroot", root] if root else []
+    command = [*elsewhere, "xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", "krita", "--nosplash"]
     code = None
     for _ in range(3):  # on a busy machine, the X server may not be ready when Krita starts
         code = run_krita(command, environment, folder)

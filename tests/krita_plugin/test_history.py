@@ -218,6 +218,20 @@ def test_a_removed_picture_is_gone_from_the_list(online, wire):
     assert online.view.history == ()
 
 
+def test_a_picture_is_deleted_on_the_server_if_the_artist_says_so(online, wire):
+    online.document.pictures = [entry(wire)]
+    online.controller.history.remove("k", from_server=True)
+    assert online.link.sent[-1] == wire.Delete(job=OLD)
+    assert online.view.history == ()
+
+
+def test_what_the_server_cannot_delete_now_stays_in_the_list(harness, wire):
+    harness.document.pictures = [entry(wire)]
+    harness.controller.history.remove("k", from_server=True)
+    assert harness.view.told[0][1] == "The server cannot be told to delete it now."
+    assert len(harness.document.pictures) == 1
+
+
 def test_a_result_is_in_the_history_at_once(online, wire):
     job = generate(online).job
     online.document.pictures = [entry(wire, there=True)]

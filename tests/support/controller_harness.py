@@ -40,6 +40,9 @@ class FakeView:
     def show_variants(self, index, count):
         self.variants = index, count
 
+    def show_live(self, on):
+        self.live = on
+
     def note(self, text):
         self.notes.append(text)
 
@@ -90,6 +93,7 @@ class FakeDocument:
     pictures: list = field(default_factory=list)
     shown: list = field(default_factory=list)
     set: tuple | None = None
+    scratch: object = None
 
     def about_colours(self):
         return self.warning
@@ -143,6 +147,9 @@ class FakeDocument:
 
     def picture_thumbnail(self, key):
         return f"thumbnail of {key}"
+
+    def preview(self):
+        return self.scratch
 
     def variants(self):
         return self.set

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from krita import Krita
 
-from . import looking_back, queueing, unusual
+from . import living, looking_back, queueing, unusual
 from .dockers import (
     choose_layers_in_the_docker,
     close_the_second_window,
@@ -271,6 +271,7 @@ ON_THEIR_OWN = [
     *unusual.ALL,
     *looking_back.ALL,
     *queueing.ALL,
+    *living.ALL,
 ]
 """Each begins with a new document and the same two prompts."""
 

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Runs the tests of this folder in other versions of Krita, each in a chroot with the Debian release that has it, and
+# prints a table. It needs root, debootstrap, 2 GB a release, and a .venv whose Python lies outside of /usr (made with
+# pyenv or uv), because /usr is the chroot's own.
+#
+#     tests/krita/versions.sh FOLDER [SUITE…]       trixie: Krita 5.2    sid: 5.3    experimental: 6
+#
+# Chroots in FOLDER are used again. LAYERFUSION_MOUNTS names further folders that the .venv needs, with spaces between.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+folder=$(realpath -m "$1")
+shift
+suites=("$@")
+[ ${#suites[@]} -gt 0 ] || suites=(trixie sid experimental)
+base=$(.venv/bin/python -c 'import sys; print(sys.base_prefix)')
+case $base in /usr | /usr/local) echo "The Python of .venv lies in $base; make it with pyenv or uv." >&2; exit 2 ;; esac
+
+make_chroot() {
+    local suite=$1 root=$2 release=$1
+    if [ "$suite" = experimental ]; then release=sid; fi
+    debootstrap --variant=minbase --include=ca-certificates "$release" "$root"
+    mount -t proc proc "$root/proc"
+    if [ "$suite" = experimental ]; then
+        echo "deb http://deb.debian.org/debian experimental main" >>"$root/etc/apt/sources.list"
+        chroot "$root" apt-get update
+        chroot "$root" apt-get install -y --no-install-recommends -t experimental krita python3-pyqt6
+    fi
+    chroot "$root" apt-get update
+    chroot "$root" apt-get install -y --no-install-recommends krita python3-pyqt5 xvfb xauth imagemagick
+    umount "$root/proc"
+}
+
+mounted=()
+unmount() {
+    for place in "${mounted[@]}"; do umount "$place" || true; done
+    mounted=()
+}
+trap unmount EXIT
+
+bind() {
+    mkdir -p "$2$1"
+    mount --bind "$1" "$2$1"
+    mounted=("$2$1" "${mounted[@]}")
+}
+
+for suite in "${suites[@]}"; do
+    root="$folder/$suite"
+    [ -x "$root/usr/bin/krita" ] || make_chroot "$suite" "$root" >"$folder-$suite.log" 2>&1
+    for place in /dev /tmp "$PWD" "$base" ${LAYERFUSION_MOUNTS:-}; do bind "$place" "$root"; done
+    mount -t proc proc "$root/proc"
+    mounted=("$root/proc" "${mounted[@]}")
+    version=$(chroot "$root" xvfb-run -a krita --version 2>/dev/null | tail -1)
+    LAYERFUSION_KRITA_ROOT=$root .venv/bin/pytest -q -m krita tests/krita >"/tmp/krita-$suite.log" 2>&1 || true
+    printf '%-16s %s\n' "$version" "$(tail -1 "/tmp/krita-$suite.log")"
+    unmount
+done
