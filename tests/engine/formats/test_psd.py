@@ -244,8 +244,10 @@ def with_half_fill(document):
 
 def effects(kind, *, enabled=True, master=True):
     """A list of one effect, as Photoshop stores it."""
-    entry = Descriptor(classID=kind, items=[(b"enab", Bool(enabled)), (b"present", Bool(True))])
-    return DescriptorBlock2(items=[(b"masterFXSwitch", Bool(master)), (kind, entry)])
+    entry, found = Descriptor(classID=kind), DescriptorBlock2()
+    entry[b"enab"], entry[b"present"] = Bool(enabled), Bool(True)
+    found[b"masterFXSwitch"], found[kind] = Bool(master), entry
+    return found
 
 
 def put(blocks, tag, data):
@@ -253,8 +255,9 @@ def put(blocks, tag, data):
 
 
 def with_old_effect(document):
-    effect = EffectsLayer(items=[(EffectOSType.DROP_SHADOW, ShadowInfo(blur=3, enabled=1))])
-    put(document[1][0].tagged_blocks, Tag.EFFECTS_LAYER, effect)
+    shadow = EffectsLayer()
+    shadow[EffectOSType.DROP_SHADOW] = ShadowInfo(blur=3, enabled=1)
+    put(document[1][0].tagged_blocks, Tag.EFFECTS_LAYER, shadow)
 
 
 def with_unknown_effect(document):
