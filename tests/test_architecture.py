@@ -48,7 +48,7 @@ FLOORS = [
     "plugin.images plugin.layout",
     "plugin.jobs plugin.history_entry",
     "plugin.interfaces plugin.nodes plugin.server_link plugin.job_store plugin.launcher plugin.widgets plugin.pending",
-    "plugin.settings plugin.landing plugin.kept_layers",
+    "plugin.settings plugin.landing plugin.kept_layers plugin.psd_record",
     "plugin.other_foregrounds",
     "plugin.fields plugin.job_panel plugin.picks_panel plugin.keys plugin.views plugin.choosing plugin.history_strip",
     "plugin.variants plugin.variants_row plugin.queue_list",

@@ -244,6 +244,8 @@ class Controller:
                 job.layers[event.begin.index] = event
             case Done() if not job.arrived:
                 job.after = event.seq
+                if event.record:
+                    job.record["made_of"] = event.record
                 self._delivery.deliver(job, event.layers)
             case Failed():
                 self._failed(job, event)

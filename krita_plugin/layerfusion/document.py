@@ -15,7 +15,17 @@ from typing import Any
 
 from krita import InfoObject, Krita
 
-from . import colours, groups, history_records, insertion, kept_layers, layer_selection, scratch, variant_sets
+from . import (
+    colours,
+    groups,
+    history_records,
+    insertion,
+    kept_layers,
+    layer_selection,
+    psd_record,
+    scratch,
+    variant_sets,
+)
 from .history_entry import Entry
 from .interfaces import Pick, Picks
 from .jobs import Choice, Inserted, KeptLayer, PendingJob, Placement, Refusal
@@ -286,6 +296,8 @@ class Document:
     def export_psd(self, path: Path) -> None:
         """Write the selected group, else the one that is seen, to a PSD file as it is on the canvas now.
 
+        The file says what it is, see `psd_record`.
+
         A temporary, hidden document is exported, so that the artist's document keeps its name, state and undo history.
 
         Raises:
@@ -300,6 +312,14 @@ class Document:
             copy.waitForDone()
             if not copy.exportImage(str(path), InfoObject()):
                 raise Refusal(f"“{path}” could not be written.", "Choose a folder in which you may write files.")
+        record = groups.recall(self._document, group)
+        if record is not None:  # the artist's own groups are not ours to label
+            try:
+                psd_record.stamp(path, psd_record.packet(group.name(), record.made_of))
+            except (OSError, ValueError) as error:
+                raise Refusal(
+                    f"“{path}” was written, but not that a model has drawn it ({error}).", "Export it again."
+                ) from error
 
     # ---- layers ------------------------------------------------------------------------------------------------------
 

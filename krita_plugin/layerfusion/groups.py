@@ -50,6 +50,11 @@ class Record:
         return str(self.values.get(role, ""))
 
     @property
+    def made_of(self) -> str:
+        """What the server has told about the picture with `Done.record`; empty if it has not."""
+        return str(self.values.get("made_of", ""))
+
+    @property
     def variant(self) -> tuple[str, int] | None:
         """The press of a button that drew it and its number from 1; None if it was the only picture of its press."""
         return variant_of(self.values)

@@ -180,5 +180,5 @@ class Submissions:
 
 def _of_the_picture(values: dict[str, Any], submit: Submit) -> dict[str, Any]:
     """Of a group's record, what is true of another group with the same picture or another seed."""
-    of_the_group = ("layers", "order", "made", "title", "submit", VARIANT)
+    of_the_group = ("layers", "order", "made", "made_of", "title", "submit", VARIANT)
     return {**{name: value for name, value in values.items() if name not in of_the_group}, "seed": submit.seed}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from psd_tools import PSDImage
 
+from layerfusion.engine import formats
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import find_model
@@ -296,6 +297,16 @@ def test_the_exported_psd_holds_the_layers(facts, session):
         assert np.array_equal(written[..., 3], bgra[..., 3]), layer.name
         seen = bgra[..., 3] > 0
         assert np.array_equal(written[seen][:, :3], bgra[seen][:, 2::-1]), layer.name
+
+
+def test_the_exported_psd_says_what_it_is(facts, session):
+    folder, _ = session
+    assert facts("export_a_psd")["group"]
+    stack = formats.load(folder / "out.psd")
+    assert stack.name == facts("export_a_psd")["group"]
+    assert (stack.record.model, stack.record.tool.partition(" ")[0]) == ("tiny", "LayerFusion")
+    assert stack.record.steps and stack.record.blended_prompt
+    assert b"compositeWithTrainedAlgorithmicMedia" in (folder / "out.psd").read_bytes()
 
 
 def test_the_export_leaves_the_document_alone(facts):

@@ -143,11 +143,11 @@ def test_a_picture_whose_group_was_deleted_is_fetched_and_added_with_its_record(
     online.controller.receive(wire.Accepted(job=OLD, position=0))
     for seq, index in enumerate(range(3), 2):
         online.controller.receive(arrived(wire, OLD, index, seq))
-    online.controller.receive(wire.Done(job=OLD, seq=5, layers=3))
+    online.controller.receive(wire.Done(job=OLD, seq=5, layers=3, record="{}"))
     ((_, title, layers, record),) = online.document.inserted
     assert title == "a cat + a beach"
     assert [layer.begin.role for layer in layers] == ROLES
-    assert record == {"foreground": "a cat", "background": "a beach", "seed": 5}
+    assert record == {"foreground": "a cat", "background": "a beach", "seed": 5, "made_of": "{}"}
     assert not online.view.busy
 
 
