@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from krita import InfoObject, Krita
+from krita import Krita
 
 from . import (
     colours,
+    exporting,
     groups,
     history_records,
     insertion,
     kept_layers,
     layer_selection,
-    psd_record,
     scratch,
     variant_sets,
 )
@@ -30,9 +30,9 @@ from .history_entry import Entry
 from .interfaces import Pick, Picks
 from .jobs import Choice, Inserted, KeptLayer, PendingJob, Placement, Refusal
 from .live_preview import LivePreview
-from .nodes import active_layer, identity, is_mask, is_shown, walk
+from .nodes import active_layer, identity, is_shown
 from .nodes import find as find_node
-from .qt import QtCore, waiting_cursor
+from .qt import QtCore
 from .text import about_layer
 
 THUMBNAIL = 96
@@ -291,35 +291,15 @@ class Document:
         Raises:
             Refusal: there is no such group.
         """
-        return self._group_to_export().name()
+        return exporting.group(self._document).name()
 
     def export_psd(self, path: Path) -> None:
         """Write the selected group, else the one that is seen, to a PSD file as it is on the canvas now.
 
-        The file says what it is, see `psd_record`.
-
-        A temporary, hidden document is exported, so that the artist's document keeps its name, state and undo history.
-
         Raises:
             Refusal: there is no such group, or the file cannot be written.
         """
-        group = self._group_to_export()
-        with waiting_cursor(), self._scratch(self._content(group)) as copy:
-            for node in walk(copy.rootNode()):
-                if node.blendingMode() == "add":  # Krita would export it as normal; linear dodge is the same sum
-                    node.setBlendingMode("linear_dodge")
-            copy.refreshProjection()
-            copy.waitForDone()
-            if not copy.exportImage(str(path), InfoObject()):
-                raise Refusal(f"“{path}” could not be written.", "Choose a folder in which you may write files.")
-        record = groups.recall(self._document, group)
-        if record is not None:  # the artist's own groups are not ours to label
-            try:
-                psd_record.stamp(path, psd_record.packet(group.name(), record.made_of))
-            except (OSError, ValueError) as error:
-                raise Refusal(
-                    f"“{path}” was written, but not that a model has drawn it ({error}).", "Export it again."
-                ) from error
+        exporting.psd(self._document, path)
 
     # ---- layers ------------------------------------------------------------------------------------------------------
 
@@ -340,44 +320,6 @@ class Document:
     def _is_active(self, nodes: Iterable[Any]) -> bool:
         active = active_layer(self._document)
         return active is not None and identity(active) in [identity(node) for node in nodes]
-
-    @contextlib.contextmanager
-    def _scratch(self, nodes: Iterable[Any]) -> Iterator[Any]:
-        """A hidden document with copies of some layers; it is closed at the end of the block."""
-        document = self._document
-        plain = colours.are_the_servers(document)
-        profile = document.colorProfile() if plain else scratch.SRGB
-        with scratch.hidden(self.size, document.resolution(), profile) as copy:
-            for node in nodes:
-                copy.rootNode().addChildNode(node.duplicate(), None)
-            for node in walk(copy.rootNode()):
-                if not plain and not is_mask(node):
-                    node.setColorSpace("RGBA", "U8", profile)
-            yield copy
-
-    def _group_to_export(self) -> Any:
-        """The plugin's group that contains the active layer, else the active group; else, or if it is hidden, the one
-        that is seen."""
-        node = active_layer(self._document)
-        group = groups.own(self._document, node)
-        if group is None and node is not None and node.type() == "grouplayer":
-            group = node
-        if group is not None and not is_shown(group):
-            group = groups.seen(self._document) or group
-        group = group or groups.last(self._document)
-        if group is None:
-            raise Refusal("There is no group of layers to export.", "Generate one, or select a group.")
-        return group
-
-    def _content(self, group: Any) -> list[Any]:
-        """The layers of a group; the group itself if its opacity or its masks change how they look.
-
-        The group itself is avoided, because Krita writes a PSD without layers if the document has just one node and
-        that is opaque, as our groups are.
-        """
-        children = group.childNodes()
-        plain = group.opacity() == 255 and not any(is_mask(child) for child in children)
-        return children if plain else [group]
 
     def _above(self, node: Any | None, role: str | None = None) -> Placement:
         """The place above a layer and above our groups directly above it, which would hide a result below them.
