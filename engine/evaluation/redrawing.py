@@ -83,6 +83,7 @@ def redrawn(bundle: ModelBundle, items: list[Pasted], seed: int) -> NDArray[np.u
             seed=seed + first,
             given=given,
             strength=STRENGTH,
+            schedule=bundle.scheduler_config,
         )
         decoded = bundle.vae.decode(latents / scale).sample.clamp(-1, 1)  # type: ignore[union-attr]
         found.append(((decoded + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy())

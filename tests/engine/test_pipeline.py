@@ -211,11 +211,11 @@ def test_a_prompt_longer_than_the_model_reads_gives_a_notice(small_pipeline, sma
 
 def test_notices_about_the_model_come_before_it_is_loaded(pipeline, request_for):
     """They also come for a job that fails or is cancelled while its weights are read."""
-    strange = Generated(prompt="a xylophone")
+    strange, own = Generated(prompt="a xylophone"), pipeline.spec.native_size
     events = pipeline.generate(request_for(foregrounds=(strange,), steps=1))
     first, second = next(events), next(events)
     events.close()
-    assert first == Notice(code="demo_model", text="Embedded demo model: it draws at 128x128 px.")
+    assert first == Notice(code="demo_model", text=f"Embedded demo model: it draws at {own}x{own} px.")
     assert second.code == "unknown_words"
     assert "“xylophone”" in second.text
 

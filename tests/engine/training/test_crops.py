@@ -10,15 +10,16 @@ from layerfusion.engine.training.unet import NEW, UNetStage, _forms, _often
 
 
 @pytest.fixture
-def encoded():
+def encoded(bundle):
     """Latents that are 1 where their object is, and 0 elsewhere."""
+    grid = bundle.unet.config["sample_size"]
     rng = np.random.default_rng(5)
     latents, extent = {}, {}
     for kind in KINDS:
-        latents[kind] = torch.zeros(40, 4, 16, 16)
+        latents[kind] = torch.zeros(40, 4, grid, grid)
         if kind in WITH_OBJECTS:
-            sides = rng.integers(2, 13, (40, 2))
-            first = rng.integers(0, 17 - sides)
+            sides = rng.integers(2, grid - 3, (40, 2))
+            first = rng.integers(0, grid + 1 - sides)
             extent[kind] = torch.from_numpy(np.concatenate([first, first + sides], axis=1))
             for picture, (top, left, bottom, right) in zip(latents[kind], extent[kind].tolist(), strict=True):
                 picture[:, top:bottom, left:right] = 1
@@ -37,7 +38,9 @@ def test_forms_are_no_longer_than_two_to_one(grid, multiple, forms):
 
 def test_objects_stay_whole(bundle, encoded, subtests):
     stage = UNetStage(bundle.unet, bundle.text_encoders, bundle.tokenizers[0], encoded, bundle.vae, side=128)
-    for form in _forms(16, 4):
+    forms = stage._forms
+    assert forms
+    for form in forms:
         for kind in stage_module.SHARES:
             with subtests.test(form=form, kind=kind):
                 rows, windows = stage._chosen(np.random.default_rng(1), kind, 30, form)
@@ -48,7 +51,8 @@ def test_objects_stay_whole(bundle, encoded, subtests):
 
 
 def test_a_batch_without_fitting_pictures_of_a_kind_is_made_of_the_others(bundle, encoded, monkeypatch):
-    encoded.extent["studio"][:] = torch.tensor([0, 0, 16, 16])
+    grid = bundle.unet.config["sample_size"]
+    encoded.extent["studio"][:] = torch.tensor([0, 0, grid, grid])
     monkeypatch.setattr(stage_module, "CROPPED", 1.0)
     stage = UNetStage(bundle.unet, bundle.text_encoders, bundle.tokenizers[0], encoded, bundle.vae, side=128)
     loss, _, count = stage.loss(np.random.default_rng(2), torch.Generator().manual_seed(2))

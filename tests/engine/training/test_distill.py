@@ -54,7 +54,7 @@ def test_the_engine_reads_what_is_written_as_any_other_lora(tmp_path, unet, bund
     stir(adapter)
     adapter.write(tmp_path / "lora.safetensors")
     keys = load_file(str(tmp_path / "lora.safetensors"))
-    assert "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight" in keys
+    assert "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight" in keys
     assert "lora_unet_mid_block_resnets_0_conv1.alpha" in keys
     assert len(keys) == 3 * len(adapter.parts)
     merged = {"unet": copy.deepcopy(bundle.unet)}
@@ -89,14 +89,15 @@ def test_it_begins_with_the_adapter_of_the_unet_it_was_grown_from(bundle):
     known = Adapter(copy.deepcopy(bundle.unet))
     for part in known.parts.values():
         torch.nn.init.normal_(part.lora_up.weight)
-    own = Adapter(with_outer_level(bundle.unet, {"block_out_channels": [32, 32, 64, 128]}))
+    widths = list(bundle.unet.config["block_out_channels"])
+    own = Adapter(with_outer_level(bundle.unet, {"block_out_channels": [widths[0], *widths]}))
     own.grow(known.state())
     for key, part in known.parts.items():
         assert torch.equal(
             own.parts[moved_inwards(key.replace("/", ".")).replace(".", "/")].lora_up.weight, part.lora_up.weight
         )
     assert not own.parts["down_blocks/0/resnets/0/conv1"].lora_up.weight.any()
-    assert not own.parts["up_blocks/3/resnets/0/conv1"].lora_up.weight.any()
+    assert not own.parts[f"up_blocks/{len(widths)}/resnets/0/conv1"].lora_up.weight.any()
 
 
 def test_it_learns_on_pictures_and_under_the_deltas(unet, bundle, monkeypatch):
@@ -151,5 +152,6 @@ def test_the_teachers_step_without_guidance_is_ddims(unet, bundle, words, monkey
 @torch.inference_mode()
 def test_few_steps_draw_a_picture(unet, words):
     drawn = few_steps(unet, *words, side=128)
-    assert drawn.shape == (1, 4, 16, 16) and torch.isfinite(drawn).all()
+    grid = unet.config["sample_size"]
+    assert drawn.shape == (1, 4, grid, grid) and torch.isfinite(drawn).all()
     assert torch.equal(drawn, few_steps(unet, *words, side=128))

@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.registry import EMBEDDED
 from layerfusion.engine.training.data import dataset
 from layerfusion.engine.training.data.triplets import make_triplet
@@ -77,15 +78,16 @@ def test_latents_of_any_shape_are_kept(tmp_path, examples, channels):
 
 def test_a_card_is_an_edition_that_is_whole():
     edition = read_edition(EMBEDDED)
-    assert (edition.card, edition.native_size, edition.vae, edition.unet) == (EMBEDDED, 128, None, None)
+    native = read_manifest(EMBEDDED).native_size
+    assert (edition.card, edition.native_size, edition.vae, edition.unet) == (EMBEDDED, native, None, None)
 
 
 def test_a_card_says_which_vocabulary_it_was_trained_on(tmp_path):
-    assert read_edition(EMBEDDED).known is FIRST
     card = tmp_path / "model.json"
     shutil.copy(EMBEDDED, card)
-    write_card(card, native_size=256, stride=64, vocabulary=SECOND)
-    assert read_edition(card).known is SECOND
+    for known in (FIRST, SECOND):
+        write_card(card, native_size=256, stride=64, vocabulary=known)
+        assert read_edition(card).known is known
 
 
 def test_the_embedded_models_stride_is_its_networks(bundle):
@@ -104,7 +106,8 @@ def test_what_cannot_be_an_edition_is_named(tmp_path):
 
 
 def test_parts_without_weights_are_made_and_parts_with_weights_are_read(tmp_path, bundle):
-    for part, widths in {"vae": [8, 16, 64, 96], "unet": [32, 32, 64, 128]}.items():
+    known = list(bundle.unet.config["block_out_channels"])
+    for part, widths in {"vae": [8, 16, 64, 96], "unet": [known[0], *known]}.items():
         (tmp_path / part).mkdir()
         (tmp_path / part / "config.json").write_text(json.dumps({"block_out_channels": widths}), encoding="utf-8")
     edition = edition_of(tmp_path, vae="vae", unet="unet", examples={"train": 500})

@@ -131,8 +131,9 @@ def test_fresh_deltas_change_nothing_and_removing_the_hooks_removes_trained_ones
 def test_deltas_go_on_from_those_of_the_unet_this_one_was_grown_from(bundle):
     spec = bundle.spec
     known = load_file(str(located(spec.transparency.deltas, spec.name)))
-    deeper = with_outer_level(bundle.unet, {"block_out_channels": [32, 32, 64, 128]})
-    other = UNet2DConditionModel.from_config({**bundle.unet.config, "block_out_channels": [32, 96, 128]})
+    widths = list(bundle.unet.config["block_out_channels"])
+    deeper = with_outer_level(bundle.unet, {"block_out_channels": [widths[0], *widths]})
+    other = UNet2DConditionModel.from_config({**bundle.unet.config, "block_out_channels": [*widths[:-2], 96, 128]})
     for unet, moved in ((bundle.unet, False), (deeper, True)):
         state = deltas_stage.state_of(deltas_stage.begun_deltas(unet, known))
         assert len(state) == len(known)

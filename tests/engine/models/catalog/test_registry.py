@@ -24,9 +24,10 @@ def copied(tmp_path):
 def test_the_embedded_model_is_the_default_and_describes_itself():
     first, *_ = available_models()
     assert first.name == "tiny"
-    (large,), (own,) = first.notices(Size(512, 512)), first.notices(Size(128, 128))
-    assert large.text == "Embedded demo model: it draws at 128x128 px, and the picture is enlarged."
-    assert own.text == "Embedded demo model: it draws at 128x128 px."
+    (large,), (own,) = first.notices(Size(512, 512)), first.notices(Size(first.native_size, first.native_size))
+    drawn = f"{first.native_size}x{first.native_size} px"
+    assert large.text == f"Embedded demo model: it draws at {drawn}, and the picture is enlarged."
+    assert own.text == f"Embedded demo model: it draws at {drawn}."
 
 
 def test_its_examples_are_in_its_vocabulary():
