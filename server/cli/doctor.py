@@ -112,7 +112,9 @@ def _size(spec: ModelSpec) -> int:
 def _server() -> Iterator[str]:
     """Whether it runs, where, and where clients learn of it."""
     runtime = location.read()
-    if runtime is not None:
+    if runtime is not None and runtime.is_elsewhere:
+        yield f"Server: on another machine, at {runtime.url} (layerfusion connect --off ends this)"
+    elif runtime is not None:
         yield f"Server: running at {runtime.url} (process {runtime.pid}, version {runtime.version})"
     else:
         free = _is_free(DEFAULT_PORT)

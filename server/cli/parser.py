@@ -20,6 +20,7 @@ COMMANDS = {
     "models": "list the models this machine has, add your own",
     "serve": "run the server for Krita and other programs",
     "status": "say what the running server does, or open its page in the browser",
+    "connect": "have Krita use a server on another machine",
     "token": "give the users of a shared server a token each",
     "jobs": "look at, export or forget the jobs a server keeps",
     "plugin": "put the plugin into Krita, or take it out",

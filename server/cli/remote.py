@@ -23,6 +23,7 @@ from layerfusion.server.cli.token_file import read_token
 from layerfusion.server.client.client import Client
 from layerfusion.server.client.remote_pipeline import Stopped, draw
 from layerfusion.server.config import LOOPBACK
+from layerfusion.server.net.tls import certificate
 from layerfusion.server.protocol.errors import ProtocolError
 
 TOKEN_VARIABLE = "LAYERFUSION_TOKEN"  # noqa: S105 - the name of a variable
@@ -104,7 +105,7 @@ class Remote:
         except Stopped as stopped:
             raise CommandError(str(stopped)) from stopped
         except InvalidStatus as error:
-            raise CommandError(f"{self._name} refused the connection: {_reason(error)}") from error
+            raise CommandError(f"{self._name} refused the connection: {reason(error)}") from error
         except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
             raise CommandError(f"No connection to {self._name}: {error}") from error
 
@@ -113,16 +114,25 @@ def _connection(arguments: argparse.Namespace) -> Callable[[], Client]:
     """How to reach the server: by the runtime file, or by what the command line says."""
     if arguments.server == "local":
         return lambda: Client.connect(timeout=None)
-    scheme, host = _split(arguments.server)
+    scheme, host = split_url(arguments.server)
     tls = _trust(arguments.tls_ca) if scheme == "wss" else None
-    if tls is None and host not in LOOPBACK:
-        say(f"The connection to {host} is not encrypted: the network can read along.", sys.stderr)
-    token = _token(arguments.token_file)
+    check_encrypted(scheme, host)
+    token = token_of(arguments.token_file)
     return lambda: Client.open(arguments.server, token, tls, timeout=None)
 
 
-def _split(url: str) -> tuple[str, str]:
-    """Scheme and host of a server's address."""
+def check_encrypted(scheme: str, host: str) -> None:
+    """Warn if others can read along."""
+    if scheme != "wss" and host not in LOOPBACK:
+        say(f"The connection to {host} is not encrypted: the network can read along.", sys.stderr)
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """Scheme and host of a server's address.
+
+    Raises:
+        UsageError: it is none.
+    """
     with contextlib.suppress(ValueError):  # a port or an address that is none
         parts = urlsplit(url)
         if parts.scheme in ("ws", "wss") and parts.hostname and parts.port != 0:
@@ -130,11 +140,27 @@ def _split(url: str) -> tuple[str, str]:
     raise UsageError(f"“{url}” is no server; write ws://HOST:PORT/, wss://HOST:PORT/ or local.")
 
 
-def _token(file: str | None) -> str:
+def token_of(file: str | None) -> str:
+    """The token in a file, or else in the environment.
+
+    Raises:
+        UsageError: there is none.
+        UnreadableFile: the file cannot be read, or others can read it.
+    """
     token = os.environ.get(TOKEN_VARIABLE, "") if file is None else read_token(Path(file))
     if not token:
         raise UsageError(f"The server wants its token: give --token-file, or set {TOKEN_VARIABLE}.")
     return token
+
+
+def read_certificate(path: Path) -> str:
+    """The server's own certificate, the first in a PEM file.
+
+    Raises:
+        UnreadableFile: it cannot be read, or has none.
+    """
+    _trust(str(path))
+    return certificate(path)
 
 
 def _trust(file: str | None) -> ssl.SSLContext:
@@ -150,6 +176,6 @@ def _trust(file: str | None) -> ssl.SSLContext:
     return context
 
 
-def _reason(error: InvalidStatus) -> str:
+def reason(error: InvalidStatus) -> str:
     body = (error.response.body or b"").decode("utf-8", "replace").strip()
     return f"{error.response.status_code} {body}"[:300]

@@ -43,7 +43,8 @@ def _show(runtime: location.Runtime, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(status))
         return
-    say(f"server   {browser.address(runtime)} (process {runtime.pid}, version {status['version']})")
+    where = "on another machine" if runtime.is_elsewhere else f"process {runtime.pid}"
+    say(f"server   {browser.address(runtime)} ({where}, version {status['version']})")
     for part, text in status["health"].items():
         say(f"{part:<8} {text}")
     states = [job["state"] for job in status["jobs"]]

@@ -24,6 +24,10 @@ def check_alone() -> None:
         CannotServe: another server answers.
     """
     other = location.read()
+    if other is not None and other.is_elsewhere:
+        raise CannotServe(
+            f"This machine uses the server at {other.url}. To start one here, first run: layerfusion connect --off"
+        )
     if other is not None and _answers(other):
         raise CannotServe(f"A server is running already: {other.url}, process {other.pid}.")
 

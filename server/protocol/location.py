@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 VARIABLE = "LAYERFUSION_RUNTIME"
 """Environment variable with the path of another file."""
 
+ELSEWHERE = 0
+"""In place of the process id of a server on another machine."""
+
 Pem = Annotated[str, Length(0, 65_536)]
 
 
@@ -39,7 +42,7 @@ class Runtime(Record):
     Attributes:
         url: URL of the websocket.
         token: the token for `Authorization: Bearer <token>`; it is a secret.
-        pid: process id of the server.
+        pid: process id of the server; `ELSEWHERE` if it is on another machine, and the user has named it.
         version: version of the server program.
         protocol: "major.minor" of the server's protocol.
         certificate: the server's certificate in PEM, which clients trust if the URL begins with wss; empty for ws.
@@ -52,8 +55,14 @@ class Runtime(Record):
     protocol: Name
     certificate: Pem = ""
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the server is on another machine."""
+        return self.pid == ELSEWHERE
+
     def tls(self) -> ssl.SSLContext | None:
-        """The TLS context for a connection; None without TLS. It trusts the certificate for any host name.
+        """The TLS context for a connection; None without TLS. It trusts the certificate; if the server is on this
+        machine, for any host name.
 
         Raises:
             ssl.SSLError: the certificate is damaged.
@@ -64,7 +73,9 @@ class Runtime(Record):
 
         context = ssl.create_default_context(cadata=self.certificate or None)
         if self.certificate:
-            context.check_hostname = False  # only the server has the private key of this certificate
+            # On this machine only the server has the private key of the certificate. Elsewhere it may be that of a
+            # whole company, which has signed other servers', too.
+            context.check_hostname = self.is_elsewhere
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return context
 
@@ -95,7 +106,7 @@ def read() -> Runtime | None:
             runtime = Runtime.from_map(dict(json.load(file)))
     except (OSError, ValueError, TypeError, InvalidMessage):
         return None
-    return runtime if is_running(runtime.pid) else None
+    return runtime if runtime.is_elsewhere or is_running(runtime.pid) else None
 
 
 def write(runtime: Runtime) -> None:
