@@ -79,11 +79,15 @@ def test_a_server_that_has_ended_is_not_found(file):
     assert location.read() is None
 
 
-def test_a_process_id_that_cannot_be_is_not_found(subtests, file):
-    for pid in [0, 2**40]:
-        with subtests.test(pid=pid):
-            location.write(Runtime(url="ws://x", token="x", pid=pid, version="x", protocol="x"))
-            assert location.read() is None
+def test_a_process_id_that_cannot_be_is_not_found(file):
+    location.write(Runtime(url="ws://x", token="x", pid=2**40, version="x", protocol="x"))
+    assert location.read() is None
+
+
+def test_a_server_elsewhere_has_no_process_here(file):
+    location.write(Runtime(url="ws://x", token="x", pid=location.ELSEWHERE, version="x", protocol="x"))
+    assert location.read().is_elsewhere
+    assert not location.is_running(0), "for the system it would be our own group of processes"
 
 
 def test_a_broken_file_is_no_server(subtests, file):
