@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from layerfusion.engine import formats
 from layerfusion.krita_plugin import package
+from our_document import our_document
 
 IMPORTER = Path("/usr/share/krita/pykrita/plugin_importer/plugin_importer.py")
 DRIVER = Path(__file__).with_name("driver")
@@ -43,6 +45,8 @@ def session(plugin_zip, tmp_path_factory):
     subprocess.run([sys.executable, IMPORTER, plugin_zip, resources], check=True, timeout=60)
     shutil.copytree(DRIVER, resources / "pykrita", dirs_exist_ok=True)
     (home / ".config/kritarc").write_text("[python]\nenable_layerfusion=true\nenable_layerfusion_driver=true\n")
+    for name in ("ours.psd", "ours.ora"):
+        formats.save(our_document(), folder / name)
     (folder / "bin/layerfusion").symlink_to(Path(sysconfig.get_path("scripts"), "layerfusion"))
     environment = {
         "HOME": str(home),

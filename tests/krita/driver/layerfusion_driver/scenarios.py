@@ -7,7 +7,7 @@ from pathlib import Path
 
 from krita import Krita
 
-from . import living, looking_back, queueing, unusual
+from . import living, looking_back, opening, queueing, unusual
 from .dockers import (
     choose_layers_in_the_docker,
     close_the_second_window,
@@ -270,6 +270,7 @@ ON_THEIR_OWN = [
     choose_layers_in_the_docker,
     *unusual.ALL,
     *looking_back.ALL,
+    *opening.ALL,
     *queueing.ALL,
     *living.ALL,
 ]
