@@ -38,6 +38,7 @@ krita:  ## the tests inside a real Krita; needs krita, xvfb-run and ImageMagick
 
 docs:  ## write the pages that the code makes, check the links of all
 	$(BIN)/python -m layerfusion.engine.options.docs_page >docs/fusion-settings.md
+	$(BIN)/python tests/support/model_cases.py
 	$(BIN)/pytest tests/test_repository.py
 
 zip:  ## the Krita plugin, as Krita's importer takes it

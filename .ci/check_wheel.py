@@ -24,6 +24,7 @@ DATA = {
     "layerfusion/engine/models/tiny/weights/transparent_vae.safetensors",
     "layerfusion/engine/models/sdxl/merges.txt.gz",
     "layerfusion/engine/models/sdxl/model.json",
+    "layerfusion/engine/models/sdxl/shapes.json",
     "layerfusion/engine/models/sdxl/configs/unet/config.json",
     "layerfusion/server/net/pages/page.html",
     "layerfusion/server/net/pages/page.js",

@@ -122,7 +122,9 @@ def _vae(header: Header) -> list[str]:
 
 
 def _inversion(header: Header) -> list[str]:
-    keys = next(pair for pair in INVERSION_KEYS if set(pair) <= header.tensors.keys())
+    keys = next((pair for pair in INVERSION_KEYS if set(pair) <= header.tensors.keys()), None)
+    if keys is None:
+        return ["It has no vectors for both text encoders."]
     pair = [header.tensors[key].shape for key in keys]
     widths = [sdxl_shapes.shapes(name)["final_layer_norm.weight"][0] for name in ("text_encoder", "text_encoder_2")]
     if [shape[-1:] for shape in pair] == [(width,) for width in widths] and pair[0][:-1] == pair[1][:-1]:

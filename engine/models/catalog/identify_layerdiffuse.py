@@ -89,7 +89,7 @@ def _is_whole_attention(names: list[str]) -> bool:
 def _forge_weights(header: Header) -> Identity:
     targets, kinds = set(), set()
     for name in header.tensors:
-        path, kind = name.split("::")[:2]
+        path, kind = (*name.split("::"), "")[:2]
         bare = path.removeprefix("model.").removeprefix("diffusion_model.")
         targets.add(diffusers_name(bare) or path)
         kinds.add(kind)

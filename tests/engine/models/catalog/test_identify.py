@@ -217,6 +217,22 @@ class TestLineage:
         assert identify(head(checkpoint, **{"modelspec.title": told})).warning == ""
 
 
+def test_no_header_makes_the_test_fail_in_another_way(subtests):
+    """Random names and shapes were tried too; these went wrong."""
+    forge = {"diffusion_model.input_blocks.4.1.transformer_blocks.0.attn1.to_q.weight::lora::0": (640, 256)}
+    for shapes in (
+        {"x": (1,)},
+        {},
+        forge | {"conv_in.weight": (0,)},
+        {"lora_unet_x.hada_t1": ()},
+        {"clip_l": (1, 768)},
+    ):
+        header = head(shapes)
+        with subtests.test(shapes=shapes):
+            assert identify(header).what
+            assert all(mismatches(header, use) for use in Use), "it fits nothing"
+
+
 def test_the_file_name_has_no_influence(tmp_path):
     path = tmp_path / "layer_xl_transparent_attn.safetensors"
     text = json.dumps({"x": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}}).encode()
