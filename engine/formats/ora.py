@@ -16,6 +16,7 @@ from layerfusion.engine.formats.files import replacing
 from layerfusion.engine.formats.images import encode
 from layerfusion.engine.formats.merged import encode_merged
 from layerfusion.engine.formats.ora_reader import BLEND, MIMETYPE, load, load_layer
+from layerfusion.engine.formats.xmp import PREFIXES, standard_fields
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import LayeredImage, Pixels
@@ -69,6 +70,9 @@ def _to_xml(stack: LayeredImage) -> bytes:
     image = ElementTree.Element("image", {"version": "0.0.6", **size, **dense, **names})
     if stack.record is not None:
         _describe(image, {"title": stack.name, **to_words(stack.record)})
+        for (prefix, name), value in standard_fields(stack.layers, stack.record).items():
+            image.set(f"xmlns:{prefix}", PREFIXES[prefix])
+            image.set(f"{prefix}:{name}", roles.writable_name(value))
     root = ElementTree.SubElement(image, "stack", _STACK)
     grouped, group = roles.grouped(stack), root
     for index, layer in reversed(list(enumerate(stack))):  # OpenRaster lists the topmost layer first

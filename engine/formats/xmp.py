@@ -19,7 +19,7 @@ _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XMP = "http://ns.adobe.com/xap/1.0/"
 _IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _OURS = roles.NAMESPACE
-_PREFIXES = {"x": "adobe:ns:meta/", "rdf": _RDF, "xmp": _XMP, "Iptc4xmpExt": _IPTC, "layerfusion": _OURS}
+PREFIXES = {"x": "adobe:ns:meta/", "rdf": _RDF, "xmp": _XMP, "Iptc4xmpExt": _IPTC, "layerfusion": _OURS}
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _MAX_PACKET = 2**22
@@ -50,23 +50,22 @@ def to_xmp(stack: LayeredImage, layers: Sequence[Layer] | None = None) -> bytes:
     about.set(_tag("rdf", "about"), "")
     _put(about, "layerfusion", "roles", ";".join(f"{number}={layer.role.value}" for number, layer in listed))
     if stack.record is not None:
-        for (prefix, name), value in _standard([layer for _, layer in listed], stack.record).items():
-            if value:
-                _put(about, prefix, name, value)
+        for (prefix, name), value in standard_fields([layer for _, layer in listed], stack.record).items():
+            _put(about, prefix, name, value)
         entries = [{"id": str(number), **_of_layer(layer)} for number, layer in listed]
         for name, value in {"title": stack.name, **to_words(stack.record), "layers": entries}.items():
             _put(about, "layerfusion", name, value)
-    for prefix, address in _PREFIXES.items():
+    for prefix, address in PREFIXES.items():
         ElementTree.register_namespace(prefix, address)
     body = ElementTree.tostring(root, encoding="unicode")
     return f'<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>{body}<?xpacket end="w"?>'.encode()
 
 
-def _standard(layers: Sequence[Layer], record: PictureRecord) -> dict[tuple[str, str], str]:
-    """What other programs read, by prefix and name."""
+def standard_fields(layers: Sequence[Layer], record: PictureRecord) -> dict[tuple[str, str], str]:
+    """What other programs read, by prefix and name; fields of which nothing is known are left out."""
     prompts = dict.fromkeys(layer.record.prompt for layer in layers if layer.record is not None)
     tool, _, version = record.tool.partition(" ")
-    return {
+    found = {
         ("xmp", "CreatorTool"): record.tool,
         ("xmp", "CreateDate"): record.created,
         ("Iptc4xmpExt", "DigitalSourceType"): source_type(layers, record),
@@ -74,6 +73,7 @@ def _standard(layers: Sequence[Layer], record: PictureRecord) -> dict[tuple[str,
         ("Iptc4xmpExt", "AISystemVersionUsed"): version,
         ("Iptc4xmpExt", "AIPromptInformation"): " | ".join(filter(None, prompts)),
     }
+    return {name: value for name, value in found.items() if value}
 
 
 def _of_layer(layer: Layer) -> dict[str, Any]:
@@ -167,4 +167,4 @@ def _entries(sequence: ElementTree.Element) -> list[Any]:
 
 
 def _tag(prefix: str, name: str) -> str:
-    return f"{{{_PREFIXES[prefix]}}}{name}"
+    return f"{{{PREFIXES[prefix]}}}{name}"

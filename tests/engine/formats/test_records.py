@@ -106,12 +106,12 @@ def test_the_source_type_is_iptcs(subtests):
 
 
 def test_other_programs_find_their_fields(tmp_path):
-    """By the XMP of a PSD, of an OpenRaster document's merged picture, and of a layer in a folder."""
+    """In the XMP of a PSD, of an OpenRaster document's merged picture, and of a folder's layer; and in `stack.xml`."""
     stack = make_stack()
     for target in ("a.psd", "a.ora", "a/"):
         formats.save(stack, f"{tmp_path}/{target}")
     with zipfile.ZipFile(tmp_path / "a.ora") as archive:
-        merged = archive.read("mergedimage.png")
+        merged, xml = archive.read("mergedimage.png"), archive.read("stack.xml")
     packets = [
         PSDImage.open(tmp_path / "a.psd").image_resources.get_data(Resource.XMP_METADATA).decode(),
         Image.open(io.BytesIO(merged)).info["XML:com.adobe.xmp"],
@@ -126,6 +126,10 @@ def test_other_programs_find_their_fields(tmp_path):
         root = ElementTree.fromstring(re.sub(r"<\?xpacket[^>]*>", "", packet).lstrip("\ufeff"))
         found = {element.tag: element.text for element in root.iter()}
         assert {name: found.get(name) for name in names} == names
+    source_type_name = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
+    image = ElementTree.fromstring(xml)
+    assert {name: image.get(name) for name in names} == names
+    assert image.get(source_type_name) == source_type(stack.layers, PICTURE)
 
 
 def test_xmp_in_photoshops_spelling_is_read():
