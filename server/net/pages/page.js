@@ -61,7 +61,7 @@ function fill(status) {
   });
   element("jobs").tBodies[0].replaceChildren(...rows);
   const busy = status.jobs.filter((job) => job.state === "running" || job.state === "queued").length;
-  say(busy === 0 ? "Nothing is being drawn." : `${busy} of these pictures are waiting or being drawn.`);
+  say(busy === 0 ? "Nothing is being drawn." : `Waiting or being drawn: ${busy}.`);
 }
 
 async function refresh() {
