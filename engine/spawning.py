@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext
 
 SAFE_PATH = "PYTHONSAFEPATH"
 """The environment variable that keeps Python from adding the current folder to `sys.path` (since Python 3.11)."""
+
+_one_at_a_time = threading.Lock()
 
 
 @contextmanager
@@ -21,12 +24,13 @@ def spawning() -> Iterator[SpawnContext]:
     cannot pass an interpreter option to a child, so the environment variable is set in this process while the block
     runs. The processes then get this process's `sys.path`.
     """
-    before = os.environ.get(SAFE_PATH)
-    os.environ[SAFE_PATH] = "1"
-    try:
-        yield multiprocessing.get_context("spawn")
-    finally:
-        if before is None:
-            del os.environ[SAFE_PATH]
-        else:
-            os.environ[SAFE_PATH] = before
+    with _one_at_a_time:  # two blocks in two threads would end each other's
+        before = os.environ.get(SAFE_PATH)
+        os.environ[SAFE_PATH] = "1"
+        try:
+            yield multiprocessing.get_context("spawn")
+        finally:
+            if before is None:
+                del os.environ[SAFE_PATH]
+            else:
+                os.environ[SAFE_PATH] = before

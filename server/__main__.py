@@ -11,12 +11,27 @@ import sys
 def main() -> int:
     """Run one command line and return its exit code; see `server.cli.main`."""
     prefer_pythons_own_modules()
+    keep_the_current_folder_out()
     try:
         from layerfusion.server.cli.main import main as run
     except KeyboardInterrupt:
         print("layerfusion: Stopped.", file=sys.stderr)
         return 130
     return run()
+
+
+def keep_the_current_folder_out() -> None:
+    """Neither this process nor any that it starts runs files of the current folder.
+
+    `python -m` searches for modules there, unless the package itself is there or `PYTHONPATH` names it. Processes that
+    are started later inherit the variables: Python's would search there, and Windows for programs, too.
+    """
+    here, package = os.path.realpath(os.curdir), os.path.realpath(os.path.join(os.path.dirname(__file__), os.pardir))
+    first = os.path.realpath(sys.path[0] or os.curdir) if sys.path else ""
+    if first == here and not package.startswith(here + os.sep):
+        del sys.path[0]
+    os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ["NoDefaultCurrentDirectoryInExePath"] = "1"  # noqa: SIM112 - Windows' own spelling
 
 
 def prefer_pythons_own_modules() -> None:

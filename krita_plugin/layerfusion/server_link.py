@@ -11,7 +11,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
 from .bundled import WIRE, Connection, ConnectionClosed, InvalidStatus, WebSocketException, connect
@@ -27,6 +27,7 @@ from .protocol.messages import (
     LayerEnd,
     Message,
     Refused,
+    Resume,
     Submit,
     Upload,
     Uploaded,
@@ -40,6 +41,9 @@ logger = logging.getLogger(__name__)
 VERSION = "0.1.0"
 RETRY_SECONDS = 0.7
 """Seconds between two attempts to find or reach a server."""
+
+LAYERS_RESUME_SINCE = (1, 4)
+"""The version of the protocol in which a layer can be continued where the connection was lost."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,9 @@ class ServerLink:
         self._outbox: SimpleQueue[Message | Chunk | None] = SimpleQueue()
         self._uploads: dict[int, _Waiting] = {}
         self._arrivals: dict[int, tuple[LayerBegin, Arrival, list[bytes | memoryview]]] = {}
+        self._begun: dict[tuple[str, int], bytes] = {}
+        """(job, seq) -> the beginning of a layer that was received before the connection was lost."""
+        self._resumes_layers = False
         self._transfers = itertools.count(1)
         self._thread = threading.Thread(target=self._run, name="layerfusion-link", daemon=True)
 
@@ -107,7 +114,12 @@ class ServerLink:
         self._thread.join(2)
 
     def send(self, message: Message) -> None:
-        """Queue one message for sending. It is dropped if there is no connection, which `Offline` reports."""
+        """Queue one message for sending. It is dropped if there is no connection, which `Offline` reports.
+
+        A `Resume` gets the number of bytes that have arrived of the next layer, so that the server sends the rest only.
+        """
+        if isinstance(message, Resume) and self._resumes_layers:
+            message = replace(message, received=len(self._begun.get((message.job, message.after + 1), b"")))
         self._outbox.put(message)
 
     def submit(self, submit: Submit, pictures: tuple[Picture, ...]) -> None:
@@ -162,6 +174,9 @@ class ServerLink:
         finally:
             self._connection = None
             self._uploads.clear()
+            self._begun = {
+                (begin.job, begin.seq): b"".join(parts) for begin, _, parts in self._arrivals.values() if parts
+            } or self._begun
             self._arrivals.clear()
         if location.read() is None:
             return Offline(resumable=False)
@@ -180,6 +195,7 @@ class ServerLink:
             raise UnsupportedVersion(
                 "The server and the plugin have different versions.", "Run: layerfusion plugin install"
             )
+        self._resumes_layers = welcome.protocol >= LAYERS_RESUME_SINCE
         self._outbox = SimpleQueue()
         sender = threading.Thread(target=self._send_all, args=(connection, self._outbox), daemon=True)
         sender.start()
@@ -211,7 +227,9 @@ class ServerLink:
             arrival.add(item)
             parts.append(item.data)
         elif isinstance(item, LayerBegin):
-            self._arrivals[item.transfer] = item, Arrival(item.bytes, item.sha256), []
+            before = self._before(item)
+            arrival = Arrival(item.bytes, item.sha256, before)
+            self._arrivals[item.transfer] = item, arrival, [before] if before else []
         elif isinstance(item, LayerEnd):
             begin, arrival, parts = self._arrival(item.transfer)
             del self._arrivals[item.transfer]
@@ -224,6 +242,15 @@ class ServerLink:
             raise ProtocolError(item.message, item.hint)
         else:
             self._deliver(item)
+
+    def _before(self, begin: LayerBegin) -> bytes:
+        """The bytes of a layer that arrived over an earlier connection and are not sent again."""
+        if begin.skipped == 0:
+            return b""
+        begun = self._begun.pop((begin.job, begin.seq), b"")
+        if len(begun) < begin.skipped:
+            raise BadTransfer(f"The server left out {begin.skipped} bytes of a layer that never arrived.")
+        return begun[: begin.skipped]
 
     def _arrival(self, transfer: int) -> tuple[LayerBegin, Arrival, list[bytes | memoryview]]:
         try:

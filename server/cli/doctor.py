@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
@@ -19,6 +20,7 @@ from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.krita_plugin.package import krita_folders
 from layerfusion.server.cli.console import CommandError, say
 from layerfusion.server.config import DEFAULT_PORT, default_folder
+from layerfusion.server.net.announce import ask
 from layerfusion.server.protocol import location
 
 _PACKAGES = ("layerfusion", "torch", "diffusers", "transformers", "safetensors", "psd-tools", "pillow", "websockets")
@@ -40,6 +42,7 @@ def run(_arguments: argparse.Namespace) -> None:
     say(f"Python {platform.python_version()} on {platform.platform()}")
     for package in _PACKAGES:
         say(f"{package} {metadata.version(package)}")
+    _probe()
     try:
         for lines in (_devices(), _models()):
             for line in lines:
@@ -49,6 +52,22 @@ def run(_arguments: argparse.Namespace) -> None:
     for lines in (_server(), _krita()):
         for line in lines:
             say(line)
+
+
+def _probe() -> None:
+    """Import what draws in another process, because a broken installation may end the process that does.
+
+    Raises:
+        CommandError: it cannot be imported.
+    """
+    arguments = [sys.executable, "-P", "-c", "import layerfusion.engine.pipeline"]
+    done = subprocess.run(arguments, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603
+    if done.returncode != 0:
+        how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
+        said = done.stderr.strip().rpartition("\n")[2]
+        raise CommandError(
+            f"Nothing can be drawn: importing the engine ended with {how}{f' ({said})' if said else ''}."
+        )
 
 
 def _devices() -> Iterator[str]:
@@ -116,6 +135,10 @@ def _server() -> Iterator[str]:
         yield f"Server: on another machine, at {runtime.url} (layerfusion connect --off ends this)"
     elif runtime is not None:
         yield f"Server: running at {runtime.url} (process {runtime.pid}, version {runtime.version})"
+        said = ask(runtime)
+        if said is None:
+            yield "  it does not answer"
+        yield from (f"  {line}" for line in (said or "").splitlines()[1:])
     else:
         free = _is_free(DEFAULT_PORT)
         state = "free" if free else "taken by another program; the server would take any free one"

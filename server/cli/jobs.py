@@ -30,7 +30,9 @@ _DAY = 24 * 3600.0
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `jobs` and its actions."""
     parser.description = "Look at, export or delete the jobs a server keeps."
-    actions = parser.add_subparsers(dest="action", metavar="list|show|export|delete|prune|recover", required=True)
+    actions = parser.add_subparsers(
+        dest="action", metavar="list|show|export|delete|release|prune|recover", required=True
+    )
 
     def action(name: str, run: Any, help_text: str) -> Any:
         added = actions.add_parser(name, help=help_text, description=f"{help_text.capitalize()}.")
@@ -48,6 +50,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add_content(export, full_canvas=True)
     deleted = action("delete", run_delete, "delete jobs with their prompts and pictures; nothing brings them back")
     deleted.add_argument("jobs", metavar="JOB", nargs="+", help="their ids, or how they begin")
+    released = action("release", run_release, "let a request be drawn again over which the process that draws died")
+    released.add_argument("job", metavar="JOB", help="a job with this request: its id, or how it begins")
     pruned = action("prune", run_prune, "forget old jobs; those nobody fetched stay for a week at least")
     pruned.add_argument("--days", metavar="N", type=number(0, 1e6), help="older than so many days (default: 30)")
     gigabytes = "the oldest, until so many gigabytes are left (default: 17)"
@@ -130,6 +134,20 @@ def run_delete(arguments: argparse.Namespace) -> None:
         for job in jobs:
             delete(job)
             say(f"{job} deleted")
+
+
+def run_release(arguments: argparse.Namespace) -> None:
+    """Lift the quarantine of a request, also while the server runs.
+
+    Raises:
+        UsageError: no such job, or several whose ids begin so.
+        BrokenStore, UnwritableFile: the list cannot be read or written.
+    """
+    records, job = _find(arguments)
+    records.close()
+    with closing(Database(database(_folder(arguments)))) as records:
+        records.forgive(job.submit)
+    say(f"the request of {job.id} may be drawn again: resubmit it")
 
 
 def run_prune(arguments: argparse.Namespace) -> None:

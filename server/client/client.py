@@ -22,7 +22,7 @@ import msgpack
 from websockets.sync.client import ClientConnection, connect
 
 from layerfusion.server.protocol import MAJOR, MINOR, location
-from layerfusion.server.protocol.errors import ProtocolError, UnsupportedVersion
+from layerfusion.server.protocol.errors import BadTransfer, ProtocolError, UnsupportedVersion
 from layerfusion.server.protocol.frames import MAX_FRAME, Arrival, Chunk, split
 from layerfusion.server.protocol.messages import (
     Accepted,
@@ -123,6 +123,7 @@ class Client:
         self._wire = Wire(msgpack.packb, msgpack.unpackb)
         self._waiting: deque[Item] = deque()
         self._arrivals: dict[int, tuple[LayerBegin | FileBegin, Arrival, list[bytes | memoryview]]] = {}
+        self._begun: dict[tuple[str, int], bytes] = {}
         self._uploads = 0
         try:
             self._send(Hello(protocol=(MAJOR, MINOR), client="layerfusion", version=metadata.version("layerfusion")))
@@ -204,14 +205,30 @@ class Client:
         self._send(submit)
         return self._wait_for(Accepted, job=submit.job)
 
-    def resume(self, job: str, *, after: int = 0) -> Accepted:
+    def resume(self, job: str, *, after: int = 0, begun: bytes = b"") -> Accepted:
         """Receive the job's events from number `after` + 1 on.
+
+        Args:
+            job: the job.
+            after: number of the last event that was received completely.
+            begun: bytes of the next event's layer that an earlier connection has received (`unfinished`), which a
+                server of this version does not send again.
 
         Raises:
             Refusal: the server does not know the job.
         """
-        self._send(Resume(job=job, after=after))
+        if self.welcome.protocol < (MAJOR, 4):
+            begun = b""
+        self._begun[job, after + 1] = begun
+        self._send(Resume(job=job, after=after, received=len(begun)))
         return self._wait_for(Accepted, job=job)
+
+    def unfinished(self, job: str, seq: int) -> bytes:
+        """The bytes so far of a layer that was not received completely."""
+        for begin, _, parts in self._arrivals.values():
+            if isinstance(begin, LayerBegin) and (begin.job, begin.seq) == (job, seq):
+                return b"".join(parts)
+        return b""
 
     def resubmit(self, job: str, *, of: str) -> Accepted:
         """Draw the picture of the job `of` again, as the new job `job`.
@@ -347,7 +364,9 @@ class Client:
             item = self._wire.decode(self._socket.recv(self._timeout))
             match item:
                 case LayerBegin() | FileBegin():
-                    self._arrivals[item.transfer] = item, Arrival(item.bytes, item.sha256), []
+                    before = self._before(item)
+                    arrival = Arrival(item.bytes, item.sha256, before)
+                    self._arrivals[item.transfer] = item, arrival, [before] if before else []
                 case Chunk() if item.transfer in self._arrivals:
                     _, arrival, parts = self._arrivals[item.transfer]
                     arrival.add(item)
@@ -358,6 +377,19 @@ class Client:
                     raise Refusal(item)
                 case Message():
                     return item
+
+    def _before(self, begin: LayerBegin | FileBegin) -> bytes:
+        """The bytes of a layer that the server does not send again.
+
+        Raises:
+            BadTransfer: they are not here.
+        """
+        if not isinstance(begin, LayerBegin) or begin.skipped == 0:
+            return b""
+        begun = self._begun.pop((begin.job, begin.seq), b"")
+        if len(begun) < begin.skipped:
+            raise BadTransfer(f"The server left out {begin.skipped} bytes of a layer that never arrived.")
+        return begun[: begin.skipped]
 
     def _arrived(self, transfer: int) -> Layer | File:
         begin, arrival, parts = self._arrivals.pop(transfer)

@@ -79,6 +79,7 @@ class _Following:
     def _begin(self) -> None:
         """Start with the first of the remaining jobs."""
         self._seen = 0
+        self._begun = b""
         self._layers: dict[int, Layer] = {}
 
     def run(self) -> Iterator[events.Event]:
@@ -110,7 +111,7 @@ class _Following:
                     self._seen = max(self._seen, getattr(event, "seq", 0))
                     yield translate.to_event(event)
                 case ArrivedLayer(begin, pixels):
-                    self._seen = begin.seq
+                    self._seen, self._begun = begin.seq, b""
                     layer = self._layers[begin.index] = translate.to_layer(begin, pixels)
                     yield events.LayerReady(layer=layer, index=begin.index)
                 case Failed():
@@ -130,11 +131,15 @@ class _Following:
 
     def _connect_again(self) -> Client:
         """Connect and resume the jobs: the first after its last received event, the others from their beginning."""
+        self._begun = self._client.unfinished(self._jobs[0].job, self._seen + 1) or self._begun
         for tries_left in reversed(range(_TRIES)):
             try:
                 client = self._connect()
                 for number, submit in enumerate(self._jobs):
-                    client.resume(submit.job, after=self._seen if number == 0 else 0)
+                    if number == 0:
+                        client.resume(submit.job, after=self._seen, begun=self._begun)
+                    else:
+                        client.resume(submit.job)
                 return client
             except (OSError, ConnectionClosed):
                 if not tries_left:

@@ -22,7 +22,7 @@ from layerfusion.server.config import ServerConfig, browsers, users
 from layerfusion.server.errors import CannotServe
 from layerfusion.server.net import tls
 from layerfusion.server.net.access import AccessPolicy, Refusal
-from layerfusion.server.net.announce import announce, check_alone
+from layerfusion.server.net.announce import alone, announce, stay_announced
 from layerfusion.server.net.browsers import Browsers
 from layerfusion.server.net.connection import Connection
 from layerfusion.server.net.file_limit import allow_files
@@ -122,8 +122,10 @@ class App:
                 written.
             StoreInUse, BrokenStore, UnwritableFile: the folder cannot be used.
         """
-        await asyncio.to_thread(check_alone)
         async with contextlib.AsyncExitStack() as stack:
+            hold = alone()
+            await asyncio.to_thread(hold.__enter__)
+            stack.push(hold)
             await self._open(stack)
             server = await listen(self._config, self._converse, self._admit, self._tls)
             self._set_up_access(address(server)[1])
@@ -139,10 +141,11 @@ class App:
             stack.push_async_callback(self._scheduler.drain, self._config.drain_seconds)
             self.runtime = announce(server, self._config, self._token, self.version)
             stack.callback(location.remove, self.runtime)
-            print(f"Listening on {self.runtime.url}", flush=True)
+            stack.push_async_callback(_end, [asyncio.create_task(stay_announced(self.runtime))])
+            _say(f"Listening on {self.runtime.url}")
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             self._stopping.set()
-            print("Stopping", flush=True)
+            _say("Stopping")
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         """Lock and open the folder, recover the jobs of the last server, and set up the scheduler and the workers."""
@@ -190,10 +193,15 @@ class App:
         self._http = HttpAnswers(
             self._access,
             self._browsers,
-            line=lambda: f"layerfusion {self.version}, {len(self._connections)} connected\n",
+            line=self._line,
             monitor=self._monitor,
             encrypted=encrypted,
         )
+
+    def _line(self) -> str:
+        """The answer to `GET /`: what this is, and why it cannot draw if it cannot."""
+        problem = self._scheduler.problem
+        return f"layerfusion {self.version}, {len(self._connections)} connected\n" + (f"{problem}\n" if problem else "")
 
     async def _disconnect(self, server: Server) -> None:
         """Send every client its remaining messages, close all connections, and stop listening."""
@@ -251,7 +259,7 @@ class App:
             limits = replace(limits, waiting_jobs=user.waiting_jobs)
         connection = Connection(
             socket,
-            welcome=replace(self._welcome, user=user.name, limits=limits),
+            welcome=replace(self._welcome, user=user.name, limits=limits, problem=self._scheduler.problem or ""),
             store=self._store,
             jobs=self._jobs,
             messages=TokenBucket(self._config.message_rate, self._config.message_burst),
@@ -264,6 +272,11 @@ class App:
             await connection.run()
         finally:
             self._connections.remove(connection)
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal was closed
+        print(text, flush=True)
 
 
 async def _end(tasks: list[asyncio.Task[Any]]) -> None:

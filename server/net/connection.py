@@ -44,6 +44,9 @@ logger = logging.getLogger(__name__)
 
 _HELLO_SECONDS = 10.0
 _FLUSH_SECONDS = 2.0
+_STALL_SECONDS = 60.0
+_LOOKS = 6
+"""Number of looks in a row that must find the same, so that a pause of this process is no stall of the client."""
 _CLOSE_GOING_AWAY = 1001
 
 
@@ -89,6 +92,7 @@ class Connection:
         self._requests = RequestHandler(jobs, self._outbox, self._rights)
         self._wire = Wire(msgpack.packb, msgpack.unpackb)
         self._draft: Draft | None = None
+        self._sent = 0
         self.uploaded: set[str] = set()
         self.user = user
 
@@ -96,9 +100,10 @@ class Connection:
         """Receive and send until the connection ends."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                sender = tasks.create_task(self._send())
+                helpers = [tasks.create_task(self._send()), tasks.create_task(self._watch())]
                 await self._listen()
-                sender.cancel()
+                for helper in helpers:
+                    helper.cancel()
         except* ConnectionClosed:
             logger.info("client %s disconnected", self._socket.id)
         finally:
@@ -136,10 +141,26 @@ class Connection:
         try:
             while True:
                 await self._socket.send(self._wire.encode(self._session.adapted(await self._outbox.next())))
+                self._sent += 1
         except OSError as error:  # in the middle of a layer, of which a part is useless
             lost = LayerLost(f"A layer cannot be read ({error.strerror or error}).", "Connect again and resume.")
             await self._socket.send(self._wire.encode(Refused.of(lost)))
             await self._socket.close(CLOSE_REFUSED, lost.code)
+
+    async def _watch(self) -> None:
+        """Cut the connection if nothing can be sent for too long, because the client does not read. The library's pings
+        would not notice: they wait behind the data. Each byte that leaves counts, so that slow links may be slow."""
+        before, still = None, 0.0
+        while True:
+            await asyncio.sleep(_STALL_SECONDS / _LOOKS)
+            waiting = self._socket.transport.get_write_buffer_size()
+            now = self._sent, waiting
+            still = still + 1 if waiting and now == before else 0
+            before = now
+            if still >= _LOOKS:
+                logger.info("client %s has not read for %g s", self._socket.id, _STALL_SECONDS)
+                self._socket.transport.abort()
+                return
 
     async def _close(self, code: int) -> None:
         with contextlib.suppress(TimeoutError):

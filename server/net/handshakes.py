@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from websockets.asyncio.server import ServerConnection
+from websockets.protocol import State
 
 SECONDS = 10.0
 """Time limit in seconds for the TLS handshake, and again for the HTTP request."""
@@ -13,13 +14,18 @@ SECONDS = 10.0
 
 def at_most(sockets: int) -> type[ServerConnection]:
     """A connection class for a server with at most `sockets` connections, including those that are not yet checked.
-    Further connections are aborted."""
+
+    For a further one, the oldest that is still in its handshake is aborted: strangers who open sockets and say nothing
+    must not keep out a client, which says at once what it wants. Only if all are past their handshake, it is aborted.
+    """
 
     class Counted(ServerConnection):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)
-            if len(self.server.handlers) > sockets:
-                self.transport.abort()
+            open_ones = [other for other in self.server.handlers if not other.transport.is_closing()]
+            if len(open_ones) > sockets:
+                waiting = (other for other in open_ones if other.state is State.CONNECTING)
+                next(waiting, self).transport.abort()
 
     return Counted
 

@@ -36,6 +36,7 @@ class Health:
     Args:
         folder: the server's folder.
         ready: returns for each worker whether it can take a job.
+        problem: returns why no worker can start; None while there is hope.
         store: returns the bytes in the store and its limit.
         clock: a monotonic clock, in seconds.
     """
@@ -44,11 +45,13 @@ class Health:
         self,
         folder: Path,
         ready: Callable[[], list[bool]],
+        problem: Callable[[], str | None],
         store: Callable[[], tuple[int, int]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
         self._ready = ready
+        self._problem = problem
         self._store = store
         self._clock = clock
         self._unready_since: float | None = clock()
@@ -81,6 +84,8 @@ class Health:
             ready = self._ready()
             text = "ready" if all(ready) else f"{sum(ready)} of {len(ready)} ready"
             return Finding(part="worker", well=True, text=text)
+        if problem := self._problem():
+            return Finding(part="worker", well=False, text=problem)
         seconds = self._clock() - self._unready_since
         return Finding(part="worker", well=seconds < STARTING_SECONDS, text=f"starting for {seconds:.0f} s")
 

@@ -63,6 +63,7 @@ class Monitor:
         self._health = Health(
             config.folder,
             lambda: [executor.is_ready for executor in executors],
+            lambda: scheduler.problem,
             lambda: (stored(), config.store_bytes),
         )
         self._looking = asyncio.Lock()

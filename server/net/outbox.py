@@ -158,6 +158,7 @@ class Outbox:
     async def _after(self, begin: LayerBegin | FileBegin, file: BinaryIO) -> AsyncIterator[Message | Chunk]:
         """The chunks of a layer or file, then its end."""
         with file:
+            file.seek(begin.skipped if isinstance(begin, LayerBegin) else 0)
             index = 0
             while data := await asyncio.to_thread(file.read, _READ_BYTES):
                 for chunk in split(begin.transfer, data, first=index):

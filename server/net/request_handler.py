@@ -139,7 +139,7 @@ class RequestHandler:
                 case Cancel():
                     await self._scheduler.cancel(await self._rights.find(request.job))
                 case Resume():
-                    self._follow(await self._rights.find(request.job), after=request.after)
+                    self._resume(await self._rights.find(request.job), request)
         except (EngineError, ProtocolError) as error:
             self._outbox.put(Failed.of(error, job=request.job, seq=0))
 
@@ -160,11 +160,25 @@ class RequestHandler:
         limit = rights.user.waiting_jobs
         return rights.check_own(await self._scheduler.resubmit(rights.client, message, waiting_jobs=limit))
 
+    def _resume(self, job: Job, request: Resume) -> None:
+        """Send the events after the last one that the client has. If it has the beginning of the next one's layer, the
+        rest of that is sent."""
+        begun = job.events[request.after] if request.received and request.after < len(job.events) else None
+        if isinstance(begun, LayerBegin) and request.received <= begun.bytes:
+            self._accept(job)
+            self._outbox.put(replace(begun, skipped=request.received))
+            self._scheduler.follow(job, self._outbox.put, after=request.after + 1)
+        else:
+            self._follow(job, after=request.after)
+
     def _follow(self, *jobs: Job, after: int = 0) -> None:
         for job in jobs:
-            position, starts_in = self._scheduler.position(job)
-            self._outbox.put(Accepted(job=job.id, position=position, notice=_notice(job.submit), starts_in=starts_in))
+            self._accept(job)
             self._scheduler.follow(job, self._outbox.put, after=after)
+
+    def _accept(self, job: Job) -> None:
+        position, starts_in = self._scheduler.position(job)
+        self._outbox.put(Accepted(job=job.id, position=position, notice=_notice(job.submit), starts_in=starts_in))
 
     async def _acknowledge(self, ack: Ack) -> None:
         try:

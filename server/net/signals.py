@@ -1,4 +1,4 @@
-"""Stops the server on Ctrl-C, SIGTERM or Ctrl-Break, or when Windows closes its console."""
+"""Stops the server on Ctrl-C, SIGTERM, SIGHUP or Ctrl-Break, or when Windows closes its console."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ def stopping(stop: Callable[[], None]) -> Iterator[None]:
     def on_signal(_signal: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(stop)
 
-    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGBREAK] if sys.platform == "win32" else [])]
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform == "win32":
+        numbers.append(signal.SIGBREAK)
+    elif signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # with `nohup`, the server outlives its terminal
+        numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, on_signal) for number in numbers}
     with console_closing(lambda: loop.call_soon_threadsafe(stop), ended):
         try:

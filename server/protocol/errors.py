@@ -19,6 +19,8 @@
     ├── QuotaExceeded         the client uploaded more bytes in an hour than the limit
     ├── LayerLost             a finished layer is no longer in the server's layer store
     ├── WorkerDied            the worker process died while it drew the job
+    ├── WorkerHung            the worker process made no step for too long and was stopped
+    ├── CannotDraw            the worker process could not start several times
     ├── TokenRevoked          the user may not use the server any more
     ├── ServerStopping        the server is shutting down
     └── InternalError         a bug
@@ -123,6 +125,14 @@ class WorkerDied(ProtocolError):
 
 class TokenRevoked(ProtocolError):
     code = "token_revoked"
+
+
+class WorkerHung(ProtocolError):
+    code = "worker_hung"
+
+
+class CannotDraw(ProtocolError):
+    code = "cannot_draw"
 
 
 class ServerStopping(ProtocolError):

@@ -78,13 +78,14 @@ class Arrival:
     Args:
         total: the announced number of bytes.
         sha256: the announced SHA-256, in lower-case hexadecimal digits.
+        before: bytes at the beginning that arrived earlier, over another connection.
     """
 
-    def __init__(self, total: int, sha256: str) -> None:
+    def __init__(self, total: int, sha256: str, before: bytes | memoryview = b"") -> None:
         self.total = total
-        self.received = 0
+        self.received = len(before)
         self._sha256 = sha256
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256(before)
         self._next = 0
 
     def add(self, chunk: Chunk) -> None:

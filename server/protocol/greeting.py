@@ -100,6 +100,7 @@ class Welcome(Message):
         models: the models; the first is the default to offer.
         limits: the server's limits.
         codecs: the supported encodings of pixels.
+        problem: why the server cannot draw now, for people; empty if it can.
         user: name of the user who is connected; empty for the owner of the server.
     """
 
@@ -110,6 +111,7 @@ class Welcome(Message):
     models: tuple[ModelInfo, ...]
     limits: Limits
     codecs: tuple[Name, ...]
+    problem: Annotated[str, Length(0, 4000)] = since(4, "")
     user: Annotated[str, Length(0, 255)] = since(4, "")
 
 

@@ -263,11 +263,14 @@ class Resume(Message):
     Attributes:
         job: any job that the server still has, of any client, also from before a restart of the server.
         after: `seq` of the last event that was received completely; 0 if there is none.
+        received: number of bytes at the beginning of the next event's layer that the client has. The server sends the
+            rest only, so that a layer arrives over a slow or broken link.
     """
 
     type: ClassVar[str] = "resume"
     job: JobId
     after: Count = 0
+    received: Count = since(4, 0)
 
 
 @dataclass(frozen=True, kw_only=True)

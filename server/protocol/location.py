@@ -97,10 +97,14 @@ def path() -> Path:
     return folder / "layerfusion" / "server.json"
 
 
-def read() -> Runtime | None:
-    """Read the runtime file. None if it is missing, damaged or readable by other users, or if its process has ended."""
+def read(where: Path | None = None) -> Runtime | None:
+    """Read the runtime file: this user's, or the one named.
+
+    Returns:
+        None if it is missing, damaged or readable by other users, or if its process has ended.
+    """
     try:
-        with path().open(encoding="utf-8") as file:
+        with (where or path()).open(encoding="utf-8") as file:
             if not is_secret(os.fstat(file.fileno())):
                 return None
             runtime = Runtime.from_map(dict(json.load(file)))
@@ -109,13 +113,13 @@ def read() -> Runtime | None:
     return runtime if runtime.is_elsewhere or is_running(runtime.pid) else None
 
 
-def write(runtime: Runtime) -> None:
-    """Write the runtime file atomically.
+def write(runtime: Runtime, where: Path | None = None) -> None:
+    """Write the runtime file atomically: this user's, or the one named.
 
     Raises:
         OSError: the folder or the file cannot be written.
     """
-    target = path()
+    target = where or path()
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = target.with_name(f"{target.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

@@ -114,6 +114,7 @@ class LayerBegin(Message):
         index: index in the finished stack, from 0, bottom first. Layers may arrive in any order.
         name, role, x, y, width, height, blend, opacity, visible: the properties of the layer.
         bytes: size of the pixels, 4 x width x height bytes.
+        skipped: number of bytes at their beginning that are not sent, because the client has them (`Resume.received`).
         sha256: SHA-256 of the pixels. For a kept layer it is the id of the upload.
     """
 
@@ -135,10 +136,13 @@ class LayerBegin(Message):
     sha256: LayerId
     format: PixelFormat = "bgra8"
     codec: Codec = "raw"
+    skipped: Annotated[int, Between(0, 2**53 - 1)] = since(4, 0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_area("layer_begin", self.width, self.height, self.bytes)
+        if self.skipped > self.bytes:
+            raise InvalidMessage(f"layer_begin.skipped is {self.skipped}, beyond the {self.bytes} bytes of the layer.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,9 @@ from .errors import BadFrame, InvalidMessage
 from .frames import MAX_FRAME, Chunk
 from .messages import Message, from_map
 
+MAX_DEPTH = 16
+"""Most levels of lists and maps in a message, counted with its own map. No message has more than 5."""
+
 
 class Wire:
     """Encodes and decodes, for any number of connections.
@@ -65,6 +68,28 @@ class Wire:
             values = self._unpackb(frame)
         except Exception as error:  # msgpack's exceptions for malformed bytes have no common base class
             raise BadFrame("The bytes are neither a chunk nor msgpack.", "See section 4 of PROTOCOL.md.") from error
+        if _depth(values) > MAX_DEPTH:
+            raise BadFrame(f"The message is nested more than {MAX_DEPTH} deep.", "See section 4 of PROTOCOL.md.")
         if not isinstance(values, dict) or not isinstance(values.get("type"), str):
             raise BadFrame("The message is not a map with a “type”.", "See section 4 of PROTOCOL.md.")
         return values
+
+
+def _depth(value: Any) -> int:
+    """The number of levels of lists and maps in a decoded value; a recursive function would exceed Python's own limit.
+    Counting ends one above `MAX_DEPTH`."""
+    level, depth = [value], 0
+    while depth <= MAX_DEPTH:
+        below: list[Any] = []
+        inside = False
+        for each in level:
+            if isinstance(each, dict):
+                inside = True
+                below += each.values()
+            elif isinstance(each, (list, tuple)):
+                inside = True
+                below += each
+        if not inside:
+            return depth
+        level, depth = below, depth + 1
+    return depth

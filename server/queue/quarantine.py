@@ -51,5 +51,5 @@ class Quarantine:
 def _quarantined(reason: str) -> Quarantined:
     return Quarantined(
         f"The process that draws has died {MAX_DEATHS} times over this request: {reason}",
-        "It is refused for a day; change its size, model, steps or prompts.",
+        "It is refused for a day: change its size, steps or prompts, or run “layerfusion jobs release” with its id.",
     )

@@ -18,6 +18,7 @@ from typing import ParamSpec, TypeVar
 
 from layerfusion.engine.errors import EngineError
 from layerfusion.server.protocol.errors import (
+    CannotDraw,
     InternalError,
     JobExists,
     ProtocolError,
@@ -223,7 +224,7 @@ class Scheduler:
         if self._queue.remove(job):
             await self._publish(job, Cancelled(job=job.id, seq=1, replaced_by=replaced_by))
             self._status.tell()
-        elif slot := self._slots.of(job):
+        elif (slot := self._slots.of(job)) and not job.cancelled:
             job.cancelled = True
             slot.executor.cancel(job.id)
 
@@ -249,7 +250,9 @@ class Scheduler:
                 while True:
                     await self._arrived.wait()
                     vacant = await self._slots.vacant()
-                    leased = None if self._draining else self._slots.lease(self._queue, vacant)
+                    if not vacant:
+                        await self._fail_waiting()
+                    leased = None if self._draining or not vacant else self._slots.lease(self._queue, vacant)
                     if leased is None:
                         self._arrived.clear()
                     else:
@@ -270,6 +273,12 @@ class Scheduler:
                 await self._slots.idle()
         except TimeoutError:
             logger.warning("%d jobs that are being drawn are interrupted", len(self._slots.running))
+
+    async def _fail_waiting(self) -> None:
+        """End the waiting jobs, because no executor can start."""
+        for job in list(self._queue):
+            if self._slots.problem is not None and self._queue.remove(job):
+                await self._publish(job, Failed.of(_cannot_draw(self._slots.problem), job=job.id, seq=1))
 
     async def _draw_on(self, slot: Slot, job: Job) -> None:
         await self._draw(job, slot.executor)
@@ -366,6 +375,8 @@ class Scheduler:
         limit = self._waiting_jobs if limit is None else limit
         if self._draining:
             raise ServerStopping("The server is being stopped.", "Start it and submit again.")
+        if self._slots.problem is not None:
+            raise _cannot_draw(self._slots.problem)
         if waiting + more > limit:
             raise QueueFull(
                 f"{waiting} of your jobs are waiting; the limit is {limit}.",
@@ -373,6 +384,11 @@ class Scheduler:
             )
         if len(self._queue) + more > self._all_waiting_jobs:
             raise QueueFull(f"{len(self._queue)} jobs of all clients are waiting.", "Try again later.")
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be drawn now; None if all is well. See `Executor.problem`."""
+        return self._slots.problem
 
     async def _check_store(self) -> None:
         if self._make_room is not None and not await self._make_room():
@@ -393,3 +409,7 @@ class Scheduler:
 
 def _exists(job_id: str) -> JobExists:
     return JobExists(f"The id {job_id} belongs to another job.", "Make a new id for each job.")
+
+
+def _cannot_draw(problem: str) -> CannotDraw:
+    return CannotDraw(problem, "See “layerfusion doctor” and the server's log; the server goes on trying.")

@@ -55,18 +55,28 @@ class Slots:
         leased = sorted(self._slots, key=lambda slot: slot.lease)
         return [slot.job for slot in leased if slot.job is not None]
 
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be drawn, if no executor can start; see `Executor.problem`."""
+        problems = [slot.executor.problem for slot in self._slots]
+        return problems[0] if None not in problems else None
+
     def of(self, job: Job) -> Slot | None:
         """The slot that draws a job; None if none does."""
         return next((slot for slot in self._slots if slot.job is job), None)
 
     async def vacant(self) -> list[Slot]:
-        """Wait until a slot is free and its executor can take a job, and return all such slots."""
+        """Wait until a slot is free and its executor can take a job, and return all such slots. None are returned if
+        every executor has a problem."""
         while True:
             self._released.clear()
             free = [slot for slot in self._slots if slot.job is None]
             if able := [slot for slot in free if slot.executor.is_ready]:
                 return able
+            if self.problem is not None:
+                return []
             news = [slot.executor.ready() for slot in free] + [self._released.wait()]
+            news += [slot.executor.failing() for slot in free if slot.executor.problem is None]
             tasks = [asyncio.ensure_future(wait) for wait in news]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

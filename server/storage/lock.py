@@ -1,4 +1,4 @@
-"""A lock that lets only one server use a folder. The operating system releases it when the process ends in any way."""
+"""Locks that let only one server use something. The operating system releases them when the process ends in any way."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FolderLock:
                 "Make it writable, or choose another folder with --folder.",
             ) from error
         try:
-            _lock(self._file)
+            lock(self._file)
         except OSError as error:
             process = _process(self._file)
             os.close(self._file)
@@ -79,11 +79,13 @@ def _process(file: int) -> str:
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(file: int) -> None:
+    def lock(file: int) -> None:
+        """Lock an open file, or raise `OSError` if another process has locked it."""
         os.lseek(file, 1 << 20, os.SEEK_SET)  # far behind the text, because other processes cannot read a locked byte
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
 else:
     import fcntl
 
-    def _lock(file: int) -> None:
+    def lock(file: int) -> None:
+        """Lock an open file, or raise `OSError` if another process has locked it."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from layerfusion.server.protocol.errors import WorkerDied
+from layerfusion.server.protocol.errors import WorkerDied, WorkerHung
 
 
 def died(ending: str) -> WorkerDied:
@@ -13,9 +13,10 @@ def died(ending: str) -> WorkerDied:
     )
 
 
-def hung(seconds: float) -> WorkerDied:
-    """The error of a job that sent no message for so many seconds, so that its worker was ended."""
-    return WorkerDied(
+def hung(seconds: float) -> WorkerHung:
+    """The error of a job that sent no message for so many seconds, so that its worker was ended. It does not count as a
+    death: a card may be slow, and a machine may have slept."""
+    return WorkerHung(
         f"The process that draws made no step for {seconds:g} seconds and was stopped.",
         "A new one is starting: try again, with a smaller canvas or fewer steps.",
     )

@@ -25,6 +25,15 @@ class Executor(Protocol):
         """Wait until a job can be taken."""
         ...
 
+    @property
+    def problem(self) -> str | None:
+        """Why no job can be taken, if several starts have failed, in one sentence; None while there is hope."""
+        ...
+
+    async def failing(self) -> None:
+        """Wait until there is a `problem`."""
+        ...
+
     def run(self, submit: Submit) -> AsyncIterator[Message]:
         """Draw one job; one at a time. The messages end with `Done`, `Failed` or `Cancelled`; `seq` is not set yet."""
         ...

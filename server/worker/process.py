@@ -16,6 +16,7 @@ from layerfusion.server.protocol.wire import Wire
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.worker.drawing import Drawer
 from layerfusion.server.worker.loading import EngineLoader, Load
+from layerfusion.server.worker.parent import die_with_parent
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +26,12 @@ READY = b"ready"
 _wire = Wire(msgpack.packb, msgpack.unpackb)
 
 
-def main(pipe: Connection, folder: Path, load: Load) -> None:
-    """Draw jobs until the server closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the server decides what to do
+def main(pipe: Connection, folder: Path, load: Load, parent: int) -> None:
+    """Draw jobs until the server closes the pipe or ends."""
+    die_with_parent(parent)
+    for name in ("SIGINT", "SIGHUP"):  # Ctrl-C and a closed terminal reach all processes; the server decides what to do
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     logs.start("worker")
     _Worker(pipe, folder, load).serve()
 

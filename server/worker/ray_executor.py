@@ -21,8 +21,10 @@ from layerfusion.server.protocol.wire import Wire
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.worker.endings import died, hung
 from layerfusion.server.worker.loading import Load
+from layerfusion.server.worker.patience import patient
 from layerfusion.server.worker.ray_actor import Actor
 from layerfusion.server.worker.ray_cluster import RayCluster
+from layerfusion.server.worker.starts import Starts
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ class RayExecutor:
         self._cancel_seconds = cancel_seconds
         self._actor: Any = None
         self._ready = asyncio.Event()
+        self._starts = Starts()
         self._model: str | None = None
         self._job: str | None = None
         self._stopping_job: str | None = None
@@ -92,6 +95,15 @@ class RayExecutor:
         """See `Executor.ready`."""
         await self._ready.wait()
 
+    @property
+    def problem(self) -> str | None:
+        """See `Executor.problem`."""
+        return self._starts.problem
+
+    async def failing(self) -> None:
+        """See `Executor.failing`."""
+        await self._starts.failing()
+
     async def run(self, submit: Submit) -> AsyncIterator[Message]:
         """See `Executor.run`."""
         actor, self._stopping_job = self._actor, None
@@ -100,8 +112,7 @@ class RayExecutor:
             uploads = [await asyncio.to_thread(self._upload, digest) for digest in self._uploads(submit)]
             answers = actor.draw.options(num_returns="streaming").remote(_wire.encode(submit), *uploads)
             while True:
-                async with asyncio.timeout(self._silence_seconds):
-                    frame, pixels = await (await anext(answers))
+                frame, pixels = await patient(_next(answers), self._silence_seconds)
                 message = _wire.decode(frame)
                 assert isinstance(message, Message)
                 if isinstance(message, LayerBegin):
@@ -176,6 +187,7 @@ class RayExecutor:
             try:
                 await self._actor.prepare.remote()
                 worked = True
+                self._starts.worked()
                 self._ready.set()
                 await self._actor.live.remote()
             except self._ray.exceptions.RayError as error:
@@ -185,6 +197,12 @@ class RayExecutor:
             finally:
                 self._ready.clear()
                 self._model = None
+            if not worked:
+                self._starts.failed(ending)
             # One that could not be prepared will probably fail again, so wait longer each time.
             pause = 0.0 if worked else min(_LONGEST_PAUSE, 2 * pause + 0.5)
             logger.warning("the actor ended (%s); making another in %g s", ending, pause)
+
+
+async def _next(answers: Any) -> Any:
+    return await (await anext(answers))

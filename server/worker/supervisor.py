@@ -14,6 +14,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import queue
 import threading
 from collections.abc import AsyncIterator, Callable
 from multiprocessing import connection as pipes
@@ -27,7 +29,9 @@ from layerfusion.server.protocol.messages import Cancel, Cancelled, Failed, Mess
 from layerfusion.server.protocol.wire import Wire
 from layerfusion.server.worker.endings import died, hung
 from layerfusion.server.worker.loading import Load
+from layerfusion.server.worker.patience import patient
 from layerfusion.server.worker.process import READY, main
+from layerfusion.server.worker.starts import Starts
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +64,8 @@ class WorkerSupervisor:
         self._cancel_seconds = cancel_seconds
         self._process: _Process | None = None
         self._ready = asyncio.Event()
+        self._starts = Starts()
+        self._killers: set[asyncio.Task[None]] = set()
         self._supervisor: asyncio.Task[None] | None = None
         self._stopping_job: str | None = None
 
@@ -71,6 +77,8 @@ class WorkerSupervisor:
     async def __aexit__(self, *_: object) -> None:
         assert self._supervisor is not None
         self._supervisor.cancel()
+        for task in self._killers:
+            task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._supervisor
         if self._process is not None:
@@ -95,6 +103,15 @@ class WorkerSupervisor:
         """See `Executor.ready`."""
         await self._ready.wait()
 
+    @property
+    def problem(self) -> str | None:
+        """See `Executor.problem`."""
+        return self._starts.problem
+
+    async def failing(self) -> None:
+        """See `Executor.failing`."""
+        await self._starts.failing()
+
     async def run(self, submit: Submit) -> AsyncIterator[Message]:
         """See `Executor.run`."""
         process = self._process
@@ -104,8 +121,8 @@ class WorkerSupervisor:
         hangs = False
         while True:
             try:
-                async with asyncio.timeout(None if hangs else self._silence_seconds):
-                    message = await process.messages.get()
+                seconds = float("inf") if hangs else self._silence_seconds
+                message = await patient(process.messages.get(), seconds)
             except TimeoutError:
                 logger.error("job %s was silent for %g s; its process is ended", submit.job, self._silence_seconds)
                 hangs = True
@@ -127,22 +144,32 @@ class WorkerSupervisor:
     def cancel(self, job: str) -> None:
         """See `Executor.cancel`. The process is killed if the job does not stop in time."""
         process = self._process
-        if process is not None:
+        if process is not None and self._stopping_job != job:
             self._stopping_job = job
             process.send(Cancel(job=job))
-            self._loop.call_later(self._cancel_seconds, self._kill_if_running, process, job)
+            killer = self._loop.create_task(self._kill_if_running(process, job))
+            self._killers.add(killer)
+            killer.add_done_callback(self._killers.discard)
 
-    def _kill_if_running(self, process: _Process, job: str) -> None:
+    async def _kill_if_running(self, process: _Process, job: str) -> None:
+        with contextlib.suppress(TimeoutError):
+            await patient(process.ended.wait(), self._cancel_seconds)
         if process.job == job:
             logger.error("job %s did not stop within %g s; its process is ended", job, self._cancel_seconds)
             process.kill()
+
+    def _begin(self) -> None:
+        self._starts.worked()
+        self._ready.set()
 
     async def _supervise(self) -> None:
         pause = 0.0
         while True:
             await asyncio.sleep(pause)
             try:
-                self._process = await asyncio.to_thread(_Process, self._arguments, self._loop, self._ready)
+                self._process = await asyncio.to_thread(
+                    _Process, self._arguments, self._loop, self._begin, self._ready.clear
+                )
             except Exception as error:
                 logger.exception("a worker could not be started")
                 ending, worked = f"not started: {error}", False
@@ -150,6 +177,8 @@ class WorkerSupervisor:
                 self._process.listen()
                 await self._process.ended.wait()
                 ending, worked = self._process.ending, self._process.worked
+            if not worked:
+                self._starts.failed(ending)
             # A process that failed to start will probably fail again, so wait longer each time; one that was killed by
             # a job is restarted at once.
             pause = 0.0 if worked else min(_LONGEST_PAUSE, 2 * pause + 0.5)
@@ -162,7 +191,8 @@ class _Process:
     Args:
         arguments: the arguments of `main` after the pipe.
         loop: the event loop that gets the messages.
-        ready: is set in the loop when the process can take a job, and cleared when it has ended, before `ended` is set.
+        begin: is called in the loop when the process can take a job.
+        end: is called in the loop when it has ended, before `ended` is set.
 
     Attributes:
         messages: its messages, then None when it has ended.
@@ -172,26 +202,35 @@ class _Process:
         worked: whether it has started so far that it could take a job.
     """
 
-    def __init__(self, arguments: tuple[Path, Load], loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
+    def __init__(
+        self,
+        arguments: tuple[Path, Load],
+        loop: asyncio.AbstractEventLoop,
+        begin: Callable[[], None],
+        end: Callable[[], None],
+    ) -> None:
         self.messages: asyncio.Queue[Message | None] = asyncio.Queue()
         self.ended = asyncio.Event()
         self.job: str | None = None
         self.model: str | None = None
         self.worked = False
         self._loop = loop
-        self._ready = ready
+        self._begin = begin
+        self._ended = end
+        self._frames: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         with spawning() as context:
             self._pipe, theirs = context.Pipe()
             self._process: SpawnProcess = context.Process(
-                target=main, args=(theirs, *arguments), name="layerfusion-worker", daemon=True
+                target=main, args=(theirs, *arguments, os.getpid()), name="layerfusion-worker", daemon=True
             )
             self._process.start()
         theirs.close()  # otherwise the pipe would not close when the process ends
 
     def listen(self) -> None:
-        """Start to receive messages. Call it after the owner has stored this object, because `ready` may be set at
-        once."""
-        threading.Thread(target=self._listen, name="layerfusion-worker-pipe", daemon=True).start()
+        """Start to send and receive messages. Call it after the owner has stored this object, because `begin` may be
+        called at once."""
+        threading.Thread(target=self._listen, name="layerfusion-worker-in", daemon=True).start()
+        threading.Thread(target=self._write, name="layerfusion-worker-out", daemon=True).start()
 
     @property
     def pid(self) -> int | None:
@@ -206,8 +245,7 @@ class _Process:
     def send(self, message: Message) -> None:
         if isinstance(message, Submit):
             self.job, self.model = message.job, message.model
-        with contextlib.suppress(OSError):  # it has just ended, which `_listen` reports
-            self._pipe.send_bytes(_wire.encode(message))
+        self._frames.put(_wire.encode(message))
 
     def kill(self) -> None:
         """Kill the process; `messages` gets None when it has ended."""
@@ -228,7 +266,7 @@ class _Process:
                 frame = self._pipe.recv_bytes()
                 if frame == READY:
                     self.worked = True
-                    self._call(self._ready.set)
+                    self._call(self._begin)
                     continue
                 message = _wire.decode(frame)
                 assert isinstance(message, Message)
@@ -238,6 +276,13 @@ class _Process:
         self._process.join()
         self._call(self._end)
 
+    def _write(self) -> None:
+        """Send what `send` was given, in its own thread: a worker in a long step reads nothing, and writing to a full
+        pipe waits, on some systems even for one large message."""
+        with contextlib.suppress(OSError):  # it has just ended, which `_listen` reports
+            while (frame := self._frames.get()) is not None:
+                self._pipe.send_bytes(frame)
+
     def _take(self, message: Message) -> None:
         if is_last(message) and getattr(message, "job", None) == self.job:
             self.job = None
@@ -245,7 +290,8 @@ class _Process:
 
     def _end(self) -> None:
         self.job = self.model = None
-        self._ready.clear()
+        self._frames.put(None)
+        self._ended()
         self.ended.set()
         self.messages.put_nowait(None)
 

@@ -7,12 +7,15 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 import layerfusion
 from layerfusion import engine, server
+from layerfusion.engine.spawning import SAFE_PATH, spawning
 from layerfusion.server.__main__ import prefer_pythons_own_modules, replaces_pythons_own
 from traps import set_traps
 
@@ -127,3 +130,36 @@ def test_no_other_code_starts_processes():
     found = {file.name for root in roots for file in root.rglob("*.py") if starting.search(file.read_text("utf-8"))}
     assert found == {"spawning.py", "export_process.py"}
     assert '"-P", "-m"' in (roots[1] / "worker" / "export_process.py").read_text("utf-8")
+
+
+def test_the_module_runs_nothing_of_the_current_folder_nor_do_its_children(folder):
+    """`python -m` searches the current folder first; processes that are started later inherit what forbids it."""
+    marker = set_traps(folder, ("torch", "numpy", "msgpack", "websockets", "platformdirs"))
+    done = command("-m", "layerfusion.server", "models", "show", "tiny", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not marker.exists(), marker.read_text()
+    child = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import sys; print(sys.path[0])'], check=True)"
+    )
+    script = folder / "start.py"
+    script.write_text(f"from layerfusion.server.__main__ import keep_the_current_folder_out as keep\nkeep()\n{child}")
+    done = command(script, cwd=folder)
+    assert done.stdout.strip() not in ("", str(folder))
+
+
+def test_processes_that_are_started_at_the_same_time_are_all_safe():
+    inside, safe = threading.Barrier(4), []
+
+    def start():
+        inside.wait()
+        for _ in range(200):
+            with spawning():
+                time.sleep(0)
+                safe.append(os.environ.get(SAFE_PATH))
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(safe) == {"1"}

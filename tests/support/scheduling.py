@@ -24,10 +24,26 @@ class Script:
         self.steps = asyncio.Semaphore(0)
         self.broken = self.deadly = False
         self._cancelled = set()
+        self._problem = None
+        self._failed = asyncio.Event()
 
     @property
     def is_ready(self):
         return self.available.is_set()
+
+    @property
+    def problem(self):
+        return self._problem
+
+    async def failing(self):
+        await self._failed.wait()
+
+    def fail(self, problem):
+        self._problem = problem
+        if problem is None:
+            self._failed.clear()
+        else:
+            self._failed.set()
 
     async def ready(self):
         await self.available.wait()

@@ -184,3 +184,21 @@ def test_the_last_message_names_the_error(server):
         answer = WIRE.decode(raw.recv(SECONDS))
     assert isinstance(answer, Refused)
     assert answer.message
+
+
+@pytest.mark.parametrize("depth", [17, 60, 1000, 100_000])
+def test_frames_nested_deep_are_refused_and_no_traceback_is_logged(server, caplog, depth):
+    """In a field of a message, as a map without a type, and before the greeting."""
+    nested = b"\x91" * depth + b"\xc0"
+    frames = [
+        b"\x83\xa4type\xa6submit\xa3job\xa1x\xaabackground" + nested,
+        b"\x82\xa4type\xa5hello\xa8protocol" + nested,
+        nested,
+    ]
+    for frame in frames:
+        with greeted(server) as raw:
+            assert refusal(raw, frame) == ("bad_frame", 1008)
+        with server.socket() as raw:
+            assert refusal(raw, frame) == ("bad_frame", 1008)
+    assert "Traceback" not in caplog.text
+    assert server.still_serves()

@@ -13,6 +13,7 @@ from layerfusion.engine.errors import EngineError
 from layerfusion.server.client.client import Layer, Refusal, new_job
 from layerfusion.server.errors import BrokenStore, StoreInUse
 from layerfusion.server.protocol import location
+from layerfusion.server.protocol.errors import BadTransfer
 from layerfusion.server.protocol.frames import Arrival, Chunk
 from layerfusion.server.protocol.messages import (
     Ack,
@@ -32,6 +33,7 @@ from layerfusion.server.protocol.messages import (
     Move,
     Progress,
     Resubmit,
+    Resume,
     Thumbnail,
     Variant,
 )
@@ -398,3 +400,54 @@ def test_a_job_that_is_not_over_is_not_deleted(server):
 def test_an_unknown_job_counts_as_deleted(server):
     with server.client() as client:
         client.delete(new_job())
+
+
+# ---- layers that continue at a byte
+
+
+def test_a_layer_continues_where_the_connection_was_lost(server):
+    job = submit("layers=1 side=400", seed=11)
+    with server.client() as client:
+        (layer,) = [event for event in draw(client, job) if isinstance(event, Layer)]
+    begin, whole = layer.begin, layer.pixels
+    for received in (1, 262_144, 300_001, len(whole) - 1, len(whole)):
+        with server.client() as client:
+            client.resume(job.job, after=begin.seq - 1, begun=whole[:received])
+            chunks = count_chunks(client)
+            layer, done = (event for event in client.events(job.job) if isinstance(event, Layer | Done))
+            assert layer.pixels == whole
+            assert layer.begin.skipped == received
+            assert sum(chunks) == len(whole) - received
+            assert done.seq == begin.seq + 1
+
+
+def count_chunks(client):
+    """The sizes of the chunks that the client receives from now on."""
+    sizes, decode = [], client._wire.decode
+
+    def counted(frame):
+        item = decode(frame)
+        if isinstance(item, Chunk):
+            sizes.append(len(item.data))
+        return item
+
+    client._wire.decode = counted
+    return sizes
+
+
+def test_more_bytes_than_a_layer_has_are_all_sent_again(server):
+    job = submit("layers=1", seed=12)
+    with server.client() as client:
+        draw(client, job)
+        client._send(Resume(job=job.job, after=1, received=10**6))
+        layer = receive(client, Layer)
+        assert (layer.begin.skipped, layer.pixels) == (0, bgra(12, 0, 8))
+
+
+def test_bytes_that_the_server_left_out_wrongly_are_noticed(server):
+    job = submit("layers=1", seed=13)
+    with server.client() as client:
+        draw(client, job)
+        client._send(Resume(job=job.job, after=1, received=8))
+        with pytest.raises(BadTransfer, match="left out 8 bytes"):
+            receive(client, Layer)

@@ -11,12 +11,13 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import scripted
-from bare import WIRE, greeted, raw_submit, refusal
+from bare import HELLO, WIRE, greeted, raw_submit, refusal
 from layerfusion.server.client.client import Refusal, new_job
+from layerfusion.server.net import connection as connection_module
 from layerfusion.server.net import handshakes
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.frames import CHUNK_BYTES, Chunk
-from layerfusion.server.protocol.messages import Cancel, Export, Generated, Upload, UploadReady, UploadRefused
+from layerfusion.server.protocol.messages import Cancel, Export, Generated, Resume, Upload, UploadReady, UploadRefused
 from running import SECONDS, Running
 from samples import submit
 
@@ -188,3 +189,34 @@ def test_an_invalid_request_is_aborted_and_not_logged(subtests, server, caplog):
             assert not answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 101"))
             assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
             assert server.still_serves()
+
+
+def test_a_client_that_stops_reading_in_the_middle_of_a_layer_gives_its_place_back(server, monkeypatch):
+    monkeypatch.setattr(connection_module, "_STALL_SECONDS", 0.6)
+    job = submit(steps=1, blended_prompt="layers=3 side=2000")
+    with server.client() as client:
+        client.submit(job)
+        list(client.events(job.job))
+    with contextlib.closing(socket.create_connection(server.address, SECONDS)) as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        host, port = server.address
+        key = f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: {server.headers['Authorization']}\r\n"
+        raw.sendall(
+            f"{key}Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        for message in (HELLO, Resume(job=job.job)):
+            raw.sendall(masked(WIRE.encode(message)))
+        deadline = time.monotonic() + SECONDS
+        while not server.app._connections:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        while server.app._connections:
+            assert time.monotonic() < deadline, "the suspended client keeps its place"
+            time.sleep(0.05)
+
+
+def masked(data):
+    """A binary frame of a client, with a mask of zeros."""
+    assert len(data) < 126
+    return bytes([0x82, 0x80 | len(data)]) + bytes(4) + data

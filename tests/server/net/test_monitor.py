@@ -25,12 +25,12 @@ class Clock:
 @pytest.fixture
 def parts(tmp_path):
     """What a `Health` looks at; the tests change it."""
-    return SimpleNamespace(folder=tmp_path, ready=[True], stored=0, clock=Clock())
+    return SimpleNamespace(folder=tmp_path, ready=[True], problem=None, stored=0, clock=Clock())
 
 
 @pytest.fixture
 def look(parts):
-    made = Health(parts.folder, lambda: parts.ready, lambda: (parts.stored, 100), parts.clock)
+    made = Health(parts.folder, lambda: parts.ready, lambda: parts.problem, lambda: (parts.stored, 100), parts.clock)
 
     def look(answers=True):
         return {finding.part: (finding.well, finding.text) for finding in made.look(answers=answers)}
@@ -132,3 +132,8 @@ def test_the_text_is_what_prometheus_reads():
     (info, gauge) = text_string_to_metric_families(text)
     assert info.samples[0].labels == {"version": '0."1"\\\n'}
     assert (gauge.name, gauge.documentation, gauge.samples[0].value) == ("layerfusion_a", "b.", 0.5)
+
+
+def test_a_worker_that_cannot_start_is_named_at_once(parts, look):
+    parts.ready, parts.problem = [False], "The process that draws could not start 3 times (exit code 1)."
+    assert look()["worker"] == (False, parts.problem)

@@ -12,7 +12,7 @@ from layerfusion.server.net.signals import console_closing, stopping
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill means something else there")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)])
 def test_a_signal_stops_and_handlers_are_put_back(number):
     before = signal.getsignal(number)
 
@@ -24,6 +24,21 @@ def test_a_signal_stops_and_handlers_are_put_back(number):
 
     asyncio.run(scenario())
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+def test_a_server_under_nohup_outlives_its_terminal(monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+
+        async def scenario():
+            stopped = asyncio.Event()
+            with stopping(stopped.set):
+                assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+        asyncio.run(scenario())
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 class Kernel:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -48,6 +49,32 @@ def test_a_file_whose_server_does_not_answer_is_replaced(alone, tmp_path):
     location.write(stale)
     with Running(tmp_path) as running:
         assert location.read() == running.runtime
+    assert not alone.exists()
+
+
+def test_a_second_server_does_not_start_beside_one_that_does_not_answer(alone, tmp_path, monkeypatch):
+    """As if the first was suspended: nobody answers, and its process exists."""
+    with Running(tmp_path / "first") as first:
+        monkeypatch.setattr("layerfusion.server.net.announce.ask", lambda _: None)
+        with (
+            pytest.raises(CannotServe, match=f"running already: .*process {os.getpid()}"),
+            Running(tmp_path / "second"),
+        ):
+            pass
+        assert location.read() == first.runtime
+    with Running(tmp_path / "second"):
+        pass
+
+
+def test_a_server_whose_file_is_gone_announces_itself_again(alone, tmp_path, monkeypatch):
+    monkeypatch.setattr("layerfusion.server.net.announce._LOOK_SECONDS", 0.02)
+    with Running(tmp_path) as running:
+        for damage in (alone.unlink, lambda: alone.write_text("{}"), lambda: alone.write_text("")):
+            damage()
+            deadline = time.monotonic() + SECONDS
+            while location.read() != running.runtime:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
     assert not alone.exists()
 
 
@@ -127,3 +154,31 @@ def test_clients_are_told_when_it_stops(alone, tmp_path):
             client._receive()
         assert closed.value.rcvd.code == 1001
     assert not alone.exists()
+
+
+def test_a_server_whose_worker_cannot_start_says_so(alone, tmp_path, monkeypatch):
+    monkeypatch.setattr("layerfusion.server.worker.supervisor._LONGEST_PAUSE", 0.05)
+    with Running(tmp_path / "jobs", die_at_start) as running:
+        deadline = time.monotonic() + 3 * SECONDS  # three starts of a process
+        while "could not start" not in (said := running.get()[1]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert said.splitlines()[1].startswith("The process that draws could not start ")
+        with running.client() as client:
+            assert client.welcome.problem in said or "could not start" in client.welcome.problem
+            with pytest.raises(Refusal) as refused:
+                client.submit(submit())
+            assert refused.value.code == "cannot_draw"
+
+
+class _DiesAtStart:
+    """A loader whose import in the worker ends the process, like a broken torch."""
+
+    def __reduce__(self):
+        return os._exit, (3,)
+
+    def __call__(self, model):
+        raise AssertionError
+
+
+die_at_start = _DiesAtStart()

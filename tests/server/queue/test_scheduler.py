@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from layerfusion.engine.errors import UnwritableFile
-from layerfusion.server.protocol.errors import JobExists, ServerStopping, StoreFull
+from layerfusion.server.protocol.errors import CannotDraw, JobExists, ServerStopping, StoreFull
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, LayerBegin, Progress, Started
 from samples import job_id, submit
 from scheduling import Heard, follow, position, running, scenario
@@ -170,3 +170,35 @@ async def test_a_cancel_between_two_messages_of_the_start_is_not_lost():
         scheduler.follow(job, cancel_at_once)
         await heard.wait_for(Cancelled)
         assert script.order == []
+
+
+@scenario
+async def test_waiting_jobs_end_and_new_ones_are_refused_while_no_executor_can_start():
+    async with running() as (scheduler, script):
+        script.available.clear()
+        heard = await follow(scheduler, "a", 1, 2)
+        script.fail("The process that draws could not start 3 times (exit code 1).")
+        await heard.wait_for(Failed, 2)
+        assert [(event.job, event.code) for event in heard.events()] == [
+            (job_id(1), "cannot_draw"),
+            (job_id(2), "cannot_draw"),
+        ]
+        with pytest.raises(CannotDraw, match="could not start 3 times"):
+            await scheduler.submit("a", submit(3))
+        script.fail(None)
+        script.available.set()
+        heard = await follow(scheduler, "a", 4)
+        script.let(2)
+        await heard.wait_for(Done)
+
+
+@scenario
+async def test_a_running_job_is_cancelled_once():
+    async with running() as (scheduler, script):
+        heard = await follow(scheduler, "a", 1)
+        await heard.wait_for(Started)
+        asked = []
+        script.cancel = asked.append
+        for _ in range(300):
+            await scheduler.cancel(await scheduler.find(job_id(1)))
+        assert asked == [job_id(1)]

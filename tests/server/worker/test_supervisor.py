@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -135,3 +138,112 @@ def test_repeated_deaths_delay_the_next_start(tmp_path, monkeypatch):
 
     asyncio.run(asyncio.wait_for(scenario(), SECONDS))
     assert pauses[:4] == [0.0, 0.5, 1.5, 3.5]
+
+
+def test_a_worker_that_cannot_start_is_reported_until_it_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr("layerfusion.server.worker.supervisor._LONGEST_PAUSE", 0.05)
+    (tmp_path / "layers").touch()
+
+    async def scenario():
+        async with WorkerSupervisor(tmp_path / "layers", load=scripted.load) as worker:
+            assert worker.problem is None
+            await worker.failing()
+            problem = worker.problem
+            (tmp_path / "layers").unlink()
+            await worker.ready()
+            assert worker.problem is None
+            return problem
+
+    problem = asyncio.run(asyncio.wait_for(scenario(), SECONDS))
+    assert "could not start" in problem and "exit code 1" in problem
+
+
+def test_nothing_that_is_sent_to_a_busy_worker_stops_the_event_loop(drawing):
+    """More than a pipe holds: a worker in a long step reads nothing."""
+    worker, _, wait = drawing
+    job = submit(8, blended_prompt="hang=1")
+    large = submit(9, background=samples.Generated(prompt="x" * 100_000))
+
+    async def scenario():
+        await worker.ready()
+        async for message in worker.run(job):
+            if is_drawing(message) and message.step == 0:
+                for _ in range(1000):
+                    worker.cancel(job.job)
+                for _ in range(20):
+                    worker._process.send(large)
+                await asyncio.sleep(0)
+                before = worker.pid
+                worker._process.kill()
+                break
+        while worker.pid in (before, None):  # noqa: ASYNC110 - seen from outside
+            await asyncio.sleep(0.02)
+
+    wait(scenario())
+
+
+def test_a_job_is_cancelled_once(drawing, monkeypatch):
+    worker, _, wait = drawing
+    sent = []
+    job = submit(10, steps=150, blended_prompt="seconds=0.05")
+
+    def cancel():
+        send = worker._process.send
+        monkeypatch.setattr(worker._process, "send", lambda message: (sent.append(message), send(message)))
+        for _ in range(300):
+            worker.cancel(job.job)
+
+    *_, last = wait(draw_until(worker, job, cancel))
+    assert isinstance(last, Cancelled)
+    assert len(sent) == 1
+
+
+def test_a_hang_is_no_death(tmp_path):
+    async def scenario():
+        async with WorkerSupervisor(tmp_path, load=scripted.load, silence_seconds=0.5) as worker:
+            return await draw(worker, submit(11, blended_prompt="hang=1"))
+
+    *_, last = asyncio.run(asyncio.wait_for(scenario(), SECONDS))
+    assert last.code == "worker_hung"
+
+
+ORPHAN = """
+import asyncio, sys
+from pathlib import Path
+import samples, scripted
+from layerfusion.server.worker.supervisor import WorkerSupervisor
+
+async def main():
+    async with WorkerSupervisor(Path(sys.argv[1]), load=scripted.load) as worker:
+        await worker.ready()
+        async for message in worker.run(samples.submit(1, blended_prompt="hang=1")):
+            print(worker.pid, flush=True)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the test asks POSIX whether a process is there")
+def test_a_worker_in_a_long_step_ends_with_its_server(tmp_path):
+    script = tmp_path / "orphan.py"
+    script.write_text(ORPHAN)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    arguments = [sys.executable, str(script), str(tmp_path / "layers")]
+    with subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        worker = int(server.stdout.readline())
+        server.kill()
+        server.wait()
+    deadline = time.monotonic() + SECONDS
+    while is_alive(worker):
+        assert time.monotonic() < deadline, "an orphan"
+        time.sleep(0.05)
+
+
+def is_alive(pid):
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        os.kill(pid, 0)
+        return sys.platform != "linux" or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
