@@ -55,7 +55,7 @@ FLOORS = [
     "plugin.progress",
     "plugin.groups",
     "plugin.layer_selection plugin.history_records plugin.variant_sets",
-    "plugin.insertion plugin.exporting plugin.live_preview",
+    "plugin.insertion plugin.exporting plugin.live_preview plugin.shown_layers",
     "plugin.document",
     "plugin.actions plugin.refusals",
     "plugin.delivery plugin.submitting plugin.history plugin.live",

@@ -131,10 +131,14 @@ def generate(document: Document, params: GenerationParams, _: Choice, size: Size
 
 
 def new_background(document: Document, params: GenerationParams, choice: Choice, size: Size) -> Action:
-    """Draw a new background behind an existing foreground, which is kept."""
+    """Draw a new background behind an existing foreground, which is kept; if the artist says so, only where it is
+    selected."""
     layer = document.foreground_to_keep(choice, size)
-    foreground = _kept("foreground", layer, params.foreground)
-    return Action(foreground, _drawn("background", params.background, params), layer.placement, (layer,))
+    foreground, drawn = _kept("foreground", layer, params.foreground), _drawn("background", params.background, params)
+    if not params.background_in_selection:
+        return Action(foreground, drawn, layer.placement, (layer,))
+    behind = document.background_outside_selection(choice, size)  # the server draws what is transparent in it
+    return Action(foreground, Kept(**_pixels(behind), prompt=drawn.prompt), layer.placement, (layer, behind))
 
 
 def new_foreground(document: Document, params: GenerationParams, choice: Choice, size: Size) -> Action:

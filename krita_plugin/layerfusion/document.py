@@ -24,6 +24,7 @@ from . import (
     kept_layers,
     layer_selection,
     scratch,
+    shown_layers,
     variant_sets,
 )
 from .history_entry import Entry
@@ -31,12 +32,8 @@ from .interfaces import Pick, Picks
 from .jobs import Choice, Inserted, KeptLayer, PendingJob, Placement, Refusal
 from .live_preview import LivePreview
 from .nodes import active_layer, identity, is_shown
-from .nodes import find as find_node
 from .qt import QtCore
-from .text import about_layer
 
-THUMBNAIL = 96
-"""Sides of a thumbnail in pixels."""
 SETTINGS = "layerfusion-settings"
 """The name of the annotation with the docker's fields."""
 
@@ -167,50 +164,12 @@ class Document:
         return f"{self.id} {'' if active is None else identity(active)}"
 
     def picks(self, choice: Choice) -> Picks:
-        """What `foreground_to_keep` and `background_to_keep` would read.
-
-        Args:
-            choice: the layers that the artist has chosen in the docker.
-        """
-        document = self._document
-        front = behind = None
-        with contextlib.suppress(Refusal):
-            front = layer_selection.foreground(document, choice.foreground).nodes[-1]
-        with contextlib.suppress(Refusal):
-            behind = layer_selection.background(document, choice.background).nodes[-1]
-        chosen = tuple(
-            role
-            for role, wanted in (("foreground", choice.foreground), ("background", choice.background))
-            if wanted is not None and find_node(document, wanted) is not None
-        )
-        group = groups.own(document, active_layer(document))
-        record = None if group is None else groups.recall(document, group)
-        return Picks(self._pick(front), self._pick(behind), chosen, None if record is None else record.values)
+        """What `foreground_to_keep` and `background_to_keep` would read; see `shown_layers`."""
+        return shown_layers.picks(self._document, choice)
 
     def candidates(self, role: str) -> list[Pick]:
         """The layers that the artist may choose for a role, the topmost first."""
-        found = layer_selection.candidates(self._document, role)
-        return [pick for node, _ in found if (pick := self._pick(node)) is not None]
-
-    def _pick(self, node: Any | None) -> Pick | None:
-        if node is None:
-            return None
-        group = groups.own(self._document, node)
-        inside = group is not None and identity(group) != identity(node)
-        return Pick(
-            id=identity(node),
-            name=node.name(),
-            group=group.name() if group is not None and inside else "",
-            thumbnail=node.thumbnail(THUMBNAIL, THUMBNAIL),
-            hidden=not is_shown(node),
-            about=self._about(node, group) if group is not None and inside else "",
-        )
-
-    def _about(self, node: Any, group: Any) -> str:
-        """How a layer in a group of ours was made."""
-        record = groups.recall(self._document, group)
-        role = None if record is None else record.roles.get(identity(node))
-        return "" if record is None or role is None else about_layer(role, record.values)
+        return shown_layers.candidates(self._document, role)
 
     def foreground_to_keep(self, choice: Choice, size: tuple[int, int]) -> KeptLayer:
         """Read the foreground that `layer_selection.foreground` chooses.
@@ -227,6 +186,21 @@ class Document:
             Refusal: as for the foreground.
         """
         return self._keep("background", size, layer_selection.background(self._document, choice.background))
+
+    def background_outside_selection(self, choice: Choice, size: tuple[int, int]) -> KeptLayer:
+        """Read the background that `layer_selection.both` chooses, transparent as far as it is selected.
+
+        Raises:
+            Refusal: as for the foreground; or nothing is selected.
+        """
+        selection = self._document.selection()
+        if selection is None:
+            raise Refusal(
+                "Nothing is selected on the canvas.",
+                "Select where the background changes, or untick “Change the background in the selection”.",
+            )
+        _, picked = layer_selection.both(self._document, choice)
+        return self._keep("background", size, picked, selection)
 
     def both_to_keep(self, choice: Choice, size: tuple[int, int]) -> tuple[KeptLayer, KeptLayer]:
         """Read the foreground and the background that `layer_selection.both` chooses.
@@ -261,7 +235,7 @@ class Document:
     def picture_thumbnail(self, key: str) -> Any | None:
         """A small picture of a group of the history, as Krita gives it; None if it is not in the document."""
         group = history_records.group_of(self._document, key)
-        return None if group is None else group.thumbnail(THUMBNAIL, THUMBNAIL)
+        return None if group is None else group.thumbnail(*(2 * (shown_layers.THUMBNAIL,)))
 
     def preview(self) -> LivePreview:
         """Scratch layers for Shadow and Light of the group on which the artist works; see `live_preview`."""
@@ -303,8 +277,10 @@ class Document:
 
     # ---- layers ------------------------------------------------------------------------------------------------------
 
-    def _keep(self, role: str, size: tuple[int, int], picked: layer_selection.SelectedLayers) -> KeptLayer:
-        kept = kept_layers.keep(self._document, picked.nodes, size)
+    def _keep(
+        self, role: str, size: tuple[int, int], picked: layer_selection.SelectedLayers, erased: Any = None
+    ) -> KeptLayer:
+        kept = kept_layers.keep(self._document, picked.nodes, size, erased)
         node, single = picked.nodes[-1], len(picked.nodes) == 1
         return KeptLayer(
             name=node.name(),

@@ -60,7 +60,8 @@ class Fields(QtWidgets.QWidget):
         for choice in (self._preset, self._model):
             choice.activated.connect(self._tell)
         self._seed.textEdited.connect(self._tell)
-        self._in_selection.clicked.connect(self._tell)
+        for box in (self._in_selection, self._background_in_selection):
+            box.clicked.connect(self._tell)
 
     def params(self, strength: float) -> GenerationParams:
         """The values of the fields, with that of the docker's slider."""
@@ -76,6 +77,7 @@ class Fields(QtWidgets.QWidget):
             preset=self._preset.currentData(),
             pictures=self._pictures.value(),
             in_selection=self._in_selection.isChecked(),
+            background_in_selection=self._background_in_selection.isChecked(),
             others=self._others.values(),
         )
 
@@ -99,6 +101,7 @@ class Fields(QtWidgets.QWidget):
                 self._model.setCurrentIndex(self._model.findData(params.model))
                 self._show_model()
             self._in_selection.setChecked(params.in_selection)
+            self._background_in_selection.setChecked(params.background_in_selection)
             self._others.fill(params.others)
         finally:
             self._filling = False
@@ -160,11 +163,16 @@ class Fields(QtWidgets.QWidget):
         self._in_selection.setToolTip(
             "Generate and New foreground draw the foreground into the rectangle around the selection"
         )
+        self._background_in_selection = QtWidgets.QCheckBox("Change the background in the selection")
+        self._background_in_selection.setToolTip(
+            "New background keeps the background too, except where it is selected; the selection may have any shape"
+        )
         return layout.box(
             layout.labelled("Foreground", self._foreground),
             self._in_selection,
             self._others,
             layout.labelled("Background", self._background),
+            self._background_in_selection,
         )
 
     def _build_seed(self) -> QtWidgets.QWidget:

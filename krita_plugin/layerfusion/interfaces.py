@@ -38,6 +38,7 @@ class GenerationParams:
         blended: prompt of the whole picture; if empty, it is made from the other two.
         seed: 0 to 2^53-1.
         steps: number of steps; None is the model's default.
+        background_in_selection: whether New background changes the background only as far as it is selected.
         model: a name from `Welcome.models`; None is the first of them.
         strength: how much a relit foreground may change, 0 to 1.
         preset: the protocol's name of a preset; None is the model's default.
@@ -55,6 +56,7 @@ class GenerationParams:
     model: str | None = None
     strength: float = 0.3
     in_selection: bool = False
+    background_in_selection: bool = False
     preset: str | None = None
     pictures: int = 1
     others: tuple[OtherForeground, ...] = ()
@@ -197,6 +199,7 @@ class Document(Protocol):
     def candidates(self, role: str) -> list[Pick]: ...
     def foreground_to_keep(self, choice: Choice, size: tuple[int, int]) -> KeptLayer: ...
     def background_to_keep(self, choice: Choice, size: tuple[int, int]) -> KeptLayer: ...
+    def background_outside_selection(self, choice: Choice, size: tuple[int, int]) -> KeptLayer: ...
     def both_to_keep(self, choice: Choice, size: tuple[int, int]) -> tuple[KeptLayer, KeptLayer]: ...
     def history(self) -> list[Entry]: ...
     def selected_picture(self) -> str | None: ...

@@ -30,13 +30,14 @@ class Kept:
     notes: tuple[str, ...]
 
 
-def keep(document: Any, nodes: tuple[Any, ...], size: tuple[int, int]) -> Kept:
+def keep(document: Any, nodes: tuple[Any, ...], size: tuple[int, int], erased: Any = None) -> Kept:
     """Read the layers of a foreground or background, bottom first, as one picture.
 
     Args:
         document: Krita's document.
         nodes: the layers; most often one.
         size: width and height at which the picture is drawn.
+        erased: Krita's selection of what is left out of them; None leaves nothing out.
 
     Raises:
         Refusal: the pixels of one cannot be read.
@@ -46,11 +47,11 @@ def keep(document: Any, nodes: tuple[Any, ...], size: tuple[int, int]) -> Kept:
     for node in nodes:
         check_readable(document, node)
     (first, *others) = nodes
-    plain = not others and size == canvas and colours.are_the_servers(first)
-    picture = read(document, first) if plain else _composite(document, nodes, size)
+    plain = not others and size == canvas and erased is None and colours.are_the_servers(first)
+    picture = read(document, first) if plain else _composite(document, nodes, size, erased)
     if picture.is_empty_on(*size):
         raise outside_the_canvas(first)
-    copied = not others and first.type() in _COPIED and not first.animated()
+    copied = not others and erased is None and first.type() in _COPIED and not first.animated()
     return Kept(picture, first.duplicate() if copied else None, tuple(_notes(document, first, copied, plain)))
 
 
@@ -62,7 +63,7 @@ def _notes(document: Any, node: Any, copied: bool, plain: bool) -> Iterator[str]
         yield f"Of “{node.name()}”, only what lies on the canvas is kept."
 
 
-def _composite(document: Any, nodes: Iterable[Any], size: tuple[int, int]) -> Picture:
+def _composite(document: Any, nodes: Iterable[Any], size: tuple[int, int], erased: Any) -> Picture:
     """Several layers as one picture on the canvas, composited, converted and scaled by Krita."""
     canvas = document.width(), document.height()
     single = len(tuple(nodes)) == 1
@@ -74,8 +75,26 @@ def _composite(document: Any, nodes: Iterable[Any], size: tuple[int, int]) -> Pi
                 copy.setOpacity(255)
                 copy.setBlendingMode("normal")
         scratch.refreshProjection()
+        if erased is not None:
+            _erase(scratch, erased)
         if size != canvas:
             scratch.scaleImage(*size, round(scratch.xRes()), round(scratch.yRes()), "Bicubic")
         scratch.waitForDone()
         place = 0, 0, *size
         return Picture(*place, bytes(scratch.pixelData(*place)))
+
+
+def _erase(scratch: Any, selection: Any) -> None:
+    """Make a hidden document transparent as far as it is selected: its layers become one painted layer.
+
+    Krita's own way of clearing a selection goes through the artist's clipboard.
+    """
+    scratch.waitForDone()
+    place = 0, 0, scratch.width(), scratch.height()
+    picture = Picture(*place, bytes(scratch.pixelData(*place))).erased(bytes(selection.pixelData(*place)))
+    layer = scratch.createNode("Kept", "paintlayer")
+    layer.setPixelData(picture.data, *place)
+    for node in scratch.rootNode().childNodes():
+        node.remove()
+    scratch.rootNode().addChildNode(layer, None)
+    scratch.refreshProjection()

@@ -50,7 +50,7 @@ def _fits(name: str, value: Any) -> bool:
         return value is None or (isinstance(value, str) and len(value) <= MAX_TEXT)
     if name == "others":
         return False  # they are read one by one
-    if name == "in_selection":
+    if name in ("in_selection", "background_in_selection"):
         return isinstance(value, bool)
     if isinstance(value, bool):
         return False

@@ -48,7 +48,7 @@ def test_every_scenario_ran_and_krita_ended_by_itself_without_a_script_error(ses
     _, report = session
     scenarios = {name: found for name, found in report.items() if isinstance(found, dict) and name != "first look"}
     assert list(scenarios) == report["names"]
-    assert len(scenarios) == 45 or not report["all"]
+    assert len(scenarios) == 46 or not report["all"]
     assert not {name: found["error"] for name, found in scenarios.items() if "error" in found}
     assert not {name: found["script errors"] for name, found in scenarios.items() if found["script errors"]}
     assert report["exit code"] == 0
@@ -215,6 +215,18 @@ def test_a_foreground_is_drawn_in_the_selection_as_far_as_it_lies_on_the_canvas(
     assert not found["busy"]
     left, top, right, bottom = found["solid"]
     assert 300 < left < right <= WIDTH and 180 < top < bottom < 360, found["solid"]
+
+
+def test_the_background_changes_only_where_it_is_selected_whatever_the_shape(facts):
+    found = facts("change_a_part_of_the_background")
+    assert said({"texts": found["without"]}, "Nothing is selected on the canvas.")
+    assert not found["busy"]
+    assert found["tree"] == ["Background", FIRST, SECOND]
+    assert found["layers"][1:] == ["Background", "Foreground", "Shadow", "Light", "Blended"]
+    assert 600 < found["inside"] < 800, "an ellipse"
+    assert found["erased inside"] and found["kept outside"]
+    assert found["new inside"]
+    assert found["same foreground"]
 
 
 def test_another_foreground_has_a_prompt_a_seed_and_a_place_of_its_own(facts):

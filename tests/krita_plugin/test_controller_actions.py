@@ -7,6 +7,15 @@ from controller_harness import HEIGHT, WIDTH, arrived, finish, generate, greetin
 # ---- new background --------------------------------------------------------------------------------------------------
 
 
+def test_a_background_is_changed_only_where_it_is_selected(online, wire):
+    online.document.keep, online.document.keep_behind = kept_layer(), kept_background()
+    online.controller.new_background(params(background="a night sky", background_in_selection=True))
+    ((submit, pictures),) = online.link.submitted
+    assert isinstance(submit.background, wire.Kept)
+    assert submit.background.prompt == "a night sky", "what is drawn anew, not what was there"
+    assert pictures == (online.document.keep.picture, online.document.keep_behind.picture)
+
+
 def test_a_new_background_keeps_the_layer_as_it_is(online, wire):
     online.document.keep = kept_layer()
     online.controller.new_background(params())

@@ -45,3 +45,17 @@ def test_strips_are_the_whole_picture_in_rows(picture):
     assert [(strip.x, strip.y, strip.height) for strip in strips] == [(-3, 5, 2), (-3, 7, 2), (-3, 9, 1)]
     assert b"".join(strip.data for strip in strips) == whole.data
     assert [strip.height for strip in whole.strips(1)] == [1] * 5, "a row is never cut"
+
+
+def test_a_mask_erases_as_far_as_it_covers(plugin):
+    from krita_layerfusion.images import Picture
+
+    opaque = Picture(2, 3, 2, 2, bytes((1, 2, 3, 255)) * 4)
+    erased = opaque.erased(bytes((0, 255, 100, 1)))
+    assert (erased.x, erased.y) == (2, 3)
+    assert erased.data[3::4] == bytes((255, 0, 155, 254))
+    assert erased.data[0::4] == bytes((1,)) * 4, "colours stay"
+    half = Picture(0, 0, 3, 1, bytes((1, 2, 3, 128, 1, 2, 3, 0, 1, 2, 3, 255)))
+    assert half.erased(bytes((128, 0, 255))).data[3::4] == bytes((64, 0, 0))
+    with pytest.raises(ValueError, match="3 bytes of a mask for 4 pixels"):
+        opaque.erased(bytes(3))

@@ -126,6 +126,9 @@ class FakeDocument:
         self.choice = choice
         return self.keep_behind
 
+    def background_outside_selection(self, choice, size):
+        return self.keep_behind
+
     def both_to_keep(self, choice, size):
         self.choice = choice
         return self.keep, self.keep_behind

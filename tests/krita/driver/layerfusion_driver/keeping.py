@@ -4,6 +4,7 @@ import hashlib
 import json
 
 from krita import Krita, Selection
+from PyQt5.QtCore import QByteArray
 from PyQt5.QtWidgets import QLineEdit, QPlainTextEdit
 
 from .hands import (
@@ -212,6 +213,44 @@ def draw_two_pictures(folder):
     }
     yield from do("edit_undo")
     facts["after undo"] = [node.name() for node in document.rootNode().childNodes()[-1].childNodes()]
+    yield from close(document)
+    return facts
+
+
+def change_a_part_of_the_background(folder):
+    """The artist selects an ellipse of the background, and lets that part be drawn anew behind the same foreground."""
+    size = (128, 128)
+    document = yield from new_document("Part", size)
+    first = yield from draw(document, "Generate")
+    tick("Change the background in the selection")
+    type_into("in the background;", "a night sky with stars")
+    press("New background")
+    yield from pause(0.2)
+    facts = {"without": docker_texts(), "busy": busy()}
+    mask = bytes(255 if (x - 30) ** 2 + (y - 20) ** 2 < 225 else 0 for y in range(40) for x in range(60))
+    selection = Selection()
+    selection.resize(60, 40)
+    selection.setPixelData(QByteArray(mask), 0, 0, 60, 40)
+    selection.move(40, 5)
+    document.setSelection(selection)
+    second = yield from draw(document, "New background")
+    document.setSelection(None)
+    facts |= {"tree": tree(document), "layers": [node.name() for node in second.childNodes()]}
+    old, drawn = pixels(first.childNodes()[0], size), pixels(second.childNodes()[0], size)
+    kept = pixels(second.childNodes()[1], size)
+    places = [(x - 40, y - 5) for y in range(128) for x in range(128)]
+    inside = [0 <= x < 60 and 0 <= y < 40 and mask[60 * y + x] == 255 for x, y in places]
+    facts["inside"] = sum(inside)
+    facts["erased inside"] = all(kept[4 * at + 3] == 0 for at, each in enumerate(inside) if each)
+    facts["kept outside"] = all(
+        kept[4 * at : 4 * at + 4] == old[4 * at : 4 * at + 4] for at, each in enumerate(inside) if not each
+    )
+    facts["new inside"] = any(
+        drawn[4 * at : 4 * at + 3] != old[4 * at : 4 * at + 3] for at, each in enumerate(inside) if each
+    )
+    facts["same foreground"] = pixels(second.childNodes()[2], size) == pixels(first.childNodes()[1], size)
+    yield from photograph(folder / "part.png")
+    tick("Change the background in the selection")
     yield from close(document)
     return facts
 

@@ -47,6 +47,7 @@ from .hands import (
     wait_until,
 )
 from .keeping import (
+    change_a_part_of_the_background,
     draw_another_background,
     draw_another_foreground,
     draw_in_the_selection,
@@ -258,6 +259,7 @@ def kill_the_server(folder):
 
 
 ON_THEIR_OWN = [
+    change_a_part_of_the_background,
     draw_two_foregrounds,
     work_on_what_is_seen,
     choose_another_layer_meanwhile,
