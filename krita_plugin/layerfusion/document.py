@@ -6,7 +6,6 @@ each with its reason. Everything here runs on the GUI thread. The artist's own l
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Generator, Iterable
 from dataclasses import replace
@@ -31,7 +30,8 @@ from .history_entry import Entry
 from .interfaces import Pick, Picks
 from .jobs import Choice, Inserted, KeptLayer, PendingJob, Placement, Refusal
 from .live_preview import LivePreview
-from .nodes import active_layer, identity, is_shown
+from .nodes import active_layer, identity
+from .nodes import find as find_node
 from .qt import QtCore
 
 SETTINGS = "layerfusion-settings"
@@ -232,10 +232,10 @@ class Document:
         for name, text in history_records.unlisted(self._document, key).items():
             self._document.setAnnotation(name, "LayerFusion", QtCore.QByteArray(text.encode()))
 
-    def picture_thumbnail(self, key: str) -> Any | None:
-        """A small picture of a group of the history, as Krita gives it; None if it is not in the document."""
-        group = history_records.group_of(self._document, key)
-        return None if group is None else group.thumbnail(*(2 * (shown_layers.THUMBNAIL,)))
+    def thumbnail(self, group: str) -> Any | None:
+        """A small picture of the group with a unique id, as Krita gives it; None if it is not in the document."""
+        node = find_node(self._document, group)
+        return None if node is None else node.thumbnail(shown_layers.THUMBNAIL, shown_layers.THUMBNAIL)
 
     def preview(self) -> LivePreview:
         """Scratch layers for Shadow and Light of the group on which the artist works; see `live_preview`."""

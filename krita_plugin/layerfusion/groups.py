@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -224,13 +224,15 @@ def _recognise(records: list[dict[str, Any]], group: Any) -> Record | None:
     if len(children) < 2:
         return None
     found = []
-    for values in records:
-        roles = _roles_by_name(group, _names_of(values))
-        titled = _is_named(group, values.get("title"))
-        if not _is_whole(roles) or not (titled or _is_lit(roles)):
-            roles = _roles_by_place(children, _order_of(values), titled)
-        if _is_whole(roles):
-            found.append((titled, values["made"], values, roles))
+    for same in _by_order(records):
+        order, named = _order_of(same[0]), _roles_by_name(group, _names_of(same[0]))
+        for values in same:
+            titled = _is_named(group, values.get("title"))
+            roles = named
+            if not _is_whole(roles) or not (titled or _is_lit(roles)):
+                roles = _roles_by_place(children, order, titled)
+            if _is_whole(roles):
+                found.append((titled, values["made"], values, roles))
     if found:
         _, when, values, roles = max(found, key=lambda item: item[:2])
         return Record(values, roles, when)
@@ -238,6 +240,14 @@ def _recognise(records: list[dict[str, Any]], group: Any) -> Record | None:
     if not (_is_whole(roles) and _is_lit(roles)):
         return None
     return Record(_values_by_title(group), roles, 0)  # copied from another document, or from a PSD or OpenRaster file
+
+
+def _by_order(records: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
+    """The records whose groups had the same layers together: a document has many records, but few kinds of them."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for values in records:
+        kinds.setdefault(json.dumps(values.get("order")), []).append(values)
+    return kinds.values()
 
 
 def _values_by_title(group: Any) -> dict[str, Any]:

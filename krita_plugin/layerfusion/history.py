@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from .history_entry import Entry
 from .images import Picture
@@ -46,6 +47,7 @@ class History:
         self._put_back = put_back
         self._draw_again = draw_again
         self._thumbnails: dict[str, Picture | None] = {}  # by job; None while the server is asked, or if it has none
+        self._of_groups: dict[str, Any] = {}  # what Krita gives, by group: making it takes time
         self._asks = False
 
     def connected(self, protocol: tuple[int, int]) -> None:
@@ -142,4 +144,6 @@ class History:
         if entry.job is not None and self._asks and entry.job not in self._thumbnails:
             self._thumbnails[entry.job] = None
             self._send(FetchThumbnail(job=entry.job, side=SIDE))
-        return replace(entry, thumbnail=document.picture_thumbnail(entry.key) if entry.there else None)
+        if entry.group is not None and entry.group not in self._of_groups:
+            self._of_groups[entry.group] = document.thumbnail(entry.group)
+        return replace(entry, thumbnail=None if entry.group is None else self._of_groups[entry.group])

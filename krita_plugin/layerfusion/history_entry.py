@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .protocol.messages import Submit
+from .protocol.errors import ProtocolError
+from .protocol.messages import Cancel, Submit
 
 
 @dataclass(frozen=True)
@@ -15,11 +16,10 @@ class Entry:
     Attributes:
         key: a text that no other picture of the document has.
         title: the name of its group when it was drawn.
-        values: how it was drawn, as JSON values: prompts, seed, model and settings.
-        submit: its submission, with the id of its job; None if an older version of the plugin saved none. Without it,
-            the server cannot be asked for the picture.
+        values: how it was drawn, as JSON values: prompts, seed, model and settings, and the submission.
         made: when it was drawn, in seconds since 1970.
-        there: whether a group in the document shows it. If not, the artist has deleted its group.
+        group: the unique id of the group that shows it, the topmost if there are several; None if the artist has
+            deleted its group.
         seen: whether it is the one that is seen on the canvas.
         thumbnail: a small picture of it, as `images.Picture` or as Krita gives it; None if there is none yet.
     """
@@ -27,13 +27,37 @@ class Entry:
     key: str
     title: str
     values: dict[str, Any]
-    submit: Submit | None
     made: float
-    there: bool
+    group: str | None
     seen: bool
     thumbnail: Any = None
 
     @property
+    def there(self) -> bool:
+        """Whether a group in the document shows it."""
+        return self.group is not None
+
+    @property
     def job(self) -> str | None:
-        """The id of its job on the server."""
-        return None if self.submit is None else self.submit.job
+        """The id of its job on the server; None if an older version of the plugin drew it."""
+        return job_of(self.values)
+
+    @property
+    def submit(self) -> Submit | None:
+        """Its submission. None if none was saved, or if it makes no sense: the file may come from a stranger."""
+        values = self.values.get("submit")
+        if not isinstance(values, dict):
+            return None
+        try:
+            return Submit.from_map({name: value for name, value in values.items() if name != "type"})
+        except ProtocolError:
+            return None
+
+
+def job_of(values: dict[str, Any]) -> str | None:
+    """The id of the job in the values of a record; None if there is none that makes sense."""
+    submit = values.get("submit")
+    try:
+        return Cancel(job=submit.get("job")).job if isinstance(submit, dict) else None  # it checks the id
+    except ProtocolError:
+        return None

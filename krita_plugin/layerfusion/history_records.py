@@ -7,14 +7,11 @@ with the document.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from . import groups
-from .history_entry import Entry
+from .history_entry import Entry, job_of
 from .nodes import find, identity, is_shown
-from .protocol.errors import ProtocolError
-from .protocol.messages import Submit
 
 UNLISTED = "unlisted"
 """The name of the field that a record has if the artist has removed its picture from the history."""
@@ -22,34 +19,26 @@ UNLISTED = "unlisted"
 
 def entries(document: Any) -> list[Entry]:
     """The pictures of a document, the newest first."""
-    recalled = groups.recalled(document)
-    there = {_key(record.values) for _, record in recalled}
-    shown = [_key(record.values) for group, record in recalled if is_shown(group)]
-    seen = shown[-1] if shown else ""
+    recalled = [(_key(record.values), group) for group, record in groups.recalled(document)]
+    there = {key: identity(group) for key, group in recalled}  # bottom first, so that the topmost remains
+    shown = [key for key, group in recalled if is_shown(group)]
     first: dict[str, dict[str, Any]] = {}
-    for _, saved in _listed(document):
+    for _, saved in groups.saved(document):
         key = _key(saved)
-        if key not in first or saved["made"] < first[key]["made"]:  # one that was put back has a second record
-            first[key] = saved
+        if not saved.get(UNLISTED) and (key not in first or saved["made"] < first[key]["made"]):
+            first[key] = saved  # one that was put back has a second record
     found = [
         Entry(
             key=key,
             title=str(saved.get("title", "")),
             values=saved,
-            submit=_submit(saved),
             made=saved["made"],
-            there=key in there,
-            seen=key == seen,
+            group=there.get(key),
+            seen=key in shown[-1:],
         )
         for key, saved in first.items()
     ]
     return sorted(found, key=lambda entry: -entry.made)
-
-
-def group_of(document: Any, key: str) -> Any | None:
-    """The topmost group that shows a picture; None if there is none any more."""
-    found = [group for group, record in groups.recalled(document) if _key(record.values) == key]
-    return found[-1] if found else None
 
 
 def selected(document: Any) -> str | None:
@@ -61,9 +50,10 @@ def selected(document: Any) -> str | None:
 
 def show_only(document: Any, key: str) -> None:
     """Show the group of a picture and hide our other groups. Its counterpart of the active layer becomes active."""
-    target = group_of(document, key)
-    if target is None:
+    same = [group for group, record in groups.recalled(document) if _key(record.values) == key]
+    if not same:
         return
+    target = same[-1]
     around = set(_upwards(target))
     for group, _ in groups.recalled(document):
         wanted = identity(group) in around or identity(target) in _upwards(group)
@@ -84,26 +74,8 @@ def unlisted(document: Any, key: str) -> dict[str, str]:
     return {name: json.dumps({**saved, UNLISTED: True}) for name, saved in found}
 
 
-def _listed(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    for annotation, saved in groups.saved(document):
-        if not saved.get(UNLISTED):
-            yield annotation, saved
-
-
 def _key(saved: dict[str, Any]) -> str:
-    submit = _submit(saved)
-    return submit.job if submit is not None else f"{saved.get('title', '')} {saved.get('made', 0)}"
-
-
-def _submit(saved: dict[str, Any]) -> Submit | None:
-    """The submission in a record; None if there is none, or if it makes no sense: the file may come from a stranger."""
-    values = saved.get("submit")
-    if not isinstance(values, dict):
-        return None
-    try:
-        return Submit.from_map({name: value for name, value in values.items() if name != "type"})
-    except ProtocolError:
-        return None
+    return job_of(saved) or f"{saved.get('title', '')} {saved.get('made', 0)}"
 
 
 def _counterpart(document: Any, group: Any) -> Any | None:

@@ -67,6 +67,7 @@ class HistoryStrip(QtWidgets.QListWidget):
         self.customContextMenuRequested.connect(self._open_menu)
         self.itemClicked.connect(self._show)
         self.itemActivated.connect(self._show)
+        self.setItemDelegate(_Unmarked(self))
         self.setVisible(False)
 
     def show_entries(self, entries: tuple[Entry, ...]) -> None:
@@ -78,7 +79,7 @@ class HistoryStrip(QtWidgets.QListWidget):
         at = self.horizontalScrollBar().value()
         self.clear()
         for entry in entries:
-            item = QtWidgets.QListWidgetItem(_untinted(self._picture(entry)), "")
+            item = QtWidgets.QListWidgetItem(QtGui.QIcon(self._picture(entry)), "")
             item.setSizeHint(QtCore.QSize(SIDE + 2 * FRAME, SIDE + 2 * FRAME))
             item.setData(KEY, entry.key)
             item.setToolTip(_about(entry))
@@ -138,12 +139,12 @@ class HistoryStrip(QtWidgets.QListWidget):
         return picture if entry.there else _faded(picture)
 
 
-def _untinted(picture: QtGui.QPixmap) -> QtGui.QIcon:
-    """An icon whose colours stay as they are when it is selected."""
-    icon = QtGui.QIcon()
-    for mode in (QtGui.QIcon.Mode.Normal, QtGui.QIcon.Mode.Selected):
-        icon.addPixmap(picture, mode)
-    return icon
+class _Unmarked(QtWidgets.QStyledItemDelegate):
+    """Draws items without the mark of the selected one: the frame says which picture is seen."""
+
+    def initStyleOption(self, option: QtWidgets.QStyleOptionViewItem, index: QtCore.QModelIndex) -> None:
+        super().initStyleOption(option, index)
+        option.state &= ~QtWidgets.QStyle.StateFlag.State_Selected
 
 
 def _frame(picture: QtGui.QPixmap, colour: QtGui.QColor) -> None:

@@ -136,3 +136,30 @@ def test_a_group_of_an_opened_psd_has_the_prompts_of_its_name(subtests):
             assert roles(document, opened) == ROLES
             record = groups.recall(document, opened)
             assert (record.prompt("foreground"), record.prompt("background")) == prompts
+
+
+class Counted(Node):
+    """A layer that counts how often its name is asked for."""
+
+    asked = 0
+
+    def __getattr__(self, name):
+        if name == "name":
+            Counted.asked += 1
+        return super().__getattr__(name)
+
+
+def test_many_pictures_make_recognising_a_group_hardly_slower():
+    from krita_layerfusion import groups
+
+    costs = []
+    for count in (1, 40):
+        foreign = Node("Mine", children=[Counted(f"layer {index}", blendingMode="normal") for index in range(5)])
+        document = KritaDocument(foreign)
+        for _ in range(count):
+            first = group()
+            document.remember(groups.name_of(first), groups.as_text({}, first, ROLES))
+        Counted.asked = 0
+        assert groups.recalled(document) == []
+        costs.append(Counted.asked)
+    assert costs[1] == costs[0] > 0

@@ -26,13 +26,12 @@ def remembered(document, group, values, **record):
     document.remember(groups.name_of(group), json.dumps({**text, **record}))
 
 
-def entry(wire, **changes):
+def entry(wire, submission=None, **changes):
     from krita_layerfusion.history_entry import Entry
 
-    record = {"foreground": "a cat", "background": "a beach", "seed": 5, "layers": {}, "made": 1.0}
-    first = Entry(
-        key="k", title="a cat + a beach", values=record, submit=submit(wire), made=1.0, there=False, seen=False
-    )
+    saved = (submission or submit(wire)).to_map()
+    record = {"foreground": "a cat", "background": "a beach", "seed": 5, "layers": {}, "made": 1.0, "submit": saved}
+    first = Entry(key="k", title="a cat + a beach", values=record, made=1.0, group=None, seen=False)
     return replace(first, **changes)
 
 
@@ -96,11 +95,11 @@ def test_a_submission_that_makes_no_sense_is_ignored(plugin, wrong):
 
 
 def test_each_thumbnail_is_asked_for_once_and_krita_shows_the_group_meanwhile(online, wire):
-    online.document.pictures = [entry(wire, there=True), entry(wire, key="l", submit=None)]
+    online.document.pictures = [entry(wire, group="{g}"), entry(wire, key="l", values={})]
     online.controller.look(anew=True)
     online.controller.look(anew=True)
     assert online.link.sent == [wire.FetchThumbnail(job=OLD, side=128)]
-    assert [each.thumbnail for each in online.view.history] == ["thumbnail of k", None]
+    assert [each.thumbnail for each in online.view.history] == ["thumbnail of {g}", None]
     online.controller.receive(wire.Thumbnail(job=OLD, width=2, height=1, pixels=bytes(8)))
     assert online.view.history[0].thumbnail.data == bytes(8)
     online.controller.receive(greeting(wire, "two"))
@@ -129,7 +128,7 @@ def test_an_older_server_is_not_asked(harness, wire):
 
 
 def test_a_picture_that_is_there_is_shown(online, wire):
-    online.document.pictures = [entry(wire, there=True)]
+    online.document.pictures = [entry(wire, group="{g}")]
     online.controller.history.show("k")
     assert online.document.shown == ["k"]
     assert not online.link.submitted
@@ -164,7 +163,7 @@ def test_a_picture_that_the_server_no_longer_has_is_said(online, wire):
     assert not online.view.busy
 
 
-@pytest.mark.parametrize("changes", [{"submit": None}, {"key": "another"}])
+@pytest.mark.parametrize("changes", [{"values": {}}, {"key": "another"}])
 def test_what_cannot_be_put_back_is_refused(online, wire, changes):
     online.document.pictures = [entry(wire, **changes)]
     online.controller.history.show("k" if "key" in changes else entry(wire).key)
@@ -181,7 +180,7 @@ def test_without_a_server_a_deleted_picture_is_refused_with_a_remedy(harness, wi
 
 def test_a_picture_is_drawn_again_with_the_layers_that_were_kept(online, wire):
     kept = wire.Kept(layer="ab" * 32, width=64, height=48, name="Cat", prompt="a cat")
-    online.document.pictures = [entry(wire, submit=submit(wire, foregrounds=(kept,)))]
+    online.document.pictures = [entry(wire, submit(wire, foregrounds=(kept,)))]
     online.controller.history.again("k", 99)
     ((again, pictures),) = online.link.submitted
     assert again.job != OLD and (again.seed, again.foregrounds, pictures) == (99, (kept,), ())
@@ -191,7 +190,7 @@ def test_a_picture_is_drawn_again_with_the_layers_that_were_kept(online, wire):
 
 def test_the_selected_picture_is_drawn_again_as_the_fields_say_with_the_layers_that_were_kept(online, wire):
     kept = wire.Kept(layer="ab" * 32, width=64, height=48, name="Cat", prompt="a cat")
-    online.document.pictures = [entry(wire, submit=submit(wire, foregrounds=(kept,), steps=3))]
+    online.document.pictures = [entry(wire, submit(wire, foregrounds=(kept,), steps=3))]
     online.controller.history.again_with(params(foreground="", background="a lake", seed=8, steps=9, negative="people"))
     ((again, _),) = online.link.submitted
     assert again.background == wire.Generated(prompt="a lake", negative_prompt="people")
@@ -234,7 +233,7 @@ def test_what_the_server_cannot_delete_now_stays_in_the_list(harness, wire):
 
 def test_a_result_is_in_the_history_at_once(online, wire):
     job = generate(online).job
-    online.document.pictures = [entry(wire, there=True)]
+    online.document.pictures = [entry(wire, group="{g}")]
     for seq, index in enumerate(range(3), 2):
         online.controller.receive(arrived(wire, job, index, seq))
     online.controller.receive(wire.Done(job=job, seq=5, layers=3))

@@ -148,8 +148,8 @@ class FakeDocument:
     def unlist_picture(self, key):
         self.pictures = [entry for entry in self.pictures if entry.key != key]
 
-    def picture_thumbnail(self, key):
-        return f"thumbnail of {key}"
+    def thumbnail(self, group):
+        return f"thumbnail of {group}"
 
     def preview(self):
         return self.scratch
