@@ -51,6 +51,7 @@ def check_use(path: Path, role: str, use: Use, others: Collection[Network] = ())
     """
     if not path.exists():
         raise BrokenModel(f"There is no file {path} ({role}).", "Check the path.")
+    remedy = ""
     if not (path.is_dir() and use in (Use.VAE, Use.UNET)):  # folders of one network say nothing else of themselves
         found = inspect_path(path)
         if found.identity is None:
@@ -62,11 +63,12 @@ def check_use(path: Path, role: str, use: Use, others: Collection[Network] = ())
                 f"{path} is given as the {role}, but it is {found.identity.what}.",
                 found.identity.remedy or f"Give a {role}.",
             )
+        remedy = found.identity.remedy
     reasons = faults(path, use, others)
     if reasons:
         raise BrokenModel(
             f"{path} cannot be used as the {role} of an SDXL model. {' '.join(reasons[:3])}",
-            f"“layerfusion models check {path}” says more.",
+            remedy or f"“layerfusion models check {path}” says more.",
         )
 
 

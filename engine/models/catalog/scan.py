@@ -81,6 +81,8 @@ def inspect_path(path: Path) -> Found:
 
 def _folder_identity(path: Path) -> Identity:
     """Identify a folder in diffusers layout by its `model_index.json`."""
+    if not (path / INDEX).is_file():
+        return Identity(f"a folder without {INDEX}, so no model in diffusers layout", remedy="Give a model's file.")
     try:
         pipeline = str(json.loads((path / INDEX).read_text(encoding="utf-8")).get("_class_name", "?"))
     except (OSError, ValueError, AttributeError):

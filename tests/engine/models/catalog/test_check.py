@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from commands import run
+from layerfusion.engine.models.catalog.sdxl_shapes import shapes
 from sdxl_files import checkpoint_shapes, write_folder
 from sparse_files import write_sparse
 
@@ -42,6 +43,27 @@ def test_a_folder_in_diffusers_layout(capsys, tmp_path):
     assert code == 0
     assert "SDXL model, a folder in diffusers layout" in out
     assert "fits: it can be used as the checkpoint" in out
+
+
+def test_a_folder_without_an_index_is_no_model(capsys, tmp_path):
+    code, out, _ = run(capsys, "models", "check", tmp_path)
+    assert code == 1
+    assert "a folder without model_index.json" in out
+
+
+def test_a_checkpoint_without_a_vae_needs_one_to_be_added(capsys, tmp_path):
+    """It can be used, and so `check` accepts it, but not by itself."""
+    lacking = {name: shape for name, shape in checkpoint_shapes().items() if "first_stage" not in name}
+    file = write_sparse(tmp_path / "a.safetensors", lacking)
+    code, out, _ = run(capsys, "models", "check", file)
+    assert code == 0 and "Add one with --vae FILE" in out
+    code, _, err = run(capsys, "models", "add", "m", file)
+    assert code == 1 and "The VAE is not in it. Add one with --vae FILE." in err
+    vae = write_sparse(tmp_path / "vae.safetensors", shapes("vae"))
+    assert run(capsys, "models", "add", "m", file, "--vae", vae)[0] == 0
+    code, _, err = run(capsys, "models", "add", "m", file, "--vae", vae)
+    assert code == 2 and "--overwrite" in err
+    assert run(capsys, "models", "add", "m", file, "--vae", vae, "--overwrite")[0] == 0
 
 
 def test_a_folder_of_another_size_is_not_sdxl(capsys, shrunken, tmp_path):
