@@ -81,7 +81,7 @@ class HttpAnswers:
         self._line = line
         self._monitor = monitor
         self._secure = "; Secure" if encrypted else ""
-        folder = resources.files(__package__) / "pages"
+        folder = resources.files("layerfusion.server.net") / "pages"
         self._files = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in _PAGES.items()}
 
     async def answer(self, request: Request) -> Response:
