@@ -48,7 +48,7 @@ class Elsewhere(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"<!doctype html><title>elsewhere</title>")
 
-    def log_message(self, *_):
+    def log_message(self, format, *args):
         pass
 
 
