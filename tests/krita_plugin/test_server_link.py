@@ -388,3 +388,40 @@ def test_stop_ends_an_idle_connection_at_once(link, events):
         threading.Thread(target=lambda: (link.stop(), ended.set())).start()
         assert ended.wait(3)
         assert events.empty(), "nobody is left to be told"
+
+
+def test_a_layer_continues_where_the_connection_was_lost(link, events):
+    from dataclasses import replace
+
+    from krita_layerfusion.protocol.messages import Resume
+
+    data = os.urandom(4 * 200_000)
+    first, *rest = split(9, data)
+    welcome = replace(WELCOME, protocol=(1, 4))
+    asked = queue.Queue()
+
+    def script(peer):
+        peer.get(messages.Hello)
+        peer.put(welcome)
+        if asked.empty():
+            asked.put(None)
+            peer.put(layer(data), first, messages.Progress(job=JOB, stage="drawing", step=1, total=2))
+            return
+        asked.put(peer.get(messages.Resume))
+        left = data[len(first.data) :]
+        peer.put(replace(layer(data, transfer=0), skipped=len(first.data)), *split(0, left))
+        peer.put(messages.LayerEnd(job=JOB, seq=2, transfer=0))
+        peer.get(messages.Cancel)
+
+    with Scripted(script):
+        online(events)
+        assert type(events.get(timeout=SECONDS)).__name__ == "Progress"
+        assert type(events.get(timeout=SECONDS)).__name__ == "Offline"
+        online(events)
+        link.send(Resume(job=JOB, after=1))
+        arrived = events.get(timeout=SECONDS)
+        assert type(arrived).__name__ == "ArrivedLayer"
+        assert arrived.picture.data == data
+    assert asked.get() is None
+    assert asked.get(timeout=SECONDS).received == len(first.data)
+    assert sum(len(chunk.data) for chunk in rest) == len(data) - len(first.data)

@@ -12,7 +12,7 @@ from layerfusion.server.cli.main import main
 from layerfusion.server.client.client import Client
 from layerfusion.server.config import users
 from layerfusion.server.errors import CannotServe
-from layerfusion.server.net.announce import check_alone
+from layerfusion.server.net.announce import alone
 from layerfusion.server.protocol import location
 from layerfusion.server.storage.users import User, Users
 from running import SECONDS, Running
@@ -63,8 +63,8 @@ def test_every_client_of_this_machine_then_finds_it(studio, home, capsys):
         assert client.welcome.user == "ada"
     assert main(["status"]) == 0
     assert "on another machine" in capsys.readouterr().out
-    with pytest.raises(CannotServe, match="connect --off"):
-        check_alone()
+    with pytest.raises(CannotServe, match="connect --off"), alone():
+        pass
     assert connect("--off") == 0
     assert location.read() is None
     assert not home.exists()
