@@ -12,7 +12,9 @@ from layerfusion.engine import formats
 from layerfusion.server.cli.main import main
 from layerfusion.server.config import database, layers
 from layerfusion.server.protocol import location
+from layerfusion.server.protocol.errors import Quarantined
 from layerfusion.server.protocol.messages import Done, Failed, Generated, Started
+from layerfusion.server.queue.quarantine import Quarantine
 from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.layer_store import LayerStore
 from layerfusion.server.storage.lock import FolderLock
@@ -215,3 +217,16 @@ def test_nothing_is_deleted_under_a_server_that_is_not_found(folder, capsys, mon
     code, _, err = run(capsys, "delete", "00000001", "--folder", folder)
     lock.release()
     assert (code, "used by a running server" in err) == (1, True)
+
+
+def test_a_quarantined_request_is_released_while_the_server_runs(folder, capsys):
+    lock = FolderLock(folder)
+    with closing(Database(database(folder))) as records:
+        job = records.find(job_id(2)).submit
+        for _ in range(2):
+            records.note_death(job, "signal 9")
+        with pytest.raises(Quarantined, match="jobs release"):
+            Quarantine(records).check(job)
+        assert run(capsys, "release", "00000002", "--folder", folder)[0] == 0
+        Quarantine(records).check(job)
+    lock.release()
