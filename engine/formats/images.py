@@ -184,6 +184,7 @@ def _to_pixels(image: Any, data: bytes, header: PngHeader | None, name: str) -> 
     if deep is not None:
         return pixels_to_srgb(deep, profile)
     if image.mode == "CMYK":
+        assert profile is not None  # it was refused without one
         return np.asarray(profile_to_srgb(image, profile).convert("RGBA"))
     transparent = _transparent(image, header)
     if profile is not None:
