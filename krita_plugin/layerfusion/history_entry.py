@@ -57,7 +57,8 @@ class Entry:
 def job_of(values: dict[str, Any]) -> str | None:
     """The id of the job in the values of a record; None if there is none that makes sense."""
     submit = values.get("submit")
+    job: Any = submit.get("job") if isinstance(submit, dict) else None
     try:
-        return Cancel(job=submit.get("job")).job if isinstance(submit, dict) else None  # it checks the id
+        return None if job is None else Cancel(job=job).job  # it checks the id
     except ProtocolError:
         return None

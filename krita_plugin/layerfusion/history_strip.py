@@ -144,7 +144,8 @@ class _Unmarked(QtWidgets.QStyledItemDelegate):
 
     def initStyleOption(self, option: QtWidgets.QStyleOptionViewItem, index: QtCore.QModelIndex) -> None:
         super().initStyleOption(option, index)
-        option.state &= ~QtWidgets.QStyle.StateFlag.State_Selected
+        # PyQt5's stubs do not know that flags stay flags
+        option.state &= ~QtWidgets.QStyle.StateFlag.State_Selected  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _frame(picture: QtGui.QPixmap, colour: QtGui.QColor) -> None:

@@ -133,6 +133,6 @@ def _enlarged(picture: Picture, size: tuple[int, int], canvas: tuple[int, int]) 
 
 
 def _bytes(image: QtGui.QImage) -> bytes:
-    pixels = image.constBits()
+    pixels: Any = image.constBits()  # PyQt's pointer, which PyQt5's stubs know no further
     pixels.setsize(image.sizeInBytes())
     return bytes(pixels)

@@ -21,6 +21,7 @@ from .protocol import MAJOR, MINOR, location
 from .protocol.errors import BadTransfer, ProtocolError, UnsupportedVersion
 from .protocol.frames import MAX_FRAME, Arrival, Chunk, split
 from .protocol.messages import (
+    Cancel,
     Failed,
     Hello,
     LayerBegin,
@@ -99,6 +100,7 @@ class ServerLink:
         self._begun: dict[tuple[str, int], bytes] = {}
         """(job, seq) -> the beginning of a layer that was received before the connection was lost."""
         self._resumes_layers = False
+        self._cancelled: set[str] = set()
         self._transfers = itertools.count(1)
         self._thread = threading.Thread(target=self._run, name="layerfusion-link", daemon=True)
 
@@ -117,7 +119,10 @@ class ServerLink:
         """Queue one message for sending. It is dropped if there is no connection, which `Offline` reports.
 
         A `Resume` gets the number of bytes that have arrived of the next layer, so that the server sends the rest only.
+        A job that is cancelled while its pictures are uploaded is not submitted.
         """
+        if isinstance(message, Cancel):
+            self._cancelled.add(message.job)
         if isinstance(message, Resume) and self._resumes_layers:
             message = replace(message, received=len(self._begun.get((message.job, message.after + 1), b"")))
         self._outbox.put(message)
@@ -128,11 +133,19 @@ class ServerLink:
         A refused upload is delivered as the job's `Failed`.
         """
         if not pictures:
-            self._outbox.put(submit)
+            self._submit(submit)
             return
         transfer = next(self._transfers)
         self._uploads[transfer] = _Waiting(submit, pictures)
         self._outbox.put(Upload(transfer=transfer, layer=pictures[0].sha256, bytes=len(pictures[0].data)))
+
+    def _submit(self, submit: Submit) -> None:
+        """Send a submission, unless all its jobs were cancelled meanwhile; those that were are cancelled again."""
+        cancelled = [each.job for each in submit.jobs() if each.job in self._cancelled]
+        if len(cancelled) < len(submit.jobs()):
+            self._outbox.put(submit)
+            for job in cancelled:
+                self._outbox.put(Cancel(job=job))
 
     # ---- the thread --------------------------------------------------------------------------------------------------
 

@@ -33,10 +33,16 @@ def _others_of(values: Any) -> Iterator[OtherForeground]:
     for value in values[:MOST_OTHERS] if isinstance(values, (list, tuple)) else ():
         if not isinstance(value, Mapping) or not _fits("foreground", value.get("prompt")):
             continue
-        seed, box = value.get("seed"), value.get("box")
-        fits = isinstance(box, (list, tuple)) and len(box) == 4 and all(_is_whole(side) for side in box)
-        place = (box[0], box[1], box[2], box[3]) if fits and min(box) >= 0 and min(box[2:]) > 0 else None
+        seed = value.get("seed")
+        place = _box_of(value.get("box"))
         yield OtherForeground(value["prompt"], seed if _is_whole(seed) and _fits("seed", seed) else None, place)
+
+
+def _box_of(box: Any) -> tuple[int, int, int, int] | None:
+    if not isinstance(box, (list, tuple)) or len(box) != 4 or not all(_is_whole(side) for side in box):
+        return None
+    x, y, width, height = box
+    return (x, y, width, height) if min(x, y) >= 0 and min(width, height) > 0 else None
 
 
 def _is_whole(value: Any) -> bool:

@@ -15,6 +15,8 @@ def said(facts, words):
 
 
 def test_at_its_first_start_the_docker_can_be_used_on_a_small_screen(session):
+    if not session[1]["krita"].startswith("5.1"):
+        pytest.skip("this Krita has a start page, and shows no dockers before a document is open")
     found = session[1]["first look"]
     assert found["visible"]
     assert found["window"] == [1280, 800], "it asks for no more than there is"

@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 folder=$(realpath -m "$1")
+mkdir -p "$folder"
 shift
 suites=("$@")
 [ ${#suites[@]} -gt 0 ] || suites=(trixie sid experimental)
@@ -46,12 +47,12 @@ bind() {
 
 for suite in "${suites[@]}"; do
     root="$folder/$suite"
-    [ -x "$root/usr/bin/krita" ] || make_chroot "$suite" "$root" >"$folder-$suite.log" 2>&1
+    [ -x "$root/usr/bin/krita" ] || make_chroot "$suite" "$root" >"$folder/$suite-install.log" 2>&1
     for place in /dev /tmp "$PWD" "$base" ${LAYERFUSION_MOUNTS:-}; do bind "$place" "$root"; done
     mount -t proc proc "$root/proc"
     mounted=("$root/proc" "${mounted[@]}")
     version=$(chroot "$root" xvfb-run -a krita --version 2>/dev/null | tail -1)
-    LAYERFUSION_KRITA_ROOT=$root .venv/bin/pytest -q -m krita tests/krita >"/tmp/krita-$suite.log" 2>&1 || true
-    printf '%-16s %s\n' "$version" "$(tail -1 "/tmp/krita-$suite.log")"
+    LAYERFUSION_KRITA_ROOT=$root .venv/bin/pytest -q -m krita tests/krita >"$folder/$suite.log" 2>&1 || true
+    printf '%-16s %s\n' "$version" "$(tail -1 "$folder/$suite.log")"
     unmount
 done

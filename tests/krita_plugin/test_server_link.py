@@ -307,6 +307,35 @@ def test_a_picture_the_server_has_already_is_not_sent_again(link, events, plugin
         assert got.get(timeout=SECONDS).job == JOB
 
 
+def test_a_job_that_is_cancelled_during_its_upload_is_not_submitted(link, events, plugin):
+    from dataclasses import replace
+
+    from krita_layerfusion.images import Picture
+    from krita_layerfusion.protocol.messages import Cancel, Variant
+
+    other, third = JOB[:-1] + "0", JOB[:-1] + "1"
+    got = queue.Queue()
+
+    def script(peer):
+        peer.greet()
+        first = peer.get(messages.Upload).transfer
+        second = peer.get(messages.Upload).transfer
+        assert [peer.get(messages.Cancel).job for _ in range(2)] == [JOB, other]
+        peer.put(messages.Uploaded(transfer=first), messages.Uploaded(transfer=second))
+        got.put(peer.get(messages.Submit).job)
+        got.put(peer.get(messages.Cancel).job)
+
+    with Scripted(script):
+        online(events)
+        link.submit(submit(), (Picture(0, 0, 1, 1, b"bgra"),))
+        link.submit(
+            replace(submit(), job=third, variants=(Variant(job=other, seed=1),)), (Picture(0, 0, 1, 1, b"BGRA"),)
+        )
+        link.send(Cancel(job=JOB))
+        link.send(Cancel(job=other))
+        assert [got.get(timeout=SECONDS) for _ in range(2)] == [third, other], "only what was not cancelled"
+
+
 def test_a_refused_upload_is_the_failure_of_its_job(link, events, plugin):
     from krita_layerfusion.images import Picture
 

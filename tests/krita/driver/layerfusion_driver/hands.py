@@ -53,22 +53,16 @@ def wait_until(condition, seconds=90):
 
 
 def first_look(folder):
-    """The window as Krita opens it, on a screen of 1280x800 pixels; the artist has arranged nothing yet.
-
-    From Krita 5.2 on, there are no dockers before a document is open.
-    """
+    """The window as Krita opens it, on a screen of 1280x800 pixels; the artist has arranged nothing yet."""
     Krita.instance().activeWindow().qwindow().setGeometry(0, 0, 1280, 800)
-    document = yield from new_document("First look")
     yield from pause(0.5)
     yield from photograph(folder / "first-look.png")
-    facts = {
+    return {
         "visible": docker().isVisible(),
         "size": [docker().width(), docker().height()],
         "in sight": [text for text in ("Generate", "Export PSD…") if in_sight(button(text))],
         "window": [each() for each in (qwindow().width, qwindow().height)],
     }
-    yield from close(document)
-    return facts
 
 
 def qwindow():
