@@ -175,7 +175,8 @@ def _tokenizers(
     """
     tokenizers = checkpoint.tokenizers()
     for tokenizer, encoder in zip(tokenizers, encoders, strict=True):
-        words, length = encoder.config.vocab_size, encoder.config.max_position_embeddings
+        config: Any = encoder.config
+        words, length = config.vocab_size, config.max_position_embeddings
         if len(tokenizer) > words or tokenizer.model_max_length > length:
             raise BrokenModel(
                 f"A tokenizer of {spec.checkpoint} has {len(tokenizer)} words in prompts of "
