@@ -30,9 +30,7 @@ _DAY = 24 * 3600.0
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `jobs` and its actions."""
     parser.description = "Look at, export or delete the jobs a server keeps."
-    actions = parser.add_subparsers(
-        dest="action", metavar="list|show|export|delete|release|prune|recover", required=True
-    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def action(name: str, run: Any, help_text: str) -> Any:
         added = actions.add_parser(name, help=help_text, description=f"{help_text.capitalize()}.")

@@ -234,7 +234,7 @@ def test_a_job_that_ignores_cancel_is_killed(server):
 def test_a_job_that_hangs_is_killed_and_the_next_one_is_drawn(server):
     with server.client() as client:
         *_, failed = draw(client, submit("hang=1", width=96))
-        assert (failed.code, "made no step for 6 seconds" in failed.message) == ("worker_died", True)
+        assert (failed.code, "made no step for 6 seconds" in failed.message) == ("worker_hung", True)
         assert isinstance(draw(client, submit())[-1], Done)
 
 

@@ -35,7 +35,7 @@ class Worker:
 
     def _run(self, pipe, folder):
         with contextlib.suppress(SystemExit):  # so the process ends
-            process.main(pipe, folder, EngineLoader())
+            process.main(pipe, folder, EngineLoader(), 0)
 
     def __enter__(self):
         self._thread.start()
@@ -69,6 +69,7 @@ class Worker:
 def worker(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(process.signal, "signal", lambda *_: None)  # which only a main thread may set
+        patch.setattr(process, "die_with_parent", lambda _: None)  # it is no process of its own
         with Worker(tmp_path_factory.mktemp("layers")) as running:
             yield running
 
