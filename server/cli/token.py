@@ -40,7 +40,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     connections = "most connections at the same time (default: the server's)"
     add.add_argument("--connections", metavar="N", type=whole(0, 1_000_000), help=connections)
     action("list", run_list, "list the users and their limits")
-    action("revoke", run_revoke, "remove a user, whose connections end").add_argument("name", metavar="NAME")
+    action("revoke", run_revoke, "remove a user, whose connections end").add_argument(
+        "name", metavar="NAME", help="as `layerfusion token list` has it"
+    )
 
 
 def run_add(arguments: argparse.Namespace) -> None:

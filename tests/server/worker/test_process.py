@@ -5,6 +5,7 @@
 
 import contextlib
 import threading
+from dataclasses import replace
 from multiprocessing import Pipe
 
 import msgpack
@@ -85,7 +86,7 @@ def is_drawing(message):
 def test_draws_into_the_store(worker):
     messages = worker.draw(submit(1))
     layers = [message for message in messages if isinstance(message, LayerBegin)]
-    assert messages[-1] == Done(job=submit(1).job, seq=1, layers=len(layers))
+    assert replace(messages[-1], record="") == Done(job=submit(1).job, seq=1, layers=len(layers))
     assert sum(is_last(message) for message in messages) == 1
     assert {layer.role for layer in layers} == {"background", "foreground", "shadow", "light", "blended"}
     assert all(len(worker.store.read(layer.sha256)) == layer.bytes for layer in layers)
