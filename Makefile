@@ -4,7 +4,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format types cover krita docs zip wheel lock findings clean
+.PHONY: help install test lint format types cover krita docs studio zip wheel lock findings clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ docs:  ## write the pages that the code makes, check the links of all
 	$(BIN)/python -m layerfusion.engine.options.docs_page >docs/fusion-settings.md
 	$(BIN)/python tests/support/model_cases.py
 	$(BIN)/pytest tests/test_repository.py
+
+studio:  ## the script of the studio from its sources, and the types of its messages; needs node
+	cd server/net/studio && npm ci --ignore-scripts --no-audit --no-fund
+	$(BIN)/python -m layerfusion.server.protocol.json_schema | (cd server/net/studio && node make_types.mjs)
+	cd server/net/studio && npm run build
 
 zip:  ## the Krita plugin, as Krita's importer takes it
 	$(BIN)/layerfusion plugin build --out dist

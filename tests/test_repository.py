@@ -11,7 +11,12 @@ SOURCES = ("engine", "server", "krita_plugin")
 PAGES = sorted(
     {
         *ROOT.glob("*.md"),
-        *(page for folder in (*SOURCES, "docs", "findings") for page in (ROOT / folder).rglob("*.md")),
+        *(
+            page
+            for folder in (*SOURCES, "docs", "findings")
+            for page in (ROOT / folder).rglob("*.md")
+            if "node_modules" not in page.parts
+        ),
     }
 )
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")

@@ -18,6 +18,7 @@ COMMANDS = {
     "options": "list the options of the method, for generate --set",
     "export": "convert a layered file to another format",
     "models": "list the models this machine has, add your own",
+    "studio": "draw in the browser, without Krita",
     "serve": "run the server for Krita and other programs",
     "status": "say what the running server does, or open its page in the browser",
     "connect": "have Krita use a server on another machine",

@@ -6,6 +6,7 @@ import argparse
 import json
 
 from layerfusion.server.cli.console import CommandError, say
+from layerfusion.server.cli.pages import open_in_browser
 from layerfusion.server.client import browser
 from layerfusion.server.protocol import location
 
@@ -29,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise CommandError("No server is running. Start one with “layerfusion serve”.")
     try:
         if arguments.browser:
-            _open(runtime)
+            open_in_browser(runtime)
         else:
             _show(runtime, as_json=arguments.json)
     except browser.NoAnswer as error:
@@ -52,12 +53,3 @@ def _show(runtime: location.Runtime, *, as_json: bool) -> None:
     say(f"clients  {status['connections']} connected")
     if not status["well"]:
         say("The server is not well: see the lines above.")
-
-
-def _open(runtime: location.Runtime) -> None:
-    code = browser.new_code(runtime)
-    say(f"If no page opens: go to {browser.address(runtime)} and enter the code {code}")
-    if browser.open_page(runtime, code):
-        say("The browser is signed in.")
-    else:
-        say("No browser was signed in yet; the code is valid for some minutes.")

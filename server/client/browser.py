@@ -33,9 +33,9 @@ class NoAnswer(Exception):
     """The server did not answer as expected. The text is for the user."""
 
 
-def address(runtime: location.Runtime) -> str:
-    """The URL of the server's page."""
-    return "http" + runtime.url.removeprefix("ws")
+def address(runtime: location.Runtime, page: str = "") -> str:
+    """The URL of one of the server's pages: the status page, or `studio`."""
+    return "http" + runtime.url.removeprefix("ws") + page
 
 
 def status(runtime: location.Runtime) -> dict[str, Any]:
@@ -57,13 +57,19 @@ def new_code(runtime: location.Runtime) -> str:
 
 
 def open_page(
-    runtime: location.Runtime, code: str, *, seconds: float = 60, show: Callable[[str], bool] = webbrowser.open
+    runtime: location.Runtime,
+    code: str,
+    page: str = "",
+    *,
+    seconds: float = 60,
+    show: Callable[[str], bool] = webbrowser.open,
 ) -> bool:
-    """Open the server's page in the browser, and wait until the browser is signed in.
+    """Open one of the server's pages in the browser, and wait until the browser is signed in.
 
     Args:
         runtime: the server.
         code: from `new_code`.
+        page: see `address`.
         seconds: longest wait.
         show: opens a URL in the browser, and returns False if there is none.
 
@@ -75,13 +81,13 @@ def open_page(
         OSError: the file cannot be written.
     """
     before = status(runtime)["sign_ins"]
-    target = json.dumps(f"{address(runtime)}#code={code}").replace("<", "\\u003c")
-    page = location.path().with_name(f"open-{secrets.token_hex(8)}.html")
-    descriptor = os.open(page, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    target = json.dumps(f"{address(runtime, page)}#code={code}").replace("<", "\\u003c")
+    courier = location.path().with_name(f"open-{secrets.token_hex(8)}.html")
+    descriptor = os.open(courier, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(_PAGE.format(address=target))
-        if not show(page.absolute().as_uri()):
+        if not show(courier.absolute().as_uri()):
             return False
         end = time.monotonic() + seconds
         while status(runtime)["sign_ins"] == before:
@@ -90,7 +96,7 @@ def open_page(
             time.sleep(_POLL_SECONDS)
         return True
     finally:
-        page.unlink()
+        courier.unlink()
 
 
 def _ask(runtime: location.Runtime, path: str) -> str:

@@ -1,7 +1,8 @@
-"""The answers to requests that are no websocket: the status page and its files, sign-in, and the figures for operators.
+"""The answers to requests that are no websocket: two pages and their files, sign-in, and the figures for operators.
 
     /                   with a token: a line about the server; without: the status page, which has no secrets itself
     /page.js  /page.css the files of the page
+    /studio  /studio/…  the studio, which draws pictures, and its files; its sources are beside them
     /code               a one-time code for one browser                              token, or signed in
     /session            exchanges a code for a cookie and a key                      the code, in a header
     /signout            forgets the browser                                          signed in
@@ -35,9 +36,14 @@ logger = logging.getLogger(__name__)
 CODE_HEADER = "X-Layerfusion-Code"
 
 _PAGES = {
-    "/": ("page.html", "text/html"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/page.css": ("page.css", "text/css"),
+    "/": ("pages/page.html", "text/html"),
+    "/page.js": ("pages/page.js", "text/javascript"),
+    "/page.css": ("pages/page.css", "text/css"),
+    "/studio": ("studio/site/studio.html", "text/html"),
+    "/studio/studio.js": ("studio/site/studio.js", "text/javascript"),
+    "/studio/studio.css": ("studio/site/studio.css", "text/css"),
+    "/studio/icon.svg": ("studio/site/icon.svg", "image/svg+xml"),
+    "/studio/licences.txt": ("studio/site/licences.txt", "text/plain"),
 }
 
 _HEADERS = {
@@ -81,7 +87,7 @@ class HttpAnswers:
         self._line = line
         self._monitor = monitor
         self._secure = "; Secure" if encrypted else ""
-        folder = resources.files("layerfusion.server.net") / "pages"
+        folder = resources.files("layerfusion.server.net")
         self._files = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in _PAGES.items()}
 
     async def answer(self, request: Request) -> Response:

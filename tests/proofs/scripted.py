@@ -1,10 +1,14 @@
 """A scripted engine for tests of the server: it does what the blended prompt says, is fast and does not import torch.
+Without a blended prompt, it does what the first foreground's prompt says.
 
     "seconds=0.01 layers=3 side=64"    three layers of 64x64 px, 0.01 s a step and a layer
     "die=2"                            the process is killed at step 2
     "hang=2"                           step 2 never ends
     "huge"                             raises OutOfMemory
     "notices=2"                        gives two notices, each before a step
+    "modes"                            the layers differ in blend mode, place and opacity
+    "previews"                         gives a preview before each step: a background of one colour
+    "record"                           says with which prompts, seed and model it was drawn
     "stamp"                            each layer's name is the time at which it leaves the engine
 
 It runs in the real worker process and its layers go into the real store. Pixels depend on seed and index alone.
@@ -15,20 +19,25 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from layerfusion.engine.errors import OutOfMemory
-from layerfusion.engine.events import Finished, LayerReady, Notice, Progress
+from layerfusion.engine.events import Finished, LayerReady, Notice, Preview, Progress
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
+from layerfusion.engine.image.record import LayerRecord, PictureRecord
 from layerfusion.engine.stack import LayerStack
+
+PREVIEW = (200, 100, 50, 255)
+"""Colour of the previews, RGBA."""
 
 
 @dataclass
 class Scripted:
     def generate(self, request):
-        words = (word.partition("=") for word in (request.blended_prompt or "").split())
+        prompt = request.blended_prompt or getattr(request.foregrounds[0], "prompt", "")
+        words = (word.partition("=") for word in prompt.split())
         script = {name: value for name, _, value in words}
         if "huge" in script:
             raise OutOfMemory("The picture does not fit.", "Draw a smaller one.")
@@ -43,6 +52,8 @@ class Scripted:
                 time.sleep(3600)
             if step < int(script.get("notices", 0)):
                 yield Notice(code="prompt_truncated", text=notice_text(request.seed, step))
+            if "previews" in script:
+                yield Preview(role=Role.BACKGROUND, index=0, pixels=np.full((16, 16, 4), PREVIEW, np.uint8))
             yield Progress(
                 stage="drawing", step=step, total=steps, eta=float(script.get("seconds", 0)) * (steps - step)
             )
@@ -50,15 +61,35 @@ class Scripted:
         layers = []
         for index in range(int(script.get("layers", 2))):
             name = repr(time.monotonic()) if "stamp" in script else f"Layer {index}"
-            layers.append(layer(request, index, int(script.get("side", 8)), name))
+            side = int(script.get("side", 8))
+            made = in_modes(request.seed, index, side) if "modes" in script else layer(request, index, side, name)
+            layers.append(made)
             yield LayerReady(layer=layers[-1], index=index)
             time.sleep(seconds)
-        yield Finished(stack=LayerStack(name="scripted", size=request.size, layers=tuple(layers)))
+        record = None
+        if "record" in script:
+            record = PictureRecord(seed=request.seed, model="tiny")
+            layers = [replace(each, record=LayerRecord(prompt=drawn_from(request, each))) for each in layers]
+        yield Finished(stack=LayerStack(name="scripted", size=request.size, layers=tuple(layers), record=record))
+
+
+def drawn_from(request, layer):
+    return (request.background if layer.role is Role.BACKGROUND else request.foregrounds[0]).prompt
 
 
 def layer(request, index, side, name):
     role = Role.BACKGROUND if index == 0 else Role.FOREGROUND
     return Layer(name=name, role=role, pixels=pixels(request.seed, index, side), blend=BlendMode.NORMAL)
+
+
+def in_modes(seed, index, side):
+    """A layer whose blend mode, place and opacity depend on its index: normal, normal, multiply, add, …"""
+    role = (Role.BACKGROUND, Role.FOREGROUND, Role.SHADOW, Role.LIGHT)[index % 4]
+    blend = (BlendMode.NORMAL, BlendMode.NORMAL, BlendMode.MULTIPLY, BlendMode.ADD)[index % 4]
+    offset = (0, 0) if index == 0 else (3 * index - 5, 7 - 4 * index)
+    opacity = (1.0, 0.6, 1.0, 0.35)[index % 4]
+    made = pixels(seed, index, side)
+    return Layer(name=f"Layer {index}", role=role, pixels=made, offset=offset, blend=blend, opacity=opacity)
 
 
 @functools.lru_cache(maxsize=8)

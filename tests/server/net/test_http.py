@@ -40,7 +40,17 @@ def signed_in_socket(server, cookie, key, **headers):
 
 def test_every_answer_forbids_framing_caching_sniffing_and_foreign_scripts(subtests, server):
     """Clickjacking, leaks into caches, and scripts or connections of others."""
-    for path in ["/", "/page.js", "/page.css", "/status", "/code", "/session", "/nothing"]:
+    for path in [
+        "/",
+        "/page.js",
+        "/page.css",
+        "/studio",
+        "/studio/studio.js",
+        "/status",
+        "/code",
+        "/session",
+        "/nothing",
+    ]:
         for token in [True, False]:
             with subtests.test(path=path, token=token):
                 _, headers, _ = get(server, path, token=token)
@@ -67,7 +77,7 @@ def test_the_page_has_no_secrets_and_nothing_inline(server):
     _, headers, page = get(server, "/")
     assert headers["Content-Type"] == "text/html; charset=utf-8"
     assert server.runtime.token not in page
-    assert re.findall(r"(?:src|href)=\"([^\"]+)\"", page) == ["/page.css", "/page.js"]
+    assert re.findall(r"(?:src|href)=\"([^\"]+)\"", page) == ["/page.css", "/page.js", "/studio"]
     assert not re.search(r"\son\w+=|<style|style=|<script(?! src)", page)
 
 

@@ -7,22 +7,21 @@ import base64
 import contextlib
 import functools
 import http.server
-import shutil
 import threading
 from typing import ClassVar
 
 import pytest
 
+import chromium
 import scripted
+from chromium import wait_for
 from layerfusion.server.client import browser
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Generated
-from running import SECONDS, Running
+from running import Running
 from samples import submit
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
+pytestmark = chromium.NEEDED
 
 OPEN_SOCKET = """
 const [url, protocols, done] = arguments;
@@ -71,48 +70,15 @@ def server(tmp_path_factory, runtime_file, elsewhere):
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-proxy-server"):
-        options.add_argument(argument)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('profile')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    made = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    try:
-        made.set_script_timeout(SECONDS)
-        made.set_page_load_timeout(SECONDS)
-        yield made
-    finally:
-        made.quit()
-
-
-WAIT_FOR = """
-const [words, done] = arguments;
-const look = () => document.body.innerText.includes(words) ? done(true) : setTimeout(look, 50);
-look();
-"""
-
-
-def wait_for(driver, words):
-    """Wait until the page says so."""
-    assert driver.execute_async_script(WAIT_FOR, words)
+    with chromium.opened(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
 
 
 def sign_in(driver, server):
     """Sign the browser in as `layerfusion status --browser` does."""
-    driver.get(browser.address(server.runtime))
-    driver.execute_script("localStorage.clear()")
-    driver.delete_all_cookies()
-    code = browser.new_code(server.runtime)
-    show = functools.partial(_show, driver)
-    assert browser.open_page(server.runtime, code, seconds=SECONDS, show=show)
+    code = chromium.sign_in(driver, server)
     wait_for(driver, "Signed in as the owner")
     return code
-
-
-def _show(driver, url):
-    driver.get(url)
-    return True
 
 
 def key_of(driver):

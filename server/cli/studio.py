@@ -1,0 +1,66 @@
+"""`layerfusion studio`: draw in the browser, with the server that runs or one that is started for it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+import time
+
+from layerfusion.server.cli.console import CommandError, say
+from layerfusion.server.cli.environment import prepare_libraries
+from layerfusion.server.cli.pages import open_in_browser
+from layerfusion.server.client import browser
+from layerfusion.server.protocol import location
+
+PAGE = "studio"
+OPENER = "opener of the studio"
+"""Name of the thread that opens the page of a server that is started here."""
+
+_POLL_SECONDS = 0.1
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare `studio`."""
+    parser.description = (
+        "Open the studio in the browser: draw layered pictures without Krita. If no server runs, one is started and "
+        "runs until Ctrl-C; to start it with options of your own, use “layerfusion serve” first."
+    )
+    parser.set_defaults(run=run)
+
+
+def run(_: argparse.Namespace) -> int:
+    """Open the studio, and serve until stopped if no server was running. Returns the exit code.
+
+    Raises:
+        CommandError: the running server does not answer, or the page cannot be opened.
+    """
+    runtime = location.read()
+    if runtime is None:
+        return _serve()
+    try:
+        open_in_browser(runtime, PAGE)
+    except browser.NoAnswer as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"The page cannot be opened ({error.strerror or error}).") from error
+    return 0
+
+
+def _serve() -> int:
+    from layerfusion.server.config import ServerConfig
+    from layerfusion.server.net.app import serve
+
+    prepare_libraries()  # the worker process inherits it
+    threading.Thread(target=_open_when_it_listens, name=OPENER, daemon=True).start()
+    return serve(ServerConfig())
+
+
+def _open_when_it_listens() -> None:
+    """Wait for this process's own server: another one may be starting at the same time, and then this one ends."""
+    while (runtime := location.read()) is None or runtime.pid != os.getpid():
+        time.sleep(_POLL_SECONDS)
+    try:
+        open_in_browser(runtime, PAGE)
+    except (browser.NoAnswer, OSError) as error:  # the server goes on; “layerfusion studio” opens it again
+        say(f"The studio could not be opened: {error}")

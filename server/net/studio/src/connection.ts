@@ -1,0 +1,93 @@
+// The websocket to the server. It is opened again by itself when it was lost.
+import type { FromClient, FromServer, Welcome } from "./protocol";
+import { isKnown, key } from "./sign_in";
+import { type Chunk, newId, pack, unpack } from "./wire";
+
+export type Link = "connecting" | "open" | "lost" | "signed out" | "refused";
+
+export interface Receiver {
+  link(link: Link): void;
+  welcome(welcome: Welcome): void;
+  receive(message: FromServer | Chunk): Promise<void>;
+}
+
+const PROTOCOL: [number, number] = [1, 4];
+const LONGEST_WAIT = 8000;
+const IDENTITY = "layerfusion-identity";
+
+export class Connection {
+  private socket: WebSocket | null = null;
+  private wait = 250;
+  private timer = 0;
+  /** Messages are handled one after the other, also those that take a while. */
+  private work: Promise<void> = Promise.resolve();
+
+  constructor(private readonly receiver: Receiver) {}
+
+  open(): void {
+    clearTimeout(this.timer);
+    if (key() === null) {
+      this.receiver.link("signed out");
+      return;
+    }
+    const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/`;
+    const socket = new WebSocket(url, ["layerfusion", `layerfusion.key.${key()}`]);
+    this.socket = socket;
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.hello(socket);
+    socket.onmessage = (event: MessageEvent<ArrayBuffer>) => {
+      this.work = this.work.then(() => this.handle(socket, event.data)).catch(() => socket.close());
+    };
+    socket.onclose = () => {
+      if (this.socket === socket) void this.openAgain();
+    };
+  }
+
+  /** Send a message; it is lost if there is no connection, because everything is asked for anew after one is lost. */
+  send(message: FromClient): void {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(pack(message));
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+    const socket = this.socket;
+    this.socket = null;
+    socket?.close();
+  }
+
+  private hello(socket: WebSocket): void {
+    const identity = localStorage.getItem(IDENTITY) ?? newId();
+    localStorage.setItem(IDENTITY, identity);
+    socket.send(pack({ type: "hello", protocol: PROTOCOL, client: "studio", version: "1", identity }));
+  }
+
+  private async handle(socket: WebSocket, frame: ArrayBuffer): Promise<void> {
+    if (this.socket !== socket) return;
+    const message = unpack(frame);
+    if (message.type === "welcome") {
+      this.wait = 250;
+      this.receiver.link("open");
+      this.receiver.welcome(message);
+      return;
+    }
+    if (message.type === "refused") {
+      if (message.code === "server_stopping") return; // it may be back soon
+      await this.receiver.receive(message);
+      this.close();
+      this.receiver.link("refused");
+      return;
+    }
+    await this.receiver.receive(message);
+  }
+
+  private async openAgain(): Promise<void> {
+    this.socket = null;
+    this.receiver.link("lost");
+    if ((await isKnown()) === false) {
+      this.receiver.link("signed out");
+      return;
+    }
+    this.timer = window.setTimeout(() => this.open(), this.wait);
+    this.wait = Math.min(2 * this.wait, LONGEST_WAIT);
+  }
+}

@@ -1,0 +1,72 @@
+// Puts the studio together and signs the browser in.
+import { find } from "./elements";
+import { showExports } from "./exports_view";
+import { HistoryView } from "./history_view";
+import { LayersPanel } from "./layers_panel";
+import { showMessages } from "./messages_view";
+import { Painter } from "./painter";
+import { ProgressBar } from "./progress_bar";
+import { PromptForm, showOrigin } from "./prompt_form";
+import { codeFromAddress, signIn, signOut } from "./sign_in";
+import { Studio } from "./studio";
+import { Viewport } from "./viewport";
+
+const studio = new Studio();
+showOrigin(studio, new PromptForm(studio));
+new ProgressBar(studio);
+new LayersPanel(studio);
+new HistoryView(studio);
+showMessages(studio);
+showExports(studio);
+showPicture();
+showSignIn();
+void begin(codeFromAddress());
+
+async function begin(code: string | null): Promise<void> {
+  const done = code === null || (await signIn(code).catch(() => false));
+  find("wrong-code", HTMLParagraphElement).hidden = done;
+  studio.open();
+}
+
+function showPicture(): void {
+  const canvas = find("canvas", HTMLCanvasElement);
+  const painter = new Painter(canvas);
+  const viewport = new Viewport();
+  let shown = "";
+  studio.picture.watch((picture) => {
+    document.body.classList.toggle("empty", picture === null);
+    if (picture === null) return;
+    void painter.paint(picture);
+    canvas.setAttribute("aria-label", describe(picture.title, picture.seen.map((layer) => layer.name)));
+    if (shown !== picture.job) viewport.fit();
+    shown = picture.job;
+  });
+}
+
+function describe(title: string, layers: string[]): string {
+  return `${title || "The picture"}; ${layers.length === 0 ? "no layer yet" : `shown: ${layers.join(", ")}`}`;
+}
+
+function showSignIn(): void {
+  const form = find("signin", HTMLFormElement);
+  const code = find("code", HTMLInputElement);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void begin(code.value);
+    code.value = "";
+  });
+  find("signout", HTMLButtonElement).onclick = () => {
+    void signOut().then(() => studio.close());
+  };
+  studio.link.watch((link) => {
+    const out = link === "signed out";
+    form.hidden = !out;
+    find("desk", HTMLElement).hidden = out;
+    find("signout", HTMLButtonElement).hidden = out;
+    if (out) code.focus();
+  });
+  studio.welcome.watch((welcome) => {
+    const user = welcome?.user ?? "";
+    find("who", HTMLSpanElement).textContent = user === "" ? "" : `Signed in as ${user}`;
+  });
+}

@@ -1,0 +1,36 @@
+// Notes and problems, with what helps; and how the connection is.
+import type { Link } from "./connection";
+import { find, make } from "./elements";
+import type { Message, Studio } from "./studio";
+
+const LINKS: Partial<Record<Link, string>> = {
+  connecting: "Connecting to the server…",
+  lost: "The server does not answer. Pictures that were begun are kept; the studio goes on when the server is back.",
+};
+
+export function showMessages(studio: Studio): void {
+  const notes = find("notes", HTMLDivElement);
+  const problems = find("problems", HTMLDivElement);
+  studio.messages.watch((messages) => {
+    for (const [area, kind] of [[notes, "note"], [problems, "problem"]] as const) {
+      area.replaceChildren(...messages.filter((each) => each.kind === kind).map((each) => paragraph(studio, each)));
+    }
+  });
+  const link = find("link", HTMLParagraphElement);
+  studio.link.watch((state) => {
+    link.textContent = LINKS[state] ?? "";
+    link.hidden = link.textContent === "";
+  });
+}
+
+function paragraph(studio: Studio, message: Message): HTMLParagraphElement {
+  const made = make("p", { className: message.kind }, make("span", {}, message.text));
+  const { remedy } = message;
+  if (remedy !== undefined) {
+    made.append(make("button", { type: "button", textContent: remedy.label, onclick: () => remedy.act() }));
+  }
+  const close = make("button", { type: "button", className: "quiet", textContent: "Close" });
+  close.onclick = () => (studio.messages.value = studio.messages.value.filter((each) => each !== message));
+  made.append(close);
+  return made;
+}

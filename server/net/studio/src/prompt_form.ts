@@ -1,0 +1,177 @@
+// The form: what to draw. What it says survives a reload.
+import { find, make } from "./elements";
+import { keep, recall } from "./memory";
+import type { Picture } from "./picture";
+import type { ModelInfo, Submit, Welcome } from "./protocol";
+import type { Studio } from "./studio";
+import { newId } from "./wire";
+
+const SHAPES: [string, number, number][] = [
+  ["Square", 1024, 1024],
+  ["Landscape", 1216, 832],
+  ["Portrait", 832, 1216],
+  ["Wide", 1344, 768],
+  ["Tall", 768, 1344],
+  ["Small square", 512, 512],
+];
+const SEEDS = 2 ** 32;
+
+export class PromptForm {
+  private readonly form = find("form", HTMLFormElement);
+  private readonly foreground = find("foreground", HTMLTextAreaElement);
+  private readonly background = find("background", HTMLTextAreaElement);
+  private readonly shape = find("shape", HTMLSelectElement);
+  private readonly width = find("width", HTMLInputElement);
+  private readonly height = find("height", HTMLInputElement);
+  private readonly seed = find("seed", HTMLInputElement);
+  private readonly preset = find("preset", HTMLSelectElement);
+  private readonly model = find("model", HTMLSelectElement);
+  private readonly example = find("example", HTMLButtonElement);
+  private examples = 0;
+
+  constructor(private readonly studio: Studio) {
+    this.shape.append(...SHAPES.map(([name, width, height]) => new Option(`${name}, ${width} × ${height}`)));
+    this.shape.append(new Option("Another size"));
+    for (const [name, value] of Object.entries(recall().form)) this.set(name, value);
+    this.nameShape();
+    this.shape.onchange = () => this.takeShape();
+    this.form.addEventListener("input", () => this.changed());
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+    this.form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.form.requestSubmit();
+    });
+    this.example.onclick = () => this.fillExample();
+    studio.welcome.watch((welcome) => welcome && this.greet(welcome));
+    studio.link.watch((link) => (find("generate", HTMLButtonElement).disabled = link !== "open"));
+  }
+
+  /** Fill in what a picture was made from. */
+  use(picture: Picture): void {
+    const origin = picture.origin;
+    if (origin === null) return;
+    for (const layer of picture.layers) {
+      const prompt = origin.layers[layer.index]?.prompt;
+      if (prompt === undefined) continue;
+      if (layer.role === "background") this.background.value = prompt;
+      if (layer.role === "foreground") this.foreground.value = prompt;
+    }
+    this.width.value = String(picture.width);
+    this.height.value = String(picture.height);
+    this.seed.value = origin.picture.seed ?? "";
+    this.preset.value = origin.picture.preset ?? "";
+    const names = [...this.model.options].map((option) => option.value);
+    if (origin.picture.model !== undefined && names.includes(origin.picture.model)) {
+      this.model.value = origin.picture.model;
+    }
+    this.changed();
+    this.foreground.focus();
+  }
+
+  private greet(welcome: Welcome): void {
+    const { limits, models } = welcome;
+    for (const field of [this.foreground, this.background]) field.maxLength = limits.prompt_characters;
+    for (const field of [this.width, this.height]) {
+      field.min = String(limits.min_side);
+      field.max = String(limits.max_side);
+    }
+    const chosen = this.model.value || recall().form.model;
+    this.model.replaceChildren(...models.map((model) => new Option(model.title, model.name)));
+    if (models.some((model) => model.name === chosen)) this.model.value = chosen!;
+    this.showModel();
+  }
+
+  private get chosen(): ModelInfo | undefined {
+    return this.studio.welcome.value?.models.find((model) => model.name === this.model.value);
+  }
+
+  private showModel(): void {
+    find("model-notice", HTMLElement).textContent = this.chosen?.notice ?? "";
+    this.example.hidden = (this.chosen?.examples.length ?? 0) === 0;
+  }
+
+  private fillExample(): void {
+    const examples = this.chosen?.examples ?? [];
+    const example = examples[this.examples++ % examples.length];
+    if (example === undefined) return;
+    this.foreground.value = example.foreground;
+    this.background.value = example.background;
+    this.changed();
+  }
+
+  private takeShape(): void {
+    const shape = SHAPES[this.shape.selectedIndex];
+    if (shape === undefined) return this.width.focus();
+    this.width.value = String(shape[1]);
+    this.height.value = String(shape[2]);
+    this.changed();
+  }
+
+  private nameShape(): void {
+    const [width, height] = [Number(this.width.value), Number(this.height.value)];
+    const at = SHAPES.findIndex((shape) => shape[1] === width && shape[2] === height);
+    this.shape.selectedIndex = at === -1 ? SHAPES.length : at;
+  }
+
+  private changed(): void {
+    this.nameShape();
+    this.showModel();
+    const form: Record<string, string> = {};
+    for (const [name, value] of new FormData(this.form)) form[name] = String(value);
+    keep({ form });
+    const [width, height] = [Number(this.width.value), Number(this.height.value)];
+    const most = this.studio.welcome.value?.limits.max_aspect ?? Infinity;
+    const long = Math.max(width, height) > most * Math.min(width, height);
+    this.height.setCustomValidity(long ? `The longer side may be at most ${most} times as long as the shorter.` : "");
+    const seed = this.seed.value.trim();
+    const isSeed = seed === "" || (/^\d+$/.test(seed) && Number.isSafeInteger(Number(seed)));
+    this.seed.setCustomValidity(isSeed ? "" : "A seed is a whole number. Leave it empty for a new one each time.");
+  }
+
+  private set(name: string, value: string): void {
+    const field = this.form.elements.namedItem(name);
+    if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) field.value = value;
+    if (field instanceof HTMLSelectElement && field !== this.model) field.value = value;
+  }
+
+  private submit(): void {
+    this.changed();
+    if (!this.form.reportValidity() || this.studio.link.value !== "open") return;
+    const [foreground, background] = [this.foreground.value.trim(), this.background.value.trim()];
+    const seed = this.seed.value.trim();
+    const submit: Submit = {
+      type: "submit",
+      job: newId(),
+      width: Number(this.width.value),
+      height: Number(this.height.value),
+      foregrounds: [{ kind: "generated", prompt: foreground }],
+      background: { kind: "generated", prompt: background },
+      seed: seed === "" ? Math.floor(Math.random() * SEEDS) : Number(seed),
+      preset: this.preset.value === "" ? null : this.preset.value,
+      model: this.model.value,
+    };
+    this.studio.generate(submit, `${foreground}, ${background}`);
+    find("picture", HTMLElement).scrollIntoView({ block: "nearest" }); // on a phone it is below the form
+  }
+}
+
+/** What a picture was made from, in a line, with a button that fills the form with it. */
+export function showOrigin(studio: Studio, form: PromptForm): void {
+  const line = find("origin", HTMLDivElement);
+  studio.picture.watch((picture) => {
+    if (picture === null) {
+      line.dataset.shown = "";
+      return line.replaceChildren();
+    }
+    const known = picture.origin !== null;
+    if (line.dataset.shown === `${picture.job} ${known}`) return; // the focus stays on the button
+    line.dataset.shown = `${picture.job} ${known}`;
+    const seed = picture.origin?.picture.seed;
+    const text = `${picture.width} × ${picture.height}${seed === undefined ? "" : `, seed ${seed}`}`;
+    line.replaceChildren(make("span", { textContent: text }));
+    if (!known) return;
+    line.append(make("button", { type: "button", textContent: "Use its prompts and seed", onclick: () => form.use(picture) }));
+  });
+}

@@ -1,0 +1,128 @@
+// Zoom and pan of the canvas: wheel and buttons, dragging and pinching, keys.
+import { find } from "./elements";
+
+const SMALLEST = 1 / 32;
+const LARGEST = 32;
+const MARGIN = 24;
+const STEP = 1.25;
+const PAN = 60;
+
+interface Point {
+  x: number;
+  y: number;
+}
+
+export class Viewport {
+  private readonly frame = find("viewport", HTMLDivElement);
+  private readonly canvas = find("canvas", HTMLCanvasElement);
+  private readonly label = find("zoom", HTMLOutputElement);
+  private scale = 1;
+  private origin: Point = { x: 0, y: 0 };
+  private fitted = true;
+  private readonly pointers = new Map<number, Point>();
+
+  constructor() {
+    new ResizeObserver(() => (this.fitted ? this.fit() : this.apply())).observe(this.frame);
+    this.frame.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    this.frame.addEventListener("pointerdown", (event) => this.press(event));
+    this.frame.addEventListener("pointermove", (event) => this.drag(event));
+    for (const end of ["pointerup", "pointercancel"] as const) {
+      this.frame.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
+    }
+    this.frame.addEventListener("keydown", (event) => this.key(event));
+    find("zoom-in", HTMLButtonElement).onclick = () => this.zoom(STEP);
+    find("zoom-out", HTMLButtonElement).onclick = () => this.zoom(1 / STEP);
+    find("zoom-fit", HTMLButtonElement).onclick = () => this.fit();
+  }
+
+  /** Show the whole picture in the middle. */
+  fit(): void {
+    const { clientWidth, clientHeight } = this.frame;
+    const { width, height } = this.canvas;
+    if (clientWidth === 0 || clientHeight === 0) return;
+    this.scale = Math.min((clientWidth - 2 * MARGIN) / width, (clientHeight - 2 * MARGIN) / height, LARGEST);
+    this.origin = { x: (clientWidth - width * this.scale) / 2, y: (clientHeight - height * this.scale) / 2 };
+    this.fitted = true;
+    this.apply();
+  }
+
+  private zoom(factor: number, at: Point = this.middle()): void {
+    const scale = Math.min(Math.max(this.scale * factor, SMALLEST), LARGEST);
+    const actual = scale / this.scale;
+    this.origin = { x: at.x - (at.x - this.origin.x) * actual, y: at.y - (at.y - this.origin.y) * actual };
+    this.scale = scale;
+    this.fitted = false;
+    this.apply();
+  }
+
+  private pan(x: number, y: number): void {
+    this.origin = { x: this.origin.x + x, y: this.origin.y + y };
+    this.fitted = false;
+    this.apply();
+  }
+
+  private apply(): void {
+    const { clientWidth, clientHeight } = this.frame;
+    const [width, height] = [this.canvas.width * this.scale, this.canvas.height * this.scale];
+    // At least a corner of the picture stays in sight.
+    this.origin.x = Math.min(Math.max(this.origin.x, MARGIN - width), clientWidth - MARGIN);
+    this.origin.y = Math.min(Math.max(this.origin.y, MARGIN - height), clientHeight - MARGIN);
+    const style = this.canvas.style;
+    style.transform = `translate(${Math.round(this.origin.x)}px, ${Math.round(this.origin.y)}px) scale(${this.scale})`;
+    style.setProperty("--scale", String(this.scale));
+    this.canvas.classList.toggle("pixels", this.scale * devicePixelRatio >= 3);
+    this.label.textContent = `${Math.round(100 * this.scale)} %`;
+  }
+
+  private middle(): Point {
+    return { x: this.frame.clientWidth / 2, y: this.frame.clientHeight / 2 };
+  }
+
+  private inFrame(event: MouseEvent): Point {
+    const box = this.frame.getBoundingClientRect();
+    return { x: event.clientX - box.left, y: event.clientY - box.top };
+  }
+
+  private wheel(event: WheelEvent): void {
+    event.preventDefault();
+    this.zoom(Math.exp(-Math.sign(event.deltaY) * Math.min(Math.abs(event.deltaY), 60) * 0.004), this.inFrame(event));
+  }
+
+  private press(event: PointerEvent): void {
+    this.frame.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, this.inFrame(event));
+  }
+
+  private drag(event: PointerEvent): void {
+    const before = this.pointers.get(event.pointerId);
+    if (before === undefined) return;
+    const now = this.inFrame(event);
+    const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
+    this.pointers.set(event.pointerId, now);
+    if (other === undefined) {
+      this.pan(now.x - before.x, now.y - before.y);
+    } else {
+      const spread = (point: Point): number => Math.max(Math.hypot(point.x - other.x, point.y - other.y), 1);
+      this.zoom(spread(now) / spread(before), { x: (now.x + other.x) / 2, y: (now.y + other.y) / 2 });
+    }
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const actions: Record<string, () => void> = {
+      "+": () => this.zoom(STEP),
+      "=": () => this.zoom(STEP),
+      "-": () => this.zoom(1 / STEP),
+      "0": () => this.fit(),
+      "1": () => this.zoom(1 / this.scale),
+      ArrowLeft: () => this.pan(PAN, 0),
+      ArrowRight: () => this.pan(-PAN, 0),
+      ArrowUp: () => this.pan(0, PAN),
+      ArrowDown: () => this.pan(0, -PAN),
+    };
+    const action = actions[event.key];
+    if (action === undefined) return;
+    event.preventDefault();
+    action();
+  }
+}

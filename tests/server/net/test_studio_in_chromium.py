@@ -1,0 +1,316 @@
+"""The studio in a real Chromium: drawing, layers, history, files, and what happens when something goes away."""
+
+import base64
+import socket
+import time
+from pathlib import Path
+
+import numpy as np
+import psd_tools
+import pytest
+
+import chromium
+import scripted
+from chromium import wait_for
+from layerfusion.engine.image import compositing
+from layerfusion.engine.image.layers import LayeredImage
+from layerfusion.server.client import browser
+from layerfusion.server.client.client import new_job
+from layerfusion.server.protocol import location
+from layerfusion.server.protocol.messages import Generated
+from running import SECONDS, Running
+from samples import submit
+
+pytestmark = chromium.NEEDED
+
+SIDE = 96
+PIXELS = """
+const done = arguments[0];
+const canvas = document.getElementById("canvas");
+const look = () => {
+  if (canvas.dataset.painted !== "yes") return setTimeout(look, 20);
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  done([canvas.width, canvas.height, btoa(String.fromCharCode(...data))]);
+};
+look();
+"""
+
+
+@pytest.fixture(scope="module")
+def downloads(tmp_path_factory):
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory, downloads):
+    with chromium.opened(tmp_path_factory.mktemp("profile"), downloads) as opened:
+        opened.set_window_size(1400, 900)
+        yield opened
+
+
+@pytest.fixture
+def driver(chrome, server):
+    """Signed in, with an empty history and form."""
+    with server.client() as client:
+        for job in client.jobs():
+            if job.ended is None:
+                client.cancel(job.job)
+        until(lambda: all(job.ended is not None for job in client.jobs()))
+        for job in client.jobs():
+            client.delete(job.job)
+    chromium.sign_in(chrome, server, "studio")
+    wait_for(chrome, "Your pictures are kept here.")
+    chrome.get_log("browser")
+    return chrome
+
+
+def until(condition):
+    """Wait until something is so."""
+    deadline = time.monotonic() + SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def one(driver, selector):
+    return until(lambda: driver.find_elements("css selector", selector))[0]
+
+
+def fill(driver, name, value):
+    field = one(driver, f"#{name}")
+    field.clear()
+    field.send_keys(value)
+
+
+def generate(driver, foreground, background="a beach", side=SIDE, seed="7"):
+    for name, value in [("foreground", foreground), ("background", background), ("seed", seed)]:
+        fill(driver, name, value)
+    fill(driver, "width", str(side))
+    fill(driver, "height", str(side))
+    until(lambda: one(driver, "#generate").is_enabled())
+    one(driver, "#generate").click()
+
+
+def spoken(driver, words):
+    """Wait until screen readers are told so."""
+    until(lambda: words in driver.execute_script("return document.getElementById('spoken').textContent"))
+
+
+def names(driver):
+    return driver.execute_script("return [...document.querySelectorAll('#layers strong')].map((e) => e.textContent)")
+
+
+def canvas(driver):
+    """The pixels of the canvas: uint8 (H, W, 4), straight alpha."""
+    width, height, data = driver.execute_async_script(PIXELS)
+    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
+
+
+def assert_same(found, expected):
+    """Within 1/255 where it shows: a canvas keeps premultiplied pixels, so that faint colours are stored coarsely."""
+    assert found.shape == expected.shape
+    alpha = np.abs(found[..., 3].astype(int) - expected[..., 3])
+    assert alpha.max() <= 1
+    shown = [pixels[..., :3] * (pixels[..., 3:] / 255) for pixels in (found, expected)]
+    assert np.abs(shown[0] - shown[1]).max() <= (1 if expected[..., 3].min() == 255 else 2)
+
+
+def drawn(server, **values):
+    """A finished job of the scripted engine, drawn for another client of the same user."""
+    job = submit(job=new_job(), width=SIDE, height=SIDE, **values)
+    with server.client() as client:
+        client.submit(job)
+        list(client.events(job.job))
+    return job
+
+
+def test_the_canvas_shows_what_the_engine_composites(driver, server):
+    """All blend modes, places beside the canvas, and opacities, over an opaque and over no background."""
+    drawn(server, blended_prompt=f"modes layers=6 side={SIDE}", seed=3)
+    driver.refresh()
+    one(driver, "#history .open").click()
+    spoken(driver, "finished")
+    layers = tuple(scripted.in_modes(3, index, SIDE) for index in range(6))
+    whole = LayeredImage(name="whole", size=(SIDE, SIDE), layers=layers)
+    assert compositing.flatten(whole)[..., 3].min() == 255
+    assert_same(canvas(driver), compositing.flatten(whole))
+    one(driver, "#layers li:last-child button").click()
+    assert one(driver, "#layers li:last-child button").get_attribute("aria-pressed") == "false"
+    without = LayeredImage(name="without", size=(SIDE, SIDE), layers=layers[1:])
+    assert_same(canvas(driver), compositing.flatten(without))
+    one(driver, "#layers li:last-child button:last-of-type").click()  # the background alone, though it is hidden
+    alone = LayeredImage(name="alone", size=(SIDE, SIDE), layers=layers[:1])
+    assert_same(canvas(driver), compositing.flatten(alone))
+
+
+def test_opacity_is_composited_as_the_engine_does(driver, server):
+    drawn(server, blended_prompt=f"layers=2 side={SIDE}", seed=4)
+    driver.refresh()
+    one(driver, "#history .open").click()
+    spoken(driver, "finished")
+    slider = one(driver, "#layers li:first-child input")
+    driver.execute_script("arguments[0].value = 37; arguments[0].dispatchEvent(new Event('input'))", slider)
+    bottom, top = (scripted.pixels(4, index, SIDE) for index in range(2))
+    assert_same(canvas(driver), compositing.composite(bottom, top, opacity=0.37))
+    assert one(driver, "#changed").is_displayed()
+
+
+def test_a_picture_is_drawn_listed_and_still_there_after_a_reload(driver, server):
+    generate(driver, "layers=3 record")
+    spoken(driver, "finished")
+    assert names(driver) == ["Layer 2", "Layer 1", "Layer 0"]
+    one(driver, "#history .open[aria-current='true'] canvas")
+    assert "seed 7" in one(driver, "#origin").text
+    driver.refresh()
+    spoken(driver, "finished")
+    assert names(driver) == ["Layer 2", "Layer 1", "Layer 0"]
+    assert one(driver, "#foreground").get_attribute("value") == "layers=3 record"
+    for name in ("foreground", "background", "seed"):
+        fill(driver, name, "1")
+    driver.find_element("css selector", "#origin button").click()
+    filled = [one(driver, f"#{name}").get_attribute("value") for name in ("foreground", "background", "seed")]
+    assert filled == ["layers=3 record", "a beach", "7"]
+
+
+def test_previews_are_shown_while_it_is_drawn_and_cancel_stops_it(driver, server):
+    generate(driver, "previews seconds=0.3 steps=9")
+    until(lambda: names(driver) == ["Background"])
+    assert canvas(driver)[SIDE // 2, SIDE // 2].tolist() == list(scripted.PREVIEW)
+    assert "step" in one(driver, "#progress-text").text
+    one(driver, "#cancel").click()
+    spoken(driver, "Cancelled")
+    assert not one(driver, "#progress").is_displayed()
+    wait_for(driver, "cancelled")
+
+
+def test_a_reload_in_the_middle_loses_nothing(driver, server):
+    generate(driver, "layers=4 seconds=0.3")
+    until(lambda: one(driver, "#progress").is_displayed() and "step" in one(driver, "#progress-text").text)
+    driver.refresh()
+    spoken(driver, "finished")
+    assert names(driver) == ["Layer 3", "Layer 2", "Layer 1", "Layer 0"]
+
+
+def test_files_have_the_engines_pixels(driver, server, downloads):
+    generate(driver, f"layers=2 side={SIDE}", side=SIDE)
+    spoken(driver, "finished")
+    for ending in ("psd", "ora", "png"):
+        until(lambda ending=ending: one(driver, f"#export-{ending}").is_enabled())
+        one(driver, f"#export-{ending}").click()
+        until(lambda ending=ending: list(downloads.glob(f"*.{ending}")))
+    (path,) = downloads.glob("*.psd")
+    assert path.name == f"layers 2 side {SIDE} a beach.psd"
+    layers = {layer.name: layer for layer in psd_tools.PSDImage.open(path).descendants()}
+    for index in range(2):
+        found = np.asarray(layers[f"Layer {index}"].topil().convert("RGBA"))
+        expected = scripted.pixels(7, index, SIDE)
+        assert np.array_equal(found[expected[..., 3] > 0], expected[expected[..., 3] > 0])
+    with server.client() as client:
+        until(lambda: client.jobs()[0].fetched)
+
+
+def test_a_picture_is_deleted_after_a_question(driver, server):
+    generate(driver, "layers=1")
+    spoken(driver, "finished")
+    for answer, left in [("delete-no", 1), ("delete-yes", 0)]:
+        driver.execute_script("arguments[0].click()", one(driver, "#history .delete"))
+        one(driver, f"#{answer}").click()
+        until(lambda left=left: len(driver.find_elements("css selector", "#history li")) == left)
+    with server.client() as client:
+        assert client.jobs() == ()
+    wait_for(driver, "Describe a foreground and a background")
+
+
+def test_an_error_is_said_with_its_remedy(driver, server):
+    generate(driver, "huge")
+    wait_for(driver, "The picture does not fit. Draw a smaller one.")
+
+
+def test_a_size_that_cannot_be_drawn_is_not_sent(driver, server):
+    generate(driver, "layers=1", side=8)
+    invalid = driver.execute_script("return [...document.querySelectorAll('#form input:invalid')].map((e) => e.id)")
+    assert invalid == ["width", "height"]
+    assert not driver.find_elements("css selector", "#history li")
+
+
+def test_the_keyboard_is_enough(driver, server):
+    from selenium.webdriver.common.keys import Keys
+
+    for name, value in [("width", str(SIDE)), ("height", str(SIDE)), ("background", "a beach")]:
+        fill(driver, name, value)
+    fill(driver, "foreground", "layers=1")
+    until(lambda: one(driver, "#generate").is_enabled())
+    one(driver, "#foreground").send_keys(Keys.CONTROL, Keys.ENTER)
+    spoken(driver, "finished")
+    viewport = one(driver, "#viewport")
+    before = one(driver, "#zoom").text
+    viewport.send_keys("1")
+    assert one(driver, "#zoom").text == "100 %"
+    viewport.send_keys("+")
+    assert one(driver, "#zoom").text == "125 %"
+    viewport.send_keys("0")
+    assert one(driver, "#zoom").text == before
+    order = []
+    one(driver, "#foreground").click()
+    for _ in range(14):
+        order.append(driver.execute_script("return document.activeElement.id"))
+        driver.switch_to.active_element.send_keys(Keys.TAB)
+    known = ["foreground", "background", "example", "shape", "width", "height", "seed", "preset", "model", "generate"]
+    assert order[:10] == known
+    assert "viewport" in order
+
+
+def test_texts_of_others_are_shown_as_text_and_nothing_is_asked_elsewhere(driver, server):
+    hostile = "<img src=x onerror=document.title='run'>"
+    drawn(server, background=Generated(prompt=hostile), blended_prompt="layers=1 notices=1")
+    driver.refresh()
+    one(driver, "#history .open").click()
+    spoken(driver, "finished")
+    assert hostile in one(driver, "#history .title").get_attribute("textContent")
+    assert driver.title == "LayerFusion studio"
+    asked = driver.execute_script("return performance.getEntries().map((entry) => entry.name)")
+    own = browser.address(server.runtime)
+    assert all(name.startswith(own) for name in asked if ":" in name)
+    assert driver.get_log("browser") == []
+
+
+def test_the_code_is_used_once_and_is_nowhere_afterwards(driver, server):
+    code = chromium.sign_in(driver, server, "studio")
+    wait_for(driver, "Your pictures are kept here.")
+    assert driver.current_url == browser.address(server.runtime, "studio")
+    shown = driver.execute_script(
+        "return document.documentElement.outerHTML + JSON.stringify([history.state, {...sessionStorage}])"
+    )
+    assert code not in shown
+    assert server.runtime.token not in shown
+    driver.find_element("id", "signout").click()
+    one(driver, "#code")
+    until(lambda: one(driver, "#code").is_displayed())
+    one(driver, "#code").send_keys(code)
+    one(driver, "#signin button").click()
+    wait_for(driver, "The code is wrong, used or too old.")
+    one(driver, "#code").send_keys(browser.new_code(server.runtime))
+    one(driver, "#signin button").click()
+    until(lambda: one(driver, "#foreground").is_displayed())
+
+
+def test_a_server_that_stops_in_the_middle_and_comes_back_goes_on(chrome, tmp_path, monkeypatch):
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = Path(tmp_path / "jobs")
+    with Running(folder, scripted.load, port=port, drain_seconds=0) as first:
+        chromium.sign_in(chrome, first, "studio")
+        wait_for(chrome, "Your pictures are kept here.")
+        generate(chrome, "layers=2 seconds=0.4")
+        until(lambda: "step" in one(chrome, "#progress-text").text)
+    wait_for(chrome, "The server does not answer.")
+    with Running(folder, scripted.load, port=port):
+        until(lambda: not one(chrome, "#link").is_displayed())
+        again = one(chrome, "#problems .problem button")
+        assert again.text == "Draw it again"
+        again.click()
+        spoken(chrome, "finished")
+        assert names(chrome) == ["Layer 1", "Layer 0"]
