@@ -155,7 +155,7 @@ def test_a_worker_that_cannot_start_is_reported_until_it_starts(tmp_path, monkey
             return problem
 
     problem = asyncio.run(asyncio.wait_for(scenario(), SECONDS))
-    assert "could not start" in problem and "exit code 1" in problem
+    assert problem is not None and "could not start" in problem and "exit code 1" in problem
 
 
 def test_nothing_that_is_sent_to_a_busy_worker_stops_the_event_loop(drawing):
