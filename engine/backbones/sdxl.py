@@ -141,7 +141,10 @@ class SDXLBackbone:
 
     @contextmanager
     def attached(self, coupling: Coupling) -> Iterator[None]:
-        with attached(self._bundle.unet, self.attention_modules, coupling, self._bundle.deltas):
+        bundle = self._bundle
+        with attached(
+            bundle.unet, self.attention_modules, coupling, bundle.deltas, lambda: bundle.memory.has_own_weights
+        ):
             yield
 
     def _chunked(self, prompt: ParsedPrompt) -> ChunkedPrompt:

@@ -199,9 +199,9 @@ class Constraints:
                 constraint.after_step(state, now)
         return state
 
-    def hold_everything(self, time: float, streams: int) -> bool:
-        """Whether every stream's whole prediction is replaced at t = time · T, so that the network's is not used."""
-        return len({one.stream for one in self._held(time) if one.holds_all}) == streams
+    def held_streams(self, time: float) -> set[int]:
+        """The streams whose whole prediction is replaced at t = time · T, so that the network's is not used."""
+        return {one.stream for one in self._held(time) if one.holds_all}
 
     def _held(self, time: float) -> tuple[Constraint, ...]:
         return tuple(constraint for constraint in self.all if time > constraint.until)

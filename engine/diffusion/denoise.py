@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from layerfusion.engine.backbones.base import Conditioning, Denoiser
-from layerfusion.engine.diffusion.constraints import PLACED_UNTIL, Constraints, Moment
+from layerfusion.engine.diffusion.constraints import Constraints, Moment
 from layerfusion.engine.diffusion.guidance import guide
 from layerfusion.engine.diffusion.observer import Observer, Step
-from layerfusion.engine.diffusion.sampling import Sampler, coupling_step
+from layerfusion.engine.diffusion.sampling import Sampler
+from layerfusion.engine.diffusion.step_plan import StepPlan, StepWork
 from layerfusion.engine.fusion.coupling import Coupling, Half, Pass
 from layerfusion.engine.image.geometry import Size
 
@@ -68,21 +69,16 @@ def denoise(
     """
     constraints, observer = constraints or Constraints(), observer or Observer()
     network = _Network(backbone, coupling, prompts, observer)
-    plan = _Plan(sampler, coupling, guidance, constraints)
+    plan = StepPlan(sampler, coupling, guidance.scale != 1, constraints)
 
     z = constraints.start(sampler.start(noise), noise, sampler)
     for i, t in enumerate(sampler.timesteps):
         z_t = sampler.model_input(z, i)
         now = Moment(sampler, i, plan.time(i), noise, coupling.builder, coupling.streams.background)
-        if plan.measures(i):
+        work = plan.work(i)
+        if work.measures:
             network.measure_priors(z_t, t, now.time)
-        if plan.is_idle(i):
-            v = torch.zeros_like(z_t)  # the constraints replace all of it: every stream's path is known
-        elif plan.is_guided(i):
-            unconditional, conditional = network.predict_both(z_t, t, plan.running(i), now.time)
-            v = guide(unconditional, conditional, scale=guidance.scale, rescale=guidance.rescale)
-        else:
-            v = network.predict(z_t, t, plan.running(i), now.time)
+        v = network.predict(z_t, t, now.time, work, guidance)
         v = constraints.replace_prediction(v, z_t, now)
         z_0 = sampler.clean_estimate(z_t, v, i)
         z = constraints.after_step(sampler.step(v, i, z), now)
@@ -91,82 +87,70 @@ def denoise(
         yield step
 
 
-class _Plan:
-    """Which steps are coupled, guided, preceded by a prior pass, or need no network at all."""
-
-    def __init__(self, sampler: Sampler, coupling: Coupling, guidance: Guidance, constraints: Constraints) -> None:
-        settings = coupling.settings
-        self._sampler, self._coupling, self._constraints = sampler, coupling, constraints
-        blend_end = min(settings.blend_end, PLACED_UNTIL) if coupling.shapes else settings.blend_end
-        self._coupled = self._steps(settings.blend_start, blend_end)
-        self._guided = self._steps(settings.guidance_start, settings.guidance_end) if guidance.scale != 1 else range(0)
-
-    def time(self, index: int) -> float:
-        """t / T."""
-        return float(self._sampler.times[index])
-
-    def is_idle(self, index: int) -> bool:
-        """Whether the network need not run: constraints replace every prediction, and no priors are needed."""
-        held = self._constraints.hold_everything(self.time(index), self._coupling.streams.count)
-        return held and not self._coupling.needs_priors
-
-    def running(self, index: int) -> Pass:
-        """The kind of forward that this step runs: coupled or not."""
-        return Pass.COUPLED if index in self._coupled and not self.is_idle(index) else Pass.JOINT
-
-    def is_guided(self, index: int) -> bool:
-        return index in self._guided and not self.is_idle(index)
-
-    def measures(self, index: int) -> bool:
-        """Whether a prior pass runs before this step: before every coupled step, or only before the first."""
-        often = self._coupling.settings.prior == "per_step" or index == self._coupled.start
-        return self.running(index) is Pass.COUPLED and self._coupling.needs_priors and often
-
-    def _steps(self, start: float, end: float) -> range:
-        """The steps from the first with t <= start · T to the last before t <= end · T.
-
-        A start of 0 gives no steps; an end of 0 includes the last step, even if its timestep is 0.
-        """
-
-        def step_at(part: float) -> int:
-            reached = coupling_step(self._sampler.times, part)
-            return reached if part > 0 else len(self._sampler.timesteps)
-
-        return range(step_at(start), step_at(end))
-
-
 class _Network:
     """The network's forwards in one job: which rows run, with which conditioning, coupled or not."""
 
     def __init__(self, backbone: Denoiser[Any], coupling: Coupling, prompts: Prompts, observer: Observer) -> None:
         self._backbone, self._coupling, self._observer = backbone, coupling, observer
         self._prompts = prompts
-        self._both = prompts.negative + prompts.positive
+        self._words: dict[tuple[Half, tuple[int, ...]], Conditioning] = {}
+        self._difference = torch.empty(0)
 
     def measure_priors(self, z_t: Tensor, t: Tensor, time: float) -> None:
         """Run the prior pass: the foreground rows alone, conditional and uncoupled, to measure s and c."""
-        alone = slice(0, self._coupling.streams.foregrounds)
-        words = self._prompts.positive[alone]
-        self._backbone.run(lambda: self._forward(z_t[alone], t, words, Pass.PRIOR, time))
+        alone = tuple(range(self._coupling.streams.foregrounds))
+        self._backbone.run(lambda: self._forward(z_t, t, time, Pass.PRIOR, Half.CONDITIONAL, alone))
 
-    def predict(self, z_t: Tensor, t: Tensor, running: Pass, time: float) -> Tensor:
-        """Every stream's conditional prediction, (streams, C, h, w)."""
-        return self._backbone.run(lambda: self._forward(z_t, t, self._prompts.positive, running, time))
+    def predict(self, z_t: Tensor, t: Tensor, time: float, work: StepWork, guidance: Guidance) -> Tensor:
+        """Every stream's prediction, (streams, C, h, w); 0 for the streams that do not run, which are held."""
+        whole = torch.zeros_like(z_t)
+        if not work.rows:
+            return whole
+        unconditional, conditional = self._backbone.run(lambda: self._halves(z_t, t, time, work))
+        rows = list(work.rows)
+        if unconditional is not None:
+            self._difference = torch.zeros_like(z_t)
+            self._difference[rows] = unconditional - conditional
+        elif work.guided:
+            unconditional = conditional + self._difference[rows]
+        if unconditional is not None:
+            conditional = guide(unconditional, conditional, scale=guidance.scale, rescale=guidance.rescale)
+        whole[rows] = conditional
+        return whole
 
-    def predict_both(self, z_t: Tensor, t: Tensor, running: Pass, time: float) -> tuple[Tensor, ...]:
-        """Every stream's unconditional and conditional predictions, (streams, C, h, w) each."""
+    def _halves(self, z_t: Tensor, t: Tensor, time: float, work: StepWork) -> tuple[Tensor | None, Tensor]:
+        """The unconditional prediction, None if that half does not run, and the conditional one: (rows, C, h, w)."""
 
-        def work() -> tuple[Tensor, ...]:
-            if not self._backbone.halves_apart:
-                return self._forward(torch.cat([z_t] * 2), t, self._both, running, time).chunk(2)
-            conditional = self._forward(z_t, t, self._prompts.positive, running, time, Half.CONDITIONAL)
-            return self._forward(z_t, t, self._prompts.negative, running, time, Half.UNCONDITIONAL), conditional
+        def run(half: Half) -> Tensor:
+            return self._forward(z_t, t, time, work.running, half, work.rows, work.deep)
 
-        return self._backbone.run(work)
+        if work.unconditional and not self._backbone.halves_apart:
+            unconditional, conditional = run(Half.BOTH).chunk(2)
+            return unconditional, conditional
+        conditional = run(Half.CONDITIONAL)
+        return run(Half.UNCONDITIONAL) if work.unconditional else None, conditional
 
     def _forward(
-        self, rows: Tensor, t: Tensor, words: Conditioning, running: Pass, time: float, half: Half = Half.BOTH
+        self,
+        z_t: Tensor,
+        t: Tensor,
+        time: float,
+        running: Pass,
+        half: Half,
+        rows: tuple[int, ...],
+        deep: bool = True,
     ) -> Tensor:
-        with self._coupling.forward(running, time, half) as now:
-            self._observer.forward(now, len(rows))
-            return self._backbone.forward(rows, t, words, self._prompts.size)
+        latents = z_t if len(rows) == len(z_t) else z_t[list(rows)]
+        if half is Half.BOTH:
+            latents = torch.cat([latents] * 2)
+        with self._coupling.forward(running, time, half, rows, deep) as now:
+            self._observer.forward(now, len(latents))
+            return self._backbone.forward(latents, t, self._conditioning(half, rows), self._prompts.size)
+
+    def _conditioning(self, half: Half, rows: tuple[int, ...]) -> Conditioning:
+        """The conditioning of a forward: the same object each time, by which its keys and values are remembered."""
+        if (half, rows) not in self._words:
+            chosen = self._prompts.rows(list(rows))
+            words = {Half.CONDITIONAL: chosen.positive, Half.UNCONDITIONAL: chosen.negative}
+            self._words[half, rows] = chosen.negative + chosen.positive if half is Half.BOTH else words[half]
+        return self._words[half, rows]

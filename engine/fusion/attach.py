@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,9 @@ from diffusers import UNet2DConditionModel
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.fusion.attention import FusionProcessor
+from layerfusion.engine.fusion.block_cache import cached_blocks
 from layerfusion.engine.fusion.coupling import Coupling
+from layerfusion.engine.fusion.projections import Projections
 from layerfusion.engine.transparency.deltas import Deltas
 
 
@@ -37,7 +39,13 @@ def structure_layers(modules: Sequence[str], count: int, block: str = "") -> tup
 
 
 @contextmanager
-def attached(unet: UNet2DConditionModel, modules: Sequence[str], coupling: Coupling, deltas: Deltas) -> Iterator[None]:
+def attached(
+    unet: UNet2DConditionModel,
+    modules: Sequence[str],
+    coupling: Coupling,
+    deltas: Deltas,
+    own_weights: Callable[[], bool],
+) -> Iterator[None]:
     """Inside the block every attention module of `unet` runs a `FusionProcessor`; its own processors return afterwards.
 
     Args:
@@ -45,6 +53,7 @@ def attached(unet: UNet2DConditionModel, modules: Sequence[str], coupling: Coupl
         modules: the names of all its attention modules, in order of execution.
         coupling: the job's state.
         deltas: attention module -> projection -> the delta that is added on the foreground rows.
+        own_weights: whether the foreground rows may have attention weights of their own, see `Projections`.
 
     Raises:
         InvalidRequest: the option `structure_block` names a block that the network does not have.
@@ -53,11 +62,14 @@ def attached(unet: UNet2DConditionModel, modules: Sequence[str], coupling: Coupl
     research = coupling.settings.research
     measured = structure_layers(modules, research.structure_layers, research.structure_block)
     ours: dict[str, Any] = {
-        f"{name}.processor": FusionProcessor(name.rsplit(".", 1)[0], deltas.get(name, {}), name in measured, coupling)
+        f"{name}.processor": FusionProcessor(
+            name.rsplit(".", 1)[0], Projections(deltas.get(name, {}), own_weights), name in measured, coupling
+        )
         for name in modules
     }
     try:
         unet.set_attn_processor(ours)
-        yield
+        with cached_blocks(unet, coupling):
+            yield
     finally:
         unet.set_attn_processor(own)

@@ -10,10 +10,10 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
 from layerfusion.engine.fusion.blending import blend_attention, share_background
-from layerfusion.engine.fusion.coupling import Attended, Coupling, Pass
+from layerfusion.engine.fusion.coupling import Attended, Coupling
 from layerfusion.engine.fusion.masks import Grid
 from layerfusion.engine.fusion.priors import content_confidence, participation, token_grid
-from layerfusion.engine.transparency.deltas import Delta
+from layerfusion.engine.fusion.projections import Projections, TextMemory
 
 
 class FusionProcessor:
@@ -21,16 +21,17 @@ class FusionProcessor:
 
     Args:
         block: the name of the transformer block.
-        deltas: projection name -> delta of the foreground rows.
+        projections: computes the module's projections, with the deltas on the foreground rows.
         structure_layer: whether the structure prior is measured in this self-attention.
         coupling: the job's state.
     """
 
-    def __init__(self, block: str, deltas: dict[str, Delta], structure_layer: bool, coupling: Coupling) -> None:
+    def __init__(self, block: str, projections: Projections, structure_layer: bool, coupling: Coupling) -> None:
         self._block = block
-        self._deltas = deltas
+        self._projections = projections
         self._structure_layer = structure_layer
         self._coupling = coupling
+        self._text = TextMemory()
 
     def __call__(
         self,
@@ -42,14 +43,14 @@ class FusionProcessor:
     ) -> Tensor:
         """Compute (rows, N, C) from (rows, N, C); the caller adds the residual."""
         assert attention_mask is None, "Coupled attention does not support an attention mask."
-        assert attn.to_k is not None and attn.to_v is not None
         is_self = encoder_hidden_states is None
-        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         grid = token_grid(hidden_states.shape[1], *self._coupling.latent_grid)
 
         query = _heads(attn, self._project(attn.to_q, "to_q", hidden_states))
-        key = _heads(attn, self._project(attn.to_k, "to_k", context))
-        value = _heads(attn, self._project(attn.to_v, "to_v", context))
+        if encoder_hidden_states is None:
+            key, value = self._keys_and_values(attn, hidden_states)
+        else:
+            key, value = self._text.get(encoder_hidden_states, lambda text: self._keys_and_values(attn, text))
         self._measure(query, key, attn.scale, is_self, grid)
 
         outputs = partial(self._outputs, attn, query, key, value, is_self, grid)
@@ -57,6 +58,11 @@ class FusionProcessor:
         if self._coupling.observer is not None:
             self._coupling.observer.attended(Attended(self._block, is_self, grid, out, partial(outputs, coupled=False)))
         return out
+
+    def _keys_and_values(self, attn: Attention, context: Tensor) -> tuple[Tensor, Tensor]:
+        assert attn.to_k is not None and attn.to_v is not None
+        key, value = self._project(attn.to_k, "to_k", context), self._project(attn.to_v, "to_v", context)
+        return _heads(attn, key), _heads(attn, value)
 
     def _outputs(
         self, attn: Attention, query: Tensor, key: Tensor, value: Tensor, is_self: bool, grid: Grid, *, coupled: bool
@@ -78,62 +84,69 @@ class FusionProcessor:
         return out
 
     def _project(self, linear: torch.nn.Module, name: str, x: Tensor) -> Tensor:
-        """A base projection of all rows, plus the delta on the foreground rows."""
-        y = linear(x)
-        if name in self._deltas:
-            for rows in self._foreground_rows(len(x)):
-                y[rows] += self._deltas[name](x[rows])
-        return y
+        """A projection of all rows, with the delta on the foreground rows."""
+        return self._projections(linear, name, x, len(self._coupling.now.rows), self._foregrounds)
 
-    def _foreground_rows(self, rows: int) -> list[slice]:
-        """The slice of foreground rows in each guidance half. In the prior pass every row is a foreground."""
-        if self._coupling.now.running is Pass.PRIOR:
-            return [slice(0, rows)]
-        streams = self._coupling.streams
-        return [slice(start, start + streams.foregrounds) for start in range(0, rows, streams.count)]
+    @property
+    def _foregrounds(self) -> int:
+        """How many foreground rows each guidance half has; they are its first."""
+        return sum(row < self._coupling.streams.foregrounds for row in self._coupling.now.rows)
+
+    def _row(self, stream: int) -> int | None:
+        """The row of a stream within each guidance half; None if it does not run."""
+        rows = self._coupling.now.rows
+        return rows.index(stream) if stream in rows else None
 
     def _measure(self, query: Tensor, key: Tensor, scale: float, is_self: bool, grid: Grid) -> None:
         """Measure the priors on the conditional rows, which are in the last half."""
         coupling, research = self._coupling, self._coupling.settings.research
-        rows, end = self._foreground_rows(len(query))[-1], coupling.end_of_text
-        if is_self and self._structure_layer:
+        last = len(query) - len(coupling.now.rows)
+        rows, end = slice(last, last + self._foregrounds), coupling.end_of_text
+        if len(end) != self._foregrounds:
+            end = end[[row for row in coupling.now.rows if row < coupling.streams.foregrounds]]
+        if is_self and self._structure_layer and self._foregrounds:
             spread = participation(query[rows], key[rows], scale=scale, heads=research.heads)
             coupling.note_structure(spread, grid)
         if is_self or not coupling.measures_content:
             return
         if coupling.content_of_blended:
             assert coupling.blended_end is not None, "The coupling does not know where the blended prompt ends."
-            blended = len(query) - coupling.streams.count + coupling.streams.blended
-            rows, end = slice(blended, blended + 1), coupling.blended_end
+            blended = self._row(coupling.streams.blended)
+            if blended is None:
+                return
+            rows, end = slice(last + blended, last + blended + 1), coupling.blended_end
+        if rows.start == rows.stop:
+            return
         content = content_confidence(query[rows], key[rows], end, scale=scale, counted=research.end_of_text)
-        coupling.note_content(self._block, content.expand(coupling.streams.foregrounds, -1), grid)
+        if coupling.content_of_blended:
+            content = content.expand(coupling.streams.foregrounds, -1)
+        coupling.note_content(self._block, content, grid)
 
     def _sharing_rows(self, rows: int) -> list[tuple[int, int]]:
         """Pairs of rows in each guidance half: (row that attends, row whose background tokens it also attends to)."""
         streams, direction = self._coupling.streams, self._coupling.settings.research.share_direction
-        halves = self._coupling.halves(rows, self._coupling.share_unconditional)
+        background, blended = self._row(streams.background), self._row(streams.blended)
+        if background is None or blended is None:
+            return []
         pairs = []
-        for half in halves:
-            background, blended = half + streams.background, half + streams.blended
-            pairs += [(background, blended)] if direction != "to_blended" else []
-            pairs += [(blended, background)] if direction != "to_background" else []
+        for half in self._coupling.halves(rows, self._coupling.share_unconditional):
+            pairs += [(half + background, half + blended)] if direction != "to_blended" else []
+            pairs += [(half + blended, half + background)] if direction != "to_background" else []
         return pairs
 
     def _attend(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float, pairs: list[tuple[int, int]], grid: Grid
     ) -> Tensor:
         """Attention of every row to itself; rows in `pairs` also attend to the background tokens of the other row."""
-        if not pairs:
+        shared = self._coupling.shared_tokens(self._block, grid) if pairs else None
+        if shared is None or not len(shared):
             return F.scaled_dot_product_attention(query, key, value, scale=scale)
         rows, others = [row for row, _ in pairs], [other for _, other in pairs]
         unshared = [row for row in range(len(query)) if row not in rows]
-        settings = self._coupling.settings
-        if settings.research.sharing == "all":
-            shared = torch.ones(grid[0] * grid[1], device=query.device)
-        else:
-            shared = self._coupling.background(self._block, grid)
         out = torch.empty_like(query)
-        out[unshared] = F.scaled_dot_product_attention(query[unshared], key[unshared], value[unshared], scale=scale)
+        if unshared:
+            alone = F.scaled_dot_product_attention(query[unshared], key[unshared], value[unshared], scale=scale)
+            out[unshared] = alone
         out[rows] = share_background(
             query[rows],
             key[rows],
@@ -141,7 +154,7 @@ class FusionProcessor:
             key[others],
             value[others],
             shared,
-            strength=settings.share_strength,
+            strength=self._coupling.settings.share_strength,
             scale=scale,
         )
         return out
@@ -157,15 +170,23 @@ class FusionProcessor:
     def _blend(self, out: Tensor, grid: Grid) -> None:
         """Blend the blended stream and the foregrounds by their masks, in place.
 
-        Every guidance half exchanges activations among its own rows only.
+        Every guidance half exchanges activations among its own rows only. Where a foreground does not run, the blended
+        stream keeps its own.
         """
-        coupling, streams, settings = self._coupling, self._coupling.streams, self._coupling.settings
-        masks = coupling.masks(self._block, grid)
+        coupling, settings = self._coupling, self._coupling.settings
+        blended, running = self._row(coupling.streams.blended), self._foregrounds
+        if blended is None or not running:
+            return
+        masks, present = coupling.masks(self._block, grid), list(coupling.now.rows[:running])
         for start in coupling.halves(len(out), settings.research.blend_unconditional):
-            half = out[start : start + streams.count]
-            foregrounds, blended = blend_attention(
-                half[: streams.foregrounds],
-                half[streams.blended],
+            half = out[start : start + len(coupling.now.rows)]
+            sources = half[:running]
+            if running < coupling.streams.foregrounds:
+                sources = half[blended].repeat(coupling.streams.foregrounds, 1, 1)
+                sources[present] = half[:running]
+            foregrounds, mixed = blend_attention(
+                sources,
+                half[blended],
                 masks.soft.to(out.dtype),
                 masks.hard.to(out.dtype),
                 masks.inner.to(out.dtype),
@@ -175,8 +196,8 @@ class FusionProcessor:
                 order=settings.research.update_order,
                 amodal=settings.amodal,
             )
-            half[: streams.foregrounds] = foregrounds
-            half[streams.blended] = blended
+            half[:running] = foregrounds[present] if running < len(foregrounds) else foregrounds
+            half[blended] = mixed
 
 
 def _heads(attn: Attention, x: Tensor) -> Tensor:

@@ -111,7 +111,7 @@ def share_background(
     value: Tensor,
     other_key: Tensor,
     other_value: Tensor,
-    background: Tensor,
+    shared: Tensor,
     *,
     strength: float,
     scale: float,
@@ -125,21 +125,20 @@ def share_background(
     Args:
         query, key, value: those of this stream, (B, heads, N, channels).
         other_key, other_value: those of the other stream, the same shape.
-        background: (N,) of 0 and 1: the tokens that are shared.
+        shared: the indices of the background tokens, int64. The other stream's other tokens are left out.
         strength: λ, above 0, up to 1.
         scale: factor of the logits.
 
     Returns:
         (B, heads, N, channels).
     """
-    never = torch.full_like(background, -math.inf)
-    own = background * math.log1p(-strength / 2)
-    other = torch.where(background > 0, math.log(strength / 2), never)
+    own = torch.zeros(key.shape[2], device=key.device).index_fill(0, shared, math.log1p(-strength / 2))
+    other = torch.full((len(shared),), math.log(strength / 2), device=key.device)
     bias = torch.cat([own, other]).to(query.dtype)
     return F.scaled_dot_product_attention(
         query,
-        torch.cat([key, other_key], dim=2),
-        torch.cat([value, other_value], dim=2),
+        torch.cat([key, other_key[:, :, shared]], dim=2),
+        torch.cat([value, other_value[:, :, shared]], dim=2),
         attn_mask=bias.view(1, 1, 1, -1).expand(query.shape[0], 1, query.shape[2], -1),
         scale=scale,
     )

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from layerfusion.engine.fusion.mask_builder import KnownShape, MaskBuilder
@@ -77,11 +78,15 @@ class Forward:
         running: the kind of pass.
         time: t / T of its step, 1 to 0.
         half: the guidance halves it holds.
+        rows: the streams of each guidance half, ascending.
+        deep: whether the deep blocks run; otherwise their last output is taken, see `fusion.block_cache`.
     """
 
     running: Pass
     time: float
     half: Half
+    rows: tuple[int, ...]
+    deep: bool = True
 
 
 class Coupling:
@@ -136,6 +141,7 @@ class Coupling:
         self._noted: set[str] = set()
         self._masks: dict[tuple[str, bool, Grid], Masks] = {}
         self._backgrounds: dict[Grid, Tensor] = {}
+        self._shared: dict[Grid, Tensor] = {}
 
     @property
     def priors(self) -> Priors:
@@ -173,7 +179,14 @@ class Coupling:
         )
 
     @contextmanager
-    def forward(self, running: Pass, time: float = 1.0, half: Half = Half.BOTH) -> Iterator[Forward]:
+    def forward(
+        self,
+        running: Pass,
+        time: float = 1.0,
+        half: Half = Half.BOTH,
+        rows: tuple[int, ...] | None = None,
+        deep: bool = True,
+    ) -> Iterator[Forward]:
         """A context manager; inside its block one forward of the network runs.
 
         A completed prior pass sets the priors; with `prior` = `lagged` every other completed forward sets them, too. If
@@ -184,18 +197,24 @@ class Coupling:
             running: the kind of pass.
             time: t / T, 1 to 0.
             half: the guidance halves it holds.
+            rows: the streams of each guidance half, ascending; None takes all, and the foregrounds in a prior pass.
+            deep: whether the deep blocks run.
         """
+        if rows is None:
+            rows = tuple(range(self.streams.foregrounds if running is Pass.PRIOR else self.streams.count))
         assert self._now is None, "A forward is running already; forwards of one job do not nest."
         second = half is Half.UNCONDITIONAL
-        assert not second or self.last == Forward(running, time, Half.CONDITIONAL), (
+        now = Forward(running, time, half, rows, deep)
+        assert not second or self.last == replace(now, half=Half.CONDITIONAL), (
             "The unconditional half takes the masks of the conditional one: run that first, in the same pass and step."
         )
-        self._now, self.last = Forward(running, time, half), None
+        self._now, self.last = now, None
         self._noted.clear()
         if not second:
             self._before_halves = self.priors
             self._masks.clear()
             self._backgrounds.clear()
+            self._shared.clear()
         gives_priors = running is Pass.PRIOR or self.settings.prior == "lagged"
         measuring = self._store.measuring(
             gives_priors=gives_priors,
@@ -221,20 +240,35 @@ class Coupling:
         """
         if self.now.half is Half.UNCONDITIONAL:
             return [0] if unconditional else []
-        starts = list(range(0, rows, self.streams.count))
+        starts = list(range(0, rows, len(self.now.rows)))
         return starts if unconditional else starts[-1:]
 
     def note_structure(self, participation: Tensor, grid: Grid) -> None:
-        """Store the (K, N) participation ratios of a structure layer. Those of the unconditional half are ignored."""
-        if self.now.half is not Half.UNCONDITIONAL:
-            self._store.note_structure(participation, grid)
+        """Store the participation ratios of a structure layer, (foregrounds that run, N).
+
+        Those of the unconditional half are ignored.
+        """
+        if self.now.half is not Half.UNCONDITIONAL and len(participation):
+            self._store.note_structure(self._for_all(participation), grid)
 
     def note_content(self, block: str, content: Tensor, grid: Grid) -> None:
-        """Store the (K, N) content confidence of a cross-attention. That of the unconditional half is ignored."""
+        """Store the content confidence of a cross-attention, (foregrounds that run, N), or (K, N) of the blended one.
+
+        That of the unconditional half is ignored.
+        """
         half = self.now.half
         self._noted.add(block)
-        if half is not Half.UNCONDITIONAL:
-            self._store.note_content(block, content, grid)
+        if half is not Half.UNCONDITIONAL and len(content):
+            self._store.note_content(block, self._for_all(content), grid)
+
+    def _for_all(self, maps: Tensor) -> Tensor:
+        """(K, N) of (foregrounds that run, N). The others are known, and their maps are not used; they get 1."""
+        running = [row for row in self.now.rows if row < self.streams.foregrounds]
+        if len(maps) == self.streams.foregrounds:
+            return maps
+        whole = torch.ones((self.streams.foregrounds, maps.shape[1]), device=maps.device)
+        whole[running] = maps
+        return whole
 
     def couples(self, block: str, grid: Grid) -> bool:
         """Whether the running forward couples the streams in a transformer block with this token grid."""
@@ -251,14 +285,14 @@ class Coupling:
             block: the transformer block that needs them; its own content confidence is used if the priors have it.
             grid: (rows, columns) of tokens.
         """
-        now, key = self.now, (block, block in self._noted, grid)
-        if now.half is Half.UNCONDITIONAL:
-            assert key in self._masks, f"The conditional half has made no masks for {block} on a grid of {grid}."
-            return self._masks[key]
-        masks = self.builder.masks(block, grid, now.time)
-        if now.half is Half.CONDITIONAL:
-            self._masks[key] = masks
-        return masks
+        live = self.settings.research.content_source == "live"
+        now, key = self.now, (block, live and block in self._noted, grid)
+        assert now.half is not Half.UNCONDITIONAL or key in self._masks, (
+            f"The conditional half has made no masks for {block} on a grid of {grid}."
+        )
+        if key not in self._masks:
+            self._masks[key] = self.builder.masks(block, grid, now.time)
+        return self._masks[key]
 
     def background(self, block: str, grid: Grid) -> Tensor:
         """The shared tokens, (N,) of 0 and 1. They need not be exact, so each forward computes them once per grid."""
@@ -268,3 +302,12 @@ class Coupling:
         if grid not in self._backgrounds:
             self._backgrounds[grid] = self.builder.background(block, grid)
         return self._backgrounds[grid]
+
+    def shared_tokens(self, block: str, grid: Grid) -> Tensor:
+        """The indices of the tokens that background and blended stream share, int64, ascending."""
+        if grid not in self._shared:
+            if self.settings.research.sharing == "all":
+                self._shared[grid] = torch.arange(grid[0] * grid[1], device=self.end_of_text.device)
+            else:
+                self._shared[grid] = self.background(block, grid).nonzero()[:, 0]
+        return self._shared[grid]

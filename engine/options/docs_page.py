@@ -47,8 +47,9 @@ Exponential.
 
 A preset changes only the options in its row; all others keep the model's values. `paper` makes its masks as the paper
 prints them ([paper.md](paper.md)). The others keep the model's masks: `exact` omits nothing, but takes the priors from
-the step before, which saves one forward of the foreground rows per step; `balanced` and `fast` also omit guidance or
-coupling in some steps. With a model that has a few-step adapter, as the embedded one has, `fast` draws in a few steps
+the step before, which saves one forward of the foreground rows per step. `balanced` and `fast` compute a part of the
+network in every third or sixth step only, and do not draw what is known; [performance.md](performance.md) has what that
+saves and what it loses. With a model that has a few-step adapter, as the embedded one has, `fast` draws in a few steps
 without guidance, which is a tenth of the work of the network.
 
 | preset | changes |

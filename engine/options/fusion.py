@@ -19,6 +19,7 @@ from layerfusion.engine.options.research import ResearchSettings
 Prior = Literal["per_step", "lagged", "once"]
 ForegroundUpdate = Literal["hard", "hard_raw", "soft", "none"]
 InitNoise = Literal["shared", "independent"]
+KnownLayers = Literal["drawn", "skipped"]
 
 _EDGE, _EXCHANGE, _WHEN, _SPEED = (
     "The object's edge",
@@ -133,7 +134,7 @@ class FusionSettings:
     guidance_start: float = option_field(
         _SPEED,
         1.0,
-        "Below 1 the first steps follow the prompts less closely and take half the time; the preset `fast` uses it.",
+        "Below 1 the first steps follow the prompts less closely and take half the time.",
         "Classifier-free guidance begins at the first step with t <= this · T (Kynkäänniemi et al. 2404.07724). "
         "Outside the guidance interval only the conditional half runs.",
         number=(0, 1),
@@ -141,8 +142,7 @@ class FusionSettings:
     guidance_end: float = option_field(
         _SPEED,
         0.0,
-        "Above 0 the last steps follow the prompts less closely and take half the time; the presets `balanced` and "
-        "`fast` use it.",
+        "Above 0 the last steps follow the prompts less closely and take half the time; details get softer.",
         "Guidance ends before the first step with t <= this · T; 0 guides to the end.",
         number=(0, 1),
     )
@@ -154,6 +154,35 @@ class FusionSettings:
         "Adds the model's few-step adapter (LCM-LoRA, Luo et al. 2311.05556, or another distillation) to the weights "
         "for all streams, and takes steps, sampler and guidance from it where the request leaves them out.",
         flag=True,
+    )
+    guidance_every: int = option_field(
+        _SPEED,
+        1,
+        "Above 1 the pictures without prompt, from which guidance leads away, are computed in every n-th step only.",
+        "The unconditional half runs in every n-th guided step; in between, the last difference of the two halves is "
+        "taken again (as FasterCache does, Lv et al. 2410.19355). It is renewed earlier for a stream that joins, and "
+        "so often that there are five renewals in all the steps.",
+        whole=(1, 10),
+    )
+    deep_every: int = option_field(
+        _SPEED,
+        1,
+        "Above 1 the coarse parts of the model, which decide what is where, are computed in every n-th step only. "
+        "Details and masks are computed in all.",
+        "The blocks below the finest token grid run in every n-th forward; in between, their last output is taken "
+        "again (after DeepCache, Ma et al. 2312.00858). They run earlier for rows of which they have none, and so "
+        "often that they run in a fifth of the steps: take the same value as for `guidance_every`, or 1 there.",
+        whole=(1, 10),
+    )
+    known_layers: KnownLayers = option_field(
+        _SPEED,
+        "drawn",
+        "“skipped” does not compute what is known already, such as a kept foreground. The pictures that are drawn see "
+        "it in the latents, but take nothing from it inside the model.",
+        "`drawn`: streams whose whole prediction is replaced by a known one run nevertheless, for their attention. "
+        "`skipped`: they do not run; X keeps its own activations where a skipped foreground lies, and shares with no "
+        "skipped stream. Drawings without kept or relit layers are the same.",
+        choices=get_args(KnownLayers),
     )
     research: ResearchSettings = ResearchSettings()
 

@@ -20,13 +20,21 @@ PRINTED_MASKS: dict[str, Any] = {
 PRESETS: dict[Preset, dict[str, Any]] = {
     "paper": {"prior": "per_step", **PRINTED_MASKS},
     "exact": {"prior": "lagged"},
-    "balanced": {"prior": "lagged", "guidance_end": 0.2},
-    "fast": {"prior": "lagged", "guidance_start": 0.9, "guidance_end": 0.4, "blend_end": 0.2, "few_steps": True},
+    "balanced": {"prior": "lagged", "guidance_every": 3, "deep_every": 3, "known_layers": "skipped"},
+    "fast": {
+        "prior": "lagged",
+        "guidance_every": 6,
+        "deep_every": 6,
+        "known_layers": "skipped",
+        "blend_end": 0.2,
+        "few_steps": True,
+    },
 }
 """What each preset changes: preset -> option name -> value. All other options keep the model's values.
 
 paper: the masks that the paper prints, and a prior pass before every step. exact: nothing is omitted, but the priors
-come from the step before. balanced and fast omit guidance in the steps where it matters least, and fast omits coupling
-in the last steps, too, and draws in few steps if the model has an adapter for it. If a model's own settings end
-coupling earlier than the preset, the model's value stays.
+come from the step before. balanced and fast compute the unconditional half and the coarse blocks in every third or
+sixth step only, and do not draw what is known; fast omits coupling in the last steps, too, and draws in few steps, each
+in full, if the model has an adapter for it. docs/performance.md has the gain and the loss of each. If a model's own
+settings end coupling earlier than the preset, the model's value stays.
 """

@@ -1,25 +1,23 @@
 """The cost of a job in operations and memory, counted from the networks' shapes without weights.
 
-The loop of `engine.diffusion.denoise` runs unchanged on a network that predicts zeros without computing; an observer
-records the forward passes. Each kind of forward pass is counted once on PyTorch's meta device. The counts give ratios
-that also hold on a graphics card, but no times. Used by `layerfusion benchmark`.
+`counted_job` says which forwards a job asks for. Each kind of forward is counted on PyTorch's meta device. The counts
+give ratios that also hold on a graphics card, but no times. Used by `layerfusion benchmark`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar, get_args
+from dataclasses import dataclass
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from layerfusion.engine.backbones.choice import backbone_of
-from layerfusion.engine.diffusion.denoise import Guidance, Prompts, denoise
-from layerfusion.engine.diffusion.observer import Observer
 from layerfusion.engine.diffusion.previews import is_due, longest_side, reduced_grid
 from layerfusion.engine.diffusion.sampling import Sampler
-from layerfusion.engine.fusion.coupling import Coupling, Forward, Pass
+from layerfusion.engine.fusion.coupling import Coupling, Forward, Half, Pass
 from layerfusion.engine.fusion.masks import Grid
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
@@ -29,12 +27,18 @@ from layerfusion.engine.models.runtime.offloading import RESERVE, Component, Mem
 from layerfusion.engine.models.runtime.shapes import shapes_of
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.presets import Preset
-from layerfusion.engine.profiling.flop_counter import Cost, measure
-
-T = TypeVar("T")
+from layerfusion.engine.profiling.counted_job import Kind, calls, known_shapes
+from layerfusion.engine.profiling.flop_counter import Cost, Known, measure
 
 CARDS = (6, 8, 10, 12, 16, 24, 32, 48, 80)
 """Usual memory sizes of graphics cards in GiB."""
+
+FEW = (8, 4)
+"""The steps of models with a few-step LoRA such as SDXL-Lightning, which draw without guidance."""
+
+SHARED = 0.5
+"""The share of tokens that background and blended stream share, those clearly outside every object. A model without
+values cannot find them; in four pictures of the embedded model it was 0.23 to 0.53."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +48,14 @@ class JobCost:
     Attributes:
         name: the preset, or the job with which presets are compared.
         sample_forwards: number of batch rows that the UNet computes, summed over all its forward passes.
+        deep: how many of those rows go through the deep blocks, too.
         flops: floating-point operations of the whole job.
-        stock_flops: floating-point operations of one picture by the stock pipeline with guidance in the same number of
-            steps as in this job.
     """
 
     name: str
     sample_forwards: int
+    deep: int
     flops: int
-    stock_flops: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,78 +88,123 @@ class CostModel:
         self._streams = Streams(foregrounds)
         self._working = working
         self._known: dict[object, Cost] = {}
-        self._couplings: dict[FusionSettings, Coupling] = {}
+        self._operations: Known = {}
 
     def jobs(self, steps: int, guidance_scale: float, settings: FusionSettings) -> list[JobCost]:
-        """The cost of one picture by the stock pipeline, of three of its pictures in sequence, and of every preset."""
+        """The cost of all jobs that `benchmark` shows.
+
+        One picture by the stock pipeline, three of its pictures in sequence, every preset, few steps without guidance,
+        a new background under kept foregrounds, and harmonising again.
+        """
         runs = forwards(self._bundle.spec.defaults.sampler, steps)
-        stock = self._stock(runs if guidance_scale != 1 else 0, runs)
+        rows, flops = self._stock(runs if guidance_scale != 1 else 0, runs)
         costs = [
-            JobCost(name="stock, one picture", sample_forwards=stock[0], flops=stock[1], stock_flops=stock[1]),
-            JobCost(
-                name="stock, three pictures",
-                sample_forwards=3 * stock[0],
-                flops=3 * stock[1],
-                stock_flops=stock[1],
-            ),
+            JobCost(name=name, sample_forwards=count * rows, deep=count * rows, flops=count * flops)
+            for name, count in (("stock, one picture", 1), ("stock, three pictures", 3))
         ]
-        for name in get_args(Preset):
-            costs.append(self._job(name, steps, guidance_scale, settings.preset(name)))
+        presets = {name: settings.preset(name) for name in get_args(Preset)}
+        costs += [self.job(name, steps, guidance_scale, preset) for name, preset in presets.items()]
+        some = {name: presets[name] for name in ("exact", "balanced", "fast")}
+        costs += [self.job(f"{few} steps, fast", few, 1.0, presets["fast"]) for few in FEW]
+        for kind, title in (("background", "new background"), ("harmonise", "harmonise again")):
+            costs += [
+                self.job(f"{title}, {name}", steps, guidance_scale, preset, kind) for name, preset in some.items()
+            ]
         return costs
+
+    def job(
+        self, name: str, steps: int, guidance_scale: float, settings: FusionSettings, kind: Kind = "new"
+    ) -> JobCost:
+        """The cost of one job.
+
+        Args:
+            name: a name for it.
+            steps: denoising steps.
+            guidance_scale: 1 is no guidance.
+            settings: the options.
+            kind: what is drawn.
+        """
+        runs = forwards(self._bundle.spec.defaults.sampler, steps)
+        sampler = Sampler(self._backbone.schedule, self._bundle.spec.defaults.sampler, steps)
+        asked = calls(
+            kind,
+            self._coupling(settings, torch.device("cpu"), kind),
+            sampler,
+            self._backbone.blank(self._streams.count),
+            self._backbone.layout.channels,
+            self._working,
+            guidance_scale,
+        )
+        return JobCost(
+            name=name,
+            sample_forwards=sum(call.rows for call in asked),
+            deep=sum(call.rows for call in asked if call.now.deep),
+            flops=self._network([call.now for call in asked], settings, kind)
+            + self._pictures(kind)
+            + self._previews(runs, kind)
+            + self._text(2 * self._streams.count).flops,
+        )
 
     def policies(self) -> list[MemoryCost]:
         """The peak memory of every policy, with the networks in half precision and the VAE in bfloat16."""
         count = self._streams.count
         rows = {policy: (1 if policy is MemoryPolicy.SEQUENTIAL else 2) * count for policy in MemoryPolicy}
-        weights = {component: self._bundle.memory.weights(component) for component in Component}
         costs = []
         for policy in MemoryPolicy:
             work = {
                 Component.TEXT: self._text(count).peak_bytes,
-                Component.UNET: self._forward(Pass.COUPLED, rows[policy]).peak_bytes,
+                Component.UNET: self._coupled(rows[policy]).peak_bytes,
                 Component.VAE: self._vae(policy is MemoryPolicy.SEQUENTIAL).peak_bytes,
                 Component.ENCODER: self._encoder().peak_bytes,
                 Component.DECODER: self._decoder(1).peak_bytes,
             }
-            if policy is MemoryPolicy.RESIDENT:
-                peak = sum(weights.values()) + max(work.values())
-            else:
-                peak = max(weights[component] + work[component] for component in Component)
+            peak = self._bundle.memory.peak(policy, work)
             card = next((size for size in CARDS if peak + RESERVE <= size << 30), None)
             costs.append(MemoryCost(policy=policy, peak=peak, card=card))
         return costs
 
-    def _job(self, name: str, steps: int, guidance_scale: float, settings: FusionSettings) -> JobCost:
-        """Run the loop without computing, and add up the cost of its forward passes."""
-        words, asked = self._backbone.blank(self._streams.count), _Forwards()
-        sampler = Sampler(self._backbone.schedule, self._bundle.spec.defaults.sampler, steps)
-        runs = len(sampler.timesteps)
-        for _ in denoise(
-            _Zeros(),
-            sampler,
-            self._coupling(settings, torch.device("cpu")),
-            Prompts(words, words, self._working),
-            torch.zeros((self._streams.count, self._backbone.layout.channels, *self._grid)),
-            Guidance(guidance_scale),
-            observer=asked,
-        ):
-            pass
-        calls = asked.calls
-        network = sum(self._forward(running, rows, settings).flops for running, rows in calls)
+    # ---- the parts of a job ------------------------------------------------------------------------------------------
+
+    def _network(self, asked: list[Forward], settings: FusionSettings, kind: Kind) -> int:
+        """The operations of the UNet.
+
+        Every kind of forward is counted twice: the first time it also makes the foregrounds' own weights, and the keys
+        and values of the texts.
+        """
+        coupling, words = self._coupling(settings, torch.device("meta"), kind), dict[object, Any]()
+        seen, last, total = Counter[Forward](), dict[Forward, int](), 0
+        self._bundle.memory.has_own_weights = True
+        with torch.no_grad(), self._backbone.attached(coupling):
+            for now in asked:
+                like = Forward(now.running, 0.5, now.half, now.rows, now.deep)
+                seen[like] += 1
+                if seen[like] <= 2:
+                    rows = len(now.rows) * (2 if now.half is Half.BOTH else 1)
+                    conditioning = words.setdefault((now.half, now.rows), self._backbone.blank(rows))
+                    with coupling.forward(now.running, 0.5, now.half, now.rows, now.deep):
+                        last[like] = measure(lambda c=conditioning, n=rows: self._unet(n, c), self._operations).flops
+                total += last[like]
+        return total
+
+    def _pictures(self, kind: Kind) -> int:
+        """The operations of decoding the layers, and of encoding and decoding what the kept ones need.
+
+        A kept foreground is encoded with its transparency and again for the scene; when the light is read, two pictures
+        are decoded and one is encoded. Harmonising also encodes the background and the composite.
+        """
         count, foregrounds = self._streams.count, self._streams.foregrounds
-        decoding = (
-            count * self._vae().flops + foregrounds * self._bundle.spec.transparency.views * self._decoder(1).flops
-        )
-        previews = sum(is_due(done, runs) for done in range(1, runs + 1)) * (
-            count * self._vae_preview().flops + foregrounds * self._decoder_preview().flops
-        )
-        guided = sum(rows == 2 * count for running, rows in calls if running is not Pass.PRIOR)
-        return JobCost(
-            name=name,
-            sample_forwards=sum(rows for _, rows in calls),
-            flops=network + decoding + previews + self._text(2 * count).flops,
-            stock_flops=self._stock(guided, runs)[1],
-        )
+        if kind == "new":
+            views = foregrounds * self._bundle.spec.transparency.views
+            return count * self._vae().flops + views * self._decoder(1).flops
+        decoded = 2 + (1 if kind == "harmonise" else 2)
+        encoded = 2 * foregrounds + 1 + (2 if kind == "harmonise" else 0)
+        return decoded * self._vae().flops + encoded * self._vae_encoder().flops + foregrounds * self._encoder().flops
+
+    def _previews(self, runs: int, kind: Kind) -> int:
+        foregrounds = self._streams.foregrounds if kind == "new" else 0
+        shown = foregrounds + (1 if kind == "harmonise" else 2)
+        each = shown * self._vae_preview().flops + foregrounds * self._decoder_preview().flops
+        return sum(is_due(done, runs) for done in range(1, runs + 1)) * each
 
     def _stock(self, guided: int, steps: int) -> tuple[int, int]:
         """(sample forwards, flops) of one picture by the stock pipeline with guidance in `guided` of its steps."""
@@ -167,27 +215,20 @@ class CostModel:
 
     def _plain(self) -> Cost:
         """A forward pass of the unchanged UNet with one row."""
-        return self._once("plain", lambda: self._unet(1))
+        return self._once("plain", lambda: self._unet(1, self._backbone.blank(1)))
 
-    def _forward(self, running: Pass, rows: int, settings: FusionSettings | None = None) -> Cost:
-        """A forward pass of the coupled UNet.
-
-        Settings that only decide when a kind of pass runs are set to fixed values, because they do not change its cost.
-        """
-        settings = settings or self._bundle.spec.defaults.fusion
-        settings = replace(
-            settings, guidance_start=1.0, guidance_end=0.0, blend_start=1.0, blend_end=0.0, prior="lagged"
-        )
-        key = (running, rows, settings)
-        if key not in self._known:
-            if running is not Pass.PRIOR:
-                self._forward(Pass.PRIOR, self._streams.foregrounds, settings)  # the coupled pass needs its priors
-            elif settings not in self._couplings:
-                self._couplings[settings] = self._coupling(settings, torch.device("meta"))
-            coupling = self._couplings[settings]
-            with torch.no_grad(), self._backbone.attached(coupling), coupling.forward(running):
-                self._known[key] = measure(lambda: self._unet(rows))
-        return self._known[key]
+    def _coupled(self, rows: int) -> Cost:
+        """A forward of the coupled UNet, as it needs the most memory: with the low-rank deltas."""
+        settings = self._bundle.spec.defaults.fusion
+        coupling = self._coupling(settings, torch.device("meta"), "new")
+        half = Half.CONDITIONAL if rows == self._streams.count else Half.BOTH
+        self._bundle.memory.has_own_weights = False
+        with torch.no_grad(), self._backbone.attached(coupling):
+            with coupling.forward(Pass.PRIOR):
+                foregrounds = self._streams.foregrounds
+                self._unet(foregrounds, self._backbone.blank(foregrounds))
+            with coupling.forward(Pass.COUPLED, 0.5, half):
+                return self._once(("coupled", rows), lambda: self._unet(rows, self._backbone.blank(rows)))
 
     def _vae(self, tile: bool = False) -> Cost:
         height, width = self._grid
@@ -200,6 +241,10 @@ class CostModel:
     def _decode_latents(self, grid: Grid) -> Cost:
         latents = self._empty(1, self._backbone.layout.channels, *grid, dtype=self._bundle.vae.dtype)
         return self._once(("vae", grid), lambda: self._bundle.vae.decode(latents, return_dict=False))  # type: ignore[arg-type]
+
+    def _vae_encoder(self) -> Cost:
+        picture = self._empty(1, 3, self._working.height, self._working.width, dtype=self._bundle.vae.dtype)
+        return self._once("vae encoder", lambda: self._bundle.vae.encode(picture, return_dict=False))  # type: ignore[arg-type]
 
     def _encoder(self) -> Cost:
         picture = self._empty(1, 4, self._working.height, self._working.width)
@@ -226,9 +271,9 @@ class CostModel:
 
         return self._once(("text", prompts), work)
 
-    def _once(self, key: object, work: Any) -> Cost:
+    def _once(self, key: object, work: Callable[[], object]) -> Cost:
         if key not in self._known:
-            self._known[key] = measure(work)
+            self._known[key] = measure(work, self._operations)
         return self._known[key]
 
     # ---- shapes ------------------------------------------------------------------------------------------------------
@@ -245,38 +290,21 @@ class CostModel:
     def _empty(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         return torch.empty(shape, dtype=dtype or self._bundle.dtype, device="meta")
 
-    def _unet(self, rows: int) -> Tensor:
+    def _unet(self, rows: int, words: Any) -> Tensor:
         latents = self._empty(rows, self._backbone.layout.channels, *self._grid)
-        words = self._backbone.blank(rows)
         return self._backbone.forward(latents, torch.empty((), device="meta"), words, self._working)
 
-    def _coupling(self, settings: FusionSettings, device: torch.device) -> Coupling:
-        """A coupling that shares all tokens: without values the background tokens are unknown; the cost is equal."""
-        if settings.research.sharing == "masked":
-            settings = settings.changed({"sharing": "all"})
-        elif settings.research.sharing == "copy":
+    def _coupling(self, settings: FusionSettings, device: torch.device, kind: Kind) -> Coupling:
+        if settings.research.sharing == "copy":
             settings = settings.changed({"share_strength": 0.0})  # copying multiplies no matrices
         ends = torch.zeros(self._streams.foregrounds, dtype=torch.long, device=device)
-        return Coupling(self._streams, settings, self._grid, ends, blended_end=ends[:1])
+        shapes = known_shapes(kind, self._streams, self._grid, device)
+        return _Counted(self._streams, settings, self._grid, ends, shapes, blended_end=ends[:1])
 
 
-class _Zeros:
-    """A `Denoiser` that predicts zeros and computes nothing."""
+class _Counted(Coupling):
+    """A coupling in which `SHARED` of the tokens are shared."""
 
-    halves_apart = False
-
-    def forward(self, latents: Tensor, timestep: Tensor, conditioning: Any, size: Size) -> Tensor:
-        return torch.zeros_like(latents)
-
-    def run(self, work: Callable[[], T]) -> T:
-        return work()
-
-
-class _Forwards(Observer):
-    """Records the pass and the number of rows of each forward pass."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[Pass, int]] = []
-
-    def forward(self, now: Forward, rows: int) -> None:
-        self.calls.append((now.running, rows))
+    def shared_tokens(self, block: str, grid: Grid) -> Tensor:
+        share = 1.0 if self.settings.research.sharing == "all" else SHARED
+        return torch.arange(round(share * grid[0] * grid[1]), device=self.end_of_text.device)

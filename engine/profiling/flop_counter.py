@@ -34,9 +34,18 @@ class Cost:
     peak_bytes: int
 
 
-def measure(work: Callable[[], object]) -> Cost:
-    """Run `work`, which must compute on the meta device only, and count its cost."""
-    operations, attention = _Operations(), _FusedAttention()
+Known = dict[Hashable, tuple[int, type, "list[_TensorSpec]"]]
+"""Operations that were counted before: the specs of the arguments -> operations, kind and specs of the result."""
+
+
+def measure(work: Callable[[], object], known: Known | None = None) -> Cost:
+    """Run `work`, which must compute on the meta device only, and count its cost.
+
+    Args:
+        work: the computation.
+        known: operations that were counted before, which makes counting faster; new ones are added.
+    """
+    operations, attention = _Operations({} if known is None else known), _FusedAttention()
     with torch.no_grad(), operations, attention:  # inference mode leaves more composite operations to be taken apart
         result = work()
         del result
@@ -65,12 +74,12 @@ class _Operations(TorchDispatchMode):
     of its arguments, and made again from the cache.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, known: Known) -> None:
         super().__init__()
         self.flops = 0
         self.peak = 0
         self._alive = 0
-        self._cache: dict[Hashable, tuple[int, type, list[_TensorSpec]]] = {}
+        self._cache = known
         self._whole: set[Any] = set()  # operations that are no composites
         self._known: dict[int, tuple[weakref.ref[torch.UntypedStorage], int]] = {}
 

@@ -33,6 +33,10 @@ class LowRank:
         """x @ ΔWᵀ, (…, inputs) -> (…, outputs); to be added to the base projection of `x`."""
         return (x @ self.down.T) @ self.up.T
 
+    def offset(self) -> Tensor:
+        """ΔW, (outputs, inputs)."""
+        return self.up @ self.down
+
     def to(self, device: torch.device, dtype: torch.dtype) -> LowRank:
         """A copy on another device or in another dtype."""
         return LowRank(self.down.to(device, dtype), self.up.to(device, dtype))
@@ -56,6 +60,10 @@ class Dense:
     def __call__(self, x: Tensor) -> Tensor:
         """x @ ΔWᵀ, (…, inputs) -> (…, outputs); to be added to the base projection of `x`."""
         return x @ self.weight.T
+
+    def offset(self) -> Tensor:
+        """ΔW, (outputs, inputs)."""
+        return self.weight
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Dense:
         """A copy on another device or in another dtype."""

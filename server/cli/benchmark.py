@@ -1,25 +1,34 @@
-"""`layerfusion benchmark`: what a job costs on SDXL, counted without weights and without a graphics card."""
+"""`layerfusion benchmark`: what jobs cost on SDXL, counted without weights and without a graphics card."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from layerfusion.engine.formats.files import check_writable, replacing
 from layerfusion.engine.image.geometry import Size, check_canvas, working_size
 from layerfusion.engine.importing import paused_collection
 from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
 from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS
 from layerfusion.server.cli.console import say
 from layerfusion.server.cli.environment import prepare_libraries
+from layerfusion.server.cli.targets import add_overwrite, check_free
 from layerfusion.server.cli.values import size, whole
+
+if TYPE_CHECKING:
+    from layerfusion.engine.profiling.cost_model import JobCost, MemoryCost
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `benchmark`."""
     parser.description = (
-        "Count the operations of every preset beside the stock SDXL pipeline, and the memory that every "
-        "policy needs. This takes some ten seconds and needs neither weights nor a graphics card."
+        "Count the operations of every preset beside the stock SDXL pipeline, of a new background under a kept "
+        "foreground and of harmonising again, and the memory that every policy needs. This takes about half a minute "
+        "and needs neither weights nor a graphics card."
     )
     parser.set_defaults(run=run)
     add = parser.add_argument
@@ -30,18 +39,26 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--foregrounds", metavar="K", type=whole(1, MAX_FOREGROUNDS), default=1, help=several)
     finishing = "instead, time how scripted pictures, drawn at half of --size, are finished and written"
     add("--finishing", action="store_true", help=finishing)
+    add("--json", action="store_true", help="print one JSON object instead of a table")
+    add("--plot", metavar="FILE.png", help="also draw the operations as a chart")
+    add_overwrite(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print operations of every preset beside the stock pipeline, and the memory every policy needs.
+    """Print operations of every job beside the stock pipeline, and the memory every policy needs.
 
     Raises:
         InvalidRequest: a canvas outside the limits.
+        UnwritableFile: the chart cannot be written, or it is there and is not to be replaced.
     """
     check_canvas(arguments.size)
+    plot = None if arguments.plot is None else Path(arguments.plot)
+    if plot is not None:
+        check_writable(plot)
+        check_free(plot, overwrite=arguments.overwrite)
     prepare_libraries()
     if arguments.finishing:
-        _finish(arguments.size)
+        _finish(arguments.size, as_json=arguments.json)
         return
     with paused_collection():
         from layerfusion.engine.models.catalog.model_files import read_json
@@ -53,20 +70,76 @@ def run(arguments: argparse.Namespace) -> None:
     price = CostModel(spec, working, arguments.foregrounds)
     defaults = spec.defaults
     steps = arguments.steps or defaults.steps
-    say(_what(working, steps, arguments.foregrounds))
-    say(f"{'':<28}{'TFLOP':>8}{'UNet rows':>11}{'to stock':>10}{'to three':>10}{'equal guidance':>16}")
-    stock, *others = price.jobs(steps, defaults.guidance_scale, defaults.fusion)
-    for job in (stock, *others):
-        ratios = (job.flops / stock.flops, job.flops / (3 * stock.flops), job.flops / job.stock_flops)
-        one, three, same = (f"{ratio:.2f}" for ratio in ratios)
-        say(f"{job.name:<28}{job.flops / 1e12:>8.0f}{job.sample_forwards:>11}{one:>10}{three:>10}{same:>16}")
-    say("to stock: divided by one stock picture; equal guidance: by one with guidance in the same number of steps")
-    for policy in price.policies():
+    jobs = price.jobs(steps, defaults.guidance_scale, defaults.fusion)
+    policies = price.policies()
+    if arguments.json:
+        say(json.dumps(_figures(working, steps, arguments.foregrounds, jobs, policies)))
+    else:
+        say(_what(working, steps, arguments.foregrounds))
+        _print(jobs, policies)
+    if plot is not None:
+        _draw(plot, jobs)
+
+
+def _print(jobs: list[JobCost], policies: list[MemoryCost]) -> None:
+    stock = jobs[0]
+    say(f"{'':<32}{'TFLOP':>7}{'UNet rows':>11}{'deep rows':>11}{'to stock':>10}{'to three':>10}")
+    for job in jobs:
+        one, three = (f"{ratio:.2f}" for ratio in (job.flops / stock.flops, job.flops / (3 * stock.flops)))
+        tera = job.flops / 1e12
+        say(f"{job.name:<32}{tera:>7.0f}{job.sample_forwards:>11}{job.deep:>11}{one:>10}{three:>10}")
+    say("to stock: divided by one stock picture; deep rows: those that go through the coarse blocks, too")
+    for policy in policies:
         card_size = "no usual card" if policy.card is None else f"{policy.card} GB card"
         say(f"memory {policy.policy.value:<12}{policy.peak / 2**30:>6.1f} GiB at its peak, half precision: {card_size}")
 
 
-def _finish(canvas: Size) -> None:
+def _figures(
+    working: Size, steps: int, foregrounds: int, jobs: list[JobCost], policies: list[MemoryCost]
+) -> dict[str, Any]:
+    """The figures as plain values."""
+    return {
+        "size": [working.width, working.height],
+        "steps": steps,
+        "foregrounds": foregrounds,
+        "jobs": [
+            {
+                "name": job.name,
+                "flops": job.flops,
+                "unet_rows": job.sample_forwards,
+                "deep_rows": job.deep,
+                "to_stock": round(job.flops / jobs[0].flops, 4),
+            }
+            for job in jobs
+        ],
+        "memory": [
+            {"policy": one.policy.value, "peak_bytes": one.peak, "smallest_card_gb": one.card} for one in policies
+        ],
+    }
+
+
+def _draw(file: Path, jobs: list[JobCost]) -> None:
+    """Write a bar chart of the operations of all jobs, divided by those of one stock picture."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    row, left, wide = 26, 260, 460
+    sheet = Image.new("RGB", (left + wide + 70, row * (len(jobs) + 1)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    most = max(job.flops for job in jobs)
+    one = left + wide * jobs[0].flops / most
+    for index, job in enumerate(jobs):
+        top, end = row * index + 8, left + wide * job.flops / most
+        draw.text((8, top), job.name, fill="black", font=font)
+        ink = (150, 150, 150) if job.name.startswith("stock") else (31, 87, 158)
+        draw.rectangle((left, top, end, top + 15), fill=ink)
+        draw.text((end + 6, top), f"{job.flops / jobs[0].flops:.2f}", fill="black", font=font)
+    draw.line((one, 0, one, row * len(jobs)), fill=(200, 82, 32))
+    draw.text((8, row * len(jobs) + 4), "operations, divided by those of one stock picture", fill="black", font=font)
+    with replacing(file) as opened:
+        sheet.save(opened, "PNG")
+
+
+def _finish(canvas: Size, *, as_json: bool) -> None:
     """Print the processor time of a job's end, in parts."""
     with paused_collection():
         from layerfusion.engine.profiling.finishing import measure
@@ -74,6 +147,9 @@ def _finish(canvas: Size) -> None:
     working = Size(max(1, canvas.width // 2), max(1, canvas.height // 2))
     with tempfile.TemporaryDirectory() as folder:
         cost = measure(canvas, working, Path(folder) / "scripted.psd")
+    if as_json:
+        say(json.dumps({"size": [canvas.width, canvas.height], "seconds": {**asdict(cost), "all": cost.total}}))
+        return
     parts = {"enlarging": cost.enlarging, "Shadow, Light": cost.shadow_and_light, "writing PSD": cost.writing}
     for name, seconds in {**parts, "all": cost.total}.items():
         say(f"{name:<14}{seconds:>7.2f} s of processor time, {canvas} px drawn at {working} px")

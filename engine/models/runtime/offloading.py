@@ -2,9 +2,10 @@
 
 | policy | what is on the device | effect |
 |---|---|---|
-| resident | all components, all the time | the fastest |
+| resident | all components; the text encoders only while they read, if memory is short | the fastest |
 | offload | one component at a time, the others in main memory | some seconds of copying per job |
-| sequential | the same | guidance halves one after the other, VAE in tiles, one decoder view at a time; the slowest |
+| sequential | the same, and of the UNet one part at a time | the UNet is copied in every forward; guidance halves one \
+after the other, VAE in tiles, one decoder view at a time; the slowest |
 
 A guidance half is the rows of the batch with, or those without, the prompt. Rows of one half are coupled inside the
 UNet, so that they cannot be computed separately. If memory runs out during a job, the components are moved off the
@@ -13,6 +14,7 @@ device, the next policy takes effect and the failed work is repeated.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -24,6 +26,7 @@ from torch import nn
 from layerfusion.engine.errors import InvalidRequest, OutOfMemory
 from layerfusion.engine.events import Notice
 from layerfusion.engine.models.runtime.devices import free_bytes, is_out_of_memory, release
+from layerfusion.engine.models.runtime.streaming import StreamedNetwork, largest_resident, parts_of, size_of
 from layerfusion.engine.transparency.deltas import Deltas
 
 T = TypeVar("T")
@@ -77,6 +80,9 @@ _NOTICES = {
 RESERVE = 1 << 30
 """Bytes that the choice of a policy leaves free for the driver's context, kernels' workspaces and fragmentation."""
 
+SMALL = 64 << 20
+"""Bytes that are there even if the system does not report its free memory."""
+
 _BYTES = {Component.TEXT: 0, Component.UNET: 5600, Component.VAE: 800, Component.ENCODER: 40, Component.DECODER: 330}
 """Peak number of activation values, per row and latent pixel for the UNet, per pixel and view for the decoder, and per
 pixel for the others. Multiplied by the bytes of one value, this is the peak in bytes. Counted on SDXL's networks, see
@@ -108,6 +114,8 @@ class Memory:
 
     Attributes:
         policy: the current policy. Within a job it changes only to policies that need less memory.
+        has_own_weights: whether there is room for attention weights of the foregrounds' own, which cost fewer
+            operations than the low-rank deltas; see `fusion.projections`. False as soon as memory has run out.
     """
 
     def __init__(
@@ -127,6 +135,9 @@ class Memory:
         self._present: set[Component] = set()
         self._notices: list[Notice] = []
         self.policy = MemoryPolicy.RESIDENT
+        self.has_own_weights = False
+        self._keeps_text = True
+        self._streamed: list[StreamedNetwork] = []
 
     def begin(self, job: MemoryDemand, policy: MemoryPolicy | None = None) -> None:
         """Choose the policy for a new job.
@@ -137,6 +148,14 @@ class Memory:
         """
         self._notices.clear()
         self._set_policy(policy or self._choose_policy(job))
+        if bool(self._streamed) != (self.policy is MemoryPolicy.SEQUENTIAL):
+            self._unload(self._present & {Component.UNET})
+        free, needed = self._free(), self.needs(self.policy, job) + RESERVE
+        needed += self.own_weights
+        self.has_own_weights = self.own_weights <= SMALL if free is None else needed <= free
+        self.has_own_weights &= self.policy is not MemoryPolicy.SEQUENTIAL
+        on_cpu = self._device.type == "cpu"
+        self._keeps_text = free is None or on_cpu or needed + self.weights(Component.TEXT) <= free
 
     @property
     def halves_apart(self) -> bool:
@@ -178,6 +197,7 @@ class Memory:
                 if lower is None:
                     raise self._failure(components) from error
             # Not in the except block: while an error is handled, its traceback keeps the failed run's tensors alive.
+            self.has_own_weights = self._keeps_text = False
             self._notices.append(Notice(code="memory_policy_changed", text=_NOTICES[lower]))
             self._set_policy(lower)
             self._unload(set(self._present))
@@ -194,19 +214,38 @@ class Memory:
         pixels[Component.UNET] = job.pixels // self._latent_factor**2 * job.rows * (1 if sequential else 2)
         if sequential:
             pixels[Component.VAE] = min(job.pixels, (self._native_size // 2) ** 2)
-        weights = {component: self.weights(component) for component in self._parts}
         activations = {c: pixels[c] * _BYTES[c] * self._value_bytes(c) for c in self._parts}
-        if policy is MemoryPolicy.RESIDENT:
-            return sum(weights.values()) + max(activations.values())
-        return max(weights[component] + activations[component] for component in self._parts)
+        return self.peak(policy, activations)
 
-    def weights(self, component: Component) -> int:
-        """The size of a component's weights in bytes; the foreground deltas are part of the UNet."""
-        modules = self._parts[component]
-        size = sum(tensor.nbytes for module in modules for tensor in module.state_dict().values())
+    def peak(self, policy: MemoryPolicy, activations: Mapping[Component, int]) -> int:
+        """The peak in bytes of weights and activations, with the given activations of each component."""
+        weights = {component: self.weights(component, policy) for component in self._parts}
+        if policy is not MemoryPolicy.RESIDENT:
+            return max(weights[component] + activations[component] for component in self._parts)
+        reading = activations.get(Component.TEXT, 0) + sum(weights.values())
+        others = [component for component in self._parts if component is not Component.TEXT]
+        drawing = sum(weights[c] for c in others) + max((activations[c] for c in others), default=0)
+        return max(reading, drawing)
+
+    def weights(self, component: Component, policy: MemoryPolicy = MemoryPolicy.RESIDENT) -> int:
+        """The bytes of a component's weights on the device while it computes.
+
+        The foreground deltas are part of the UNet.
+        """
+        modules = self._parts.get(component, ())
+        if component is Component.UNET and policy is MemoryPolicy.SEQUENTIAL:
+            size = sum(largest_resident(module) for module in modules)
+        else:
+            size = sum(size_of(module) for module in modules)
         if component is Component.UNET:
             size += sum(t.nbytes for parts in self._deltas.values() for delta in parts.values() for t in tensors(delta))
         return size
+
+    @property
+    def own_weights(self) -> int:
+        """The size in bytes of the foregrounds' own attention weights."""
+        parts = (delta for module in self._deltas.values() for delta in module.values())
+        return sum(math.prod(delta.shape) * tensors(delta)[0].dtype.itemsize for delta in parts)
 
     def _value_bytes(self, component: Component) -> int:
         """Bytes of one value in the component's dtype."""
@@ -214,12 +253,17 @@ class Memory:
         return 4 if first is None else first.dtype.itemsize
 
     def _choose_policy(self, job: MemoryDemand) -> MemoryPolicy:
-        free = free_bytes(self._device)
+        free = self._free()
         if free is None or self._device.type == "cpu":  # moving weights cannot help on a CPU
             return MemoryPolicy.RESIDENT
-        free += sum(self.weights(component) for component in self._present)
         fits = (policy for policy in MemoryPolicy if self.needs(policy, job) + RESERVE <= free)
         return next(fits, MemoryPolicy.SEQUENTIAL)
+
+    def _free(self) -> int | None:
+        """The bytes that a job can use, those of the components that are there already included; None if unknown."""
+        free = free_bytes(self._device)
+        held = MemoryPolicy.SEQUENTIAL if self._streamed else MemoryPolicy.RESIDENT
+        return None if free is None else free + sum(self.weights(component, held) for component in self._present)
 
     def _set_policy(self, policy: MemoryPolicy) -> None:
         """Set the policy. With `SEQUENTIAL`, the VAE works in tiles of half the model's native size (our choice).
@@ -235,7 +279,9 @@ class Memory:
             settings.tile_latent_min_size = latents
 
     def _load(self, wanted: set[Component]) -> None:
-        wanted = set(self._parts) if self.policy is MemoryPolicy.RESIDENT else wanted & set(self._parts)
+        if self.policy is MemoryPolicy.RESIDENT:
+            wanted |= set(Component) if self._keeps_text else set(Component) - {Component.TEXT}
+        wanted &= set(self._parts)
         self._unload(self._present - wanted)
         for component in Component:
             if component in wanted - self._present:
@@ -250,8 +296,16 @@ class Memory:
             release(self._device)
 
     def _move(self, component: Component, device: torch.device) -> None:
+        streams = component is Component.UNET and self.policy is MemoryPolicy.SEQUENTIAL
+        if component is Component.UNET:
+            for network in self._streamed:
+                network.end()
+            self._streamed.clear()
         for module in self._parts[component]:
-            module.to(device)
+            if streams and device == self._device and parts_of(module):
+                self._streamed.append(StreamedNetwork(module, device))
+            else:
+                module.to(device)
         if component is Component.UNET:
             for parts in self._deltas.values():
                 for name, delta in parts.items():

@@ -161,8 +161,8 @@ class TestSharing:
     def test_equal_streams_change_nothing_whatever_the_mask(self, streams, strength):
         query, key, value = streams[:3]
         plain = F.scaled_dot_product_attention(query, key, value, scale=0.4)
-        for background in (torch.zeros(16), torch.ones(16), (torch.arange(16) % 3 == 0).float()):
-            shared = share_background(query, key, value, key, value, background, strength=strength, scale=0.4)
+        for tokens in (torch.arange(0), torch.arange(16), torch.arange(0, 16, 3)):
+            shared = share_background(query, key, value, key, value, tokens, strength=strength, scale=0.4)
             torch.testing.assert_close(shared, plain, atol=1e-5, rtol=1e-4)
 
     def test_unweighted_duplicates_would_have_changed_something(self, streams):
@@ -179,7 +179,8 @@ class TestSharing:
 
     def test_without_shared_tokens_nothing_changes(self, streams):
         query, key, value, other_key, other_value, _ = streams
-        shared = share_background(query, key, value, other_key, other_value, torch.zeros(16), strength=1.0, scale=0.4)
+        none = torch.arange(0)
+        shared = share_background(query, key, value, other_key, other_value, none, strength=1.0, scale=0.4)
         plain = F.scaled_dot_product_attention(query, key, value, scale=0.4)
         torch.testing.assert_close(shared, plain, atol=1e-5, rtol=1e-4)
 
@@ -189,5 +190,6 @@ class TestSharing:
         own = (query @ key.mT * 0.4).exp() * torch.where(background > 0, 0.75, 1.0)
         other = (query @ other_key.mT * 0.4).exp() * background * 0.25
         expected = (own @ value + other @ other_value) / (own.sum(-1) + other.sum(-1))[..., None]
-        shared = share_background(query, key, value, other_key, other_value, background, strength=0.5, scale=0.4)
+        tokens = torch.arange(5)
+        shared = share_background(query, key, value, other_key, other_value, tokens, strength=0.5, scale=0.4)
         torch.testing.assert_close(shared, expected, atol=1e-5, rtol=1e-4)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from layerfusion.engine.diffusion import step_plan
 from layerfusion.engine.fusion.coupling import Pass
 from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.sources import Kept
@@ -120,3 +121,31 @@ class TestBackdrop:
         ):
             never, ever = (run(**given, backdrop_until=until, steps=2).estimates for until in (1.0, 0.0))
             assert torch.equal(never, ever)
+
+
+def test_the_last_difference_of_the_halves_is_taken_again(run, monkeypatch):
+    monkeypatch.setattr(step_plan, "RENEWALS", 2)
+    whole, spared = run(steps=STEPS), run(guidance_every=2, steps=STEPS)
+    assert [rows for _, rows in joint(spared)] == [6, 3, 6, 3]
+    assert torch.equal(spared.estimates[0], whole.estimates[0])
+    assert not torch.allclose(spared.estimates[1], whole.estimates[1], atol=1e-3)
+
+
+def test_the_deep_blocks_run_in_every_nth_step(run, monkeypatch):
+    monkeypatch.setattr(step_plan, "RENEWALS", 2)
+    whole, spared = run(steps=STEPS), run(deep_every=2, steps=STEPS)
+    blocks = [{seen.block for seen in spared.attentions if seen.time == time} for time in spared.times]
+    assert blocks[0] == blocks[2] > blocks[1] == blocks[3]
+    assert torch.equal(spared.estimates[0], whole.estimates[0])
+    assert not torch.allclose(spared.estimates[1], whole.estimates[1], atol=1e-3)
+
+
+def test_a_kept_foreground_that_is_skipped_has_no_row(run):
+    pixels = np.zeros((64, 64, 4), np.uint8)
+    pixels[20:45, 20:45] = (200, 30, 20, 255)
+    kept = Kept(layer=Layer(name="mine", role=Role.FOREGROUND, pixels=pixels), prompt="a red apple")
+    drawn, skipped = (run(foregrounds=(kept,), known_layers=how, steps=STEPS) for how in ("drawn", "skipped"))
+    assert [rows for _, rows in joint(drawn)] == [6, 6, 6, 6]
+    assert [rows for _, rows in joint(skipped)] == [4, 4, 4, 2], "after the light is read, Blended is known, too"
+    assert torch.equal(skipped.estimates[:, 0], drawn.estimates[:, 0])
+    assert not torch.allclose(skipped.estimates[0, 2], drawn.estimates[0, 2], atol=1e-3)

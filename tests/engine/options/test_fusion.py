@@ -75,10 +75,10 @@ def test_no_preset_couples_longer_than_the_model_does():
     assert FusionSettings(blend_end=0.4).preset("fast").blend_end == 0.4
 
 
-def test_artists_have_about_a_dozen_options_and_programs_have_all_in_one_flat_list():
+def test_artists_have_sixteen_options_and_programs_have_all_in_one_flat_list():
     names = [option.name for option in FusionSettings.options()]
     research = {option.name for option in fields(ResearchSettings)}
-    assert len(names) - len(research) == 13 and len(set(names)) == len(names) == 41
+    assert len(names) - len(research) == 16 and len(set(names)) == len(names) == 44
     tuned = FusionSettings(amodal=False, research=ResearchSettings(normalise="never"))
     assert list(tuned.values()) == names
     assert FusionSettings.from_values(tuned.values()) == tuned == FusionSettings().changed(tuned.values())

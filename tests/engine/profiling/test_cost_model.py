@@ -26,11 +26,45 @@ def test_every_foreground_is_decoded_once_per_view(spec):
     for views in (1, 8):
         seen = replace(spec, transparency=replace(spec.transparency, views=views))
         model._bundle = replace(model._bundle, spec=seen)
-        costs[views] = {job.name: job.flops for job in model.jobs(1, 1.0, FusionSettings(blend_start=0.0))}
+        settings = FusionSettings(blend_start=0.0)
+        costs[views] = {kind: model.job(kind, 1, 1.0, settings, kind).flops for kind in ("new", "background")}
     decoder = model._bundle.decoder
     picture, latents = model._empty(1, 3, 128, 128), model._empty(1, 4, 16, 16)
     one = measure(lambda: decoder(picture, latents)).flops
     assert one > 0
-    for name in ("paper", "exact"):
-        assert costs[8][name] - costs[1][name] == 2 * 7 * one
-    assert costs[8]["stock, one picture"] == costs[1]["stock, one picture"]
+    assert costs[8]["new"] - costs[1]["new"] == 2 * 7 * one
+    assert costs[8]["background"] == costs[1]["background"], "kept foregrounds are not decoded"
+
+
+@pytest.fixture(scope="module")
+def model(spec):
+    return CostModel(spec, SIZE)
+
+
+def rows(model, kind="new", steps=6, **options):
+    job = model.job("", steps, 7.0, FusionSettings.from_values({"prior": "lagged", **options}), kind)
+    return job.sample_forwards, job.deep
+
+
+def test_rows_and_deep_rows_are_those_of_the_loop(model):
+    assert rows(model) == (37, 37), "six steps of six rows, and one prior pass"
+    assert rows(model, steps=15, guidance_every=3, deep_every=3) == (1 + 5 * (6 + 3 + 3), 1 + 5 * 6)
+
+
+def test_what_is_known_is_skipped_only_if_asked(model):
+    assert rows(model, "background") == (36, 36)
+    background, harmonised = (rows(model, kind, known_layers="skipped")[0] for kind in ("background", "harmonise"))
+    assert background == 3 * 4 + 3 * 2, "the blended picture is known from half of the way on"
+    assert harmonised < rows(model, "harmonise")[0] < 36
+    assert harmonised * 3 == rows(model, "harmonise")[0], "the blended picture alone is drawn"
+
+
+def test_own_weights_and_remembered_texts_are_counted_once(spec):
+    """The second of two equal steps costs less than the first; a third costs the same."""
+    model = CostModel(spec, SIZE)
+    flops = [model.job("", steps, 7.0, FusionSettings(prior="once", blend_start=0.0)).flops for steps in (1, 2, 3)]
+    previews = model._previews(2, "new") - model._previews(1, "new")
+    assert (
+        flops[2] - flops[1] - (model._previews(3, "new") - model._previews(2, "new")) == flops[1] - flops[0] - previews
+    )
+    assert flops[1] - flops[0] - previews < flops[0]

@@ -71,6 +71,29 @@ def test_resident_loads_everything_and_keeps_it_on_the_device(made, parts):
     assert present(parts) == set(Component)
 
 
+def test_resident_lets_the_text_encoders_go_if_memory_is_short(made, parts, monkeypatch):
+    needed = made.needs(MemoryPolicy.RESIDENT, JOB) + offloading.RESERVE
+    monkeypatch.setattr(offloading, "free_bytes", lambda device: needed)
+    made.begin(JOB)
+    assert made.policy is MemoryPolicy.RESIDENT and not made.has_own_weights
+    assert made.run(lambda: present(parts), Component.TEXT) == set(Component)
+    assert made.run(lambda: present(parts), Component.UNET) == set(Component) - {Component.TEXT}
+
+
+def test_foregrounds_get_own_weights_if_there_is_room(made, monkeypatch):
+    made.begin(JOB, MemoryPolicy.OFFLOAD)
+    assert made.has_own_weights
+    made.run(out_of_memory(1), Component.UNET)
+    assert not made.has_own_weights
+    made.begin(JOB, MemoryPolicy.SEQUENTIAL)
+    assert not made.has_own_weights, "it is for those who have no room"
+    needed = made.needs(MemoryPolicy.OFFLOAD, JOB) + offloading.RESERVE
+    for more, own in ((made.own_weights, True), (made.own_weights - 1, False)):
+        monkeypatch.setattr(offloading, "free_bytes", lambda device, more=more: needed + more)
+        made.begin(JOB, MemoryPolicy.OFFLOAD)
+        assert made.has_own_weights is own
+
+
 @pytest.mark.parametrize("policy", [MemoryPolicy.OFFLOAD, MemoryPolicy.SEQUENTIAL])
 def test_the_other_policies_load_only_the_needed_components(made, parts, policy):
     made.begin(JOB, policy)
@@ -173,7 +196,7 @@ def test_the_policy_is_chosen_by_the_free_memory(made, parts, monkeypatch, free,
         Component.ENCODER: 0,
         Component.DECODER: 0.2,
     }
-    monkeypatch.setattr(made, "weights", lambda component: int(gigabytes[component] * (1 << 30)))
+    monkeypatch.setattr(made, "weights", lambda component, policy=None: int(gigabytes[component] * (1 << 30)))
     monkeypatch.setattr(offloading, "free_bytes", lambda device: free << 30)
     made.begin(JOB)
     assert made.policy is MemoryPolicy[policy]
