@@ -204,4 +204,5 @@ class Constraints:
         return {one.stream for one in self._held(time) if one.holds_all}
 
     def _held(self, time: float) -> tuple[Constraint, ...]:
-        return tuple(constraint for constraint in self.all if time > constraint.until)
+        """Those that are active; with `until` = 0 also at t = 0, where the last step of some samplers begins."""
+        return tuple(constraint for constraint in self.all if constraint.until == 0 or time > constraint.until)

@@ -91,3 +91,9 @@ def test_nothing_runs_if_everything_is_known(how):
     for work in works({"known_layers": how}, everything, [0]):
         assert (work.rows, work.guided, work.deep, work.measures) == ((), False, False, False)
     assert {work.rows for work in works({"known_layers": how}, everything)} == {(0, 1, 2)}, "priors are needed"
+
+
+def test_what_is_held_to_the_end_is_held_at_the_end():
+    """The last step of some samplers begins at t = 0."""
+    constraints = Constraints((held(0), held(1, 0.5)))
+    assert [constraints.held_streams(time) for time in (0.9, 0.5, 0.0)] == [{0, 1}, {0}, {0}]

@@ -54,7 +54,7 @@ def test_rows_and_deep_rows_are_those_of_the_loop(model):
 def test_what_is_known_is_skipped_only_if_asked(model):
     assert rows(model, "background") == (36, 36)
     background, harmonised = (rows(model, kind, known_layers="skipped")[0] for kind in ("background", "harmonise"))
-    assert background == 3 * 4 + 3 * 2, "the blended picture is known from half of the way on"
+    assert background == 4 * 4 + 2 * 2, "the blended picture is known after the fourth step, which begins at 0.25 T"
     assert harmonised < rows(model, "harmonise")[0] < 36
     assert harmonised * 3 == rows(model, "harmonise")[0], "the blended picture alone is drawn"
 
