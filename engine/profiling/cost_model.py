@@ -106,7 +106,8 @@ class CostModel:
         costs += [self.job(name, steps, guidance_scale, preset) for name, preset in presets.items()]
         some = {name: presets[name] for name in ("exact", "balanced", "fast")}
         costs += [self.job(f"{few} steps, fast", few, 1.0, presets["fast"]) for few in FEW]
-        for kind, title in (("background", "new background"), ("harmonise", "harmonise again")):
+        again: dict[Kind, str] = {"background": "new background", "harmonise": "harmonise again"}
+        for kind, title in again.items():
             costs += [
                 self.job(f"{title}, {name}", steps, guidance_scale, preset, kind) for name, preset in some.items()
             ]
