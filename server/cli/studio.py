@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import threading
-import time
 
 from layerfusion.server.cli.console import CommandError, say
 from layerfusion.server.cli.environment import prepare_libraries
@@ -18,6 +17,7 @@ OPENER = "opener of the studio"
 """Name of the thread that opens the page of a server that is started here."""
 
 _POLL_SECONDS = 0.1
+_LAST_SECONDS = 5.0
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -52,15 +52,23 @@ def _serve() -> int:
     from layerfusion.server.net.app import serve
 
     prepare_libraries()  # the worker process inherits it
-    threading.Thread(target=_open_when_it_listens, name=OPENER, daemon=True).start()
-    return serve(ServerConfig())
+    ended = threading.Event()
+    opener = threading.Thread(target=_open_when_it_listens, args=(ended,), name=OPENER, daemon=True)
+    opener.start()
+    try:
+        return serve(ServerConfig())
+    finally:
+        ended.set()
+        opener.join(_LAST_SECONDS)  # it removes the file with the code
 
 
-def _open_when_it_listens() -> None:
+def _open_when_it_listens(ended: threading.Event) -> None:
     """Wait for this process's own server: another one may be starting at the same time, and then this one ends."""
     while (runtime := location.read()) is None or runtime.pid != os.getpid():
-        time.sleep(_POLL_SECONDS)
+        if ended.wait(_POLL_SECONDS):
+            return
     try:
         open_in_browser(runtime, PAGE)
     except (browser.NoAnswer, OSError) as error:  # the server goes on; “layerfusion studio” opens it again
-        say(f"The studio could not be opened: {error}")
+        if not ended.is_set():
+            say(f"The studio could not be opened: {error}")

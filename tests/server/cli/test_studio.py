@@ -50,6 +50,15 @@ def test_starts_a_server_and_opens_its_studio(capsys, monkeypatch, server):
     assert [(runtime, page) for runtime, _, page in pages] == [(here, "studio")]
 
 
+def test_a_server_that_does_not_start_opens_nothing(capsys, monkeypatch, runtime_file):
+    pages = opened(monkeypatch)
+    monkeypatch.setattr(studio.location, "read", lambda: None)
+    monkeypatch.setattr(app, "serve", lambda config: 1)
+    assert run(capsys, "studio")[0] == 1
+    assert not pages
+    assert not [thread for thread in threading.enumerate() if thread.name == studio.OPENER]
+
+
 def test_says_so_if_the_server_does_not_answer(capsys, monkeypatch, server):
     def new_code(_):
         raise browser.NoAnswer("The server at ws://127.0.0.1:1/ does not answer.")
