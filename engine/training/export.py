@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
@@ -42,7 +42,7 @@ def export(
         tokenizer=tokenizer,
         tokenizer_2=tokenizer,
         unet=unet,
-        scheduler=EulerDiscreteScheduler.from_config(dict(schedule)),
+        scheduler=cast(Any, EulerDiscreteScheduler.from_config(dict(schedule))),
         force_zeros_for_empty_prompt=False,
         add_watermarker=False,
     )

@@ -46,6 +46,7 @@ class RayCluster:
             os.environ.setdefault(_TOKEN, secrets.token_hex(32))
         try:
             import ray  # it reads the environment
+            import ray.exceptions
         except ImportError as error:
             raise CannotServe(f"Ray is not installed ({error}). Run: pip install 'layerfusion[ray]'") from error
         self.ray: ModuleType = ray

@@ -85,9 +85,10 @@ def main():
     values = dict(argument.split("=", 1) for argument in sys.argv[2:])
     app_module._PRUNE_SECONDS = float(values.pop("prune_seconds", 600))
     given = {name: read(value) for name, value in values.items()}
-    if given.get("executor") != "ray" and (workers := given.pop("workers", None)):
-        given["devices"] = ("cpu",) * workers
-    config = ServerConfig(port=0, folder=folder / "jobs", **given)
+    devices = (None,)
+    if given.get("executor") != "ray":
+        devices *= int(given.pop("workers", 1))
+    config = ServerConfig(port=0, folder=folder / "jobs", devices=devices, **given)
     watched = Watched()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watched)) as runner:
         runner.run(serve(folder, config, watched))

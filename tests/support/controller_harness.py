@@ -158,6 +158,7 @@ class FakeDocument:
         return self.set
 
     def step_variant(self, by):
+        assert self.set is not None, "there are variants"
         index, count = self.set
         self.set = (index + by) % count, count
 

@@ -145,7 +145,7 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
     encoder, decoder = transparent_networks(spec.transparency, spec.name, exact, vae)
     if device.type == "cpu":  # convolutions of large pictures take a fifth less time
         for network in (vae, encoder, decoder):
-            nn.Module.to(network, memory_format=torch.channels_last)
+            nn.Module.to(network, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - not in the stub
     scheduler_config = changed(_schedule(spec, checkpoint, configs), spec.prediction, spec.zero_snr)
     if spec.few_steps is not None:
         scheduler_config["timestep_spacing"] = "trailing"  # few-step models are distilled to end at t = 0
