@@ -85,7 +85,10 @@ def test_a_job_that_runs_out_once_gives_the_same_picture(small, small_request, k
     assert told == [f"{TOLD[0]} of the model at a time on the device."]
     assert not quiet
     for ours, theirs in zip(stack, expected, strict=True):
-        assert abs(ours.pixels.astype(int) - theirs.pixels).max() <= 1
+        # Foregrounds lose weights of their own when memory is short, so that sums are rounded in another order.
+        distance = abs(ours.pixels.astype(int) - theirs.pixels)
+        assert distance.max() <= 2
+        assert (distance > 1).mean() < 1e-3
 
 
 def test_a_job_that_runs_out_twice_is_drawn_in_small_pieces(small, small_request):
