@@ -38,6 +38,7 @@ from layerfusion.server.protocol.messages import (
     is_last,
 )
 from message_examples import EXAMPLE, EXAMPLES, JOB, KEPT, LAYER, OTHER, SUBMIT
+from samples import layer_begin
 
 FOLDER = Path(protocol.__file__).parent
 
@@ -241,3 +242,10 @@ def test_a_job_is_over_with_its_last_event_only(subtests):
     ]:
         with subtests.test(event.type):
             assert is_last(event) is last
+
+
+def test_a_layer_does_not_skip_more_bytes_than_it_has():
+    begin = layer_begin(JOB, width=2, height=2, bytes=16, skipped=16)
+    assert begin.skipped == 16
+    with pytest.raises(InvalidMessage, match=r"skipped is 17, beyond the 16 bytes"):
+        replace(begin, skipped=17)
