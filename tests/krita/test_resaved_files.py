@@ -1,5 +1,6 @@
 """Our documents opened and saved by a real Krita: no layer is lost, and the picture stays."""
 
+import signal
 import subprocess
 
 import numpy as np
@@ -54,7 +55,11 @@ def resave(tmp_path_factory):
 
     def run(source, target):
         command = ["xvfb-run", "-a", "krita", "--export", "--export-filename", str(target), str(source)]
-        subprocess.run(command, env=environment, check=True, timeout=240, capture_output=True)
+        for _ in range(3):  # Krita 5.1.5 aborts at its start now and then
+            ended = subprocess.run(command, env=environment, check=False, timeout=240, capture_output=True)
+            if ended.returncode not in (134, -signal.SIGABRT):
+                break
+        assert ended.returncode == 0, ended.stderr.decode(errors="replace")
         return formats.load(target)
 
     return run
