@@ -18,13 +18,9 @@ from typing import ParamSpec, TypeVar
 
 from layerfusion.engine.errors import EngineError
 from layerfusion.server.protocol.errors import (
-    CannotDraw,
     InternalError,
     JobExists,
     ProtocolError,
-    QueueFull,
-    ServerStopping,
-    StoreFull,
     UnknownJob,
     WorkerDied,
 )
@@ -41,6 +37,7 @@ from layerfusion.server.protocol.messages import (
     Submit,
     is_last,
 )
+from layerfusion.server.queue.admission import Admission, cannot_draw
 from layerfusion.server.queue.estimates import Estimates
 from layerfusion.server.queue.fair_queue import FairQueue
 from layerfusion.server.queue.job import Job, Listener, load
@@ -88,9 +85,6 @@ class Scheduler:
     ) -> None:
         self._slots = Slots(executors)
         self._database = database
-        self._waiting_jobs = waiting_jobs
-        self._all_waiting_jobs = all_waiting_jobs
-        self._make_room = make_room
         self._wrote = wrote
         self._disk = ThreadPoolExecutor(1, "layerfusion-database")  # one: in order, and never two at the database
         self._quarantine = Quarantine(database)
@@ -98,9 +92,9 @@ class Scheduler:
         self._jobs: dict[str, Job] = {}  # those that are not over
         self._queue: FairQueue[Job] = FairQueue()
         self._status = QueueStatus(self._queue, self._estimates, self._slots, status_seconds)
-        self._admission = asyncio.Lock()
+        self._admission = Admission(self._queue, self._slots, waiting_jobs, all_waiting_jobs, make_room)
+        self._submitting = asyncio.Lock()
         self._arrived = asyncio.Event()
-        self._draining = False
         self.written_bytes = 0
         self.ended: Counter[str] = Counter({"done": 0, "failed": 0, "cancelled": 0})
         self.drawing_seconds = 0.0
@@ -147,7 +141,7 @@ class Scheduler:
             ServerStopping: the server is stopping.
             UnwritableFile: the disk is full or read-only. Nothing was queued.
         """
-        async with self._admission:
+        async with self._submitting:
             submits = submit.jobs()
             known = [await self._known(each) for each in submits]
             found = [job for job in known if job is not None]
@@ -155,9 +149,8 @@ class Scheduler:
                 return found
             if found:
                 raise _exists(found[0].id)
-            replaced = self._replaced(client, submit)
-            self._check_room(client, len(submits) - len(replaced), waiting_jobs)
-            await self._check_store()
+            replaced = self._admission.replaced(client, submit)
+            await self._admission.check(client, len(submits) - len(replaced), waiting_jobs)
             await self.on_disk(self._quarantine.check, submit)
             await self.on_disk(self._database.add, submits, client)
             jobs = [Job(each, client) for each in submits]
@@ -252,7 +245,7 @@ class Scheduler:
                     vacant = await self._slots.vacant()
                     if not vacant:
                         await self._fail_waiting()
-                    leased = None if self._draining or not vacant else self._slots.lease(self._queue, vacant)
+                    leased = None if self._admission.closed or not vacant else self._slots.lease(self._queue, vacant)
                     if leased is None:
                         self._arrived.clear()
                     else:
@@ -267,7 +260,7 @@ class Scheduler:
 
     async def drain(self, seconds: float) -> None:
         """Accept and start no more jobs, and wait at most `seconds` for the running jobs to end."""
-        self._draining = True
+        self._admission.closed = True
         try:
             async with asyncio.timeout(seconds):
                 await self._slots.idle()
@@ -278,7 +271,7 @@ class Scheduler:
         """End the waiting jobs, because no executor can start."""
         for job in list(self._queue):
             if self._slots.problem is not None and self._queue.remove(job):
-                await self._publish(job, Failed.of(_cannot_draw(self._slots.problem), job=job.id, seq=1))
+                await self._publish(job, Failed.of(cannot_draw(self._slots.problem), job=job.id, seq=1))
 
     async def _draw_on(self, slot: Slot, job: Job) -> None:
         await self._draw(job, slot.executor)
@@ -364,38 +357,10 @@ class Scheduler:
         self._queue.add(job)
         self._arrived.set()
 
-    def _replaced(self, client: str, submit: Submit) -> list[Job]:
-        """The client's waiting jobs that this submission replaces."""
-        if submit.replaces is None:
-            return []
-        return [job for job in self._queue.of(client) if job.submit.replaces == submit.replaces]
-
-    def _check_room(self, client: str, more: int, limit: int | None) -> None:
-        waiting = len(self._queue.of(client))
-        limit = self._waiting_jobs if limit is None else limit
-        if self._draining:
-            raise ServerStopping("The server is being stopped.", "Start it and submit again.")
-        if self._slots.problem is not None:
-            raise _cannot_draw(self._slots.problem)
-        if waiting + more > limit:
-            raise QueueFull(
-                f"{waiting} of your jobs are waiting; the limit is {limit}.",
-                "Wait for one to finish, or cancel one.",
-            )
-        if len(self._queue) + more > self._all_waiting_jobs:
-            raise QueueFull(f"{len(self._queue)} jobs of all clients are waiting.", "Try again later.")
-
     @property
     def problem(self) -> str | None:
         """Why nothing can be drawn now; None if all is well. See `Executor.problem`."""
         return self._slots.problem
-
-    async def _check_store(self) -> None:
-        if self._make_room is not None and not await self._make_room():
-            raise StoreFull(
-                "The server's store is full of layers that nobody has fetched yet.",
-                "Fetch or delete jobs (“layerfusion jobs”), or give the server more disk space.",
-            )
 
     async def _known(self, submit: Submit) -> Job | None:
         try:
@@ -409,7 +374,3 @@ class Scheduler:
 
 def _exists(job_id: str) -> JobExists:
     return JobExists(f"The id {job_id} belongs to another job.", "Make a new id for each job.")
-
-
-def _cannot_draw(problem: str) -> CannotDraw:
-    return CannotDraw(problem, "See “layerfusion doctor” and the server's log; the server goes on trying.")

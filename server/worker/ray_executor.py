@@ -24,18 +24,17 @@ from layerfusion.server.worker.loading import Load
 from layerfusion.server.worker.patience import patient
 from layerfusion.server.worker.ray_actor import Actor
 from layerfusion.server.worker.ray_cluster import RayCluster
-from layerfusion.server.worker.starts import Starts
+from layerfusion.server.worker.starts import Restarted
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_PAUSE = 30.0
 _CALLS = 4
 """Calls of an actor at the same time: `live`, `draw`, `cancel` and one to spare."""
 
 _wire = Wire(msgpack.packb, msgpack.unpackb)
 
 
-class RayExecutor:
+class RayExecutor(Restarted):
     """Draws in an actor. Use it as an async context manager.
 
     Args:
@@ -55,6 +54,7 @@ class RayExecutor:
         silence_seconds: float = 900,
         cancel_seconds: float = 30,
     ) -> None:
+        super().__init__()
         self._ray = cluster.ray
         self._resources = {"num_gpus": 1, "num_cpus": 0} if cluster.cards else {"num_cpus": 1}
         self._store = store
@@ -62,8 +62,6 @@ class RayExecutor:
         self._silence_seconds = silence_seconds
         self._cancel_seconds = cancel_seconds
         self._actor: Any = None
-        self._ready = asyncio.Event()
-        self._starts = Starts()
         self._model: str | None = None
         self._job: str | None = None
         self._stopping_job: str | None = None
@@ -82,27 +80,9 @@ class RayExecutor:
             self._ray.kill(self._actor)
 
     @property
-    def is_ready(self) -> bool:
-        """See `Executor.is_ready`."""
-        return self._ready.is_set()
-
-    @property
     def model(self) -> str | None:
         """See `Executor.model`."""
         return self._model
-
-    async def ready(self) -> None:
-        """See `Executor.ready`."""
-        await self._ready.wait()
-
-    @property
-    def problem(self) -> str | None:
-        """See `Executor.problem`."""
-        return self._starts.problem
-
-    async def failing(self) -> None:
-        """See `Executor.failing`."""
-        await self._starts.failing()
 
     async def run(self, submit: Submit) -> AsyncIterator[Message]:
         """See `Executor.run`."""
@@ -139,7 +119,7 @@ class RayExecutor:
 
     def cancel(self, job: str) -> None:
         """See `Executor.cancel`. The actor is killed if the job does not stop in time."""
-        if self._job == job and self._actor is not None:
+        if self._job == job and self._actor is not None and self._stopping_job != job:
             self._stopping_job = job
             self._actor.cancel.remote(job)
             asyncio.get_running_loop().call_later(self._cancel_seconds, self._kill_if_running, self._actor, job)
@@ -197,10 +177,7 @@ class RayExecutor:
             finally:
                 self._ready.clear()
                 self._model = None
-            if not worked:
-                self._starts.failed(ending)
-            # One that could not be prepared will probably fail again, so wait longer each time.
-            pause = 0.0 if worked else min(_LONGEST_PAUSE, 2 * pause + 0.5)
+            pause = self._starts.ended(ending, worked=worked)
             logger.warning("the actor ended (%s); making another in %g s", ending, pause)
 
 

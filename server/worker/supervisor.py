@@ -31,17 +31,16 @@ from layerfusion.server.worker.endings import died, hung
 from layerfusion.server.worker.loading import Load
 from layerfusion.server.worker.patience import patient
 from layerfusion.server.worker.process import READY, main
-from layerfusion.server.worker.starts import Starts
+from layerfusion.server.worker.starts import Restarted
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_PAUSE = 30.0
 _STOP_SECONDS = 3.0
 
 _wire = Wire(msgpack.packb, msgpack.unpackb)
 
 
-class WorkerSupervisor:
+class WorkerSupervisor(Restarted):
     """An executor that draws in a worker process and restarts it whenever it ends. Use it as an async context manager.
 
     Args:
@@ -59,12 +58,11 @@ class WorkerSupervisor:
         cancel_seconds: float = 30,
         load: Load,
     ) -> None:
+        super().__init__()
         self._arguments = folder, load
         self._silence_seconds = silence_seconds
         self._cancel_seconds = cancel_seconds
         self._process: _Process | None = None
-        self._ready = asyncio.Event()
-        self._starts = Starts()
         self._killers: set[asyncio.Task[None]] = set()
         self._supervisor: asyncio.Task[None] | None = None
         self._stopping_job: str | None = None
@@ -90,27 +88,9 @@ class WorkerSupervisor:
         return self._process.pid if self._process and self._ready.is_set() else None
 
     @property
-    def is_ready(self) -> bool:
-        """See `Executor.is_ready`."""
-        return self._ready.is_set()
-
-    @property
     def model(self) -> str | None:
         """See `Executor.model`."""
         return self._process.model if self._process is not None else None
-
-    async def ready(self) -> None:
-        """See `Executor.ready`."""
-        await self._ready.wait()
-
-    @property
-    def problem(self) -> str | None:
-        """See `Executor.problem`."""
-        return self._starts.problem
-
-    async def failing(self) -> None:
-        """See `Executor.failing`."""
-        await self._starts.failing()
 
     async def run(self, submit: Submit) -> AsyncIterator[Message]:
         """See `Executor.run`."""
@@ -177,11 +157,7 @@ class WorkerSupervisor:
                 self._process.listen()
                 await self._process.ended.wait()
                 ending, worked = self._process.ending, self._process.worked
-            if not worked:
-                self._starts.failed(ending)
-            # A process that failed to start will probably fail again, so wait longer each time; one that was killed by
-            # a job is restarted at once.
-            pause = 0.0 if worked else min(_LONGEST_PAUSE, 2 * pause + 0.5)
+            pause = self._starts.ended(ending, worked=worked)
             logger.warning("the worker ended (%s); starting another in %g s", ending, pause)
 
 

@@ -157,7 +157,7 @@ def test_clients_are_told_when_it_stops(alone, tmp_path):
 
 
 def test_a_server_whose_worker_cannot_start_says_so(alone, tmp_path, monkeypatch):
-    monkeypatch.setattr("layerfusion.server.worker.supervisor._LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("layerfusion.server.worker.starts._LONGEST_PAUSE", 0.05)
     with Running(tmp_path / "jobs", die_at_start) as running:
         deadline = time.monotonic() + 3 * SECONDS  # three starts of a process
         while "could not start" not in (said := running.get()[1]):

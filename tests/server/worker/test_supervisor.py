@@ -141,7 +141,7 @@ def test_repeated_deaths_delay_the_next_start(tmp_path, monkeypatch):
 
 
 def test_a_worker_that_cannot_start_is_reported_until_it_starts(tmp_path, monkeypatch):
-    monkeypatch.setattr("layerfusion.server.worker.supervisor._LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr("layerfusion.server.worker.starts._LONGEST_PAUSE", 0.05)
     (tmp_path / "layers").touch()
 
     async def scenario():
