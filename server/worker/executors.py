@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -31,10 +30,10 @@ async def make_executors(
     """
     patience = {"silence_seconds": config.silence_seconds, "cancel_seconds": config.cancel_seconds}
     if config.executor == "ray":
-        from layerfusion.server.worker.ray_cluster import RayCluster
+        from layerfusion.server.worker import ray_cluster
         from layerfusion.server.worker.ray_executor import RayExecutor
 
-        cluster = await asyncio.to_thread(RayCluster, config.ray_address)
+        cluster = await ray_cluster.connect(config.ray_address)
         stack.callback(cluster.close)
         load = load or EngineLoader(memory=config.memory)
         return [RayExecutor(cluster, store, load, **patience) for _ in range(config.workers or cluster.cards or 1)]

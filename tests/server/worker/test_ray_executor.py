@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import os
 import sys
+import threading
 
 import pytest
 
@@ -29,6 +30,28 @@ def test_a_cluster_without_authentication_is_not_used(monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(CannotServe, match="RAY_AUTH_MODE is 'disabled'"):
         RayCluster(None)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1:1", "No Ray cluster answers at 127.0.0.1:1"),
+        ("127.0.0.1:99999", "No Ray cluster answers"),
+        ("localhost", "is not an address"),
+        (":6379", "is not an address"),
+        ("ray://x", "is not an address"),
+    ],
+)
+def test_an_address_where_no_cluster_is_ends_the_start_at_once(address, words):
+    with pytest.raises(CannotServe, match=words):
+        ray_cluster._check_reachable(address)
+
+
+def test_a_cluster_that_does_not_answer_is_given_up(monkeypatch):
+    monkeypatch.setattr(ray_cluster, "RayCluster", lambda _address: threading.Event().wait())
+    monkeypatch.setattr(ray_cluster, "_CONNECT_SECONDS", 0.05)
+    with pytest.raises(CannotServe, match=r"did not answer for 0\.05 s"):
+        asyncio.run(ray_cluster.connect("127.0.0.1:1"))
 
 
 @pytest.fixture(scope="module")
