@@ -40,7 +40,7 @@ class Keys(QtCore.QObject):
         return True
 
     def _action(self, event: QtGui.QKeyEvent) -> Callable[[Any], None] | None:
-        control = int(event.modifiers()) & int(QtCore.Qt.KeyboardModifier.ControlModifier)
+        control = event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier
         if control and event.key() in _ENTER:
             return self._generate
         return self._cancel if event.key() == QtCore.Qt.Key.Key_Escape else None

@@ -7,9 +7,9 @@ import traceback
 from pathlib import Path
 
 from krita import Extension, Krita
-from PyQt5.QtCore import QTimer
 
 from . import hands, scenarios
+from .qt import QtCore
 
 FOLDER = Path(os.environ["LAYERFUSION_DRIVER_FOLDER"])
 CHOSEN = os.environ.get("LAYERFUSION_KRITA_SCENARIOS", "").split()
@@ -25,7 +25,7 @@ class Driver(Extension):
     def createActions(self, window):
         if not self.started:  # Krita calls this for every window
             self.started = True
-            QTimer.singleShot(1500, lambda: run(steps()))
+            QtCore.QTimer.singleShot(1500, lambda: run(steps()))
 
 
 def steps():
@@ -57,7 +57,7 @@ def run(remaining):
     except StopIteration:
         hands.quit_krita()
         return
-    QTimer.singleShot(int(1000 * seconds), lambda: run(remaining))
+    QtCore.QTimer.singleShot(int(1000 * seconds), lambda: run(remaining))
 
 
 Krita.instance().addExtension(Driver(Krita.instance()))

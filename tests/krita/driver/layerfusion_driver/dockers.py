@@ -1,41 +1,32 @@
 """Scenarios about the docker itself: several windows, small windows, keys, buttons that solve problems."""
 
 from krita import Krita
-from PyQt5.QtCore import Qt
-from PyQt5.QtTest import QTest
-from PyQt5.QtWidgets import QDockWidget, QPlainTextEdit, QPushButton, QSpinBox
 
+from .documents import close, draw, layer_of, new_document, pixels, select, show, tree
 from .hands import (
     BACKGROUND,
     FOREGROUND,
     busy,
     button,
     choose,
-    close,
     docker,
     docker_texts,
-    draw,
     field,
     in_sight,
-    layer_of,
-    new_document,
     pause,
     photograph,
     pick_button,
-    pixels,
     press,
     qwindow,
     says,
     script_errors,
     seed,
-    select,
     set_steps,
-    show,
-    tree,
     type_prompts,
     wait_for_step,
     wait_until,
 )
+from .qt import QtCore, QtTest, QtWidgets
 
 SMALL = (128, 128)
 
@@ -49,14 +40,16 @@ def close_the_second_window(folder):
     second.addView(document)
     second.activate()
     yield from pause(0.5)
-    other = second.qwindow().findChild(QDockWidget, "layerfusion_docker")
+    other = second.qwindow().findChild(QtWidgets.QDockWidget, "layerfusion_docker")
     other.setVisible(True)
     facts = {"dockers": len({id(each) for each in (other, docker())})}
-    other_button = next(each for each in other.findChildren(QPushButton) if each.text() == "Generate")
+    other_button = next(each for each in other.findChildren(QtWidgets.QPushButton) if each.text() == "Generate")
     facts["ready"] = other_button.isEnabled()
     for place, text in (("What is in the foreground", FOREGROUND), ("What is in the background", BACKGROUND)):
-        next(each for each in other.findChildren(QPlainTextEdit) if each.toolTip().startswith(place)).setPlainText(text)
-    next(each for each in other.findChildren(QSpinBox) if "drawing steps" in each.toolTip()).setValue(40)
+        next(
+            each for each in other.findChildren(QtWidgets.QPlainTextEdit) if each.toolTip().startswith(place)
+        ).setPlainText(text)
+    next(each for each in other.findChildren(QtWidgets.QSpinBox) if "drawing steps" in each.toolTip()).setValue(40)
     other_button.click()
     yield from wait_for_step()
     facts["first window shows it"] = busy()
@@ -81,7 +74,7 @@ def work_in_a_small_docker(folder):
     docker().setVisible(False)
     Krita.instance().action("layerfusion_show").trigger()
     shown_again = docker().isVisible()
-    window.resizeDocks([docker()], [200], Qt.Vertical)
+    window.resizeDocks([docker()], [200], QtCore.Qt.Orientation.Vertical)
     yield from pause(0.3)
     facts = {"height": docker().height(), "shown again": shown_again}
     set_steps(60)
@@ -91,7 +84,7 @@ def work_in_a_small_docker(folder):
     yield from photograph(folder / "small-docker.png")
     press("Cancel")
     yield from pause(0.2)
-    window.resizeDocks([docker()], [560], Qt.Vertical)
+    window.resizeDocks([docker()], [560], QtCore.Qt.Orientation.Vertical)
     yield from close(document)
     return facts
 
@@ -99,15 +92,15 @@ def work_in_a_small_docker(folder):
 def use_the_keyboard(folder):
     """Ctrl+Enter in a prompt generates, Escape cancels; Enter alone is a new line."""
     document = yield from new_document("Keys", SMALL)
-    prompt = field(QPlainTextEdit, "What is in the background")
+    prompt = field(QtWidgets.QPlainTextEdit, "What is in the background")
     text = prompt.toPlainText()
     set_steps(60)
-    QTest.keyClick(prompt, Qt.Key_Return, Qt.ControlModifier)
+    QtTest.QTest.keyClick(prompt, QtCore.Qt.Key.Key_Return, QtCore.Qt.KeyboardModifier.ControlModifier)
     facts = {"busy after ctrl+enter": busy(), "text": prompt.toPlainText() == text}
     yield from wait_for_step()
-    QTest.keyClick(prompt, Qt.Key_Escape)
+    QtTest.QTest.keyClick(prompt, QtCore.Qt.Key.Key_Escape)
     facts |= {"busy after escape": busy(), "texts": docker_texts()}
-    QTest.keyClick(prompt, Qt.Key_Return)
+    QtTest.QTest.keyClick(prompt, QtCore.Qt.Key.Key_Return)
     facts["lines after enter"] = prompt.toPlainText().count("\n")
     prompt.setPlainText(text)
     facts["busy after enter"] = busy()
@@ -125,15 +118,17 @@ def use_shortcuts(folder):
         Krita.instance().action(f"layerfusion_{name}").setShortcut(keys)
     set_steps(2)
     qwindow().activateWindow()
-    QTest.keyClick(qwindow(), Qt.Key_F7, Qt.ControlModifier)
+    QtTest.QTest.keyClick(qwindow(), QtCore.Qt.Key.Key_F7, QtCore.Qt.KeyboardModifier.ControlModifier)
     facts["busy"] = busy()
     yield from wait_until(lambda: not busy())
     yield from pause(0.3)
-    QTest.keyClick(qwindow(), Qt.Key_F8, Qt.ControlModifier)
+    QtTest.QTest.keyClick(qwindow(), QtCore.Qt.Key.Key_F8, QtCore.Qt.KeyboardModifier.ControlModifier)
     yield from wait_until(lambda: not busy())
     yield from pause(0.3)
     facts["tree"] = tree(document)
-    QTest.keyClick(qwindow(), Qt.Key_F9, Qt.ControlModifier)  # there is nothing to cancel
+    QtTest.QTest.keyClick(
+        qwindow(), QtCore.Qt.Key.Key_F9, QtCore.Qt.KeyboardModifier.ControlModifier
+    )  # there is nothing to cancel
     facts |= {"texts": docker_texts(), "errors": script_errors()}
     yield from close(document)
     return facts

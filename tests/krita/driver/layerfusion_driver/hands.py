@@ -4,32 +4,12 @@ What takes time is a generator that yields the seconds until it wants to go on: 
 loop would be shorter, but inside one Krita puts off what keeps its own layer list up to date.
 """
 
-import hashlib
-import os
 import subprocess
 import time
 
 from krita import Krita
-from PyQt5.QtCore import QModelIndex, Qt, QTimer
-from PyQt5.QtGui import QContextMenuEvent
-from PyQt5.QtTest import QTest
-from PyQt5.QtWidgets import (
-    QApplication,
-    QCheckBox,
-    QFileDialog,
-    QLabel,
-    QLineEdit,
-    QListView,
-    QListWidget,
-    QPlainTextEdit,
-    QProgressBar,
-    QPushButton,
-    QSpinBox,
-    QTextEdit,
-    QToolButton,
-    QTreeView,
-    QWidget,
-)
+
+from .qt import QtCore, QtGui, QtTest, QtWidgets
 
 SIZE = (512, 384)
 FOREGROUND, BACKGROUND = "a red apple", "a beach at sunset"
@@ -77,8 +57,8 @@ def show_window():
     docker().setVisible(True)
     docker().raise_()
     window = Krita.instance().activeWindow().qwindow()
-    window.resizeDocks([docker()], [320], Qt.Horizontal)
-    window.resizeDocks([docker()], [560], Qt.Vertical)
+    window.resizeDocks([docker()], [320], QtCore.Qt.Orientation.Horizontal)
+    window.resizeDocks([docker()], [560], QtCore.Qt.Orientation.Vertical)
     yield from pause(0.5)
 
 
@@ -90,10 +70,10 @@ def photograph(path):
 def script_errors():
     """Titles and texts of Krita's dialogs about exceptions in plugins, and of other open error messages."""
     found = []
-    for window in QApplication.topLevelWidgets():
+    for window in QtWidgets.QApplication.topLevelWidgets():
         title = f"{type(window).__name__} {window.windowTitle()}"
         if window.isVisible() and ("ExceptHook" in title or "error" in title.lower()):
-            found.append(title + "".join(text.toPlainText() for text in window.findChildren(QTextEdit)))
+            found.append(title + "".join(text.toPlainText() for text in window.findChildren(QtWidgets.QTextEdit)))
     return found
 
 
@@ -102,7 +82,7 @@ def quit_krita():
         document.setBatchmode(True)
         document.setModified(False)
         document.close()
-    QTimer.singleShot(0, Krita.instance().action("file_quit").trigger)
+    QtCore.QTimer.singleShot(0, Krita.instance().action("file_quit").trigger)
 
 
 # ---- the docker ------------------------------------------------------------------------------------------------------
@@ -113,7 +93,7 @@ def docker():
 
 
 def docker_texts():
-    return [label.text() for label in docker().findChildren(QLabel) if label.isVisible() and label.text()]
+    return [label.text() for label in docker().findChildren(QtWidgets.QLabel) if label.isVisible() and label.text()]
 
 
 def says(words):
@@ -121,7 +101,7 @@ def says(words):
 
 
 def button(text):
-    return next(button for button in docker().findChildren(QPushButton) if button.text() == text)
+    return next(button for button in docker().findChildren(QtWidgets.QPushButton) if button.text() == text)
 
 
 def press(text):
@@ -130,15 +110,15 @@ def press(text):
 
 
 def tool(description):
-    return next(tool for tool in docker().findChildren(QToolButton) if tool.toolTip() == description)
+    return next(tool for tool in docker().findChildren(QtWidgets.QToolButton) if tool.toolTip() == description)
 
 
 def tick(text):
-    next(box for box in docker().findChildren(QCheckBox) if box.text() == text).click()
+    next(box for box in docker().findChildren(QtWidgets.QCheckBox) if box.text() == text).click()
 
 
 def type_into(place, text):
-    field = next(field for field in docker().findChildren(QPlainTextEdit) if place in field.toolTip())
+    field = next(field for field in docker().findChildren(QtWidgets.QPlainTextEdit) if place in field.toolTip())
     field.setPlainText(text)
 
 
@@ -159,15 +139,15 @@ def field(kind, description):
 
 
 def set_steps(steps):
-    field(QSpinBox, "Number of drawing steps").setValue(steps)
+    field(QtWidgets.QSpinBox, "Number of drawing steps").setValue(steps)
 
 
 def set_pictures(pictures):
-    field(QSpinBox, "Number of pictures").setValue(pictures)
+    field(QtWidgets.QSpinBox, "Number of pictures").setValue(pictures)
 
 
 def seed(value=None):
-    line = field(QLineEdit, "The same seed")
+    line = field(QtWidgets.QLineEdit, "The same seed")
     if value is not None:
         line.setText(str(value))
     return int(line.text())
@@ -179,7 +159,7 @@ def in_sight(widget):
 
 
 def pick_button(role):
-    return docker().findChild(QToolButton, f"layerfusion_{role}")
+    return docker().findChild(QtWidgets.QToolButton, f"layerfusion_{role}")
 
 
 def choose(role, words):
@@ -190,22 +170,22 @@ def choose(role, words):
     entries = []
 
     def click():
-        menu = QApplication.activePopupWidget()
+        menu = QtWidgets.QApplication.activePopupWidget()
         if menu is None:
-            QTimer.singleShot(50, click)
+            QtCore.QTimer.singleShot(50, click)
             return
         entries.extend(action.text() for action in menu.actions() if action.text())
         next(action for action in menu.actions() if words in action.text()).trigger()
         menu.close()
 
-    QTimer.singleShot(50, click)
+    QtCore.QTimer.singleShot(50, click)
     pick_button(role).showMenu()
     return entries
 
 
 def history():
     """The row of thumbnails."""
-    return docker().findChild(QListWidget, "layerfusion_history")
+    return docker().findChild(QtWidgets.QListWidget, "layerfusion_history")
 
 
 def history_texts():
@@ -215,12 +195,12 @@ def history_texts():
 
 def queue():
     """The texts of the rows of the list of waiting pictures, and the buttons of each."""
-    widget = docker().findChild(QWidget, "layerfusion_queue")
+    widget = docker().findChild(QtWidgets.QWidget, "layerfusion_queue")
     if not widget.isVisible():
         return []
-    labels = [label for label in widget.findChildren(QLabel) if label.isVisible() and label.text()]
+    labels = [label for label in widget.findChildren(QtWidgets.QLabel) if label.isVisible() and label.text()]
     labels.sort(key=lambda label: label.mapTo(widget, label.rect().topLeft()).y())
-    return [(label.text(), label.parentWidget().findChildren(QToolButton)) for label in labels]
+    return [(label.text(), label.parentWidget().findChildren(QtWidgets.QToolButton)) for label in labels]
 
 
 def press_in_queue(row, description):
@@ -232,7 +212,9 @@ def click_picture(index):
     """Click on a picture of the history; 0 is the newest."""
     history().scrollToItem(history().item(index))
     place = history().visualItemRect(history().item(index)).center()
-    QTest.mouseClick(history().viewport(), Qt.LeftButton, Qt.NoModifier, place)
+    QtTest.QTest.mouseClick(
+        history().viewport(), QtCore.Qt.MouseButton.LeftButton, QtCore.Qt.KeyboardModifier.NoModifier, place
+    )
 
 
 def choose_for_picture(index, words):
@@ -241,9 +223,11 @@ def choose_for_picture(index, words):
     Returns the texts of the menu's entries.
     """
     place = history().visualItemRect(history().item(index)).center()
-    event = QContextMenuEvent(QContextMenuEvent.Mouse, place, history().viewport().mapToGlobal(place))
-    QApplication.sendEvent(history().viewport(), event)
-    menu = QApplication.activePopupWidget()
+    event = QtGui.QContextMenuEvent(
+        QtGui.QContextMenuEvent.Reason.Mouse, place, history().viewport().mapToGlobal(place)
+    )
+    QtWidgets.QApplication.sendEvent(history().viewport(), event)
+    menu = QtWidgets.QApplication.activePopupWidget()
     entries = [action.text() for action in menu.actions() if action.text()]
     next(action for action in menu.actions() if words in action.text()).trigger()
     menu.close()
@@ -256,12 +240,13 @@ def busy():
 
 def progress():
     """(step, total) of the progress bar; None if it is hidden or has no total."""
-    bar = docker().findChildren(QProgressBar)[0]
+    bar = docker().findChildren(QtWidgets.QProgressBar)[0]
     return (bar.value(), bar.maximum()) if bar.isVisible() and bar.maximum() > 0 else None
 
 
 def preview_size():
-    sizes = [label.pixmap().size() for label in docker().findChildren(QLabel) if label.isVisible() and label.pixmap()]
+    shown = [label.pixmap() for label in docker().findChildren(QtWidgets.QLabel) if label.isVisible()]
+    sizes = [pixmap.size() for pixmap in shown if pixmap is not None and not pixmap.isNull()]  # Qt 5 gives None
     return [sizes[0].width(), sizes[0].height()] if sizes else None
 
 
@@ -269,170 +254,11 @@ def save_next_dialog_as(path):
     """Type a path in the next file dialog and accept it."""
 
     def look():
-        dialog = QApplication.activeModalWidget()
-        if not isinstance(dialog, QFileDialog):
-            QTimer.singleShot(50, look)
+        dialog = QtWidgets.QApplication.activeModalWidget()
+        if not isinstance(dialog, QtWidgets.QFileDialog):
+            QtCore.QTimer.singleShot(50, look)
             return
-        dialog.findChild(QLineEdit).setText(str(path))
-        next(button for button in dialog.findChildren(QPushButton) if button.text() == "&Save").click()
+        dialog.findChild(QtWidgets.QLineEdit).setText(str(path))
+        next(button for button in dialog.findChildren(QtWidgets.QPushButton) if button.text() == "&Save").click()
 
-    QTimer.singleShot(50, look)
-
-
-# ---- documents -------------------------------------------------------------------------------------------------------
-
-
-def new_document(name, size=SIZE, model="RGBA", depth="U8", profile=""):
-    width, height = size
-    document = Krita.instance().createDocument(width, height, name, model, depth, profile, 300.0)
-    Krita.instance().activeWindow().addView(document)
-    yield from wait_until(lambda: Krita.instance().activeDocument() is not None and document.activeNode() is not None)
-    yield from show(document)
-    return document
-
-
-def show(document):
-    Krita.instance().setActiveDocument(document)
-    for view in Krita.instance().activeWindow().views():
-        if view.document() == document:
-            view.setVisible()
-            Krita.instance().activeWindow().showView(view)
-    yield from pause(0.2)
-
-
-def select(document, node):
-    """Make a layer the active one until it stays so: Krita makes layers active that were added before, with a delay."""
-
-    def is_active():
-        if document.activeNode() and document.activeNode().uniqueId() == node.uniqueId():
-            return True
-        document.setActiveNode(node)
-        return False
-
-    for _ in range(5):
-        yield from wait_until(is_active, 5)
-        yield from pause(0.1)
-    yield from wait_until(is_active, 5)
-
-
-def close(document):
-    document.setBatchmode(True)
-    document.setModified(False)
-    document.close()
-    yield from pause(0.3)
-
-
-def layer_list():
-    """The names in Krita's Layers docker, bottom first. A list with the names in a group follows the group's name."""
-    docker = next(docker for docker in Krita.instance().dockers() if docker.objectName() == "KisLayerBox")
-    model = docker.findChild(QTreeView).model()
-
-    def below(parent):
-        items = []
-        for row in reversed(range(model.rowCount(parent))):
-            index = model.index(row, 0, parent)
-            items += [index.data(), below(index)] if model.rowCount(index) else [index.data()]
-        return items
-
-    return below(QModelIndex())
-
-
-def visible_rows():
-    """How many rows Krita's Layers docker has, with its groups folded as they are."""
-    docker = next(docker for docker in Krita.instance().dockers() if docker.objectName() == "KisLayerBox")
-    view = docker.findChild(QTreeView)
-    index, rows = view.model().index(0, 0), 0
-    while index.isValid():
-        index, rows = view.indexBelow(index), rows + 1
-    return rows
-
-
-def undo_history():
-    """The entries of Krita's Undo History docker for the active document, oldest first."""
-    docker = next(docker for docker in Krita.instance().dockers() if docker.objectName() == "History")
-    model = docker.findChild(QListView).model()
-    return [model.index(row, 0).data() for row in range(model.rowCount())]
-
-
-def tree(document):
-    """The names of the top-level layers, bottom first."""
-    return [node.name() for node in document.rootNode().childNodes()]
-
-
-def pixels(node, size=SIZE):
-    return bytes(node.pixelData(0, 0, *size))
-
-
-def solid_box(node, size=SIZE):
-    """Left, top, right and bottom of the pixels with an alpha above one half."""
-    alpha, width = pixels(node, size)[3::4], size[0]
-    rows = [row for row in range(size[1]) if max(alpha[row * width : (row + 1) * width]) > 127]
-    columns = [column for column in range(width) if max(alpha[column::width]) > 127]
-    return [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
-
-
-def group_facts(group, size=SIZE):
-    """The properties of a group's layers that tests compare, bottom first."""
-    return [
-        {
-            "name": node.name(),
-            "blend": node.blendingMode(),
-            "opacity": node.opacity(),
-            "visible": node.visible(),
-            "sha256": hashlib.sha256(pixels(node, size)).hexdigest(),
-        }
-        for node in group.childNodes()
-    ]
-
-
-def do(action):
-    Krita.instance().action(action).trigger()
-    yield from pause(0.5)
-
-
-def kill(pid):
-    os.kill(pid, 9)
-
-
-def generate(document, *, steps=0):
-    """Press Generate and wait for the layers."""
-    before = len(document.rootNode().childNodes())
-    set_steps(steps)
-    press("Generate")
-    yield from wait_until(lambda: not busy())
-    yield from pause(0.3)
-    assert len(document.rootNode().childNodes()) == before + 1, docker_texts()
-
-
-def draw(document, button_text, *, steps=2):
-    """Press a button that draws, wait for the layers, and return the group of them."""
-    before = {node.uniqueId().toString() for node in document.rootNode().childNodes()}
-    set_steps(steps)
-    press(button_text)
-    yield from wait_until(lambda: not busy())
-    yield from pause(0.3)
-    new = [node for node in document.rootNode().childNodes() if node.uniqueId().toString() not in before]
-    assert len(new) == 1, docker_texts()
-    return new[0]
-
-
-def layer_of(group, name):
-    return next(node for node in group.childNodes() if node.name() == name)
-
-
-def path_of(node):
-    """The names of the groups around a node and its own, from the outside."""
-    names = []
-    while node is not None and node.parentNode() is not None:
-        names.insert(0, node.name())
-        node = node.parentNode()
-    return names
-
-
-def seen(node, area):
-    """A digest of a layer's visible pixels, without the colours of fully transparent ones."""
-    data = bytearray(node.pixelData(*area))
-    for at in range(0, len(data), 4):
-        if data[at + 3] == 0:
-            data[at : at + 3] = b"\0\0\0"
-    return hashlib.sha256(data).hexdigest()
+    QtCore.QTimer.singleShot(50, look)

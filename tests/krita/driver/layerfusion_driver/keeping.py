@@ -4,37 +4,26 @@ import hashlib
 import json
 
 from krita import Krita, Selection
-from PyQt5.QtCore import QByteArray
-from PyQt5.QtWidgets import QLineEdit, QPlainTextEdit
 
+from .documents import close, do, draw, generate, group_facts, new_document, pixels, seen, select, solid_box, tree
 from .hands import (
     FOREGROUND,
     busy,
     button,
     choose_for_picture,
-    close,
-    do,
     docker_texts,
-    draw,
     field,
-    generate,
-    group_facts,
-    new_document,
     pause,
     photograph,
-    pixels,
     press,
-    seen,
-    select,
     set_pictures,
     set_steps,
-    solid_box,
     tick,
     tool,
-    tree,
     type_into,
     wait_until,
 )
+from .qt import QtCore, QtWidgets
 
 
 def draw_another_background(folder):
@@ -230,7 +219,7 @@ def change_a_part_of_the_background(folder):
     mask = bytes(255 if (x - 30) ** 2 + (y - 20) ** 2 < 225 else 0 for y in range(40) for x in range(60))
     selection = Selection()
     selection.resize(60, 40)
-    selection.setPixelData(QByteArray(mask), 0, 0, 60, 40)
+    selection.setPixelData(QtCore.QByteArray(mask), 0, 0, 60, 40)
     selection.move(40, 5)
     document.setSelection(selection)
     second = yield from draw(document, "New background")
@@ -262,7 +251,7 @@ def draw_two_foregrounds(folder):
     set_steps(2)
     press("Add another foreground")
     type_into("What foreground 2 shows", "a penguin")
-    field(QLineEdit, "The seed of foreground 2").setText("5")
+    field(QtWidgets.QLineEdit, "The seed of foreground 2").setText("5")
     press("Place…")
     facts = {"without a selection": docker_texts()}
     selection = Selection()
@@ -283,13 +272,13 @@ def draw_two_foregrounds(folder):
     type_into("in the foreground;", "something else")
     yield from pause(0.2)
     facts["removed"] = [
-        field(QPlainTextEdit, "What foreground 2").isVisible(),
+        field(QtWidgets.QPlainTextEdit, "What foreground 2").isVisible(),
         button("Add another foreground").isVisible(),
     ]
     choose_for_picture(0, "Use its prompts")
     facts["again"] = [
-        field(QPlainTextEdit, "What foreground 2 shows").toPlainText(),
-        field(QLineEdit, "The seed of foreground 2").text(),
+        field(QtWidgets.QPlainTextEdit, "What foreground 2 shows").toPlainText(),
+        field(QtWidgets.QLineEdit, "The seed of foreground 2").text(),
         button("90x100 at 150, 140").isVisible(),
     ]
     tool("Do not draw foreground 2").click()

@@ -2,25 +2,8 @@
 
 import time
 
-from .hands import (
-    busy,
-    button,
-    close,
-    docker_texts,
-    draw,
-    group_facts,
-    layer_of,
-    new_document,
-    pause,
-    photograph,
-    pixels,
-    press,
-    says,
-    select,
-    tree,
-    undo_history,
-    wait_until,
-)
+from .documents import close, draw, group_facts, layer_of, new_document, pixels, select, tree, undo_history
+from .hands import busy, button, docker_texts, pause, photograph, press, says, wait_until
 
 SIZE = (512, 512)
 

@@ -1,37 +1,28 @@
 """Scenarios of an artist who looks back at earlier pictures of a document, and goes on from one of them."""
 
 from krita import Krita
-from PyQt5.QtWidgets import QPlainTextEdit
 
+from .documents import close, do, draw, group_facts, layer_of, new_document, select, tree, undo_history, visible_rows
 from .hands import (
     busy,
     choose_for_picture,
     click_picture,
-    close,
-    do,
     docker_texts,
-    draw,
     field,
-    group_facts,
     history_texts,
-    layer_of,
-    new_document,
     pause,
     photograph,
     pick_button,
     press,
     says,
     seed,
-    select,
     set_pictures,
     set_steps,
     tool,
-    tree,
     type_into,
-    undo_history,
-    visible_rows,
     wait_until,
 )
+from .qt import QtWidgets
 
 SMALL = (128, 128)
 
@@ -126,11 +117,14 @@ def go_on_from_the_history(folder):
     document, first, second = yield from two_pictures("Menu")
     yield from wait_until(lambda: len(history_texts()) == 2, 5)
     type_into("in the foreground;", "a red car")
-    prompt = field(QPlainTextEdit, "What is in the background")
+    prompt = field(QtWidgets.QPlainTextEdit, "What is in the background")
     facts = {"menu": choose_for_picture(1, "Use its seed")}
     facts["seed"] = [seed(), prompt.toPlainText()]
     choose_for_picture(1, "Use its prompts")
-    facts["prompts"] = [field(QPlainTextEdit, "What is in the foreground").toPlainText(), prompt.toPlainText()]
+    facts["prompts"] = [
+        field(QtWidgets.QPlainTextEdit, "What is in the foreground").toPlainText(),
+        prompt.toPlainText(),
+    ]
     choose_for_picture(1, "Draw it again as it is")
     yield from wait_until(lambda: not busy())
     yield from pause(0.4)

@@ -2,7 +2,8 @@
 
 from krita import Krita
 
-from .hands import close, docker_texts, draw, layer_of, pixels, select, show, tree, type_into
+from .documents import close, draw, layer_of, pixels, select, show, tree
+from .hands import docker_texts, type_into
 
 SIZE = (128, 128)
 

@@ -1,17 +1,15 @@
 """A scenario of an artist who presses again while a picture is drawn, in two documents."""
 
+from .documents import close, new_document, tree
 from .hands import (
     busy,
-    close,
     docker_texts,
-    new_document,
     pause,
     photograph,
     press,
     press_in_queue,
     queue,
     set_steps,
-    tree,
     type_into,
     wait_for_step,
     wait_until,

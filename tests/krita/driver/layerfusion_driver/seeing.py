@@ -1,25 +1,16 @@
 """Scenarios of an artist who presses one button after the other, and expects each to work on what is seen."""
 
+from .documents import close, do, draw, group_facts, layer_of, new_document, pixels, select, tree, undo_history
 from .hands import (
     BACKGROUND,
     FOREGROUND,
     busy,
-    close,
-    do,
     docker_texts,
-    draw,
-    group_facts,
-    layer_of,
-    new_document,
     pause,
     photograph,
-    pixels,
     press,
-    select,
     set_steps,
-    tree,
     type_into,
-    undo_history,
     wait_until,
 )
 

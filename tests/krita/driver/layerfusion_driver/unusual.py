@@ -4,33 +4,23 @@ import json
 from pathlib import Path
 
 from krita import Krita, Selection
-from PyQt5.QtCore import QTimer
-from PyQt5.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox, QPlainTextEdit, QPushButton
 
+from .documents import close, do, draw, layer_of, new_document, pixels, select, show, tree, undo_history
 from .hands import (
     busy,
     button,
-    close,
-    do,
     docker_texts,
-    draw,
     field,
-    layer_of,
-    new_document,
     pause,
     photograph,
-    pixels,
     press,
-    select,
     set_steps,
-    show,
-    tree,
     type_into,
     type_prompts,
-    undo_history,
     wait_for_step,
     wait_until,
 )
+from .qt import QtCore, QtGui, QtWidgets
 
 SMALL = (128, 128)
 
@@ -38,7 +28,7 @@ SMALL = (128, 128)
 def typed():
     """The texts of the two prompts."""
     return [
-        field(QPlainTextEdit, words).toPlainText()
+        field(QtWidgets.QPlainTextEdit, words).toPlainText()
         for words in ("What is in the foreground", "What is in the background")
     ]
 
@@ -130,7 +120,13 @@ def draw_in_other_colours(folder):
             "layers": [node.name() for node in first.childNodes()],
             "colours": [first.childNodes()[0].colorModel(), first.childNodes()[0].colorDepth()],
             "shown": [node.name() for node in first.childNodes() if node.visible()],
-            "middle": [each // 8 for each in document.thumbnail(9, 9).convertToFormat(4).pixelColor(4, 1).getRgb()[:3]],
+            "middle": [
+                each // 8
+                for each in document.thumbnail(9, 9)
+                .convertToFormat(QtGui.QImage.Format.Format_RGB32)
+                .pixelColor(4, 1)
+                .getRgb()[:3]
+            ],
             "painted": [not node.bounds().isEmpty() for node in first.childNodes()[:2]],
         }
         document.waitForDone()
@@ -283,30 +279,30 @@ def export_without_replacing(folder):
     facts: dict[str, object] = {"asked": []}
 
     def dialog_of(kind):
-        found = QApplication.activeModalWidget()
+        found = QtWidgets.QApplication.activeModalWidget()
         return found if isinstance(found, kind) else None
 
     def refuse():
-        box = dialog_of(QMessageBox)
+        box = dialog_of(QtWidgets.QMessageBox)
         if box is None:
-            QTimer.singleShot(50, refuse)
+            QtCore.QTimer.singleShot(50, refuse)
             return
         facts["asked"].append(box.text())
         next(each for each in box.buttons() if "No" in each.text()).click()
-        QTimer.singleShot(100, lambda: QApplication.activeModalWidget().reject())
+        QtCore.QTimer.singleShot(100, lambda: QtWidgets.QApplication.activeModalWidget().reject())
 
     def fill():
-        dialog = dialog_of(QFileDialog)
+        dialog = dialog_of(QtWidgets.QFileDialog)
         if dialog is None:
-            QTimer.singleShot(50, fill)
+            QtCore.QTimer.singleShot(50, fill)
             return
         facts["directory"] = Path(dialog.directory().absolutePath()).name
-        facts["suggested"] = dialog.findChild(QLineEdit).text()
-        dialog.findChild(QLineEdit).setText(str(place / "picture"))
-        QTimer.singleShot(50, refuse)
-        next(each for each in dialog.findChildren(QPushButton) if each.text() == "&Save").click()
+        facts["suggested"] = dialog.findChild(QtWidgets.QLineEdit).text()
+        dialog.findChild(QtWidgets.QLineEdit).setText(str(place / "picture"))
+        QtCore.QTimer.singleShot(50, refuse)
+        next(each for each in dialog.findChildren(QtWidgets.QPushButton) if each.text() == "&Save").click()
 
-    QTimer.singleShot(50, fill)
+    QtCore.QTimer.singleShot(50, fill)
     press("Export PSD…")
     yield from pause(0.3)
     facts["older"] = older.read_text()
