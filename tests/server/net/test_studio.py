@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import studio_texts
 from layerfusion.server import net
 from layerfusion.server.protocol import json_schema
 
@@ -49,8 +50,8 @@ def test_the_page_asks_for_its_own_files_only_and_has_nothing_inline():
 
 def test_every_field_and_button_of_the_page_has_a_name():
     page = text(SITE / "studio.html")
-    for field in re.findall(r"<(?:input|select|textarea) id=\"([^\"]+)\"", page):
-        assert f'<label for="{field}">' in page
+    for field, rest in re.findall(r"<(?:input|select|textarea) id=\"([^\"]+)\"([^>]*)>", page):
+        assert f'<label for="{field}">' in page or "aria-label=" in rest
     for button in re.findall(r"<button [^>]*>([^<]*)</button>", page):
         assert button.strip()
 
@@ -68,8 +69,10 @@ def test_the_types_of_the_messages_are_those_of_the_schema():
 
 def test_the_script_is_made_of_the_present_sources():
     """If this fails: `make studio`."""
-    names = ["build.mjs", "package-lock.json", *(f"src/{path.name}" for path in (SOURCES / "src").iterdir())]
-    digest = hashlib.sha256("".join(f"{name}\n{text(SOURCES / name)}" for name in sorted(names)).encode())
+    names = ["build.mjs", "package-lock.json", *(f"src/{path.name}" for path in (SOURCES / "src").glob("*.ts"))]
+    sources = "".join(f"{name}\n{text(SOURCES / name)}" for name in sorted(names))
+    tables = json.dumps(studio_texts.tables(), ensure_ascii=False, separators=(",", ":"))
+    digest = hashlib.sha256((sources + tables).encode())
     assert text(SITE / "studio.js").startswith(f"// Sources {digest.hexdigest()}\n")
 
 

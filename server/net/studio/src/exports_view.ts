@@ -1,5 +1,6 @@
 // Buttons that make a file of the picture.
 import { find } from "./elements";
+import { t } from "./language";
 import type { Format, Studio } from "./studio";
 
 const FORMATS: Format[] = ["psd", "ora", "png"];
@@ -12,7 +13,7 @@ export function showExports(studio: Studio): void {
     for (const [format, button] of buttons) {
       const busy = studio.exporting.value === format;
       button.disabled = !ready || studio.exporting.value !== null;
-      button.textContent = busy ? "Making it…" : format.toUpperCase();
+      button.textContent = busy ? t("Making it…") : format.toUpperCase();
     }
   };
   studio.picture.watch(update);

@@ -1,6 +1,7 @@
 // All pictures of this user, newest first, also those that were begun in Krita.
 import { drawn, find, make } from "./elements";
 import { icon } from "./icons";
+import { t } from "./language";
 import type { JobSummary } from "./protocol";
 import type { Studio } from "./studio";
 
@@ -8,12 +9,12 @@ const SIDE = 192;
 const PAGE = 24;
 const AGAIN = 5000; // ms between two looks at what other programs have begun
 const STATES: Record<JobSummary["state"], string> = {
-  queued: "waiting",
-  running: "being drawn",
+  queued: t("waiting"),
+  running: t("being drawn"),
   finished: "",
-  failed: "failed",
-  cancelled: "cancelled",
-  interrupted: "interrupted",
+  failed: t("failed"),
+  cancelled: t("cancelled"),
+  interrupted: t("interrupted"),
 };
 
 export class HistoryView {
@@ -81,7 +82,7 @@ export class HistoryView {
   }
 
   private row(job: JobSummary): HTMLLIElement {
-    const title = job.title === "" ? "Picture" : job.title;
+    const title = job.title === "" ? t("Picture") : job.title;
     const state = STATES[job.state];
     const open = make("button", { type: "button", className: "open", title });
     open.append(make("span", { className: "thumbnail" }), make("span", { className: "title", textContent: title }));
@@ -90,8 +91,8 @@ export class HistoryView {
     const row = make("li", {}, open);
     row.dataset.job = job.job;
     if (job.state !== "running" && job.state !== "queued") {
-      const remove = make("button", { type: "button", className: "icon delete", title: "Delete" }, icon("delete"));
-      remove.setAttribute("aria-label", `Delete ${title}`);
+      const remove = make("button", { type: "button", className: "icon delete", title: t("Delete") }, icon("delete"));
+      remove.setAttribute("aria-label", t("Delete {title}", { title }));
       remove.onclick = () => this.askToDelete(job, title);
       row.append(remove);
     }

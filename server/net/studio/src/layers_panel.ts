@@ -1,23 +1,24 @@
 // The list of layers, top first: eye, alone, opacity.
 import { drawn, find, make } from "./elements";
 import { icon } from "./icons";
+import { t } from "./language";
 import type { Layer, Picture, SmallLayer } from "./picture";
 import type { Studio } from "./studio";
 
 const THUMBNAIL = 44;
 const WHAT: Record<Layer["role"], string> = {
-  background: "behind everything",
-  foreground: "cut out, in front",
-  shadow: "darkens (multiply)",
-  light: "brightens (add)",
-  blended: "all in one, to compare",
+  background: t("behind everything"),
+  foreground: t("cut out, in front"),
+  shadow: t("darkens (multiply)"),
+  light: t("brightens (add)"),
+  blended: t("all in one, to compare"),
 };
 const NAMES: Record<Layer["role"], string> = {
-  background: "Background",
-  foreground: "Foreground",
-  shadow: "Shadow",
-  light: "Light",
-  blended: "Blended",
+  background: t("Background"),
+  foreground: t("Foreground"),
+  shadow: t("Shadow"),
+  light: t("Light"),
+  blended: t("Blended"),
 };
 const ORDER: Layer["role"][] = ["blended", "light", "shadow", "foreground", "background"];
 
@@ -60,10 +61,10 @@ export class LayersPanel {
     const alone = make("button", { type: "button", className: "icon" }, icon("alone"));
     const opacity = make("input", { type: "range", min: "0", max: "100", value: String(Math.round(100 * layer.opacity)) });
     const percent = make("span", { className: "percent" });
-    eye.setAttribute("aria-label", `Show ${layer.name}`);
-    alone.setAttribute("aria-label", `Show ${layer.name} alone`);
-    alone.title = "Show this layer alone";
-    opacity.setAttribute("aria-label", `Opacity of ${layer.name}`);
+    eye.setAttribute("aria-label", t("Show {layer}", { layer: layer.name }));
+    alone.setAttribute("aria-label", t("Show {layer} alone", { layer: layer.name }));
+    alone.title = t("Show this layer alone");
+    opacity.setAttribute("aria-label", t("Opacity of {layer}", { layer: layer.name }));
     const row = make(
       "li",
       {},
@@ -71,11 +72,11 @@ export class LayersPanel {
       drawn(thumbnail(layer)),
       make("div", { className: "names" }, make("strong", {}, layer.name), make("small", {}, WHAT[layer.role])),
       alone,
-      make("label", { className: "opacity" }, "Opacity", opacity, percent),
+      make("label", { className: "opacity" }, t("Opacity"), opacity, percent),
     );
     const show = (): void => {
       eye.setAttribute("aria-pressed", String(layer.visible));
-      eye.title = layer.visible ? "Hide" : "Show";
+      eye.title = layer.visible ? t("Hide") : t("Show");
       eye.replaceChildren(icon(layer.visible ? "seen" : "hidden"));
       alone.setAttribute("aria-pressed", String(picture.alone === layer.index));
       percent.textContent = `${Math.round(100 * layer.opacity)} %`;
@@ -104,7 +105,7 @@ export class LayersPanel {
 
 function previewRow(preview: SmallLayer): HTMLLIElement {
   const name = NAMES[preview.role] + (preview.index > 0 ? ` ${preview.index + 1}` : "");
-  const names = make("div", { className: "names" }, make("strong", {}, name), make("small", {}, "being drawn"));
+  const names = make("div", { className: "names" }, make("strong", {}, name), make("small", {}, t("being drawn")));
   return make("li", {}, make("span"), drawn(preview.image), names);
 }
 

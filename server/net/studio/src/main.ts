@@ -2,6 +2,7 @@
 import { find } from "./elements";
 import { showExports } from "./exports_view";
 import { HistoryView } from "./history_view";
+import { LANGUAGES, language, speak, t, translatePage } from "./language";
 import { LayersPanel } from "./layers_panel";
 import { showMessages } from "./messages_view";
 import { Painter } from "./painter";
@@ -11,6 +12,8 @@ import { codeFromAddress, signIn, signOut } from "./sign_in";
 import { Studio } from "./studio";
 import { Viewport } from "./viewport";
 
+translatePage();
+showLanguages();
 const studio = new Studio();
 showOrigin(studio, new PromptForm(studio));
 new ProgressBar(studio);
@@ -26,6 +29,13 @@ async function begin(code: string | null): Promise<void> {
   const done = code === null || (await signIn(code).catch(() => false));
   find("wrong-code", HTMLParagraphElement).hidden = done;
   studio.open();
+}
+
+function showLanguages(): void {
+  const chooser = find("language", HTMLSelectElement);
+  chooser.append(...Object.entries(LANGUAGES).map(([tag, name]) => new Option(name, tag, false, tag === language)));
+  for (const option of chooser.options) option.lang = option.value;
+  chooser.onchange = () => speak(chooser.value);
 }
 
 function showPicture(): void {
@@ -44,7 +54,7 @@ function showPicture(): void {
 }
 
 function describe(title: string, layers: string[]): string {
-  return `${title || "The picture"}; ${layers.length === 0 ? "no layer yet" : `shown: ${layers.join(", ")}`}`;
+  return `${title || t("The picture")}; ${layers.length === 0 ? t("no layer yet") : t("shown: {layers}", { layers: layers.join(", ") })}`;
 }
 
 function showSignIn(): void {
@@ -67,6 +77,6 @@ function showSignIn(): void {
   });
   studio.welcome.watch((welcome) => {
     const user = welcome?.user ?? "";
-    find("who", HTMLSpanElement).textContent = user === "" ? "" : `Signed in as ${user}`;
+    find("who", HTMLSpanElement).textContent = user === "" ? "" : t("Signed in as {user}", { user });
   });
 }

@@ -1,11 +1,12 @@
 // Notes and problems, with what helps; and how the connection is.
 import type { Link } from "./connection";
 import { find, make } from "./elements";
+import { t } from "./language";
 import type { Message, Studio } from "./studio";
 
 const LINKS: Partial<Record<Link, string>> = {
-  connecting: "Connecting to the server…",
-  lost: "The server does not answer. Pictures that were begun are kept; the studio goes on when the server is back.",
+  connecting: t("Connecting to the server…"),
+  lost: t("The server does not answer. Pictures that were begun are kept; the studio goes on when the server is back."),
 };
 
 export function showMessages(studio: Studio): void {
@@ -29,7 +30,7 @@ function paragraph(studio: Studio, message: Message): HTMLParagraphElement {
   if (remedy !== undefined) {
     made.append(make("button", { type: "button", textContent: remedy.label, onclick: () => remedy.act() }));
   }
-  const close = make("button", { type: "button", className: "quiet", textContent: "Close" });
+  const close = make("button", { type: "button", className: "quiet", textContent: t("Close") });
   close.onclick = () => (studio.messages.value = studio.messages.value.filter((each) => each !== message));
   made.append(close);
   return made;

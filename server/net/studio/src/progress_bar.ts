@@ -1,15 +1,16 @@
 // How far the picture is, in words and as a bar, and how to stop it.
 import { find } from "./elements";
+import { t } from "./language";
 import type { Picture } from "./picture";
 import type { Studio } from "./studio";
 
 const STAGES: Record<string, string> = {
-  loading_model: "Getting the model ready",
-  reading_prompts: "Reading your words",
-  drafting: "Drafting the foreground",
-  drawing: "Drawing",
-  refining: "Refining details",
-  decoding: "Finishing the layers",
+  loading_model: t("Getting the model ready"),
+  reading_prompts: t("Reading your words"),
+  drafting: t("Drafting the foreground"),
+  drawing: t("Drawing"),
+  refining: t("Refining details"),
+  decoding: t("Finishing the layers"),
 };
 
 export class ProgressBar {
@@ -35,12 +36,12 @@ export class ProgressBar {
     if (progress === null || progress.total === 1) this.bar.removeAttribute("value");
     else [this.bar.max, this.bar.value] = [progress.total, progress.step];
     this.cancel.disabled = picture.cancelling;
-    this.cancel.textContent = picture.cancelling ? "Cancelling…" : "Cancel";
+    this.cancel.textContent = picture.cancelling ? t("Cancelling…") : t("Cancel");
   }
 
   /** Screen readers are told the stages, not every step. */
   private speak(picture: Picture | null): void {
-    const ends = { finished: "The picture is finished.", cancelled: "Cancelled.", failed: "The picture failed." };
+    const ends = { finished: t("The picture is finished."), cancelled: t("Cancelled."), failed: t("The picture failed.") };
     const text =
       picture === null ? "" : picture.phase in ends ? ends[picture.phase as keyof typeof ends] : stage(picture);
     if (this.spoken.textContent !== text) this.spoken.textContent = text;
@@ -48,21 +49,23 @@ export class ProgressBar {
 }
 
 function stage(picture: Picture): string {
-  if (picture.progress !== null) return STAGES[picture.progress.stage] ?? picture.progress.text ?? "Drawing";
-  if (picture.phase === "drawing") return "Beginning";
-  if (picture.position > 0) return `Waiting for ${picture.position === 1 ? "one picture" : `${picture.position} pictures`}`;
-  return "Waiting for the server";
+  if (picture.progress !== null) return STAGES[picture.progress.stage] ?? picture.progress.text ?? t("Drawing");
+  if (picture.phase === "drawing") return t("Beginning");
+  if (picture.position > 0) return picture.position === 1 ? t("Waiting for one picture") : t("Waiting for {count} pictures", { count: picture.position });
+  return t("Waiting for the server");
 }
 
 function steps(picture: Picture): string {
   const { progress } = picture;
-  return progress !== null && progress.total > 1 ? `step ${progress.step} of ${progress.total}` : "";
+  return progress !== null && progress.total > 1 ? t("step {step} of {total}", { step: progress.step, total: progress.total }) : "";
 }
 
 function left(picture: Picture): string {
   const seconds = picture.phase === "drawing" ? picture.progress?.eta : picture.startsIn;
   if (seconds == null) return "";
-  const words =
-    seconds < 1.5 ? "a second" : seconds < 90 ? `${Math.round(seconds)} seconds` : `${Math.round(seconds / 60)} minutes`;
-  return picture.phase === "drawing" ? `about ${words} left` : `begins in about ${words}`;
+  const drawing = picture.phase === "drawing";
+  const values = { count: Math.round(seconds < 90 ? seconds : seconds / 60) };
+  if (seconds < 1.5) return drawing ? t("about a second left") : t("begins in about a second");
+  if (seconds < 90) return drawing ? t("about {count} seconds left", values) : t("begins in about {count} seconds", values);
+  return drawing ? t("about {count} minutes left", values) : t("begins in about {count} minutes", values);
 }

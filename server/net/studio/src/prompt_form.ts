@@ -1,5 +1,6 @@
 // The form: what to draw. What it says survives a reload.
 import { find, make } from "./elements";
+import { t } from "./language";
 import { keep, recall } from "./memory";
 import type { Picture } from "./picture";
 import type { ModelInfo, Submit, Welcome } from "./protocol";
@@ -7,12 +8,12 @@ import type { Studio } from "./studio";
 import { newId } from "./wire";
 
 const SHAPES: [string, number, number][] = [
-  ["Square", 1024, 1024],
-  ["Landscape", 1216, 832],
-  ["Portrait", 832, 1216],
-  ["Wide", 1344, 768],
-  ["Tall", 768, 1344],
-  ["Small square", 512, 512],
+  [t("Square"), 1024, 1024],
+  [t("Landscape"), 1216, 832],
+  [t("Portrait"), 832, 1216],
+  [t("Wide"), 1344, 768],
+  [t("Tall"), 768, 1344],
+  [t("Small square"), 512, 512],
 ];
 const SEEDS = 2 ** 32;
 
@@ -31,7 +32,7 @@ export class PromptForm {
 
   constructor(private readonly studio: Studio) {
     this.shape.append(...SHAPES.map(([name, width, height]) => new Option(`${name}, ${width} × ${height}`)));
-    this.shape.append(new Option("Another size"));
+    this.shape.append(new Option(t("Another size")));
     for (const [name, value] of Object.entries(recall().form)) this.set(name, value);
     this.nameShape();
     this.shape.onchange = () => this.takeShape();
@@ -124,10 +125,10 @@ export class PromptForm {
     const [width, height] = [Number(this.width.value), Number(this.height.value)];
     const most = this.studio.welcome.value?.limits.max_aspect ?? Infinity;
     const long = Math.max(width, height) > most * Math.min(width, height);
-    this.height.setCustomValidity(long ? `The longer side may be at most ${most} times as long as the shorter.` : "");
+    this.height.setCustomValidity(long ? t("The longer side may be at most {most} times as long as the shorter.", { most }) : "");
     const seed = this.seed.value.trim();
     const isSeed = seed === "" || (/^\d+$/.test(seed) && Number.isSafeInteger(Number(seed)));
-    this.seed.setCustomValidity(isSeed ? "" : "A seed is a whole number. Leave it empty for a new one each time.");
+    this.seed.setCustomValidity(isSeed ? "" : t("A seed is a whole number. Leave it empty for a new one each time."));
   }
 
   private set(name: string, value: string): void {
@@ -169,9 +170,9 @@ export function showOrigin(studio: Studio, form: PromptForm): void {
     if (line.dataset.shown === `${picture.job} ${known}`) return; // the focus stays on the button
     line.dataset.shown = `${picture.job} ${known}`;
     const seed = picture.origin?.picture.seed;
-    const text = `${picture.width} × ${picture.height}${seed === undefined ? "" : `, seed ${seed}`}`;
+    const text = `${picture.width} × ${picture.height}${seed === undefined ? "" : `, ${t("seed {seed}", { seed })}`}`;
     line.replaceChildren(make("span", { textContent: text }));
     if (!known) return;
-    line.append(make("button", { type: "button", textContent: "Use its prompts and seed", onclick: () => form.use(picture) }));
+    line.append(make("button", { type: "button", textContent: t("Use its prompts and seed"), onclick: () => form.use(picture) }));
   });
 }

@@ -1,5 +1,6 @@
 // The studio's state, and what the artist can do. Views watch the signals and call the methods.
 import { Connection, type Link } from "./connection";
+import { t } from "./language";
 import { keep, recall } from "./memory";
 import { Picture } from "./picture";
 import type { Export, FileBegin, FromServer, JobSummary, LayerBegin, Resubmit, Submit, Thumbnail, Welcome } from "./protocol";
@@ -243,7 +244,7 @@ export class Studio {
     this.say({
       kind: "problem",
       text: again ? error.message : `${error.message} ${error.hint ?? ""}`.trim(),
-      ...(again ? { remedy: { label: "Draw it again", act: () => this.drawAgain(picture) } } : {}),
+      ...(again ? { remedy: { label: t("Draw it again"), act: () => this.drawAgain(picture) } } : {}),
     });
   }
 
