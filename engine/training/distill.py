@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
 from layerfusion.engine.errors import InvalidRequest
+from layerfusion.engine.training.batches import Batches
 from layerfusion.engine.training.contact_sheets import contact_sheet
 from layerfusion.engine.training.deltas import hook
 from layerfusion.engine.training.latents import Latents
@@ -33,7 +34,7 @@ from layerfusion.engine.training.optimisers import optimisers_for
 from layerfusion.engine.training.outer_level import moved_outwards
 from layerfusion.engine.training.precision import mixed, prepare
 from layerfusion.engine.training.prediction import NOISE_SCHEDULE, ddim, encode_text, predict, sample
-from layerfusion.engine.training.unet import SHARES, SHEET
+from layerfusion.engine.training.unet import SHEET
 from layerfusion.engine.training.wordpieces import token_ids
 
 RANK = 32
@@ -216,6 +217,8 @@ class DistillStage(Stage):
         for encoder in encoders:
             encoder.requires_grad_(False).eval()
         self._latents = latents.latents
+        multiple = 2 ** (len(unet.config["block_out_channels"]) - 1)
+        self._batches = Batches(latents, unet.config["sample_size"], multiple)
         self._tokens = {kind: token_ids(tokenizer, captions) for kind, captions in latents.captions.items()}
         self._transparent = transparent
         if transparent is not None:
@@ -225,11 +228,11 @@ class DistillStage(Stage):
         scheduler.set_timesteps(STEPS * SUBSTEPS)
         self._times = torch.cat([scheduler.timesteps, torch.tensor([-1])])
         self._kept = torch.cat([scheduler.alphas_cumprod, torch.ones(1)])  # the last is the clean picture's
-        self._batches = 0
+        self._done = 0
 
     def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
-        self._batches += 1
-        if self._transparent is not None and self._batches % 3 == 0:
+        self._done += 1
+        if self._transparent is not None and self._done % 3 == 0:
             rows = torch.from_numpy(rng.integers(0, len(self._transparent.latents), BATCH))
             handles = hook(self._unet, self._transparent.deltas)
             try:
@@ -239,10 +242,9 @@ class DistillStage(Stage):
                     handle.remove()
             return loss, {"foregrounds": float(loss.detach())}, BATCH
         clean, words = [], []
-        for kind, share in SHARES.items():
-            rows = torch.from_numpy(rng.integers(0, len(self._latents[kind]), round(BATCH * share)))
-            clean.append(self._latents[kind][rows])
-            words.append(self._tokens[kind][rows])
+        for chosen in self._batches.draw(rng, BATCH):
+            clean.append(chosen.shown(self._latents[chosen.kind]))
+            words.append(self._tokens[chosen.kind][chosen.rows])
         loss = self._unlike(torch.cat(clean), torch.cat(words), generator)
         return loss, {"pictures": float(loss.detach())}, len(torch.cat(words))
 

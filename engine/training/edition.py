@@ -57,6 +57,7 @@ class Edition:
         vocabulary: which objects and scenes it knows, see `VOCABULARIES`.
         examples: how many of a set are drawn, where that differs from the usual.
         noise: how much louder the noise is than the first edition's, see `prediction.louder`.
+        practised: names whose pictures come more often when the UNet is trained, beside those that the base lacks.
         inner_rate: the share of the learning rate that the UNet's inner levels and the text encoders get.
         vae, unet, text_encoders: folders of its own parts; None where the base's are used. The text encoders' holds
             `text_encoder`, `text_encoder_2` and the `tokenizer` of both.
@@ -69,6 +70,7 @@ class Edition:
     vocabulary: str = "first"
     examples: dict[str, int] = field(default_factory=dict)
     noise: float = 1.0
+    practised: tuple[str, ...] = ()
     inner_rate: float = 1.0
     vae: Path | None = None
     unet: Path | None = None
@@ -161,6 +163,7 @@ class Edition:
             "vocabulary": self.vocabulary,
             "examples": self.examples,
             "noise": self.noise,
+            "practised": list(self.practised),
             "inner_rate": self.inner_rate,
         }
         if self.card != EMBEDDED:
@@ -215,6 +218,7 @@ def read_edition(file: Path) -> Edition:
             vocabulary=_known(values.get("vocabulary", "first")),
             examples=examples,
             noise=float(values.get("noise", 1.0)),
+            practised=tuple(str(name) for name in values.get("practised", ())),
             inner_rate=float(values.get("inner_rate", 1.0)),
             vae=part("vae"),
             unet=part("unet"),

@@ -52,6 +52,12 @@ KINDS = {
     "small": Kind("small", "composite", 1.0),
     "nameless": Kind("nameless", "composite", 1.0),
     "nameless_foreground": Kind("nameless", "foreground", 0.6),
+    "wide": Kind("wide", "composite", 1.0),
+    "wide_studio": Kind("wide", "studio", 0.6),
+    "wide_background": Kind("wide", "background", 0.4),
+    "tall": Kind("tall", "composite", 1.0),
+    "tall_studio": Kind("tall", "studio", 0.6),
+    "tall_background": Kind("tall", "background", 0.4),
 }
 """Backgrounds repeat themselves soonest. Small objects are wanted in composites only: an object alone should fill its
 picture. What has no name is never asked for, but given: in pictures that are noised and drawn again, and as layers."""
@@ -59,10 +65,10 @@ picture. What has no name is never asked for, but given: in pictures that are no
 FOREGROUNDS = ("foreground", "nameless_foreground")
 """The kinds that are transparent."""
 
-SHADED = ("composite", "small", "nameless")
+SHADED = ("composite", "small", "nameless", "wide", "tall")
 """The kinds whose ground may lie in shadow."""
 
-WITH_OBJECTS = ("composite", "studio", "small", "nameless")
+WITH_OBJECTS = (*SHADED, "studio", "wide_studio", "tall_studio")
 """The kinds with objects in them, and something around."""
 
 _CAPTION = {"foreground": 0, "studio": 0, "background": 1, "composite": 2}
@@ -94,7 +100,7 @@ def encode_all(vae: AutoencoderKL, sets: Mapping[str, Examples], file: Path, kin
 
     Args:
         vae: trained; its configuration says how to scale.
-        sets: train, small and nameless.
+        sets: those of `kinds`.
         file: to write.
         kinds: what of them.
     """

@@ -62,6 +62,8 @@ EXAMPLES = {
     "train": (16000, 3),
     "small": (5000, 4),
     "nameless": (4000, 5),
+    "wide": (2000, 6),
+    "tall": (2000, 7),
     "held_out": (1000, 901),
     "everything": (5000, 2),
 }
@@ -277,12 +279,12 @@ class TrainingRun:
             encoders = self._encoders(bundle, tokenizer)
             noise, inner = bundle.scheduler_config, self._edition.inner_rate
             known = read_edition(self._card).known.things
-            new = [name for name, thing in self.vocabulary.things.items() if known.get(name) != thing]
+            new = {name for name, thing in self.vocabulary.things.items() if known.get(name) != thing}
             return unet.UNetStage(
                 *(bundle.unet, encoders, tokenizer, encoded, bundle.vae),
                 side=side,
                 inner_rate=inner,
-                new=[with_article(name) for name in new],
+                often=[with_article(name) for name in sorted(new | {*self._edition.practised})],
                 schedule=noise,
             )
         pair = _transparency(bundle)

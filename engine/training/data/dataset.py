@@ -34,7 +34,7 @@ SHARD = 500
 FIELDS = ("foreground", "studio", "background", "composite", "shadow")
 _CHANNELS = {"foreground": (4,), "studio": (3,), "background": (3,), "composite": (3,), "shadow": ()}
 
-PAIRS, GROUPS = 0.14, 0.08
+PAIRS, GROUPS = 0.12, 0.14
 """Shares of examples with two objects, and with three or four of different sizes side by side, so that the blended
 stream knows pictures with more than one."""
 
@@ -42,7 +42,7 @@ TINTED_SHARE = 0.2
 """Share of examples whose foreground is in its scene's light already, so that a foreground stream that is given one, a
 relit layer or a cut-out, has seen such."""
 
-SEEN_THROUGH = 3
+SEEN_THROUGH = 5
 """How often translucent things come, compared with solid ones: few of them must teach all there is to transparency."""
 
 
@@ -51,9 +51,9 @@ class Examples:
     """A training or test set; the arrays are mapped from their files.
 
     Attributes:
-        foreground: uint8 (N, side, side, 4), straight alpha.
-        studio, background, composite: uint8 (N, side, side, 3).
-        shadow: uint8 (N, side, side).
+        foreground: uint8 (N, height, width, 4), straight alpha.
+        studio, background, composite: uint8 (N, height, width, 3).
+        shadow: uint8 (N, height, width).
         facts: a dictionary an example: names, kind, captions, light, tint.
     """
 
@@ -68,14 +68,17 @@ class Examples:
         return len(self.facts)
 
     def on_grey(self, indices: NDArray[np.integer]) -> NDArray[np.floating]:
-        """Foregrounds over mid-grey, (n, side, side, 3), -1..1: how LayerDiffuse pads what is transparent."""
+        """Foregrounds over mid-grey, (n, height, width, 3), -1..1: how LayerDiffuse pads what is transparent."""
         rgba = self.foreground[indices].astype(np.float32) / 255
         return (rgba[..., :3] * 2 - 1) * rgba[..., 3:]
 
 
-Plan = Literal["train", "small", "nameless", "held_out", "everything"]
-"""What a set shows: the pairs and colours for training, the same with small objects, things without a name, the pairs
-and colours that are held out of all three, or all of them."""
+Plan = Literal["train", "small", "nameless", "wide", "tall", "held_out", "everything"]
+"""What a set shows: the pairs and colours for training, the same with small objects, things without a name, all three
+in pictures of 2:1 and 1:2, the pairs and colours that are held out of all these, or all of them."""
+
+FORMS: dict[Plan, tuple[int, int]] = {"wide": (2, 1), "tall": (1, 2)}
+"""Width and height in shorter sides, where a set's pictures are not square."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def build(
         seed: of the whole set.
         workers: processes.
         plan: what it shows; the classifier, an instrument, learns from "everything".
-        native: side of the pictures, in pixels.
+        native: shorter side of the pictures, in pixels.
         vocabulary: one of `VOCABULARIES`.
 
     Raises:
@@ -121,7 +124,7 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     SpriteLibrary(sprites)  # a missing package is told here, once
     shards = -(-count // SHARD)
-    _lay_out(folder, shards * SHARD, native)
+    _lay_out(folder, shards * SHARD, native, FORMS.get(plan, (1, 1)))
     jobs = [_Job(folder, sprites, seed, shard, SHARD, plan, native, vocabulary) for shard in range(shards)]
     open_ = [job for job in jobs if not _facts_file(folder, job.shard).exists()]
     with spawning() as context, context.Pool(workers) as pool:
@@ -146,15 +149,17 @@ def load(folder: Path) -> Examples:
     return Examples(**arrays, facts=facts)
 
 
-def _lay_out(folder: Path, count: int, native: int) -> None:
+def _lay_out(folder: Path, count: int, native: int, form: tuple[int, int]) -> None:
     """Make the pictures' files, or leave them."""
+    size = (form[1] * native, form[0] * native)
     for field in FIELDS:
-        file, shape = folder / f"{field}.npy", (count, native, native, *_CHANNELS[field])
+        file, shape = folder / f"{field}.npy", (count, *size, *_CHANNELS[field])
         if not file.exists():
             np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
         elif (there := np.load(file, mmap_mode="r").shape) != shape:
             raise InvalidRequest(
-                f"{file} holds {there[0]} pictures of {there[1]} px, not {count} of {native}.", "Use another folder."
+                f"{file} holds {there[0]} pictures of {there[2]}x{there[1]}, not {count} of {size[1]}x{size[0]}.",
+                "Use another folder.",
             )
 
 
@@ -170,7 +175,7 @@ def _draw_shard(job: _Job) -> None:
     lines = []
     for place in range(job.shard * job.size, (job.shard + 1) * job.size):
         name, rest = next(plan)
-        triplet = make_triplet(rng, library, name, native=job.native, **rest)
+        triplet = make_triplet(rng, library, name, native=job.native, form=FORMS.get(job.plan, (1, 1)), **rest)
         for field, array in arrays.items():
             array[place] = getattr(triplet, field)
         lines.append(json.dumps(_facts(triplet)))
@@ -208,10 +213,23 @@ def _others(rng: np.random.Generator, name: str, known: tuple[str, ...]) -> tupl
 
 
 def _small_plan(rng: np.random.Generator, vocabulary: Vocabulary = FIRST) -> _Wishes:
-    """Every object equally often, where an artist has put it: smaller than the model would draw it, and anywhere."""
+    """Every object equally often, where an artist has put it: smaller than the model would draw it, and anywhere; in
+    one picture of three beside one to three others that are as small."""
+    known = vocabulary.names(held_out=False)
     while True:
-        for name in rng.permutation(vocabulary.names(held_out=False)):
-            yield str(name), {"small": True, "tinted": _tinted(rng)}
+        for name in rng.permutation(known):
+            count = int(rng.integers(1, 4)) if rng.random() < 1 / 3 else 0
+            others = tuple(str(one) for one in rng.choice(known, count, replace=False) if one != name)
+            yield str(name), {"small": True, "others": others, "tinted": _tinted(rng)}
+
+
+def _long_plan(rng: np.random.Generator, vocabulary: Vocabulary = FIRST) -> _Wishes:
+    """Every object equally often, mostly alone: however wide a picture is, it shows what was asked for once."""
+    known = vocabulary.names(held_out=False)
+    while True:
+        for name in rng.permutation(known):
+            thing = str(rng.choice(NAMELESS)) if rng.random() < 0.1 else str(name)
+            yield thing, {"small": rng.random() < 0.2, "others": _others(rng, thing, known), "tinted": _tinted(rng)}
 
 
 def _nameless_plan(rng: np.random.Generator, vocabulary: Vocabulary = FIRST) -> _Wishes:
@@ -252,6 +270,8 @@ _PLANS: dict[Plan, Callable[[np.random.Generator, Vocabulary], _Wishes]] = {
     "train": _plan,
     "small": _small_plan,
     "nameless": _nameless_plan,
+    "wide": _long_plan,
+    "tall": _long_plan,
     "held_out": _held_out_plan,
     "everything": _whole_plan,
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from layerfusion.engine.training.data.indoor import DRAW_INDOOR, INDOOR_LIGHT, backdrop
 from layerfusion.engine.training.data.outdoor import DRAW_OUTDOOR, View
-from layerfusion.engine.training.data.paint import Picture
+from layerfusion.engine.training.data.paint import SIDE, Canvas, Picture
 from layerfusion.engine.training.data.vocabulary import OUTDOOR, TIMES
 
 __all__ = ["Light", "Scene", "backdrop", "draw_scene"]
@@ -40,7 +40,7 @@ class Scene:
 
     Attributes:
         caption: what the model is told.
-        pixels: (SIDE, SIDE, 3), 0-255.
+        pixels: (height, width, 3), 0-255.
         light: how it lights an object.
         horizon: where the ground begins, as a share of the height.
     """
@@ -51,18 +51,19 @@ class Scene:
     horizon: float
 
 
-def draw_scene(rng: np.random.Generator, kind: str, time: str = "") -> Scene:
+def draw_scene(rng: np.random.Generator, kind: str, time: str = "", *, width: int = SIDE, height: int = SIDE) -> Scene:
     """Draw one background.
 
     Args:
         kind: one of `vocabulary.OUTDOOR` or `INDOOR`.
         time: one of `vocabulary.TIMES`, for outdoor kinds.
+        width, height: in pixels, see `paint.Canvas`.
     """
     if kind in DRAW_INDOOR:
-        pixels, caption, horizon = DRAW_INDOOR[kind](rng)
+        pixels, caption, horizon = DRAW_INDOOR[kind](Canvas(rng, width, height))
         tint, length, strength = INDOOR_LIGHT[kind]
         return Scene(caption, pixels.clip(0, 255), Light(tint, float(rng.uniform(-1, 1)), length, strength), horizon)
-    view = View(rng, time)
+    view = View(rng, time, width, height)
     pixels = view.finish(DRAW_OUTDOOR[kind](view)).clip(0, 255)
     words = TIMES[time]
     caption = f"{OUTDOOR[kind]} {words[int(rng.integers(len(words)))]}"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from layerfusion.engine.training.data import arbitrary
-from layerfusion.engine.training.data.paint import SIDE
+from layerfusion.engine.training.data.paint import SIDE, Canvas
 from layerfusion.engine.training.data.scenes import Light, Scene, backdrop, draw_scene
 from layerfusion.engine.training.data.sprites import SpriteLibrary
 from layerfusion.engine.training.data.vocabulary import (
@@ -31,14 +31,14 @@ TINTED = 0.65
 
 @dataclass(frozen=True)
 class Triplet:
-    """One example; pictures are uint8, (side, side, channels).
+    """One example; pictures are uint8, (height, width, channels).
 
     Attributes:
         foreground: RGBA, straight alpha, in its own light.
         studio: RGB, the object before a plain backdrop of any colour: what a base model makes of its name alone.
         background: RGB.
         composite: RGB.
-        shadow: uint8 (side, side), 255 where the ground is darkened by the full strength.
+        shadow: uint8 (height, width), 255 where the ground is darkened by the full strength.
         names: the objects, bottom first.
         kind: the scene's kind.
         captions: of foreground, background and composite; of several objects the upper one is named first.
@@ -94,6 +94,7 @@ def make_triplet(
     small: bool = False,
     tinted: bool = False,
     native: int = 128,
+    form: tuple[int, int] = (1, 1),
 ) -> Triplet:
     """Draw one example.
 
@@ -105,11 +106,13 @@ def make_triplet(
         small: whether one object stands further away than usual, as one that was scaled down does.
         tinted: whether foreground and studio show the object in the scene's light, as one does that was cut out of a
             picture or relit; else in its own.
-        native: side of the finished pictures, in pixels, at most `SIDE`.
+        native: shorter side of the finished pictures, in pixels, at most `SIDE`.
+        form: width and height in shorter sides. A wider picture shows more of its scene, and no more objects.
     """
     kind = kind or _kind_for(rng, name, sprites.vocabulary.kinds)
     time = time or str(rng.choice(list(TIMES), p=(0.26, 0.2, 0.13, 0.17, 0.12, 0.12)))
-    scene = draw_scene(rng, kind, time if kind in OUTDOOR else "")
+    width, height = (SIDE * sides for sides in form)
+    scene = draw_scene(rng, kind, time if kind in OUTDOOR else "", width=width, height=height)
     names = (name, *others)
     layer, shade = _placed(rng, sprites, names, scene, small)
     alpha = np.asarray(layer.getchannel("A"), np.float32)[..., None] / 255
@@ -120,7 +123,9 @@ def make_triplet(
     if tinted:
         colour = lit.clip(0, 255)
         layer = Image.fromarray(np.dstack([colour, alpha * 255]).round().astype(np.uint8), "RGBA")
-    plain = backdrop(rng, _any_colour(rng)) * (1 - 0.4 * _contact(layer)[..., None] * (rng.random() < 0.7))
+    plain = backdrop(Canvas(rng, width, height), _any_colour(rng)) * (
+        1 - 0.4 * _contact(layer)[..., None] * (rng.random() < 0.7)
+    )
     studio = (plain * (1 - alpha) + colour * alpha).clip(0, 255)
     things = enumerated([with_article(one) for one in reversed(names)])
     joint = preposition(scene.caption) if rng.random() < 0.6 else "on"
@@ -129,9 +134,7 @@ def make_triplet(
         studio=_reduced(studio, native),
         background=_reduced(scene.pixels, native),
         composite=_reduced(composite, native),
-        shadow=np.asarray(
-            Image.fromarray((shade.clip(0, 1) * 255).astype(np.uint8)).resize((native, native), Image.Resampling.BOX)
-        ),
+        shadow=_reduced_shade(shade, native),
         names=names,
         kind=kind,
         captions=(things, scene.caption, f"{things} {joint} {scene.caption}"),
@@ -149,18 +152,19 @@ def _kind_for(rng: np.random.Generator, name: str, kinds: tuple[str, ...]) -> st
 def _placed(
     rng: np.random.Generator, sprites: SpriteLibrary, names: tuple[str, ...], scene: Scene, small: bool
 ) -> tuple[Image.Image, NDArray[np.floating]]:
-    """The objects on an empty canvas (SIDE, SIDE), and the shadow they cast (SIDE, SIDE), 0-1."""
-    layer = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
-    shade = np.zeros((SIDE, SIDE), np.float32)
-    sizes, places = _arrangement(rng, len(names), small)
+    """The objects on an empty canvas of the scene's size, and the shadow they cast (height, width), 0-1."""
+    high, wide = scene.pixels.shape[:2]
+    layer = Image.new("RGBA", (wide, high), (0, 0, 0, 0))
+    shade = np.zeros((high, wide), np.float32)
+    sizes, places = _arrangement(rng, len(names), small, wide / SIDE)
     for name, side, across in zip(names, sizes, places, strict=True):
-        alone = Image.new("RGBA", (SIDE, SIDE), (0, 0, 0, 0))
+        alone = Image.new("RGBA", (wide, high), (0, 0, 0, 0))
         sprite = arbitrary.draw(rng) if name in NAMELESS else sprites.get(name)
         scale = side * SIDE / max(sprite.size)
         sprite = sprite.resize(
             (max(1, int(sprite.width * scale)), max(1, int(sprite.height * scale))), Image.Resampling.LANCZOS
         )
-        free_x, free_y = SIDE - sprite.width - 8, SIDE - sprite.height - 8
+        free_x, free_y = wide - sprite.width - 8, high - sprite.height - 8
         floats = thing_of(name, sprites.vocabulary.things)[1].floats
         down = rng.uniform(0.3, 0.75) if floats else rng.uniform(0.62 if small else 0.74, 1.0)
         alone.paste(sprite, (4 + int(across * free_x), 4 + int(down * free_y)))
@@ -170,22 +174,28 @@ def _placed(
     return layer, shade
 
 
-def _arrangement(rng: np.random.Generator, count: int, small: bool) -> tuple[list[float], list[float]]:
-    """Sizes, as a part of the frame, and places across it, 0-1: one object, two side by side or overlapping, or more in
-    a row, the largest up to three times the smallest."""
+def _arrangement(rng: np.random.Generator, count: int, small: bool, breadths: float) -> tuple[list[float], list[float]]:
+    """Sizes, in shorter sides, and places across the frame, 0-1: one object, two side by side or overlapping, or more
+    in a row, the largest up to three times the smallest; small ones stand further away.
+
+    Args:
+        breadths: how many shorter sides the frame is wide.
+    """
     if count > 2:
         sizes = rng.uniform(0.5, 1.5, count)
-        sizes *= rng.uniform(0.7, 0.85) / sizes.sum()
+        sizes *= (rng.uniform(0.4, 0.7) if small else rng.uniform(0.7, 0.85)) / sizes.sum()
         lefts = np.cumsum(sizes) - sizes + np.arange(count) * (0.94 - sizes.sum()) / (count - 1)
-        return list(sizes), [float(left / (1 - size - 8 / SIDE)) for left, size in zip(lefts, sizes, strict=True)]
+        across = [float(left / (1 - size - 8 / SIDE)) for left, size in zip(lefts, sizes, strict=True)]
+        return list(np.minimum(sizes * breadths, 0.74)), across
     if count == 1 and small:
-        return [rng.uniform(0.24, 0.52)], [rng.uniform(0.0, 1.0)]
+        return [rng.uniform(0.2, 0.52)], [rng.uniform(0.0, 1.0)]
     if count == 1:
         return [rng.uniform(0.5, 0.74)], [rng.uniform(0.2, 0.8)]
-    if rng.random() < 0.5:
-        return list(rng.uniform(0.24, 0.46, 2)), [rng.uniform(0.0, 0.12), rng.uniform(0.88, 1.0)]
+    if small or rng.random() < 0.5:
+        sizes = rng.uniform(0.2, 0.36, 2) if small else rng.uniform(0.24, 0.46, 2)
+        return list(sizes), [rng.uniform(0.0, 0.12), rng.uniform(0.88, 1.0)]
     left = rng.uniform(0.0, 0.35)
-    places = [left, left + rng.uniform(0.3, 0.6)]
+    places = [left, left + rng.uniform(0.3, 0.6) / breadths]
     return list(rng.uniform(0.42, 0.58, 2)), places if rng.random() < 0.5 else places[::-1]
 
 
@@ -193,14 +203,16 @@ def shade_of(outline: Image.Image, light: Light) -> NDArray[np.floating]:
     """The shadow an object of this outline casts where it stands: what generated pictures are measured against.
 
     Args:
-        outline: mode L, the object's alpha on a square picture of any size.
+        outline: mode L, the object's alpha on a picture of any size.
         light: of the scene.
 
     Returns:
         (H, W) of the outline's size, 0-1: 1 where the ground is darkened by the light's full strength.
     """
-    layer = Image.new("RGBA", (SIDE, SIDE))
-    layer.putalpha(outline.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    scale = SIDE / min(outline.size)
+    drawn = (round(outline.width * scale), round(outline.height * scale))
+    layer = Image.new("RGBA", drawn)
+    layer.putalpha(outline.resize(drawn, Image.Resampling.BILINEAR))
     shade = Image.fromarray((_shadow(layer, light).clip(0, 1) * 255).astype(np.uint8))
     return np.asarray(shade.resize(outline.size, Image.Resampling.BOX), np.float32) / 255
 
@@ -220,7 +232,7 @@ def _shadow(layer: Image.Image, light: Light) -> NDArray[np.floating]:
     shift = light.direction * light.length * (bottom - top) * 0.7
     # each row of the lying outline moves further away from the light, the higher it stood
     outline = outline.transform(
-        (SIDE, SIDE),
+        layer.size,
         Image.Transform.AFFINE,
         (1, shift / lying, -left - shift * (bottom + 2) / lying, 0, 1, -(bottom + 2 - lying)),
         resample=Image.Resampling.BILINEAR,
@@ -230,12 +242,12 @@ def _shadow(layer: Image.Image, light: Light) -> NDArray[np.floating]:
 
 
 def _contact(layer: Image.Image) -> NDArray[np.floating]:
-    """A soft ellipse under the object, (SIDE, SIDE), 0-1."""
+    """A soft ellipse under the object, (height, width), 0-1."""
     box = layer.getchannel("A").getbbox()
     if box is None:
-        return np.zeros((SIDE, SIDE), np.float32)
+        return np.zeros(layer.size[::-1], np.float32)
     left, top, right, bottom = box
-    rows, columns = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
+    rows, columns = np.mgrid[0 : layer.height, 0 : layer.width].astype(np.float32)
     wide, high = (right - left) * 0.5, max(8.0, (bottom - top) * 0.075)
     ellipse = np.clip(1.3 - np.hypot((columns - (left + right) / 2) / wide, (rows - bottom + 3) / high), 0, 1)
     soft = Image.fromarray((ellipse * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(4))
@@ -250,10 +262,22 @@ def _any_colour(rng: np.random.Generator) -> tuple[float, float, float]:
             return red, green, blue
 
 
+def _size(width: int, height: int, native: int) -> tuple[int, int]:
+    """Width and height of the finished picture."""
+    return width * native // SIDE, height * native // SIDE
+
+
 def _reduced(pixels: NDArray[np.floating], native: int) -> NDArray[np.uint8]:
-    return np.asarray(Image.fromarray(pixels.astype(np.uint8)).resize((native, native), Image.Resampling.LANCZOS))
+    picture = Image.fromarray(pixels.astype(np.uint8))
+    return np.asarray(picture.resize(_size(*picture.size, native), Image.Resampling.LANCZOS))
+
+
+def _reduced_shade(shade: NDArray[np.floating], native: int) -> NDArray[np.uint8]:
+    picture = Image.fromarray((shade.clip(0, 1) * 255).astype(np.uint8))
+    return np.asarray(picture.resize(_size(*picture.size, native), Image.Resampling.BOX))
 
 
 def _reduced_rgba(layer: Image.Image, native: int) -> NDArray[np.uint8]:
     """Reduced in premultiplied form, so that no colour of invisible pixels shows at the edges."""
-    return np.asarray(layer.convert("RGBa").resize((native, native), Image.Resampling.LANCZOS).convert("RGBA"))
+    smaller = layer.convert("RGBa").resize(_size(*layer.size, native), Image.Resampling.LANCZOS)
+    return np.asarray(smaller.convert("RGBA"))

@@ -11,10 +11,9 @@ from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.models.runtime.networks import add_network
 from layerfusion.engine.training import deltas, distill, precision
 from layerfusion.engine.training.distill import Adapter, DistillStage, Transparent, few_steps
-from layerfusion.engine.training.latents import Latents
+from layerfusion.engine.training.latents import KINDS, Latents
 from layerfusion.engine.training.outer_level import moved_inwards, with_outer_level
 from layerfusion.engine.training.prediction import encode_text, predict
-from layerfusion.engine.training.unet import SHARES
 from layerfusion.engine.training.wordpieces import token_ids
 
 
@@ -67,9 +66,9 @@ def test_the_engine_reads_what_is_written_as_any_other_lora(tmp_path, unet, bund
 
 
 def encoded(count=60):
-    kinds = [*SHARES, "foreground"]
-    latents = {kind: torch.randn(count, 4, 16, 16) for kind in kinds}
-    return Latents(latents, {kind: ["a dog"] * count for kind in kinds}, {}, {}, {})
+    shapes = {"wide": (16, 32), "tall": (32, 16)}
+    latents = {kind: torch.randn(count, 4, *shapes.get(kind.split("_")[0], (16, 16))) for kind in KINDS}
+    return Latents(latents, {kind: ["a dog"] * count for kind in KINDS}, {}, {}, {})
 
 
 def test_an_adapter_goes_on_from_a_file_and_not_from_another_unets(tmp_path, unet, bundle):

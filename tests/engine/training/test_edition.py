@@ -18,7 +18,7 @@ from layerfusion.engine.training.data.vocabulary import FIRST, SECOND
 from layerfusion.engine.training.edition import read_edition
 from layerfusion.engine.training.export import write_card
 from layerfusion.engine.training.geometry import pixels_a_latent, stride_of
-from layerfusion.engine.training.latents import encode_all, load_latents
+from layerfusion.engine.training.latents import KINDS, encode_all, load_latents
 from layerfusion.engine.training.vae import AutoencoderStage
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
@@ -67,7 +67,8 @@ def test_crops_are_as_large_as_the_latents_ask(examples, vae, crop):
 def test_latents_of_any_shape_are_kept(tmp_path, examples, channels):
     vae = small_vae() if channels == 2 else small_vae((8, 16, 24), channels=8)
     file = tmp_path / "latents.safetensors"
-    encode_all(vae, {"train": examples, "small": examples, "nameless": examples}, file)
+    sets = dict.fromkeys((kind.set for kind in KINDS.values()), examples)
+    encode_all(vae, sets, file)
     read = load_latents(file)
     grid = 32 // pixels_a_latent(vae)
     assert read.latents["nameless"].shape == (len(examples), channels, grid, grid)

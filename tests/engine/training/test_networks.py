@@ -47,14 +47,17 @@ def test_the_target_removes_the_noise():
     assert len(set((timesteps // 125).tolist())) == 8, "one timestep of every stratum"
 
 
-def test_louder_noise_is_what_the_mean_of_four_latents_had():
+def test_layouts_get_the_noise_that_the_mean_of_four_latents_had_and_details_what_they_had():
     usual, loud = (ddim(schedule).alphas_cumprod.double() for schedule in (NOISE_SCHEDULE, louder(2.0)))
-    noise, signal = (1 - loud[:-1]).sqrt() / 2, loud[:-1].sqrt()  # of the mean
-    torch.testing.assert_close(noise / signal, (1 / usual[:-1] - 1).sqrt(), rtol=1e-3, atol=1e-4)
+    factor = ((1 / loud[:-1] - 1) / (1 / usual[:-1] - 1)).sqrt()
+    torch.testing.assert_close(factor[:500], torch.ones(500).double(), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(factor[900:], torch.full((99,), 2.0).double(), rtol=1e-3, atol=1e-3)
+    assert (factor.diff() > -1e-3).all() and (loud.diff() < 0).all()
     assert loud[-1] < 1e-6
     assert louder(1.0) == NOISE_SCHEDULE
     engine = TrainingTimesteps({**louder(2.0), "_class_name": "EulerDiscreteScheduler"})
-    assert engine.sigma(np.asarray([499.0]))[0] == pytest.approx(float((1 / loud[499] - 1).sqrt()), rel=1e-3)
+    for time in (499, 799):
+        assert engine.sigma(np.asarray([float(time)]))[0] == pytest.approx(float((1 / loud[time] - 1).sqrt()), rel=1e-3)
 
 
 def test_much_noise_is_drawn_more_often_where_times_lean_to_it():
