@@ -6,7 +6,6 @@ colours that training never shows.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionXLPipeline
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -22,7 +20,9 @@ from tqdm import tqdm
 
 from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, stray, translucency
 from layerfusion.engine.evaluation.measures import auc, over_grey, pooled, signed_rgb, soft_iou
+from layerfusion.engine.evaluation.prices import request_for, seconds
 from layerfusion.engine.evaluation.redrawing import kept_when_redrawn
+from layerfusion.engine.evaluation.sharpness import sharpness
 from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Role
@@ -32,7 +32,6 @@ from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.options.presets import Preset
 from layerfusion.engine.pipeline import LayerFusionPipeline
-from layerfusion.engine.request import Generated, GenerationRequest
 from layerfusion.engine.stack import LayerStack
 from layerfusion.engine.training.classifier import ClassifierNetwork, scene_of
 from layerfusion.engine.training.data.dataset import Examples
@@ -103,7 +102,8 @@ def draw(spec: ModelSpec, items: list[Item], preset: Preset | None = None) -> It
     for item in tqdm(items, desc="drawing", mininterval=10):
         record = MaskRecord()
         stack: LayerStack | None = None
-        for event in pipeline.generate(_request(spec, size, item, preset), Recorder(record)):
+        request = request_for(spec, size, with_article(item.name), item.scene, item.seed, preset)
+        for event in pipeline.generate(request, Recorder(record)):
             if isinstance(event, Finished):
                 stack = event.stack
         assert stack is not None
@@ -112,17 +112,6 @@ def draw(spec: ModelSpec, items: list[Item], preset: Preset | None = None) -> It
             return next(layer.pixels for layer in stack.layers if layer.role is role)
 
         yield Drawn(item, pixels(Role.FOREGROUND), pixels(Role.BACKGROUND), pixels(Role.BLENDED), record)
-
-
-def _request(spec: ModelSpec, size: Size, item: Item, preset: Preset | None = None) -> GenerationRequest:
-    return GenerationRequest(
-        size=size,
-        foregrounds=(Generated(prompt=with_article(item.name)),),
-        background=Generated(prompt=item.scene),
-        seed=item.seed,
-        fusion=None if preset is None else spec.defaults.fusion.preset(preset),
-        model=spec.name,
-    )
 
 
 def measure(
@@ -164,7 +153,8 @@ def measure(
         figures |= _masks(drawn)
         figures |= _deltas(bundle, sprites, seed)
         figures |= kept_when_redrawn(bundle, sprites.vocabulary, count=min(48, count), seed=seed)
-        figures |= _seconds(spec)
+        figures |= seconds(spec)
+        figures |= sharpness(spec, [one.blended for one in drawn], test)
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in figures.items()}, _sheet(
         drawn
     )
@@ -320,56 +310,6 @@ def _foregrounds(
         pictures = rgb.permute(0, 2, 3, 1).numpy()
         found += list(zip(pictures, logits.sigmoid()[:, 0].numpy(), strict=True))
     return found
-
-
-def _seconds(spec: ModelSpec, runs: int = 7) -> dict[str, float]:
-    """Median times of a job with three layers and of one image by diffusers' pipeline, after a warm-up, in seconds, and
-    the processor time of the preset `fast` divided by that of `paper`.
-
-    All alternate in one process.
-    """
-    pipeline = LayerFusionPipeline(spec)
-    stock = StableDiffusionXLPipeline.from_pretrained(
-        str(spec.folder), torch_dtype=torch.float32, add_watermarker=False, local_files_only=True
-    )
-    stock.set_progress_bar_config(disable=True)
-    size = Size(spec.native_size, spec.native_size)
-
-    def job(seed: int, preset: Preset | None = None) -> None:
-        for _event in pipeline.generate(_request(spec, size, Item("red apple", "a beach at sunset", seed), preset)):
-            pass
-
-    def picture(seed: int) -> None:
-        stock(
-            prompt="a red apple on a beach at sunset",
-            height=spec.native_size,
-            width=spec.native_size,
-            num_inference_steps=spec.defaults.steps,
-            guidance_scale=spec.defaults.guidance_scale,
-            guidance_rescale=spec.defaults.guidance_rescale,
-            generator=torch.Generator().manual_seed(seed),
-        )
-
-    taken: dict[str, list[float]] = {"job": [], "picture": []}
-    worked: dict[Preset, list[float]] = {"paper": [], "fast": []}
-    for seed in range(runs + 1):
-        for name, run in (("job", job), ("picture", picture)):
-            started = time.monotonic()
-            run(seed)
-            taken[name].append(time.monotonic() - started)
-        for preset, times in worked.items():
-            job(seed, preset)  # adds the adapter to the weights, or takes it away
-            started = time.process_time()
-            job(seed, preset)
-            times.append(time.process_time() - started)
-    whole, one = (float(np.median(taken[name][1:])) for name in ("job", "picture"))
-    fast, paper = (float(np.median(worked[preset][1:])) for preset in ("fast", "paper"))
-    return {
-        "seconds_per_job": whole,
-        "stock_seconds_per_picture": one,
-        "job_to_stock": whole / one,
-        "fast_to_paper": fast / paper,
-    }
 
 
 def _true_alpha(sprites: SpriteLibrary, name: str) -> NDArray[np.floating]:
