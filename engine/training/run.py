@@ -1,6 +1,7 @@
 """The training, stage by stage, in one folder. Each stage starts from what the ones before it left, or from the export.
 
-    dataset -> vae -> thin -> latents -> unet -> transparency -> deltas -> distill -> decoder -> export
+    dataset -> vae -> thin -> latents -> unet -> transparency -> deltas -> alpha -> distill -> decoder ->
+    export
     dataset -> classifier -> measure
 
 `thin` is for an edition whose VAE has fewer channels than that of the model it is made from. `data/` holds the sets,
@@ -43,50 +44,9 @@ from layerfusion.engine.training.data.vocabulary import Vocabulary, with_article
 from layerfusion.engine.training.edition import read_edition
 from layerfusion.engine.training.geometry import stride_of
 from layerfusion.engine.training.prediction import louder
+from layerfusion.engine.training.stages import EXAMPLES, MINUTES, NAMELESS_SHARE, STAGES
 from layerfusion.engine.training.wordpieces import make_tokenizer, with_pieces_of
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
-
-MINUTES = {
-    "vae": 24.0,
-    "thin": 40.0,
-    "decoder": 6.0,
-    "unet": 66.0,
-    "transparency": 7.0,
-    "deltas": 9.0,
-    "distill": 20.0,
-    "classifier": 6.0,
-}
-"""How long a stage trains on two processor cores, if nothing else is said."""
-
-EXAMPLES = {
-    "train": (16000, 3),
-    "small": (5000, 4),
-    "nameless": (4000, 5),
-    "wide": (2000, 6),
-    "tall": (2000, 7),
-    "held_out": (1000, 901),
-    "everything": (5000, 2),
-}
-"""Set -> (examples, seed)."""
-
-NAMELESS_SHARE = 0.25
-"""How much of what the VAE sees are things without a name."""
-
-STAGES = (
-    "dataset",
-    "vae",
-    "thin",
-    "latents",
-    "unet",
-    "transparency",
-    "deltas",
-    "distill",
-    "decoder",
-    "checkpoint",
-    "export",
-    "classifier",
-    "measure",
-)
 
 
 class TrainingRun:
@@ -177,9 +137,10 @@ class TrainingRun:
         if self._edition.vae is not None or self._edition.transparency is not None:
             pair = self._edition.make_transparency(bundle.vae, _transparency(bundle))
             bundle = replace(bundle, encoder=pair[0].to(self._device), decoder=pair[1].to(self._device))
-        state = self._left("transparency")
-        if state is not None:
-            nn.ModuleDict({"encoder": bundle.encoder, "decoder": bundle.decoder}).load_state_dict(state)
+        for stage in ("transparency", "alpha"):
+            state = self._left(stage)
+            if state is not None:
+                nn.ModuleDict({"encoder": bundle.encoder, "decoder": bundle.decoder}).load_state_dict(state)
         return bundle
 
     def write_checkpoint(self, folder: Path) -> None:
@@ -188,7 +149,7 @@ class TrainingRun:
         trained = self._edition.text_encoders is not None or self._left("unet") is not None
         words = (bundle.tokenizers[0], *bundle.text_encoders) if trained else None
         own, adapter = self._trained_deltas(bundle.unet), self._few_steps()
-        transparent = self._edition.transparency is not None or self._left("transparency") is not None
+        transparent = self._edition.transparency is not None or any(map(self._left, ("transparency", "alpha")))
         self._edition.write(
             folder,
             vae=bundle.vae,
@@ -290,6 +251,10 @@ class TrainingRun:
         pair = _transparency(bundle)
         if name == "transparency":
             return transparency.TransparencyStage(*pair, bundle.vae, self._encoded_sets(), encoded)
+        if name == "alpha":
+            return transparency.TransparencyStage(
+                *pair, bundle.vae, self._encoded_sets(), encoded, self._redrawing(bundle)
+            )
         words, noise = (bundle.text_encoders, bundle.tokenizers[0]), {"schedule": bundle.scheduler_config}
         if name == "distill":
             foregrounds = self._transparent(bundle, encoded)
@@ -308,6 +273,18 @@ class TrainingRun:
         """The VAE of the model that the edition is made from."""
         made: Any = load_model(read_manifest(self._card)).vae
         return made.to(self._device)
+
+    def _redrawing(self, bundle: ModelBundle) -> transparency.Redrawing:
+        """What draws foregrounds anew.
+
+        Raises:
+            InvalidRequest: the deltas are not trained yet.
+        """
+        trained = self._trained_deltas(bundle.unet)
+        if trained is None:
+            raise InvalidRequest("The foreground deltas are not trained yet.", "Run the stage “deltas” first.")
+        words = (bundle.text_encoders, bundle.tokenizers[0])
+        return transparency.Redrawing(bundle.unet, trained, *words, bundle.scheduler_config, self._edition.native_size)
 
     def _transparent(self, bundle: ModelBundle, encoded: latents.Latents) -> distill.Transparent | None:
         """What foregrounds are distilled with, if the stages before are done."""

@@ -16,10 +16,11 @@ from layerfusion.engine.models.runtime.loading import load_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated
-from layerfusion.engine.training import deltas, distill, run, transparency, unet, wordpieces
+from layerfusion.engine.training import deltas, distill, transparency, unet, wordpieces
 from layerfusion.engine.training.data import dataset
 from layerfusion.engine.training.distill import FEW_STEPS
 from layerfusion.engine.training.run import TrainingRun
+from layerfusion.engine.training.stages import STAGES
 
 KNOWN = json.loads((EMBEDDED.parent / "weights" / "unet" / "config.json").read_text(encoding="utf-8"))
 WIDTHS = [KNOWN["block_out_channels"][0], *KNOWN["block_out_channels"]]
@@ -57,16 +58,16 @@ def training(tmp_path, edition, sprites_folder, monkeypatch):
     monkeypatch.setattr(deltas, "_SHEET", ("a dog",))
     monkeypatch.setattr(deltas, "_SHEET_TRANSLUCENT", ("smoke",))
     made = TrainingRun(tmp_path / "training", edition)
-    for seed, plan in enumerate(("train", "small", "nameless", "held_out")):
+    for seed, plan in enumerate(("train", "small", "nameless", "wide", "tall", "held_out")):
         where = made.folder / "data" / plan
         where.mkdir(parents=True)
-        dataset._lay_out(where, 24, SIDE)
+        dataset._lay_out(where, 24, SIDE, dataset.FORMS.get(plan, (1, 1)))
         dataset._draw_shard(dataset._Job(where, sprites_folder, seed, 0, 24, plan, SIDE, "second"))
     return made
 
 
 def test_every_stage_follows_the_one_before(tmp_path, training):
-    for stage in run.STAGES[run.STAGES.index("vae") : run.STAGES.index("checkpoint")]:
+    for stage in STAGES[STAGES.index("vae") : STAGES.index("checkpoint")]:
         training.run(stage, minutes=0.001, rate=0.1)
     training.run("checkpoint")
     elsewhere = TrainingRun(tmp_path / "elsewhere", training.folder / "checkpoint" / "edition.json")
