@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from layerfusion.server.config import ServerConfig
 from layerfusion.server.protocol import frames, messages
 from layerfusion.server.protocol.errors import UnknownLayer
 from layerfusion.server.protocol.schema import shared_fields
+
+if TYPE_CHECKING:
+    from layerfusion.engine.inspection.records import MaskStep
 
 _SWAPPED = (2, 1, 0, 3)
 """Order of channels that turns RGBA into BGRA, and back."""
@@ -160,6 +164,24 @@ def from_event(job: str, event: events.Event, store: Store) -> messages.Message:
             return messages.Done(job=job, seq=1, layers=len(event.stack), record=_record_text(event.stack))
 
 
+def from_masks(job: str, step: MaskStep, train_timesteps: int) -> messages.Masks:
+    """The message for the maps of a step, which `train_timesteps` = T puts on the scale of t / T. Maps larger than a
+    preview are thinned."""
+    part = -(-max(step.structure.shape) // messages.PREVIEW_SIDE)
+    maps = np.stack(step.maps)[:, ::part, ::part]
+    whole = np.rint(np.clip(maps, 0, 1) * 255).astype(np.uint8)
+    return messages.Masks(
+        job=job,
+        seq=1,
+        foreground=step.foreground,
+        time=min(1.0, max(0.0, step.timestep / train_timesteps)),
+        trust=min(1.0, max(0.0, step.trust)),
+        width=whole.shape[2],
+        height=whole.shape[1],
+        maps=zlib.compress(whole.tobytes()),
+    )
+
+
 def to_event(message: messages.Progress | messages.Notice) -> events.Progress | events.Notice:
     """The engine's event for a message. Its code may be unknown here if the server is newer."""
     kind = events.Progress if isinstance(message, messages.Progress) else events.Notice
@@ -286,6 +308,7 @@ def _model_info(spec: ModelSpec) -> messages.ModelInfo:
             messages.Example(foreground=foreground, background=background) for foreground, background in spec.examples
         ),
         notice=_joined(spec.notices(Size(spec.native_size, spec.native_size))),
+        vocabulary=tuple(messages.Phrases(kind=kind, phrases=words) for kind, words in spec.vocabulary.items()),
     )
 
 

@@ -40,6 +40,9 @@ from layerfusion.server.protocol.messages import (
     LayerBegin,
     ListJobs,
     Move,
+    Rename,
+    Renamed,
+    RenameFailed,
     Resubmit,
     Resume,
     Submit,
@@ -126,6 +129,8 @@ class RequestHandler:
                 self._begin_export(request)
             case Delete():
                 await self._delete(request)
+            case Rename():
+                await self._rename(request)
 
     # ---- jobs
 
@@ -254,6 +259,15 @@ class RequestHandler:
             jobs.keeper.wake()
             self._outbox.put(Deleted(job=request.job))
 
+    async def _rename(self, request: Rename) -> None:
+        try:
+            job = await self._rights.find(request.job)
+            await self._scheduler.on_disk(self._jobs.database.rename, job.id, request.name)
+        except (EngineError, ProtocolError) as error:
+            self._outbox.put(RenameFailed.of(error, job=request.job))
+        else:
+            self._outbox.put(Renamed(job=job.id, name=request.name))
+
     def _begin_export(self, request: Export) -> None:
         """Start an export as a task, because it takes seconds, in which the client may send other requests."""
         if len(self._exports) >= _MOST_EXPORTS:
@@ -293,6 +307,8 @@ def summary(job: JobOutline) -> JobSummary:
         submitted=job.submitted,
         ended=job.ended,
         fetched=job.fetched is not None,
+        name=job.name,
+        submission=job.submission or None,
     )
 
 

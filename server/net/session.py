@@ -48,6 +48,7 @@ from layerfusion.server.protocol.messages import (
     Move,
     Progress,
     Refused,
+    Rename,
     Resubmit,
     Resume,
     Submit,
@@ -102,7 +103,9 @@ class Drop:
     pass
 
 
-Request = Submit | Resubmit | Cancel | Move | Resume | Ack | ListJobs | Fetch | FetchThumbnail | Export | Delete
+Request = (
+    Submit | Resubmit | Cancel | Move | Resume | Ack | ListJobs | Fetch | FetchThumbnail | Export | Delete | Rename
+)
 """A client's request about jobs. The caller finds out whether the job exists."""
 
 Effect = Send | Close | Request | Upload | Keep | Commit | Drop

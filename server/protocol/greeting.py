@@ -37,6 +37,19 @@ class Example(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Phrases(Record):
+    """Phrases of one kind that a model knows.
+
+    Attributes:
+        kind: what they name, for people, such as “objects”.
+        phrases: the phrases, as they stand in prompts.
+    """
+
+    kind: Name
+    phrases: tuple[Name, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelInfo(Record):
     """A model of the server, and its defaults.
 
@@ -47,6 +60,7 @@ class ModelInfo(Record):
         samplers: the values that `Submit.sampler` may have.
         examples: prompts that this model draws well; may be empty.
         notice: a limitation that the artist should know; empty if there is none. `Accepted` has it for the job's size.
+        vocabulary: the phrases that the model knows, by kind; empty if it knows words in general.
     """
 
     name: Name
@@ -58,6 +72,7 @@ class ModelInfo(Record):
     samplers: tuple[Name, ...]
     examples: tuple[Example, ...]
     notice: Text
+    vocabulary: tuple[Phrases, ...] = since(5, ())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from .fields import (
     TransferId,
     check_area,
 )
-from .schema import Between, Record, since
+from .schema import Between, Length, Record, since
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,9 @@ class ListJobs(Message):
     newest: Annotated[int, Between(1, 1000)] = 100
 
 
+PictureName = Annotated[str, Length(0, 255)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobSummary(Record):
     """One job in a list.
@@ -48,6 +51,8 @@ class JobSummary(Record):
         layers: number of finished layers.
         submitted, ended: times in seconds since 1970; `ended` is None if the job is not over.
         fetched: whether a client has acknowledged its last event.
+        name: the name that the user has given it; empty if there is none.
+        submission: id of the job with which it was submitted, which is its own unless it is a variant; None before 1.5.
     """
 
     job: JobId
@@ -59,6 +64,8 @@ class JobSummary(Record):
     submitted: Instant
     ended: Instant | None
     fetched: bool
+    name: PictureName = since(5, "")
+    submission: JobId | None = since(5, None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,4 +209,35 @@ class DeleteFailed(Problem):
     """Server: the reason why a job was not deleted. The job itself does not change."""
 
     type: ClassVar[str] = "delete_failed"
+    job: JobId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rename(Message):
+    """Client: give a job a name for lists and files. The answer is `Renamed` or `RenameFailed`.
+
+    Attributes:
+        job: any job that the server still has.
+        name: the name; empty takes it away, so that lists show the prompts again.
+    """
+
+    type: ClassVar[str] = "rename"
+    job: JobId
+    name: PictureName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renamed(Message):
+    """Server: the job has this name now, on every client."""
+
+    type: ClassVar[str] = "renamed"
+    job: JobId
+    name: PictureName
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenameFailed(Problem):
+    """Server: the reason why a job was not renamed. The job itself does not change."""
+
+    type: ClassVar[str] = "rename_failed"
     job: JobId

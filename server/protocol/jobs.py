@@ -165,6 +165,7 @@ class Submit(Message):
         replaces: a name for the subject of the picture, for example a document. An earlier waiting job of this client
             with the same name is cancelled. None replaces nothing.
         variants: further pictures; each is a job with its own events. All of them are queued, or none.
+        masks: whether the priors and masks of every step are recorded and sent; see `Masks`.
     """
 
     type: ClassVar[str] = "submit"
@@ -189,6 +190,7 @@ class Submit(Message):
     priority: Priority = since(1, "interactive")
     replaces: Name | None = since(1, None)
     variants: Annotated[tuple[Variant, ...], Length(0, MAX_VARIANTS)] = since(1, ())
+    masks: bool = since(5, False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -225,11 +227,13 @@ class Resubmit(Message):
     Attributes:
         job: a new UUID. If the same message is sent twice, it is one job.
         of: id of the earlier job, whose request is used with the same seed; usually it was interrupted.
+        masks: whether the priors and masks are recorded this time, even if they were not asked for then.
     """
 
     type: ClassVar[str] = "resubmit"
     job: JobId
     of: JobId
+    masks: bool = since(5, False)
 
 
 @dataclass(frozen=True, kw_only=True)

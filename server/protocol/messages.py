@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .fields import PREVIEW_SIDE, ExportFormat, Message, Priority, Problem, State
-from .greeting import Example, Hello, Limits, ModelInfo, Refused, Welcome
+from .greeting import Example, Hello, Limits, ModelInfo, Phrases, Refused, Welcome
 from .history import (
     Delete,
     Deleted,
@@ -30,6 +30,9 @@ from .history import (
     JobList,
     JobSummary,
     ListJobs,
+    Rename,
+    Renamed,
+    RenameFailed,
     Thumbnail,
 )
 from .jobs import (
@@ -51,7 +54,20 @@ from .jobs import (
     Switch,
     Variant,
 )
-from .results import Cancelled, Done, Event, Failed, LayerBegin, LayerEnd, Notice, Preview, Progress, Started, is_last
+from .results import (
+    Cancelled,
+    Done,
+    Event,
+    Failed,
+    LayerBegin,
+    LayerEnd,
+    Masks,
+    Notice,
+    Preview,
+    Progress,
+    Started,
+    is_last,
+)
 from .uploads import Upload, Uploaded, UploadReady, UploadRefused
 
 logger = logging.getLogger(__name__)
@@ -91,10 +107,12 @@ __all__ = [
     "LayerEnd",
     "Limits",
     "ListJobs",
+    "Masks",
     "Message",
     "ModelInfo",
     "Move",
     "Notice",
+    "Phrases",
     "Preview",
     "Priority",
     "Problem",
@@ -102,6 +120,9 @@ __all__ = [
     "Queued",
     "Refused",
     "Relit",
+    "Rename",
+    "RenameFailed",
+    "Renamed",
     "Resubmit",
     "Resume",
     "Source",
@@ -134,6 +155,7 @@ FROM_CLIENT = (
     FetchThumbnail,
     Export,
     Delete,
+    Rename,
 )
 FROM_SERVER = (
     Welcome,
@@ -147,6 +169,7 @@ FROM_SERVER = (
     Notice,
     Progress,
     Preview,
+    Masks,
     LayerBegin,
     LayerEnd,
     Done,
@@ -159,6 +182,8 @@ FROM_SERVER = (
     FetchFailed,
     Deleted,
     DeleteFailed,
+    Renamed,
+    RenameFailed,
 )
 TYPES: Mapping[str, type[Message]] = {message.type: message for message in (*FROM_CLIENT, *FROM_SERVER)}
 

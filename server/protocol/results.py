@@ -106,6 +106,32 @@ class Preview(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Masks(Message):
+    """Server: the priors and masks of one step and one foreground, for a job with `Submit.masks`.
+
+    They are those of Fig. 3 of the paper.
+
+    Attributes:
+        foreground: number of the foreground, from 0, bottom first.
+        time: t / T of the step, from 1 (noise) to 0.
+        trust: how much the masks were trusted, by their contrast.
+        width, height: size of the maps, in tokens, at most 256.
+        maps: structure prior, content confidence, soft mask and hard mask, one after the other, compressed with zlib:
+            4 x width x height bytes, each from 0 to 255 for a value from 0 to 1, in rows from the top.
+    """
+
+    type: ClassVar[str] = "masks"
+    job: JobId
+    seq: Sequence
+    foreground: Count
+    time: Fraction
+    trust: Fraction
+    width: Annotated[int, Between(1, PREVIEW_SIDE)]
+    height: Annotated[int, Between(1, PREVIEW_SIDE)]
+    maps: Annotated[bytes, Length(1, 400_000)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class LayerBegin(Message):
     """Server: the start of a finished layer. Its chunks follow, and then `LayerEnd` with the same `seq`.
 
@@ -199,7 +225,7 @@ class Cancelled(Message):
     replaced_by: JobId | None = None
 
 
-Event = Started | Notice | LayerBegin | Done | Failed | Cancelled
+Event = Started | Notice | Masks | LayerBegin | Done | Failed | Cancelled
 """The numbered messages of a job. `LayerBegin`, the chunks and `LayerEnd` are one event together."""
 
 

@@ -168,7 +168,7 @@ class Scheduler:
             JobExists, QueueFull, …: as in `submit`.
         """
         of = await self.find(message.of)
-        again = replace(of.submit, job=message.job, variants=())
+        again = replace(of.submit, job=message.job, variants=(), masks=of.submit.masks or message.masks)
         return await self.submit(client, again, waiting_jobs=waiting_jobs)
 
     async def known(self, submit: Submit) -> list[Job] | None:

@@ -82,12 +82,13 @@ class Database:
     # ---- the life of a job
 
     def add(self, submits: Sequence[Submit], client: str) -> None:
-        """Queue jobs in one transaction. Their ids must be new."""
+        """Queue the jobs of one submission, which has the first one's id, in one transaction. Their ids must be new."""
         with self._file.transaction() as database:
             for submit in submits:
                 database.execute(
-                    "INSERT INTO jobs (id, client, request, submit, state, submitted, title, width, height) "
-                    "VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?)",
+                    "INSERT INTO jobs "
+                    "(id, client, request, submit, state, submitted, title, width, height, submission) "
+                    "VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
                     (
                         submit.job,
                         client,
@@ -97,6 +98,7 @@ class Database:
                         submit.title,
                         submit.width,
                         submit.height,
+                        submits[0].job,
                     ),
                 )
                 kept = {
@@ -174,6 +176,11 @@ class Database:
                     "INSERT OR REPLACE INTO files SELECT id, ?, ? FROM jobs WHERE id = ?", (sha256, size, job)
                 ).rowcount
             )
+
+    def rename(self, job: str, name: str) -> bool:
+        """Give a job a name; empty takes it away. False if there is no such job."""
+        with self._file.transaction() as database:
+            return bool(database.execute("UPDATE jobs SET name = ? WHERE id = ?", (name, job)).rowcount)
 
     def delete(self, jobs: Sequence[str]) -> None:
         """Delete those of the jobs that are over, with their events, and leave no trace of their prompts in the file.

@@ -17,6 +17,7 @@ from layerfusion.server.protocol.messages import (
     Event,
     Failed,
     LayerBegin,
+    Masks,
     Notice,
     Started,
     State,
@@ -53,10 +54,12 @@ OUTLINE_COLUMNS = (
     "ended",
     "fetched",
     "ended_in_service",
+    "name",
+    "submission",
 )
 """The columns of a `JobOutline`."""
 
-_NO_WORK = ("job", "seed", "priority", "replaces", "variants")
+_NO_WORK = ("job", "seed", "priority", "replaces", "variants", "masks")
 """Fields of `Submit` that do not change the work of drawing it."""
 
 wire = Wire(msgpack.packb, msgpack.unpackb)
@@ -101,6 +104,8 @@ class JobOutline:
         title: its prompts, shortened.
         width, height: the size of its canvas, in pixels.
         ended_in_service: seconds in service at its end (see `service_clock`); 0 if it is not over.
+        name: the name that the user has given it; empty if there is none.
+        submission: id of the job of its `Submit` message, whose variant it may be; empty before version 3 of the list.
     """
 
     id: str
@@ -114,6 +119,8 @@ class JobOutline:
     ended: float | None
     fetched: float | None
     ended_in_service: float
+    name: str
+    submission: str
 
 
 def record(row: tuple[Any, ...]) -> JobRecord | None:
@@ -148,7 +155,7 @@ def consequence(event: Event, now: float) -> tuple[State | None, float | None, f
             return ("interrupted" if event.code == Interrupted.code else "failed"), None, now
         case Cancelled():
             return "cancelled", None, now
-        case LayerBegin() | Notice():
+        case LayerBegin() | Notice() | Masks():
             return None, None, None
 
 

@@ -3,6 +3,7 @@
 version 1   jobs, events, files, deaths
 version 2   titles and sizes of jobs, so that lists need not read requests; times in service (see `service_clock`);
             `loose` and `service`
+version 3   names of jobs, and the submissions to which they belong
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import msgpack
 from layerfusion.server.protocol.messages import State
 from layerfusion.server.protocol.titles import title
 
-VERSION = 2
+VERSION = 3
 
 _JOBS = f"""
 CREATE TABLE jobs (
@@ -63,6 +64,10 @@ CREATE TABLE loose (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE service (seconds REAL NOT NULL, clock REAL NOT NULL) STRICT;
 """
+_THIRD = """
+ALTER TABLE jobs ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN submission TEXT NOT NULL DEFAULT '';
+"""
 
 
 def prepare(database: sqlite3.Connection, version: int) -> None:
@@ -74,6 +79,8 @@ def prepare(database: sqlite3.Connection, version: int) -> None:
         if version < 2:
             _run(database, _SECOND)
             _fill_titles(database)
+        if version < 3:
+            _run(database, _THIRD)
         if version < VERSION:
             database.execute(f"PRAGMA user_version = {VERSION}")
         database.execute("COMMIT")

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Generator
 
 from layerfusion.engine.errors import EngineError
+from layerfusion.engine.inspection.records import MaskRecord
 from layerfusion.server import translate
 from layerfusion.server.protocol.errors import InternalError, ProtocolError
 from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Message, Submit
@@ -37,8 +38,11 @@ class Drawer:
         """
         try:
             request = translate.to_request(submit, self._store)
-            with contextlib.closing(self._pipeline(request.model).generate(request)) as events:
+            record = MaskRecord() if submit.masks else None
+            with contextlib.closing(self._pipeline(request.model).generate(request, record)) as events:
                 for event in events:
+                    if record is not None:
+                        yield from _recorded(submit.job, record)
                     message = translate.from_event(submit.job, event, self._store)
                     yield message
                     if isinstance(message, Done):
@@ -59,3 +63,10 @@ class Drawer:
             self._loaded = None  # two models at once may not fit into memory
             self._loaded = model, self._load(model)
         return self._loaded[1]
+
+
+def _recorded(job: str, record: MaskRecord) -> Generator[Message, None, None]:
+    """The messages of the steps that were recorded since the last call; the record is emptied."""
+    steps, record.steps = record.steps, []
+    for step in steps:
+        yield translate.from_masks(job, step, record.train_timesteps)

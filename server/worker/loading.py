@@ -6,17 +6,23 @@ import gc
 import importlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from layerfusion.engine.events import Event
 from layerfusion.engine.importing import paused_collection
 from layerfusion.engine.request import GenerationRequest
 
+if TYPE_CHECKING:
+    from layerfusion.engine.inspection.records import MaskRecord
+    from layerfusion.engine.pipeline import LayerFusionPipeline
+
 
 class Pipeline(Protocol):
     """What draws in the process, usually `engine.pipeline.LayerFusionPipeline`."""
 
-    def generate(self, request: GenerationRequest, /) -> Generator[Event, None, None]: ...
+    def generate(self, request: GenerationRequest, masks: MaskRecord | None = None, /) -> Generator[Event, None, None]:
+        """Draw a picture. The priors and masks of every step are added to `masks`."""
+        ...
 
 
 Load = Callable[[str], Pipeline]
@@ -58,4 +64,18 @@ class EngineLoader:
         from layerfusion.engine.pipeline import LayerFusionPipeline
 
         device = None if self.device is None else device_named(self.device)
-        return LayerFusionPipeline(find_model(model), device, memory_policy(self.memory))
+        return _Engine(LayerFusionPipeline(find_model(model), device, memory_policy(self.memory)))
+
+
+@dataclass(frozen=True)
+class _Engine:
+    """The engine's pipeline; what records masks is imported when somebody asks for them."""
+
+    pipeline: LayerFusionPipeline
+
+    def generate(self, request: GenerationRequest, masks: MaskRecord | None = None, /) -> Generator[Event, None, None]:
+        if masks is None:
+            return self.pipeline.generate(request)
+        from layerfusion.engine.inspection.recorder import Recorder
+
+        return self.pipeline.generate(request, Recorder(masks))

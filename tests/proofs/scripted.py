@@ -9,6 +9,7 @@ Without a blended prompt, it does what the first foreground's prompt says.
     "modes"                            the layers differ in blend mode, place and opacity
     "previews"                         gives a preview before each step: a background of one colour
     "record"                           says with which prompts, seed and model it was drawn
+    "maps=3"                           records priors and masks of three steps, if somebody asks for them
     "stamp"                            each layer's name is the time at which it leaves the engine
 
 It runs in the real worker process and its layers go into the real store. Pixels depend on seed and index alone.
@@ -27,6 +28,7 @@ from layerfusion.engine.errors import OutOfMemory
 from layerfusion.engine.events import Finished, LayerReady, Notice, Preview, Progress
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
 from layerfusion.engine.image.record import LayerRecord, PictureRecord
+from layerfusion.engine.inspection.records import MaskStep
 from layerfusion.engine.stack import LayerStack
 
 PREVIEW = (200, 100, 50, 255)
@@ -35,7 +37,7 @@ PREVIEW = (200, 100, 50, 255)
 
 @dataclass
 class Scripted:
-    def generate(self, request):
+    def generate(self, request, masks=None):
         prompt = request.blended_prompt or getattr(request.foregrounds[0], "prompt", "")
         words = (word.partition("=") for word in prompt.split())
         script = {name: value for name, _, value in words}
@@ -57,6 +59,8 @@ class Scripted:
             yield Progress(
                 stage="drawing", step=step, total=steps, eta=float(script.get("seconds", 0)) * (steps - step)
             )
+            if masks is not None and step < int(script.get("maps", 0)):
+                masks.steps.append(mask_step(step))
             time.sleep(seconds)
         layers = []
         for index in range(int(script.get("layers", 2))):
@@ -75,6 +79,12 @@ class Scripted:
 
 def drawn_from(request, layer):
     return (request.background if layer.role is Role.BACKGROUND else request.foregrounds[0]).prompt
+
+
+def mask_step(step):
+    """Maps of 3x2 tokens, whose values tell the four and the steps apart."""
+    maps = [np.full((2, 3), (10 * step + number) / 255, np.float32) for number in range(4)]
+    return MaskStep(1000.0 - 100 * step, 0, *maps, trust=step / 10)
 
 
 def layer(request, index, side, name):

@@ -1,5 +1,7 @@
 """An example of every message, with values in every field."""
 
+import zlib
+
 from layerfusion.server.protocol.messages import (
     Accepted,
     Ack,
@@ -26,13 +28,18 @@ from layerfusion.server.protocol.messages import (
     LayerEnd,
     Limits,
     ListJobs,
+    Masks,
     ModelInfo,
     Move,
     Notice,
+    Phrases,
     Preview,
     Progress,
     Queued,
     Refused,
+    Rename,
+    Renamed,
+    RenameFailed,
     Resubmit,
     Resume,
     Started,
@@ -58,6 +65,7 @@ MODEL = ModelInfo(
     samplers=("euler", "ddim"),
     examples=(Example(foreground="a red apple", background="a beach"),),
     notice="",
+    vocabulary=(Phrases(kind="objects", phrases=("a red apple", "a boat")),),
 )
 LIMITS = Limits(
     frame_bytes=10,
@@ -114,7 +122,7 @@ EXAMPLES = (
     Uploaded(transfer=1),
     UploadRefused(transfer=1, code="too_large", message="No."),
     SUBMIT,
-    Resubmit(job=JOB, of=OTHER),
+    Resubmit(job=JOB, of=OTHER, masks=True),
     Cancel(job=JOB),
     Move(job=JOB, before=OTHER),
     Resume(job=JOB, after=3),
@@ -125,6 +133,7 @@ EXAMPLES = (
     Notice(job=JOB, seq=2, code="prompt_truncated", text="The model reads only the beginning of “a …”."),
     Progress(job=JOB, stage="drawing", text="drawing", step=3, total=20, eta=1.5),
     Preview(job=JOB, role="blended", index=0, width=2, height=1, pixels=bytes(8)),
+    Masks(job=JOB, seq=2, foreground=0, time=0.8, trust=0.5, width=2, height=1, maps=zlib.compress(bytes(8))),
     LAYER,
     LayerEnd(job=JOB, seq=2, transfer=0),
     Done(job=JOB, seq=7, layers=5, record='{"picture": {}, "layers": []}'),
@@ -143,6 +152,8 @@ EXAMPLES = (
                 submitted=1.8e9,
                 ended=None,
                 fetched=False,
+                name="Poster",
+                submission=OTHER,
             ),
         )
     ),
@@ -156,6 +167,9 @@ EXAMPLES = (
     Delete(job=JOB),
     Deleted(job=JOB),
     DeleteFailed(job=JOB, code="not_finished", message="No."),
+    Rename(job=JOB, name="Poster"),
+    Renamed(job=JOB, name=""),
+    RenameFailed(job=JOB, code="unknown_job", message="No."),
 )
 
 

@@ -222,6 +222,18 @@ def test_lists_read_no_requests(database, monkeypatch):
     assert database.ids("00000000-0000-4000-8000-0000000000") == [job_id(1)]
 
 
+def test_lists_know_names_and_which_jobs_were_submitted_together(database):
+    database.add([submit(1), submit(2)], "a")
+    database.add([submit(3)], "a")
+    assert database.rename(job_id(2), "Poster")
+    assert not database.rename(job_id(9), "Poster")
+    assert [(job.name, job.submission) for job in database.outlines()] == [
+        ("", job_id(1)),
+        ("Poster", job_id(1)),
+        ("", job_id(3)),
+    ]
+
+
 def test_ids_are_found_by_their_beginning(database):
     database.add([submit(number) for number in (1, 2, 12)], "a")
     assert database.ids("") == [job_id(1), job_id(2), job_id(12)]
@@ -250,6 +262,7 @@ def test_a_list_of_the_first_version_is_brought_up_to_date(tmp_path):
             ("x", "failed", 1),
         ]
         assert database.outlines()[0].title == submit(1).title
+        assert database.outlines()[0].submission == ""
         assert database.find(job_id(2)).submit == submit(2, width=128)
     with contextlib.closing(Database(path, read_only=True)) as database:
         assert len(database.outlines()) == 3

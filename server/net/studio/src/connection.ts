@@ -11,7 +11,7 @@ export interface Receiver {
   receive(message: FromServer | Chunk): Promise<void>;
 }
 
-const PROTOCOL: [number, number] = [1, 4];
+const PROTOCOL: [number, number] = [1, 5];
 const LONGEST_WAIT = 8000;
 const IDENTITY = "layerfusion-identity";
 

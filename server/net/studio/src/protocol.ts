@@ -1,4 +1,4 @@
-// Schema 3ed524a3e72be156e60ff41e9672fce920d71fc19ad01292f4f10c9840c8530b
+// Schema c23db7aca3af652203fa2f9046736f47282907af01ba46072ee3e88ad9a1bf65
 // Made by make_types.mjs from the protocol's JSON Schema; changes belong there.
 
 /**
@@ -18,7 +18,8 @@ export type FromClient =
   | Fetch
   | FetchThumbnail
   | Export
-  | Delete;
+  | Delete
+  | Rename;
 export type FromServer =
   | Welcome
   | Refused
@@ -31,6 +32,7 @@ export type FromServer =
   | Notice
   | Progress
   | Preview
+  | Masks
   | LayerBegin
   | LayerEnd
   | Done
@@ -42,7 +44,9 @@ export type FromServer =
   | Thumbnail
   | FetchFailed
   | Deleted
-  | DeleteFailed;
+  | DeleteFailed
+  | Renamed
+  | RenameFailed;
 
 /**
  * Client: the first message of every connection, with the client's name and version.
@@ -102,6 +106,7 @@ export interface Submit {
    * @maxItems 15
    */
   variants?: Variant[];
+  masks?: boolean;
 }
 /**
  * A layer that is drawn from a prompt.
@@ -180,6 +185,7 @@ export interface Resubmit {
   type: "resubmit";
   job: string;
   of: string;
+  masks?: boolean;
 }
 /**
  * Client: stop a waiting or running job. The answer is the job's last event, usually `Cancelled`.
@@ -253,6 +259,14 @@ export interface Delete {
   job: string;
 }
 /**
+ * Client: give a job a name for lists and files. The answer is `Renamed` or `RenameFailed`.
+ */
+export interface Rename {
+  type: "rename";
+  job: string;
+  name: string;
+}
+/**
  * Server: the answer to `Hello`.
  */
 export interface Welcome {
@@ -279,6 +293,7 @@ export interface ModelInfo {
   samplers: string[];
   examples: Example[];
   notice: string;
+  vocabulary?: Phrases[];
 }
 /**
  * Example prompts for one picture.
@@ -286,6 +301,13 @@ export interface ModelInfo {
 export interface Example {
   foreground: string;
   background: string;
+}
+/**
+ * Phrases of one kind that a model knows.
+ */
+export interface Phrases {
+  kind: string;
+  phrases: string[];
 }
 /**
  * The server's limits.
@@ -398,6 +420,20 @@ export interface Preview {
   format?: "bgra8";
 }
 /**
+ * Server: the priors and masks of one step and one foreground, for a job with `Submit.masks`.
+ */
+export interface Masks {
+  type: "masks";
+  job: string;
+  seq: number;
+  foreground: number;
+  time: number;
+  trust: number;
+  width: number;
+  height: number;
+  maps: Uint8Array;
+}
+/**
  * Server: the start of a finished layer. Its chunks follow, and then `LayerEnd` with the same `seq`.
  */
 export interface LayerBegin {
@@ -480,6 +516,8 @@ export interface JobSummary {
   submitted: number;
   ended: number | null;
   fetched: boolean;
+  name?: string;
+  submission?: string | null;
 }
 /**
  * Server: the start of a file. Its chunks follow, and then `FileEnd`.
@@ -535,6 +573,24 @@ export interface Deleted {
  */
 export interface DeleteFailed {
   type: "delete_failed";
+  code: string;
+  message: string;
+  hint?: string;
+  job: string;
+}
+/**
+ * Server: the job has this name now, on every client.
+ */
+export interface Renamed {
+  type: "renamed";
+  job: string;
+  name: string;
+}
+/**
+ * Server: the reason why a job was not renamed. The job itself does not change.
+ */
+export interface RenameFailed {
+  type: "rename_failed";
   code: string;
   message: string;
   hint?: string;
