@@ -84,7 +84,7 @@ def assemble() -> dict[str, bytes]:
     """
     here = resources.files("layerfusion.krita_plugin")
     contents = {name: (here / name).read_bytes() for name in (DESKTOP, ACTION)}
-    contents |= _sources(here / PLUGIN, PLUGIN, (".py", ".html"))
+    contents |= _sources(here / PLUGIN, PLUGIN, (".py", ".html", ".json"))
     contents |= _sources(resources.files("layerfusion.server.protocol"), f"{PLUGIN}/protocol", (".py",))
     for name in (PLUGIN, *CARRIED):
         folder = PLUGIN if name == PLUGIN else f"{PLUGIN}/{name}"

@@ -44,8 +44,9 @@ FLOORS = [
     "server.cli",
     "server.__main__",
     # The plugin, from what Krita has to what it shows.
-    "plugin.qt plugin.bundled plugin.text plugin.shortcuts plugin.steps plugin.scratch plugin.colours",
-    "plugin.images plugin.layout",
+    "plugin.bundled plugin.translation",
+    "plugin.qt plugin.text plugin.shortcuts plugin.steps plugin.scratch plugin.colours plugin.layer_names",
+    "plugin.images plugin.layout plugin.preferences",
     "plugin.jobs plugin.history_entry",
     "plugin.interfaces plugin.nodes plugin.server_link plugin.job_store plugin.launcher plugin.widgets plugin.pending",
     "plugin.settings plugin.landing plugin.kept_layers plugin.psd_record",

@@ -17,6 +17,7 @@ from .protocol import MAJOR
 from .protocol.messages import Box, Generated, Kept, Limits, Relit, Source, Submit, Variant
 from .protocol.schema import shared_fields
 from .protocol.titles import title
+from .translation import tr
 
 Size = tuple[int, int]
 
@@ -118,8 +119,8 @@ def check_server(submit: Submit, protocol: tuple[int, int]) -> None:
     """Raise `Refusal` if the server's protocol version (major, minor) does not support all fields of a submission."""
     if protocol < (MAJOR, submit.minor):
         raise Refusal(
-            "The running server is older than this plugin and does not support this.",
-            "Stop the server with Ctrl-C in its terminal, or restart the computer; then press Start server.",
+            tr("The running server is older than this plugin and does not support this."),
+            tr("Stop the server with Ctrl-C in its terminal, or restart the computer; then press Start server."),
         )
 
 
@@ -172,7 +173,7 @@ def _drawn_foreground(document: Document, params: GenerationParams, size: Size) 
     drawn = _drawn("foreground", params.foreground, params)
     if not params.in_selection:
         return drawn
-    remedy = "Select the place for the foreground, or untick “Draw the foreground in the selection”."
+    remedy = tr("Select the place for the foreground, or untick “Draw the foreground in the selection”.")
     x, y, width, height = selected_box(document, size, remedy)
     return replace(drawn, box=Box(x=x, y=y, width=width, height=height))
 
@@ -209,13 +210,13 @@ def selected_box(document: Document, size: Size, remedy: str) -> tuple[int, int,
     """
     selected = document.selected_box(size)
     if selected is None:
-        raise Refusal("Nothing is selected on the canvas.", remedy)
+        raise Refusal(tr("Nothing is selected on the canvas."), remedy)
     return selected
 
 
 def _drawn(which: str, prompt: str, params: GenerationParams) -> Generated:
     if not prompt.strip():
-        raise Refusal(f"The {which} prompt is empty.", "Describe in a few words what to draw.")
+        raise Refusal(_empty(which), tr("Describe in a few words what to draw."))
     return Generated(prompt=prompt, negative_prompt=params.negative)
 
 
@@ -242,5 +243,9 @@ def _prompt(which: str, layer: KeptLayer, typed: str) -> str:
     """The prompt from which the layer was drawn, else the one in the docker's field."""
     prompt = layer.prompt or typed
     if not prompt.strip():
-        raise Refusal(f"The {which} prompt is empty.", f"Describe in a few words what “{layer.name}” shows.")
+        raise Refusal(_empty(which), tr("Describe in a few words what “{layer}” shows.", layer=layer.name))
     return prompt
+
+
+def _empty(which: str) -> str:
+    return tr("The foreground prompt is empty.") if which == "foreground" else tr("The background prompt is empty.")

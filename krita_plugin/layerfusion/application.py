@@ -13,6 +13,7 @@ from .interfaces import View
 from .job_store import JobStore
 from .qt import Mailbox, QtCore, guarded
 from .server_link import ServerLink
+from .translation import tr
 from .views import Views
 
 STEP_PAUSE = 2
@@ -51,7 +52,7 @@ class Application:
         link = ServerLink(mailbox.post)
         self._mailbox = mailbox
         self._controller = Controller(self.views, document, link, mailbox.post, JobStore(), self.later)
-        self.views.show_server(None, "Looking for the server…")
+        self.views.show_server(None, tr("Looking for the server…"))
         self._controller.take_left()
         Krita.instance().notifier().setActive(True)
         Krita.instance().notifier().applicationClosing.connect(self.guarded(link.stop))

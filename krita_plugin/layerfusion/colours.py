@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-_MODELS = {"RGBA": "RGB", "GRAYA": "grayscale", "CMYKA": "CMYK", "LABA": "L*a*b*", "XYZA": "XYZ", "YCbCrA": "YCbCr"}
-_DEPTHS = {"U8": "8-bit", "U16": "16-bit", "F16": "16-bit float", "F32": "32-bit float"}
+from .translation import mark, tr
+
+_MODELS = {
+    "RGBA": "RGB",
+    "GRAYA": mark("grayscale"),
+    "CMYKA": "CMYK",
+    "LABA": "L*a*b*",
+    "XYZA": "XYZ",
+    "YCbCrA": "YCbCr",
+}
+_DEPTHS = {"U8": mark("8-bit"), "U16": mark("16-bit"), "F16": mark("16-bit float"), "F32": mark("32-bit float")}
 _OPAQUE = {"U8": b"\xff", "U16": b"\xff\xff", "F16": b"\x00\x3c", "F32": b"\x00\x00\x80\x3f"}
 """The bytes of an alpha of 1 for each depth. Alpha is the last channel of every colour model in Krita."""
 
@@ -28,9 +37,9 @@ def is_srgb(profile: str) -> bool:
 
 def described(what: Any) -> str:
     """The colours of a document or node in words."""
-    model, depth = what.colorModel(), what.colorDepth()
-    words = f"{_DEPTHS.get(depth, depth)} {_MODELS.get(model, model)}"
-    return words if is_srgb(what.colorProfile()) else f"{words} with the profile “{what.colorProfile()}”"
+    model, depth, profile = str(what.colorModel()), str(what.colorDepth()), str(what.colorProfile())
+    words = f"{tr(_DEPTHS.get(depth, depth))} {tr(_MODELS.get(model, model))}"
+    return words if is_srgb(profile) else tr("{colours} with the profile “{profile}”", colours=words, profile=profile)
 
 
 def are_opaque(pixels: bytes, depth: str, count: int) -> bool:

@@ -47,6 +47,7 @@ from .settings import params_of
 from .steps import Steps
 from .submitting import Submissions
 from .text import file_name, progress_words, sentence, waiting_words
+from .translation import tr
 from .variants import Variants
 
 NOTICES_SINCE = (1, 3)
@@ -103,8 +104,8 @@ class Controller:
             launcher.start(arguments, self._post)
         except OSError as error:
             self._view.warn(
-                f"“{arguments[0]}” could not be started ({error.strerror}).",
-                "Run “layerfusion plugin install” in the server's environment, or use the command above.",
+                tr("“{program}” could not be started ({reason}).", program=arguments[0], reason=error.strerror),
+                tr("Run “layerfusion plugin install” in the server's environment, or use the command above."),
             )
             return
         self._starting = True
@@ -138,8 +139,8 @@ class Controller:
             self._link.send(Cancel(job=job.id))
             self._finish(job, 0)
         if jobs:
-            self._view.say("Cancelled.")
-        self._progress.show_first("Next in the queue")
+            self._view.say(tr("Cancelled."))
+        self._progress.show_first(tr("Next in the queue"))
 
     def cancel_one(self, job_id: str) -> None:
         """Cancel one of the jobs that wait."""
@@ -174,9 +175,12 @@ class Controller:
             if path.suffix.lower() != ".psd":  # the dialog has asked about the name without it
                 path = path.with_name(f"{path.name}.psd")
                 if path.exists():
-                    raise Refusal(f"“{path}” is there already.", "Choose another name, or choose that file itself.")
+                    raise Refusal(
+                        tr("“{path}” is there already.", path=path),
+                        tr("Choose another name, or choose that file itself."),
+                    )
             document.export_psd(path)
-            self._view.say(f"“{name}” was written to {path}")
+            self._view.say(tr("“{name}” was written to {path}", name=name, path=path))
 
     # ---- the docker's fields -----------------------------------------------------------------------------------------
 
@@ -185,7 +189,7 @@ class Controller:
         the artist is told."""
         with RefusalsShown(self._view):
             document = self._submissions.open_document()
-            return actions.selected_box(document, document.size, "Select the place for the foreground.")
+            return actions.selected_box(document, document.size, tr("Select the place for the foreground."))
         return None
 
     def params_of_document(self) -> GenerationParams | None:
@@ -234,7 +238,7 @@ class Controller:
                 self._progress.show(job, waiting_words(event.position, event.starts_in))
             case Started():
                 job.after = event.seq
-                self._progress.show(job, "Starting")
+                self._progress.show(job, tr("Starting"))
             case Progress():
                 self._progress.show(job, progress_words(event), event.step, event.total)
             case Preview():
@@ -251,17 +255,20 @@ class Controller:
                 self._failed(job, event)
             case Cancelled():
                 self._finish(job, event.seq)
-                self._view.say("Cancelled.")
+                self._view.say(tr("Cancelled."))
 
     def _failed(self, job: PendingJob, event: Failed) -> None:
         if event.code == ServerStopping.code:  # the server did not accept it; it is sent again to the next server
             job.accepted = False
-            self._progress.show(job, "Waiting for the server")
+            self._progress.show(job, tr("Waiting for the server"))
         elif event.code == Interrupted.code and not job.again:
             self._draw_again(job)
         elif job.returns and event.code == UnknownJob.code:
             self._finish(job, 0)
-            self._view.warn(f"The server no longer has “{job.title}”.", "Use its prompts and seed to draw it again.")
+            self._view.warn(
+                tr("The server no longer has “{title}”.", title=job.title),
+                tr("Use its prompts and seed to draw it again."),
+            )
         else:
             own = job in self._jobs.own
             if not job.accepted:  # the submission was refused, with all the jobs in it
@@ -283,7 +290,7 @@ class Controller:
             self._jobs.add([job])
             self._draw_again(job)
 
-        return Remedy("Draw it again", draw)
+        return Remedy(tr("Draw it again"), draw)
 
     def _draw_again(self, job: PendingJob) -> None:
         """Submit a pending job again under a new id: the server stopped while it drew it, or it failed."""
@@ -292,7 +299,7 @@ class Controller:
         job.submit = replace(job.submit, job=str(uuid.uuid4()), variants=())
         job.again, job.series, job.accepted, job.after, job.layers = True, None, False, 0, {}
         self._job_store.save(job)
-        self._progress.show(job, "The picture is drawn again")
+        self._progress.show(job, tr("The picture is drawn again"))
         self._link.send(Resubmit(job=job.id, of=old))
 
     def take_left(self) -> None:
@@ -300,13 +307,13 @@ class Controller:
         self._jobs.add_left(self._job_store.take_left())
         for job in self._jobs:
             self._submissions.note_warning(job)
-        self._progress.show_first("Waiting for the server")
+        self._progress.show_first(tr("Waiting for the server"))
 
     def _online(self, welcome: Welcome) -> None:
         self._submissions.welcome, self._starting = welcome, False
         self._progress.can_move = welcome.protocol >= MOVES_SINCE
-        self._view.show_server(welcome, "Ready")
-        self._progress.show_first("Waiting for the server")
+        self._view.show_server(welcome, tr("Ready"))
+        self._progress.show_first(tr("Waiting for the server"))
         for job in self._jobs:
             if job.accepted:
                 self._link.send(Resume(job=job.id, after=job.after))
@@ -321,20 +328,23 @@ class Controller:
         self._show_no_server()
         if event.message and not self._starting:
             self._view.warn(event.message, event.hint)
-        self._progress.show_first("Waiting for the server")
+        self._progress.show_first(tr("Waiting for the server"))
 
     def _exited(self, event: launcher.ServerExited) -> None:
         if self._starting:
             self._starting = False
             self._show_no_server()
             self._view.warn(
-                f"The server stopped while starting: {event.last_line or f'exit status {event.code}'}",
-                "Start it in a terminal with the command above to see all its messages.",
-                Remedy("Start server", self.start_server),
+                tr(
+                    "The server stopped while starting: {reason}",
+                    reason=event.last_line or tr("exit status {code}", code=event.code),
+                ),
+                tr("Start it in a terminal with the command above to see all its messages."),
+                Remedy(tr("Start server"), self.start_server),
             )
 
     def _show_no_server(self) -> None:
-        words = "Starting the server…" if self._starting else "No server is running"
+        words = tr("Starting the server…") if self._starting else tr("No server is running")
         self._view.show_server(None, words, startable=not self._starting)
 
     # ---- jobs --------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from .pending import PendingJobs
 from .progress import ShownProgress
 from .refusals import RefusalsShown
 from .steps import Steps
+from .translation import tr
 
 
 class Delivery:
@@ -55,7 +56,7 @@ class Delivery:
         """
         if len(job.layers) != announced or not job.kept_came_back():
             self._finish(job, job.after)
-            self._view.warn("The server sent wrong layers, so the document was not changed.", "Generate again.")
+            self._view.warn(tr("The server sent wrong layers, so the document was not changed."), tr("Generate again."))
             return
         document = self._documents.find(job.placement)
         if document is None:
@@ -75,7 +76,7 @@ class Delivery:
 
     def _begin(self, job: PendingJob, document: Document) -> None:
         job.arrived = True
-        self._progress.show(job, "Adding the layers")
+        self._progress.show(job, tr("Adding the layers"))
         self._insertions.run(self._insert(job, document))
 
     def _insert(self, job: PendingJob, document: Document) -> Generator[None]:
@@ -93,7 +94,7 @@ class Delivery:
                     other.placement = replace(other.placement, active=inserted.active)
             remarks = " ".join(words for words in (inserted.scaled, inserted.unseen) if words)
             tell = self._view.warn if remarks else self._view.say
-            tell(f"Drawn into “{document.name}”.", remarks, inserted.remedy)
+            tell(tr("Drawn into “{document}”.", document=document.name), remarks, inserted.remedy)
             self._finish(job, job.after)
             self._added(document)
             return
@@ -105,12 +106,14 @@ class Delivery:
         remedy = None
         if job.placement.saved:
             self._without_document.append(job)
-            hint = "The layers are added when you open the file again."
+            hint = tr("The layers are added when you open the file again.")
         else:
             self._finish(job, 0)
-            hint = "Open them as a new document; the server keeps them for a week at least."
-            remedy = Remedy("Open as a document", lambda: self._open_anew(job))
-        self._view.warn(f"“{job.placement.title}” was closed before its layers arrived.", hint, remedy)
+            hint = tr("Open them as a new document; the server keeps them for a week at least.")
+            remedy = Remedy(tr("Open as a document"), lambda: self._open_anew(job))
+        self._view.warn(
+            tr("“{document}” was closed before its layers arrived.", document=job.placement.title), hint, remedy
+        )
 
     def _open_anew(self, job: PendingJob) -> None:
         """Add the layers of a finished job to a new document, because the one for which they were drawn was closed."""

@@ -22,6 +22,7 @@ from .picks_panel import PicksPanel
 from .protocol.messages import Welcome
 from .qt import QtCore, QtGui, QtWidgets
 from .queue_list import QueueList
+from .translation import tr
 from .variants_row import VariantsRow
 from .widgets import PercentSlider, StateLine, push_button, tool
 
@@ -205,7 +206,7 @@ class Docker(DockWidget):
         self._application.controller.export_psd(self._choose_path)
 
     def _choose_path(self, suggested: Path) -> str:
-        dialog = QtWidgets.QFileDialog(self, "Export PSD", str(suggested.parent), "Photoshop (*.psd)")
+        dialog = QtWidgets.QFileDialog(self, tr("Export PSD"), str(suggested.parent), "Photoshop (*.psd)")
         dialog.setAcceptMode(QtWidgets.QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("psd")  # so that the dialog asks about the file that is written
         dialog.selectFile(suggested.name)
@@ -271,7 +272,9 @@ class Docker(DockWidget):
             ),
             guarded,
         )
-        export = push_button("Export PSD…", "Write the selected group of layers to a PSD file", guarded(self._export))
+        export = push_button(
+            tr("Export PSD…"), tr("Write the selected group of layers to a PSD file"), guarded(self._export)
+        )
         self._pressed_by |= {"export_psd": export, "cancel": self._panel.cancel, **self._variants.buttons}
         pinned = layout.row(self._generate_button, export, stretch=0)
         pinned.setContentsMargins(8, 0, 8, 6)
@@ -284,10 +287,12 @@ class Docker(DockWidget):
         self._server = StateLine()
         self._command = QtWidgets.QLineEdit(launcher.as_text(launcher.command()))
         self._command.setReadOnly(True)
-        self._command.setToolTip("The command that starts the server, to type in a terminal")
+        self._command.setToolTip(tr("The command that starts the server, to type in a terminal"))
         self._command.setCursorPosition(0)
-        copy = tool(Krita.instance().icon("edit-copy"), "Copy the command", guarded(self._copy_command))
-        start = push_button("Start server", "Start the drawing server on this computer", guarded(self._start_server))
+        copy = tool(Krita.instance().icon("edit-copy"), tr("Copy the command"), guarded(self._copy_command))
+        start = push_button(
+            tr("Start server"), tr("Start the drawing server on this computer"), guarded(self._start_server)
+        )
         self._start_box = layout.box(start, layout.row(self._command, copy))
         return layout.box(self._server, self._start_box)
 
@@ -299,41 +304,47 @@ class Docker(DockWidget):
             return self._application.controller
 
         self._generate_button = generate = button(
-            "Generate",
-            "Draw foreground and background into a new group of layers (Ctrl+Enter)",
+            tr("Generate"),
+            tr("Draw foreground and background into a new group of layers (Ctrl+Enter)"),
             lambda params: controller().generate(params),
         )
         background = button(
-            "New background",
-            "Keep the foreground that is shown above, and draw another background behind a copy of it",
+            tr("New background"),
+            tr("Keep the foreground that is shown above, and draw another background behind a copy of it"),
             lambda params: controller().new_background(params),
         )
         foreground = button(
-            "New foreground",
-            "Keep the background that is shown above, and draw another foreground in front of a copy of it",
+            tr("New foreground"),
+            tr("Keep the background that is shown above, and draw another foreground in front of a copy of it"),
             lambda params: controller().new_foreground(params),
         )
         harmonise = button(
-            "Harmonise",
-            "Keep foreground and background, and draw only Shadow, Light and Blended.\n"
-            "Use it after you moved the foreground or painted on a layer, or for two layers of your own",
+            tr("Harmonise"),
+            tr(
+                "Keep foreground and background, and draw only Shadow, Light and Blended.\n"
+                "Use it after you moved the foreground or painted on a layer, or for two layers of your own"
+            ),
             lambda params: controller().harmonise(params),
         )
         relight = button(
-            "Relight",
-            "Keep the background, and draw over a copy of the foreground, so that its light fits the background",
+            tr("Relight"),
+            tr("Keep the background, and draw over a copy of the foreground, so that its light fits the background"),
             lambda params: controller().relight(params),
         )
         again = button(
-            "Again",
-            "Draw the selected picture again with the prompts and settings above, and with another seed unless it is\n"
-            "locked. Layers that it kept are kept again",
+            tr("Again"),
+            tr(
+                "Draw the selected picture again with the prompts and settings above, and with another seed unless it\n"
+                "is locked. Layers that it kept are kept again"
+            ),
             lambda params: controller().history.again_with(params),
         )
         self._live = live = push_button(
-            "Live",
-            "Let Shadow and Light of the group follow while you move, scale or paint its layers.\n"
-            "Press Harmonise to draw them in full, or Live again to end",
+            tr("Live"),
+            tr(
+                "Let Shadow and Light of the group follow while you move, scale or paint its layers.\n"
+                "Press Harmonise to draw them in full, or Live again to end"
+            ),
             self._application.guarded(self._toggle_live),
         )
         live.setCheckable(True)
@@ -341,7 +352,7 @@ class Docker(DockWidget):
             10,
             80,
             30,
-            "How much Relight may change: a low value changes light and texture, a high one keeps little but the place",
+            tr("How much Relight may change: a low value changes light and texture, a high one keeps only the place"),
         )
         self._drawing_buttons = (generate, background, foreground, harmonise, again, relight, live)
         self._pressed_by: dict[str, QtWidgets.QAbstractButton] = {

@@ -33,6 +33,7 @@ from .live_preview import LivePreview
 from .nodes import active_layer, identity
 from .nodes import find as find_node
 from .qt import QtCore
+from .translation import tr
 
 SETTINGS = "layerfusion-settings"
 """The name of the annotation with the docker's fields."""
@@ -86,7 +87,7 @@ class Document:
     @property
     def name(self) -> str:
         """The name to show: the file's name, else the document's."""
-        return Path(self._document.fileName()).name or self._document.name() or "Unnamed"
+        return Path(self._document.fileName()).name or self._document.name() or tr("Unnamed")
 
     @property
     def file_name(self) -> str | None:
@@ -112,12 +113,14 @@ class Document:
         """What happens to the colours of a result, as a sentence; empty if they stay as they are drawn."""
         if colours.are_the_servers(self._document):
             return ""
-        words = (
-            f"“{self.name}” is {colours.described(self._document)}; Krita converts the layers, which are 8-bit sRGB."
+        words = tr(
+            "“{document}” is {colours}; Krita converts the layers, which are 8-bit sRGB.",
+            document=self.name,
+            colours=colours.described(self._document),
         )
         if colours.blend_as_light(self._document):
             return words
-        return f"{words} Shadow and Light are hidden, because their blending modes need RGB."
+        return f"{words} {tr('Shadow and Light are hidden, because their blending modes need RGB.')}"
 
     def settings(self) -> dict[str, Any] | None:
         """The values of the docker's fields that were saved in the document; None if there are none."""
@@ -196,8 +199,8 @@ class Document:
         selection = self._document.selection()
         if selection is None:
             raise Refusal(
-                "Nothing is selected on the canvas.",
-                "Select where the background changes, or untick “Change the background in the selection”.",
+                tr("Nothing is selected on the canvas."),
+                tr("Select where the background changes, or untick “Change the background in the selection”."),
             )
         _, picked = layer_selection.both(self._document, choice)
         return self._keep("background", size, picked, selection)

@@ -9,10 +9,11 @@ from typing import Any
 
 from krita import InfoObject
 
-from . import colours, groups, psd_record, scratch
+from . import colours, groups, preferences, psd_record, scratch
 from .jobs import Refusal
 from .nodes import active_layer, is_mask, is_shown, walk
 from .qt import waiting_cursor
+from .translation import tr
 
 
 def group(document: Any) -> Any:
@@ -31,7 +32,7 @@ def group(document: Any) -> Any:
         found = groups.seen(document) or found
     found = found or groups.last(document)
     if found is None:
-        raise Refusal("There is no group of layers to export.", "Generate one, or select a group.")
+        raise Refusal(tr("There is no group of layers to export."), tr("Generate one, or select a group."))
     return found
 
 
@@ -43,22 +44,27 @@ def psd(document: Any, path: Path) -> None:
     Raises:
         Refusal: there is no such group, or the file cannot be written.
     """
-    chosen = group(document)
+    chosen, prompts = group(document), preferences.prompts_in_files()
+    record = groups.recall(document, chosen)  # None for the artist's own groups, which are not ours to label
     with waiting_cursor(), _scratch(document, _content(chosen)) as copy:
         for node in walk(copy.rootNode()):
             if node.blendingMode() == "add":  # Krita would export it as normal; linear dodge is the same sum
                 node.setBlendingMode("linear_dodge")
+            if not prompts and record is not None and node.name() == chosen.name():  # it consists of prompts
+                node.setName(psd_record.WITHOUT_PROMPTS)
         copy.refreshProjection()
         copy.waitForDone()
         if not copy.exportImage(str(path), InfoObject()):
-            raise Refusal(f"“{path}” could not be written.", "Choose a folder in which you may write files.")
-    record = groups.recall(document, chosen)
-    if record is not None:  # the artist's own groups are not ours to label
+            raise Refusal(
+                tr("“{path}” could not be written.", path=path), tr("Choose a folder in which you may write files.")
+            )
+    if record is not None:
         try:
-            psd_record.stamp(path, psd_record.packet(chosen.name(), record.made_of))
+            psd_record.stamp(path, psd_record.packet(chosen.name(), record.made_of, prompts))
         except (OSError, ValueError) as error:
             raise Refusal(
-                f"“{path}” was written, but not that a model has drawn it ({error}).", "Export it again."
+                tr("“{path}” was written, but not that a model has drawn it ({reason}).", path=path, reason=error),
+                tr("Export it again."),
             ) from error
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from krita import DockWidgetFactory, DockWidgetFactoryBase, Extension, Krita, Window
 
+from . import preferences
 from .application import Application
 from .docker import ID, TITLE, Docker
 from .qt import QtWidgets
 from .shortcuts import ACTIONS, action_id
+from .translation import tr
 
 
 class LayerFusion(Extension):
@@ -17,10 +19,13 @@ class LayerFusion(Extension):
         """Krita requires this method. There is nothing to set up."""
 
     def createActions(self, window: Window) -> None:
-        show = window.createAction(action_id("show"), f"Show {TITLE}", "tools/scripts")
+        show = window.createAction(action_id("show"), "", "tools/scripts")
+        show.setText(tr("Show LayerFusion"))
         show.triggered.connect(lambda *_: _show_docker())
         for name, text in ACTIONS.items():
-            action = window.createAction(action_id(name), f"{TITLE}: {text}", "")
+            action = window.createAction(action_id(name), "", "")
+            action.setText(f"{TITLE}: {tr(text)}")  # afterwards, because Krita has taken it from the .action file
+            action.setToolTip(action.text())
             action.triggered.connect(lambda *_, name=name: _press(name))
 
 
@@ -42,6 +47,7 @@ def _show_docker() -> None:
 def register() -> None:
     """Register the plugin with Krita; called once, when Krita imports the package."""
     krita = Krita.instance()
+    preferences.use_language()
     # Krita 5 has the dock positions directly on the class, Krita 6 in an enum
     positions = getattr(DockWidgetFactoryBase, "DockPosition", DockWidgetFactoryBase)
     application = Application()

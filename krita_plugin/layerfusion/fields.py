@@ -14,6 +14,7 @@ from .other_foregrounds import Box, OtherForegrounds
 from .protocol.messages import MAX_VARIANTS, Welcome
 from .qt import QtCore, QtGui, QtWidgets
 from .text import PRESETS
+from .translation import tr
 from .widgets import Fold, PromptField, die_icon, tool
 
 ROLLED_SEEDS = 2**31
@@ -148,7 +149,7 @@ class Fields(QtWidgets.QWidget):
         model = self._models.get(self._model.currentData())
         if model is None:
             return
-        self._steps.setSpecialValueText(f"auto ({model.steps})")
+        self._steps.setSpecialValueText(tr("auto ({steps})", steps=model.steps))
         if model.examples:
             self._foreground.setPlaceholderText(model.examples[0].foreground)
             self._background.setPlaceholderText(model.examples[0].background)
@@ -157,62 +158,62 @@ class Fields(QtWidgets.QWidget):
         self._lock.setIcon(Krita.instance().icon("layer-locked" if self._lock.isChecked() else "layer-unlocked"))
 
     def _build_prompts(self) -> QtWidgets.QWidget:
-        self._foreground = PromptField(3, "What is in the foreground; the layer is transparent around it")
-        self._background = PromptField(3, "What is in the background; the layer fills the canvas")
-        self._in_selection = QtWidgets.QCheckBox("Draw the foreground in the selection")
+        self._foreground = PromptField(3, tr("What is in the foreground; the layer is transparent around it"))
+        self._background = PromptField(3, tr("What is in the background; the layer fills the canvas"))
+        self._in_selection = QtWidgets.QCheckBox(tr("Draw the foreground in the selection"))
         self._in_selection.setToolTip(
-            "Generate and New foreground draw the foreground into the rectangle around the selection"
+            tr("Generate and New foreground draw the foreground into the rectangle around the selection")
         )
-        self._background_in_selection = QtWidgets.QCheckBox("Change the background in the selection")
+        self._background_in_selection = QtWidgets.QCheckBox(tr("Change the background in the selection"))
         self._background_in_selection.setToolTip(
-            "New background keeps the background too, except where it is selected; the selection may have any shape"
+            tr("New background keeps the background too, except where it is selected; the selection may have any shape")
         )
         return layout.box(
-            layout.labelled("Foreground", self._foreground),
+            layout.labelled(tr("Foreground"), self._foreground),
             self._in_selection,
             self._others,
-            layout.labelled("Background", self._background),
+            layout.labelled(tr("Background"), self._background),
             self._background_in_selection,
         )
 
     def _build_seed(self) -> QtWidgets.QWidget:
         self._seed = QtWidgets.QLineEdit()
         self._seed.setValidator(QtGui.QRegularExpressionValidator(QtCore.QRegularExpression("[0-9]{0,16}")))
-        self._seed.setToolTip("The same seed, prompts and settings give the same picture")
-        self._lock = tool(Krita.instance().icon("layer-unlocked"), "Keep this seed", lambda *_: self._show_lock())
+        self._seed.setToolTip(tr("The same seed, prompts and settings give the same picture"))
+        self._lock = tool(Krita.instance().icon("layer-unlocked"), tr("Keep this seed"), lambda *_: self._show_lock())
         self._lock.setCheckable(True)
         colour = self.palette().color(self.foregroundRole())
-        dice = tool(die_icon(colour), "Choose another seed", lambda *_: self.roll())
-        return layout.row(QtWidgets.QLabel("Seed"), self._seed, self._lock, dice, stretch=1)
+        dice = tool(die_icon(colour), tr("Choose another seed"), lambda *_: self.roll())
+        return layout.row(QtWidgets.QLabel(tr("Seed")), self._seed, self._lock, dice, stretch=1)
 
     def _build_advanced(self) -> QtWidgets.QWidget:
-        self._negative = PromptField(2, "What should not appear in the foreground or the background")
-        self._blended = PromptField(2, "What the whole picture shows; if empty, it is made from the two prompts")
-        self._blended.setPlaceholderText("made from the two prompts")
+        self._negative = PromptField(2, tr("What should not appear in the foreground or the background"))
+        self._blended = PromptField(2, tr("What the whole picture shows; if empty, it is made from the two prompts"))
+        self._blended.setPlaceholderText(tr("made from the two prompts"))
         self._steps = QtWidgets.QSpinBox()
-        self._steps.setToolTip("Number of drawing steps; more steps take longer")
-        self._steps.setSpecialValueText("auto")
+        self._steps.setToolTip(tr("Number of drawing steps; more steps take longer"))
+        self._steps.setSpecialValueText(tr("auto"))
         self._pictures = QtWidgets.QSpinBox()
         self._pictures.setMinimum(1)
-        self._pictures.setToolTip("Number of pictures to draw; each has its own seed")
+        self._pictures.setToolTip(tr("Number of pictures to draw; each has its own seed"))
         self._preset = QtWidgets.QComboBox()
-        self._preset.setToolTip("How closely to follow the published method, and how fast to draw")
+        self._preset.setToolTip(tr("How closely to follow the published method, and how fast to draw"))
         for index, (title, name, description) in enumerate(PRESETS):
-            self._preset.addItem(title, name)
-            self._preset.setItemData(index, description, QtCore.Qt.ItemDataRole.ToolTipRole)
+            self._preset.addItem(tr(title), name)
+            self._preset.setItemData(index, tr(description), QtCore.Qt.ItemDataRole.ToolTipRole)
         self._model = QtWidgets.QComboBox()
         self._model.activated.connect(self._show_model)
-        self._model_box = layout.labelled("Model", self._model)
+        self._model_box = layout.labelled(tr("Model"), self._model)
         self._model_box.setVisible(False)  # until a server offers a choice
         return Fold(
-            "Advanced",
+            tr("Advanced"),
             (
-                layout.labelled("Negative", self._negative),
-                layout.labelled("Whole picture", self._blended),
+                layout.labelled(tr("Negative"), self._negative),
+                layout.labelled(tr("Whole picture"), self._blended),
                 layout.grid(
-                    (QtWidgets.QLabel("Preset"), self._preset),
-                    (QtWidgets.QLabel("Steps"), self._steps),
-                    (QtWidgets.QLabel("Pictures"), self._pictures),
+                    (QtWidgets.QLabel(tr("Preset")), self._preset),
+                    (QtWidgets.QLabel(tr("Steps")), self._steps),
+                    (QtWidgets.QLabel(tr("Pictures")), self._pictures),
                     stretch=(0, 1),
                 ),
                 self._model_box,

@@ -1,8 +1,8 @@
 """The groups of layers that this plugin made, and the records about them, which Krita saves in the document.
 
 The record of a group is an annotation of the document, named by the group's unique id. A group that the artist has
-duplicated has other ids and no record of its own. It is recognised by the names of its layers, or else by their number
-and blending modes, which are those of a group with a record.
+duplicated has other ids and no record of its own. It is recognised by the names of its layers, in any language, or else
+by their number and blending modes, which are those of a group with a record.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from . import layer_names
 from .nodes import identity, is_mask, is_shown, walk
 from .protocol.titles import prompts_in
 
@@ -21,15 +22,6 @@ ANNOTATION = "layerfusion/"
 
 VARIANT = "variant"
 """The field of a record with the press and the number of a picture that has variants."""
-
-_FIRST_NAMES = {
-    "Background": "background",
-    "Foreground": "foreground",
-    "Shadow": "shadow",
-    "Light": "light",
-    "Blended": "blended",
-}
-"""Names by which layers get their roles if the record names none: older records do not, other documents have none."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +204,7 @@ def _order_of(values: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _names_of(values: dict[str, Any]) -> dict[str, str]:
-    return {name: role for name, _, role in _order_of(values)} or _FIRST_NAMES
+    return {name: role for name, _, role in _order_of(values)} or layer_names.roles()  # older records have none
 
 
 # ---- groups without a record of their own ----------------------------------------------------------------------------
@@ -236,7 +228,7 @@ def _recognise(records: list[dict[str, Any]], group: Any) -> Record | None:
     if found:
         _, when, values, roles = max(found, key=lambda item: item[:2])
         return Record(values, roles, when)
-    roles = _roles_by_name(group, _FIRST_NAMES)
+    roles = _roles_by_name(group, layer_names.roles())
     if not (_is_whole(roles) and _is_lit(roles)):
         return None
     return Record(_values_by_title(group), roles, 0)  # copied from another document, or from a PSD or OpenRaster file
@@ -265,8 +257,7 @@ def _is_lit(roles: dict[str, str]) -> bool:
 
 
 def _is_named(node: Any, name: object) -> bool:
-    """Whether a node has a name, or that name after the words that Krita puts before it, such as “Copy of ”."""
-    return isinstance(name, str) and name != "" and (node.name() == name or node.name().endswith(f" {name}"))
+    return isinstance(name, str) and layer_names.is_named(node.name(), name)
 
 
 def _roles_by_name(group: Any, names: dict[str, str], known: dict[str, str] | None = None) -> dict[str, str]:

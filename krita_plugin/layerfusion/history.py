@@ -13,6 +13,7 @@ from .jobs import Refusal
 from .protocol.messages import Delete, FetchFailed, FetchThumbnail, Message, Thumbnail
 from .refusals import RefusalsShown
 from .settings import params_of
+from .translation import tr
 
 SIDE = 128
 """The longer side of a thumbnail in pixels: twice what is shown, for screens of high resolution."""
@@ -84,8 +85,8 @@ class History:
                 self.look()
             elif entry.submit is None:
                 raise Refusal(
-                    "An older version of the plugin drew this picture, and the server cannot be asked for it.",
-                    "Use its prompts and seed to draw it again.",
+                    tr("An older version of the plugin drew this picture, and the server cannot be asked for it."),
+                    tr("Use its prompts and seed to draw it again."),
                 )
             else:
                 self._put_back(entry, document)
@@ -102,7 +103,7 @@ class History:
             document = self._documents.active()
             key = None if document is None else document.selected_picture()
             if key is None:
-                raise Refusal("No picture is selected.", "Select a group that was drawn, or press Generate.")
+                raise Refusal(tr("No picture is selected."), tr("Select a group that was drawn, or press Generate."))
             document, entry = self._entry(key)
             self._draw_again(entry, document, params)
 
@@ -123,7 +124,9 @@ class History:
             document, entry = self._entry(key)
             if from_server and entry.job is not None:
                 if not self._asks:
-                    raise Refusal("The server cannot be told to delete it now.", "Start the server, or update it.")
+                    raise Refusal(
+                        tr("The server cannot be told to delete it now."), tr("Start the server, or update it.")
+                    )
                 self._send(Delete(job=entry.job))
                 self._thumbnails.pop(entry.job, None)
             document.unlist_picture(key)
@@ -134,7 +137,7 @@ class History:
         entries = [] if document is None else document.history()
         found = next((entry for entry in entries if entry.key == key), None)
         if document is None or found is None:
-            raise Refusal("That picture is not in this document.")
+            raise Refusal(tr("That picture is not in this document."))
         return document, found
 
     def _with_thumbnail(self, entry: Entry, document: Document) -> Entry:

@@ -10,6 +10,7 @@ from .history_entry import Entry
 from .images import Picture
 from .qt import QtCore, QtGui, QtWidgets
 from .text import about_picture
+from .translation import tr
 from .widgets import checkered, image_of
 
 SIDE = 56
@@ -53,7 +54,7 @@ class HistoryStrip(QtWidgets.QListWidget):
         self._guarded = guarded
         self._shown: tuple[Entry, ...] = ()
         self.setObjectName("layerfusion_history")
-        self.setAccessibleName("History")
+        self.setAccessibleName(tr("History"))
         self.setViewMode(QtWidgets.QListView.ViewMode.IconMode)
         self.setFlow(QtWidgets.QListView.Flow.LeftToRight)
         self.setWrapping(False)
@@ -93,16 +94,16 @@ class HistoryStrip(QtWidgets.QListWidget):
         """The context menu of a picture."""
         intents, menu = self._intents, QtWidgets.QMenu(self)
         there = any(entry.key == key and entry.there for entry in self._shown)
-        self._add(menu, "Show this picture" if there else "Put it back", lambda: intents.show(key))
+        self._add(menu, tr("Show this picture") if there else tr("Put it back"), lambda: intents.show(key))
         menu.addSeparator()
-        self._add(menu, "Draw it again with another seed", lambda: intents.again(key, True))
-        self._add(menu, "Draw it again as it is", lambda: intents.again(key, False))
+        self._add(menu, tr("Draw it again with another seed"), lambda: intents.again(key, True))
+        self._add(menu, tr("Draw it again as it is"), lambda: intents.again(key, False))
         menu.addSeparator()
-        self._add(menu, "Use its prompts and settings", lambda: intents.use_prompts(key))
-        self._add(menu, "Use its seed", lambda: intents.use_seed(key))
+        self._add(menu, tr("Use its prompts and settings"), lambda: intents.use_prompts(key))
+        self._add(menu, tr("Use its seed"), lambda: intents.use_seed(key))
         menu.addSeparator()
-        self._add(menu, "Remove from the history", lambda: intents.remove(key, False))
-        self._add(menu, "Remove, and delete on the server", lambda: intents.remove(key, True))
+        self._add(menu, tr("Remove from the history"), lambda: intents.remove(key, False))
+        self._add(menu, tr("Remove, and delete on the server"), lambda: intents.remove(key, True))
         return menu
 
     def keyPressEvent(self, e: QtGui.QKeyEvent) -> None:
@@ -170,5 +171,5 @@ def _faded(picture: QtGui.QPixmap) -> QtGui.QPixmap:
 
 
 def _about(entry: Entry) -> str:
-    hint = "" if entry.there else "\nIts group was deleted. Click to put it back."
+    hint = "" if entry.there else "\n" + tr("Its group was deleted. Click to put it back.")
     return about_picture(entry.title, entry.values) + hint

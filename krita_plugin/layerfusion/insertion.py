@@ -15,9 +15,11 @@ from typing import Any
 from . import colours, groups, variant_sets
 from .jobs import ArrivedLayer, DocumentClosed, Inserted, PendingJob, Placement
 from .landing import what_hides
+from .layer_names import translated
 from .nodes import find, identity
 from .qt import QtCore
 from .scratch import SMALLEST, SRGB, hidden, until_done
+from .translation import tr
 
 STEP_BYTES = 2**22
 """Pixels that are written in one step; Krita copies some hundred megabytes in a second."""
@@ -145,15 +147,15 @@ def _told_size(document: Any, canvas: tuple[int, int], now: tuple[int, int]) -> 
     if canvas == now:
         return ""
     if _same_shape(canvas, now):
-        return "The document was scaled meanwhile, and so were the layers."
-    return "The size of the canvas was changed meanwhile; the layers start at its upper left corner."
+        return tr("The document was scaled meanwhile, and so were the layers.")
+    return tr("The size of the canvas was changed meanwhile; the layers start at its upper left corner.")
 
 
 def _add(scratch: Any, group: Any, layer: ArrivedLayer, job: PendingJob) -> Generator[None, None, Any]:
     """Add one layer on top of a group."""
     begin, picture = layer.begin, layer.picture
     kept = job.copies.get(begin.sha256)  # a layer whose pixels are copied; the server knows few blending modes
-    node = scratch.createNode(begin.name, "paintlayer")
+    node = scratch.createNode(begin.name if begin.sha256 in job.kept else translated(begin.name), "paintlayer")
     for part in picture.strips(STEP_BYTES):
         node.setPixelData(part.data, part.x, part.y, part.width, part.height)
         yield

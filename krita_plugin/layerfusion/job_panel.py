@@ -9,6 +9,7 @@ from . import layout
 from .images import Picture
 from .jobs import Remedy
 from .qt import QtCore, QtWidgets
+from .translation import tr
 from .widgets import Notice, NoticeList, PreviewBox, push_button
 
 
@@ -34,7 +35,7 @@ class JobPanel(QtWidgets.QWidget):
         self._bar.setTextVisible(False)
         self._bar.setFixedHeight(8)
         self._preview = PreviewBox()
-        self.cancel = push_button("Cancel", "Stop drawing (Esc)", cancel)
+        self.cancel = push_button(tr("Cancel"), tr("Stop drawing (Esc)"), cancel)
         self._job = layout.row(
             self._preview, layout.box(self._words, layout.row(self._bar, self.cancel, stretch=0)), stretch=1
         )

@@ -189,9 +189,13 @@ class PendingJob:
     @property
     def copies(self) -> dict[str, KeptLayer]:
         """The artist's layers that are kept, by the digest with which their pixels come back."""
+        return {layer.picture.sha256: layer for layer in self.artists if layer.picture.sha256 in self.kept}
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The digests of the artist's layers that come back as they are."""
         sources = (self.submit.background, *self.submit.foregrounds)
-        kept = {source.layer for source in sources if isinstance(source, Kept)}
-        return {layer.picture.sha256: layer for layer in self.artists if layer.picture.sha256 in kept}
+        return frozenset(source.layer for source in sources if isinstance(source, Kept))
 
     def stack(self) -> list[ArrivedLayer]:
         """The layers, bottom first."""

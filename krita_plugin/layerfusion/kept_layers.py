@@ -10,6 +10,7 @@ from . import colours
 from .images import Picture
 from .nodes import MAX_PIXELS, check_readable, outside_the_canvas, reach, read
 from .scratch import SRGB, hidden
+from .translation import tr
 
 _COPIED = ("paintlayer",)
 """Kinds of layers that are copied as they are. Others refer to what may change, such as a file or another layer."""
@@ -57,10 +58,14 @@ def keep(document: Any, nodes: tuple[Any, ...], size: tuple[int, int], erased: A
 
 def _notes(document: Any, node: Any, copied: bool, plain: bool) -> Iterator[str]:
     if node.animated():
-        yield f"“{node.name()}” is animated; it is kept as it is at frame {document.currentTime()}."
+        yield tr(
+            "“{layer}” is animated; it is kept as it is at frame {frame}.",
+            layer=node.name(),
+            frame=document.currentTime(),
+        )
     left, top, right, bottom = reach(document, node)
     if not copied and (right - left) * (bottom - top) > (MAX_PIXELS if plain else document.width() * document.height()):
-        yield f"Of “{node.name()}”, only what lies on the canvas is kept."
+        yield tr("Of “{layer}”, only what lies on the canvas is kept.", layer=node.name())
 
 
 def _composite(document: Any, nodes: Iterable[Any], size: tuple[int, int], erased: Any) -> Picture:

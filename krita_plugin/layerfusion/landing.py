@@ -6,6 +6,7 @@ from typing import Any
 
 from .jobs import Remedy
 from .nodes import hides_all, identity, show
+from .translation import tr
 
 
 def what_hides(document: Any, group: Any) -> tuple[str, Remedy | None]:
@@ -18,13 +19,13 @@ def what_hides(document: Any, group: Any) -> tuple[str, Remedy | None]:
     node = group
     while (parent := node.parentNode()) is not None:
         if parent.parentNode() is not None and not parent.visible():
-            words = f"They cannot be seen, because the group “{parent.name()}” around them is hidden."
-            return words, Remedy("Show it", lambda: show(document, parent))
+            words = tr("They cannot be seen, because the group “{group}” around them is hidden.", group=parent.name())
+            return words, Remedy(tr("Show it"), lambda: show(document, parent))
         siblings = parent.childNodes()
         index = [identity(each) for each in siblings].index(identity(node))
         for above in siblings[index + 1 :]:
             if _covers(document, above):
-                return f"They cannot be seen, because “{above.name()}” covers them.", None
+                return tr("They cannot be seen, because “{layer}” covers them.", layer=above.name()), None
         node = parent
     return "", None
 

@@ -8,6 +8,7 @@ from typing import Any
 from . import groups
 from .jobs import Choice, Refusal
 from .nodes import READABLE, active_layer, find, hides_all, identity, is_empty, is_shown, walk
+from .translation import tr
 
 NO_CHOICE = Choice()
 
@@ -53,7 +54,8 @@ def foreground(document: Any, wanted: str | None = None) -> SelectedLayers:
             return SelectedLayers((node,), "", node)
     if group is None:
         raise Refusal(
-            "There is no foreground to keep.", "Generate one, or select a layer that does not fill the whole canvas."
+            tr("There is no foreground to keep."),
+            tr("Generate one, or select a layer that does not fill the whole canvas."),
         )
     return _foreground_of(document, group, node)
 
@@ -78,7 +80,7 @@ def background(document: Any, wanted: str | None = None) -> SelectedLayers:
         if node is not None and (group is None or _is_in_sight(document, node)):
             return SelectedLayers((node,), "", node)
     if group is None:
-        raise Refusal("There is no background to keep.", "Generate one, or select a layer.")
+        raise Refusal(tr("There is no background to keep."), tr("Generate one, or select a layer."))
     return _background_of(document, group)
 
 
@@ -102,8 +104,8 @@ def both(document: Any, choice: Choice = NO_CHOICE) -> tuple[SelectedLayers, Sel
     behind = _next_below(node)
     if behind is None:
         raise Refusal(
-            f"There is no layer below “{node.name()}” to be its background.",
-            "Put the background below it, or select a layer of a generated group.",
+            tr("There is no layer below “{layer}” to be its background.", layer=node.name()),
+            tr("Put the background below it, or select a layer of a generated group."),
         )
     return front, SelectedLayers((behind,), "", behind)
 
@@ -187,7 +189,8 @@ def _foreground_of(document: Any, group: Any, node: Any | None) -> SelectedLayer
     found = _of_role(document, group, "foreground")
     if not found:
         raise Refusal(
-            f"The group “{group.name()}” has no foreground any more.", "Select a layer to keep outside of that group."
+            tr("The group “{group}” has no foreground any more.", group=group.name()),
+            tr("Select a layer to keep outside of that group."),
         )
     chosen = next((child for child in found if node is not None and identity(child) == identity(node)), found[-1])
     return SelectedLayers((chosen,), _prompt(document, group, "foreground"), group)
@@ -197,7 +200,8 @@ def _background_of(document: Any, group: Any) -> SelectedLayers:
     found = _of_role(document, group, "background")
     if not found:
         raise Refusal(
-            f"The group “{group.name()}” has no background any more.", "Select a layer to keep outside of that group."
+            tr("The group “{group}” has no background any more.", group=group.name()),
+            tr("Select a layer to keep outside of that group."),
         )
     shown = [child for child in found if child.visible()] or found[-1:]
     return SelectedLayers(tuple(shown), _prompt(document, group, "background"), group)

@@ -15,6 +15,7 @@ from .jobs import ArrivedLayer, Refusal
 from .protocol.messages import Accepted, Cancel, Cancelled, Delete, Done, Failed, Submit, Welcome
 from .refusals import RefusalsShown
 from .server_link import ServerLink
+from .translation import tr
 
 LONGER_SIDE = 512
 """Pixels of the longer side at which it is drawn (our choice): Shadow and Light are soft."""
@@ -51,10 +52,10 @@ class Live:
         with RefusalsShown(self._view):
             self.end()
             if self._welcome() is None:
-                raise Refusal("No server is running.", "Press Start server.")
+                raise Refusal(tr("No server is running."), tr("Press Start server."))
             document = self._documents.active()
             if document is None:
-                raise Refusal("No document is open.", "Open one with a picture that was drawn.")
+                raise Refusal(tr("No document is open."), tr("Open one with a picture that was drawn."))
             self._preview, self._params, self._drawn = document.preview(), params, None
             self._view.show_live(True)
             self.tick()
@@ -103,7 +104,9 @@ class Live:
                 self._submit = None
                 self._preview.show(self._layers, (submit.width, submit.height))
                 self._link.send(Delete(job=submit.job))
-                self._view.say(f"Shadow and Light follow, {time.monotonic() - self._began:.1f} s behind.")
+                self._view.say(
+                    tr("Shadow and Light follow, {seconds:.1f} s behind.", seconds=time.monotonic() - self._began)
+                )
                 self.tick()
             case Cancelled():
                 self._submit = None
@@ -118,7 +121,7 @@ class Live:
     def _draw(self, document: Document, preview: Preview) -> None:
         welcome, params = self._welcome(), self._params
         if welcome is None or params is None:
-            raise Refusal("The server is gone, so Live has ended.")
+            raise Refusal(tr("The server is gone, so Live has ended."))
         width, height = actions.size_to_draw(document.size, welcome.limits)
         part = min(1.0, LONGER_SIDE / max(width, height))
         size = max(1, round(part * width)), max(1, round(part * height))

@@ -11,11 +11,13 @@ from typing import Any
 from . import colours, groups, layer_selection
 from .images import Picture
 from .jobs import ArrivedLayer, Choice, Refusal
+from .layer_names import translated
 from .nodes import active_layer, box, find, identity
 from .qt import QtCore, QtGui
 from .scratch import SMALLEST, hidden
+from .translation import mark, tr
 
-NAME = "Live preview"
+NAME = mark("Live preview")
 FOLLOWING = {"shadow": "multiply", "light": "add"}
 """Role -> blending mode of the layers that follow."""
 LOOK = 48
@@ -34,12 +36,14 @@ class LivePreview:
 
     def __init__(self, document: Any) -> None:
         if not colours.are_the_servers(document):
-            raise Refusal("Live needs a document of 8-bit sRGB.", "Press Harmonise instead, or convert the document.")
+            raise Refusal(
+                tr("Live needs a document of 8-bit sRGB."), tr("Press Harmonise instead, or convert the document.")
+            )
         group = groups.own(document, active_layer(document))
         group = group if group is not None and group.visible() else groups.last(document)
         if group is None:
             raise Refusal(
-                "There is no picture whose Shadow and Light could follow.", "Generate one, or select its group."
+                tr("There is no picture whose Shadow and Light could follow."), tr("Generate one, or select its group.")
             )
         front = layer_selection.foreground_of(document, group, active_layer(document))
         behind = layer_selection.background_of(document, group)
@@ -48,10 +52,10 @@ class LivePreview:
         self.choice = Choice(identity(front), identity(behind))
         self._hidden = self._hide_own(group)
         with hidden(SMALLEST, document.resolution(), document.colorProfile()) as scratch:
-            made = scratch.createGroupLayer(NAME)
+            made = scratch.createGroupLayer(tr(NAME))
             scratch.rootNode().addChildNode(made, None)
             for role, blend in FOLLOWING.items():
-                node = scratch.createNode(role.title(), "paintlayer")
+                node = scratch.createNode(translated(role.title()), "paintlayer")
                 node.setBlendingMode(blend)
                 made.addChildNode(node, None)
             made.setPassThroughMode(True)  # so that they blend with what lies below the group

@@ -8,6 +8,7 @@ from typing import Any
 from . import colours
 from .images import Picture
 from .jobs import Refusal, Remedy
+from .translation import tr
 
 READABLE = ("paintlayer", "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
 
@@ -76,14 +77,14 @@ def check_readable(document: Any, node: Any) -> None:
     name = node.name()
     if node.type() not in READABLE:
         raise Refusal(
-            f"The layer “{name}” has no pixels of its own.",
-            "Select a paint, group, vector, clone, fill or file layer.",
+            tr("The layer “{layer}” has no pixels of its own.", layer=name),
+            tr("Select a paint, group, vector, clone, fill or file layer."),
         )
     if not node.visible():
-        remedy = Remedy("Show it", lambda: show(document, node))
-        raise Refusal(f"The layer “{name}” is hidden.", "Show it, or select another layer.", remedy)
+        remedy = Remedy(tr("Show it"), lambda: show(document, node))
+        raise Refusal(tr("The layer “{layer}” is hidden.", layer=name), tr("Show it, or select another layer."), remedy)
     if is_empty(node):
-        raise Refusal(f"The layer “{name}” is empty.", "Select the layer to keep.")
+        raise Refusal(tr("The layer “{layer}” is empty.", layer=name), tr("Select the layer to keep."))
     left, top, right, bottom = box(node)
     if right <= 0 or bottom <= 0 or left >= document.width() or top >= document.height():
         raise outside_the_canvas(node)
@@ -91,8 +92,8 @@ def check_readable(document: Any, node: Any) -> None:
 
 def outside_the_canvas(node: Any) -> Refusal:
     return Refusal(
-        f"The layer “{node.name()}” is completely outside the canvas.",
-        "Move it onto the canvas, or select another layer.",
+        tr("The layer “{layer}” is completely outside the canvas.", layer=node.name()),
+        tr("Move it onto the canvas, or select another layer."),
     )
 
 

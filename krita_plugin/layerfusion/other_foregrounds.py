@@ -9,6 +9,7 @@ from . import layout
 from .interfaces import OtherForeground
 from .qt import QtCore, QtGui, QtWidgets
 from .settings import MOST_OTHERS
+from .translation import tr
 from .widgets import PromptField, push_button, tool
 
 Box = tuple[int, int, int, int]
@@ -35,8 +36,8 @@ class OtherForegrounds(QtWidgets.QWidget):
         # all are made at once, so that they are in the keyboard's order and the docker's keys work in them
         self._rows = [_Row(number, selected_box, guarded) for number in range(2, MOST_OTHERS + 2)]
         self._add = push_button(
-            "Add another foreground",
-            "Draw one more object, with a prompt, a seed and a place of its own",
+            tr("Add another foreground"),
+            tr("Draw one more object, with a prompt, a seed and a place of its own"),
             guarded(self._show_next),
         )
         column = QtWidgets.QVBoxLayout(self)
@@ -93,20 +94,22 @@ class _Row(QtWidgets.QWidget):
         super().__init__()
         self._selected_box = selected_box
         self._box: Box | None = None
-        self._prompt = PromptField(2, f"What foreground {number} shows")
+        self._prompt = PromptField(2, tr("What foreground {number} shows", number=number))
         self._prompt.textChanged.connect(self.changed)
         self._seed = QtWidgets.QLineEdit()
-        self._seed.setPlaceholderText("seed of the picture")
-        self._seed.setToolTip(f"The seed of foreground {number}; if empty, it is made from that of the picture")
+        self._seed.setPlaceholderText(tr("seed of the picture"))
+        self._seed.setToolTip(
+            tr("The seed of foreground {number}; if empty, it is made from that of the picture", number=number)
+        )
         self._seed.setValidator(QtGui.QRegularExpressionValidator(QtCore.QRegularExpression("[0-9]{0,15}")))
         self._seed.textEdited.connect(self.changed)
         self._place = push_button("", "", guarded(self._choose_place))
         close = QtWidgets.QApplication.style().standardIcon(QtWidgets.QStyle.StandardPixmap.SP_DockWidgetCloseButton)
-        remove = tool(close, f"Do not draw foreground {number}", guarded(self._remove))
+        remove = tool(close, tr("Do not draw foreground {number}", number=number), guarded(self._remove))
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        column.addWidget(layout.labelled(f"Foreground {number}", self._prompt))
+        column.addWidget(layout.labelled(tr("Foreground {number}", number=number), self._prompt))
         column.addWidget(layout.row(self._seed, self._place, remove, stretch=0))
         self._show_place()
 
@@ -139,9 +142,9 @@ class _Row(QtWidgets.QWidget):
 
     def _show_place(self) -> None:
         if self._box is None:
-            self._place.setText("Place…")
-            self._place.setToolTip("Draw it in the rectangle around the selection")
+            self._place.setText(tr("Place…"))
+            self._place.setToolTip(tr("Draw it in the rectangle around the selection"))
         else:
             x, y, width, height = self._box
-            self._place.setText(f"{width}x{height} at {x}, {y}")
-            self._place.setToolTip("It is drawn here. Press to leave the place to the model")
+            self._place.setText(tr("{width}x{height} at {x}, {y}", width=width, height=height, x=x, y=y))
+            self._place.setToolTip(tr("It is drawn here. Press to leave the place to the model"))

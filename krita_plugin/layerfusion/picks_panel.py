@@ -8,11 +8,12 @@ from typing import Any
 from .interfaces import GenerationParams, Pick, Picks
 from .qt import QtCore, QtGui, QtWidgets
 from .settings import params_of
+from .translation import mark, tr
 from .widgets import checkered, push_button
 
 SIDE = 30
 """Side of a thumbnail, in device-independent pixels."""
-TITLES = {"foreground": "Foreground", "background": "Background"}
+TITLES = {"foreground": mark("Foreground"), "background": mark("Background")}
 
 
 class PicksPanel(QtWidgets.QWidget):
@@ -42,8 +43,8 @@ class PicksPanel(QtWidgets.QWidget):
         column.setSpacing(2)
         self._made: GenerationParams | None = None
         self._again = push_button(
-            "Use the prompts of this group",
-            "Fill in the prompts, seed and settings with which the selected group was drawn",
+            tr("Use the prompts of this group"),
+            tr("Fill in the prompts, seed and settings with which the selected group was drawn"),
             guarded(lambda: self._made and use(self._made)),
         )
         self._again.setVisible(False)
@@ -61,14 +62,13 @@ class PicksPanel(QtWidgets.QWidget):
         self._made = params_of(picks.record) if picks.record else None
         for role, button in self._buttons.items():
             pick = picks.of(role)
-            words = f"{TITLES[role]}: {'none yet' if pick is None else pick.name}"
-            chosen = " (chosen)" if role in picks.chosen else ""
-            where = "" if pick is None or not pick.group else f"\nof the group “{pick.group}”"
+            words = f"{tr(TITLES[role])}: {tr('none yet') if pick is None else pick.name}"
+            chosen = " " + tr("(chosen)") if role in picks.chosen else ""
+            where = "" if pick is None or not pick.group else "\n" + tr("of the group “{group}”", group=pick.group)
             button.setText(_plain(words + chosen))
             about = "" if pick is None or not pick.about else f"\n{pick.about}"
-            button.setToolTip(
-                f"{words}{chosen}{where}{about}\nThe next button works on this layer. Click to choose another."
-            )
+            hint = tr("The next button works on this layer. Click to choose another.")
+            button.setToolTip(f"{words}{chosen}{where}{about}\n{hint}")
             button.setAccessibleName(words + chosen)
             button.setIcon(self._icon(pick))
 
@@ -87,12 +87,13 @@ class PicksPanel(QtWidgets.QWidget):
 
     def _fill(self, menu: QtWidgets.QMenu, role: str) -> None:
         menu.clear()
-        automatic = menu.addAction("As the selected layer says")
+        automatic = menu.addAction(tr("As the selected layer says"))
         automatic.triggered.connect(self._guarded(lambda: self._choose(role, None)))
         menu.addSeparator()
         for pick in self._candidates(role):
             where = f" · {pick.group}" if pick.group else ""
-            words = _plain(f"{pick.name}{where}{' (hidden)' if pick.hidden else ''}")
+            hidden = " " + tr("(hidden)") if pick.hidden else ""
+            words = _plain(f"{pick.name}{where}{hidden}")
             action = menu.addAction(self._icon(pick), words)
             action.triggered.connect(self._guarded(lambda chosen=pick.id: self._choose(role, chosen)))
 

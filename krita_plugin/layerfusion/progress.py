@@ -7,6 +7,7 @@ from .interfaces import View, Waiting
 from .jobs import PendingJob
 from .pending import PendingJobs
 from .protocol.messages import Preview
+from .translation import tr
 
 
 class ShownProgress:
@@ -57,8 +58,8 @@ class ShownProgress:
         if first is None:
             self._view.show_idle()
         else:
-            words, step, total = self._words.get(first.id, ("Waiting for the server", 0, 0))
-            more = f" · {len(self._jobs) - 1} more" if len(self._jobs) > 1 else ""
+            words, step, total = self._words.get(first.id, (tr("Waiting for the server"), 0, 0))
+            more = " · " + tr("{number} more", number=len(self._jobs) - 1) if len(self._jobs) > 1 else ""
             self._view.show_job(words + more, step, total)
         self._show_queue()
 
@@ -72,7 +73,7 @@ class ShownProgress:
             job=job.id,
             title=job.title,
             document=job.placement.title,
-            words=self._words.get(job.id, ("Waiting", 0, 0))[0],
+            words=self._words.get(job.id, (tr("Waiting"), 0, 0))[0],
             picture=self._previews.get(job.id, kept),
             movable=self.can_move and self._jobs.before(job) is not None,
         )

@@ -7,7 +7,6 @@ server has told about the picture, in the fields in which LayerFusion's own file
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import struct
@@ -17,8 +16,8 @@ from xml.etree import ElementTree
 
 from .server_link import VERSION
 
-NO_PROMPTS_VARIABLE = "LAYERFUSION_NO_PROMPTS"
-"""Environment variable of all of LayerFusion: if it is set to anything, files hold no prompts and no seeds."""
+WITHOUT_PROMPTS = "LayerFusion"
+"""What stands in place of a title, which consists of prompts, in a file that says none."""
 
 _PREFIXES = {
     "x": "adobe:ns:meta/",
@@ -35,19 +34,19 @@ _XMP = 1060
 _HEADER = 26
 
 
-def packet(title: str, made_of: str) -> bytes:
+def packet(title: str, made_of: str, prompts: bool) -> bytes:
     """The XMP packet.
 
     Args:
         title: the group's name.
         made_of: what the server has told with `Done.record`; may be empty.
+        prompts: whether it says the prompts and the seed.
     """
     picture, layers = _told(made_of)
-    silent = bool(os.environ.get(NO_PROMPTS_VARIABLE))
-    prompts = dict.fromkeys(str(layer["prompt"]) for layer in layers if layer.get("prompt"))
-    if silent:
+    said = dict.fromkeys(str(layer["prompt"]) for layer in layers if layer.get("prompt"))
+    if not prompts:
         picture = {name: value for name, value in picture.items() if name not in ("blended_prompt", "seed")}
-        title, prompts = "LayerFusion", {}
+        title, said = WITHOUT_PROMPTS, {}
     tool = str(picture.get("tool") or f"LayerFusion {VERSION}")
     name, _, version = tool.partition(" ")
     model = picture.get("model")
@@ -60,7 +59,7 @@ def packet(title: str, made_of: str) -> bytes:
         ("Iptc4xmpExt", "DigitalSourceType", _SOURCE_TYPE),
         ("Iptc4xmpExt", "AISystemUsed", f"{name}, model {model}" if model else name),
         ("Iptc4xmpExt", "AISystemVersionUsed", version),
-        ("Iptc4xmpExt", "AIPromptInformation", " | ".join(prompts)),
+        ("Iptc4xmpExt", "AIPromptInformation", " | ".join(said)),
         *(("layerfusion", key, value) for key, value in {"title": title, **picture, "tool": tool}.items()),
     ]:
         if value:

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from .translation import tr
+
 if TYPE_CHECKING:  # types are checked with PyQt5 alone, because a class cannot inherit from one of two bases
     from PyQt5 import QtCore, QtGui, QtWidgets
 else:
@@ -61,6 +63,6 @@ def guarded(action: Callable[[Any], object], report: Callable[[str], None]) -> C
             action(value)
         except Exception as error:
             logger.exception("LayerFusion")
-            report(f"An error occurred in the plugin: {type(error).__name__}: {error}")
+            report(tr("An error occurred in the plugin: {error}", error=f"{type(error).__name__}: {error}"))
 
     return slot

@@ -8,6 +8,7 @@ from typing import Any
 from .images import Picture
 from .interfaces import Waiting
 from .qt import QtCore, QtGui, QtWidgets
+from .translation import tr
 from .widgets import arrow_button, checkered, image_of, tool
 
 SIDE = 32
@@ -34,7 +35,7 @@ class QueueList(QtWidgets.QScrollArea):
         self._guarded = guarded
         self._rows: list[_Row] = []
         self.setObjectName("layerfusion_queue")
-        self.setAccessibleName("Waiting pictures")
+        self.setAccessibleName(tr("Waiting pictures"))
         self.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -85,7 +86,7 @@ class _Row(QtWidgets.QWidget):
         self._words.setTextFormat(QtCore.Qt.TextFormat.PlainText)
         self._words.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Preferred)
         self._earlier = arrow_button(
-            QtCore.Qt.ArrowType.UpArrow, "Draw this picture earlier", guarded(lambda: earlier(job))
+            QtCore.Qt.ArrowType.UpArrow, tr("Draw this picture earlier"), guarded(lambda: earlier(job))
         )
         close = QtWidgets.QApplication.style().standardIcon(QtWidgets.QStyle.StandardPixmap.SP_DockWidgetCloseButton)
         line = QtWidgets.QHBoxLayout(self)
@@ -94,11 +95,11 @@ class _Row(QtWidgets.QWidget):
         line.addWidget(self._thumbnail)
         line.addWidget(self._words, 1)
         line.addWidget(self._earlier)
-        line.addWidget(tool(close, "Do not draw this picture", guarded(lambda: cancel(job))))
+        line.addWidget(tool(close, tr("Do not draw this picture"), guarded(lambda: cancel(job))))
 
     def show_waiting(self, waiting: Waiting) -> None:
         self._words.setText(f"{waiting.title}\n{waiting.words}")
-        self.setToolTip(f"{waiting.title}\nfor “{waiting.document}”\n{waiting.words}")
+        self.setToolTip(f"{waiting.title}\n{tr('for “{document}”', document=waiting.document)}\n{waiting.words}")
         self._earlier.setEnabled(waiting.movable)
         if waiting.picture is not self._picture or self._thumbnail.pixmap() is None:
             self._picture = waiting.picture

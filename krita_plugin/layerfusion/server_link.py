@@ -36,6 +36,7 @@ from .protocol.messages import (
     UploadRefused,
     Welcome,
 )
+from .translation import tr
 
 logger = logging.getLogger(__name__)
 
@@ -178,12 +179,16 @@ class ServerLink:
             return Offline(False, error.message, error.hint)
         except InvalidStatus as error:
             status = error.response.status_code
-            return Offline(True, f"The server refused the connection ({status}).", "Start the server again.")
+            return Offline(
+                True, tr("The server refused the connection ({status}).", status=status), tr("Start the server again.")
+            )
         except (OSError, WebSocketException) as error:
             logger.info("connection lost: %s", error)
         except Exception as error:
             logger.exception("the link failed")
-            return Offline(False, f"An error occurred in the plugin: {error!r}.", "Please report it.")
+            return Offline(
+                False, tr("An error occurred in the plugin: {error}", error=repr(error)), tr("Please report it.")
+            )
         finally:
             self._connection = None
             self._uploads.clear()
@@ -193,7 +198,7 @@ class ServerLink:
             self._arrivals.clear()
         if location.read() is None:
             return Offline(resumable=False)
-        return Offline(True, "The connection to the server was lost.", "The plugin tries to connect again.")
+        return Offline(True, tr("The connection to the server was lost."), tr("The plugin tries to connect again."))
 
     def _converse(self, connection: Connection) -> None:
         connection.send(
@@ -206,7 +211,7 @@ class ServerLink:
             raise ProtocolError(welcome.message, welcome.hint)
         if not isinstance(welcome, Welcome) or welcome.protocol[0] != MAJOR:
             raise UnsupportedVersion(
-                "The server and the plugin have different versions.", "Run: layerfusion plugin install"
+                tr("The server and the plugin have different versions."), tr("Run: layerfusion plugin install")
             )
         self._resumes_layers = welcome.protocol >= LAYERS_RESUME_SINCE
         self._outbox = SimpleQueue()
@@ -262,14 +267,18 @@ class ServerLink:
             return b""
         begun = self._begun.pop((begin.job, begin.seq), b"")
         if len(begun) < begin.skipped:
-            raise BadTransfer(f"The server left out {begin.skipped} bytes of a layer that never arrived.")
+            raise BadTransfer(
+                tr("The server left out {count} bytes of a layer that never arrived.", count=begin.skipped)
+            )
         return begun[: begin.skipped]
 
     def _arrival(self, transfer: int) -> tuple[LayerBegin, Arrival, list[bytes | memoryview]]:
         try:
             return self._arrivals[transfer]
         except KeyError:
-            raise BadTransfer(f"Pixels arrived for transfer {transfer}, which was not announced.") from None
+            raise BadTransfer(
+                tr("Pixels arrived for transfer {number}, which was not announced.", number=transfer)
+            ) from None
 
     def _advance_upload(self, answer: UploadReady | Uploaded | UploadRefused) -> None:
         waiting = self._uploads.get(answer.transfer)

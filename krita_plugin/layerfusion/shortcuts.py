@@ -6,21 +6,23 @@ use most of the keys, and whoever installs a plugin has chosen the others.
 
 from __future__ import annotations
 
+from .translation import mark
+
 CATEGORY = "layerfusion"
 
 ACTIONS = {
-    "generate": "Generate",
-    "new_background": "New background",
-    "new_foreground": "New foreground",
-    "harmonise": "Harmonise",
-    "again": "Again",
-    "live": "Live",
-    "relight": "Relight",
-    "cancel": "Cancel",
-    "export_psd": "Export PSD",
-    "previous_variant": "Previous picture of a press",
-    "next_variant": "Next picture of a press",
-    "keep_variant": "Keep this picture of a press",
+    "generate": mark("Generate"),
+    "new_background": mark("New background"),
+    "new_foreground": mark("New foreground"),
+    "harmonise": mark("Harmonise"),
+    "again": mark("Again"),
+    "live": mark("Live"),
+    "relight": mark("Relight"),
+    "cancel": mark("Cancel"),
+    "export_psd": mark("Export PSD"),
+    "previous_variant": mark("Previous picture of a press"),
+    "next_variant": mark("Next picture of a press"),
+    "keep_variant": mark("Keep this picture of a press"),
 }
 """Name -> text."""
 

@@ -20,6 +20,7 @@ from .protocol.messages import Resume, Submit, Welcome
 from .refusals import RefusalsShown
 from .server_link import ServerLink
 from .text import sentence, size_words
+from .translation import tr
 
 
 class Submissions:
@@ -122,7 +123,8 @@ class Submissions:
         welcome = self._server()
         if entry.submit is None:
             raise Refusal(
-                "An older version of the plugin drew this picture.", "Use its prompts and seed, and press a button."
+                tr("An older version of the plugin drew this picture."),
+                tr("Use its prompts and seed, and press a button."),
             )
         if isinstance(changes, int):
             submit = replace(entry.submit, job=str(uuid.uuid4()), seed=changes, variants=())
@@ -144,8 +146,8 @@ class Submissions:
         """
         document = self._documents.active()
         if document is None:
-            new = Remedy("New document…", self._documents.new)
-            raise Refusal("No document is open.", "Open one, or create one of the size you want.", new)
+            new = Remedy(tr("New document…"), self._documents.new)
+            raise Refusal(tr("No document is open."), tr("Open one, or create one of the size you want."), new)
         return document
 
     def note_warning(self, job: PendingJob) -> None:
@@ -155,7 +157,9 @@ class Submissions:
 
     def _server(self) -> Welcome:
         if self.welcome is None:
-            raise Refusal("No server is running.", "Press Start server.", Remedy("Start server", self._start_server))
+            raise Refusal(
+                tr("No server is running."), tr("Press Start server."), Remedy(tr("Start server"), self._start_server)
+            )
         return self.welcome
 
     def _from_history(self, entry: Entry, submit: Submit, document: Document) -> PendingJob:
@@ -174,7 +178,7 @@ class Submissions:
         for job in jobs:
             self._job_store.save(job)
         self.note_warning(jobs[0])
-        self._progress.show(jobs[0], "Sending")
+        self._progress.show(jobs[0], tr("Sending"))
         self._progress.refresh()  # if another picture is being drawn, there is one more to come
 
 

@@ -6,30 +6,38 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from .translation import mark, plural, tr
+
 PRESETS = (
-    ("Model's default", None, "The preset that suits the chosen model"),
-    ("Paper", "paper", "Follows the published method step by step; the slowest preset, as a reference"),
-    ("Exact", "exact", "Leaves out no work, but needs no extra pass to find the outlines; faster than Paper"),
+    (mark("Model's default"), None, mark("The preset that suits the chosen model")),
+    (mark("Paper"), "paper", mark("Follows the published method step by step; the slowest preset, as a reference")),
     (
-        "Balanced",
-        "balanced",
-        "Draws the coarse parts in every third step; less than half the work of Exact, and hardly another picture",
+        mark("Exact"),
+        "exact",
+        mark("Leaves out no work, but needs no extra pass to find the outlines; faster than Paper"),
     ),
     (
-        "Fast",
+        mark("Balanced"),
+        "balanced",
+        mark(
+            "Draws the coarse parts in every third step; less than half the work of Exact, and hardly another picture"
+        ),
+    ),
+    (
+        mark("Fast"),
         "fast",
-        "Draws in a few steps if the model can, or the coarse parts in every sixth; good for trying out ideas",
+        mark("Draws in a few steps if the model can, or the coarse parts in every sixth; good for trying out ideas"),
     ),
 )
 """Title, name in the protocol (None: the field is omitted) and description of each preset."""
 
 STAGES = {
-    "loading_model": "Loading the model",
-    "reading_prompts": "Reading the prompts",
-    "drafting": "Drafting the foreground in the selection",
-    "drawing": "Drawing",
-    "refining": "Refining",
-    "decoding": "Making the layers",
+    "loading_model": mark("Loading the model"),
+    "reading_prompts": mark("Reading the prompts"),
+    "drafting": mark("Drafting the foreground in the selection"),
+    "drawing": mark("Drawing"),
+    "refining": mark("Refining"),
+    "decoding": mark("Making the layers"),
 }
 """Code of a stage in the protocol -> text for the artist."""
 
@@ -37,7 +45,7 @@ STAGES = {
 def stage(code: str, text: str) -> str:
     """The text for a stage: ours, or the server's for a code that we do not know. Servers before protocol 1.3 send a
     text in place of the code."""
-    words = STAGES.get(code) or text or code
+    words = tr(STAGES[code]) if code in STAGES else text or code
     return words[:1].upper() + words[1:]
 
 
@@ -58,17 +66,24 @@ class Progressing(Protocol):
 
 def progress_words(progress: Progressing) -> str:
     """What a job is doing, how far it is, and how long it will take."""
-    words = f"{stage(progress.stage, progress.text)} {progress.step} of {progress.total}"
+    words = tr(
+        "{stage} {step} of {total}",
+        stage=stage(progress.stage, progress.text),
+        step=progress.step,
+        total=progress.total,
+    )
     if progress.eta is not None and progress.eta >= 1:
-        words += f" · {duration(progress.eta)} left"
+        words += " · " + tr("{duration} left", duration=duration(progress.eta))
     return words
 
 
 def waiting_words(position: int, starts_in: float | None) -> str:
     """How many jobs come first, and in how many seconds a waiting job starts, if that is known."""
-    words = f"Waiting for {position} other {'job' if position == 1 else 'jobs'}" if position else "Next in the queue"
+    words = tr("Next in the queue")
+    if position:
+        words = plural(position, "Waiting for {number} other job", "Waiting for {number} other jobs")
     if starts_in is not None and starts_in >= 1:
-        words += f" · starts in about {duration(starts_in)}"
+        words += " · " + tr("starts in about {duration}", duration=duration(starts_in))
     return words
 
 
@@ -77,7 +92,11 @@ def size_words(drawn: tuple[int, int], canvas: tuple[int, int]) -> str:
     if drawn == canvas:
         return ""
     width, height = drawn
-    return f"The canvas is larger than the server draws: it draws {width}x{height} px, and Krita enlarges them."
+    return tr(
+        "The canvas is larger than the server draws: it draws {width}x{height} px, and Krita enlarges them.",
+        width=width,
+        height=height,
+    )
 
 
 def about_picture(title: str, values: Mapping[str, Any]) -> str:
@@ -88,12 +107,12 @@ def about_picture(title: str, values: Mapping[str, Any]) -> str:
         values: its prompts, seed, model and settings, as they are saved in the document.
     """
     lines = [
-        f"{words}: {values[name]}"
+        f"{tr(words)}: {values[name]}"
         for words, name in (
-            ("Foreground", "foreground"),
-            ("Background", "background"),
-            ("Whole picture", "blended"),
-            ("Without", "negative"),
+            (mark("Foreground"), "foreground"),
+            (mark("Background"), "background"),
+            (mark("Whole picture"), "blended"),
+            (mark("Without"), "negative"),
         )
         if values.get(name)
     ]
@@ -108,12 +127,14 @@ def about_layer(role: str, values: Mapping[str, Any]) -> str:
         values: as for `about_picture`.
     """
     prompt = values.get(role)
-    return "\n".join(words for words in (f"Prompt: {prompt}" if prompt else "", _settings(values)) if words)
+    return "\n".join(
+        words for words in (tr("Prompt: {prompt}", prompt=prompt) if prompt else "", _settings(values)) if words
+    )
 
 
 def _settings(values: Mapping[str, Any]) -> str:
-    steps = f"{values['steps']} steps" if values.get("steps") else ""
-    seed = f"seed {values['seed']}" if "seed" in values else ""
+    steps = tr("{number} steps", number=values["steps"]) if values.get("steps") else ""
+    seed = tr("seed {seed}", seed=values["seed"]) if "seed" in values else ""
     facts = [fact for fact in (seed, values.get("model"), values.get("preset"), steps) if fact]
     return " · ".join(map(str, facts))
 
@@ -129,4 +150,8 @@ def file_name(text: str) -> str:
 
 def duration(seconds: float) -> str:
     whole = round(seconds)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02} s"
+    return (
+        tr("{seconds} s", seconds=whole)
+        if whole < 60
+        else tr("{minutes} min {seconds:02} s", minutes=whole // 60, seconds=whole % 60)
+    )

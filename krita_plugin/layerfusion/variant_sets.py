@@ -6,11 +6,12 @@ from typing import Any
 
 from . import groups
 from .nodes import active_layer, identity, is_mask
+from .translation import tr
 
 
 def name_of(title: str, number: int, seed: int) -> str:
     """The name of a variant's group. The number comes first, because Krita's list of layers cuts names at their end."""
-    return f"{number} · seed {seed} · {title}"
+    return f"{number} · {tr('seed {seed}', seed=seed)} · {title}"
 
 
 def find(document: Any, press: str) -> Any | None:

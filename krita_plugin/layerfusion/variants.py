@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .interfaces import Documents, View
+from .translation import tr
 
 
 class Variants:
@@ -36,4 +37,4 @@ class Variants:
         if document is not None and document.variants() is not None:
             document.keep_variant()
             self.look()
-            self._view.say("Kept this one.", "The others are in the history.")
+            self._view.say(tr("Kept this one."), tr("The others are in the history."))

@@ -7,6 +7,7 @@ from typing import Any
 
 from . import layout
 from .qt import QtCore, QtWidgets
+from .translation import tr
 from .widgets import arrow_button, push_button
 
 
@@ -35,11 +36,11 @@ class VariantsRow(QtWidgets.QWidget):
         left, right = QtCore.Qt.ArrowType.LeftArrow, QtCore.Qt.ArrowType.RightArrow
         line = QtWidgets.QHBoxLayout(self)
         line.setContentsMargins(8, 0, 8, 0)
-        before = arrow_button(left, "Show the previous picture of this press", guarded(lambda: step(-1)))
-        after = arrow_button(right, "Show the next picture of this press", guarded(lambda: step(1)))
+        before = arrow_button(left, tr("Show the previous picture of this press"), guarded(lambda: step(-1)))
+        after = arrow_button(right, tr("Show the next picture of this press"), guarded(lambda: step(1)))
         kept = push_button(
-            "Keep this one",
-            "Take this picture out of the group and remove the others. They stay in the history",
+            tr("Keep this one"),
+            tr("Take this picture out of the group and remove the others. They stay in the history"),
             guarded(keep),
         )
         self.buttons = {"previous_variant": before, "next_variant": after, "keep_variant": kept}
@@ -47,5 +48,5 @@ class VariantsRow(QtWidgets.QWidget):
         self.setVisible(False)
 
     def show_variants(self, index: int, count: int) -> None:
-        self._words.setText(f"{index + 1} of {count}")
+        self._words.setText(tr("{number} of {total}", number=index + 1, total=count))
         self.setVisible(count > 0)

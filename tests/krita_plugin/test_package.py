@@ -77,7 +77,7 @@ def test_the_included_packages_are_the_installed_sources_and_their_licence(plugi
 
 def test_nothing_compiled_and_nothing_but_the_plugin_is_in_the_zip(plugin_zip):
     names = contents(plugin_zip).keys()
-    assert {name.rpartition(".")[2] for name in names if "." in name} == {"py", "html", "desktop", "action"}
+    assert {name.rpartition(".")[2] for name in names if "." in name} == {"py", "html", "json", "desktop", "action"}
     assert {name.split("/")[0] for name in names} == {"layerfusion", "layerfusion.desktop", "layerfusion.action"}
     assert "layerfusion/LICENSE" in names
     assert package.INSTALLED not in names, "whose computer would it be on?"

@@ -35,10 +35,10 @@ def written(tmp_path):
     return tmp_path / "out.psd"
 
 
-def stamp(path, title="a red apple + a beach", made_of=MADE_OF):
+def stamp(path, title="a red apple + a beach", made_of=MADE_OF, prompts=True):
     from krita_layerfusion import psd_record
 
-    psd_record.stamp(path, psd_record.packet(title, made_of))
+    psd_record.stamp(path, psd_record.packet(title, made_of, prompts))
 
 
 def xmp(path):
@@ -64,9 +64,8 @@ def test_the_record_is_read_back(written):
     assert [file.name for file in written.parent.iterdir()] == ["out.psd"]
 
 
-def test_prompts_and_seeds_can_be_left_out(written, monkeypatch):
-    monkeypatch.setenv("LAYERFUSION_NO_PROMPTS", "1")
-    stamp(written)
+def test_prompts_and_seeds_can_be_left_out(written):
+    stamp(written, prompts=False)
     record = formats.load(written).record
     assert (record.model, record.seed, record.blended_prompt) == ("tiny", None, "")
     assert "apple" not in xmp(written)
