@@ -71,7 +71,8 @@ class ServerConfig:
         max_connections: most open websockets. Four times as many further sockets may be in their handshake.
         waiting_jobs: most waiting jobs of one client.
         all_waiting_jobs: most waiting jobs of all clients together.
-        layer_bytes: largest upload, in bytes.
+        layer_bytes: largest upload of a layer, in bytes.
+        file_bytes: largest upload of a file to be read, in bytes.
         upload_bytes: most bytes that one IP address may upload per hour.
         message_rate: most messages per second on one connection, on average.
         message_burst: most messages at once on one connection.
@@ -110,6 +111,7 @@ class ServerConfig:
     waiting_jobs: int = 32
     all_waiting_jobs: int = 1024
     layer_bytes: int = 4 * 4096 * 4096
+    file_bytes: int = 2**29
     upload_bytes: int = 4 * 1024**3
     message_rate: float = 100
     message_burst: int = 1000

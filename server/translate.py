@@ -14,8 +14,9 @@ import numpy as np
 from layerfusion.engine import events
 from layerfusion.engine.errors import InvalidLayer
 from layerfusion.engine.image.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Box, Size
-from layerfusion.engine.image.layers import BlendMode, Layer, Pixels, Role
+from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Pixels, Role
 from layerfusion.engine.image.record import LayerRecord, PictureRecord, from_words, to_words
+from layerfusion.engine.image.resampling import resize
 from layerfusion.engine.models.catalog.registry import available_models, find_model
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.options.fusion import FusionSettings
@@ -26,7 +27,7 @@ from layerfusion.engine.stack import LayerStack
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.protocol import frames, messages
 from layerfusion.server.protocol.errors import UnknownLayer
-from layerfusion.server.protocol.schema import shared_fields
+from layerfusion.server.protocol.schema import Record, shared_fields
 
 if TYPE_CHECKING:
     from layerfusion.engine.inspection.records import MaskStep
@@ -86,14 +87,15 @@ def _to_source(source: messages.Source, role: Role, store: Store) -> Source:
     return kind(**{**shared_fields(source, kind), "layer": _layer(source, role, _read_pixels(source, store))})
 
 
-def _read_pixels(source: messages.Existing, store: Store) -> Pixels:
+def _read_pixels(source: messages.Existing | messages.Placed | messages.ScaleLayer, store: Store) -> Pixels:
+    name = getattr(source, "name", "to be scaled")
     try:
         data = store.read(source.layer)
     except FileNotFoundError:
-        raise UnknownLayer(f"The layer “{source.name}” is not on the server.", "Upload it before the job.") from None
+        raise UnknownLayer(f"The layer “{name}” is not on the server.", "Upload it before the job.") from None
     if len(data) != 4 * source.width * source.height:
         raise InvalidLayer(
-            f"The layer “{source.name}” has {len(data)} bytes, which do not fit {source.width}x{source.height} pixels.",
+            f"The layer “{name}” has {len(data)} bytes, which do not fit {source.width}x{source.height} pixels.",
             "Send 4 bytes per pixel.",
         )
     return _to_rgba(data, source.width, source.height)
@@ -161,7 +163,7 @@ def from_event(job: str, event: events.Event, store: Store) -> messages.Message:
         case events.LayerReady():
             return _from_layer(job, event.layer, event.index, store)
         case events.Finished():
-            return messages.Done(job=job, seq=1, layers=len(event.stack), record=_record_text(event.stack))
+            return messages.Done(job=job, seq=1, layers=len(event.stack), record=record_text(event.stack))
 
 
 def from_masks(job: str, step: MaskStep, train_timesteps: int) -> messages.Masks:
@@ -201,6 +203,54 @@ def _from_layer(job: str, layer: Layer, index: int, store: Store) -> messages.La
     )
 
 
+def to_placed(layer: Layer, store: Store) -> messages.Placed:
+    """The message about a layer of a file, whose pixels are written to the store."""
+    outline = {**_outline(layer, messages.Placed), "role": layer.role.value}
+    prompt = "" if layer.record is None else layer.record.prompt
+    return messages.Placed(**outline, layer=store.put(_bgra(layer.pixels).data), prompt=prompt)
+
+
+def arranged(
+    stack: LayerStack, begins: Iterable[messages.LayerBegin], placed: Iterable[messages.Placed], store: Store
+) -> LayerStack:
+    """A finished job's stack with the layers as an editor has arranged them.
+
+    A layer that is one of the job's keeps its record; of others, the record says that the artist's pixels were kept.
+
+    Args:
+        stack: the job's stack, with its records.
+        begins: the messages about its layers.
+        placed: the layers of the result, bottom first.
+        store: the layer store.
+
+    Raises:
+        InvalidLayer: a layer has more or fewer bytes than its size needs.
+        UnknownLayer: a layer is not in the store.
+    """
+    records = {begin.sha256: stack.layers[at].record for at, begin in enumerate(sorted(begins, key=lambda b: b.index))}
+    layers: list[Layer] = []
+    for each in placed:
+        layer = _layer(each, Role(each.role), _read_pixels(each, store))
+        record = records.get(each.layer)
+        if record is None and stack.record is not None:
+            digest = hashlib.sha256(layer.pixels.tobytes()).hexdigest()
+            record = LayerRecord(source="kept", prompt=each.prompt, sha256=digest)
+        layers.append(replace(layer, record=record))
+    return replace(stack, layers=tuple(layers))
+
+
+def scaled(request: messages.ScaleLayer, store: Store) -> str:
+    """Make a copy of a layer of another size, and return the SHA-256 of its pixels in the store.
+
+    Raises:
+        InvalidLayer: the layer has more or fewer bytes than its size needs.
+        UnknownLayer: it is not in the store.
+        UnwritableFile: the store's disk is full or read-only.
+    """
+    pixels = _read_pixels(request, store)
+    return store.put(_bgra(resize(pixels, Size(request.to_width, request.to_height))).data)
+
+
 def _to_rgba(data: bytes, width: int, height: int) -> Pixels:
     return np.frombuffer(data, np.uint8).reshape(height, width, 4)[..., _SWAPPED]
 
@@ -236,7 +286,7 @@ def to_stack(submit: messages.Submit, begins: Iterable[messages.LayerBegin], sto
     )
 
 
-def _record_text(stack: LayerStack) -> str:
+def record_text(stack: LayeredImage) -> str:
     """What a stack records of itself as JSON, see `Done.record`; empty if it records nothing."""
     if stack.record is None:
         return ""
@@ -268,13 +318,13 @@ def to_layer(begin: messages.LayerBegin, data: bytes) -> Layer:
     return _layer(begin, Role(begin.role), _to_rgba(data, begin.width, begin.height))
 
 
-def _outline(layer: Layer, kind: type[messages.Message] | type[messages.Existing]) -> dict[str, Any]:
+def _outline(layer: Layer, kind: type[Record]) -> dict[str, Any]:
     """The fields of a message about a layer, except for its role and its pixels."""
     (x, y), size = layer.offset, layer.size
     return {**shared_fields(layer, kind), **shared_fields(size, kind), "x": x, "y": y, "blend": layer.blend.value}
 
 
-def _layer(message: messages.LayerBegin | messages.Existing, role: Role, pixels: Pixels) -> Layer:
+def _layer(message: messages.LayerBegin | messages.Existing | messages.Placed, role: Role, pixels: Pixels) -> Layer:
     """The engine's layer that a message describes."""
     own = {"role": role, "pixels": pixels, "offset": (message.x, message.y), "blend": BlendMode(message.blend)}
     return Layer(**{**shared_fields(message, Layer), **own})
@@ -325,4 +375,5 @@ def limits(config: ServerConfig) -> messages.Limits:
         foregrounds=MAX_FOREGROUNDS,
         steps=MAX_STEPS,
         waiting_jobs=config.waiting_jobs,
+        file_bytes=config.file_bytes,
     )

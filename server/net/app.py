@@ -182,6 +182,8 @@ class App:
             exporting=asyncio.Lock(),
             checking=asyncio.Lock(),
             showing=asyncio.Lock(),
+            reading=asyncio.Lock(),
+            scaling=asyncio.Lock(),
         )
 
     def _set_up_access(self, port: int) -> None:

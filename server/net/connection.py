@@ -9,27 +9,40 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Set
 
 import msgpack
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from layerfusion.engine.errors import EngineError
+from layerfusion.server.net.deposits import Deposits
+from layerfusion.server.net.editing_handler import EditingHandler
 from layerfusion.server.net.outbox import Outbox
 from layerfusion.server.net.rate_limits import RateLimits, TokenBucket
 from layerfusion.server.net.request_handler import Jobs, RequestHandler
 from layerfusion.server.net.rights import Rights
-from layerfusion.server.net.session import CLOSE_REFUSED, Close, Commit, Drop, Effect, Keep, Send, Session
+from layerfusion.server.net.session import (
+    CLOSE_REFUSED,
+    Close,
+    Commit,
+    Drop,
+    Effect,
+    Keep,
+    Send,
+    Session,
+)
 from layerfusion.server.protocol.errors import (
     LayerLost,
     ProtocolError,
-    QuotaExceeded,
     ServerStopping,
-    StoreFull,
     TokenRevoked,
 )
 from layerfusion.server.protocol.messages import (
+    FetchPixels,
+    ReadFile,
     Refused,
+    ScaleLayer,
     Upload,
     Uploaded,
     UploadReady,
@@ -64,7 +77,6 @@ class Connection:
         user: who connected.
 
     Attributes:
-        uploaded: SHA-256 of the layers that the client has uploaded; they are not pruned while it is connected.
         user: who connected, with the limits of that time.
     """
 
@@ -83,18 +95,38 @@ class Connection:
         self._socket = socket
         self._store = store
         self._session = Session(welcome, messages)
-        self._uploads = uploads
-        self._upload_seconds = upload_seconds
         self._jobs = jobs
         self._outbox = Outbox(store)
         self._user = user
         self._rights = Rights(user, self._identity, jobs.scheduler, jobs.database)
+        self._deposits = Deposits(
+            self._rights,
+            uploads,
+            self._counted,
+            keeper=jobs.keeper,
+            scheduler=jobs.scheduler,
+            database=jobs.database,
+            seconds=upload_seconds,
+        )
         self._requests = RequestHandler(jobs, self._outbox, self._rights)
+        self._editing = EditingHandler(
+            store,
+            self._outbox,
+            self._rights,
+            self._deposits,
+            layer_bytes=welcome.limits.layer_bytes,
+            reading=jobs.reading,
+            scaling=jobs.scaling,
+        )
         self._wire = Wire(msgpack.packb, msgpack.unpackb)
         self._draft: Draft | None = None
         self._sent = 0
-        self.uploaded: set[str] = set()
         self.user = user
+
+    @property
+    def uploaded(self) -> Set[str]:
+        """SHA-256 of the layers that the client has uploaded or made; they are not pruned while it is connected."""
+        return self._deposits.held
 
     async def run(self) -> None:
         """Receive and send until the connection ends."""
@@ -108,6 +140,7 @@ class Connection:
             logger.info("client %s disconnected", self._socket.id)
         finally:
             self._requests.close()
+            self._editing.close()
             self._drop_draft()
 
     async def disconnect(self) -> None:
@@ -119,6 +152,7 @@ class Connection:
     async def revoke(self) -> None:
         """Send `refused` with `token_revoked` at once, without the remaining messages, and close the connection."""
         self._requests.close()
+        self._editing.close()
         error = TokenRevoked("The token of this user was revoked.", "Ask whoever runs the server for another one.")
         with contextlib.suppress(ConnectionClosed, TimeoutError):
             async with asyncio.timeout(_FLUSH_SECONDS):  # the client may not be reading
@@ -190,6 +224,8 @@ class Connection:
                 await self._receive(effect)
             case Drop():
                 self._drop_draft()
+            case ReadFile() | ScaleLayer() | FetchPixels():
+                await self._editing.serve(effect)
             case _:
                 await self._requests.serve(effect)
 
@@ -203,11 +239,10 @@ class Connection:
                 case Keep(_, data) if self._draft is not None:
                     await asyncio.to_thread(self._draft.write, data)
                 case Commit() if self._draft is not None:
-                    await self._record(upload)
+                    await self._deposits.record(upload.layer, upload.bytes)
                     await asyncio.to_thread(self._draft.keep, upload.layer)
-                    self._rights.uploaded.add(upload.layer)
                     self._drop_draft()
-                    self._jobs.keeper.wrote(upload.bytes)
+                    self._deposits.finished(upload.layer, upload.bytes)
                     self._outbox.put(Uploaded(transfer=upload.transfer))
                 case Keep() | Commit():
                     pass  # the upload was refused at this chunk, because it could not be written
@@ -217,21 +252,13 @@ class Connection:
             self._outbox.put(UploadRefused.of(error, transfer=upload.transfer))
 
     async def _begin(self, upload: Upload) -> None:
-        self.uploaded.add(upload.layer)
+        if not upload.file:  # a file is read soon, and not needed any more afterwards
+            self._deposits.held.add(upload.layer)
         if await self._is_there(upload):
             self._session.end_upload()
             self._outbox.put(Uploaded(transfer=upload.transfer))
             return
-        if not self._uploads.take(self._counted(), upload.bytes):
-            raise QuotaExceeded(
-                f"{upload.bytes} bytes are too much now: this client or address has uploaded a lot in the last hour.",
-                "Wait some minutes.",
-            )
-        if not await self._jobs.keeper.make_room(upload.bytes):
-            raise StoreFull(
-                f"The server has no room for {upload.bytes} more bytes.",
-                "Fetch or delete jobs (“layerfusion jobs”), or give the server more disk space.",
-            )
+        await self._deposits.admit(upload.bytes)
         self._draft = await asyncio.to_thread(self._store.draft)
         self._outbox.put(UploadReady(transfer=upload.transfer))
 
@@ -241,13 +268,8 @@ class Connection:
             return False
         if not await asyncio.to_thread(self._store.is_whole, upload.layer, upload.bytes):
             return False
-        await self._record(upload)
+        await self._deposits.record(upload.layer, upload.bytes)
         return self._store.has(upload.layer)  # it may have been removed before it was recorded
-
-    async def _record(self, upload: Upload) -> None:
-        """Record an upload in the database, which comes before its file."""
-        values = upload.layer, upload.bytes, self._rights.client, self._upload_seconds
-        await self._jobs.scheduler.on_disk(self._jobs.database.add_loose, *values)
 
     def _counted(self) -> dict[str, float | None]:
         """The names under which uploads are counted, with own limits: a named user; or the owner's address and, across

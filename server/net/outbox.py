@@ -6,7 +6,7 @@
     4. previews           only the latest of each layer, and only if nothing else waits
 
 Events hold the SHA-256 of layers, not their pixels. The pixels are read from the store chunk by chunk when the client
-can receive them, so a slow client needs no memory. Files are sent like layers.
+can receive them, so a slow client needs no memory. Files and pixels without a job are sent like layers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ from layerfusion.server.protocol.messages import (
     JobList,
     LayerBegin,
     LayerEnd,
+    LayerFailed,
     Message,
+    PixelsBegin,
+    PixelsEnd,
     Preview,
     Progress,
     Queued,
@@ -50,6 +53,10 @@ _LONG = 64
 """A list of jobs counts as this many replies, because it may have a thousand entries."""
 
 
+Bytes = LayerBegin | FileBegin | PixelsBegin
+"""What announces bytes of the store."""
+
+
 class Outbox:
     """The messages that are to be sent on one connection.
 
@@ -63,7 +70,7 @@ class Outbox:
         self._positions: dict[str, Queued] = {}
         self._progress: dict[str, Progress] = {}
         self._progress_due = 0.0
-        self._events: deque[Event | FileBegin] = deque()
+        self._events: deque[Event | FileBegin | PixelsBegin] = deque()
         self._layer: AsyncIterator[Message | Chunk] | None = None
         self._previews: dict[tuple[str, str, int], Preview] = {}
         self._transfers = 0
@@ -80,9 +87,9 @@ class Outbox:
             self._progress[message.job] = message
         elif isinstance(message, Preview):
             self._previews[message.job, message.role, message.index] = message
-        elif isinstance(message, FileBegin) or (isinstance(message, Event) and message.seq > 0):
+        elif isinstance(message, (FileBegin, PixelsBegin)) or (isinstance(message, Event) and message.seq > 0):
             self._events.append(message)
-            if is_last(message):
+            if isinstance(message, Event) and is_last(message):
                 self._drop_notes(message.job)
         else:
             self._replies.append(message)
@@ -130,7 +137,7 @@ class Outbox:
         if not self._events:
             return None
         event = self._events.popleft()
-        if not isinstance(event, (LayerBegin, FileBegin)):
+        if not isinstance(event, (LayerBegin, FileBegin, PixelsBegin)):
             return event
         try:
             file = await asyncio.to_thread(self._store.open, event.sha256, event.bytes)
@@ -141,21 +148,24 @@ class Outbox:
         self._layer = self._after(begin, file)
         return begin
 
-    def _lost(self, event: LayerBegin | FileBegin, error: OSError) -> Message:
+    def _lost(self, event: Bytes, error: OSError) -> Message:
         """The answer if the pixels of a layer are missing; the remaining events of its job are dropped."""
+        if isinstance(event, PixelsBegin):
+            gone = LayerLost("The layer is no longer in the server's store.", "Open its file again.")
+            return LayerFailed.of(gone, layer=event.sha256)
         lost = LayerLost(
             f"A layer of the job {event.job} is no longer in the server's store ({error.strerror or error}).",
             "Draw it again: resubmit the job.",
         )
         if isinstance(event, FileBegin):
             return FetchFailed.of(lost, job=event.job, format=event.format)
-        self._events = deque(other for other in self._events if other.job != event.job)
+        self._events = deque(each for each in self._events if isinstance(each, PixelsBegin) or each.job != event.job)
         return Failed.of(lost, job=event.job, seq=0)
 
     def _next_preview(self) -> Preview | None:
         return self._previews.pop(next(iter(self._previews))) if self._previews else None
 
-    async def _after(self, begin: LayerBegin | FileBegin, file: BinaryIO) -> AsyncIterator[Message | Chunk]:
+    async def _after(self, begin: Bytes, file: BinaryIO) -> AsyncIterator[Message | Chunk]:
         """The chunks of a layer or file, then its end."""
         with file:
             file.seek(begin.skipped if isinstance(begin, LayerBegin) else 0)
@@ -164,7 +174,9 @@ class Outbox:
                 for chunk in split(begin.transfer, data, first=index):
                     yield chunk
                     index = chunk.index + 1
-        if isinstance(begin, FileBegin):
+        if isinstance(begin, PixelsBegin):
+            yield PixelsEnd(transfer=begin.transfer)
+        elif isinstance(begin, FileBegin):
             yield FileEnd(job=begin.job, transfer=begin.transfer)
         else:
             yield LayerEnd(job=begin.job, seq=begin.seq, transfer=begin.transfer)

@@ -12,7 +12,7 @@ from layerfusion.server import translate
 from layerfusion.server.net.housekeeping import Housekeeper
 from layerfusion.server.net.outbox import Outbox
 from layerfusion.server.net.rights import Rights
-from layerfusion.server.net.session import Request
+from layerfusion.server.net.session import JobRequest
 from layerfusion.server.protocol.errors import (
     LayerLost,
     NotFinished,
@@ -76,6 +76,8 @@ class Jobs:
         exporting: held during an export, so that the machine, which also draws, makes one file at a time.
         checking: held while a request is checked, because its kept layers are in memory during the check.
         showing: held while a thumbnail is made, because a list of pictures asks for many at once.
+        reading: held while a file is read, because it takes much memory.
+        scaling: held while a layer is scaled.
     """
 
     scheduler: Scheduler
@@ -86,6 +88,8 @@ class Jobs:
     exporting: asyncio.Lock
     checking: asyncio.Lock
     showing: asyncio.Lock
+    reading: asyncio.Lock
+    scaling: asyncio.Lock
 
 
 class RequestHandler:
@@ -110,7 +114,7 @@ class RequestHandler:
         for task in self._exports:
             task.cancel()
 
-    async def serve(self, request: Request) -> None:
+    async def serve(self, request: JobRequest) -> None:
         """Answer one request. No request makes this raise."""
         match request:
             case Submit() | Resubmit() | Cancel() | Resume():
@@ -282,10 +286,10 @@ class RequestHandler:
         jobs = self._jobs
         try:
             job = await self._finished(request.job)
+            for layer in request.layers:
+                await self._rights.check_layer(layer.layer, layer.name)
             async with jobs.exporting:
-                digest, size = await export(
-                    jobs.database.path, jobs.store.folder, job.id, request.format, prompts=request.prompts
-                )
+                digest, size = await export(jobs.database.path, jobs.store.folder, request)
             if not await self._scheduler.on_disk(jobs.database.add_file, job.id, digest, size):
                 jobs.store.remove(digest)
                 raise UnknownJob(f"The job {job.id} was deleted.", "Draw it again.")

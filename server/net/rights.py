@@ -84,5 +84,13 @@ class Rights:
             UnknownLayer: the submission has a layer that the client may not use.
         """
         for source in submit.sources:
-            if isinstance(source, Existing) and not await self.may_use(source.layer):
-                raise UnknownLayer(f"The layer “{source.name}” is not on the server.", "Upload it before the job.")
+            if isinstance(source, Existing):
+                await self.check_layer(source.layer, source.name)
+
+    async def check_layer(self, layer: str, name: str) -> None:
+        """
+        Raises:
+            UnknownLayer: the client may not use this layer.
+        """
+        if not await self.may_use(layer):
+            raise UnknownLayer(f"The layer “{name}” is not on the server.", "Upload it before the job.")

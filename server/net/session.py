@@ -41,16 +41,19 @@ from layerfusion.server.protocol.messages import (
     Export,
     Failed,
     Fetch,
+    FetchPixels,
     FetchThumbnail,
     Hello,
     ListJobs,
     Message,
     Move,
     Progress,
+    ReadFile,
     Refused,
     Rename,
     Resubmit,
     Resume,
+    ScaleLayer,
     Submit,
     Upload,
     UploadRefused,
@@ -103,10 +106,15 @@ class Drop:
     pass
 
 
-Request = (
+JobRequest = (
     Submit | Resubmit | Cancel | Move | Resume | Ack | ListJobs | Fetch | FetchThumbnail | Export | Delete | Rename
 )
 """A client's request about jobs. The caller finds out whether the job exists."""
+
+EditingRequest = ReadFile | ScaleLayer | FetchPixels
+"""A client's request about layers and files. The caller finds out whether they are there."""
+
+Request = JobRequest | EditingRequest
 
 Effect = Send | Close | Request | Upload | Keep | Commit | Drop
 
@@ -200,7 +208,8 @@ class Session:
         return [Send(self._welcome)]
 
     def _begin_upload(self, upload: Upload) -> list[Effect]:
-        limit = self._welcome.limits.layer_bytes
+        limits = self._welcome.limits
+        what, limit = ("file", limits.file_bytes) if upload.file else ("layer", limits.layer_bytes)
         if self._upload is not None:
             return [
                 _upload_refused(
@@ -212,7 +221,8 @@ class Session:
                 _upload_refused(
                     upload,
                     TooLarge(
-                        f"The layer has {upload.bytes} bytes; at most {limit} are accepted.", "Crop it to the canvas."
+                        f"The {what} has {upload.bytes} bytes; at most {limit} are accepted.",
+                        "Merge some of its layers." if upload.file else "Crop it to the canvas.",
                     ),
                 )
             ]

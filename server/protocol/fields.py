@@ -38,7 +38,7 @@ PixelFormat = Literal["bgra8"]
 Codec = Literal["raw"]
 Priority = Literal["interactive", "batch"]
 State = Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
-ExportFormat = Literal["psd", "ora", "png"]
+ExportFormat = Literal["psd", "ora", "png", "zip"]
 
 
 @dataclass(frozen=True)

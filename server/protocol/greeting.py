@@ -89,6 +89,7 @@ class Limits(Record):
         foregrounds: most foregrounds of a job.
         steps: most steps of a job.
         waiting_jobs: most waiting jobs of a client.
+        file_bytes: largest file that can be uploaded to be read, in bytes; 0 if this server reads none.
     """
 
     frame_bytes: Count
@@ -101,6 +102,7 @@ class Limits(Record):
     foregrounds: Count
     steps: Count
     waiting_jobs: Count
+    file_bytes: Count = since(5, 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+from .editing import MAX_LAYERS, Placed
 from .fields import (
     PREVIEW_SIDE,
     Count,
@@ -96,14 +97,17 @@ class Export(Message):
 
     Attributes:
         job: a finished job.
-        format: "psd" or "ora" with all layers, or "png" with the flattened picture.
+        format: "psd" or "ora" with all layers, "zip" with a PNG of each, or "png" with the flattened picture.
         prompts: whether the file says the prompts and seeds. The server's own setting may leave them out in any case.
+        layers: the layers as an editor has arranged them, bottom first, in place of the job's. The client may use them
+            as for a submission.
     """
 
     type: ClassVar[str] = "export"
     job: JobId
     format: ExportFormat
     prompts: bool = since(4, True)
+    layers: Annotated[tuple[Placed, ...], Length(0, MAX_LAYERS)] = since(5, ())
 
 
 @dataclass(frozen=True, kw_only=True)

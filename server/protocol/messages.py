@@ -5,6 +5,7 @@
     jobs        submission and control of jobs
     results     events and notes of a job
     history     lists, layers and files of earlier jobs, and their deletion
+    editing     layers by their SHA-256: of files, scaled, and their pixels
 
 A message is a frozen value, and all its fields are validated when it is made. `type` is its name in the protocol.
 """
@@ -15,6 +16,18 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from .editing import (
+    FetchPixels,
+    FileRead,
+    LayerFailed,
+    LayerScaled,
+    PixelsBegin,
+    PixelsEnd,
+    Placed,
+    ReadFailed,
+    ReadFile,
+    ScaleLayer,
+)
 from .fields import PREVIEW_SIDE, ExportFormat, Message, Priority, Problem, State
 from .greeting import Example, Hello, Limits, ModelInfo, Phrases, Refused, Welcome
 from .history import (
@@ -95,9 +108,11 @@ __all__ = [
     "Failed",
     "Fetch",
     "FetchFailed",
+    "FetchPixels",
     "FetchThumbnail",
     "FileBegin",
     "FileEnd",
+    "FileRead",
     "Generated",
     "Hello",
     "JobList",
@@ -105,6 +120,8 @@ __all__ = [
     "Kept",
     "LayerBegin",
     "LayerEnd",
+    "LayerFailed",
+    "LayerScaled",
     "Limits",
     "ListJobs",
     "Masks",
@@ -113,11 +130,16 @@ __all__ = [
     "Move",
     "Notice",
     "Phrases",
+    "PixelsBegin",
+    "PixelsEnd",
+    "Placed",
     "Preview",
     "Priority",
     "Problem",
     "Progress",
     "Queued",
+    "ReadFailed",
+    "ReadFile",
     "Refused",
     "Relit",
     "Rename",
@@ -125,6 +147,7 @@ __all__ = [
     "Renamed",
     "Resubmit",
     "Resume",
+    "ScaleLayer",
     "Source",
     "Started",
     "State",
@@ -156,6 +179,9 @@ FROM_CLIENT = (
     Export,
     Delete,
     Rename,
+    ReadFile,
+    ScaleLayer,
+    FetchPixels,
 )
 FROM_SERVER = (
     Welcome,
@@ -184,6 +210,12 @@ FROM_SERVER = (
     DeleteFailed,
     Renamed,
     RenameFailed,
+    FileRead,
+    ReadFailed,
+    LayerScaled,
+    PixelsBegin,
+    PixelsEnd,
+    LayerFailed,
 )
 TYPES: Mapping[str, type[Message]] = {message.type: message for message in (*FROM_CLIENT, *FROM_SERVER)}
 

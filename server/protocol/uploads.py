@@ -1,4 +1,4 @@
-"""Uploads of the artist's layers, which come before the submission that refers to them."""
+"""Uploads of the artist's layers and files, which come before the message that refers to them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from .fields import Codec, LayerId, Message, Problem, TransferId
-from .schema import Between
+from .schema import Between, since
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,9 +15,10 @@ class Upload(Message):
 
     Attributes:
         transfer: the transfer number of its chunks, chosen by the client, new on this connection.
-        layer: SHA-256 of the pixels.
-        bytes: size of the pixels, 4 x width x height bytes.
+        layer: SHA-256 of the pixels, or of the file.
+        bytes: size of the pixels, 4 x width x height bytes, or of the file.
         codec: encoding of the pixels.
+        file: whether it is not a layer but a file, to be read with `ReadFile`, which may be larger.
     """
 
     type: ClassVar[str] = "upload"
@@ -25,6 +26,7 @@ class Upload(Message):
     layer: LayerId
     bytes: Annotated[int, Between(4, 2**53 - 1)]
     codec: Codec = "raw"
+    file: bool = since(5, False)
 
 
 @dataclass(frozen=True, kw_only=True)

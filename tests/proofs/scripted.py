@@ -72,7 +72,7 @@ class Scripted:
             time.sleep(seconds)
         record = None
         if "record" in script:
-            record = PictureRecord(seed=request.seed, model="tiny")
+            record = PictureRecord(tool="LayerFusion", seed=request.seed, model="tiny")
             layers = [replace(each, record=LayerRecord(prompt=drawn_from(request, each))) for each in layers]
         yield Finished(stack=LayerStack(name="scripted", size=request.size, layers=tuple(layers), record=record))
 

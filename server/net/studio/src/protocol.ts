@@ -1,4 +1,4 @@
-// Schema c23db7aca3af652203fa2f9046736f47282907af01ba46072ee3e88ad9a1bf65
+// Schema 37007c94d312578ddfc172bc8a117070985f8032ba4017435e7207d28114bec2
 // Made by make_types.mjs from the protocol's JSON Schema; changes belong there.
 
 /**
@@ -19,7 +19,10 @@ export type FromClient =
   | FetchThumbnail
   | Export
   | Delete
-  | Rename;
+  | Rename
+  | ReadFile
+  | ScaleLayer
+  | FetchPixels;
 export type FromServer =
   | Welcome
   | Refused
@@ -46,7 +49,13 @@ export type FromServer =
   | Deleted
   | DeleteFailed
   | Renamed
-  | RenameFailed;
+  | RenameFailed
+  | FileRead
+  | ReadFailed
+  | LayerScaled
+  | PixelsBegin
+  | PixelsEnd
+  | LayerFailed;
 
 /**
  * Client: the first message of every connection, with the client's name and version.
@@ -67,6 +76,7 @@ export interface Upload {
   layer: string;
   bytes: number;
   codec?: "raw";
+  file?: boolean;
 }
 /**
  * Client: draw a picture. The answer is `Accepted` or `Failed`.
@@ -248,8 +258,29 @@ export interface FetchThumbnail {
 export interface Export {
   type: "export";
   job: string;
-  format: "psd" | "ora" | "png";
+  format: "psd" | "ora" | "png" | "zip";
   prompts?: boolean;
+  /**
+   * @minItems 0
+   * @maxItems 256
+   */
+  layers?: Placed[];
+}
+/**
+ * A layer with its place in a picture.
+ */
+export interface Placed {
+  layer: string;
+  width: number;
+  height: number;
+  x?: number;
+  y?: number;
+  name: string;
+  role: "background" | "foreground" | "shadow" | "light" | "blended";
+  blend?: "normal" | "multiply" | "add";
+  opacity?: number;
+  visible?: boolean;
+  prompt?: string;
 }
 /**
  * Client: delete a job that is over, with its prompts, layers and files. The answer is `Deleted` or `DeleteFailed`.
@@ -265,6 +296,32 @@ export interface Rename {
   type: "rename";
   job: string;
   name: string;
+}
+/**
+ * Client: read an uploaded file, such as a PSD, as layers. The answer is `FileRead` or `ReadFailed`.
+ */
+export interface ReadFile {
+  type: "read_file";
+  file: string;
+  name: string;
+}
+/**
+ * Client: make a larger or smaller copy of a layer. The answer is `LayerScaled` or `LayerFailed`.
+ */
+export interface ScaleLayer {
+  type: "scale_layer";
+  layer: string;
+  width: number;
+  height: number;
+  to_width: number;
+  to_height: number;
+}
+/**
+ * Client: send the pixels of a layer. The answer is `PixelsBegin`, chunks and `PixelsEnd`, or `LayerFailed`.
+ */
+export interface FetchPixels {
+  type: "fetch_pixels";
+  layer: string;
 }
 /**
  * Server: the answer to `Hello`.
@@ -323,6 +380,7 @@ export interface Limits {
   foregrounds: number;
   steps: number;
   waiting_jobs: number;
+  file_bytes?: number;
 }
 /**
  * Server: the reason why it ends the connection. It then closes the websocket.
@@ -526,7 +584,7 @@ export interface FileBegin {
   type: "file_begin";
   job: string;
   transfer: number;
-  format: "psd" | "ora" | "png";
+  format: "psd" | "ora" | "png" | "zip";
   bytes: number;
   sha256: string;
 }
@@ -559,7 +617,7 @@ export interface FetchFailed {
   hint?: string;
   job: string;
   index?: number | null;
-  format?: ("psd" | "ora" | "png") | null;
+  format?: ("psd" | "ora" | "png" | "zip") | null;
 }
 /**
  * Server: it does not have the job any more. Layers that other jobs need are kept.
@@ -595,4 +653,66 @@ export interface RenameFailed {
   message: string;
   hint?: string;
   job: string;
+}
+/**
+ * Server: what it has read from a file. It has the layers like uploaded ones, and sends them after `FetchPixels`.
+ */
+export interface FileRead {
+  type: "file_read";
+  file: string;
+  width: number;
+  height: number;
+  title: string;
+  /**
+   * @minItems 1
+   * @maxItems 256
+   */
+  layers: Placed[];
+  record?: string;
+}
+/**
+ * Server: the reason why a file cannot be read. It keeps nothing of it.
+ */
+export interface ReadFailed {
+  type: "read_failed";
+  code: string;
+  message: string;
+  hint?: string;
+  file: string;
+}
+/**
+ * Server: it has the copy like an uploaded layer.
+ */
+export interface LayerScaled {
+  type: "layer_scaled";
+  layer: string;
+  to_width: number;
+  to_height: number;
+  scaled: string;
+}
+/**
+ * Server: the start of a layer's pixels. Its chunks follow, and then `PixelsEnd`.
+ */
+export interface PixelsBegin {
+  type: "pixels_begin";
+  transfer: number;
+  bytes: number;
+  sha256: string;
+}
+/**
+ * Server: all chunks were sent.
+ */
+export interface PixelsEnd {
+  type: "pixels_end";
+  transfer: number;
+}
+/**
+ * Server: the reason why a layer cannot be scaled or sent.
+ */
+export interface LayerFailed {
+  type: "layer_failed";
+  code: string;
+  message: string;
+  hint?: string;
+  layer: string;
 }
