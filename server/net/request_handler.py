@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 from layerfusion.engine.errors import EngineError
 from layerfusion.server import translate
+from layerfusion.server.net import style_requests
 from layerfusion.server.net.housekeeping import Housekeeper
 from layerfusion.server.net.outbox import Outbox
 from layerfusion.server.net.rights import Rights
-from layerfusion.server.net.session import JobRequest
+from layerfusion.server.net.session import JobRequest, StyleRequest
 from layerfusion.server.protocol.errors import (
     LayerLost,
     NotFinished,
@@ -28,6 +29,7 @@ from layerfusion.server.protocol.messages import (
     Delete,
     Deleted,
     DeleteFailed,
+    DeleteStyle,
     Done,
     Export,
     Failed,
@@ -39,12 +41,14 @@ from layerfusion.server.protocol.messages import (
     JobSummary,
     LayerBegin,
     ListJobs,
+    ListStyles,
     Move,
     Rename,
     Renamed,
     RenameFailed,
     Resubmit,
     Resume,
+    SaveStyle,
     Submit,
     Thumbnail,
 )
@@ -114,7 +118,7 @@ class RequestHandler:
         for task in self._exports:
             task.cancel()
 
-    async def serve(self, request: JobRequest) -> None:
+    async def serve(self, request: JobRequest | StyleRequest) -> None:
         """Answer one request. No request makes this raise."""
         match request:
             case Submit() | Resubmit() | Cancel() | Resume():
@@ -135,6 +139,9 @@ class RequestHandler:
                 await self._delete(request)
             case Rename():
                 await self._rename(request)
+            case ListStyles() | SaveStyle() | DeleteStyle():
+                user = self._rights.user.name
+                self._outbox.put(await style_requests.answer(request, self._scheduler, self._jobs.database, user))
 
     # ---- jobs
 

@@ -38,6 +38,7 @@ from layerfusion.server.protocol.messages import (
     Ack,
     Cancel,
     Delete,
+    DeleteStyle,
     Export,
     Failed,
     Fetch,
@@ -45,6 +46,7 @@ from layerfusion.server.protocol.messages import (
     FetchThumbnail,
     Hello,
     ListJobs,
+    ListStyles,
     Message,
     Move,
     Progress,
@@ -53,6 +55,7 @@ from layerfusion.server.protocol.messages import (
     Rename,
     Resubmit,
     Resume,
+    SaveStyle,
     ScaleLayer,
     Submit,
     Upload,
@@ -111,10 +114,13 @@ JobRequest = (
 )
 """A client's request about jobs. The caller finds out whether the job exists."""
 
+StyleRequest = ListStyles | SaveStyle | DeleteStyle
+"""A client's request about the styles of its user."""
+
 EditingRequest = ReadFile | ScaleLayer | FetchPixels
 """A client's request about layers and files. The caller finds out whether they are there."""
 
-Request = JobRequest | EditingRequest
+Request = JobRequest | StyleRequest | EditingRequest
 
 Effect = Send | Close | Request | Upload | Keep | Commit | Drop
 

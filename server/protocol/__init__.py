@@ -5,7 +5,7 @@ and some of Krita's bundles have that version.
 
     location    the runtime file, by which a client finds the running server and its token
     messages    all messages, as frozen and validated values. They are defined by subject in greeting, uploads, jobs,
-                results, history and editing; the types of their fields are in fields
+                results, history, styles and editing; the types of their fields are in fields
     titles      the title of a job in lists
     frames      chunks of pixels, and the check that a transfer is complete
     wire        encoding and decoding of messages and chunks

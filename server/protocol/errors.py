@@ -22,6 +22,8 @@
     ├── WorkerHung            the worker process made no step for too long and was stopped
     ├── CannotDraw            the worker process could not start several times
     ├── TokenRevoked          the user may not use the server any more
+    ├── StyleExists           another style of the user has the name
+    ├── TooManyStyles         the user has as many styles as there may be
     ├── ServerStopping        the server is shutting down
     └── InternalError         a bug
 
@@ -133,6 +135,14 @@ class WorkerHung(ProtocolError):
 
 class CannotDraw(ProtocolError):
     code = "cannot_draw"
+
+
+class StyleExists(ProtocolError):
+    code = "style_exists"
+
+
+class TooManyStyles(ProtocolError):
+    code = "too_many_styles"
 
 
 class ServerStopping(ProtocolError):

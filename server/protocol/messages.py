@@ -6,6 +6,7 @@
     results     events and notes of a job
     history     lists, layers and files of earlier jobs, and their deletion
     editing     layers by their SHA-256: of files, scaled, and their pixels
+    styles      how the user likes pictures to be drawn
 
 A message is a frozen value, and all its fields are validated when it is made. `type` is its name in the protocol.
 """
@@ -81,6 +82,7 @@ from .results import (
     Started,
     is_last,
 )
+from .styles import DeleteStyle, ListStyles, SaveStyle, Style, StyleFailed, StyleLora, Styles
 from .uploads import Upload, Uploaded, UploadReady, UploadRefused
 
 logger = logging.getLogger(__name__)
@@ -98,6 +100,7 @@ __all__ = [
     "Cancelled",
     "Delete",
     "DeleteFailed",
+    "DeleteStyle",
     "Deleted",
     "Done",
     "Event",
@@ -124,6 +127,7 @@ __all__ = [
     "LayerScaled",
     "Limits",
     "ListJobs",
+    "ListStyles",
     "Masks",
     "Message",
     "ModelInfo",
@@ -147,10 +151,15 @@ __all__ = [
     "Renamed",
     "Resubmit",
     "Resume",
+    "SaveStyle",
     "ScaleLayer",
     "Source",
     "Started",
     "State",
+    "Style",
+    "StyleFailed",
+    "StyleLora",
+    "Styles",
     "Submit",
     "Switch",
     "Thumbnail",
@@ -182,6 +191,9 @@ FROM_CLIENT = (
     ReadFile,
     ScaleLayer,
     FetchPixels,
+    ListStyles,
+    SaveStyle,
+    DeleteStyle,
 )
 FROM_SERVER = (
     Welcome,
@@ -216,6 +228,8 @@ FROM_SERVER = (
     PixelsBegin,
     PixelsEnd,
     LayerFailed,
+    Styles,
+    StyleFailed,
 )
 TYPES: Mapping[str, type[Message]] = {message.type: message for message in (*FROM_CLIENT, *FROM_SERVER)}
 

@@ -12,7 +12,7 @@ from typing import Any
 Row = dict[str, Any]
 """A row of a table: its columns and values."""
 
-_TABLES = {"jobs": "number", "events": "job, seq", "files": "job, sha256"}
+_TABLES = {"jobs": "number", "events": "job, seq", "files": "job, sha256", "styles": "user, name"}
 """The tables, with the columns by which a damaged one is read from both ends."""
 
 
@@ -23,6 +23,7 @@ class Remains:
         jobs: rows of jobs by their ids.
         events: rows of each job's events, from number 1 on, up to the first one that is missing.
         files: rows of the files of each job.
+        styles: rows of the styles of all users.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,6 +31,7 @@ class Remains:
         self.jobs: dict[str, Row] = {row["id"]: row for row in rows["jobs"]}
         self.events: dict[str, list[Row]] = {}
         self.files: dict[str, list[Row]] = {}
+        self.styles: list[Row] = rows["styles"]
         for row in sorted(rows["events"], key=lambda row: (row["job"], row["seq"])):
             before = self.events.setdefault(row["job"], [])
             if row["seq"] == len(before) + 1:

@@ -168,7 +168,8 @@ def _newest(folder: Path) -> Path:
 
 
 def _adopt(records: Database, remains: list[Remains]) -> set[str]:
-    """Add the jobs that the list does not have, with their events and files, each from where most of it can be read.
+    """Add the jobs that the list does not have, with their events and files, each from where most of it can be read;
+    and the styles of its users.
 
     A job of which an event is missing ends before that one. A job that is not over, or not whole, becomes `running`,
     which `Database.interrupt` ends: it may have been drawn since that list was written.
@@ -181,6 +182,8 @@ def _adopt(records: Database, remains: list[Remains]) -> set[str]:
         found.update(source.jobs)
     added: set[str] = set()
     with records.transaction() as connection:
+        for style in (style for source in remains for style in source.styles):
+            _insert(connection, "styles", style)
         for job in sorted(found, key=lambda job: (found[job]["submitted"], found[job]["number"])):
             best = max(remains, key=lambda source: source.completeness(job))
             whole, count = best.completeness(job)

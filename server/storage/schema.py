@@ -4,6 +4,7 @@ version 1   jobs, events, files, deaths
 version 2   titles and sizes of jobs, so that lists need not read requests; times in service (see `service_clock`);
             `loose` and `service`
 version 3   names of jobs, and the submissions to which they belong
+version 4   styles of users
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import msgpack
 from layerfusion.server.protocol.messages import State
 from layerfusion.server.protocol.titles import title
 
-VERSION = 3
+VERSION = 4
 
 _JOBS = f"""
 CREATE TABLE jobs (
@@ -68,6 +69,14 @@ _THIRD = """
 ALTER TABLE jobs ADD COLUMN name TEXT NOT NULL DEFAULT '';
 ALTER TABLE jobs ADD COLUMN submission TEXT NOT NULL DEFAULT '';
 """
+_FOURTH = """
+CREATE TABLE styles (
+    user TEXT NOT NULL,
+    name TEXT NOT NULL,
+    style BLOB NOT NULL,
+    PRIMARY KEY (user, name)
+) STRICT, WITHOUT ROWID;
+"""
 
 
 def prepare(database: sqlite3.Connection, version: int) -> None:
@@ -81,6 +90,8 @@ def prepare(database: sqlite3.Connection, version: int) -> None:
             _fill_titles(database)
         if version < 3:
             _run(database, _THIRD)
+        if version < 4:
+            _run(database, _FOURTH)
         if version < VERSION:
             database.execute(f"PRAGMA user_version = {VERSION}")
         database.execute("COMMIT")

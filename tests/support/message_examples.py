@@ -10,6 +10,7 @@ from layerfusion.server.protocol.messages import (
     Delete,
     Deleted,
     DeleteFailed,
+    DeleteStyle,
     Done,
     Example,
     Export,
@@ -32,6 +33,7 @@ from layerfusion.server.protocol.messages import (
     LayerScaled,
     Limits,
     ListJobs,
+    ListStyles,
     Masks,
     ModelInfo,
     Move,
@@ -51,8 +53,13 @@ from layerfusion.server.protocol.messages import (
     RenameFailed,
     Resubmit,
     Resume,
+    SaveStyle,
     ScaleLayer,
     Started,
+    Style,
+    StyleFailed,
+    StyleLora,
+    Styles,
     Submit,
     Thumbnail,
     Upload,
@@ -65,6 +72,15 @@ from layerfusion.server.protocol.messages import (
 JOB = "2f1e8a52-0f5b-4b0e-9d6c-3f0a51c7d901"
 OTHER = "7a0c41d6-93b2-4f57-8f3e-6a4d52b1c802"
 DIGEST = "9f" * 32
+STYLE = Style(
+    name="Ink",
+    model="tiny",
+    preset="fast",
+    sampler="euler",
+    prompt="ink drawing",
+    negative_prompt="photo",
+    loras=(StyleLora(name="ink", weight=0.7),),
+)
 MODEL = ModelInfo(
     name="tiny",
     title="Tiny",
@@ -204,6 +220,11 @@ EXAMPLES = (
     PixelsBegin(transfer=4, bytes=24, sha256=DIGEST),
     PixelsEnd(transfer=4),
     LayerFailed(layer=DIGEST, code="unknown_layer", message="No."),
+    ListStyles(),
+    SaveStyle(style=STYLE, replaces="Chalk"),
+    DeleteStyle(name="Ink"),
+    Styles(styles=(STYLE,)),
+    StyleFailed(name="Ink", code="style_exists", message="No."),
 )
 
 

@@ -1,4 +1,4 @@
-// Schema 37007c94d312578ddfc172bc8a117070985f8032ba4017435e7207d28114bec2
+// Schema 480f15237857920a308972838d27f36ce4b9937bdab1c35e09edfb5e0adc27cf
 // Made by make_types.mjs from the protocol's JSON Schema; changes belong there.
 
 /**
@@ -22,7 +22,10 @@ export type FromClient =
   | Rename
   | ReadFile
   | ScaleLayer
-  | FetchPixels;
+  | FetchPixels
+  | ListStyles
+  | SaveStyle
+  | DeleteStyle;
 export type FromServer =
   | Welcome
   | Refused
@@ -55,7 +58,9 @@ export type FromServer =
   | LayerScaled
   | PixelsBegin
   | PixelsEnd
-  | LayerFailed;
+  | LayerFailed
+  | Styles
+  | StyleFailed;
 
 /**
  * Client: the first message of every connection, with the client's name and version.
@@ -322,6 +327,50 @@ export interface ScaleLayer {
 export interface FetchPixels {
   type: "fetch_pixels";
   layer: string;
+}
+/**
+ * Client: list the user's styles. The answer is `Styles`.
+ */
+export interface ListStyles {
+  type: "list_styles";
+}
+/**
+ * Client: save a style for all clients of the user. The answer is `Styles` or `StyleFailed`.
+ */
+export interface SaveStyle {
+  type: "save_style";
+  style: Style;
+  replaces?: string | null;
+}
+/**
+ * How pictures are drawn, without what they show.
+ */
+export interface Style {
+  name: string;
+  model?: string | null;
+  preset?: string | null;
+  sampler?: string | null;
+  prompt?: string;
+  negative_prompt?: string;
+  /**
+   * @minItems 0
+   * @maxItems 16
+   */
+  loras?: StyleLora[];
+}
+/**
+ * A LoRA and its strength.
+ */
+export interface StyleLora {
+  name: string;
+  weight?: number;
+}
+/**
+ * Client: delete a style. The answer is `Styles`, also if there is no style of that name, or `StyleFailed`.
+ */
+export interface DeleteStyle {
+  type: "delete_style";
+  name: string;
 }
 /**
  * Server: the answer to `Hello`.
@@ -715,4 +764,21 @@ export interface LayerFailed {
   message: string;
   hint?: string;
   layer: string;
+}
+/**
+ * Server: the user's styles, by name.
+ */
+export interface Styles {
+  type: "styles";
+  styles: Style[];
+}
+/**
+ * Server: the reason why a style was not saved or deleted. The styles themselves do not change.
+ */
+export interface StyleFailed {
+  type: "style_failed";
+  code: string;
+  message: string;
+  hint?: string;
+  name?: string | null;
 }
