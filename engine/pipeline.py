@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ from layerfusion.engine.diffusion.layer_codec import decode_rgba
 from layerfusion.engine.diffusion.noise import initial_noise
 from layerfusion.engine.diffusion.observer import Observer
 from layerfusion.engine.diffusion.previews import is_due, longest_side, preview
-from layerfusion.engine.diffusion.sampling import Sampler
+from layerfusion.engine.diffusion.sampling import Sampler, distilled
 from layerfusion.engine.diffusion.source_constraints import SourceConstraints, open_streams, source_constraints
 from layerfusion.engine.diffusion.stream_inputs import (
     negative_prompts,
@@ -39,9 +38,9 @@ from layerfusion.engine.events import Event, Finished, LayerReady, Notice, Previ
 from layerfusion.engine.fusion.coupling import Coupling
 from layerfusion.engine.fusion.mask_builder import KnownShape
 from layerfusion.engine.fusion.streams import Streams
-from layerfusion.engine.image.geometry import Size, working_size
+from layerfusion.engine.image.geometry import Size, draft_size, working_size
 from layerfusion.engine.image.layers import Layer, Pixels, Role
-from layerfusion.engine.models.catalog.spec import ModelSpec, located
+from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.devices import best_device
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPolicy
@@ -152,7 +151,9 @@ class _Job:
     def run(self) -> Iterator[Event]:
         asked = read_prompts(self._request, positive_prompts(self._request, self._bundle.spec))
         avoided = read_prompts(self._request, negative_prompts(self._request))
-        yield from self._bundle.networks.prepare([*asked, *avoided], self._few_step_lora())
+        yield from self._bundle.networks.prepare(
+            [*asked, *avoided], self._bundle.spec.added_networks(self._choices.fusion)
+        )
         for prompt in self._backbone.truncated([*asked, *avoided]):
             text = f"The model reads only the beginning of “{shortened(prompt, 40)}”."
             yield Notice(code="prompt_truncated", text=text)
@@ -166,7 +167,7 @@ class _Job:
         layout = self._backbone.layout
         noise = initial_noise(self._seeds, layout.channels, *layout.grid(prompts.size)).to(self._bundle.device)
 
-        drafts = yield from self._drafts(prompts, noise)
+        drafts = yield from self._drafts(prompts)
         fusion = self._choices.fusion
         given = source_constraints(self._backbone, self._bundle, self._request, fusion, self._framing, drafts)
         latents = yield from self._draw(prompts, noise, given)
@@ -199,25 +200,32 @@ class _Job:
                     yield from self._previews(step.estimate)
         return latents
 
-    def _drafts(self, prompts: Prompts, noise: Tensor) -> Generator[Event, None, dict[int, Pixels]]:
-        """Draw the foregrounds that have a box alone, at the working size; they are fitted into their boxes later.
+    def _drafts(self, prompts: Prompts) -> Generator[Event, None, dict[int, Pixels]]:
+        """Draw the foregrounds that have a box alone, at a size of their boxes' shape; they are fitted into them later.
 
         Returns:
             foreground index -> uint8 RGBA (H, W, 4), straight alpha.
         """
-        sources = enumerate(self._request.foregrounds)
-        placed = [index for index, source in sources if isinstance(source, Generated) and source.box]
-        if not placed:
-            return {}
-        streams, latents = Streams(len(placed), alone=True), noise[placed]
-        grid = self._backbone.layout.grid(prompts.size)
-        coupling = Coupling(streams, FusionSettings(blend_start=0.0), grid, prompts.positive.end_of_text[placed])
-        sampler = self._new_sampler([self._seeds[index] for index in placed])
-        with self._backbone.attached(coupling):
-            for step in denoise(self._backbone, sampler, coupling, prompts.rows(placed), latents, self._guidance):
-                latents = step.latents
-                yield Progress(stage="drafting", step=step.index + 1, total=len(sampler.timesteps))
-        return {index: decode_rgba(self._bundle, latents[row : row + 1]) for row, index in enumerate(placed)}
+        sizes: dict[int, Size] = {}
+        for index, source in enumerate(self._request.foregrounds):
+            if isinstance(source, Generated) and source.box:
+                spec = self._bundle.spec
+                sizes[index] = draft_size(source.box, stride=spec.stride, native_area=spec.native_area)
+        drafts, done, layout = dict[int, Pixels](), 0, self._backbone.layout
+        for size in dict.fromkeys(sizes.values()):
+            placed = [index for index in sizes if sizes[index] == size]
+            seeds, grid = [self._seeds[index] for index in placed], layout.grid(size)
+            streams, sampler = Streams(len(placed), alone=True), self._new_sampler(seeds)
+            latents = initial_noise(seeds, layout.channels, *grid).to(self._bundle.device)
+            coupling = Coupling(streams, FusionSettings(blend_start=0.0), grid, prompts.positive.end_of_text[placed])
+            alone = replace(prompts.rows(placed), size=size)
+            total = len(set(sizes.values())) * len(sampler.timesteps)
+            with self._backbone.attached(coupling):
+                for step in denoise(self._backbone, sampler, coupling, alone, latents, self._guidance):
+                    latents, done = step.latents, done + 1
+                    yield Progress(stage="drafting", step=done, total=total)
+            drafts |= {index: decode_rgba(self._bundle, latents[row : row + 1]) for row, index in enumerate(placed)}
+        return drafts
 
     def _refine(self, layers: LayerBuilder) -> Iterator[Event]:
         """Draw the enlarged layers anew in tiles; the results replace them.
@@ -279,18 +287,10 @@ class _Job:
             role, index = (Role.FOREGROUND, stream) if transparent else (opaque, 0)
             yield Preview(role=role, index=index, pixels=pixels)
 
-    def _few_step_lora(self) -> tuple[tuple[Path, float], ...]:
-        """File and strength of the few-step adapter, if the job draws with it."""
-        spec = self._bundle.spec
-        adapter = spec.adapter_for(self._choices.fusion)
-        return () if adapter is None else ((located(adapter.lora.file, spec.name), adapter.lora.weight),)
-
     def _new_sampler(self, seeds: list[int]) -> Sampler:
         """A new sampler. Multistep solvers store earlier steps, so every run needs its own."""
-        schedule, adapter = self._backbone.schedule, self._bundle.spec.adapter_for(self._choices.fusion)
-        if adapter is not None:  # distilled to end at t = 0
-            config = {**schedule.config, "timestep_spacing": "trailing"}
-            schedule = replace(schedule, config=config, samplers=(*schedule.samplers, adapter.sampler))
+        adapter = self._bundle.spec.adapter_for(self._choices.fusion)
+        schedule = self._backbone.schedule if adapter is None else distilled(self._backbone.schedule, adapter.sampler)
         return Sampler(schedule, self._choices.sampler, self._choices.steps, seeds)
 
     def _coupling(

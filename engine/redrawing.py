@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from layerfusion.engine.errors import InvalidRequest
@@ -204,8 +205,12 @@ def _settings(record: PictureRecord | None, spec: ModelSpec, changes: Changes, *
         return {"seed": seed or 0, "model": spec.name}
     settings = {name: value for name, _, value in (setting.partition("=") for setting in record.settings)}
     fusion = None
-    if spec.name == record.model and (record.preset or settings):
-        fusion = spec.defaults.fusion.adjusted(record.preset or None, settings)
+    if spec.name == record.model:
+        adapter = spec.few_step_adapter
+        lora = adapter and Path(str(adapter.lora.file)).name
+        few = any(used.name == lora for used in record.loras)
+        fusion = spec.defaults.fusion.changed({"few_steps": few}).adjusted(record.preset or None, settings)
+        fusion = None if fusion == spec.defaults.fusion else fusion
     return {
         "seed": (record.seed or 0) if seed is None else seed,
         "model": spec.name,

@@ -349,10 +349,10 @@ def _model_info(spec: ModelSpec) -> messages.ModelInfo:
     return messages.ModelInfo(
         name=spec.name,
         title=spec.title,
-        steps=spec.defaults.steps,
-        guidance_scale=spec.defaults.guidance_scale,
-        guidance_rescale=spec.defaults.guidance_rescale,
-        sampler=spec.defaults.sampler,
+        steps=spec.usual.steps,
+        guidance_scale=spec.usual.guidance_scale,
+        guidance_rescale=spec.usual.guidance_rescale,
+        sampler=spec.usual.sampler,
         samplers=spec.samplers,
         examples=tuple(
             messages.Example(foreground=foreground, background=background) for foreground, background in spec.examples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,17 @@ _BY_TIMESTEP = ("ddim", "lcm", "tcd")
 
 MAX_DISTILLED_STEPS = 50
 """The number of steps that LCM and TCD models were distilled from."""
+
+
+def distilled(schedule: NoiseSchedule, sampler: str) -> NoiseSchedule:
+    """The schedule with which a model draws under a few-step adapter: adapters are distilled to end at t = 0.
+
+    Args:
+        schedule: the model's own.
+        sampler: a name that suits the adapter, besides those that suit the model.
+    """
+    config = {**schedule.config, "timestep_spacing": "trailing"}
+    return replace(schedule, config=config, samplers=(*schedule.samplers, sampler))
 
 
 class Sampler:

@@ -93,7 +93,13 @@ class Plan:
 
 def quick(spec: ModelSpec) -> ModelSpec:
     """The same model at half its size and three steps, to test that an evaluation runs; its figures mean nothing."""
-    return replace(spec, native_size=spec.native_size // 2, defaults=replace(spec.defaults, steps=3))
+    adapter = spec.few_step_adapter and replace(spec.few_step_adapter, steps=3)
+    return replace(
+        spec,
+        native_size=spec.native_size // 2,
+        defaults=replace(spec.defaults, steps=3),
+        few_step_adapter=adapter,
+    )
 
 
 @dataclass(frozen=True)
@@ -270,7 +276,7 @@ class Evaluation:
         return {
             "summary": summary,
             "model": spec.name,
-            "steps": spec.defaults.steps,
+            "steps": spec.usual.steps,
             "size": spec.native_size,
             "drawings": study.count,
             "seconds": round(study.seconds, 1),

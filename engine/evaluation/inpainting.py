@@ -12,14 +12,15 @@ from torch import Tensor
 from layerfusion.engine.backbones.choice import backbone_of
 from layerfusion.engine.diffusion.guidance import guide
 from layerfusion.engine.diffusion.noise import initial_noise
-from layerfusion.engine.diffusion.sampling import Sampler
+from layerfusion.engine.diffusion.sampling import Sampler, distilled
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.runtime.loading import ModelBundle
 
 
 @torch.inference_mode()
 def inpaint(bundle: ModelBundle, prompt: str, seed: int, clean: Tensor, known: Tensor) -> Tensor:
-    """Complete an image of which a part is given, with the model's default steps, guidance and sampler.
+    """Complete an image of which a part is given, as the model draws by itself: with its default steps, guidance and
+    sampler, and its few-step adapter if that takes part.
 
     Args:
         bundle: the model.
@@ -31,9 +32,12 @@ def inpaint(bundle: ModelBundle, prompt: str, seed: int, clean: Tensor, known: T
     Returns:
         Latents (1, C, h, w).
     """
-    defaults = bundle.spec.defaults
+    spec = bundle.spec
+    usual, fusion = spec.usual, spec.defaults.fusion
+    bundle.networks.prepare([], spec.added_networks(fusion))
     backbone = backbone_of(bundle)
-    sampler = Sampler(backbone.schedule, defaults.sampler, defaults.steps)
+    schedule = distilled(backbone.schedule, usual.sampler) if spec.adapter_for(fusion) else backbone.schedule
+    sampler = Sampler(schedule, usual.sampler, usual.steps)
     height, width = clean.shape[-2:]
     noise = initial_noise([seed], clean.shape[0], height, width).to(bundle.device)
     words = backbone.encode([""], negative=True) + backbone.encode([prompt])
@@ -44,7 +48,7 @@ def inpaint(bundle: ModelBundle, prompt: str, seed: int, clean: Tensor, known: T
     for index, timestep in enumerate(sampler.timesteps):
         rows = torch.cat([sampler.model_input(state, index)] * 2)
         output = backbone.forward(rows, timestep, words, size)
-        output = guide(*output.chunk(2), scale=defaults.guidance_scale, rescale=defaults.guidance_rescale)
+        output = guide(*output.chunk(2), scale=usual.guidance_scale, rescale=usual.guidance_rescale)
         output[0] = torch.lerp(output[0], sampler.exact_prediction(clean, noise[0], index), known)
         state = sampler.step(output, index, state)
     return state

@@ -96,7 +96,7 @@ def _caption(rng: np.random.Generator, kind: str) -> str:
 
 
 def draw(spec: ModelSpec, items: list[Item], preset: Preset | None = None) -> Iterator[Drawn]:
-    """Draw every item with `LayerFusionPipeline` and the model's defaults or a preset, at its native size."""
+    """Draw every item with `LayerFusionPipeline` at the model's native size: in all its steps, or with a preset."""
     pipeline = LayerFusionPipeline(spec)
     size = Size(spec.native_size, spec.native_size)
     for item in tqdm(items, desc="drawing", mininterval=10):

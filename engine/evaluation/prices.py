@@ -18,13 +18,14 @@ from layerfusion.engine.request import Generated, GenerationRequest
 def request_for(
     spec: ModelSpec, size: Size, thing: str, scene: str, seed: int, preset: Preset | None = None
 ) -> GenerationRequest:
-    """One object before a scene, with the model's defaults or a preset."""
+    """One object before a scene, in all steps of the model or with a preset."""
+    own = spec.defaults.fusion
     return GenerationRequest(
         size=size,
         foregrounds=(Generated(prompt=thing),),
         background=Generated(prompt=scene),
         seed=seed,
-        fusion=None if preset is None else spec.defaults.fusion.preset(preset),
+        fusion=own.changed({"few_steps": False}) if preset is None else own.preset(preset),
         model=spec.name,
     )
 

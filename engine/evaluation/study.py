@@ -314,6 +314,7 @@ def read_drawing(path: Path) -> Drawing:
 def fingerprint(spec: ModelSpec) -> str:
     """A digest of a model's defaults and of its weights: every file's name, size, first MiB and last MiB."""
     drawn = {"defaults": asdict(spec.defaults), "size": spec.native_size, "template": spec.blended_template}
+    drawn["usual"] = asdict(spec.usual)
     digest = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode())
     parts = spec.transparency
     sources = [

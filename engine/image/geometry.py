@@ -139,6 +139,20 @@ class Framing:
         return left, top, left + width, top + height
 
 
+def draft_size(box: Box, *, stride: int, native_area: int) -> Size:
+    """Choose the size at which a model draws an object for a box, see `working_size`: of the box's shape, but at most
+    4:3, whatever the canvas. In a longer frame models draw things twice (our choice).
+
+    Args:
+        box: where the object will be.
+        stride: number of pixels of which both sides must be multiples.
+        native_area: area at which the model was trained, in square pixels.
+    """
+    aspect = min(max(box.width / box.height, 3 / 4), 4 / 3)
+    shape = Size(round(MAX_SIDE / 4 * aspect), MAX_SIDE // 4)
+    return working_size(shape, stride=stride, native_area=native_area).working
+
+
 def working_size(canvas: Size, *, stride: int, native_area: int) -> Framing:
     """Choose the size at which a model draws a canvas (our choice).
 

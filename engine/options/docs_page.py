@@ -49,8 +49,9 @@ A preset changes only the options in its row; all others keep the model's values
 prints them ([paper.md](paper.md)). The others keep the model's masks: `exact` omits nothing, but takes the priors from
 the step before, which saves one forward of the foreground rows per step. `balanced` and `fast` compute a part of the
 network in every third or sixth step only, and do not draw what is known; [performance.md](performance.md) has what that
-saves and what it loses. With a model that has a few-step adapter, as the embedded one has, `fast` draws in a few steps
-without guidance, which is a tenth of the work of the network.
+saves and what it loses. With a model that has a few-step adapter, `fast` draws in a few steps without guidance, which
+is a tenth of the work of the network. The embedded model has one and draws with it if no preset is named, too; `paper`,
+`exact` and `balanced` draw in all its steps.
 
 | preset | changes |
 |---|---|

@@ -150,7 +150,7 @@ class FusionSettings:
         _SPEED,
         False,
         "true: draw in a few steps with the adapter that the model has for it, in a fraction of the time. A model "
-        "without one draws as usual. The preset `fast` uses it.",
+        "without one draws as usual. The preset `fast` uses it, and so does the embedded model by itself.",
         "Adds the model's few-step adapter (LCM-LoRA, Luo et al. 2311.05556, or another distillation) to the weights "
         "for all streams, and takes steps, sampler and guidance from it where the request leaves them out.",
         flag=True,

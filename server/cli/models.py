@@ -21,7 +21,7 @@ from layerfusion.engine.models.catalog.samplers import SAMPLERS, sampler_key
 from layerfusion.engine.models.catalog.scan import Found, inspect_path, scan
 from layerfusion.engine.models.catalog.schedules import Prediction
 from layerfusion.engine.models.catalog.sdxl_shapes import Network
-from layerfusion.engine.models.catalog.spec import FewSteps, ModelSpec, Precision
+from layerfusion.engine.models.catalog.spec import FewStepAdapter, FewSteps, ModelDefaults, ModelSpec, Precision
 from layerfusion.engine.models.catalog.weight_source import parse_weight_source
 from layerfusion.engine.request import MAX_STEPS
 from layerfusion.server.cli.console import CommandError, UsageError, say
@@ -103,9 +103,8 @@ def list_models(_arguments: argparse.Namespace) -> None:
     for spec in sorted(specs, key=lambda spec: bool(missing(spec))):
         lost = missing(spec)
         say(f"{spec.name}: {spec.title}" + (f" (not complete: {len(lost)} parts missing)" if lost else ""))
-        defaults = spec.defaults
         say(f"  draws at about {spec.native_size}x{spec.native_size} px")
-        say(f"  {defaults.steps} steps, guidance {defaults.guidance_scale:g}, sampler {SAMPLERS[defaults.sampler]}")
+        say(f"  {_drawing(spec.usual)}")
         if lost:
             say(f"  fetch the rest: layerfusion models pull {spec.name}")
         for foreground, background in spec.examples[:1]:
@@ -132,19 +131,17 @@ def show_model(arguments: argparse.Namespace) -> None:
 
 def describe(spec: ModelSpec) -> Iterator[str]:
     """A model in words, one line each."""
-    defaults = spec.defaults
     yield f"{spec.name}: {spec.title}"
     yield from (f"  {line}" for line in spec.about)
     yield f"  draws at about {spec.native_size}x{spec.native_size} px, sides in multiples of {spec.stride}"
-    yield f"  {defaults.steps} steps, guidance {defaults.guidance_scale:g}, sampler {SAMPLERS[defaults.sampler]}"
+    yield f"  {_drawing(spec.usual)}"
     yield f"  samplers: {', '.join(f'{name} ({SAMPLERS[name]})' for name in spec.samplers)}"
     if spec.few_steps:
         yield f"  distilled ({spec.few_steps}): few steps, no guidance"
-    if spec.few_step_adapter is not None:
-        quick = spec.few_step_adapter
-        yield (
-            f"  preset fast: {quick.steps} steps, guidance {quick.guidance_scale:g}, sampler {SAMPLERS[quick.sampler]}"
-        )
+    if spec.few_step_adapter is not None and spec.defaults.fusion.few_steps:
+        yield f"  presets paper, exact and balanced: {_drawing(spec.defaults)}"
+    elif spec.few_step_adapter is not None:
+        yield f"  preset fast: {_drawing(spec.few_step_adapter)}"
     for folder in network_folders(spec.network_folders):
         yield f"  LoRAs and textual inversions that prompts name: {folder}"
     for part in parts(spec):
@@ -156,6 +153,10 @@ def describe(spec: ModelSpec) -> Iterator[str]:
         yield f"  knows these {kind}: {', '.join(words)}"
     for foreground, background in spec.examples:
         yield f'  try: layerfusion generate "{foreground}" --background "{background}" --out picture.psd'
+
+
+def _drawing(values: ModelDefaults | FewStepAdapter) -> str:
+    return f"{values.steps} steps, guidance {values.guidance_scale:g}, sampler {SAMPLERS[values.sampler]}"
 
 
 def add_model(arguments: argparse.Namespace) -> None:

@@ -110,6 +110,18 @@ def test_again_asks_for_the_same_picture():
     assert request.blended_prompt == stack.record.blended_prompt
 
 
+@pytest.mark.parametrize("few", [True, False])
+def test_again_draws_in_few_steps_what_was_drawn_so(few):
+    """Whatever the model does by itself: the record names the adapter's file if it took part."""
+    fusion = TINY.defaults.fusion.changed({"few_steps": few})
+    record = recorded(replace(REQUEST, fusion=fusion)).record
+    assert bool(record.loras) == few
+    other = replace(TINY, defaults=replace(TINY.defaults, fusion=fusion.changed({"few_steps": not few})))
+    for settings in (record.settings, ()):
+        request = again_request(SIZE, replace(record, settings=settings), parts_of(recorded()), other, Changes())
+        assert request.fusion == fusion
+
+
 def test_again_with_another_seed_or_prompt():
     stack = recorded()
     request = again_request(SIZE, stack.record, parts_of(stack), TINY, Changes(seed=5))

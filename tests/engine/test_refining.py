@@ -1,5 +1,7 @@
 """Tiled refinement in whole jobs of the embedded model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.events import Finished, Progress
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, Role
+from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.sources import Kept
 
 
@@ -16,12 +19,19 @@ def draw(pipeline, request):
     return events[-1].stack, [e for e in events if isinstance(e, Progress) and e.stage == "refining"]
 
 
+@pytest.fixture(scope="module")
+def pipeline(bundle):
+    """The embedded model at half its size, so that a small canvas is larger than what it draws."""
+    half = replace(bundle, spec=replace(bundle.spec, native_size=128))
+    return LayerFusionPipeline(half.spec, bundle=half)
+
+
 @pytest.fixture
 def base(request_for):
     """A function that makes a request for a canvas larger than the model's working size."""
 
     def make(**changes):
-        return request_for(**{"size": Size(200, 200), "steps": 5, **changes})
+        return request_for(**{"size": Size(180, 180), "steps": 5, **changes})
 
     return make
 
@@ -32,7 +42,7 @@ def test_layers_are_refined_and_keep_what_they_show(pipeline, base):
     assert not none
     assert [step.step for step in steps] == list(range(len(steps)))
     assert steps[-1].total == 4
-    assert [layer.size for layer in refined] == [Size(200, 200)] * 5
+    assert [layer.size for layer in refined] == [Size(180, 180)] * 5
     background, before = refined.layers[0].pixels, plain.layers[0].pixels
     assert 0.5 < abs(background.astype(int) - before).mean() < 16
     alpha, alpha_before = (stack.layers[1].pixels[..., 3] > 127 for stack in (refined, plain))

@@ -149,7 +149,8 @@ def test_the_sequential_policy_runs_the_guidance_halves_apart(small, small_reque
     rows = []
     handle = small.unet.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
     try:
-        draw(small, small_request(steps=1), MemoryPolicy.SEQUENTIAL)
+        guided = small.spec.defaults.fusion.preset("exact")
+        draw(small, small_request(steps=1, fusion=guided), MemoryPolicy.SEQUENTIAL)
     finally:
         handle.remove()
     assert rows == [1, 3, 3]

@@ -200,6 +200,11 @@ class ModelSpec:
             *([Notice(code="unknown_words", text=unknown)] if unknown else []),
         )
 
+    @property
+    def usual(self) -> ModelDefaults:
+        """The defaults of a request that says nothing: the few-step adapter's, if the model draws with it by itself."""
+        return self.defaults_with(self.defaults.fusion)
+
     def adapter_for(self, fusion: FusionSettings) -> FewStepAdapter | None:
         """The few-step adapter, if these settings ask for it and there is one."""
         return self.few_step_adapter if fusion.few_steps else None
@@ -216,6 +221,15 @@ class ModelSpec:
             guidance_rescale=adapter.guidance_rescale,
             sampler=adapter.sampler,
         )
+
+    def added_networks(self, fusion: FusionSettings) -> tuple[tuple[Path, float], ...]:
+        """File and strength of the few-step adapter, if these settings ask for it; otherwise nothing.
+
+        Raises:
+            BrokenModel: its file is missing.
+        """
+        adapter = self.adapter_for(fusion)
+        return () if adapter is None else ((located(adapter.lora.file, self.name), adapter.lora.weight),)
 
     def check_sampler(self, name: str) -> str:
         """`check_sampler` for the samplers that suit this model."""

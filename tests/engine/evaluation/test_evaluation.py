@@ -23,7 +23,7 @@ from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.stack import LayerStack
 
 QUICK = quick(find_model("tiny"))
-SPEC = replace(QUICK, defaults=replace(QUICK.defaults, steps=2))
+SPEC = replace(QUICK, native_size=64, few_step_adapter=replace(QUICK.few_step_adapter, steps=2))
 PLAN = Plan(
     parts=("table", "background", "blending", "masks", "moving", "presets", "kept"),
     pairs=2,
@@ -99,7 +99,7 @@ def test_the_baselines_follow_their_definitions(folder):
     other = study.drawing(item, systems.OTHER_SEED)
     assert not np.array_equal(other.background, ours.background)
     assert ours.maps is not None
-    assert ours.maps.soft.shape[0] == SPEC.defaults.steps
+    assert ours.maps.soft.shape[0] == SPEC.usual.steps
 
 
 def test_claim_a_changes_one_thing_at_a_time(folder):
@@ -190,9 +190,12 @@ def test_drawings_are_forgotten_when_the_program_has_changed(folder, tmp_path):
 
 
 def test_another_models_drawings_are_not_mixed_in(folder):
-    other = replace(SPEC, defaults=replace(SPEC.defaults, steps=4))
-    with pytest.raises(InvalidRequest, match="another model"):
-        Study(folder, other)
+    for other in (
+        replace(SPEC, defaults=replace(SPEC.defaults, steps=4)),
+        replace(SPEC, few_step_adapter=replace(SPEC.few_step_adapter, steps=4)),
+    ):
+        with pytest.raises(InvalidRequest, match="another model"):
+            Study(folder, other)
 
 
 def test_a_report_without_drawings_is_refused(tmp_path):

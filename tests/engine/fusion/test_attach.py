@@ -12,7 +12,7 @@ from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.options.fusion import FusionSettings
 
-LATENTS = torch.randn((3, 4, 16, 16), generator=torch.Generator().manual_seed(0))
+LATENTS = torch.randn((3, 4, 32, 32), generator=torch.Generator().manual_seed(0))
 TIMESTEP = torch.tensor(400)
 
 
@@ -34,12 +34,12 @@ def coupling(conditioning):
 
 def coupled_by(options, conditioning):
     settings = FusionSettings.from_values(options)
-    return Coupling(Streams(1), settings, (16, 16), conditioning.end_of_text[:1])
+    return Coupling(Streams(1), settings, (32, 32), conditioning.end_of_text[:1])
 
 
 @torch.inference_mode()
 def forward(backbone, rows, conditioning, latents=LATENTS):
-    return backbone.forward(latents[rows], TIMESTEP, conditioning[rows], Size(128, 128))
+    return backbone.forward(latents[rows], TIMESTEP, conditioning[rows], Size(256, 256))
 
 
 @pytest.fixture

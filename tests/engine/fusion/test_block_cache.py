@@ -9,9 +9,10 @@ from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.options.fusion import FusionSettings
 
-LATENTS = torch.randn((3, 4, 16, 16), generator=torch.Generator().manual_seed(0))
-OTHERS = torch.randn((3, 4, 16, 16), generator=torch.Generator().manual_seed(1))
-FINEST = {"down_blocks.0", "up_blocks.2"}
+LATENTS = torch.randn((3, 4, 32, 32), generator=torch.Generator().manual_seed(0))
+OTHERS = torch.randn((3, 4, 32, 32), generator=torch.Generator().manual_seed(1))
+FINEST = {"down_blocks.1", "up_blocks.2"}
+"""The level outside these has no attention."""
 
 
 class Blocks:
@@ -37,7 +38,7 @@ def words(backbone):
 
 @pytest.fixture
 def coupling(words):
-    return Coupling(Streams(1), FusionSettings(), (16, 16), words.end_of_text[:1], observer=Blocks())
+    return Coupling(Streams(1), FusionSettings(), (32, 32), words.end_of_text[:1], observer=Blocks())
 
 
 @torch.inference_mode()
@@ -48,7 +49,7 @@ def draw(backbone, coupling, words, latents=LATENTS, *, deep, half=Half.CONDITIO
         chosen, conditioning = torch.cat([chosen, chosen]), conditioning + conditioning
     coupling.observer.ran.clear()
     with coupling.forward(Pass.JOINT, 0.5, half, rows, deep):
-        return backbone.forward(chosen, torch.tensor(400), conditioning, Size(128, 128))
+        return backbone.forward(chosen, torch.tensor(400), conditioning, Size(256, 256))
 
 
 def test_the_same_input_gives_the_same_output_without_the_deep_blocks(backbone, coupling, words):

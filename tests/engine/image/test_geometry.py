@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.image.geometry import Box, Framing, Size, check_canvas, working_size
+from layerfusion.engine.image.geometry import Box, Framing, Size, check_canvas, draft_size, working_size
 
 MODELS = [(32, 128), (64, 1024), (8, 64)]
 
@@ -33,10 +33,24 @@ def test_the_working_size_covers_any_canvas_without_stretching(stride, native, c
 
 @pytest.mark.parametrize(
     ("canvas", "working"),
-    [(Size(512, 512), Size(128, 128)), (Size(64, 64), Size(128, 128)), (Size(1024, 512), Size(192, 96))],
+    [(Size(512, 512), Size(256, 256)), (Size(64, 64), Size(256, 256)), (Size(1024, 512), Size(384, 192))],
 )
 def test_sizes_of_the_embedded_model(canvas, working):
-    assert working_size(canvas, stride=32, native_area=128 * 128).working == working
+    assert working_size(canvas, stride=64, native_area=256 * 256).working == working
+
+
+@pytest.mark.parametrize(
+    ("box", "size"),
+    [
+        (Box(0, 0, 140, 140), Size(1024, 1024)),
+        (Box(5, 9, 16, 16), Size(1024, 1024)),
+        (Box(0, 0, 300, 400), Size(896, 1216)),
+        (Box(0, 0, 30, 4000), Size(896, 1216)),
+        (Box(0, 0, 4000, 30), Size(1216, 896)),
+    ],
+)
+def test_a_draft_has_the_boxs_shape_within_limits_and_the_models_area(box, size):
+    assert draft_size(box, stride=64, native_area=1024 * 1024) == size
 
 
 def test_a_canvas_of_the_native_size_is_drawn_at_that_size():

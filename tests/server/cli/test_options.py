@@ -19,7 +19,8 @@ def test_the_artists_options_are_listed_with_the_models_defaults(capsys):
     code, out, err = run(capsys, "options")
     assert (code, err) == (0, "")
     assert "  blend_end=0 to 1  (default: 0.3)\n" in out, "the embedded model's own"
-    assert "  prior=per_step|lagged|once  (default: per_step)\n" in out
+    assert "  prior=per_step|lagged|once  (default: lagged)\n" in out
+    assert "  few_steps=true|false  (default: true)\n" in out
     assert "  fast: prior=lagged, " in out
     assert "mask_smoothing" not in out
     assert max(map(len, out.splitlines())) <= 100

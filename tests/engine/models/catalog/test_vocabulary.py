@@ -1,10 +1,12 @@
 """Hints about words that the embedded model does not know."""
 
+from pathlib import Path
+
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.catalog.vocabulary import hint, nearest, unknown_words
 from layerfusion.engine.training.data.related import RELATED
-from layerfusion.engine.training.data.vocabulary import FIRST, TIMES, names, with_article
+from layerfusion.engine.training.data.vocabulary import SECOND, TIMES, with_article
 
 KNOWN = {"objects": ("a dog", "a red apple", "an owl"), "places": ("a beach", "the sea floor"), "times": ("at sunset",)}
 NEAR = {"a dog": "puppy wolf", "a beach": "coast"}
@@ -47,8 +49,28 @@ def test_a_long_prompt_gives_a_short_hint():
 
 def test_related_words_are_related_to_phrases_the_model_is_trained_on():
     times = {time for captions in TIMES.values() for time in captions}
-    phrases = {with_article(name) for name in names(held_out=True)} | set(FIRST.backgrounds) | set(FIRST.places) | times
-    assert set(RELATED) <= phrases
+    objects = {with_article(name) for name in SECOND.names(held_out=True)}
+    assert set(RELATED) <= objects | set(SECOND.backgrounds) | set(SECOND.places) | times
+
+
+def test_what_the_embedded_model_knows_is_no_unknown_word_with_a_substitute():
+    spec = find_model("tiny")
+    assert set(spec.related) <= {phrase for phrases in spec.vocabulary.values() for phrase in phrases}
+    for words in spec.related.values():
+        assert unknown_words(spec.vocabulary, words) == words.split()
+
+
+def test_the_pages_say_how_much_the_embedded_model_knows(subtests):
+    spec = find_model("tiny")
+    known = {kind.partition(" (")[0]: len(phrases) for kind, phrases in spec.vocabulary.items()}
+    scenes = known["places"] * known["times"] + known["other scenes"]
+    root = Path(__file__).parents[4]
+    for page in ("README.md", "engine/models/tiny/README.md"):
+        text = " ".join((root / page).read_text("utf-8").split())
+        for count in (f"{known['objects']} objects", f"{scenes} scenes"):
+            with subtests.test(page=page, count=count):
+                assert count in text
+    assert f"{known['objects']} objects" in " ".join(spec.about)
 
 
 def test_the_embedded_model_names_unknown_words():
