@@ -1,8 +1,6 @@
 """The studio in a real Chromium: drawing, layers, history, files, and what happens when something goes away."""
 
-import base64
 import socket
-import time
 from pathlib import Path
 
 import numpy as np
@@ -11,29 +9,17 @@ import pytest
 
 import chromium
 import scripted
+import studio_page
 from chromium import wait_for
 from layerfusion.engine.image import compositing
 from layerfusion.engine.image.layers import LayeredImage
 from layerfusion.server.client import browser
-from layerfusion.server.client.client import new_job
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Generated
-from running import SECONDS, Running
-from samples import submit
+from running import Running
+from studio_page import SIDE, assert_same, canvas, drawn, fill, generate, names, one, spoken, until
 
 pytestmark = chromium.NEEDED
-
-SIDE = 96
-PIXELS = """
-const done = arguments[0];
-const canvas = document.getElementById("canvas");
-const look = () => {
-  if (canvas.dataset.painted !== "yes") return setTimeout(look, 20);
-  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  done([canvas.width, canvas.height, btoa(String.fromCharCode(...data))]);
-};
-look();
-"""
 
 
 @pytest.fixture(scope="module")
@@ -50,79 +36,7 @@ def chrome(tmp_path_factory, downloads):
 
 @pytest.fixture
 def driver(chrome, server):
-    """Signed in, with an empty history and form."""
-    with server.client() as client:
-        for job in client.jobs():
-            if job.ended is None:
-                client.cancel(job.job)
-        until(lambda: all(job.ended is not None for job in client.jobs()))
-        for job in client.jobs():
-            client.delete(job.job)
-    chromium.sign_in(chrome, server, "studio")
-    wait_for(chrome, "Your pictures are kept here.")
-    chrome.get_log("browser")
-    return chrome
-
-
-def until(condition):
-    """Wait until something is so."""
-    deadline = time.monotonic() + SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
-
-
-def one(driver, selector):
-    return until(lambda: driver.find_elements("css selector", selector))[0]
-
-
-def fill(driver, name, value):
-    field = one(driver, f"#{name}")
-    field.clear()
-    field.send_keys(value)
-
-
-def generate(driver, foreground, background="a beach", side=SIDE, seed="7"):
-    for name, value in [("foreground", foreground), ("background", background), ("seed", seed)]:
-        fill(driver, name, value)
-    fill(driver, "width", str(side))
-    fill(driver, "height", str(side))
-    until(lambda: one(driver, "#generate").is_enabled())
-    one(driver, "#generate").click()
-
-
-def spoken(driver, words):
-    """Wait until screen readers are told so."""
-    until(lambda: words in driver.execute_script("return document.getElementById('spoken').textContent"))
-
-
-def names(driver):
-    return driver.execute_script("return [...document.querySelectorAll('#layers strong')].map((e) => e.textContent)")
-
-
-def canvas(driver):
-    """The pixels of the canvas: uint8 (H, W, 4), straight alpha."""
-    width, height, data = driver.execute_async_script(PIXELS)
-    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
-
-
-def assert_same(found, expected):
-    """Within 1/255 where it shows: a canvas keeps premultiplied pixels, so that faint colours are stored coarsely."""
-    assert found.shape == expected.shape
-    alpha = np.abs(found[..., 3].astype(int) - expected[..., 3])
-    assert alpha.max() <= 1
-    shown = [pixels[..., :3] * (pixels[..., 3:] / 255) for pixels in (found, expected)]
-    assert np.abs(shown[0] - shown[1]).max() <= (1 if expected[..., 3].min() == 255 else 2)
-
-
-def drawn(server, **values):
-    """A finished job of the scripted engine, drawn for another client of the same user."""
-    job = submit(job=new_job(), width=SIDE, height=SIDE, **values)
-    with server.client() as client:
-        client.submit(job)
-        list(client.events(job.job))
-    return job
+    return studio_page.opened(chrome, server)
 
 
 def test_the_canvas_shows_what_the_engine_composites(driver, server):
@@ -253,11 +167,11 @@ def test_the_keyboard_is_enough(driver, server):
     assert one(driver, "#zoom").text == before
     order = []
     one(driver, "#foreground").click()
-    for _ in range(14):
+    for _ in range(18):
         order.append(driver.execute_script("return document.activeElement.id"))
         driver.switch_to.active_element.send_keys(Keys.TAB)
-    known = ["foreground", "background", "example", "shape", "width", "height", "seed", "preset", "model", "generate"]
-    assert order[:10] == known
+    known = ["foreground", "background", "example", "shape", "width", "height", "seed", "preset", "model"]
+    assert order[:12] == [*known, "count", "masks", "generate"]
     assert "viewport" in order
 
 

@@ -1,15 +1,19 @@
 // Puts the studio together and signs the browser in.
+import { CompareView } from "./compare_view";
 import { find } from "./elements";
 import { showExports } from "./exports_view";
 import { HistoryView } from "./history_view";
 import { LANGUAGES, language, speak, t, translatePage } from "./language";
 import { LayersPanel } from "./layers_panel";
+import { MasksView } from "./masks_view";
 import { showMessages } from "./messages_view";
 import { Painter } from "./painter";
 import { ProgressBar } from "./progress_bar";
 import { PromptForm, showOrigin } from "./prompt_form";
+import { QueueView } from "./queue_view";
 import { codeFromAddress, signIn, signOut } from "./sign_in";
 import { Studio } from "./studio";
+import { VariantsStrip } from "./variants_strip";
 import { Viewport } from "./viewport";
 
 translatePage();
@@ -19,6 +23,10 @@ showOrigin(studio, new PromptForm(studio));
 new ProgressBar(studio);
 new LayersPanel(studio);
 new HistoryView(studio);
+new VariantsStrip(studio);
+new QueueView(studio);
+new MasksView(studio);
+new CompareView(studio);
 showMessages(studio);
 showExports(studio);
 showPicture();

@@ -1,4 +1,5 @@
 // The picture that is shown: a job of the server, its layers as they arrive, and how far it is.
+import type { MaskStep } from "./masks";
 import type { Done, LayerBegin, Preview, Progress } from "./protocol";
 import { swapRedAndBlue } from "./wire";
 
@@ -37,6 +38,8 @@ export class Picture {
   /** Events are ignored until the server says that they begin anew. */
   accepted = false;
   cancelling = false;
+  /** Whether it was over before it was shown: nothing is drawn now. */
+  isOpening = false;
   position = 0;
   startsIn: number | null = null;
   progress: Progress | null = null;
@@ -47,6 +50,8 @@ export class Picture {
   alone: number | null = null;
   readonly layers: Layer[] = [];
   readonly previews: SmallLayer[] = [];
+  /** In the order of the steps; empty unless they were asked for. */
+  readonly masks: MaskStep[] = [];
 
   constructor(
     readonly job: string,

@@ -13,6 +13,8 @@ const STAGES: Record<string, string> = {
   decoding: t("Finishing the layers"),
 };
 
+type State = Pick<Picture, "phase" | "position" | "startsIn" | "progress">;
+
 export class ProgressBar {
   private readonly area = find("progress", HTMLDivElement);
   private readonly bar = find("bar", HTMLProgressElement);
@@ -26,13 +28,13 @@ export class ProgressBar {
   }
 
   private update(picture: Picture | null): void {
-    const busy = picture !== null && !picture.isOver;
+    const busy = picture !== null && !picture.isOver && !picture.isOpening;
     this.area.hidden = !busy;
     this.speak(picture);
     document.title = busy ? `${stage(picture)} – LayerFusion studio` : "LayerFusion studio";
     if (!busy) return;
     const { progress } = picture;
-    this.text.textContent = [stage(picture), steps(picture), left(picture)].filter((part) => part !== "").join(", ");
+    this.text.textContent = [stage(picture), steps(picture), timeLeft(picture)].filter((part) => part !== "").join(", ");
     if (progress === null || progress.total === 1) this.bar.removeAttribute("value");
     else [this.bar.max, this.bar.value] = [progress.total, progress.step];
     this.cancel.disabled = picture.cancelling;
@@ -43,12 +45,13 @@ export class ProgressBar {
   private speak(picture: Picture | null): void {
     const ends = { finished: t("The picture is finished."), cancelled: t("Cancelled."), failed: t("The picture failed.") };
     const text =
-      picture === null ? "" : picture.phase in ends ? ends[picture.phase as keyof typeof ends] : stage(picture);
+      picture === null || (picture.isOpening && !picture.isOver) ? "" : picture.phase in ends ? ends[picture.phase as keyof typeof ends] : stage(picture);
     if (this.spoken.textContent !== text) this.spoken.textContent = text;
   }
 }
 
-function stage(picture: Picture): string {
+/** What is being done for a picture, in words. */
+export function stage(picture: State): string {
   if (picture.progress !== null) return STAGES[picture.progress.stage] ?? picture.progress.text ?? t("Drawing");
   if (picture.phase === "drawing") return t("Beginning");
   if (picture.position > 0) return picture.position === 1 ? t("Waiting for one picture") : t("Waiting for {count} pictures", { count: picture.position });
@@ -60,7 +63,7 @@ function steps(picture: Picture): string {
   return progress !== null && progress.total > 1 ? t("step {step} of {total}", { step: progress.step, total: progress.total }) : "";
 }
 
-function left(picture: Picture): string {
+export function timeLeft(picture: State): string {
   const seconds = picture.phase === "drawing" ? picture.progress?.eta : picture.startsIn;
   if (seconds == null) return "";
   const drawing = picture.phase === "drawing";

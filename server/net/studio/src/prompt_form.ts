@@ -3,6 +3,7 @@ import { find, make } from "./elements";
 import { t } from "./language";
 import { keep, recall } from "./memory";
 import type { Picture } from "./picture";
+import { PromptHelp } from "./prompt_help";
 import type { ModelInfo, Submit, Welcome } from "./protocol";
 import type { Studio } from "./studio";
 import { newId } from "./wire";
@@ -16,6 +17,14 @@ const SHAPES: [string, number, number][] = [
   [t("Small square"), 512, 512],
 ];
 const SEEDS = 2 ** 32;
+/** The presets in artists' words; those of Krita's docker. */
+const PRESETS: Record<string, string> = {
+  "": t("The preset that suits the chosen model"),
+  fast: t("Draws in a few steps if the model can, or the coarse parts in every sixth; good for trying out ideas"),
+  balanced: t("Draws the coarse parts in every third step; less than half the work of Exact, and hardly another picture"),
+  exact: t("Leaves out no work, but needs no extra pass to find the outlines; faster than Paper"),
+  paper: t("Follows the published method step by step; the slowest preset, as a reference"),
+};
 
 export class PromptForm {
   private readonly form = find("form", HTMLFormElement);
@@ -28,9 +37,13 @@ export class PromptForm {
   private readonly preset = find("preset", HTMLSelectElement);
   private readonly model = find("model", HTMLSelectElement);
   private readonly example = find("example", HTMLButtonElement);
+  private readonly count = find("count", HTMLInputElement);
+  private readonly masks = find("masks", HTMLInputElement);
+  private readonly helps: PromptHelp[];
   private examples = 0;
 
   constructor(private readonly studio: Studio) {
+    this.helps = [this.foreground, this.background].map((field) => new PromptHelp(field, () => this.chosen));
     this.shape.append(...SHAPES.map(([name, width, height]) => new Option(`${name}, ${width} × ${height}`)));
     this.shape.append(new Option(t("Another size")));
     for (const [name, value] of Object.entries(recall().form)) this.set(name, value);
@@ -89,7 +102,10 @@ export class PromptForm {
   }
 
   private showModel(): void {
-    find("model-notice", HTMLElement).textContent = this.chosen?.notice ?? "";
+    const steps = this.chosen === undefined ? "" : t("Draws in {steps} steps.", { steps: this.chosen.steps });
+    find("model-notice", HTMLElement).textContent = `${steps} ${this.chosen?.notice ?? ""}`.trim();
+    find("preset-hint", HTMLElement).textContent = PRESETS[this.preset.value] ?? "";
+    for (const help of this.helps) help.update();
     this.example.hidden = (this.chosen?.examples.length ?? 0) === 0;
   }
 
@@ -133,7 +149,8 @@ export class PromptForm {
 
   private set(name: string, value: string): void {
     const field = this.form.elements.namedItem(name);
-    if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) field.value = value;
+    if (field instanceof HTMLInputElement && field.type === "checkbox") field.checked = true;
+    else if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) field.value = value;
     if (field instanceof HTMLSelectElement && field !== this.model) field.value = value;
   }
 
@@ -142,6 +159,8 @@ export class PromptForm {
     if (!this.form.reportValidity() || this.studio.link.value !== "open") return;
     const [foreground, background] = [this.foreground.value.trim(), this.background.value.trim()];
     const seed = this.seed.value.trim();
+    const first = seed === "" ? Math.floor(Math.random() * SEEDS) : Number(seed);
+    const variants = Array.from({ length: Number(this.count.value) - 1 }, (_, at) => ({ job: newId(), seed: first + at + 1 }));
     const submit: Submit = {
       type: "submit",
       job: newId(),
@@ -149,7 +168,9 @@ export class PromptForm {
       height: Number(this.height.value),
       foregrounds: [{ kind: "generated", prompt: foreground }],
       background: { kind: "generated", prompt: background },
-      seed: seed === "" ? Math.floor(Math.random() * SEEDS) : Number(seed),
+      seed: first,
+      variants,
+      masks: this.masks.checked,
       preset: this.preset.value === "" ? null : this.preset.value,
       model: this.model.value,
     };

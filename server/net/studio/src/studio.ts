@@ -2,8 +2,9 @@
 import { Connection, type Link } from "./connection";
 import { t } from "./language";
 import { keep, recall } from "./memory";
+import { unpackMasks } from "./masks";
 import { Picture } from "./picture";
-import type { Export, FileBegin, FromServer, JobSummary, LayerBegin, Resubmit, Submit, Thumbnail, Welcome } from "./protocol";
+import type { Export, FileBegin, FromServer, JobSummary, LayerBegin, Progress, Resubmit, Submit, Thumbnail, Welcome } from "./protocol";
 import { Damaged, Transfers } from "./transfers";
 import { save } from "./saving";
 import { Signal } from "./signal";
@@ -19,7 +20,17 @@ export interface Message {
 
 export type Format = Export["format"];
 
+/** How far a job is. */
+export interface Stand {
+  position: number;
+  startsIn: number | null;
+  progress: Progress | null;
+}
+
 const LISTED = 200;
+const MOST_LISTED = 1000;
+/** `after` of events that nobody needs: only what happens from now on is sent. */
+const FROM_NOW_ON = Number.MAX_SAFE_INTEGER;
 /** Failures after which the same picture may well succeed. */
 const WORTH_ANOTHER_TRY = new Set(["interrupted", "worker_died", "layer_lost", "server_stopping"]);
 
@@ -31,11 +42,18 @@ export class Studio {
   readonly thumbnails = new Signal<Map<string, ImageData>>(new Map());
   readonly messages = new Signal<Message[]>([]);
   readonly exporting = new Signal<Format | null>(null);
+  /** How far the jobs are that are not over, those of other programs included. */
+  readonly progress = new Signal<Map<string, Stand>>(new Map());
+  /** Two pictures side by side. */
+  readonly compared = new Signal<[Picture, Picture] | null>(null);
 
   private readonly transfers = new Transfers();
+  private readonly followed = new Set<string>();
+  private listed = LISTED;
   private readonly connection = new Connection({
     link: (link) => {
       this.transfers.clear();
+      this.followed.clear();
       if (link !== "open") this.exporting.value = null;
       this.link.value = link;
     },
@@ -53,35 +71,58 @@ export class Studio {
     this.history.value = [];
     this.thumbnails.value = new Map();
     this.messages.value = [];
+    this.progress.value = new Map();
+    this.compared.value = null;
     this.link.value = "signed out";
   }
 
   // ---- what the artist does
 
   generate(submit: Submit, title: string): void {
+    for (const { job } of [submit, ...(submit.variants ?? [])]) this.followed.add(job);
     keep({ unanswered: submit, job: submit.job });
     this.show(new Picture(submit.job, submit.width, submit.height, title));
     this.connection.send(submit);
   }
 
-  cancel(): void {
+  cancel(job = this.picture.value?.job): void {
+    if (job === undefined) return;
     const picture = this.picture.value;
-    if (picture === null || picture.isOver) return;
-    picture.cancelling = true;
-    this.picture.touch();
-    this.connection.send({ type: "cancel", job: picture.job });
+    if (picture?.job === job) {
+      if (picture.isOver) return;
+      picture.cancelling = true;
+      this.picture.touch();
+    }
+    this.connection.send({ type: "cancel", job });
+  }
+
+  /** Draw a waiting picture before another one, or last. */
+  move(job: string, before: string | null): void {
+    this.connection.send({ type: "move", job, before });
   }
 
   /** Show a picture of the history, with all its layers. */
   openJob(job: JobSummary): void {
     keep({ job: job.job, unanswered: null });
-    this.show(new Picture(job.job, job.width, job.height, job.title));
+    const picture = new Picture(job.job, job.width, job.height, titleOf(job));
+    picture.isOpening = job.ended !== null;
+    this.show(picture);
     this.connection.send({ type: "resume", job: job.job });
   }
 
-  drawAgain(of: Picture): void {
+  /** Look at a picture of the history beside the one that is shown. */
+  compare(job: JobSummary): void {
+    const shown = this.picture.value;
+    if (shown === null || shown.job === job.job) return;
+    const other = new Picture(job.job, job.width, job.height, titleOf(job));
+    this.compared.value = [shown, other];
+    this.connection.send({ type: "resume", job: job.job });
+  }
+
+  drawAgain(of: Picture, masks = false): void {
     const again = new Picture(newId(), of.width, of.height, of.title);
-    const resubmit: Resubmit = { type: "resubmit", job: again.job, of: of.job };
+    const resubmit: Resubmit = { type: "resubmit", job: again.job, of: of.job, masks };
+    this.followed.add(again.job);
     keep({ job: again.job, unanswered: resubmit });
     this.show(again);
     this.connection.send(resubmit);
@@ -101,8 +142,22 @@ export class Studio {
     this.connection.send({ type: "fetch_thumbnail", job, side });
   }
 
+  rename(job: string, name: string): void {
+    this.connection.send({ type: "rename", job, name });
+  }
+
   refreshHistory(): void {
-    this.connection.send({ type: "list_jobs", newest: LISTED });
+    this.connection.send({ type: "list_jobs", newest: this.listed });
+  }
+
+  /** List older pictures, too. */
+  listMore(): void {
+    this.listed = Math.min(this.listed + LISTED, MOST_LISTED);
+    this.refreshHistory();
+  }
+
+  get listsAll(): boolean {
+    return this.history.value.length < this.listed || this.listed === MOST_LISTED;
   }
 
   private show(picture: Picture): void {
@@ -133,6 +188,11 @@ export class Studio {
       picture.accepted = false;
       this.connection.send({ type: "resume", job: picture.job, after: picture.seq });
     }
+    const compared = this.compared.value?.[1];
+    if (compared !== undefined && !compared.isOver) {
+      compared.accepted = false;
+      this.connection.send({ type: "resume", job: compared.job, after: compared.seq });
+    }
     // A picture that was shown before a reload is opened when the list says its size.
   }
 
@@ -141,7 +201,7 @@ export class Studio {
       case "chunk":
         return this.transfers.add(message);
       case "job_list":
-        this.listed(message.jobs);
+        this.takeList(message.jobs);
         return;
       case "thumbnail":
         return this.addThumbnail(message);
@@ -155,7 +215,10 @@ export class Studio {
         return this.problem(message);
       case "deleted":
         return this.forget(message.job);
+      case "renamed":
+        return this.refreshHistory();
       case "delete_failed":
+      case "rename_failed":
       case "refused":
         return this.problem(message);
       default:
@@ -163,15 +226,40 @@ export class Studio {
     }
   }
 
-  private listed(jobs: JobSummary[]): void {
+  private takeList(jobs: JobSummary[]): void {
+    const live = jobs.filter((each) => each.ended === null);
+    for (const job of [...this.progress.value.keys()]) {
+      if (!live.some((each) => each.job === job)) this.progress.value.delete(job);
+    }
     this.history.value = jobs;
     const { job } = recall();
     const found = jobs.find((each) => each.job === job);
     if (this.picture.value === null && found !== undefined) this.openJob(found);
+    for (const each of live) this.follow(each.job);
+    this.progress.touch();
+  }
+
+  /** Be told how far a job is that was begun elsewhere, or before a reload. */
+  private follow(job: string): void {
+    if (this.followed.has(job) || this.picture.value?.job === job) return;
+    this.followed.add(job);
+    this.connection.send({ type: "resume", job, after: FROM_NOW_ON });
+  }
+
+  private noteStand(message: FromServer): void {
+    if (message.type !== "accepted" && message.type !== "queued" && message.type !== "progress") return;
+    const stand = this.progress.value.get(message.job) ?? { position: 0, startsIn: null, progress: null };
+    if (message.type === "progress") stand.progress = message;
+    else [stand.position, stand.startsIn] = [message.position, message.starts_in ?? null];
+    this.progress.value.set(message.job, stand);
+    this.progress.touch();
   }
 
   private async receiveForPicture(message: Exclude<FromServer, { type: "job_list" }> & { job: string }): Promise<void> {
-    const picture = this.picture.value;
+    this.noteStand(message);
+    const compared = this.compared.value?.[1];
+    const other = compared?.job === message.job ? compared : null;
+    const picture = other ?? this.picture.value;
     const ends = message.type === "done" || message.type === "failed" || message.type === "cancelled";
     if (ends || message.type === "started" || message.type === "accepted") this.refreshHistory();
     const answers = message.type === "accepted" || (message.type === "failed" && message.seq === 0);
@@ -195,6 +283,7 @@ export class Studio {
     if (!picture.accepted || seq <= picture.seq) return;
     await this.apply(picture, message);
     if (this.picture.value === picture) this.picture.touch();
+    if (other !== null) this.compared.touch();
   }
 
   private async apply(picture: Picture, message: FromServer): Promise<void> {
@@ -207,7 +296,7 @@ export class Studio {
         picture.phase = "drawing";
         break;
       case "notice":
-        this.say({ kind: "note", text: message.text });
+        if (picture === this.picture.value) this.say({ kind: "note", text: message.text });
         break;
       case "progress":
         picture.phase = "drawing";
@@ -215,6 +304,9 @@ export class Studio {
         return;
       case "preview":
         return picture.addPreview(message);
+      case "masks":
+        picture.masks.push(await unpackMasks(message));
+        break;
       case "layer_begin":
         return this.transfers.begin(message);
       case "layer_end": {
@@ -257,8 +349,8 @@ export class Studio {
     const file = await this.transfers.end(transfer);
     if (file === undefined) throw new Damaged();
     const { job, format } = file.begin as FileBegin;
-    const title = this.history.value.find((each) => each.job === job)?.title ?? "";
-    save(file.bytes, title, format);
+    const listed = this.history.value.find((each) => each.job === job);
+    save(file.bytes, listed === undefined ? "" : titleOf(listed), format);
     // The picture is in a file of the artist's now, so the server may make room if it must.
     const picture = this.picture.value;
     if (picture?.job === job) this.connection.send({ type: "ack", job, seq: picture.seq });
@@ -274,4 +366,9 @@ export class Studio {
       this.picture.value = null;
     }
   }
+}
+
+/** What a picture is called: the name that the artist gave it, else its prompts. */
+export function titleOf(job: JobSummary): string {
+  return job.name || job.title || t("Picture");
 }

@@ -70,6 +70,7 @@ export class Viewport {
     const style = this.canvas.style;
     style.transform = `translate(${Math.round(this.origin.x)}px, ${Math.round(this.origin.y)}px) scale(${this.scale})`;
     style.setProperty("--scale", String(this.scale));
+    this.frame.style.setProperty("--placed", style.transform); // what lies over the picture follows it
     this.canvas.classList.toggle("pixels", this.scale * devicePixelRatio >= 3);
     this.label.textContent = `${Math.round(100 * this.scale)} %`;
   }

@@ -1,0 +1,98 @@
+// Help under a prompt: words that the model does not know, each of which can be gone to, and completions while typing.
+import { make } from "./elements";
+import { t } from "./language";
+import type { ModelInfo } from "./protocol";
+import { completions, unknownWords } from "./vocabulary";
+
+export class PromptHelp {
+  private readonly unknown = make("p", { className: "unknown" });
+  private readonly list = make("ul", { className: "completions", hidden: true });
+  private from = 0;
+  private active = -1;
+
+  constructor(
+    private readonly field: HTMLTextAreaElement,
+    private readonly model: () => ModelInfo | undefined,
+  ) {
+    this.list.id = `${field.id}-completions`;
+    this.list.setAttribute("role", "listbox");
+    this.list.setAttribute("aria-label", t("Phrases that the model knows"));
+    const attributes = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": this.list.id };
+    for (const [name, value] of Object.entries(attributes)) field.setAttribute(name, value);
+    field.after(this.list, this.unknown);
+    field.addEventListener("input", () => this.complete());
+    field.addEventListener("keydown", (event) => this.key(event));
+    field.addEventListener("blur", () => this.close());
+  }
+
+  /** The prompt or the model has changed. */
+  update(): void {
+    const found = unknownWords(this.model(), this.field.value).slice(0, 3);
+    this.unknown.hidden = found.length === 0;
+    if (found.length === 0) return this.unknown.replaceChildren();
+    const buttons = found.map(({ word, start, end }) => {
+      const button = make("button", { type: "button", className: "quiet", textContent: word });
+      button.setAttribute("aria-label", t("Go to “{word}”", { word }));
+      button.onclick = () => {
+        this.field.focus();
+        this.field.setSelectionRange(start, end);
+      };
+      return button;
+    });
+    this.unknown.replaceChildren(t("The model does not know:"), " ", ...buttons);
+  }
+
+  private complete(): void {
+    const { from, phrases } = completions(this.model(), this.field.value, this.field.selectionStart);
+    this.from = from;
+    this.active = -1;
+    this.list.replaceChildren(
+      ...phrases.map((phrase, at) => {
+        const option = make("li", { id: `${this.list.id}-${at}`, textContent: phrase });
+        option.setAttribute("role", "option");
+        option.onpointerdown = (event) => {
+          event.preventDefault(); // the field keeps the focus
+          this.take(phrase);
+        };
+        return option;
+      }),
+    );
+    this.list.hidden = phrases.length === 0;
+    this.mark();
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (this.list.hidden || event.ctrlKey || event.metaKey) return;
+    const count = this.list.children.length;
+    const moves: Record<string, number> = { ArrowDown: 1, ArrowUp: -1 };
+    if (event.key in moves) {
+      this.active = (Math.max(this.active, moves[event.key]! < 0 ? 0 : -1) + moves[event.key]! + count) % count;
+      this.mark();
+    } else if ((event.key === "Enter" || event.key === "Tab") && this.active !== -1) {
+      this.take(this.list.children[this.active]!.textContent!);
+    } else if (event.key === "Escape") {
+      this.close();
+    } else return;
+    event.preventDefault();
+  }
+
+  private take(phrase: string): void {
+    this.field.setRangeText(phrase, this.from, this.field.selectionStart, "end");
+    this.close();
+    this.field.dispatchEvent(new Event("input", { bubbles: true }));
+    this.close();
+  }
+
+  private close(): void {
+    this.list.hidden = true;
+    this.active = -1;
+    this.mark();
+  }
+
+  private mark(): void {
+    this.field.setAttribute("aria-expanded", String(!this.list.hidden));
+    [...this.list.children].forEach((option, at) => option.setAttribute("aria-selected", String(at === this.active)));
+    if (this.active === -1) this.field.removeAttribute("aria-activedescendant");
+    else this.field.setAttribute("aria-activedescendant", this.list.children[this.active]!.id);
+  }
+}

@@ -1,0 +1,189 @@
+"""The studio's history, variants, queue and masks in a real Chromium."""
+
+import base64
+
+import pytest
+
+import chromium
+import studio_page
+from chromium import wait_for
+from studio_page import SIDE, canvas, drawn, fill, generate, names, one, spoken, text_of, until
+
+pytestmark = chromium.NEEDED
+
+PIXELS = """
+const canvas = document.getElementById(arguments[0]);
+const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+return btoa(String.fromCharCode(...data));
+"""
+
+
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory):
+    with chromium.opened(tmp_path_factory.mktemp("profile")) as opened:
+        opened.set_window_size(1400, 900)
+        yield opened
+
+
+@pytest.fixture
+def driver(chrome, server):
+    return studio_page.opened(chrome, server)
+
+
+def click(driver, selector):
+    """Click what may be seen only under the pointer."""
+    driver.execute_script("arguments[0].click()", one(driver, selector))
+
+
+def titles(driver):
+    return driver.execute_script("return [...document.querySelectorAll('#history .title')].map((e) => e.textContent)")
+
+
+def pixels(driver, identity):
+    return base64.b64decode(driver.execute_script(PIXELS, identity))
+
+
+def test_a_picture_gets_a_name_that_every_browser_sees(driver, server):
+    job = drawn(server, blended_prompt="layers=1")
+    driver.refresh()
+    click(driver, "#history .rename")
+    one(driver, "#name").send_keys("Poster for Ada\n")
+    until(lambda: titles(driver) == ["Poster for Ada"])
+    with server.client() as client:
+        assert [(each.job, each.name) for each in client.jobs()] == [(job.job, "Poster for Ada")]
+    driver.refresh()
+    until(lambda: titles(driver) == ["Poster for Ada"])
+
+
+def test_variants_are_one_entry_until_one_is_kept(driver, server):
+    fill(driver, "count", "3")
+    generate(driver, "layers=2")
+    until(lambda: len(driver.find_elements("css selector", "#variant-list .thumbnail canvas")) == 3)
+    assert len(titles(driver)) == 1
+    wait_for(driver, "3 variants")
+    before = canvas(driver).tobytes()
+    click(driver, "#variant-list li:nth-child(2) button")
+    spoken(driver, "finished")
+    assert canvas(driver).tobytes() != before, "variants have seeds of their own"
+    second = driver.execute_script("return document.getElementById('canvas').dataset.job")
+    until(lambda: one(driver, "#keep-variant").is_enabled())
+    one(driver, "#keep-variant").click()
+    wait_for(driver, "The 2 other variants are deleted")
+    one(driver, "#keep-yes").click()
+    until(lambda: not one(driver, "#variants").is_displayed())
+    with server.client() as client:
+        assert [job.job for job in client.jobs()] == [second]
+
+
+def test_two_pictures_are_compared(driver, server):
+    for seed in (1, 2):
+        drawn(server, blended_prompt=f"layers=1 side={SIDE}", seed=seed)
+    driver.refresh()
+    click(driver, "#history li:first-child .open")
+    spoken(driver, "finished")
+    click(driver, "#history li:last-child .compare")
+    until(lambda: one(driver, "#compare-right").get_attribute("data-painted") == "yes")
+    until(lambda: any(pixels(driver, "compare-right")))
+    left, right = pixels(driver, "compare-left"), pixels(driver, "compare-right")
+    assert left == canvas(driver).tobytes()
+    assert right != left
+    one(driver, "#compare-close").click()
+    click(driver, "#history li:last-child .open")
+    spoken(driver, "finished")
+    until(lambda: canvas(driver).tobytes() == right)
+
+
+def test_many_pictures_come_in_pages_and_only_seen_thumbnails_are_fetched(driver, server):
+    with server.client() as client:
+        jobs = [studio_page.small_job(blended_prompt="layers=1", seed=seed) for seed in range(50)]
+        for start in range(0, 50, 25):
+            for job in jobs[start : start + 25]:
+                client.submit(job)
+            for job in jobs[start : start + 25]:
+                list(client.events(job.job))
+    driver.refresh()
+    until(lambda: len(titles(driver)) == 24)
+    until(lambda: len(driver.find_elements("css selector", "#history .thumbnail canvas")) == 24)
+    for count in (48, 50):
+        one(driver, "#more").click()
+        until(lambda count=count: len(titles(driver)) == count)
+        until(lambda count=count: len(driver.find_elements("css selector", "#history .thumbnail canvas")) == count)
+    assert not one(driver, "#more").is_displayed()
+
+
+def queue(driver):
+    script = "return [...document.querySelectorAll('#queue .open')].map((e) => e.title)"
+    return [title.partition(" ")[0] for title in driver.execute_script(script)]
+
+
+def test_the_queue_is_shown_reordered_and_cancelled(driver, server):
+    slow = "seconds=0.5 steps=9"
+    for word in ("first", "second", "third"):
+        generate(driver, f"{word} {slow}" if word == "first" else word)
+        until(lambda word=word: word in queue(driver))
+    until(lambda: queue(driver) == ["first", "second", "third"])
+    until(lambda: "step" in text_of(driver, "#queue li small"))
+    click(driver, "#queue li:nth-child(3) button[aria-label^='Draw earlier']")
+    until(lambda: queue(driver)[:3] == ["first", "third", "second"])
+    click(driver, "#queue li:nth-child(2) button[aria-label^='Cancel']")
+    until(lambda: queue(driver) == ["first", "second"])
+    click(driver, "#queue li:nth-child(1) button[aria-label^='Cancel']")
+    until(lambda: not one(driver, "#side-queue").is_displayed())
+    with server.client() as client:
+        states = {job.title.split()[0]: job.state for job in client.jobs()}
+    assert states == {"first": "cancelled", "second": "finished", "third": "cancelled"}
+
+
+def test_jobs_of_other_programs_are_followed_in_the_queue(driver, server):
+    with server.client() as client:
+        job = studio_page.small_job(blended_prompt="seconds=0.5", steps=8)
+        client.submit(job)
+        until(lambda: "step" in text_of(driver, "#queue li small"))
+        client.cancel(job.job)
+        list(client.events(job.job))
+    until(lambda: not one(driver, "#side-queue").is_displayed())
+
+
+def test_masks_are_shown_over_the_picture_at_the_papers_step(driver, server):
+    drawn(server, blended_prompt="maps=4 layers=1", seed=5)
+    driver.refresh()
+    click(driver, "#history .open")
+    spoken(driver, "finished")
+    driver.execute_script("document.querySelector('#side-masks details').open = true")
+    one(driver, "#masks-again").click()
+    until(lambda: one(driver, "#masks-area").is_displayed())
+    spoken(driver, "finished")
+    until(lambda: "Step 3 of 4, t = 0.80 T; trust 20 %" in one(driver, "#masks-text").text)
+    assert one(driver, "#masks-figure").get_attribute("aria-pressed") == "true"
+    # The soft mask of step 3 has the value 22 everywhere: where it is low, the picture is dark.
+    assert pixels(driver, "masks-overlay") == bytes([0, 0, 0, round(220 * (255 - 22) / 255)]) * 6
+    slider = one(driver, "#masks-step")
+    slider.send_keys("\ue012")  # to the left
+    assert "Step 2 of 4" in one(driver, "#masks-text").text
+    driver.refresh()
+    until(lambda: "Step 3 of 4" in one(driver, "#masks-text").get_attribute("textContent"))
+    one(driver, "#side-masks summary").click()
+    one(driver, "#masks-shown").click()
+    assert not one(driver, "#masks-overlay").is_displayed()
+
+
+def test_two_tabs_see_the_same(driver, server):
+    first = driver.current_window_handle
+    address = driver.current_url
+    driver.switch_to.new_window("tab")
+    try:
+        driver.get(address)
+        wait_for(driver, "Your pictures are kept here.")
+        generate(driver, "layers=2 seconds=0.2")
+        spoken(driver, "finished")
+        driver.switch_to.window(first)
+        until(lambda: len(titles(driver)) == 1)
+        click(driver, "#history .open")
+        spoken(driver, "finished")
+        assert names(driver) == ["Layer 1", "Layer 0"]
+    finally:
+        for handle in driver.window_handles:
+            if handle != first:
+                driver.switch_to.window(handle)
+                driver.close()
+        driver.switch_to.window(first)

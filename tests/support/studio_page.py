@@ -1,0 +1,112 @@
+"""What a person does in the studio and sees there, for tests in a browser."""
+
+import base64
+import time
+
+import numpy as np
+
+import chromium
+from chromium import wait_for
+from layerfusion.server.client.client import new_job
+from running import SECONDS
+from samples import submit
+
+SIDE = 96
+"""Sides of the pictures that are drawn, in pixels."""
+
+PIXELS = """
+const done = arguments[0];
+const canvas = document.getElementById("canvas");
+const look = () => {
+  if (canvas.dataset.painted !== "yes") return setTimeout(look, 20);
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  done([canvas.width, canvas.height, btoa(String.fromCharCode(...data))]);
+};
+look();
+"""
+
+
+def opened(chrome, server):
+    """The driver, signed in, with an empty history and form."""
+    with server.client() as client:
+        for job in client.jobs():
+            if job.ended is None:
+                client.cancel(job.job)
+        until(lambda: all(job.ended is not None for job in client.jobs()))
+        for job in client.jobs():
+            client.delete(job.job)
+    chromium.sign_in(chrome, server, "studio")
+    wait_for(chrome, "Your pictures are kept here.")
+    chrome.get_log("browser")
+    return chrome
+
+
+def until(condition):
+    """Wait until something is so."""
+    deadline = time.monotonic() + SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def one(driver, selector):
+    return until(lambda: driver.find_elements("css selector", selector))[0]
+
+
+def fill(driver, name, value):
+    field = one(driver, f"#{name}")
+    field.clear()
+    field.send_keys(value)
+
+
+def generate(driver, foreground, background="a beach", side=SIDE, seed="7"):
+    for name, value in [("foreground", foreground), ("background", background), ("seed", seed)]:
+        fill(driver, name, value)
+    fill(driver, "width", str(side))
+    fill(driver, "height", str(side))
+    until(lambda: one(driver, "#generate").is_enabled())
+    one(driver, "#generate").click()
+
+
+def spoken(driver, words):
+    """Wait until screen readers are told so."""
+    until(lambda: words in driver.execute_script("return document.getElementById('spoken').textContent"))
+
+
+def text_of(driver, selector):
+    """What the first such element says; empty without one. It may be made anew at any time."""
+    return driver.execute_script("return document.querySelector(arguments[0])?.textContent ?? ''", selector)
+
+
+def names(driver):
+    return driver.execute_script("return [...document.querySelectorAll('#layers strong')].map((e) => e.textContent)")
+
+
+def canvas(driver):
+    """The pixels of the canvas: uint8 (H, W, 4), straight alpha."""
+    width, height, data = driver.execute_async_script(PIXELS)
+    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
+
+
+def assert_same(found, expected):
+    """Within 1/255 where it shows: a canvas keeps premultiplied pixels, so that faint colours are stored coarsely."""
+    assert found.shape == expected.shape
+    alpha = np.abs(found[..., 3].astype(int) - expected[..., 3])
+    assert alpha.max() <= 1
+    shown = [pixels[..., :3] * (pixels[..., 3:] / 255) for pixels in (found, expected)]
+    assert np.abs(shown[0] - shown[1]).max() <= (1 if expected[..., 3].min() == 255 else 2)
+
+
+def small_job(**values):
+    """A job of the scripted engine with a new id."""
+    return submit(job=new_job(), width=SIDE, height=SIDE, **values)
+
+
+def drawn(server, **values):
+    """A finished job of the scripted engine, drawn for another client of the same user."""
+    job = small_job(**values)
+    with server.client() as client:
+        client.submit(job)
+        list(client.events(job.job))
+    return job
