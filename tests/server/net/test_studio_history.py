@@ -136,7 +136,7 @@ def test_the_queue_is_shown_reordered_and_cancelled(driver, server):
 
 def test_jobs_of_other_programs_are_followed_in_the_queue(driver, server):
     with server.client() as client:
-        job = studio_page.small_job(blended_prompt="seconds=0.5", steps=8)
+        job = studio_page.small_job(blended_prompt="seconds=0.5", steps=60)
         client.submit(job)
         until(lambda: "step" in text_of(driver, "#queue li small"))
         client.cancel(job.job)

@@ -58,7 +58,7 @@ export function stage(picture: State): string {
   return t("Waiting for the server");
 }
 
-function steps(picture: Picture): string {
+export function steps(picture: State): string {
   const { progress } = picture;
   return progress !== null && progress.total > 1 ? t("step {step} of {total}", { step: progress.step, total: progress.total }) : "";
 }

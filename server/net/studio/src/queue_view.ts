@@ -2,7 +2,7 @@
 import { find, make } from "./elements";
 import { icon } from "./icons";
 import { t } from "./language";
-import { stage, timeLeft } from "./progress_bar";
+import { stage, steps, timeLeft } from "./progress_bar";
 import type { JobSummary } from "./protocol";
 import { type Stand, type Studio, titleOf } from "./studio";
 
@@ -74,7 +74,7 @@ class Row {
     if (progress === null || progress.total === 1) this.bar.removeAttribute("value");
     else [this.bar.max, this.bar.value] = [progress.total, progress.step];
     const state = { phase: running ? "drawing" : "waiting", position: 0, startsIn: null, ...stand, progress } as const;
-    const words = [stage(state), timeLeft(state)].filter((part) => part !== "").join(", ");
+    const words = [stage(state), steps(state), timeLeft(state)].filter((part) => part !== "").join(", ");
     if (this.text.textContent !== words) this.text.textContent = words;
   }
 }
