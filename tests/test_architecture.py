@@ -46,7 +46,7 @@ FLOORS = [
     # The plugin, from what Krita has to what it shows.
     "plugin.bundled plugin.translation",
     "plugin.qt plugin.text plugin.shortcuts plugin.steps plugin.scratch plugin.colours plugin.layer_names",
-    "plugin.images plugin.layout plugin.preferences",
+    "plugin.images plugin.layout plugin.preferences plugin.psd_file",
     "plugin.jobs plugin.history_entry",
     "plugin.interfaces plugin.nodes plugin.server_link plugin.job_store plugin.launcher plugin.widgets plugin.pending",
     "plugin.settings plugin.landing plugin.kept_layers plugin.psd_record",
@@ -56,6 +56,7 @@ FLOORS = [
     "plugin.progress",
     "plugin.groups",
     "plugin.layer_selection plugin.history_records plugin.variant_sets",
+    "plugin.psd_layers",
     "plugin.insertion plugin.exporting plugin.live_preview plugin.shown_layers",
     "plugin.document",
     "plugin.actions plugin.refusals",

@@ -7,7 +7,7 @@ The docker calls the methods that are named after its buttons. The link and the 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -86,7 +86,8 @@ class Controller:
         self._jobs = PendingJobs()
         self._progress = ShownProgress(view, self._jobs)
         self.choosing = Choosing(view, documents)
-        self._delivery = Delivery(view, documents, self._jobs, self._progress, Steps(later), self._finish, self._added)
+        self._steps = Steps(later)
+        self._delivery = Delivery(view, documents, self._jobs, self._progress, self._steps, self._finish, self._added)
         self._submissions = Submissions(
             view, documents, link, self._jobs, job_store, self.choosing, self._progress, self.start_server
         )
@@ -179,8 +180,13 @@ class Controller:
                         tr("“{path}” is there already.", path=path),
                         tr("Choose another name, or choose that file itself."),
                     )
-            document.export_psd(path)
-            self._view.say(tr("“{name}” was written to {path}", name=name, path=path))
+            self._view.say(tr("Writing “{name}”…", name=name))
+            self._steps.run(self._export(document, path, name))
+
+    def _export(self, document: Document, path: Path, name: str) -> Generator[None]:
+        with RefusalsShown(self._view):
+            notes = yield from document.export_psd(path)
+            self._view.say(tr("“{name}” was written to {path}", name=name, path=path), " ".join(notes))
 
     # ---- the docker's fields -----------------------------------------------------------------------------------------
 

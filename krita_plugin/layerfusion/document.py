@@ -270,13 +270,9 @@ class Document:
         """
         return exporting.group(self._document).name()
 
-    def export_psd(self, path: Path) -> None:
-        """Write the selected group, else the one that is seen, to a PSD file as it is on the canvas now.
-
-        Raises:
-            Refusal: there is no such group, or the file cannot be written.
-        """
-        exporting.psd(self._document, path)
+    def export_psd(self, path: Path) -> Generator[None, None, tuple[str, ...]]:
+        """Write the selected group, else the one that is seen, to a PSD file step by step; see `exporting.psd`."""
+        return exporting.psd(self._document, path)
 
     # ---- layers ------------------------------------------------------------------------------------------------------
 

@@ -60,6 +60,23 @@ def variant_of(values: dict[str, Any]) -> tuple[str, int] | None:
     return None
 
 
+def places(record: Record) -> dict[str, int]:
+    """Unique id -> index, from the bottom, of each layer with a role among those that were drawn into the group.
+
+    The layers of a duplicated group take the places of those with the same role, in their order.
+    """
+    own, order = list(record.values["layers"]) if "layers" in record.values else [], _order_of(record.values)
+    free: dict[str, list[int]] = {}
+    for place, (_, _, role) in enumerate(order):
+        if place >= len(own) or own[place] not in record.roles:
+            free.setdefault(role, []).append(place)
+    found = {layer: own.index(layer) for layer in record.roles if layer in own}
+    for layer, role in record.roles.items():
+        if layer not in found and free.get(role):
+            found[layer] = free[role].pop(0)
+    return found
+
+
 def name_of(group: Any) -> str:
     """The name of the annotation about a group."""
     return ANNOTATION + identity(group)

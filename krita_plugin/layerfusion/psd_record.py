@@ -1,17 +1,16 @@
-"""What an exported PSD says of itself. Krita writes nothing of the kind, so that it is put into Krita's file.
+"""What an exported PSD says of itself, so that others know how it was made and LayerFusion can draw it again.
 
 It is an XMP packet (ISO 16684-1) among the image resources: IPTC's digital source type, the program, and what the
-server has told about the picture, in the fields in which LayerFusion's own files say it.
+server has told about the picture and its layers, in the fields in which LayerFusion's own files say it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import struct
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 from xml.etree import ElementTree
 
 from .server_link import VERSION
@@ -30,16 +29,34 @@ _SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrai
 """The artist may have painted on any layer since it was drawn."""
 
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_XMP = 1060
-_HEADER = 26
+_PROMPTS = ("prompt", "negative_prompt", "seed")
+"""Fields of a layer that are left out with its prompts."""
 
 
-def packet(title: str, made_of: str, prompts: bool) -> bytes:
+@dataclass(frozen=True)
+class Listed:
+    """A layer of the file with a role.
+
+    Attributes:
+        id: its number in the file.
+        role: its role.
+        name: its name.
+        place: its index among the layers of which the server has told; None if it is none of them.
+    """
+
+    id: int
+    role: str
+    name: str
+    place: int | None
+
+
+def packet(title: str, made_of: str, listed: Sequence[Listed], prompts: bool) -> bytes:
     """The XMP packet.
 
     Args:
         title: the group's name.
         made_of: what the server has told with `Done.record`; may be empty.
+        listed: the layers, bottom first.
         prompts: whether it says the prompts and the seed.
     """
     picture, layers = _told(made_of)
@@ -47,6 +64,7 @@ def packet(title: str, made_of: str, prompts: bool) -> bytes:
     if not prompts:
         picture = {name: value for name, value in picture.items() if name not in ("blended_prompt", "seed")}
         title, said = WITHOUT_PROMPTS, {}
+        layers = [{name: value for name, value in layer.items() if name not in _PROMPTS} for layer in layers]
     tool = str(picture.get("tool") or f"LayerFusion {VERSION}")
     name, _, version = tool.partition(" ")
     model = picture.get("model")
@@ -60,7 +78,9 @@ def packet(title: str, made_of: str, prompts: bool) -> bytes:
         ("Iptc4xmpExt", "AISystemUsed", f"{name}, model {model}" if model else name),
         ("Iptc4xmpExt", "AISystemVersionUsed", version),
         ("Iptc4xmpExt", "AIPromptInformation", " | ".join(said)),
+        ("layerfusion", "roles", ";".join(f"{each.id}={each.role}" for each in listed)),
         *(("layerfusion", key, value) for key, value in {"title": title, **picture, "tool": tool}.items()),
+        ("layerfusion", "layers", [_about(each, layers) for each in listed]),
     ]:
         if value:
             _put(about, prefix, key, value)
@@ -70,28 +90,11 @@ def packet(title: str, made_of: str, prompts: bool) -> bytes:
     return f'<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>{body}<?xpacket end="w"?>'.encode()
 
 
-def stamp(path: Path, data: bytes) -> None:
-    """Put an XMP packet into a PSD file, in place of one that is there.
-
-    Raises:
-        OSError: it cannot be read or written; the file is as it was.
-        ValueError: it is no PSD.
-    """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with path.open("rb") as source, part.open("wb") as target:
-            head = source.read(_HEADER)
-            if head[:4] != b"8BPS":
-                raise ValueError("no PSD")
-            colours, resources = _section(source), _section(source)
-            kept = _without_xmp(resources)
-            kept += struct.pack(">4sHHI", b"8BIM", _XMP, 0, len(data)) + data + bytes(len(data) % 2)
-            for content in (head, _counted(colours), _counted(kept)):
-                target.write(content)
-            shutil.copyfileobj(source, target)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def _about(listed: Listed, layers: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is said of one layer."""
+    known = listed.place is not None and listed.place < len(layers)
+    told = layers[listed.place] if known and listed.place is not None else {}
+    return {"id": listed.id, "role": listed.role, "name": listed.name, **{k: v for k, v in told.items() if k != "id"}}
 
 
 def _told(made_of: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -104,36 +107,6 @@ def _told(made_of: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     whole = picture if isinstance(picture, dict) else {}
     named = {name: value for name, value in whole.items() if re.fullmatch("[a-z][a-z0-9_]{0,40}", str(name))}
     return named, [layer for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
-
-
-def _section(source: BinaryIO) -> bytes:
-    (length,) = struct.unpack(">I", _exactly(source, 4))
-    return _exactly(source, length)
-
-
-def _exactly(source: BinaryIO, length: int) -> bytes:
-    data = source.read(length)
-    if len(data) < length:
-        raise ValueError("the PSD is cut short")
-    return data
-
-
-def _counted(data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + data
-
-
-def _without_xmp(resources: bytes) -> bytes:
-    """The image resources without those that hold XMP."""
-    kept, at = b"", 0
-    while at + 12 <= len(resources):
-        name = resources[at + 6] + 1
-        name += name % 2
-        (length,) = struct.unpack_from(">I", resources, at + 6 + name)
-        end = at + 10 + name + length + length % 2
-        if struct.unpack_from(">H", resources, at + 4) != (_XMP,):
-            kept += resources[at:end]
-        at = end
-    return kept
 
 
 def _put(parent: ElementTree.Element, prefix: str, name: str, value: Any) -> None:

@@ -14,6 +14,7 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
+from layerfusion.server.cli.main import main
 
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(1600)]
 
@@ -48,7 +49,7 @@ def test_every_scenario_ran_and_krita_ended_by_itself_without_a_script_error(ses
     _, report = session
     scenarios = {name: found for name, found in report.items() if isinstance(found, dict) and name != "first look"}
     assert list(scenarios) == report["names"]
-    assert len(scenarios) == 47 or not report["all"]
+    assert len(scenarios) == 49 or not report["all"]
     assert not {name: found["error"] for name, found in scenarios.items() if "error" in found}
     assert not {name: found["script errors"] for name, found in scenarios.items() if found["script errors"]}
     assert report["exit code"] == 0
@@ -319,6 +320,20 @@ def test_the_exported_psd_says_what_it_is(facts, session):
     assert (stack.record.model, stack.record.tool.partition(" ")[0]) == ("tiny", "LayerFusion")
     assert stack.record.steps and stack.record.blended_prompt
     assert b"compositeWithTrainedAlgorithmicMedia" in (folder / "out.psd").read_bytes()
+
+
+def test_the_exported_psd_is_drawn_again(facts, session):
+    """The artist has painted on its foreground since; what is drawn again is what was drawn first."""
+    folder, _ = session
+    assert facts("export_a_psd")["group"] == FIRST
+    main(["again", str(folder / "out.psd"), "--out", str(folder / "again.psd")])
+    again = {layer.name: layer for layer in formats.load(folder / "again.psd")}
+    for found in facts("draw_two_prompts")["layers"][:2]:
+        layer = again[found["name"]]
+        canvas = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+        (x, y), (height, width) = layer.offset, layer.pixels.shape[:2]
+        canvas[y : y + height, x : x + width] = layer.pixels[..., [2, 1, 0, 3]]
+        assert hashlib.sha256(canvas.tobytes()).hexdigest() == found["sha256"], found["name"]
 
 
 def test_the_export_leaves_the_document_alone(facts):

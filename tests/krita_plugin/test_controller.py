@@ -408,7 +408,12 @@ def test_export_suggests_a_valid_file_name(harness, tmp_path):
     harness.controller.export_psd(choose)
     assert offered == [tmp_path / "an apple_ red_green_.psd"], "beside the document"
     assert harness.document.exported == [tmp_path / "picture.psd"]
-    assert harness.view.told[-1][0] == "say"
+    assert harness.view.told[-2:][0][:2] == ("say", "Writing “an apple: red/green?”…")
+    assert harness.view.told[-1][:3] == (
+        "say",
+        f"“an apple: red/green?” was written to {tmp_path / 'picture.psd'}",
+        "“Haze” is left out.",
+    )
 
 
 def test_export_never_replaces_a_file_about_which_nobody_was_asked(harness, tmp_path):

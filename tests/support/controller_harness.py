@@ -178,7 +178,9 @@ class FakeDocument:
         return "an apple: red/green?"
 
     def export_psd(self, path):
+        yield
         self.exported.append(path)
+        return ("“Haze” is left out.",)
 
 
 class FakeDocuments:

@@ -29,6 +29,28 @@ def wait_until(condition, seconds=90):
     return time.monotonic() - began
 
 
+class Stalls:
+    """How long Krita's window does not react, measured as the CPU time that its thread uses between two turns of the
+    event loop: a busy machine does not change it."""
+
+    def __init__(self):
+        self._began = self._last = time.thread_time()
+        self.longest = 0.0
+        self._timer = QtCore.QTimer()
+        self._timer.timeout.connect(self._look)
+        self._timer.start(1)
+
+    def _look(self):
+        now = time.thread_time()
+        self.longest, self._last = max(self.longest, now - self._last), now
+
+    def end(self):
+        """Longest stall and all CPU time of the thread, in milliseconds."""
+        self._look()
+        self._timer.stop()
+        return {"longest": round(1000 * self.longest), "all": round(1000 * (self._last - self._began))}
+
+
 # ---- the window ------------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from krita import Krita
 
-from . import living, looking_back, opening, queueing, unusual
+from . import large, living, looking_back, opening, queueing, unusual
 from .dockers import (
     choose_layers_in_the_docker,
     close_the_second_window,
@@ -146,6 +146,7 @@ def export_a_psd(folder):
     save_next_dialog_as(folder / "out.psd")
     began = time.monotonic()
     press("Export PSD…")
+    yield from wait_until(lambda: says("was written to"))
     return {
         "group": group.name(),
         "layers": group_facts(group),
@@ -265,6 +266,7 @@ ON_THEIR_OWN = [
     *opening.ALL,
     *queueing.ALL,
     *living.ALL,
+    *large.ALL,
 ]
 """Each begins with a new document and the same two prompts."""
 
