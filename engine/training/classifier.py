@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from layerfusion.engine.training.contact_sheets import contact_sheet
 from layerfusion.engine.training.data.dataset import Examples
-from layerfusion.engine.training.data.vocabulary import FIRST, TIMES, Vocabulary
+from layerfusion.engine.training.data.vocabulary import FIRST, TIMES, VOCABULARIES, Vocabulary
 from layerfusion.engine.training.latents import pictures_of
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
@@ -39,6 +39,10 @@ def scene_of(caption: str) -> str:
         for other in others:
             caption = caption.replace(other, first)
     return caption
+
+
+_NAMES = "objects.1.bias"
+"""The tensor that has a number for each name."""
 
 
 class ClassifierNetwork(nn.Module):
@@ -92,10 +96,15 @@ class ClassifierNetwork(nn.Module):
         return torch.cat(objects), torch.cat(scenes)
 
 
-def load_classifier(file: Path, vocabulary: Vocabulary = FIRST) -> ClassifierNetwork:
-    """Read the weights the stage has left, for this vocabulary."""
+def load_classifier(file: Path, vocabulary: Vocabulary | None = None) -> ClassifierNetwork:
+    """Read the weights the stage has left, for this vocabulary; None takes the edition with as many names."""
+    weights = load_file(str(file))
+    if vocabulary is None:
+        count = len(weights.get(_NAMES, ()))
+        fitting = [known for known in VOCABULARIES.values() if len(known.names(held_out=True)) == count]
+        vocabulary = fitting[0] if fitting else FIRST
     classifier = ClassifierNetwork(vocabulary)
-    classifier.load_state_dict(load_file(str(file)))
+    classifier.load_state_dict(weights)
     return classifier.eval()
 
 

@@ -86,6 +86,15 @@ def test_an_unknown_classifier_is_named_with_the_known_ones(subtests, capsys, fo
             assert [path.name for path in folder.iterdir()] == ["mine.safetensors"]
 
 
+def test_a_classifier_of_every_edition_is_read(tmp_path):
+    from layerfusion.engine.training.classifier import ClassifierNetwork, load_classifier
+    from layerfusion.engine.training.data.vocabulary import VOCABULARIES
+
+    for known in VOCABULARIES.values():
+        save_file(ClassifierNetwork(known).state_dict(), tmp_path / "weights.safetensors")
+        assert load_classifier(tmp_path / "weights.safetensors").object_names == known.names(held_out=True)
+
+
 @pytest.mark.parametrize(("out", "named"), [("mine", "“mine” is a file"), ("mine/new", "cannot be written")])
 def test_a_file_where_the_folder_should_be_is_named_before_drawing(capsys, folder, out, named):
     (folder / "mine").write_bytes(b"precious")
