@@ -67,7 +67,7 @@ def test_opacity_is_composited_as_the_engine_does(driver, server):
     driver.execute_script("arguments[0].value = 37; arguments[0].dispatchEvent(new Event('input'))", slider)
     bottom, top = (scripted.pixels(4, index, SIDE) for index in range(2))
     assert_same(canvas(driver), compositing.composite(bottom, top, opacity=0.37))
-    assert one(driver, "#changed").is_displayed()
+    assert not one(driver, "#changed").is_displayed()  # light does not depend on it
 
 
 def test_a_picture_is_drawn_listed_and_still_there_after_a_reload(driver, server):

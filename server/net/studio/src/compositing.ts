@@ -1,25 +1,37 @@
 // The arithmetic of engine/image/compositing.py, which explains it: stored sRGB values, straight alpha, rounded to
 // 8 bits after every layer. The tests compare the two.
 import type { Layer } from "./picture";
+import type { Crop, Rect } from "./pixels";
 
 type Blend = Layer["blend"];
 
+/** What is composited of a layer: its pixels, and how. `x` and `y` are those of the layer on the canvas. */
+export interface Ply {
+  crop: Crop;
+  x: number;
+  y: number;
+  blend: Blend;
+  opacity: number;
+}
+
 /**
- * Composite a layer over rows of a canvas, in place.
+ * Composite a layer over a part of a canvas, in place.
  *
- * @param canvas RGBA, straight alpha, rows `top` to `bottom` of the picture.
- * @param width of the picture, in pixels.
+ * @param canvas RGBA, straight alpha: the part `area` of the picture.
  */
-export function compositeRows(canvas: Uint8ClampedArray, width: number, top: number, bottom: number, layer: Layer): void {
-  const strength = Math.round(layer.opacity * 255);
-  const left = Math.max(layer.x, 0);
-  const right = Math.min(layer.x + layer.width, width);
+export function compositeOver(canvas: Uint8ClampedArray, area: Rect, ply: Ply): void {
+  const strength = Math.round(ply.opacity * 255);
   if (strength === 0) return;
-  for (let y = Math.max(top, layer.y); y < Math.min(bottom, layer.y + layer.height); y++) {
-    let below = 4 * ((y - top) * width + left);
-    let above = 4 * ((y - layer.y) * layer.width + left - layer.x);
-    for (let x = left; x < right; x++, below += 4, above += 4) {
-      if (layer.pixels[above + 3] !== 0) over(canvas, below, layer.pixels, above, layer.blend, strength);
+  const { crop } = ply;
+  const [left, top] = [ply.x + crop.x, ply.y + crop.y];
+  const first = Math.max(area.left, left);
+  const last = Math.min(area.right, left + crop.width);
+  const wide = area.right - area.left;
+  for (let y = Math.max(area.top, top); y < Math.min(area.bottom, top + crop.height); y++) {
+    let below = 4 * ((y - area.top) * wide + first - area.left);
+    let above = 4 * ((y - top) * crop.width + first - left);
+    for (let x = first; x < last; x++, below += 4, above += 4) {
+      if (crop.data[above + 3] !== 0) over(canvas, below, crop.data, above, ply.blend, strength);
     }
   }
 }

@@ -13,6 +13,7 @@ export interface Receiver {
 
 const PROTOCOL: [number, number] = [1, 5];
 const LONGEST_WAIT = 8000;
+const MANY_BYTES = 4 * 262_144;
 const IDENTITY = "layerfusion-identity";
 
 export class Connection {
@@ -46,6 +47,18 @@ export class Connection {
   /** Send a message; it is lost if there is no connection, because everything is asked for anew after one is lost. */
   send(message: FromClient): void {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(pack(message));
+  }
+
+  /** Send frames; waits while more than a few of them are on their way. */
+  async sendAll(frames: Iterable<Uint8Array<ArrayBuffer>>): Promise<void> {
+    const { socket } = this;
+    for (const frame of frames) {
+      while (socket !== null && socket.bufferedAmount > MANY_BYTES && this.socket === socket) {
+        await new Promise((resume) => setTimeout(resume, 20));
+      }
+      if (socket === null || this.socket !== socket || socket.readyState !== WebSocket.OPEN) return;
+      socket.send(frame);
+    }
   }
 
   close(): void {

@@ -1,7 +1,10 @@
-// The list of layers, top first: eye, alone, opacity.
+// The list of layers, top first: eye, alone, opacity; and of the selected one name, blend mode, order and what becomes of
+// it when the picture is drawn again.
+import type { Editor } from "./editor";
 import { drawn, find, make } from "./elements";
 import { icon } from "./icons";
 import { t } from "./language";
+import { layerDetails } from "./layer_details";
 import type { Layer, Picture, SmallLayer } from "./picture";
 import type { Studio } from "./studio";
 
@@ -27,7 +30,10 @@ export class LayersPanel {
   private shown = "";
   private rows: (() => void)[] = [];
 
-  constructor(private readonly studio: Studio) {
+  constructor(
+    studio: Studio,
+    private readonly editor: Editor,
+  ) {
     studio.picture.watch((picture) => this.update(picture));
   }
 
@@ -35,15 +41,18 @@ export class LayersPanel {
   private update(picture: Picture | null): void {
     const layers = picture?.layers ?? [];
     if (picture?.showsPreviews && layers.length === 0) return this.showPreviews(picture);
-    const now = `${picture?.job} ${layers.map((layer) => layer.index).join()}`;
+    const order = layers.map((layer) => `${layer.key}${layer.key === picture?.selected ? "!" : ""}`).join();
+    const now = `${picture?.job} ${picture?.phase} ${order}`;
     if (now !== this.shown) {
       this.shown = now;
       this.rows = [];
+      const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.keeps : undefined;
       this.list.replaceChildren(...layers.map((layer) => this.row(picture!, layer)).reverse());
+      if (focused !== undefined) this.list.querySelector<HTMLElement>(`[data-keeps="${focused}"]`)?.focus();
     }
     for (const show of this.rows) show();
     find("no-layers", HTMLParagraphElement).hidden = layers.length > 0;
-    find("changed", HTMLParagraphElement).hidden = !(picture?.changed ?? false);
+    find("changed", HTMLParagraphElement).hidden = !(picture?.unsettled ?? false);
   }
 
   private showPreviews(picture: Picture): void {
@@ -56,49 +65,55 @@ export class LayersPanel {
     find("changed", HTMLParagraphElement).hidden = true;
   }
 
-  private row(picture: Picture, layer: Layer): HTMLLIElement {
+  private row(picture: Picture, { key }: Layer): HTMLLIElement {
+    const layer = (): Layer => picture.layer(key)!;
+    const { editor } = this;
     const eye = make("button", { type: "button", className: "icon" });
+    const mark = make("span", { className: "mark" });
+    const title = make("strong");
+    const names = make("button", { type: "button", className: "names" }, title, make("small", {}, WHAT[layer().role]));
+    names.dataset.keeps = `names ${key}`;
     const alone = make("button", { type: "button", className: "icon" }, icon("alone"));
-    const opacity = make("input", { type: "range", min: "0", max: "100", value: String(Math.round(100 * layer.opacity)) });
+    const opacity = make("input", { type: "range", min: "0", max: "100" });
     const percent = make("span", { className: "percent" });
-    eye.setAttribute("aria-label", t("Show {layer}", { layer: layer.name }));
-    alone.setAttribute("aria-label", t("Show {layer} alone", { layer: layer.name }));
     alone.title = t("Show this layer alone");
-    opacity.setAttribute("aria-label", t("Opacity of {layer}", { layer: layer.name }));
-    const row = make(
-      "li",
-      {},
-      eye,
-      drawn(thumbnail(layer)),
-      make("div", { className: "names" }, make("strong", {}, layer.name), make("small", {}, WHAT[layer.role])),
-      alone,
-      make("label", { className: "opacity" }, t("Opacity"), opacity, percent),
-    );
+    const row = make("li", {}, eye, mark, names, alone, make("label", { className: "opacity" }, t("Opacity"), opacity, percent));
+    row.dataset.key = key;
+    let marked: unknown = null;
     const show = (): void => {
-      eye.setAttribute("aria-pressed", String(layer.visible));
-      eye.title = layer.visible ? t("Hide") : t("Show");
-      eye.replaceChildren(icon(layer.visible ? "seen" : "hidden"));
-      alone.setAttribute("aria-pressed", String(picture.alone === layer.index));
-      percent.textContent = `${Math.round(100 * layer.opacity)} %`;
-      row.classList.toggle("unseen", picture.alone === null ? !layer.visible : picture.alone !== layer.index);
-    };
-    const change = (): void => {
-      picture.changed = true;
-      this.studio.picture.touch();
+      const { name, visible, opacity: now, source } = layer();
+      title.textContent = name;
+      eye.setAttribute("aria-label", t("Show {layer}", { layer: name }));
+      alone.setAttribute("aria-label", t("Show {layer} alone", { layer: name }));
+      opacity.setAttribute("aria-label", t("Opacity of {layer}", { layer: name }));
+      eye.setAttribute("aria-pressed", String(visible));
+      eye.title = visible ? t("Hide") : t("Show");
+      eye.replaceChildren(icon(visible ? "seen" : "hidden"));
+      alone.setAttribute("aria-pressed", String(picture.alone === key));
+      names.setAttribute("aria-expanded", String(picture.selected === key));
+      if (document.activeElement !== opacity) opacity.value = String(Math.round(100 * now));
+      percent.textContent = `${Math.round(100 * now)} %`;
+      row.classList.toggle("unseen", picture.alone === null ? !visible : picture.alone !== key);
+      if (source !== marked || source === null) mark.replaceChildren(source === null ? icon("box") : drawn(thumbnail(layer())));
+      marked = source;
     };
     eye.onclick = () => {
-      layer.visible = !layer.visible;
-      change();
+      editor.begin();
+      editor.set(layer(), { visible: !layer().visible });
     };
-    opacity.oninput = () => {
-      layer.opacity = Number(opacity.value) / 100;
-      change();
-    };
+    opacity.onpointerdown = opacity.onkeydown = () => editor.begin();
+    opacity.oninput = () => editor.set(layer(), { opacity: Number(opacity.value) / 100 });
+    names.onclick = () => editor.select(picture.selected === key ? null : key);
     alone.onclick = () => {
-      picture.alone = picture.alone === layer.index ? null : layer.index;
-      this.studio.picture.touch();
+      picture.alone = picture.alone === key ? null : key;
+      editor.refresh();
     };
     this.rows.push(show);
+    if (picture.selected === key && picture.isOver) {
+      const details = layerDetails(editor, layer);
+      row.append(details.element);
+      this.rows.push(details.show);
+    }
     return row;
   }
 }
@@ -111,15 +126,20 @@ function previewRow(preview: SmallLayer): HTMLLIElement {
 
 /** A few of the layer's pixels: the nearest ones are good enough for a mark in a list. */
 function thumbnail(layer: Layer): ImageData {
+  const { crop } = layer.source!;
   const scale = THUMBNAIL / Math.max(layer.width, layer.height);
   const width = Math.max(1, Math.round(layer.width * scale));
   const height = Math.max(1, Math.round(layer.height * scale));
   const image = new ImageData(width, height);
-  const from = new Uint32Array(layer.pixels.buffer);
+  const from = new Uint32Array(crop.data.buffer);
   const to = new Uint32Array(image.data.buffer);
   for (let y = 0; y < height; y++) {
-    const row = Math.floor(((y + 0.5) * layer.height) / height) * layer.width;
-    for (let x = 0; x < width; x++) to[y * width + x] = from[row + Math.floor(((x + 0.5) * layer.width) / width)]!;
+    const v = Math.floor(((y + 0.5) * layer.height) / height) - crop.y;
+    if (v < 0 || v >= crop.height) continue;
+    for (let x = 0; x < width; x++) {
+      const u = Math.floor(((x + 0.5) * layer.width) / width) - crop.x;
+      if (u >= 0 && u < crop.width) to[y * width + x] = from[v * crop.width + u]!;
+    }
   }
   return image;
 }

@@ -1,7 +1,11 @@
 // Puts the studio together and signs the browser in.
 import { CompareView } from "./compare_view";
+import { showComparison } from "./comparison";
+import { showEditing } from "./editing_view";
+import { Editor } from "./editor";
 import { find } from "./elements";
 import { showExports } from "./exports_view";
+import { Handles } from "./handles";
 import { HistoryView } from "./history_view";
 import { LANGUAGES, language, speak, t, translatePage } from "./language";
 import { LayersPanel } from "./layers_panel";
@@ -19,9 +23,12 @@ import { Viewport } from "./viewport";
 translatePage();
 showLanguages();
 const studio = new Studio();
-showOrigin(studio, new PromptForm(studio));
+const editor = new Editor(studio);
+const form = new PromptForm(studio);
+studio.settings = () => form.settings;
+showOrigin(studio, form);
 new ProgressBar(studio);
-new LayersPanel(studio);
+new LayersPanel(studio, editor);
 new HistoryView(studio);
 new VariantsStrip(studio);
 new QueueView(studio);
@@ -29,6 +36,9 @@ new MasksView(studio);
 new CompareView(studio);
 showMessages(studio);
 showExports(studio);
+showEditing(studio, editor);
+showComparison(studio);
+reopen();
 showPicture();
 showSignIn();
 void begin(codeFromAddress());
@@ -46,18 +56,28 @@ function showLanguages(): void {
   chooser.onchange = () => speak(chooser.value);
 }
 
+/** A picture from a file that was open before a reload is opened again. */
+function reopen(): void {
+  studio.history.watch(() => {
+    const picture = studio.link.value === "open" && studio.picture.value === null ? editor.reopened() : null;
+    if (picture !== null) studio.openPicture(picture);
+  });
+}
+
 function showPicture(): void {
   const canvas = find("canvas", HTMLCanvasElement);
   const painter = new Painter(canvas);
   const viewport = new Viewport();
+  const handles = new Handles(editor, viewport);
   let shown = "";
   studio.picture.watch((picture) => {
     document.body.classList.toggle("empty", picture === null);
     if (picture === null) return;
-    void painter.paint(picture);
+    painter.paint(picture);
     canvas.setAttribute("aria-label", describe(picture.title, picture.seen.map((layer) => layer.name)));
     if (shown !== picture.job) viewport.fit();
     shown = picture.job;
+    handles.show();
   });
 }
 

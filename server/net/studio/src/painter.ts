@@ -1,55 +1,97 @@
-// Paints the picture onto the canvas in its own size. Large pictures are composited in bands, with pauses in which the
-// page answers the artist; the newest state wins.
-import { compositeRows } from "./compositing";
+// Paints layers onto a canvas of the picture's own size. Only what has changed is composited, in small steps with pauses
+// in which the page answers the artist. A pass is finished before the next one begins, which shows the newest state.
+import { compositeOver, type Ply } from "./compositing";
 import { drawn } from "./elements";
-import type { Layer, Picture } from "./picture";
+import type { Picture, SmallLayer } from "./picture";
+import { Breath, type Rect, union, within } from "./pixels";
 
-const BAND = 64;
-const PATIENCE = 12; // ms; a frame takes 16
+const STEP = 60_000; // pixels of all layers that are composited at a time
 
 export class Painter {
   private readonly context: CanvasRenderingContext2D;
-  private round = 0;
+  private plies: Ply[] = [];
+  private dirty: Rect | null = null;
+  private job = "";
+  private painting = false;
+  /** The canvas shows something else than layers. */
+  private foreign = false;
 
   constructor(private readonly canvas: HTMLCanvasElement) {
     this.context = canvas.getContext("2d")!;
   }
 
-  async paint(picture: Picture): Promise<void> {
-    const round = ++this.round;
-    const { width, height } = picture;
-    if (this.canvas.width !== width || this.canvas.height !== height || this.canvas.dataset.job !== picture.job) {
+  /** Show a picture as it is now. */
+  paint(picture: Picture): void {
+    const { job, width, height } = picture;
+    if (picture.showsPreviews) this.paintPreviews(job, width, height, picture.previews);
+    else this.paintPlies(job, width, height, picture.plies);
+  }
+
+  /** Show these layers, bottom first. */
+  paintPlies(job: string, width: number, height: number, plies: Ply[]): void {
+    if (this.canvas.width !== width || this.canvas.height !== height || this.job !== job) {
       this.canvas.width = width; // also clears it
       this.canvas.height = height;
-      this.canvas.dataset.job = picture.job;
+      this.job = job;
+      this.plies = [];
     }
-    this.canvas.dataset.painted = "";
-    if (picture.showsPreviews) this.paintPreviews(picture);
-    else await this.paintLayers(picture.seen, width, height, () => round === this.round);
-    if (round === this.round) this.canvas.dataset.painted = "yes";
+    const all = this.foreign ? { left: 0, top: 0, right: width, bottom: height } : null;
+    this.dirty = union(this.dirty, within(union(all, difference(this.plies, plies)), width, height));
+    this.foreign = false;
+    this.plies = plies;
+    this.canvas.dataset.painted = this.dirty === null ? "yes" : "";
+    if (!this.painting) void this.run();
   }
 
-  private async paintLayers(layers: Layer[], width: number, height: number, isNewest: () => boolean): Promise<void> {
-    let began = performance.now();
-    for (let top = 0; top < height; top += BAND) {
-      const bottom = Math.min(top + BAND, height);
-      const band = new ImageData(width, bottom - top);
-      for (const layer of layers) compositeRows(band.data, width, top, bottom, layer);
-      this.context.putImageData(band, 0, top);
-      if (performance.now() - began < PATIENCE) continue;
-      await new Promise((resume) => setTimeout(resume));
-      if (!isNewest()) return;
-      began = performance.now();
-    }
-  }
-
-  private paintPreviews(picture: Picture): void {
+  /** Show small pictures of layers, enlarged. */
+  private paintPreviews(job: string, width: number, height: number, previews: SmallLayer[]): void {
+    this.paintPlies(job, width, height, []);
+    this.dirty = null;
     const order = ["background", "foreground"];
-    const shown = picture.previews.filter((preview) => order.includes(preview.role));
+    const shown = previews.filter((preview) => order.includes(preview.role));
     shown.sort((one, other) => order.indexOf(one.role) - order.indexOf(other.role) || one.index - other.index);
-    this.context.clearRect(0, 0, picture.width, picture.height);
-    for (const preview of shown) {
-      this.context.drawImage(drawn(preview.image), 0, 0, picture.width, picture.height);
-    }
+    this.context.clearRect(0, 0, width, height);
+    for (const preview of shown) this.context.drawImage(drawn(preview.image), 0, 0, width, height);
+    this.plies = [];
+    this.foreign = true;
+    this.canvas.dataset.painted = "yes";
   }
+
+  private async run(): Promise<void> {
+    this.painting = true;
+    const breath = new Breath();
+    while (this.dirty !== null) {
+      const { plies, job, dirty: area } = this;
+      this.dirty = null;
+      const rows = Math.max(1, Math.floor(STEP / ((area.right - area.left) * Math.max(1, plies.length))));
+      for (let top = area.top; top < area.bottom && job === this.job && !this.foreign; top += rows) {
+        const part = { ...area, top, bottom: Math.min(top + rows, area.bottom) };
+        const image = new ImageData(part.right - part.left, part.bottom - part.top);
+        for (const ply of plies) compositeOver(image.data, part, ply);
+        this.context.putImageData(image, part.left, part.top);
+        await breath.take();
+      }
+    }
+    this.painting = false;
+    this.canvas.dataset.painted = "yes";
+  }
+}
+
+/** Where two lists of layers look different; null if nowhere. */
+function difference(before: Ply[], after: Ply[]): Rect | null {
+  let changed: Rect | null = null;
+  for (let at = 0; at < Math.max(before.length, after.length); at++) {
+    const [one, other] = [before[at], after[at]];
+    const same =
+      one !== undefined && other !== undefined && one.crop === other.crop && one.x === other.x && one.y === other.y &&
+      one.blend === other.blend && Math.round(255 * one.opacity) === Math.round(255 * other.opacity);
+    if (!same) changed = union(changed, union(place(one), place(other)));
+  }
+  return changed;
+}
+
+function place(ply: Ply | undefined): Rect | null {
+  if (ply === undefined) return null;
+  const [left, top] = [ply.x + ply.crop.x, ply.y + ply.crop.y];
+  return { left, top, right: left + ply.crop.width, bottom: top + ply.crop.height };
 }

@@ -5,6 +5,7 @@ import { keep, recall } from "./memory";
 import type { Picture } from "./picture";
 import { PromptHelp } from "./prompt_help";
 import type { ModelInfo, Submit, Welcome } from "./protocol";
+import type { Settings } from "./sources";
 import type { Studio } from "./studio";
 import { newId } from "./wire";
 
@@ -60,6 +61,13 @@ export class PromptForm {
     this.example.onclick = () => this.fillExample();
     studio.welcome.watch((welcome) => welcome && this.greet(welcome));
     studio.link.watch((link) => (find("generate", HTMLButtonElement).disabled = link !== "open"));
+  }
+
+  /** What the form says of how to draw; null before there is a model. */
+  get settings(): Settings | null {
+    if (this.model.value === "") return null;
+    const preset = this.preset.value === "" ? null : this.preset.value;
+    return { model: this.model.value, preset, seed: this.seed.checkValidity() ? this.seed.value : "" };
   }
 
   /** Fill in what a picture was made from. */

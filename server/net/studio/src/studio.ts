@@ -1,6 +1,9 @@
 // The studio's state, and what the artist can do. Views watch the signals and call the methods.
+import { Calls } from "./calls";
 import { Connection, type Link } from "./connection";
+import type { Desk } from "./editor";
 import { t } from "./language";
+import { Live } from "./live";
 import { keep, recall } from "./memory";
 import { unpackMasks } from "./masks";
 import { Picture } from "./picture";
@@ -8,6 +11,7 @@ import type { Export, FileBegin, FromServer, JobSummary, LayerBegin, Progress, R
 import { Damaged, Transfers } from "./transfers";
 import { save } from "./saving";
 import { Signal } from "./signal";
+import { placed, type Settings } from "./sources";
 import { type Chunk, newId, swapRedAndBlue } from "./wire";
 
 /** Something to tell the artist. */
@@ -34,7 +38,7 @@ const FROM_NOW_ON = Number.MAX_SAFE_INTEGER;
 /** Failures after which the same picture may well succeed. */
 const WORTH_ANOTHER_TRY = new Set(["interrupted", "worker_died", "layer_lost", "server_stopping"]);
 
-export class Studio {
+export class Studio implements Desk {
   readonly link = new Signal<Link>("connecting");
   readonly welcome = new Signal<Welcome | null>(null);
   readonly picture = new Signal<Picture | null>(null);
@@ -47,6 +51,9 @@ export class Studio {
   /** Two pictures side by side. */
   readonly compared = new Signal<[Picture, Picture] | null>(null);
 
+  /** What the form says of model, preset and seed. */
+  settings: () => Settings | null = () => null;
+
   private readonly transfers = new Transfers();
   private readonly followed = new Set<string>();
   private listed = LISTED;
@@ -54,12 +61,25 @@ export class Studio {
     link: (link) => {
       this.transfers.clear();
       this.followed.clear();
+      this.calls.clear();
+      this.live.lost();
       if (link !== "open") this.exporting.value = null;
       this.link.value = link;
     },
     welcome: (welcome) => this.begin(welcome),
     receive: (message) => this.receive(message),
   });
+  readonly calls = new Calls(this.connection, this.transfers);
+  readonly live = new Live(
+    this.calls,
+    this.transfers,
+    (message) => this.connection.send(message),
+    () => this.settings(),
+    (picture) => picture === this.picture.value && this.picture.touch(),
+    (error) => this.complain(`${error.message} ${error.hint ?? ""}`.trim()),
+  );
+  /** The picture to which the artist comes back if the one that is made from it is not finished. */
+  private before: Picture | null = null;
 
   open(): void {
     this.connection.open();
@@ -81,7 +101,13 @@ export class Studio {
   generate(submit: Submit, title: string): void {
     for (const { job } of [submit, ...(submit.variants ?? [])]) this.followed.add(job);
     keep({ unanswered: submit, job: submit.job });
-    this.show(new Picture(submit.job, submit.width, submit.height, title));
+    const picture = new Picture(submit.job, submit.width, submit.height, title);
+    const before = this.picture.value;
+    if ([submit.background, ...submit.foregrounds].some((source) => source.kind !== "generated") && before !== null) {
+      picture.base = before.plies;
+      this.before = before;
+    }
+    this.show(picture);
     this.connection.send(submit);
   }
 
@@ -128,10 +154,24 @@ export class Studio {
     this.connection.send(resubmit);
   }
 
+  /** Make a file of the picture as it is arranged. */
   export(format: Format): void {
-    if (this.picture.value === null || this.exporting.value !== null) return;
+    const picture = this.picture.value;
+    if (picture === null || this.exporting.value !== null) return;
     this.exporting.value = format;
-    this.connection.send({ type: "export", job: this.picture.value.job, format });
+    const layers = picture.changed ? placed(picture) : [];
+    this.connection.send({ type: "export", job: picture.job, format, layers });
+  }
+
+  /** Show a picture that is no job of the server, but was read from a file. */
+  openPicture(picture: Picture): void {
+    keep({ job: null, unanswered: null });
+    picture.accepted = true;
+    this.show(picture);
+  }
+
+  complain(text: string): void {
+    this.say({ kind: "problem", text });
   }
 
   delete(job: string): void {
@@ -161,6 +201,7 @@ export class Studio {
   }
 
   private show(picture: Picture): void {
+    if (this.before !== null && picture.base.length === 0) this.before = null;
     this.messages.value = [];
     this.picture.value = picture;
   }
@@ -197,6 +238,7 @@ export class Studio {
   }
 
   private async receive(message: FromServer | Chunk): Promise<void> {
+    if (message.type !== "chunk" && ((await this.live.receive(message)) || (await this.calls.receive(message)))) return;
     switch (message.type) {
       case "chunk":
         return this.transfers.add(message);
@@ -226,7 +268,8 @@ export class Studio {
     }
   }
 
-  private takeList(jobs: JobSummary[]): void {
+  private takeList(all: JobSummary[]): void {
+    const jobs = all.filter((each) => !this.live.jobs.has(each.job));
     const live = jobs.filter((each) => each.ended === null);
     for (const job of [...this.progress.value.keys()]) {
       if (!live.some((each) => each.job === job)) this.progress.value.delete(job);
@@ -275,6 +318,7 @@ export class Studio {
     if (message.type === "failed" && message.seq === 0) {
       keep({ job: null });
       picture.phase = "failed";
+      if (this.before !== null) this.goBack(this.before);
       this.problem(message);
       this.picture.touch();
       return;
@@ -282,8 +326,17 @@ export class Studio {
     const seq = "seq" in message ? message.seq : Infinity;
     if (!picture.accepted || seq <= picture.seq) return;
     await this.apply(picture, message);
-    if (this.picture.value === picture) this.picture.touch();
     if (other !== null) this.compared.touch();
+    if (this.picture.value !== picture) return;
+    if ((picture.phase === "cancelled" || picture.phase === "failed") && this.before !== null) this.goBack(this.before);
+    else this.picture.touch();
+  }
+
+  /** What was arranged is not lost with a picture that was not finished. */
+  private goBack(picture: Picture): void {
+    this.before = null;
+    keep({ job: picture.fromFile ? null : picture.job, unanswered: null });
+    this.picture.value = picture;
   }
 
   private async apply(picture: Picture, message: FromServer): Promise<void> {
@@ -312,11 +365,12 @@ export class Studio {
       case "layer_end": {
         const layer = await this.transfers.end(message.transfer);
         if (layer === undefined) return;
-        picture.addLayer(layer.begin as LayerBegin, layer.bytes);
+        await picture.addLayer(layer.begin as LayerBegin, layer.bytes);
         break;
       }
       case "done":
         picture.finish(message);
+        if (picture === this.picture.value) this.before = null;
         break;
       case "cancelled":
         picture.phase = "cancelled";

@@ -1,8 +1,8 @@
 // Layers and files on their way: chunks in, whole and checked bytes out.
-import type { FileBegin, LayerBegin } from "./protocol";
+import type { FileBegin, LayerBegin, PixelsBegin } from "./protocol";
 import type { Chunk } from "./wire";
 
-export type Begin = LayerBegin | FileBegin;
+export type Begin = LayerBegin | FileBegin | PixelsBegin;
 
 interface Transfer {
   begin: Begin;
@@ -41,9 +41,8 @@ export class Transfers {
     if (transfer.received !== transfer.bytes.length) throw new Damaged();
     // Browsers compute digests only for pages from this machine or with encryption.
     if (crypto.subtle !== undefined) {
-      const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", transfer.bytes));
-      const hex = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-      if (hex !== transfer.begin.sha256) throw new Damaged();
+      const digest = await crypto.subtle.digest("SHA-256", transfer.bytes);
+      if (hexadecimal(digest) !== transfer.begin.sha256) throw new Damaged();
     }
     return { begin: transfer.begin, bytes: transfer.bytes };
   }
@@ -52,4 +51,8 @@ export class Transfers {
   clear(): void {
     this.open.clear();
   }
+}
+
+export function hexadecimal(bytes: ArrayBuffer): string {
+  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -6,17 +6,37 @@ const LARGEST = 32;
 const MARGIN = 24;
 const STEP = 1.25;
 const PAN = 60;
+const STILL = 3; // pixels within which a pressed pointer has not moved
 
-interface Point {
+export interface Point {
   x: number;
   y: number;
 }
 
+/** What a pressed pointer does instead of panning; points are those of the picture. */
+export interface Drag {
+  move(to: Point): void;
+  end(): void;
+}
+
+/** What else pointer and keys do on the picture. */
+export interface Tool {
+  grasp(at: Point): Drag | null;
+  click(at: Point): void;
+  key(event: KeyboardEvent): boolean;
+  /** The picture lies elsewhere in the frame now. */
+  moved(): void;
+}
+
 export class Viewport {
+  tool: Tool | null = null;
   private readonly frame = find("viewport", HTMLDivElement);
   private readonly canvas = find("canvas", HTMLCanvasElement);
+  private readonly before = find("before", HTMLCanvasElement);
   private readonly label = find("zoom", HTMLOutputElement);
-  private scale = 1;
+  private readonly drags = new Map<number, Drag>();
+  private pressed: Point | null = null;
+  scale = 1;
   private origin: Point = { x: 0, y: 0 };
   private fitted = true;
   private readonly pointers = new Map<number, Point>();
@@ -27,7 +47,7 @@ export class Viewport {
     this.frame.addEventListener("pointerdown", (event) => this.press(event));
     this.frame.addEventListener("pointermove", (event) => this.drag(event));
     for (const end of ["pointerup", "pointercancel"] as const) {
-      this.frame.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
+      this.frame.addEventListener(end, (event) => this.release(event));
     }
     this.frame.addEventListener("keydown", (event) => this.key(event));
     find("zoom-in", HTMLButtonElement).onclick = () => this.zoom(STEP);
@@ -67,11 +87,13 @@ export class Viewport {
     // At least a corner of the picture stays in sight.
     this.origin.x = Math.min(Math.max(this.origin.x, MARGIN - width), clientWidth - MARGIN);
     this.origin.y = Math.min(Math.max(this.origin.y, MARGIN - height), clientHeight - MARGIN);
-    const style = this.canvas.style;
-    style.transform = `translate(${Math.round(this.origin.x)}px, ${Math.round(this.origin.y)}px) scale(${this.scale})`;
-    style.setProperty("--scale", String(this.scale));
-    this.frame.style.setProperty("--placed", style.transform); // what lies over the picture follows it
-    this.canvas.classList.toggle("pixels", this.scale * devicePixelRatio >= 3);
+    for (const { style, classList } of [this.canvas, this.before]) {
+      style.transform = `translate(${Math.round(this.origin.x)}px, ${Math.round(this.origin.y)}px) scale(${this.scale})`;
+      style.setProperty("--scale", String(this.scale));
+      classList.toggle("pixels", this.scale * devicePixelRatio >= 3);
+    }
+    this.frame.style.setProperty("--placed", this.canvas.style.transform); // what lies over the picture follows it
+    this.tool?.moved();
     this.label.textContent = `${Math.round(100 * this.scale)} %`;
   }
 
@@ -90,14 +112,21 @@ export class Viewport {
   }
 
   private press(event: PointerEvent): void {
+    const at = this.inFrame(event);
     this.frame.setPointerCapture(event.pointerId);
-    this.pointers.set(event.pointerId, this.inFrame(event));
+    const drag = this.drags.size + this.pointers.size === 0 ? this.tool?.grasp(this.toPicture(at)) : null;
+    this.pressed = at;
+    if (drag) this.drags.set(event.pointerId, drag);
+    else this.pointers.set(event.pointerId, at);
   }
 
   private drag(event: PointerEvent): void {
+    const now = this.inFrame(event);
+    if (this.pressed !== null && Math.hypot(now.x - this.pressed.x, now.y - this.pressed.y) < STILL) return;
+    this.pressed = null;
+    this.drags.get(event.pointerId)?.move(this.toPicture(now));
     const before = this.pointers.get(event.pointerId);
     if (before === undefined) return;
-    const now = this.inFrame(event);
     const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
     this.pointers.set(event.pointerId, now);
     if (other === undefined) {
@@ -108,7 +137,35 @@ export class Viewport {
     }
   }
 
+  private release(event: PointerEvent): void {
+    const drag = this.drags.get(event.pointerId);
+    this.drags.delete(event.pointerId);
+    this.pointers.delete(event.pointerId);
+    drag?.end();
+    if (drag === undefined && this.pressed !== null) this.tool?.click(this.toPicture(this.pressed));
+    this.pressed = null;
+  }
+
+  /** A point of the frame on the picture. */
+  private toPicture(point: Point): Point {
+    return { x: (point.x - this.origin.x) / this.scale, y: (point.y - this.origin.y) / this.scale };
+  }
+
+  /** A point of the picture in the frame. */
+  toFrame(point: Point): Point {
+    return { x: this.origin.x + point.x * this.scale, y: this.origin.y + point.y * this.scale };
+  }
+
+  crosshair(on: boolean): void {
+    this.frame.classList.toggle("boxing", on);
+  }
+
+  focus(): void {
+    this.frame.focus();
+  }
+
   private key(event: KeyboardEvent): void {
+    if (this.tool?.key(event)) return event.preventDefault();
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const actions: Record<string, () => void> = {
       "+": () => this.zoom(STEP),

@@ -24,6 +24,22 @@ export function unpack(frame: ArrayBuffer): FromServer | Chunk {
   return { type: "chunk", transfer: header.getUint32(4), index: header.getUint32(8), data: bytes.subarray(HEADER) };
 }
 
+const MOST = 262_144;
+
+/** Frames with the bytes of one transfer. */
+export function* chunks(transfer: number, bytes: Uint8Array): Generator<Uint8Array<ArrayBuffer>> {
+  for (let index = 0; index * MOST < bytes.length; index++) {
+    const data = bytes.subarray(index * MOST, (index + 1) * MOST);
+    const frame = new Uint8Array(HEADER + data.length);
+    const header = new DataView(frame.buffer);
+    header.setUint8(0, CHUNK);
+    header.setUint32(4, transfer);
+    header.setUint32(8, index);
+    frame.set(data, HEADER);
+    yield frame;
+  }
+}
+
 /** RGBA from BGRA, in place. */
 export function swapRedAndBlue(pixels: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
   for (let at = 0; at < pixels.length; at += 4) {

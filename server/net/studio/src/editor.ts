@@ -1,0 +1,375 @@
+// What the artist can do with the layers of a picture. Every change can be taken back, and survives a reload.
+import { type Calls, Problem } from "./calls";
+import { compositeOver } from "./compositing";
+import { t } from "./language";
+import type { Live } from "./live";
+import { keep, recall } from "./memory";
+import { asLayer, type Layer, Picture, ply, type Source, type Verb } from "./picture";
+import { Breath, cropped, stretched } from "./pixels";
+import type { FileRead, Submit } from "./protocol";
+import type { Signal } from "./signal";
+import { outline, parts, type Settings, submission } from "./sources";
+import { newId, swapRedAndBlue } from "./wire";
+
+/** What the editor needs of the studio. */
+export interface Desk {
+  readonly picture: Signal<Picture | null>;
+  readonly calls: Calls;
+  readonly live: Live;
+  generate(submit: Submit, title: string): void;
+  openPicture(picture: Picture): void;
+  settings(): Settings | null;
+  complain(text: string): void;
+}
+
+type State = Pick<Picture, "unsettled" | "changed"> & { layers: Layer[] };
+
+const SMALLEST = 8; // pixels; a layer is not made smaller
+const MOST_UNDONE = 100;
+
+export class Editor {
+  private readonly past: State[] = [];
+  private readonly future: State[] = [];
+  private of: Picture | null = null;
+  private scaling: Promise<unknown> = Promise.resolve();
+  private carried: { job: string; layers: Layer[] } | null = null;
+
+  constructor(private readonly desk: Desk) {
+    desk.picture.watch((picture) => {
+      if (picture === this.of && picture?.phase === this.phase) return;
+      const finished = picture !== null && picture.phase === "finished";
+      if (picture !== this.of) {
+        this.past.length = this.future.length = 0;
+        desk.live.end();
+      }
+      this.of = picture;
+      this.phase = picture?.phase;
+      if (finished) void this.restore(picture).catch((error: unknown) => this.complain(error));
+    });
+  }
+
+  private phase: Picture["phase"] | undefined;
+
+  get picture(): Picture | null {
+    return this.desk.picture.value;
+  }
+
+  /** Whether layers can be changed now. */
+  get canEdit(): boolean {
+    return this.picture?.phase === "finished";
+  }
+
+  get canUndo(): boolean {
+    return this.past.length > 0;
+  }
+
+  get canRedo(): boolean {
+    return this.future.length > 0;
+  }
+
+  select(key: string | null): void {
+    const { picture } = this;
+    if (picture === null || picture.selected === key) return;
+    picture.selected = key;
+    this.desk.picture.touch();
+  }
+
+  /** Remember how it is, before a change begins. Changes of one gesture or one word are taken back together. */
+  begin(): void {
+    const { picture } = this;
+    if (picture === null) return;
+    this.past.push(snapshot(picture));
+    if (this.past.length > MOST_UNDONE) this.past.shift();
+    this.future.length = 0;
+  }
+
+  undo(): void {
+    this.travel(this.past, this.future);
+  }
+
+  redo(): void {
+    this.travel(this.future, this.past);
+  }
+
+  private travel(from: State[], to: State[]): void {
+    const { picture } = this;
+    const state = from.pop();
+    if (picture === null || state === undefined) return;
+    to.push(snapshot(picture));
+    Object.assign(picture, state);
+    if (picture.layer(picture.selected) === undefined) picture.selected = null;
+    if (!picture.unsettled) picture.following = null;
+    this.changed(picture, picture.unsettled);
+  }
+
+  /** Change what does not move light: name, blend mode, prompt, seed, verb; eye and opacity of what casts none. */
+  set(layer: Layer, changes: Partial<Pick<Layer, "name" | "blend" | "prompt" | "seed" | "verb" | "visible" | "opacity">>): void {
+    Object.assign(layer, changes);
+    const moves = ("visible" in changes || "opacity" in changes) && layer.role === "foreground";
+    this.changed(this.picture!, moves && "visible" in changes);
+  }
+
+  setVerb(layer: Layer, verb: Verb): void {
+    this.begin();
+    this.set(layer, { verb });
+  }
+
+  /** Move a layer one place up (1) or down (-1). */
+  reorder(layer: Layer, by: 1 | -1): void {
+    const { layers } = this.picture!;
+    const at = layers.indexOf(layer);
+    const to = at + by;
+    if (at === -1 || to < 0 || to >= layers.length) return;
+    this.begin();
+    const changed = [...layers];
+    [changed[at], changed[to]] = [changed[to]!, layer];
+    this.picture!.layers = changed;
+    this.changed(this.picture!, false);
+  }
+
+  remove(layer: Layer): void {
+    const { picture } = this;
+    this.begin();
+    picture!.layers = picture!.layers.filter((each) => each !== layer);
+    if (picture!.selected === layer.key) picture!.selected = null;
+    this.changed(picture!, layer.role === "foreground" && layer.source !== null);
+  }
+
+  /** Use a layer that was added as background or as foreground. */
+  swapRole(layer: Layer): void {
+    const picture = this.picture!;
+    this.begin();
+    const role = layer.role === "background" ? "foreground" : "background";
+    const others = picture.layers.filter((each) => each !== layer);
+    const below = others.findLastIndex((each) => each.role === "background" || (role === "foreground" && each.role === "foreground"));
+    picture.layers = [...others.slice(0, below + 1), { ...layer, role }, ...others.slice(below + 1)];
+    this.changed(picture, true);
+  }
+
+  /** Something about the picture is shown in another way. */
+  refresh(): void {
+    this.desk.picture.touch();
+  }
+
+  moveTo(layer: Layer, x: number, y: number): void {
+    if (layer.x === Math.round(x) && layer.y === Math.round(y)) return;
+    [layer.x, layer.y] = [Math.round(x), Math.round(y)];
+    this.changed(this.picture!, layer.source !== null);
+  }
+
+  /**
+   * Give a layer another size. What is seen at once is a preview; the server makes the pixels when `settle` is called.
+   *
+   * @param x of the whole layer, with its transparent margins; like `y`, `width` and `height`.
+   */
+  async resizeTo(layer: Layer, x: number, y: number, width: number, height: number): Promise<void> {
+    const [wide, high] = [Math.max(SMALLEST, Math.round(width)), Math.max(SMALLEST, Math.round(height))];
+    Object.assign(layer, { x: Math.round(x), y: Math.round(y), width: wide, height: high });
+    const { original } = layer;
+    if (original !== null) {
+      const crop = await stretched(original.crop, { x: wide / original.width, y: high / original.height });
+      if (layer.width !== wide || layer.height !== high) return; // it has another size by now
+      layer.source = { sha256: "", width: wide, height: high, crop };
+    }
+    this.changed(this.picture!, original !== null);
+  }
+
+  /** Have the server make the pixels of a layer that has got another size. */
+  settle(layer: Layer): Promise<void> {
+    const done = this.scaling.then(() => this.settleNow(layer));
+    this.scaling = done.catch(() => undefined);
+    return done.catch((error: unknown) => this.complain(error));
+  }
+
+  private async settleNow(layer: Layer): Promise<void> {
+    const { original, width, height } = layer;
+    if (original === null || layer.source?.sha256 !== "") return;
+    const sha256 = await this.desk.calls.scale(original.sha256, [original.width, original.height], [width, height]);
+    const source = sha256 === original.sha256 ? original : await this.fetch(sha256, width, height);
+    if (layer.width !== width || layer.height !== height) return;
+    layer.source = source;
+    this.save(this.picture);
+    this.desk.picture.touch();
+  }
+
+  private async fetch(sha256: string, width: number, height: number): Promise<Source> {
+    const bytes = await this.desk.calls.pixels(sha256);
+    return { sha256, width, height, crop: await cropped(bytes, width, height) };
+  }
+
+  /** Add a foreground that is to be drawn in a box. */
+  addBox(x: number, y: number, width: number, height: number): Layer {
+    const picture = this.picture!;
+    this.begin();
+    const number = picture.layers.filter((layer) => layer.role === "foreground").length + 1;
+    const name = t("Foreground {number}", { number });
+    const size = { x: Math.round(x), y: Math.round(y), width: Math.round(width), height: Math.round(height) };
+    const layer = asLayer({ ...size, layer: "", name, role: "foreground" }, null);
+    this.insert(picture, layer);
+    this.changed(picture, false);
+    return layer;
+  }
+
+  /** Foregrounds lie on the topmost foreground, else on the background; Shadow and Light stay on top. */
+  private insert(picture: Picture, ...added: Layer[]): void {
+    const below = picture.layers.findLastIndex((layer) => layer.role === "foreground" || layer.role === "background");
+    picture.layers = [...picture.layers.slice(0, below + 1), ...added, ...picture.layers.slice(below + 1)];
+    picture.selected = added.at(-1)?.key ?? null;
+  }
+
+  /** Read files and take their layers: a layered file, or the first one, is a picture; others are added to it. */
+  async addFiles(files: Iterable<File>): Promise<void> {
+    for (const file of files) {
+      try {
+        const bytes = new Uint8Array(await file.arrayBuffer());
+        const read = await this.desk.calls.read(await this.desk.calls.upload(bytes, true), file.name);
+        await this.take(read);
+      } catch (error) {
+        this.complain(error);
+      }
+    }
+  }
+
+  private async take(read: FileRead): Promise<void> {
+    const layers: Layer[] = [];
+    const origin = read.record === undefined || read.record === "" ? null : (JSON.parse(read.record) as Picture["origin"]);
+    for (const placed of read.layers) {
+      layers.push(asLayer(placed, await this.fetch(placed.layer, placed.width, placed.height)));
+    }
+    const { picture } = this;
+    const flat = read.layers.length === 1 && read.layers[0]!.role === "foreground";
+    if (flat && picture !== null && this.canEdit) {
+      this.begin();
+      this.insert(picture, middle(layers[0]!, picture));
+      this.changed(picture, true);
+      return;
+    }
+    const opened = new Picture(newId(), read.width, read.height, read.title);
+    opened.phase = "finished";
+    opened.fromFile = true;
+    opened.origin = origin;
+    if (flat) layers[0] = { ...layers[0]!, role: "background", name: layers[0]!.name };
+    opened.layers = layers;
+    opened.changed = true;
+    this.desk.openPicture(opened);
+    this.changed(opened, false);
+  }
+
+  /** Have the picture drawn with the layers as they are arranged. */
+  async draw(): Promise<void> {
+    const { picture } = this;
+    const settings = this.desk.settings();
+    if (picture === null || settings === null || !this.canEdit) return;
+    try {
+      for (const layer of picture.layers) void this.settle(layer);
+      await this.scaling;
+      const submit = submission(picture, settings, await this.merged(picture));
+      const hidden = picture.layers.filter((layer) => layer.role === "foreground" && !layer.visible);
+      this.carried = { job: submit.job, layers: hidden };
+      this.desk.live.end();
+      const prompts = [...submit.foregrounds, submit.background].map((each) => each.prompt);
+      this.desk.generate(submit, prompts.join(", "));
+    } catch (error) {
+      this.complain(error);
+    }
+  }
+
+  /** Several backgrounds as one, which the server gets; undefined if there are not several. */
+  private async merged(picture: Picture): Promise<Layer | undefined> {
+    const { backgrounds } = parts(picture);
+    const last = backgrounds.at(-1);
+    if (last === undefined || backgrounds.length === 1 || last.verb === "redraw") return last;
+    const { width, height } = picture;
+    const image = new ImageData(width, height);
+    const breath = new Breath();
+    for (let top = 0; top < height; top += 16) {
+      const part = { left: 0, top, right: width, bottom: Math.min(top + 16, height) };
+      const rows = image.data.subarray(4 * width * part.top, 4 * width * part.bottom);
+      for (const each of backgrounds.flatMap((layer) => ply(layer))) compositeOver(rows, part, each);
+      await breath.take();
+    }
+    const bytes = new Uint8Array(image.data.buffer);
+    swapRedAndBlue(bytes);
+    const sha256 = await this.desk.calls.upload(bytes, false);
+    return { ...last, x: 0, y: 0, width, height, blend: "normal", opacity: 1, source: { ...last.source!, sha256, width, height } };
+  }
+
+  // ---- afterwards
+
+  private changed(picture: Picture, moved: boolean): void {
+    picture.changed = true;
+    if (moved) {
+      picture.unsettled = true;
+      this.desk.live.follow(picture);
+    }
+    this.save(picture);
+    this.desk.picture.touch();
+  }
+
+  private complain(error: unknown): void {
+    if (!(error instanceof Problem)) throw error;
+    this.desk.complain(error.message);
+  }
+
+  /** What outlives a reload: how the layers are arranged, without their pixels, which the server has. */
+  private save(picture: Picture | null): void {
+    if (picture === null) return;
+    const layers = picture.layers.map(({ source, original, ...rest }) => ({
+      ...rest,
+      sha256: source?.sha256 ?? null,
+      original: original === null ? null : { sha256: original.sha256, width: original.width, height: original.height },
+    }));
+    const { width, height, title, fromFile, unsettled, origin } = picture;
+    keep({ edits: { job: picture.job, width, height, title, fromFile, unsettled, origin: fromFile ? origin : null, layers } });
+  }
+
+  /** Arrange the layers of a finished picture as they were before a reload, and add those that were carried over. */
+  private async restore(picture: Picture): Promise<void> {
+    if (this.carried?.job === picture.job) {
+      this.insert(picture, ...this.carried.layers.map((layer) => ({ ...layer, index: -1 })));
+      picture.changed = this.carried.layers.length > 0;
+      this.carried = null;
+      picture.selected = null;
+      this.save(picture);
+      this.desk.picture.touch();
+      return;
+    }
+    const { edits } = recall();
+    if (edits?.job !== picture.job || picture.changed) return;
+    const layers: Layer[] = [];
+    for (const { sha256, original, ...rest } of edits.layers) {
+      const own = picture.layers.find((layer) => layer.index === rest.index && rest.index !== -1);
+      const first = original === null ? null : own?.original?.sha256 === original.sha256 ? own.original : await this.fetch(original.sha256, original.width, original.height);
+      const same = sha256 === null || sha256 === "" || sha256 === first?.sha256;
+      const source = same ? first : await this.fetch(sha256, rest.width, rest.height);
+      layers.push({ ...rest, source, original: first });
+    }
+    picture.layers = layers;
+    picture.changed = true;
+    picture.unsettled = edits.unsettled;
+    this.desk.picture.touch();
+  }
+
+  /** The picture from a file that was open before a reload; null if there was none. */
+  reopened(): Picture | null {
+    const { edits } = recall();
+    if (edits === null || !edits.fromFile || recall().job !== null) return null;
+    const picture = new Picture(edits.job, edits.width, edits.height, edits.title);
+    picture.phase = "finished";
+    picture.fromFile = true;
+    picture.origin = edits.origin;
+    return picture;
+  }
+}
+
+function snapshot(picture: Picture): State {
+  const { unsettled, changed, layers } = picture;
+  return { unsettled, changed, layers: layers.map((layer) => ({ ...layer })) };
+}
+
+/** A layer that was added, in the middle of the canvas; no larger than the canvas is asked of nobody. */
+function middle(layer: Layer, picture: Picture): Layer {
+  const { left, top, right, bottom } = outline(layer);
+  const [x, y] = [Math.round((picture.width - left - right) / 2), Math.round((picture.height - top - bottom) / 2)];
+  return { ...layer, x, y, home: { x, y } };
+}

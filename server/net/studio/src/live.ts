@@ -1,0 +1,129 @@
+// While a foreground is moved or made larger, Shadow and Light follow: a small picture of what is there now is drawn, one
+// at a time, and what happened meanwhile makes the next one.
+import { type Calls, Problem } from "./calls";
+import type { Ply } from "./compositing";
+import type { Layer, Picture } from "./picture";
+import { cropped, stretched } from "./pixels";
+import type { FromClient, FromServer, LayerBegin, Submit } from "./protocol";
+import { parts, type Settings, submission } from "./sources";
+import type { Transfers } from "./transfers";
+
+/** Longer side at which it is drawn (our choice): Shadow and Light are soft. */
+const LONGER_SIDE = 512;
+const PRESET = "fast";
+
+export class Live {
+  /** Ids of jobs that are no pictures of the artist's. */
+  readonly jobs = new Set<string>();
+  enabled = true;
+  private picture: Picture | null = null;
+  private due = false;
+  private drawing: { job: string; picture: Picture; part: number; plies: Ply[] } | null = null;
+  private preparing = false;
+
+  /**
+   * @param show shows new Shadow and Light.
+   * @param fail tells the artist why they do not follow.
+   */
+  constructor(
+    private readonly calls: Calls,
+    private readonly transfers: Transfers,
+    private readonly send: (message: FromClient) => void,
+    private readonly settings: () => Settings | null,
+    private readonly show: (picture: Picture) => void,
+    private readonly fail: (error: { code?: string; message: string; hint?: string }) => void,
+  ) {}
+
+  /** The arrangement has changed. */
+  follow(picture: Picture): void {
+    if (!this.enabled) return;
+    this.picture = picture;
+    this.due = true;
+    void this.draw();
+  }
+
+  /** Stop: another picture is shown, or this one is being drawn. */
+  end(): void {
+    this.due = false;
+    this.picture = null;
+    if (this.drawing !== null) this.send({ type: "cancel", job: this.drawing.job });
+    this.drawing = null;
+  }
+
+  /** The connection was lost, and with it the present job. */
+  lost(): void {
+    this.drawing = null;
+    this.preparing = false;
+  }
+
+  private async draw(): Promise<void> {
+    const settings = this.settings();
+    const { picture } = this;
+    if (!this.due || this.drawing !== null || this.preparing || picture === null || settings === null) return;
+    this.due = false;
+    this.preparing = true;
+    try {
+      const submit = await this.small(picture, settings);
+      if (submit === null || this.picture !== picture) return;
+      this.drawing = { job: submit.job, picture, part: submit.width / picture.width, plies: [] };
+      this.jobs.add(submit.job);
+      this.send(submit);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.fail(error);
+    } finally {
+      this.preparing = false;
+    }
+    if (this.drawing === null) void this.draw();
+  }
+
+  /** The message that draws a small picture with everything kept; null if there is nothing to which light could fit. */
+  private async small(picture: Picture, settings: Settings): Promise<Submit | null> {
+    const part = Math.min(1, LONGER_SIDE / Math.max(picture.width, picture.height));
+    const shrunk = (length: number): number => Math.max(1, Math.round(length * part));
+    const { backgrounds, foregrounds } = parts(picture);
+    const kept = [...backgrounds.slice(-1), ...foregrounds].filter((layer) => layer.source !== null);
+    if (kept.length < 2 || backgrounds.length === 0 || kept.some((layer) => layer.prompt.trim() === "")) return null;
+    const layers = await Promise.all(
+      kept.map(async (layer): Promise<Layer> => {
+        const from = layer.original!;
+        const [width, height] = [shrunk(layer.width), shrunk(layer.height)];
+        const sha256 = await this.calls.scale(from.sha256, [from.width, from.height], [width, height]);
+        const [x, y] = [Math.round(layer.x * part), Math.round(layer.y * part)];
+        return { ...layer, x, y, width, height, verb: "keep", source: { ...from, sha256, width, height } };
+      }),
+    );
+    const size = { width: shrunk(picture.width), height: shrunk(picture.height) };
+    return submission({ ...size, layers, origin: null }, { ...settings, preset: PRESET });
+  }
+
+  /** Take a message if it is about a job of this. */
+  async receive(message: FromServer): Promise<boolean> {
+    if (!("job" in message) || !this.jobs.has(message.job)) return false;
+    const ends = message.type === "done" || message.type === "failed" || message.type === "cancelled";
+    if (ends) this.send({ type: "delete", job: message.job });
+    const { drawing } = this;
+    if (message.type === "layer_begin" && drawing?.job === message.job) this.transfers.begin(message);
+    if (drawing?.job !== message.job) return true;
+    if (message.type === "layer_end") {
+      const sent = await this.transfers.end(message.transfer);
+      const begin = sent?.begin as LayerBegin | undefined;
+      if (sent !== undefined && begin !== undefined && (begin.role === "shadow" || begin.role === "light")) {
+        const crop = await cropped(sent.bytes, begin.width, begin.height);
+        const large = drawing.part === 1 ? crop : await stretched(crop, { x: 1 / drawing.part, y: 1 / drawing.part });
+        const [x, y] = [Math.round(begin.x / drawing.part), Math.round(begin.y / drawing.part)];
+        drawing.plies.push({ crop: large, x, y, blend: begin.blend, opacity: begin.opacity });
+      }
+    }
+    if (ends) {
+      this.drawing = null;
+      if (message.type === "done" && drawing.picture.unsettled) {
+        drawing.picture.following = drawing.plies;
+        this.show(drawing.picture);
+      }
+      if (message.type === "failed") this.fail(message);
+      void this.draw();
+    }
+    return true;
+  }
+}

@@ -1,0 +1,116 @@
+// From the layers as the artist has arranged them to the message that has them drawn.
+import { Problem } from "./calls";
+import { t } from "./language";
+import type { Layer, Picture } from "./picture";
+import type { Generated, Kept, Placed, Relit, Submit } from "./protocol";
+import { newId } from "./wire";
+
+/** Half of the steps: light and texture change, and the object stays. */
+const STRENGTH = 0.5;
+const SEEDS = 2 ** 32;
+
+/** Layers, bottom first, on a canvas. */
+export type Arrangement = Pick<Picture, "width" | "height" | "layers" | "origin">;
+
+export interface Settings {
+  model: string;
+  preset: string | null;
+  seed: string;
+}
+
+/** What takes part in a picture, bottom first. */
+export function parts(picture: Arrangement): { backgrounds: Layer[]; foregrounds: Layer[] } {
+  const of = (role: Layer["role"]): Layer[] => picture.layers.filter((layer) => layer.role === role && layer.visible);
+  return { backgrounds: of("background"), foregrounds: of("foreground") };
+}
+
+/** What pressing the button will do, in a word or two. */
+export function verb(picture: Arrangement): string {
+  const { backgrounds, foregrounds } = parts(picture);
+  const [behind, front] = [backgrounds, foregrounds].map((layers) => new Set(layers.map((layer) => layer.verb)));
+  const all = new Set([...behind!, ...front!]);
+  if (all.size === 1 && all.has("keep")) return t("Harmonise");
+  if (all.size === 1 && all.has("redraw")) return t("Draw it anew");
+  if (front!.size === 1 && front!.has("keep")) return t("New background");
+  if (behind!.size === 1 && behind!.has("keep")) {
+    return front!.has("redraw") ? t("New foreground") : t("Relight");
+  }
+  return t("Draw");
+}
+
+/**
+ * The message that has a picture drawn.
+ *
+ * @param merged the background, if it consists of several layers.
+ */
+export function submission(picture: Arrangement, settings: Settings, merged?: Layer): Submit {
+  const { backgrounds, foregrounds } = parts(picture);
+  const background = merged ?? backgrounds[0];
+  if (background === undefined) throw new Problem(t("There is no background. Show one, or add a file as the background."));
+  if (foregrounds.length === 0) throw new Problem(t("There is no foreground. Show one, or add one."));
+  const seed = settings.seed.trim();
+  return {
+    type: "submit",
+    job: newId(),
+    width: picture.width,
+    height: picture.height,
+    background: source(picture, background),
+    foregrounds: foregrounds.map((layer) => source(picture, layer)),
+    seed: seed === "" ? Math.floor(Math.random() * SEEDS) : Number(seed),
+    preset: settings.preset,
+    model: settings.model,
+  };
+}
+
+function source(picture: Arrangement, layer: Layer): Generated | Kept | Relit {
+  const prompt = layer.prompt.trim();
+  if (prompt === "") throw new Problem(t("Say in a few words what “{layer}” shows.", { layer: layer.name }));
+  const seed = layer.seed.trim() === "" ? null : Number(layer.seed);
+  if (layer.verb === "redraw" || layer.source === null) {
+    return { kind: "generated", prompt, seed, box: layer.role === "background" ? null : box(picture, layer) };
+  }
+  const { name, x, y, width, height, blend, opacity, visible, source: pixels } = layer;
+  const kept = { layer: pixels.sha256, name, x, y, width, height, prompt, blend, opacity, visible };
+  return layer.verb === "relight" ? { kind: "relit", ...kept, seed, strength: STRENGTH } : { kind: "kept", ...kept };
+}
+
+/** Where a foreground is drawn: in its box, or where it was moved to; null if it has not been moved. */
+function box(picture: Arrangement, layer: Layer): Generated["box"] {
+  if (layer.source !== null && !isMoved(layer)) {
+    const recorded = picture.origin?.layers[layer.index]?.box?.split(",").map(Number);
+    if (recorded?.length !== 4) return null;
+    const [x, y, width, height] = recorded as [number, number, number, number];
+    return { x, y, width, height };
+  }
+  const { left, top, right, bottom } = outline(layer);
+  const x = Math.min(Math.max(Math.round(left), 0), picture.width - 16);
+  const y = Math.min(Math.max(Math.round(top), 0), picture.height - 16);
+  return {
+    x,
+    y,
+    width: Math.max(16, Math.min(Math.round(right), picture.width) - x),
+    height: Math.max(16, Math.min(Math.round(bottom), picture.height) - y),
+  };
+}
+
+export function isMoved(layer: Layer): boolean {
+  return layer.index === -1 || layer.x !== layer.home.x || layer.y !== layer.home.y || layer.source !== layer.original;
+}
+
+/** What is to be seen of a layer: its place on the canvas without transparent margins. */
+export function outline(layer: Layer): { left: number; top: number; right: number; bottom: number } {
+  const crop = layer.source?.crop ?? { x: 0, y: 0, width: layer.width, height: layer.height };
+  const [left, top] = [layer.x + crop.x, layer.y + crop.y];
+  return { left, top, right: left + crop.width, bottom: top + crop.height };
+}
+
+/** The layers of a file, bottom first. Shadow and Light that belong to another arrangement are hidden there. */
+export function placed(picture: Picture): Placed[] {
+  const stale = (layer: Layer): boolean => picture.unsettled && (layer.role === "shadow" || layer.role === "light");
+  return picture.layers.flatMap((layer) => {
+    if (layer.source === null) return [];
+    const { name, role, x, y, width, height, blend, opacity, prompt } = layer;
+    const visible = layer.visible && !stale(layer);
+    return [{ layer: layer.source.sha256, name, role, x, y, width, height, blend, opacity, visible, prompt }];
+  });
+}
