@@ -34,6 +34,7 @@ NoticeCode = Literal[
     "object_redrawn",
     "foregrounds_placed",
     "layer_centred",
+    "few_steps_unguided",
 ]
 """Every notice there is. `server/protocol/PROTOCOL.md` says what each means."""
 

@@ -51,6 +51,9 @@ from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated, Kept
 from layerfusion.engine.stack import LayerStack
 
+_MOST_GUIDANCE = 2.0
+"""Guidance scale above which a few-step adapter exaggerates (our choice; LCM-LoRAs are used with 1 to 2)."""
+
 
 class LayerFusionPipeline:
     """LayerFusion with one model. The weights are read at the first job and stay in memory.
@@ -157,7 +160,7 @@ class _Job:
         for prompt in self._backbone.truncated([*asked, *avoided]):
             text = f"The model reads only the beginning of “{shortened(prompt, 40)}”."
             yield Notice(code="prompt_truncated", text=text)
-        yield from (*self._bundle.notices, *self._sampler.notices)
+        yield from (*self._bundle.notices, *self._sampler.notices, *self._few_step_notices())
         if self._request is not self._given:
             text = "The foregrounds without a box are drawn side by side; give each a box to place it yourself."
             yield Notice(code="foregrounds_placed", text=text)
@@ -286,6 +289,21 @@ class _Job:
             opaque = Role.BACKGROUND if stream == self._streams.background else Role.BLENDED
             role, index = (Role.FOREGROUND, stream) if transparent else (opaque, 0)
             yield Preview(role=role, index=index, pixels=pixels)
+
+    def _few_step_notices(self) -> Iterator[Notice]:
+        """What is asked for and a few-step adapter cannot do, because it is distilled to draw without guidance."""
+        scale = self._choices.guidance_scale
+        if self._bundle.spec.adapter_for(self._choices.fusion) is None:
+            return
+        if scale == 1 and any(negative_prompts(self._request)):
+            unmet = "so that negative prompts have no effect"
+        elif scale > _MOST_GUIDANCE:
+            unmet = f"and {scale:g} exaggerates colours and contrast"
+        else:
+            return
+        remedy = "the preset “exact” draws in all steps, with guidance"
+        text = f"Few steps are made to draw without guidance, {unmet}; {remedy}."
+        yield Notice(code="few_steps_unguided", text=text)
 
     def _new_sampler(self, seeds: list[int]) -> Sampler:
         """A new sampler. Multistep solvers store earlier steps, so every run needs its own."""

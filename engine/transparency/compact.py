@@ -1,4 +1,4 @@
-"""The embedded model's transparent encoder and decoder: LayerDiffuse's latent transparency for 128 px images.
+"""The embedded model's transparent encoder and decoder: LayerDiffuse's latent transparency for its small pictures.
 
 As in LayerDiffuse (Zhang & Agrawala, arXiv 2402.17113), the encoder adds transparency as a small offset to the latents
 of the grey-padded colours, and the decoder reads colour and alpha back from the decoded image and the latents. Both

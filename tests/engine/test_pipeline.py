@@ -397,6 +397,20 @@ class TestFewSteps:
         stack = finished(small_pipeline.generate(small_request(steps=3, fusion=fusion)))
         assert stack.record is not None and stack.record.steps == 3
 
+    def test_guidance_and_negative_prompts_that_few_steps_cannot_follow_are_named(self, small_pipeline, small_request):
+        avoid = Generated(prompt="a red apple", negative_prompt="a leaf")
+        exact = small_pipeline.spec.defaults.fusion.preset("exact")
+        for changes, named in (
+            ({}, None),
+            ({"guidance_scale": 1.5}, None),
+            ({"guidance_scale": 4.0}, "and 4 exaggerates"),
+            ({"foregrounds": (avoid,)}, "negative prompts have no effect"),
+            ({"foregrounds": (avoid,), "guidance_scale": 4.0, "fusion": exact}, None),
+        ):
+            events = small_pipeline.generate(small_request(steps=1, **changes))
+            told = [e.text for e in events if isinstance(e, Notice) and e.code == "few_steps_unguided"]
+            assert [named in text for text in told] == ([True] if named else [])
+
     def test_a_model_without_an_adapter_draws_as_usual(self, small, small_request):
         spec = replace(small.spec, few_step_adapter=None)
         fusion = spec.defaults.fusion
