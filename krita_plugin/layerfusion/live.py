@@ -81,6 +81,12 @@ class Live:
         seen = preview.look()
         if seen is None:
             self.end()
+        elif preview.touched():
+            self.end()
+            self._view.warn(
+                tr("You have changed Shadow or Light, so Live has ended."),
+                tr("They stay as they are now. Press Harmonise to draw them in full."),
+            )
         elif seen != self._drawn:
             self._drawn = seen
             with RefusalsShown(self._view):

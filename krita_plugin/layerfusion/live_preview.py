@@ -1,37 +1,38 @@
-"""Scratch layers in a Krita document on which Shadow and Light follow what the artist does to a group.
+"""Shows on a group's own Shadow and Light what follows from what the artist does to its other layers.
 
-They lie in the group, on top of its own Shadow and Light, which are hidden meanwhile. Writing their pixels adds nothing
-to the undo history; only adding and removing them does.
+Adding a layer and removing it again would be two entries of the undo history. Writing pixels is none, so that the
+group's own layers show the preview, and get their pixels back at the end. They are never given back over what the
+artist has painted on them meanwhile.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from . import colours, groups, layer_selection
 from .images import Picture
 from .jobs import ArrivedLayer, Choice, Refusal
-from .layer_names import translated
 from .nodes import active_layer, box, find, identity
 from .qt import QtCore, QtGui
-from .scratch import SMALLEST, hidden
-from .translation import mark, tr
+from .translation import tr
 
-NAME = mark("Live preview")
-FOLLOWING = {"shadow": "multiply", "light": "add"}
-"""Role -> blending mode of the layers that follow."""
+FOLLOWING = ("shadow", "light")
+"""The roles of the layers that follow."""
 LOOK = 48
 """Sides in pixels of the thumbnails by which a change is noticed."""
 
 
 class LivePreview:
-    """The scratch layers of one group, from the time when they are made until `end`.
+    """Shadow and Light of one group, from the time when they are borrowed until `end`.
 
     Args:
         document: Krita's document.
 
     Raises:
-        Refusal: there is no group with a foreground and a background, or the document has other colours.
+        Refusal: there is no group with a foreground, a background and Shadow or Light, or the document has other
+            colours.
     """
 
     def __init__(self, document: Any) -> None:
@@ -45,26 +46,22 @@ class LivePreview:
             raise Refusal(
                 tr("There is no picture whose Shadow and Light could follow."), tr("Generate one, or select its group.")
             )
+        record = groups.recall(document, group)
+        roles = {} if record is None else record.roles
+        own = {roles.get(identity(child)): child for child in group.childNodes()}
         front = layer_selection.foreground_of(document, group, active_layer(document))
         behind = layer_selection.background_of(document, group)
         self._document = document
-        self._group = identity(group)
         self.choice = Choice(identity(front), identity(behind))
-        self._hidden = self._hide_own(group)
-        with hidden(SMALLEST, document.resolution(), document.colorProfile()) as scratch:
-            made = scratch.createGroupLayer(tr(NAME))
-            scratch.rootNode().addChildNode(made, None)
-            for role, blend in FOLLOWING.items():
-                node = scratch.createNode(translated(role.title()), "paintlayer")
-                node.setBlendingMode(blend)
-                made.addChildNode(node, None)
-            made.setPassThroughMode(True)  # so that they blend with what lies below the group
-            made.setCollapsed(True)
-            copy = made.duplicate()
-        self._before = document.activeNode()  # Krita makes the new group active, but only in its next turn
-        group.addChildNode(copy, None)
-        self._layers = dict(zip(FOLLOWING, copy.childNodes(), strict=True))
-        self._preview = identity(copy)
+        self._layers = {role: _Borrowed.of(own[role]) for role in FOLLOWING if role in own}
+        if not self._layers:
+            raise Refusal(
+                tr("“{name}” has no Shadow and no Light that could follow.", name=group.name()),
+                tr("Press Harmonise, which draws them."),
+            )
+        for borrowed in self._layers.values():
+            borrowed.node.setVisible(True)
+        self._written = _written_at(document)
 
     @property
     def id(self) -> str:
@@ -72,15 +69,21 @@ class LivePreview:
         return identity(self._document.rootNode())
 
     def look(self) -> object | None:
-        """A value that changes when the foreground or the background is moved or painted; None if one is gone."""
+        """A value that changes when the foreground or the background is moved or painted; None if a layer is gone."""
+        if self._document.rootNode() is None:
+            return None
         facts = []
-        for wanted in (self.choice.foreground, self.choice.background, self._preview):
-            node = None if wanted is None or self._document.rootNode() is None else find(self._document, wanted)
+        for wanted in (self.choice.foreground, self.choice.background):
+            node = None if wanted is None else find(self._document, wanted)
             if node is None:
                 return None
-            if wanted != self._preview:
-                facts.append((box(node), node.opacity(), node.visible(), _bytes(node.thumbnail(LOOK, LOOK))))
-        return tuple(facts)
+            facts.append((box(node), node.opacity(), node.visible(), _bytes(node.thumbnail(LOOK, LOOK))))
+        there = all(find(self._document, identity(each.node)) is not None for each in self._layers.values())
+        return tuple(facts) if there else None
+
+    def touched(self) -> bool:
+        """Whether the artist has painted on Shadow or Light, or moved it."""
+        return any(each.touched() for each in self._layers.values())
 
     def show(self, layers: list[ArrivedLayer], size: tuple[int, int]) -> None:
         """Show a new Shadow and Light.
@@ -89,51 +92,105 @@ class LivePreview:
             layers: the layers of a job; those with other roles are ignored.
             size: width and height of the picture in which they were drawn.
         """
-        active, before, self._before = self._document.activeNode(), self._before, None
-        if active is not None and before is not None and identity(active) == self._preview:
-            self._document.setActiveNode(before)
         canvas = self._document.width(), self._document.height()
         for layer in layers:
-            node = self._layers.get(layer.begin.role)
-            if node is not None:
+            borrowed = self._layers.get(layer.begin.role)
+            if borrowed is not None:
                 picture = layer.picture if size == canvas else _enlarged(layer.picture, size, canvas)
-                node.setPixelData(picture.data, picture.x, picture.y, picture.width, picture.height)
-                node.setOpacity(round(255 * layer.begin.opacity))
+                borrowed.write(picture, canvas, round(255 * layer.begin.opacity))
         self._document.refreshProjection()
 
     def end(self) -> None:
-        """Remove the scratch layers, and show the group's own Shadow and Light again."""
+        """Give Shadow and Light their pixels back, unless the artist has painted on them."""
         if self._document.rootNode() is None:
             return
-        for wanted in self._hidden:
-            if (node := find(self._document, wanted)) is not None:
-                node.setVisible(True)
-        before = self._document.activeNode()
-        if (preview := find(self._document, self._preview)) is not None:
-            preview.remove()
-        if before is not None and find(self._document, identity(before)) is not None:
-            self._document.setActiveNode(before)
+        canvas = self._document.width(), self._document.height()
+        for borrowed in self._layers.values():
+            borrowed.give_back(canvas)
+        if _written_at(self._document) != self._written:
+            self._document.setModified(True)  # the file that was saved meanwhile has the preview
         self._document.refreshProjection()
 
-    def _hide_own(self, group: Any) -> list[str]:
-        record = groups.recall(self._document, group)
-        roles = {} if record is None else record.roles
-        own = [child for child in group.childNodes() if roles.get(identity(child)) in FOLLOWING and child.visible()]
-        for child in own:
-            child.setVisible(False)
-        return [identity(child) for child in own]
+
+@dataclass
+class _Borrowed:
+    """A layer of the group that shows the preview.
+
+    Attributes:
+        node: the layer.
+        original: a copy that is in no document.
+        visible: whether the layer was visible.
+        seen: what it looks like since it was last written.
+    """
+
+    node: Any
+    original: Any
+    visible: bool
+    seen: object
+
+    @classmethod
+    def of(cls, node: Any) -> _Borrowed:
+        return cls(node, node.duplicate(), node.visible(), _looks(node))
+
+    def touched(self) -> bool:
+        return _looks(self.node) != self.seen
+
+    def write(self, picture: Picture, canvas: tuple[int, int], opacity: int) -> None:
+        whole = picture if _covers(picture, canvas) else _placed(picture, canvas)
+        self.node.setPixelData(whole.data, whole.x, whole.y, whole.width, whole.height)
+        self.node.setOpacity(opacity)
+        self.seen = _looks(self.node)
+
+    def give_back(self, canvas: tuple[int, int]) -> None:
+        self.node.setVisible(self.visible)
+        if self.touched():
+            return
+        left, top, right, bottom = box(self.original)
+        area = QtCore.QRect(0, 0, *canvas).united(QtCore.QRect(left, top, right - left, bottom - top))
+        place = area.x(), area.y(), area.width(), area.height()
+        self.node.setPixelData(self.original.pixelData(*place), *place)
+        self.node.setOpacity(self.original.opacity())
+
+
+def _looks(node: Any) -> object:
+    position = node.position()
+    return position.x(), position.y(), _bytes(node.thumbnail(LOOK, LOOK))
+
+
+def _written_at(document: Any) -> int | None:
+    """When the document's file was written; None if there is none."""
+    path = Path(document.fileName())
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
+def _covers(picture: Picture, canvas: tuple[int, int]) -> bool:
+    return (picture.x, picture.y, picture.width, picture.height) == (0, 0, *canvas)
+
+
+def _placed(picture: Picture, canvas: tuple[int, int]) -> Picture:
+    """A picture on a transparent canvas."""
+    sheet = QtGui.QImage(*canvas, QtGui.QImage.Format.Format_ARGB32)
+    sheet.fill(QtCore.Qt.GlobalColor.transparent)
+    painter = QtGui.QPainter(sheet)
+    painter.setCompositionMode(QtGui.QPainter.CompositionMode.CompositionMode_Source)
+    painter.drawImage(picture.x, picture.y, _image(picture))
+    painter.end()
+    return Picture(0, 0, *canvas, _bytes(sheet))
 
 
 def _enlarged(picture: Picture, size: tuple[int, int], canvas: tuple[int, int]) -> Picture:
     """A picture from a smaller canvas, with Qt's smooth scaling: it is a preview."""
     across, down = canvas[0] / size[0], canvas[1] / size[1]
     width, height = max(1, round(across * picture.width)), max(1, round(down * picture.height))
-    image = QtGui.QImage(
-        picture.data, picture.width, picture.height, 4 * picture.width, QtGui.QImage.Format.Format_ARGB32
-    )
     ignored, smooth = QtCore.Qt.AspectRatioMode.IgnoreAspectRatio, QtCore.Qt.TransformationMode.SmoothTransformation
-    scaled = image.scaled(width, height, ignored, smooth).convertToFormat(QtGui.QImage.Format.Format_ARGB32)
+    scaled = _image(picture).scaled(width, height, ignored, smooth).convertToFormat(QtGui.QImage.Format.Format_ARGB32)
     return Picture(round(across * picture.x), round(down * picture.y), width, height, _bytes(scaled))
+
+
+def _image(picture: Picture) -> QtGui.QImage:
+    """An image that refers to the picture's data."""
+    form = QtGui.QImage.Format.Format_ARGB32
+    return QtGui.QImage(picture.data, picture.width, picture.height, 4 * picture.width, form)
 
 
 def _bytes(image: QtGui.QImage) -> bytes:

@@ -16,10 +16,13 @@ class Scratch:
         from krita_layerfusion.jobs import Choice
 
         self.choice = Choice("{front}", "{behind}")
-        self.content, self.shown, self.ended = 0, [], False
+        self.content, self.shown, self.ended, self.painted = 0, [], False, False
 
     def look(self):
         return self.content
+
+    def touched(self):
+        return self.painted
 
     def show(self, layers, size):
         self.shown.append(([layer.begin.role for layer in layers], size))
@@ -138,3 +141,12 @@ def test_other_jobs_go_on_beside_it(live, wire):
     other = generate(live).job
     live.controller.receive(wire.Accepted(job=other, position=1))
     assert live.view.busy and live.view.job.startswith("Waiting for 1 other job")
+
+
+def test_it_ends_when_the_artist_paints_on_shadow_or_light(live, wire):
+    finish(live, wire)
+    live.document.scratch.painted = True
+    live.controller.look()
+    assert live.document.scratch.ended and not live.view.live
+    assert live.view.told[-1][:2] == ("warn", "You have changed Shadow or Light, so Live has ended.")
+    assert len(submits(live)) == 1

@@ -1,15 +1,16 @@
-"""A scenario of an artist who moves and paints a foreground while its Shadow and Light follow."""
+"""Scenarios of an artist who moves, scales and paints a foreground while its Shadow and Light follow."""
 
 import time
 
 from .documents import close, draw, group_facts, layer_of, new_document, pixels, select, tree, undo_history
 from .hands import busy, button, docker_texts, pause, photograph, press, says, wait_until
+from .qt import QtCore
 
 SIZE = (512, 512)
 
 
 def follow_with_shadow_and_light(folder):
-    """Live is switched on; the foreground is moved, then painted; Live is switched off."""
+    """Live is switched on; the foreground is moved, scaled and painted; Live is switched off."""
     document = yield from new_document("Live", SIZE)
     group = yield from draw(document, "Generate")
     foreground = layer_of(group, "Foreground")
@@ -17,19 +18,26 @@ def follow_with_shadow_and_light(folder):
     before, entries = group_facts(group, SIZE), len(undo_history())
     press("Live")
     yield from wait_until(lambda: says("Shadow and Light follow"))
-    preview = group.childNodes()[-1]
     facts = {"layers": [node.name() for node in group.childNodes()], "entries": [len(undo_history()) - entries]}
-    facts["hidden"] = [layer_of(group, name).visible() for name in ("Shadow", "Light")]
     facts["active"] = document.activeNode().name()
-    shadow, light = preview.childNodes()
-    facts["blends"] = [shadow.blendingMode(), light.blendingMode(), preview.name()]
+    shadow = layer_of(group, "Shadow")
     seen, took = [pixels(shadow, SIZE)], []
+
+    def move():
+        foreground.move(foreground.position().x() + 60, foreground.position().y())
+
+    def scale():
+        box = foreground.bounds()
+        corner = QtCore.QPointF(box.x(), box.y())
+        foreground.scaleNode(corner, box.width() * 2 // 3, box.height() * 2 // 3, "Bicubic")
+        document.waitForDone()
+
+    def paint():
+        foreground.setPixelData(bytes((10, 200, 30, 255)) * 14400, 30, 30, 120, 120)
+
     entries = len(undo_history())
-    for step in range(3):
-        if step < 2:
-            foreground.move(foreground.position().x() + 60, foreground.position().y())
-        else:
-            foreground.setPixelData(bytes((10, 200, 30, 255)) * 14400, 30, 30, 120, 120)
+    for change in (move, scale, paint):
+        change()
         document.refreshProjection()
         began = time.monotonic()
         yield from wait_until(lambda: pixels(shadow, SIZE) not in seen)
@@ -44,11 +52,20 @@ def follow_with_shadow_and_light(folder):
     facts |= {"layers after": [node.name() for node in group.childNodes()], "pressed": button("Live").isChecked()}
     after = group_facts(group, SIZE)
     facts["same"] = [one == other for one, other in zip(before, after, strict=True)]
+    facts["entries"].append(len(undo_history()) - entries)
     press("Live")
     yield from wait_until(lambda: says("Shadow and Light follow"))
+    entries = len(undo_history())
     new = yield from draw(document, "Harmonise")
+    facts["entries"].append(len(undo_history()) - entries)
     facts |= {"tree": tree(document), "in the result": [node.name() for node in new.childNodes()]}
-    facts["layers at the end"] = [node.name() for node in group.childNodes()]
+    facts["shadow at the end"] = group_facts(group, SIZE)[2] == before[2]
+    press("Live")
+    yield from wait_until(lambda: says("Shadow and Light follow"))
+    shadow = layer_of(new, "Shadow")
+    shadow.setPixelData(bytes((0, 0, 0, 255)) * 10000, 0, 0, 100, 100)
+    yield from wait_until(lambda: says("You have changed Shadow or Light"))
+    facts |= {"painted": bytes(shadow.pixelData(5, 5, 1, 1)).hex(), "still pressed": button("Live").isChecked()}
     yield from close(document)
     return facts
 
