@@ -97,7 +97,8 @@ def test_the_layers_are_what_the_engine_draws_byte_for_byte(facts):
 
 def test_progress_shows_steps_time_left_and_a_small_picture(facts):
     found = facts("draw_two_prompts")
-    assert any(re.fullmatch(r"Drawing \d+ of 20( · .+ left)?", text) for text in found["progress"])
+    steps = find_model("tiny").usual.steps
+    assert any(re.fullmatch(rf"Drawing \d+ of {steps}( · .+ left)?", text) for text in found["progress"])
     assert found["previews"] == [[160, 120]]
     # 150 steps: the first of them never leaves less than a second, below which no time is said.
     assert any(re.fullmatch(r"Drawing \d+ of 150 · .+ left", text) for text in facts("cancel_a_job")["drawing"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -80,6 +81,9 @@ def refuse_without_a_document(folder):
     return {"texts": docker_texts()}
 
 
+_LAST = re.compile(r"Drawing (\d+) of \1\b")
+
+
 def draw_two_prompts(folder):
     document = yield from new_document("Sketch")
     type_into("in the foreground;", FOREGROUND)
@@ -92,7 +96,7 @@ def draw_two_prompts(folder):
     seen, previews, last_step = [], [], None
     yield from wait_until(lambda: progress() is not None)
     while busy():
-        last_step = last_step or (time.monotonic() if says("Drawing 20 of 20") else None)
+        last_step = last_step or (time.monotonic() if any(map(_LAST.match, docker_texts())) else None)
         seen += [text for text in docker_texts() if " of " in text and text not in seen]
         if preview_size() and not previews:
             previews.append(preview_size())
