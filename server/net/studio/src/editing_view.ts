@@ -42,7 +42,8 @@ export function showEditing(studio: Studio, editor: Editor): void {
     const ready = editor.canEdit && studio.link.value === "open";
     find("act", HTMLDivElement).hidden = picture === null || picture.phase !== "finished";
     find("add-file", HTMLButtonElement).disabled = studio.link.value !== "open";
-    box.disabled = draw.disabled = !ready;
+    draw.disabled = !ready;
+    box.disabled = !ready && !(picture === null && studio.link.value === "open");
     undo.disabled = !editor.canUndo || !ready;
     redo.disabled = !editor.canRedo || !ready;
     if (picture !== null) draw.textContent = verb(picture);

@@ -197,6 +197,18 @@ export class Editor {
     return { sha256, width, height, crop: await cropped(bytes, width, height) };
   }
 
+  /** Begin a picture of which nothing is drawn yet, from the words of the form. */
+  beginPicture(width: number, height: number, words: { background: string; foreground: string }): void {
+    const picture = new Picture(newId(), width, height, "");
+    picture.phase = "finished";
+    picture.fromFile = true;
+    const whole = { x: 0, y: 0, width, height, layer: "" };
+    const behind = asLayer({ ...whole, name: t("Background"), role: "background", prompt: words.background }, null);
+    const front = asLayer({ ...whole, name: t("Foreground"), role: "foreground", prompt: words.foreground }, null);
+    picture.layers = words.foreground === "" ? [behind] : [behind, front];
+    this.desk.openPicture(picture);
+  }
+
   /** Add a foreground that is to be drawn in a box. */
   addBox(x: number, y: number, width: number, height: number): Layer {
     const picture = this.picture!;

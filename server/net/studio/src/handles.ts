@@ -4,6 +4,7 @@ import type { Editor } from "./editor";
 import { find, make } from "./elements";
 import { t } from "./language";
 import type { Layer, Picture } from "./picture";
+import type { PromptForm } from "./prompt_form";
 import { outline } from "./sources";
 import type { Drag, Point, Viewport } from "./viewport";
 
@@ -18,6 +19,7 @@ type Corner = (typeof CORNERS)[number];
 
 export class Handles {
   private readonly frame = find("handles", HTMLDivElement);
+  private readonly boxes = find("boxes", HTMLDivElement);
   private boxing = false;
   private sketch: { from: Point; to: Point } | null = null;
   private resizing = false;
@@ -28,6 +30,7 @@ export class Handles {
   constructor(
     private readonly editor: Editor,
     private readonly viewport: Viewport,
+    private readonly form: PromptForm,
   ) {
     this.frame.append(...CORNERS.map((corner) => make("span", { className: corner })));
     viewport.tool = {
@@ -40,6 +43,7 @@ export class Handles {
   }
 
   show(): void {
+    this.showBoxes();
     const rect = this.sketch === null ? this.selectedOutline() : spanned(this.sketch.from, this.sketch.to);
     this.frame.hidden = rect === null;
     if (rect === null) return;
@@ -49,6 +53,22 @@ export class Handles {
     this.frame.style.width = `${(rect.right - rect.left) * scale}px`;
     this.frame.style.height = `${(rect.bottom - rect.top) * scale}px`;
     this.frame.classList.toggle("box", this.sketch !== null || this.selected?.source === null);
+  }
+
+  /** The places of foregrounds that are still to be drawn. */
+  private showBoxes(): void {
+    const { picture } = this;
+    const empty = picture?.layers.filter((layer) => layer.source === null && layer.role === "foreground" && layer.visible) ?? [];
+    const { scale } = this.viewport;
+    this.boxes.replaceChildren(
+      ...empty.map((layer) => {
+        const made = make("div", {}, make("span", { textContent: layer.prompt || layer.name }));
+        const { x, y } = this.viewport.toFrame(layer);
+        made.style.transform = `translate(${x}px, ${y}px)`;
+        [made.style.width, made.style.height] = [`${layer.width * scale}px`, `${layer.height * scale}px`];
+        return made;
+      }),
+    );
   }
 
   private get selected(): Layer | null {
@@ -64,6 +84,10 @@ export class Handles {
   // ---- boxes
 
   private startBox(): void {
+    if (this.editor.picture === null) {
+      const { width, height, ...words } = this.form.canvas;
+      this.editor.beginPicture(width, height, words);
+    }
     if (!this.editor.canEdit) return;
     this.boxing = true;
     this.viewport.crosshair(true);

@@ -68,7 +68,7 @@ function showPicture(): void {
   const canvas = find("canvas", HTMLCanvasElement);
   const painter = new Painter(canvas);
   const viewport = new Viewport();
-  const handles = new Handles(editor, viewport);
+  const handles = new Handles(editor, viewport, form);
   let shown = "";
   studio.picture.watch((picture) => {
     document.body.classList.toggle("empty", picture === null);

@@ -63,6 +63,12 @@ export class PromptForm {
     studio.link.watch((link) => (find("generate", HTMLButtonElement).disabled = link !== "open"));
   }
 
+  /** What the form says of what to draw. */
+  get canvas(): { width: number; height: number; background: string; foreground: string } {
+    const [width, height] = [Number(this.width.value), Number(this.height.value)];
+    return { width, height, background: this.background.value.trim(), foreground: this.foreground.value.trim() };
+  }
+
   /** What the form says of how to draw; null before there is a model. */
   get settings(): Settings | null {
     if (this.model.value === "") return null;

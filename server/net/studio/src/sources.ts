@@ -83,6 +83,7 @@ function box(picture: Arrangement, layer: Layer): Generated["box"] {
     return { x, y, width, height };
   }
   const { left, top, right, bottom } = outline(layer);
+  if (left <= 0 && top <= 0 && right >= picture.width && bottom >= picture.height) return null; // anywhere
   const x = Math.min(Math.max(Math.round(left), 0), picture.width - 16);
   const y = Math.min(Math.max(Math.round(top), 0), picture.height - 16);
   return {
