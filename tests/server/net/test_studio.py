@@ -42,7 +42,7 @@ def test_the_files_are_served_to_anybody_and_hold_no_secret(subtests, server):
 def test_the_page_asks_for_its_own_files_only_and_has_nothing_inline():
     page = text(SITE / "studio.html")
     asked = re.findall(r"(?:src|href)=\"([^\"]+)\"", page)
-    assert asked == ["/studio/icon.svg", "/studio/studio.css", "/studio/studio.js", "/"]
+    assert asked == ["/studio/icon.svg", "/studio/studio.css", "/studio/studio.js", "/", "/"]
     assert not re.search(r"\son\w+=|<style|\sstyle=|<script(?! type=\"module\" src)", page)
     assert "url(" not in text(SITE / "studio.css")
     assert "@import" not in text(SITE / "studio.css")

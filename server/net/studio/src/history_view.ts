@@ -39,6 +39,10 @@ export class HistoryView {
     studio.link.watch((link) => {
       if (link !== "open") this.asked.clear();
     });
+    studio.remedies.set("store_full", {
+      label: t("Show the history"),
+      act: () => this.grid.querySelector("button")?.focus(),
+    });
     this.more.onclick = () => {
       this.most += PAGE;
       if (entries(studio.history.value).length <= this.most) studio.listMore();

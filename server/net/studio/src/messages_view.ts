@@ -22,10 +22,16 @@ export function showMessages(studio: Studio): void {
     link.textContent = LINKS[state] ?? "";
     link.hidden = link.textContent === "";
   });
+  const trouble = find("trouble", HTMLDivElement);
+  studio.welcome.watch((welcome) => {
+    const problem = welcome?.problem ?? "";
+    trouble.hidden = problem === "";
+    find("trouble-text", HTMLSpanElement).textContent = problem;
+  });
 }
 
 function paragraph(studio: Studio, message: Message): HTMLParagraphElement {
-  const made = make("p", { className: message.kind }, make("span", {}, message.text));
+  const made = make("p", { className: message.kind }, make("span", message.lang === undefined ? {} : { lang: message.lang }, message.text));
   const { remedy } = message;
   if (remedy !== undefined) {
     made.append(make("button", { type: "button", textContent: remedy.label, onclick: () => remedy.act() }));

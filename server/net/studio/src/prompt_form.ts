@@ -59,6 +59,9 @@ export class PromptForm {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.form.requestSubmit();
     });
     this.example.onclick = () => this.fillExample();
+    studio.remedies.set("out_of_memory", { label: t("Use half the size"), act: () => this.halve() });
+    studio.remedies.set("unknown_words", { label: t("Go to the words"), act: () => this.helps.some((help) => help.go()) });
+    studio.remedies.set("unknown_model", { label: t("Choose another model"), act: () => this.model.focus() });
     studio.welcome.watch((welcome) => welcome && this.greet(welcome));
     studio.link.watch((link) => (find("generate", HTMLButtonElement).disabled = link !== "open"));
   }
@@ -130,6 +133,15 @@ export class PromptForm {
     this.foreground.value = example.foreground;
     this.background.value = example.background;
     this.changed();
+  }
+
+  private halve(): void {
+    const least = this.studio.welcome.value?.limits.min_side ?? 1;
+    for (const field of [this.width, this.height]) {
+      field.value = String(Math.max(least, 64 * Math.round(Number(field.value) / 128)));
+    }
+    this.changed();
+    find("generate", HTMLButtonElement).focus();
   }
 
   private takeShape(): void {

@@ -42,6 +42,13 @@ export class PromptHelp {
     this.unknown.replaceChildren(t("The model does not know:"), " ", ...buttons);
   }
 
+  /** Select the first word that the model does not know; false if it knows all. */
+  go(): boolean {
+    const button = this.unknown.hidden ? null : this.unknown.querySelector("button");
+    button?.click();
+    return button !== null;
+  }
+
   private complete(): void {
     const { from, phrases } = completions(this.model(), this.field.value, this.field.selectionStart);
     this.from = from;

@@ -14,6 +14,11 @@ export class QueueView {
   constructor(private readonly studio: Studio) {
     studio.history.watch(() => this.update());
     studio.progress.watch(() => this.update());
+    const show = (): void => {
+      this.section.scrollIntoView({ block: "nearest" });
+      this.list.querySelector("button")?.focus();
+    };
+    studio.remedies.set("queue_full", { label: t("Show the queue"), act: show });
   }
 
   private update(): void {

@@ -18,8 +18,15 @@ import { type Chunk, newId, swapRedAndBlue } from "./wire";
 export interface Message {
   kind: "note" | "problem";
   text: string;
+  /** BCP 47 tag if the text is not in the language of the page: the server speaks English. */
+  lang?: string;
   /** What helps, as a button. */
-  remedy?: { label: string; act: () => void };
+  remedy?: Remedy;
+}
+
+export interface Remedy {
+  label: string;
+  act: () => void;
 }
 
 export type Format = Export["format"];
@@ -45,6 +52,11 @@ export class Studio implements Desk {
   readonly history = new Signal<JobSummary[]>([]);
   readonly thumbnails = new Signal<Map<string, ImageData>>(new Map());
   readonly messages = new Signal<Message[]>([]);
+  /** Code of a problem or notice -> what helps. The views that can help add their own. */
+  readonly remedies = new Map<string, Remedy>([
+    ["unsupported_version", { label: t("Load the page again"), act: () => location.reload() }],
+    ["token_revoked", { label: t("Load the page again"), act: () => location.reload() }],
+  ]);
   readonly exporting = new Signal<Format | null>(null);
   /** How far the jobs are that are not over, those of other programs included. */
   readonly progress = new Signal<Map<string, Stand>>(new Map());
@@ -349,7 +361,7 @@ export class Studio implements Desk {
         picture.phase = "drawing";
         break;
       case "notice":
-        if (picture === this.picture.value) this.say({ kind: "note", text: message.text });
+        if (picture === this.picture.value) this.say({ kind: "note", text: message.text, lang: "en", remedy: this.remedies.get(message.code) });
         break;
       case "progress":
         picture.phase = "drawing";
@@ -390,7 +402,8 @@ export class Studio implements Desk {
     this.say({
       kind: "problem",
       text: again ? error.message : `${error.message} ${error.hint ?? ""}`.trim(),
-      ...(again ? { remedy: { label: t("Draw it again"), act: () => this.drawAgain(picture) } } : {}),
+      lang: "en",
+      remedy: again ? { label: t("Draw it again"), act: () => this.drawAgain(picture) } : this.remedies.get(error.code),
     });
   }
 

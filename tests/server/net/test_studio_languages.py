@@ -1,0 +1,71 @@
+"""Every text of the studio is in every language, with the same values in it; and the page speaks it."""
+
+import re
+
+import chromium
+import studio_texts
+from chromium import wait_for
+from layerfusion.server.client import browser
+from studio_texts import LANGUAGES
+
+NAMES = {"LayerFusion", "studio", "layerfusion studio", "PSD", "ORA", "PNG", "+", "−", "100 %"}  # noqa: RUF001
+"""Names and signs, which are the same everywhere."""
+
+
+def test_every_text_is_translated(subtests):
+    """If this fails: add the text to server/net/studio/src/translations, then `make studio`."""
+    for language in LANGUAGES:
+        with subtests.test(language):
+            known = studio_texts.own(language).keys() | studio_texts.shared(language).keys()
+            assert studio_texts.used() - known - NAMES == set()
+
+
+def test_no_translation_is_left_over_or_there_twice(subtests):
+    for language in LANGUAGES:
+        with subtests.test(language):
+            own = studio_texts.own(language)
+            assert list(own) == sorted(own)
+            assert own.keys() - studio_texts.used() == set()
+            assert own.keys() & studio_texts.shared(language).keys() == set()
+
+
+def test_translations_have_the_same_values(subtests):
+    for language, table in studio_texts.tables().items():
+        for text, translation in table.items():
+            with subtests.test(language=language, text=text):
+                assert sorted(re.findall(r"{\w+}", translation)) == sorted(re.findall(r"{\w+}", text))
+                assert translation.strip()
+
+
+def test_texts_are_literals_so_that_they_can_be_found():
+    for path in (studio_texts.STUDIO / "src").glob("*.ts"):
+        if path.name != "language.ts":
+            assert re.findall(r"(?<![.\w])t\(\s*[^\"\s].*", path.read_text("utf-8")) == []
+
+
+@chromium.NEEDED
+def test_the_page_speaks_the_chosen_language_and_remembers_it(tmp_path, server):
+    texts = studio_texts.tables()
+    with chromium.opened(tmp_path) as driver:
+        chromium.sign_in(driver, server, "studio")
+        wait_for(driver, "Your pictures are kept here.")
+        assert driver.execute_script("return document.documentElement.lang") == "en"
+        for language in LANGUAGES:
+            chooser = driver.find_element("id", "language")
+            driver.execute_script(
+                "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('change'))", chooser, language
+            )
+            for text in ("Your pictures are kept here.", "Generate", "Layers"):
+                wait_for(driver, texts[language][text])
+            assert driver.execute_script("return document.documentElement.lang") == language
+            name = driver.execute_script("return document.getElementById('viewport').getAttribute('aria-label')")
+            assert name.startswith(texts[language]["Picture"])
+
+
+@chromium.NEEDED
+def test_the_page_follows_the_browser(tmp_path, server):
+    with chromium.opened(tmp_path) as driver:
+        for wished, given in [("de-AT", "de"), ("zh-Hans-SG", "zh-CN"), ("zh-TW", "en"), ("fr,ja", "ja"), ("fr", "en")]:
+            driver.execute_cdp_cmd("Emulation.setUserAgentOverride", {"userAgent": "test", "acceptLanguage": wished})
+            driver.get(browser.address(server.runtime, "studio"))
+            assert driver.execute_script("return document.documentElement.lang") == given
