@@ -8,7 +8,7 @@ from chromium import wait_for
 from layerfusion.server.client import browser
 from studio_texts import LANGUAGES
 
-NAMES = {"LayerFusion", "studio", "layerfusion studio", "PSD", "ORA", "PNG", "+", "−", "100 %"}  # noqa: RUF001
+NAMES = {"LayerFusion", "studio", "layerfusion studio", "PSD", "ORA", "PNG", "+", "−", "100 %", "↶", "↷"}  # noqa: RUF001
 """Names and signs, which are the same everywhere."""
 
 
