@@ -8,10 +8,20 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import scripted
+from editing import Editor
 from layerfusion.server.client.client import Client, Refusal, new_job
 from layerfusion.server.config import users as users_file
 from layerfusion.server.net import app as app_module
-from layerfusion.server.protocol.messages import Cancelled, Done, Kept
+from layerfusion.server.protocol.messages import (
+    Cancelled,
+    Done,
+    Export,
+    FetchFailed,
+    Kept,
+    Placed,
+    ReadFailed,
+    ReadFile,
+)
 from layerfusion.server.storage.users import User, Users
 from proving import submit
 from running import SECONDS, Running
@@ -133,6 +143,21 @@ def test_who_knows_the_sha256_of_a_layer_does_not_get_the_layer(shared):
         eve.submit(stolen)
     with shared.client("eve") as eve:  # on another connection it is known from the job
         eve.submit(submit(foregrounds=(kept,)))
+
+
+def test_who_knows_the_sha256_of_a_layer_cannot_fetch_scale_read_or_save_it(shared, drawn):
+    with shared.client("ada") as ada, shared.client("eve") as eve:
+        digest, own = ada.upload(bytes([9]) * len(PIXELS)), submit()
+        eve.submit(own)
+        list(eve.events(own.job))
+        editor = Editor(eve)
+        assert editor.pixels(digest, 64, 64).code == "unknown_layer"
+        assert editor.scale(digest, (64, 64), (9, 9)).code == "unknown_layer"
+        eve._send(ReadFile(file=digest, name="a.psd"))
+        assert editor.answer(ReadFailed).code == "unknown_layer"
+        layer = Placed(layer=digest, width=64, height=64, name="secret", role="foreground")
+        eve._send(Export(job=own.job, format="psd", layers=(layer,)))
+        assert editor.answer(FetchFailed).code == "unknown_layer"
 
 
 def test_limits_are_a_users_own(shared):
