@@ -81,6 +81,10 @@ def test_a_batch_without_fitting_pictures_of_a_kind_is_made_of_the_others(bundle
     monkeypatch.setattr(batches_module, "LONG", long)
     monkeypatch.setattr(batches_module, "WHOLE", 0.0)
     stage = UNetStage(bundle.unet, bundle.text_encoders, bundle.tokenizers[0], encoded, bundle.vae, side=128)
+    # Half the model's own side, at which a batch costs a quarter.
+    monkeypatch.setattr(
+        stage, "_batches", Batches(encoded, GRID, 2 ** (len(bundle.unet.config["down_block_types"]) - 1))
+    )
     loss, _, count = stage.loss(np.random.default_rng(2), torch.Generator().manual_seed(2))
     assert torch.isfinite(loss)
     if not long:

@@ -18,7 +18,7 @@ from layerfusion.engine.training.vae import AutoencoderStage
 def examples(tmp_path, sprites_folder):
     where = tmp_path / "pictures"
     where.mkdir()
-    dataset._lay_out(where, 24, 64)
+    dataset._lay_out(where, 24, 64, (1, 1))
     dataset._draw_shard(dataset._Job(where, sprites_folder, 1, 0, 24, "train", 64, "first"))
     return dataset.load(where)
 
