@@ -25,12 +25,13 @@ look();
 
 
 @contextlib.contextmanager
-def opened(profile, downloads=None):
+def opened(profile, downloads=None, arguments=()):
     """A browser without a window.
 
     Args:
         profile: an empty folder for its settings.
         downloads: the folder for its downloads, if there will be any.
+        arguments: further arguments of its command line.
     """
     from selenium import webdriver
 
@@ -38,7 +39,8 @@ def opened(profile, downloads=None):
     options.binary_location = CHROMIUM
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-proxy-server"):
         options.add_argument(argument)
-    options.add_argument(f"--user-data-dir={profile}")
+    for argument in (f"--user-data-dir={profile}", *arguments):
+        options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
     try:

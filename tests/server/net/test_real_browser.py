@@ -139,7 +139,8 @@ def test_a_page_elsewhere_gets_nothing_even_with_the_key(driver, server, elsewhe
     assert driver.execute_script("return localStorage.getItem('layerfusion-key')") is None
 
 
-def test_the_page_cannot_be_framed(driver, server, elsewhere):
+@pytest.mark.parametrize("page", ["", "studio"])
+def test_the_page_cannot_be_framed(driver, server, elsewhere, page):
     driver.get(elsewhere)
     framed = """
     const [url, done] = arguments;
@@ -149,9 +150,21 @@ def test_the_page_cannot_be_framed(driver, server, elsewhere):
     document.body.append(frame);
     """
     driver.get_log("browser")
-    driver.execute_async_script(framed, browser.address(server.runtime))
+    driver.execute_async_script(framed, browser.address(server.runtime, page))
     refused = [entry["message"] for entry in driver.get_log("browser")]
     assert any("frame-ancestors" in message for message in refused), refused
+
+
+def test_a_name_that_was_pointed_at_this_machine_shows_nothing(tmp_path, server):
+    """DNS rebinding: the page of another site whose name leads to the server by now."""
+    port = server.address[1]
+    with chromium.opened(tmp_path, arguments=["--host-resolver-rules=MAP rebound.example 127.0.0.1"]) as rebound:
+        for path in ("studio", "studio/studio.js", "status", ""):
+            rebound.get(f"http://rebound.example:{port}/{path}")
+            shown = rebound.execute_script("return document.documentElement.outerHTML")
+            assert "LayerFusion" not in shown
+        protocols = ["layerfusion", "layerfusion.key.x"]
+        assert rebound.execute_async_script(OPEN_SOCKET, f"ws://rebound.example:{port}/", protocols) == "refused"
 
 
 def test_scripts_in_the_page_are_not_run(driver, server):
