@@ -41,9 +41,9 @@ def opened(chrome, server):
     return chrome
 
 
-def until(condition):
+def until(condition, seconds=SECONDS):
     """Wait until something is so."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -100,7 +100,7 @@ def assert_same(found, expected):
 
 def small_job(**values):
     """A job of the scripted engine with a new id."""
-    return submit(job=new_job(), width=SIDE, height=SIDE, **values)
+    return submit(**{"job": new_job(), "width": SIDE, "height": SIDE, **values})
 
 
 def drawn(server, **values):

@@ -17,6 +17,7 @@ from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, LayeredImage, Role
 from layerfusion.engine.image.resampling import resize
+from running import SECONDS
 from studio_page import SIDE, assert_same, canvas, drawn, names, one, spoken, until
 
 pytestmark = chromium.NEEDED
@@ -436,8 +437,10 @@ def test_a_canvas_of_4096_px_leaves_the_page_usable(driver, server, capsys):
     driver.execute_script(LONG_TASKS)
     began = time.monotonic()
     one(driver, "#history .open").click()
-    until(lambda: driver.execute_script("return document.querySelectorAll('#layers li').length") == 2)
-    until(lambda: driver.execute_script("return document.getElementById('canvas').dataset.painted") == "yes")
+    count = "return document.querySelectorAll('#layers li').length"
+    until(lambda: driver.execute_script(count) == 2, 8 * SECONDS)
+    painted = "return document.getElementById('canvas').dataset.painted"
+    until(lambda: driver.execute_script(painted) == "yes", 8 * SECONDS)
     opened = time.monotonic() - began
     script = "return [...document.getElementById('canvas').getContext('2d').getImageData(4000, 4000, 1, 1).data]"
     bottom, top = (scripted.pixels(0, index, 4096)[4000:4001, 4000:4001] for index in range(2))

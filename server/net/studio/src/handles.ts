@@ -5,6 +5,7 @@ import { find, make } from "./elements";
 import { t } from "./language";
 import type { Layer, Picture } from "./picture";
 import type { PromptForm } from "./prompt_form";
+import { SEEN } from "./pixels";
 import { outline } from "./sources";
 import type { Drag, Point, Viewport } from "./viewport";
 
@@ -13,7 +14,6 @@ const CORNERS = ["nw", "ne", "sw", "se"] as const;
 const LEAST_BOX = 16; // pixels of the picture, as the engine asks for
 const STEP = 1.05;
 const TOGETHER = 600; // ms; keys that follow each other faster are one change
-const SEEN = 16; // alpha from which a pixel can be grasped
 
 type Corner = (typeof CORNERS)[number];
 

@@ -48,6 +48,9 @@ export class LayersPanel {
       this.rows = [];
       const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.keeps : undefined;
       this.list.replaceChildren(...layers.map((layer) => this.row(picture!, layer)).reverse());
+      // On a phone the list does not scroll by itself, and the page must not jump away from the picture.
+      const scrolls = this.list.scrollHeight > this.list.clientHeight;
+      if (scrolls) this.list.querySelector(":scope > li:has(.details)")?.scrollIntoView({ block: "nearest" });
       if (focused !== undefined) this.list.querySelector<HTMLElement>(`[data-keeps="${focused}"]`)?.focus();
     }
     for (const show of this.rows) show();

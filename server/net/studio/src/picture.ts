@@ -133,9 +133,7 @@ export class Picture {
     this.previews.length = 0;
     this.origin = done.record === undefined || done.record === "" ? null : (JSON.parse(done.record) as Origin);
     for (const layer of this.layers) {
-      const record = this.origin?.layers[layer.index];
-      layer.prompt = record?.prompt ?? "";
-      layer.seed = record?.source === "generated" ? (record.seed ?? "") : "";
+      layer.prompt = this.origin?.layers[layer.index]?.prompt ?? "";
     }
     this.drawn = this.plies;
   }

@@ -8,6 +8,8 @@ export interface Crop {
   width: number;
   height: number;
   data: Uint8ClampedArray<ArrayBuffer>;
+  /** What an eye sees of it: faint pixels around an object do not count. */
+  seen: Rect;
 }
 
 export interface Rect {
@@ -19,6 +21,8 @@ export interface Rect {
 
 const PATIENCE = 12; // ms; a frame takes 16
 const ROWS = 64;
+/** Alpha from which an eye sees something. */
+export const SEEN = 16;
 
 /** Pauses whenever the page had no turn for a while. */
 export class Breath {
@@ -52,19 +56,32 @@ export async function cropped(bytes: Uint8Array<ArrayBuffer>, width: number, hei
     }
     if (y % ROWS === 0) await breath.take();
   }
-  if (seen.right === 0) return { x: 0, y: 0, width: 1, height: 1, data: new Uint8ClampedArray(4) };
+  if (seen.right === 0) {
+    return { x: 0, y: 0, width: 1, height: 1, data: new Uint8ClampedArray(4), seen: { left: 0, top: 0, right: 1, bottom: 1 } };
+  }
   const [wide, high] = [seen.right - seen.left, seen.bottom - seen.top];
   const data = new Uint8ClampedArray(4 * wide * high);
   const made = new Uint32Array(data.buffer);
+  const clear: Rect = { left: width, top: height, right: 0, bottom: 0 };
   for (let y = 0; y < high; y++) {
     const from = (seen.top + y) * width + seen.left;
+    let [first, last] = [wide, -1];
     for (let x = 0; x < wide; x++) {
       const word = words[from + x]!; // 0xAARRGGBB on all machines that browsers run on
       made[y * wide + x] = (word & 0xff00ff00) | ((word >>> 16) & 0xff) | ((word & 0xff) << 16);
+      if (word >>> 24 < SEEN) continue;
+      if (x < first) first = x;
+      last = x;
+    }
+    if (last !== -1) {
+      clear.left = Math.min(clear.left, seen.left + first);
+      clear.right = Math.max(clear.right, seen.left + last + 1);
+      clear.top = Math.min(clear.top, seen.top + y);
+      clear.bottom = seen.top + y + 1;
     }
     if (y % ROWS === 0) await breath.take();
   }
-  return { x: seen.left, y: seen.top, width: wide, height: high, data };
+  return { x: seen.left, y: seen.top, width: wide, height: high, data, seen: clear.right === 0 ? seen : clear };
 }
 
 /**
@@ -89,7 +106,14 @@ export async function stretched(crop: Crop, part: { x: number; y: number }): Pro
     }
     if (y % 8 === 0) await breath.take();
   }
-  return { x: left, y: top, width, height, data };
+  const { seen } = crop;
+  const large = {
+    left: Math.round(seen.left * part.x),
+    top: Math.round(seen.top * part.y),
+    right: Math.round(seen.right * part.x),
+    bottom: Math.round(seen.bottom * part.y),
+  };
+  return { x: left, y: top, width, height, data, seen: large };
 }
 
 /** Write the mean of four pixels, weighted by distance and alpha. */

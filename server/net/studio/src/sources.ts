@@ -98,11 +98,11 @@ export function isMoved(layer: Layer): boolean {
   return layer.index === -1 || layer.x !== layer.home.x || layer.y !== layer.home.y || layer.source !== layer.original;
 }
 
-/** What is to be seen of a layer: its place on the canvas without transparent margins. */
+/** Where on the canvas a layer is seen. */
 export function outline(layer: Layer): { left: number; top: number; right: number; bottom: number } {
-  const crop = layer.source?.crop ?? { x: 0, y: 0, width: layer.width, height: layer.height };
-  const [left, top] = [layer.x + crop.x, layer.y + crop.y];
-  return { left, top, right: left + crop.width, bottom: top + crop.height };
+  const { x, y } = layer;
+  const seen = layer.source?.crop.seen ?? { left: 0, top: 0, right: layer.width, bottom: layer.height };
+  return { left: x + seen.left, top: y + seen.top, right: x + seen.right, bottom: y + seen.bottom };
 }
 
 /** The layers of a file, bottom first. Shadow and Light that belong to another arrangement are hidden there. */
