@@ -88,7 +88,10 @@ class Action:
 
 
 def again(submit: Submit, params: GenerationParams) -> Submit:
-    """A submission with the prompts, settings and seed of the docker's fields. Layers that it keeps stay the same."""
+    """A submission with the prompts, settings and seed of the docker's fields. Layers that it keeps stay the same.
+
+    Its style is added afterwards, so `submit` is the one before a style was added to it.
+    """
 
     def changed(source: Source, prompt: str) -> Source:
         if isinstance(source, Kept):

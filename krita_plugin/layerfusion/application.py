@@ -7,12 +7,14 @@ from typing import Any
 
 from krita import Krita
 
-from . import document
+from . import document, preferences
 from .controller import Controller
 from .interfaces import View
 from .job_store import JobStore
+from .protocol import location
 from .qt import Mailbox, QtCore, guarded
 from .server_link import ServerLink
+from .shortcuts import ACTIONS, action_id, caption
 from .translation import tr
 from .views import Views
 
@@ -39,6 +41,16 @@ class Application:
             self._start()
         self.views.attach(docker)
 
+    def change_language(self) -> None:
+        """Show everything in the language that is chosen now."""
+        for name in ACTIONS:
+            action = Krita.instance().action(action_id(name))
+            action.setText(caption(name))
+            action.setToolTip(caption(name))
+        self.views.rebuild()
+        self._controller.show_server()
+        self._controller.look(anew=True)
+
     def guarded(self, action: Callable[[], object]) -> Callable[[Any], None]:
         """A Qt slot that runs `action`, and shows what goes wrong in it."""
         return guarded(lambda _: action(), self.views.warn)
@@ -61,3 +73,5 @@ class Application:
         self._look.timeout.connect(self.guarded(lambda: self._controller.look()))
         self._look.start()
         link.start()
+        if preferences.starts_server() and location.read() is None:
+            self._controller.start_server()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Generator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from . import actions, launcher
@@ -38,16 +38,19 @@ from .protocol.messages import (
     Resubmit,
     Resume,
     Started,
+    StyleFailed,
+    Styles,
     Thumbnail,
     Welcome,
 )
 from .refusals import RefusalsShown
 from .server_link import Offline, Online, ServerLink
-from .settings import params_of
 from .steps import Steps
+from .style_book import StyleBook
 from .submitting import Submissions
 from .text import file_name, progress_words, sentence, waiting_words
 from .translation import tr
+from .typed import Typed
 from .variants import Variants
 
 NOTICES_SINCE = (1, 3)
@@ -88,11 +91,13 @@ class Controller:
         self.choosing = Choosing(view, documents)
         self._steps = Steps(later)
         self._delivery = Delivery(view, documents, self._jobs, self._progress, self._steps, self._finish, self._added)
+        self.styles = StyleBook(view, link.send)
         self._submissions = Submissions(
-            view, documents, link, self._jobs, job_store, self.choosing, self._progress, self.start_server
+            view, documents, link, self._jobs, job_store, self.choosing, self._progress, self.styles, self.start_server
         )
         self.history = History(view, documents, link.send, self._submissions.put_back, self._submissions.draw_again)
         self.variants = Variants(view, documents)
+        self.typed = Typed(view, documents, self._submissions.open_document)
         self.live = Live(view, documents, link, lambda: self._submissions.welcome)
         self._starting = False
 
@@ -110,7 +115,7 @@ class Controller:
             )
             return
         self._starting = True
-        self._show_no_server()
+        self.show_server()
 
     def generate(self, params: GenerationParams) -> None:
         """Draw a foreground and a background into the active document."""
@@ -188,28 +193,6 @@ class Controller:
             notes = yield from document.export_psd(path)
             self._view.say(tr("“{name}” was written to {path}", name=name, path=path), " ".join(notes))
 
-    # ---- the docker's fields -----------------------------------------------------------------------------------------
-
-    def selected_box(self) -> tuple[int, int, int, int] | None:
-        """Left, top, width and height of the box around the selection, in canvas pixels; None if there is none, which
-        the artist is told."""
-        with RefusalsShown(self._view):
-            document = self._submissions.open_document()
-            return actions.selected_box(document, document.size, tr("Select the place for the foreground."))
-        return None
-
-    def params_of_document(self) -> GenerationParams | None:
-        """The values of the docker's fields that the active document has saved; None if it has none."""
-        document = self._documents.active()
-        values = None if document is None else document.settings()
-        return None if values is None else params_of(values)
-
-    def remember(self, params: GenerationParams) -> None:
-        """Save the values of the docker's fields in the active document, because the artist has changed one."""
-        document = self._documents.active()
-        if document is not None:
-            document.save_settings(asdict(params))
-
     # ---- events ------------------------------------------------------------------------------------------------------
 
     def receive(self, event: object) -> None:
@@ -225,6 +208,8 @@ class Controller:
                 self._exited(event)
             case Thumbnail() | FetchFailed():
                 self.history.receive(event)
+            case Styles() | StyleFailed():
+                self.styles.receive(event)
             case _:
                 job = self._jobs.find(_job_of(event))
                 if job is not None:
@@ -318,7 +303,7 @@ class Controller:
     def _online(self, welcome: Welcome) -> None:
         self._submissions.welcome, self._starting = welcome, False
         self._progress.can_move = welcome.protocol >= MOVES_SINCE
-        self._view.show_server(welcome, tr("Ready"))
+        self.show_server()
         self._progress.show_first(tr("Waiting for the server"))
         for job in self._jobs:
             if job.accepted:
@@ -326,12 +311,13 @@ class Controller:
             elif job.series is None:
                 self._link.submit(job.submit, job.pictures)
         self.history.connected(welcome.protocol)
+        self.styles.connected(welcome.protocol)
 
     def _offline(self, event: Offline) -> None:
         self._submissions.welcome = None
         self.history.disconnected()
         self.live.end()
-        self._show_no_server()
+        self.show_server()
         if event.message and not self._starting:
             self._view.warn(event.message, event.hint)
         self._progress.show_first(tr("Waiting for the server"))
@@ -339,7 +325,7 @@ class Controller:
     def _exited(self, event: launcher.ServerExited) -> None:
         if self._starting:
             self._starting = False
-            self._show_no_server()
+            self.show_server()
             self._view.warn(
                 tr(
                     "The server stopped while starting: {reason}",
@@ -349,7 +335,12 @@ class Controller:
                 Remedy(tr("Start server"), self.start_server),
             )
 
-    def _show_no_server(self) -> None:
+    def show_server(self) -> None:
+        """Show the state of the server, in the artist's language."""
+        welcome = self._submissions.welcome
+        if welcome is not None:
+            self._view.show_server(welcome, tr("Ready"))
+            return
         words = tr("Starting the server…") if self._starting else tr("No server is running")
         self._view.show_server(None, words, startable=not self._starting)
 

@@ -19,9 +19,11 @@ from .job_panel import JobPanel
 from .jobs import Remedy
 from .keys import Keys
 from .picks_panel import PicksPanel
-from .protocol.messages import Welcome
+from .protocol.messages import Style, Welcome
 from .qt import QtCore, QtGui, QtWidgets
 from .queue_list import QueueList
+from .settings_dialog import SettingsDialog
+from .style_row import StyleIntents
 from .translation import tr
 from .variants_row import VariantsRow
 from .widgets import PercentSlider, StateLine, push_button, tool
@@ -79,6 +81,12 @@ class Docker(DockWidget):
 
     # ---- the controller's View ---------------------------------------------------------------------------------------
 
+    def rebuild(self) -> None:
+        before, params = self.widget(), self._params()
+        self._build()
+        before.deleteLater()
+        self._fill(params)
+
     def show_server(self, welcome: Welcome | None, words: str, startable: bool = False) -> None:
         self._online = welcome is not None
         self._server.show_state(words, good=self._online)
@@ -108,9 +116,13 @@ class Docker(DockWidget):
 
     def show_history(self, entries: tuple[Entry, ...]) -> None:
         self._history.show_entries(entries)
+        self._fields.show_model_pictures(self._history.by_model())
 
     def show_variants(self, index: int, count: int) -> None:
         self._variants.show_variants(index, count)
+
+    def show_styles(self, styles: tuple[Style, ...] | None) -> None:
+        self._fields.show_styles(styles)
 
     def show_live(self, on: bool) -> None:
         self._live.setChecked(on)
@@ -137,7 +149,7 @@ class Docker(DockWidget):
 
     def _show_document(self) -> None:
         """Another document is shown: show what was typed for it, and add what waits for it."""
-        params = self._application.controller.params_of_document()
+        params = self._application.controller.typed.of_document()
         if params is not None:
             self._fill(params)
         self._application.controller.document_shown()
@@ -150,7 +162,7 @@ class Docker(DockWidget):
         return self._fields.params(self._strength.fraction())
 
     def _remember(self) -> None:
-        self._application.controller.remember(self._params())
+        self._application.controller.typed.remember(self._params())
         self._picks.show_current(self._params())
 
     def _use(self, params: GenerationParams) -> None:
@@ -184,6 +196,7 @@ class Docker(DockWidget):
         """Run the controller's method for one of the buttons that draw."""
         self._application.views.clear()
         self._fields.roll_unless_locked()
+        self._fields.remember_prompts()
         self._application.controller.live.end()
         intent(self._params())
 
@@ -212,6 +225,10 @@ class Docker(DockWidget):
         dialog.selectFile(suggested.name)
         return dialog.selectedFiles()[0] if dialog.exec() else ""
 
+    def _open_settings(self) -> None:
+        application = self._application
+        SettingsDialog(self, self._start_server, application.change_language, application.guarded).open()
+
     def _copy_command(self) -> None:
         QtGui.QGuiApplication.clipboard().setText(self._command.text())
 
@@ -221,7 +238,7 @@ class Docker(DockWidget):
 
     def _selected_box(self) -> tuple[int, int, int, int] | None:
         self._application.views.clear()
-        return self._application.controller.selected_box()
+        return self._application.controller.typed.selected_box()
 
     def _candidates(self, role: str) -> list[Pick]:
         return self._application.controller.choosing.candidates(role)
@@ -237,7 +254,11 @@ class Docker(DockWidget):
 
     def _build(self) -> None:
         guarded = self._application.guarded
-        self._fields = Fields(self._selected_box, guarded)
+        styles = StyleIntents(
+            save=lambda style, replaces: self._application.controller.styles.save(style, replaces),
+            delete=lambda name: self._application.controller.styles.delete(name),
+        )
+        self._fields = Fields(self._selected_box, styles, guarded)
         self._fields.changed.connect(lambda: guarded(self._remember)(None))
         content = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(content)
@@ -294,7 +315,8 @@ class Docker(DockWidget):
             tr("Start server"), tr("Start the drawing server on this computer"), guarded(self._start_server)
         )
         self._start_box = layout.box(start, layout.row(self._command, copy))
-        return layout.box(self._server, self._start_box)
+        self._settings = tool(Krita.instance().icon("configure"), tr("Settings…"), guarded(self._open_settings))
+        return layout.box(layout.row(self._server, self._settings, stretch=0), self._start_box)
 
     def _build_buttons(self) -> QtWidgets.QWidget:
         def button(text: str, description: str, intent: Callable[[GenerationParams], None]) -> QtWidgets.QPushButton:
@@ -363,6 +385,7 @@ class Docker(DockWidget):
             "again": again,
             "live": live,
             "relight": relight,
+            "settings": self._settings,
         }
         self._picks = PicksPanel(self._candidates, self._choose, self._use, self._application.guarded)
         rows = (

@@ -6,9 +6,9 @@ from krita import DockWidgetFactory, DockWidgetFactoryBase, Extension, Krita, Wi
 
 from . import preferences
 from .application import Application
-from .docker import ID, TITLE, Docker
+from .docker import ID, Docker
 from .qt import QtWidgets
-from .shortcuts import ACTIONS, action_id
+from .shortcuts import ACTIONS, action_id, caption
 from .translation import tr
 
 
@@ -22,9 +22,9 @@ class LayerFusion(Extension):
         show = window.createAction(action_id("show"), "", "tools/scripts")
         show.setText(tr("Show LayerFusion"))
         show.triggered.connect(lambda *_: _show_docker())
-        for name, text in ACTIONS.items():
+        for name in ACTIONS:
             action = window.createAction(action_id(name), "", "")
-            action.setText(f"{TITLE}: {tr(text)}")  # afterwards, because Krita has taken it from the .action file
+            action.setText(caption(name))  # afterwards, because Krita has taken it from the .action file
             action.setToolTip(action.text())
             action.triggered.connect(lambda *_, name=name: _press(name))
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from krita import Krita
 
 from . import layout
+from .completion import Completion
 from .interfaces import GenerationParams
 from .other_foregrounds import Box, OtherForegrounds
-from .protocol.messages import MAX_VARIANTS, Welcome
+from .protocol.messages import MAX_VARIANTS, ModelInfo, Style, Welcome
 from .qt import QtCore, QtGui, QtWidgets
+from .style_row import StyleIntents, StyleRow
 from .text import PRESETS
 from .translation import tr
 from .widgets import Fold, PromptField, die_icon, tool
 
 ROLLED_SEEDS = 2**31
 MAX_SEED = 2**53 - 1
+MAX_STYLE_TEXT = 4000
+MODEL_PICTURE = 40
+"""Side of the picture beside a model, in device-independent pixels."""
 
 
 def rolled_seed() -> int:
@@ -31,6 +36,7 @@ class Fields(QtWidgets.QWidget):
 
     Args:
         selected_box: gives the box around the selection; None if the artist was told that there is none.
+        style_intents: what is done with styles.
         guarded: makes a Qt slot of an action, and shows what goes wrong in it.
     """
 
@@ -40,17 +46,21 @@ class Fields(QtWidgets.QWidget):
     def __init__(
         self,
         selected_box: Callable[[], Box | None],
+        style_intents: StyleIntents,
         guarded: Callable[[Callable[[], object]], Callable[[Any], None]],
     ) -> None:
         super().__init__()
         self._others = OtherForegrounds(selected_box, guarded)
         self._others.changed.connect(self._tell)
-        self._models: dict[str, Any] = {}
+        self._style = StyleRow(style_intents, self._as_style, guarded)
+        self._style.chosen.connect(self._take_style)
+        self._models: dict[str, ModelInfo] = {}
         self._filling = False
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(self._build_prompts())
+        column.addWidget(self._style)
         column.addWidget(self._build_seed())
         column.addWidget(self._build_advanced())
         self.roll()
@@ -80,6 +90,7 @@ class Fields(QtWidgets.QWidget):
             in_selection=self._in_selection.isChecked(),
             background_in_selection=self._background_in_selection.isChecked(),
             others=self._others.values(),
+            style=self._style.name,
         )
 
     def fill(self, params: GenerationParams) -> None:
@@ -104,6 +115,7 @@ class Fields(QtWidgets.QWidget):
             self._in_selection.setChecked(params.in_selection)
             self._background_in_selection.setChecked(params.background_in_selection)
             self._others.fill(params.others)
+            self._style.choose(params.style)
         finally:
             self._filling = False
 
@@ -133,7 +145,22 @@ class Fields(QtWidgets.QWidget):
         self._steps.setMaximum(welcome.limits.steps)
         self._others.limit(welcome.limits.foregrounds - 1)
         self._pictures.setMaximum(min(1 + MAX_VARIANTS, welcome.limits.waiting_jobs))
+        self._style.show_server(welcome)
         self._show_model()
+
+    def show_styles(self, styles: tuple[Style, ...] | None) -> None:
+        """Offer the styles that the server keeps."""
+        self._style.show_styles(styles)
+
+    def show_model_pictures(self, pictures: Mapping[str, QtGui.QIcon]) -> None:
+        """Show beside each model a picture that it drew: name of the model -> picture."""
+        for index in range(self._model.count()):
+            self._model.setItemIcon(index, pictures.get(self._model.itemData(index), QtGui.QIcon()))
+
+    def remember_prompts(self) -> None:
+        """The prompts are drawn: offer them from now on."""
+        for completion in self._completions:
+            completion.remember()
 
     def about_model(self) -> str:
         """Title and limitations of the chosen model; empty before a server was there."""
@@ -153,6 +180,25 @@ class Fields(QtWidgets.QWidget):
         if model.examples:
             self._foreground.setPlaceholderText(model.examples[0].foreground)
             self._background.setPlaceholderText(model.examples[0].background)
+        phrases = tuple(phrase for each in model.vocabulary for phrase in each.phrases)
+        for completion in self._completions:
+            completion.show_phrases(phrases)
+
+    def _as_style(self) -> dict[str, Any]:
+        """What a new style begins with."""
+        negative = self._negative.toPlainText().strip()
+        chosen = {"model": self._model.currentData(), "preset": self._preset.currentData()}
+        return {**chosen, "negative_prompt": negative[:MAX_STYLE_TEXT]}
+
+    def _take_style(self) -> None:
+        """A style was chosen: choose its model and its preset."""
+        style = self._style.style_chosen
+        if style is not None:
+            for choice, value in ((self._model, style.model), (self._preset, style.preset)):
+                if value is not None and choice.findData(value) >= 0:
+                    choice.setCurrentIndex(choice.findData(value))
+            self._show_model()
+        self._tell()
 
     def _show_lock(self) -> None:
         self._lock.setIcon(Krita.instance().icon("layer-locked" if self._lock.isChecked() else "layer-unlocked"))
@@ -160,6 +206,7 @@ class Fields(QtWidgets.QWidget):
     def _build_prompts(self) -> QtWidgets.QWidget:
         self._foreground = PromptField(3, tr("What is in the foreground; the layer is transparent around it"))
         self._background = PromptField(3, tr("What is in the background; the layer fills the canvas"))
+        self._completions = Completion(self._foreground, "foreground"), Completion(self._background, "background")
         self._in_selection = QtWidgets.QCheckBox(tr("Draw the foreground in the selection"))
         self._in_selection.setToolTip(
             tr("Generate and New foreground draw the foreground into the rectangle around the selection")
@@ -202,6 +249,7 @@ class Fields(QtWidgets.QWidget):
             self._preset.addItem(tr(title), name)
             self._preset.setItemData(index, tr(description), QtCore.Qt.ItemDataRole.ToolTipRole)
         self._model = QtWidgets.QComboBox()
+        self._model.setIconSize(QtCore.QSize(MODEL_PICTURE, MODEL_PICTURE))
         self._model.activated.connect(self._show_model)
         self._model_box = layout.labelled(tr("Model"), self._model)
         self._model_box.setVisible(False)  # until a server offers a choice

@@ -8,6 +8,9 @@ from typing import Any
 from .protocol.errors import ProtocolError
 from .protocol.messages import Cancel, Submit
 
+PLAIN = "plain"
+"""The field of a record with the submission before a style was added to it."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -45,13 +48,21 @@ class Entry:
     @property
     def submit(self) -> Submit | None:
         """Its submission. None if none was saved, or if it makes no sense: the file may come from a stranger."""
-        values = self.values.get("submit")
-        if not isinstance(values, dict):
-            return None
-        try:
-            return Submit.from_map({name: value for name, value in values.items() if name != "type"})
-        except ProtocolError:
-            return None
+        return _submit(self.values.get("submit"))
+
+    @property
+    def plain(self) -> Submit | None:
+        """Its submission before a style was added to it; None if it has no style."""
+        return _submit(self.values.get(PLAIN))
+
+
+def _submit(values: Any) -> Submit | None:
+    if not isinstance(values, dict):
+        return None
+    try:
+        return Submit.from_map({name: value for name, value in values.items() if name != "type"})
+    except ProtocolError:
+        return None
 
 
 def job_of(values: dict[str, Any]) -> str | None:

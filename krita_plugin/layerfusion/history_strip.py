@@ -90,6 +90,11 @@ class HistoryStrip(QtWidgets.QListWidget):
                 self.setCurrentItem(item)
         self.horizontalScrollBar().setValue(at)
 
+    def by_model(self) -> dict[str, QtGui.QIcon]:
+        """The newest picture that each model has drawn: name of the model -> picture."""
+        drawn = [entry for entry in reversed(self._shown) if entry.thumbnail is not None]
+        return {str(entry.values.get("model", "")): QtGui.QIcon(self._picture(entry)) for entry in drawn}
+
     def menu_of(self, key: str) -> QtWidgets.QMenu:
         """The context menu of a picture."""
         intents, menu = self._intents, QtWidgets.QMenu(self)

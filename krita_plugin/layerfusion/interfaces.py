@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from .history_entry import Entry
 from .images import Picture
 from .jobs import ArrivedLayer, Choice, Inserted, KeptLayer, PendingJob, Placement, Remedy
-from .protocol.messages import Welcome
+from .protocol.messages import Style, Welcome
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class GenerationParams:
         pictures: number of pictures, 1 to 16; each has its own seed.
         others: further foregrounds, from the back to the front.
         in_selection: whether a new foreground is drawn into the box around the selection.
+        style: the name of the style in which it is drawn; None is no style.
     """
 
     foreground: str
@@ -60,6 +61,7 @@ class GenerationParams:
     preset: str | None = None
     pictures: int = 1
     others: tuple[OtherForeground, ...] = ()
+    style: str | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,9 @@ class Waiting:
 class View(Protocol):
     """The docker, as far as the controller needs it."""
 
+    def rebuild(self) -> None:
+        """Make everything anew, in the language that is chosen now; what was typed stays."""
+
     def show_server(self, welcome: Welcome | None, words: str, startable: bool = False) -> None:
         """Show the state of the server: `welcome` is None if there is no connection; `startable` offers to start it."""
 
@@ -149,6 +154,9 @@ class View(Protocol):
 
     def show_variants(self, index: int, count: int) -> None:
         """Show which of the variants of a press is visible, from 0; `count` is 0 if there are none."""
+
+    def show_styles(self, styles: tuple[Style, ...] | None) -> None:
+        """Show the styles that the server keeps; None if it keeps none."""
 
     def show_live(self, on: bool) -> None:
         """Show whether Shadow and Light follow what the artist does."""

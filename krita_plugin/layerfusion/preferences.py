@@ -1,7 +1,8 @@
-"""What the artist has set for the plugin, as Krita keeps it in kritarc: the language, and what exported files say."""
+"""What Krita keeps of the plugin in kritarc: what the artist has set, and the prompts of the artist."""
 
 from __future__ import annotations
 
+import json
 import os
 
 from krita import Krita
@@ -11,6 +12,9 @@ from .qt import QtCore
 
 GROUP = "layerfusion"
 """The section of kritarc."""
+
+MOST_PROMPTS = 40
+"""The most earlier prompts that are remembered for a field."""
 
 NO_PROMPTS_VARIABLE = "LAYERFUSION_NO_PROMPTS"
 """Environment variable of all of LayerFusion: if it is set to anything, files hold no prompts and no seeds."""
@@ -46,3 +50,31 @@ def set_prompts_in_files(yes: bool) -> None:
 def prompts_are_forbidden() -> bool:
     """Whether the environment variable says that files hold no prompts, whatever the artist has set."""
     return bool(os.environ.get(NO_PROMPTS_VARIABLE))
+
+
+def starts_server() -> bool:
+    """Whether the server of this computer is started with Krita."""
+    return Krita.instance().readSetting(GROUP, "starts_server", "no") == "yes"
+
+
+def set_starts_server(yes: bool) -> None:
+    Krita.instance().writeSetting(GROUP, "starts_server", "yes" if yes else "no")
+
+
+def earlier_prompts(role: str) -> list[str]:
+    """The prompts of a role that the artist has used, the newest first."""
+    try:
+        found = json.loads(Krita.instance().readSetting(GROUP, f"prompts_{role}", "[]"))
+    except ValueError:
+        return []
+    return [text for text in found if isinstance(text, str)] if isinstance(found, list) else []
+
+
+def remember_prompt(role: str, prompt: str) -> None:
+    """Put a prompt at the top of the earlier ones."""
+    others = [each for each in earlier_prompts(role) if each != prompt]
+    Krita.instance().writeSetting(GROUP, f"prompts_{role}", json.dumps([prompt, *others][:MOST_PROMPTS]))
+
+
+def forget_prompts(role: str) -> None:
+    Krita.instance().writeSetting(GROUP, f"prompts_{role}", "[]")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
-from .server_link import VERSION
+from .handshake import VERSION
 
 WITHOUT_PROMPTS = "LayerFusion"
 """What stands in place of a title, which consists of prompts, in a file that says none."""

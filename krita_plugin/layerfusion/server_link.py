@@ -14,16 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
-from .bundled import WIRE, Connection, ConnectionClosed, InvalidStatus, WebSocketException, connect
+from . import handshake
+from .bundled import WIRE, Connection, ConnectionClosed, InvalidStatus, WebSocketException
 from .images import Picture
 from .jobs import ArrivedLayer
-from .protocol import MAJOR, MINOR, location
-from .protocol.errors import BadTransfer, ProtocolError, UnsupportedVersion
-from .protocol.frames import MAX_FRAME, Arrival, Chunk, split
+from .protocol import location
+from .protocol.errors import BadTransfer, ProtocolError
+from .protocol.frames import Arrival, Chunk, split
 from .protocol.messages import (
     Cancel,
     Failed,
-    Hello,
     LayerBegin,
     LayerEnd,
     Message,
@@ -40,7 +40,6 @@ from .translation import tr
 
 logger = logging.getLogger(__name__)
 
-VERSION = "0.1.0"
 RETRY_SECONDS = 0.7
 """Seconds between two attempts to find or reach a server."""
 
@@ -162,17 +161,7 @@ class ServerLink:
     def _visit(self, runtime: location.Runtime) -> Offline:
         """Connect and exchange messages until the connection ends; return how it ended."""
         try:
-            with connect(
-                runtime.url,
-                additional_headers={"Authorization": f"Bearer {runtime.token}"},
-                proxy=None,  # the server is on this machine; proxies from the environment are for other machines
-                ssl=runtime.tls(),
-                compression=None,  # on loopback, compressing pixels takes longer than sending them
-                max_size=MAX_FRAME,
-                open_timeout=10,
-                close_timeout=1,
-                ping_timeout=60,  # a server that loads a model may be slow to answer
-            ) as connection:
+            with handshake.connection(runtime) as connection:
                 self._connection = connection
                 self._converse(connection)
         except ProtocolError as error:
@@ -201,18 +190,7 @@ class ServerLink:
         return Offline(True, tr("The connection to the server was lost."), tr("The plugin tries to connect again."))
 
     def _converse(self, connection: Connection) -> None:
-        connection.send(
-            WIRE.encode(
-                Hello(protocol=(MAJOR, MINOR), client="layerfusion-krita", version=VERSION, identity=self._identity)
-            )
-        )
-        welcome = WIRE.decode(connection.recv(timeout=10))
-        if isinstance(welcome, Refused):
-            raise ProtocolError(welcome.message, welcome.hint)
-        if not isinstance(welcome, Welcome) or welcome.protocol[0] != MAJOR:
-            raise UnsupportedVersion(
-                tr("The server and the plugin have different versions."), tr("Run: layerfusion plugin install")
-            )
+        welcome = handshake.greet(connection, self._identity)
         self._resumes_layers = welcome.protocol >= LAYERS_RESUME_SINCE
         self._outbox = SimpleQueue()
         sender = threading.Thread(target=self._send_all, args=(connection, self._outbox), daemon=True)

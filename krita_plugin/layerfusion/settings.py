@@ -52,7 +52,7 @@ def _is_whole(value: Any) -> bool:
 def _fits(name: str, value: Any) -> bool:
     if name in ("foreground", "background", "negative", "blended"):
         return isinstance(value, str) and len(value) <= MAX_TEXT
-    if name in ("model", "preset"):
+    if name in ("model", "preset", "style"):
         return value is None or (isinstance(value, str) and len(value) <= MAX_TEXT)
     if name == "others":
         return False  # they are read one by one

@@ -6,7 +6,7 @@ use most of the keys, and whoever installs a plugin has chosen the others.
 
 from __future__ import annotations
 
-from .translation import mark
+from .translation import mark, tr
 
 CATEGORY = "layerfusion"
 
@@ -23,8 +23,14 @@ ACTIONS = {
     "previous_variant": mark("Previous picture of a press"),
     "next_variant": mark("Next picture of a press"),
     "keep_variant": mark("Keep this picture of a press"),
+    "settings": mark("Settings"),
 }
 """Name -> text."""
+
+
+def caption(name: str) -> str:
+    """The text of an action in Krita's settings, in the artist's language."""
+    return f"LayerFusion: {tr(ACTIONS[name])}"
 
 
 def action_id(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from . import actions
 from .choosing import Choosing
 from .groups import VARIANT
-from .history_entry import Entry
+from .history_entry import PLAIN, Entry
 from .interfaces import Document, Documents, GenerationParams, View
 from .job_store import JobStore
 from .jobs import Choice, PendingJob, Refusal, Remedy
@@ -19,6 +19,7 @@ from .progress import ShownProgress
 from .protocol.messages import Resume, Submit, Welcome
 from .refusals import RefusalsShown
 from .server_link import ServerLink
+from .style_book import StyleBook
 from .text import sentence, size_words
 from .translation import tr
 
@@ -34,6 +35,7 @@ class Submissions:
         job_store: where they are saved.
         choosing: which layers the artist has chosen.
         progress: shows how far they are.
+        styles: the artist's styles.
         start_server: starts the server, as a remedy.
 
     Attributes:
@@ -49,6 +51,7 @@ class Submissions:
         job_store: JobStore,
         choosing: Choosing,
         progress: ShownProgress,
+        styles: StyleBook,
         start_server: Callable[[], None],
     ) -> None:
         self._view = view
@@ -58,6 +61,7 @@ class Submissions:
         self._job_store = job_store
         self._choosing = choosing
         self._progress = progress
+        self._styles = styles
         self._start_server = start_server
         self.welcome: Welcome | None = None
 
@@ -72,7 +76,8 @@ class Submissions:
             size = actions.size_to_draw(document.size, welcome.limits)
             notes = (document.about_colours(), size_words(size, document.size))
             action = button(document, params, self._choosing.of(document), size)
-            submit = action.submit(size, params, welcome.models[0].name)
+            plain = action.submit(size, params, welcome.models[0].name)
+            submit = self._styles.applied(plain, params)
             actions.check_server(submit, welcome.protocol)
             submits = submit.jobs()
             jobs = [
@@ -83,6 +88,7 @@ class Submissions:
                     record={
                         **action.record(params, each),
                         **({VARIANT: [submit.job, number]} if len(submits) > 1 else {}),
+                        **({PLAIN: plain.to_map()} if submit != plain else {}),
                     },
                     artists=action.artists,
                     warning=" ".join(note for note in (*notes, *action.notes) if note),
@@ -127,14 +133,16 @@ class Submissions:
                 tr("Use its prompts and seed, and press a button."),
             )
         if isinstance(changes, int):
-            submit = replace(entry.submit, job=str(uuid.uuid4()), seed=changes, variants=())
+            plain = submit = replace(entry.submit, job=str(uuid.uuid4()), seed=changes, variants=())
         else:
-            submit = actions.again(entry.submit, changes)
+            plain = actions.again(entry.plain or entry.submit, changes)
+            submit = self._styles.applied(plain, changes)
         actions.check_server(submit, welcome.protocol)
         job = self._from_history(entry, submit, document)
         if not isinstance(changes, int):
-            prompts = {"foreground": submit.foregrounds[0].prompt, "background": submit.background.prompt}
-            job.title, job.record = submit.title, {**job.record, **asdict(changes), **prompts, "model": submit.model}
+            prompts = {"foreground": plain.foregrounds[0].prompt, "background": plain.background.prompt}
+            job.title, job.record = plain.title, {**job.record, **asdict(changes), **prompts, "model": submit.model}
+            job.record |= {PLAIN: plain.to_map()} if submit != plain else {}
         self._begin([job])
         self._link.submit(submit, ())
 

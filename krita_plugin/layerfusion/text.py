@@ -135,7 +135,8 @@ def about_layer(role: str, values: Mapping[str, Any]) -> str:
 def _settings(values: Mapping[str, Any]) -> str:
     steps = tr("{number} steps", number=values["steps"]) if values.get("steps") else ""
     seed = tr("seed {seed}", seed=values["seed"]) if "seed" in values else ""
-    facts = [fact for fact in (seed, values.get("model"), values.get("preset"), steps) if fact]
+    style = tr("style “{style}”", style=values["style"]) if values.get("style") else ""
+    facts = [fact for fact in (seed, values.get("model"), values.get("preset"), style, steps) if fact]
     return " · ".join(map(str, facts))
 
 

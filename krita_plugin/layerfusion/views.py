@@ -6,7 +6,7 @@ from .history_entry import Entry
 from .images import Picture
 from .interfaces import Picks, View, Waiting
 from .jobs import Remedy
-from .protocol.messages import Welcome
+from .protocol.messages import Style, Welcome
 
 
 class Views:
@@ -24,10 +24,14 @@ class Views:
         self._picks = Picks()
         self._history: tuple[Entry, ...] = ()
         self._variants = 0, 0
+        self._styles: tuple[Style, ...] | None = None
         self._live = False
 
     def attach(self, view: View) -> None:
         self._views.append(view)
+        self._show_all(view)
+
+    def _show_all(self, view: View) -> None:
         if self._server is not None:
             view.show_server(*self._server)
         if self._job is None:
@@ -40,7 +44,14 @@ class Views:
         view.show_picks(self._picks)
         view.show_history(self._history)
         view.show_variants(*self._variants)
+        view.show_styles(self._styles)
         view.show_live(self._live)
+
+    def rebuild(self) -> None:
+        """Make each docker anew, because the language has changed."""
+        for view in self._views:
+            view.rebuild()
+            self._show_all(view)
 
     def detach(self, view: View) -> None:
         self._views = [each for each in self._views if each is not view]
@@ -83,6 +94,11 @@ class Views:
         self._variants = index, count
         for view in self._views:
             view.show_variants(index, count)
+
+    def show_styles(self, styles: tuple[Style, ...] | None) -> None:
+        self._styles = styles
+        for view in self._views:
+            view.show_styles(styles)
 
     def show_live(self, on: bool) -> None:
         self._live = on

@@ -41,9 +41,9 @@ def test_further_foregrounds_live_in_the_document(online):
     from krita_layerfusion.interfaces import OtherForeground
 
     others = (OtherForeground("a pear", 3, (32, 12, 16, 24)), OtherForeground("a plum"))
-    online.controller.remember(params(others=others))
+    online.controller.typed.remember(params(others=others))
     online.document.saved_settings = json.loads(json.dumps(online.document.saved_settings))
-    assert online.controller.params_of_document().others == others
+    assert online.controller.typed.of_document().others == others
 
 
 @pytest.mark.parametrize(
@@ -285,14 +285,14 @@ def test_a_canvas_larger_than_the_server_draws_is_drawn_smaller_in_its_shape(onl
 
 
 def test_the_fields_live_in_the_document(online):
-    assert online.controller.params_of_document() is None
-    online.controller.remember(params(foreground="a pear", steps=7))
-    assert online.controller.params_of_document() == params(foreground="a pear", steps=7)
+    assert online.controller.typed.of_document() is None
+    online.controller.typed.remember(params(foreground="a pear", steps=7))
+    assert online.controller.typed.of_document() == params(foreground="a pear", steps=7)
     generate(online, foreground="a plum")
-    assert online.controller.params_of_document().foreground == "a plum"
+    assert online.controller.typed.of_document().foreground == "a plum"
     online.documents.open = False
-    online.controller.remember(params())
-    assert online.controller.params_of_document() is None
+    online.controller.typed.remember(params())
+    assert online.controller.typed.of_document() is None
 
 
 def test_settings_from_a_stranger_are_read_as_far_as_they_make_sense(plugin):

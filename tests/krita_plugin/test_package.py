@@ -40,7 +40,7 @@ def test_the_zip_is_named_by_the_version_and_small(plugin_zip):
 
 
 def test_the_plugin_tells_the_server_its_version(plugin):
-    from krita_layerfusion.server_link import VERSION
+    from krita_layerfusion.handshake import VERSION
 
     assert metadata.version("layerfusion") == VERSION
 

@@ -35,7 +35,8 @@ SHOWN = {
 """Functions whose texts the artist reads, even if they are single words."""
 
 SAME = {
-    "de": {"Live", "Paper", "Prompt: {prompt}", "Seed", "auto", "auto ({steps})"}
+    "de": {"Live", "Paper", "Prompt: {prompt}", "Seed", "auto", "auto ({steps})", "LoRAs"}
+    | {"Name", "Sampler", "Server", "Token"}
     | {"{minutes} min {seconds:02} s", "{seconds} s"},
     "ja": set(),
     "zh_CN": set(),
@@ -121,7 +122,7 @@ def untranslated(tree):
             yield from (v.value for v in direct if id(v) not in skipped and re.search("[A-Za-z]{3}", v.value))
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
-            yield from [node.value] if PROSE.search(node.value) and not node.value.startswith("<") else []
+            yield from [node.value] if PROSE.search(node.value) and node.value[:1] != "<" else []
 
 
 def parts(argument):

@@ -40,6 +40,9 @@ class FakeView:
     def show_variants(self, index, count):
         self.variants = index, count
 
+    def show_styles(self, styles):
+        self.styles = styles
+
     def show_live(self, on):
         self.live = on
 

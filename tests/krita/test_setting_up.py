@@ -1,0 +1,100 @@
+"""Tests of the settings dialog, the languages, styles and completions in a real Krita."""
+
+import pytest
+
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(1600)]
+
+FIRST = "a red apple + a beach at sunset"
+
+
+def test_the_settings_say_in_words_what_is_wrong_with_a_server(facts):
+    found = facts("try_servers_in_the_settings")
+    assert found["here"].startswith("Connected to LayerFusion ")
+    assert "Models: " in found["here"]
+    assert found["no address"].startswith("“studio.example” is not the address of a server.\nWrite wss://")
+    assert found["no token"].startswith("The token is missing.")
+    assert found["nobody there"].startswith("No server answers at ws://127.0.0.1:9/.\nStart the server there")
+    assert found["wrong token"].startswith("The server does not know this token.")
+    assert found["no computer"].startswith("There is no computer named “nowhere.invalid”.")
+    assert found["right"] == found["here"]
+    assert found["while a server runs here"].startswith("A server is running on this computer.")
+    assert found["still open"]
+    assert found["runtime is the same"]
+    assert not found["errors"]
+
+
+def test_the_artist_decides_whether_files_hold_prompts(facts):
+    found = facts("leave_prompts_out_of_files")
+    assert found["True"] is True
+    assert found["False"] is False
+    assert found["forbidden"] == [False, False], "the variable has the last word"
+
+
+def test_the_docker_and_the_layers_speak_the_artists_language(facts):
+    found = facts("work_in_other_languages")
+    assert found["prompts stay"] == ["a red apple", "a beach at sunset"]
+    assert {"Generieren", "Neuer Hintergrund", "Harmonisieren", "PSD exportieren…"} <= set(found["buttons"])
+    assert not {"Generate", "Again", "Relight", "Export PSD…"} & set(found["buttons"])
+    assert "Bereit" in found["texts"]
+    assert found["action"] == "LayerFusion: Generieren"
+    assert found["all german"] == ["Hintergrund", "Vordergrund", "Schatten", "Licht", "Gesamtbild"]
+    assert found["german layers"] == ["Hintergrund", "Foreground", "Schatten", "Licht", "Gesamtbild"]
+    assert found["back"]
+    assert not found["errors"]
+
+
+def test_what_was_drawn_in_one_language_is_understood_in_the_others(facts):
+    found = facts("work_in_other_languages")
+    assert found["english group"] == ["Vordergrund: Foreground", "Hintergrund: Background"]
+    assert found["japanese"] == ["前景: Vordergrund", "背景: Hintergrund"], "a copy in another document has no record"
+    assert found["chinese"] == ["前景: Vordergrund", "背景: Hintergrund"]
+
+
+def test_a_style_is_made_chosen_renamed_and_deleted_in_the_docker(facts):
+    found = facts("draw_in_a_style")
+    assert found["at first"] == [["No style"], "No style"]
+    assert found["without a name"] == "The style has no name."
+    assert found["wrong lora"].startswith("“<ink>” is no LoRA")
+    assert found["made"] == [["No style", "Ink wash"], "Ink wash"]
+    assert found["preset"] == "Fast"
+    assert found["group"] == FIRST
+    assert found["own words"] == ["a red apple", "Ink wash"]
+    assert found["asked for"] == ["a red apple, at night", "fast"]
+    assert found["negative"] == "fog"
+    assert found["again"] == ["a red apple, at night", "a red apple"], "the style is added once"
+    assert found["renamed"] == [["No style", "Wash"], "Wash"]
+    assert found["kept"] == found["renamed"]
+    assert found["deleted"] == [["No style"], "No style"]
+    assert not found["errors"]
+
+
+def test_prompts_are_completed_and_earlier_ones_come_back(facts):
+    found = facts("complete_a_prompt")
+    assert found["offered"] and all(each.lower().startswith(("a re", "re")) for each in found["offered"])
+    assert found["completed"].lower().startswith("a re") and len(found["completed"]) > len("a re")
+    assert "a red apple" in found["earlier"]
+    assert found["used"] == "a red apple"
+    assert not found["errors"]
+
+
+def test_the_tab_key_goes_from_the_top_to_the_bottom(facts):
+    places = facts("walk_through_the_fields_with_tab")["places"]
+    assert len(places) > 12
+    named = [place[1] for place in places]
+    assert named[0].startswith("What is in the foreground")
+    order = [next(i for i, each in enumerate(named) if each.startswith(words)) for words in ORDER]
+    assert order == sorted(order), named
+
+
+ORDER = (
+    "What is in the foreground",
+    "Draw one more object",
+    "What is in the background",
+    "A style adds",
+    "The same seed",
+    "Keep the foreground",
+    "Keep the background",
+    "Keep foreground and background",
+    "Draw foreground and background",
+    "Write the selected group",
+)
