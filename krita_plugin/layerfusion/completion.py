@@ -8,6 +8,7 @@ from collections.abc import Callable
 from . import preferences
 from .qt import QtCore, QtGui, QtWidgets
 from .translation import tr
+from .widgets import PromptField
 
 SHORTEST = 2
 """Letters after which completions are offered."""
@@ -25,7 +26,7 @@ class Completion(QtCore.QObject):
         role: whose prompts they are: “foreground” or “background”.
     """
 
-    def __init__(self, field: QtWidgets.QPlainTextEdit, role: str) -> None:
+    def __init__(self, field: PromptField, role: str) -> None:
         super().__init__(field)
         self._field = field
         self._role = role
@@ -39,7 +40,7 @@ class Completion(QtCore.QObject):
         field.textChanged.connect(self._offer)
         field.setContextMenuPolicy(QtCore.Qt.ContextMenuPolicy.CustomContextMenu)
         field.customContextMenuRequested.connect(self._open_menu)
-        field.installEventFilter(self)
+        field.completes = self._completer.popup().isVisible
 
     def show_phrases(self, phrases: tuple[str, ...]) -> None:
         """Complete these phrases, which the model knows."""
@@ -50,15 +51,6 @@ class Completion(QtCore.QObject):
         prompt = self._field.toPlainText().strip()
         if prompt:
             preferences.remember_prompt(self._role, prompt)
-
-    def eventFilter(self, a0: QtCore.QObject | None, a1: QtCore.QEvent | None) -> bool:
-        """While completions are shown, Enter and Tab take one, and are not typed."""
-        if isinstance(a1, QtGui.QKeyEvent) and a1.type() == QtCore.QEvent.Type.KeyPress:
-            keys = QtCore.Qt.Key
-            if self._completer.popup().isVisible() and a1.key() in (keys.Key_Return, keys.Key_Enter, keys.Key_Tab):
-                a1.ignore()
-                return True
-        return False
 
     def menu(self) -> QtWidgets.QMenu:
         """The context menu of the field, with the earlier prompts."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from krita import DockWidget, Krita
 
 from . import launcher, layout
 from .application import Application
+from .drawing_buttons import DrawingButtons
 from .fields import Fields, rolled_seed
 from .history_entry import Entry
 from .history_strip import HistoryStrip, StripIntents
@@ -26,7 +26,7 @@ from .settings_dialog import SettingsDialog
 from .style_row import StyleIntents
 from .translation import tr
 from .variants_row import VariantsRow
-from .widgets import PercentSlider, StateLine, push_button, tool
+from .widgets import StateLine, push_button, tool
 
 ID = "layerfusion_docker"
 TITLE = "LayerFusion"
@@ -44,11 +44,13 @@ class Docker(DockWidget):
     """
 
     def __init__(self, application: Application) -> None:
+        self._colours = ""  # Qt sends events before the docker is complete
         super().__init__()
         self.setWindowTitle(TITLE)
         self._application = application
         self._online = self._busy = False
         self._build()
+        self._colours = self._window_colour()
         application.attach(self)
         self.destroyed.connect(lambda *_: application.views.detach(self))  # Krita deletes it with its window
 
@@ -62,12 +64,22 @@ class Docker(DockWidget):
         self._application.guarded(lambda: self._application.controller.look(anew=True))(None)
         super().enterEvent(a0)
 
+    def changeEvent(self, a0: QtCore.QEvent) -> None:
+        """Krita has another theme: icons have the colours of the one for which they were made."""
+        super().changeEvent(a0)
+        if a0.type() == QtCore.QEvent.Type.PaletteChange and self._colours not in ("", self._window_colour()):
+            self._colours = self._window_colour()  # one change brings several events
+            self._application.later(self._application.views.rebuild)
+
     def showEvent(self, a0: QtGui.QShowEvent) -> None:
         """The first time, take a place where it can be used; afterwards the artist's arrangement counts."""
         super().showEvent(a0)
         if Krita.instance().readSetting(ID, "placed", "") == "":
             Krita.instance().writeSetting(ID, "placed", "yes")
             self._application.later(self._take_place)
+
+    def _window_colour(self) -> str:
+        return self.palette().color(QtGui.QPalette.ColorRole.Window).name()
 
     def _take_place(self) -> None:
         window = self.window()
@@ -156,10 +168,10 @@ class Docker(DockWidget):
 
     def _fill(self, params: GenerationParams) -> None:
         self._fields.fill(params)
-        self._strength.set_fraction(params.strength)
+        self._buttons.strength.set_fraction(params.strength)
 
     def _params(self) -> GenerationParams:
-        return self._fields.params(self._strength.fraction())
+        return self._fields.params(self._buttons.strength.fraction())
 
     def _remember(self) -> None:
         self._application.controller.typed.remember(self._params())
@@ -192,12 +204,14 @@ class Docker(DockWidget):
         self._application.views.clear()
         self._application.controller.history.show(key)
 
-    def _draw(self, intent: Callable[[GenerationParams], None]) -> None:
-        """Run the controller's method for one of the buttons that draw."""
+    def _draw(self, name: str) -> None:
+        """Do what one of the buttons that draw is for; they have the names of the controller's methods."""
+        controller = self._application.controller
         self._application.views.clear()
         self._fields.roll_unless_locked()
         self._fields.remember_prompts()
-        self._application.controller.live.end()
+        controller.live.end()
+        intent = controller.history.again_with if name == "again" else getattr(controller, name)
         intent(self._params())
 
     def _toggle_live(self) -> None:
@@ -208,8 +222,8 @@ class Docker(DockWidget):
             self._application.controller.live.end()
 
     def _generate(self) -> None:
-        if self._generate_button.isEnabled():
-            self._draw(lambda params: self._application.controller.generate(params))
+        if self._buttons.by_name["generate"].isEnabled():
+            self._draw("generate")
 
     def _cancel(self) -> None:
         if self._busy:
@@ -247,7 +261,7 @@ class Docker(DockWidget):
         self._application.controller.choosing.choose(role, layer)
 
     def _update_buttons(self) -> None:
-        for button in self._drawing_buttons:
+        for button in self._buttons.by_name.values():
             button.setEnabled(self._online)
 
     # ---- layout ------------------------------------------------------------------------------------------------------
@@ -297,7 +311,7 @@ class Docker(DockWidget):
             tr("Export PSD…"), tr("Write the selected group of layers to a PSD file"), guarded(self._export)
         )
         self._pressed_by |= {"export_psd": export, "cancel": self._panel.cancel, **self._variants.buttons}
-        pinned = layout.row(self._generate_button, export, stretch=0)
+        pinned = layout.row(self._buttons.by_name["generate"], export, stretch=0)
         pinned.setContentsMargins(8, 0, 8, 6)
         whole = layout.box(scroll, self._variants, self._history, self._panel, self._queue, pinned)
         self.setWidget(whole)
@@ -319,79 +333,9 @@ class Docker(DockWidget):
         return layout.box(layout.row(self._server, self._settings, stretch=0), self._start_box)
 
     def _build_buttons(self) -> QtWidgets.QWidget:
-        def button(text: str, description: str, intent: Callable[[GenerationParams], None]) -> QtWidgets.QPushButton:
-            return push_button(text, description, self._application.guarded(lambda: self._draw(intent)))
-
-        def controller() -> Any:
-            return self._application.controller
-
-        self._generate_button = generate = button(
-            tr("Generate"),
-            tr("Draw foreground and background into a new group of layers (Ctrl+Enter)"),
-            lambda params: controller().generate(params),
-        )
-        background = button(
-            tr("New background"),
-            tr("Keep the foreground that is shown above, and draw another background behind a copy of it"),
-            lambda params: controller().new_background(params),
-        )
-        foreground = button(
-            tr("New foreground"),
-            tr("Keep the background that is shown above, and draw another foreground in front of a copy of it"),
-            lambda params: controller().new_foreground(params),
-        )
-        harmonise = button(
-            tr("Harmonise"),
-            tr(
-                "Keep foreground and background, and draw only Shadow, Light and Blended.\n"
-                "Use it after you moved the foreground or painted on a layer, or for two layers of your own"
-            ),
-            lambda params: controller().harmonise(params),
-        )
-        relight = button(
-            tr("Relight"),
-            tr("Keep the background, and draw over a copy of the foreground, so that its light fits the background"),
-            lambda params: controller().relight(params),
-        )
-        again = button(
-            tr("Again"),
-            tr(
-                "Draw the selected picture again with the prompts and settings above, and with another seed unless it\n"
-                "is locked. Layers that it kept are kept again"
-            ),
-            lambda params: controller().history.again_with(params),
-        )
-        self._live = live = push_button(
-            tr("Live"),
-            tr(
-                "Let Shadow and Light of the group follow while you move, scale or paint its layers.\n"
-                "Press Harmonise to draw them in full, or Live again to end"
-            ),
-            self._application.guarded(self._toggle_live),
-        )
-        live.setCheckable(True)
-        self._strength = PercentSlider(
-            10,
-            80,
-            30,
-            tr("How much Relight may change: a low value changes light and texture, a high one keeps only the place"),
-        )
-        self._drawing_buttons = (generate, background, foreground, harmonise, again, relight, live)
-        self._pressed_by: dict[str, QtWidgets.QAbstractButton] = {
-            "generate": generate,
-            "new_background": background,
-            "new_foreground": foreground,
-            "harmonise": harmonise,
-            "again": again,
-            "live": live,
-            "relight": relight,
-            "settings": self._settings,
-        }
-        self._picks = PicksPanel(self._candidates, self._choose, self._use, self._application.guarded)
-        rows = (
-            (self._picks,),
-            (background, foreground),
-            (layout.row(harmonise, live, stretch=0), again),
-            (relight, self._strength),
-        )
-        return layout.grid(*rows, stretch=(1, 1))
+        guarded = self._application.guarded
+        self._picks = PicksPanel(self._candidates, self._choose, self._use, guarded)
+        self._buttons = DrawingButtons(self._picks, self._draw, self._toggle_live, guarded)
+        self._live = self._buttons.by_name["live"]
+        self._pressed_by: dict[str, QtWidgets.QAbstractButton] = {**self._buttons.by_name, "settings": self._settings}
+        return self._buttons

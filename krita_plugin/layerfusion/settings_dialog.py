@@ -8,7 +8,7 @@ from typing import Any
 
 from . import launcher, layout, preferences, server_address
 from .protocol import location
-from .qt import Mailbox, QtWidgets
+from .qt import Mailbox, QtCore, QtWidgets
 from .server_address import Answer, Unusable
 from .translation import LANGUAGES, tr
 from .widgets import Notice, push_button
@@ -40,11 +40,15 @@ class SettingsDialog(QtWidgets.QDialog):
         self._language_changed = language_changed
         self._mailbox = Mailbox(lambda answer: guarded(lambda: self._show(answer))(None))
         self.setObjectName("layerfusion_settings")
+        self.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._open = True
+        self.finished.connect(self._close)
         self.setWindowTitle(tr("LayerFusion settings"))
         self.setMinimumWidth(420)
         column = QtWidgets.QVBoxLayout(self)
         for box in (self._build_server(), self._build_language(), self._build_files()):
             column.addWidget(box)
+        column.addStretch(1)
         buttons = QtWidgets.QDialogButtonBox()
         roles = QtWidgets.QDialogButtonBox.ButtonRole
         buttons.addButton(tr("Save"), roles.AcceptRole)
@@ -72,7 +76,12 @@ class SettingsDialog(QtWidgets.QDialog):
 
         threading.Thread(target=work, name="layerfusion-test", daemon=True).start()
 
+    def _close(self, *_: object) -> None:
+        self._open = False
+
     def _show(self, answer: Answer) -> None:
+        if not self._open:
+            return
         self._test_button.setEnabled(True)
         self._answer.show_words(answer.words, answer.remedy, warning=not answer.good)
 
@@ -152,8 +161,7 @@ class SettingsDialog(QtWidgets.QDialog):
         self._there = layout.box(
             layout.labelled(tr("Address"), self._address),
             layout.labelled(tr("Token"), self._token),
-            layout.labelled(tr("Certificate"), self._certificate),
-            layout.row(choose, QtWidgets.QLabel(""), stretch=1),
+            layout.labelled(tr("Certificate"), layout.row(self._certificate, choose, stretch=0)),
         )
         self._test_button = push_button(
             tr("Test"), tr("Connect to the server, and say what is right or wrong"), guarded(self._test)

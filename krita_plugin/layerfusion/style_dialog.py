@@ -7,7 +7,7 @@ import re
 from . import layout
 from .protocol.errors import ProtocolError
 from .protocol.messages import Style, StyleLora, Welcome
-from .qt import QtWidgets
+from .qt import QtCore, QtWidgets
 from .text import PRESETS
 from .translation import tr
 from .widgets import Notice, PromptField
@@ -39,6 +39,7 @@ class StyleDialog(QtWidgets.QDialog):
         self._taken = taken
         self.setWindowTitle(title)
         self.setObjectName("layerfusion_style")
+        self.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
         self._name = QtWidgets.QLineEdit()
         self._name.setMaxLength(80)
         self._model = _choice([(model.title, model.name) for model in welcome.models])

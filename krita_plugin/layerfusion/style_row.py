@@ -139,6 +139,7 @@ class StyleRow(QtWidgets.QWidget):
             return
         box = QtWidgets.QMessageBox(self)
         box.setObjectName("layerfusion_delete_style")
+        box.setAttribute(QtCore.Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setText(tr("Delete the style “{style}” for all your programs?", style=style.name))
         roles = QtWidgets.QMessageBox.ButtonRole
         delete = box.addButton(tr("Delete"), roles.DestructiveRole)

@@ -48,7 +48,7 @@ class Views:
         view.show_live(self._live)
 
     def rebuild(self) -> None:
-        """Make each docker anew, because the language has changed."""
+        """Make each docker anew, because the language or Krita's theme has changed."""
         for view in self._views:
             view.rebuild()
             self._show_all(view)

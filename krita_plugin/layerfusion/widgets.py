@@ -25,7 +25,12 @@ class PromptField(QtWidgets.QPlainTextEdit):
     Args:
         lines: number of visible lines.
         description: for screen readers and the tooltip.
+
+    Attributes:
+        completes: whether completions are shown, of which Enter takes one.
     """
+
+    completes: Callable[[], bool] = staticmethod(lambda: False)
 
     def __init__(self, lines: int, description: str) -> None:
         super().__init__()
@@ -34,6 +39,13 @@ class PromptField(QtWidgets.QPlainTextEdit):
         self.setAccessibleName(description)
         frame = 2 * (self.frameWidth() + int(self.document().documentMargin()))
         self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + frame)
+
+    def keyPressEvent(self, e: QtGui.QKeyEvent) -> None:
+        """Qt's completer sends each key here first, past event filters, and does what is ignored."""
+        if self.completes() and e.key() in (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter):
+            e.ignore()
+        else:
+            super().keyPressEvent(e)
 
 
 class StateLine(QtWidgets.QWidget):

@@ -71,7 +71,7 @@ def test_a_style_is_made_chosen_renamed_and_deleted_in_the_docker(facts):
 def test_prompts_are_completed_and_earlier_ones_come_back(facts):
     found = facts("complete_a_prompt")
     assert found["offered"] and all(each.lower().startswith(("a re", "re")) for each in found["offered"])
-    assert found["completed"].lower().startswith("a re") and len(found["completed"]) > len("a re")
+    assert found["completed"] == found["offered"][0], "Enter is no new line here"
     assert "a red apple" in found["earlier"]
     assert found["used"] == "a red apple"
     assert not found["errors"]
@@ -84,6 +84,15 @@ def test_the_tab_key_goes_from_the_top_to_the_bottom(facts):
     assert named[0].startswith("What is in the foreground")
     order = [next(i for i, each in enumerate(named) if each.startswith(words)) for words in ORDER]
     assert order == sorted(order), named
+
+
+def test_icons_can_be_seen_in_light_and_dark_themes(facts):
+    found = facts("work_in_a_light_theme")
+    assert min(found["dark"]) > 128 and min(found["dark again"]) > 128
+    assert max(found["light"]) < 128
+    assert found["text stays"]
+    assert found["history"] == 1
+    assert not found["errors"]
 
 
 ORDER = (

@@ -5,6 +5,8 @@ import configparser
 import json
 import re
 import string
+from collections import Counter
+from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
 from xml.etree import ElementTree
@@ -167,6 +169,41 @@ def test_the_plugin_manager_describes_the_plugin_in_each_language():
     comments = {key: value for key, value in described["Desktop Entry"].items() if key.startswith("Comment")}
     assert set(comments) == {"Comment", *(f"Comment[{language}]" for language in LANGUAGES)}
     assert len(set(comments.values())) == 4
+
+
+class Outline(HTMLParser):
+    """The elements of a page, and the texts of those that name something in the docker."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.elements, self.named, self._inside = [], [], ""
+        self.feed((SOURCES / "layerfusion" / page).read_text("utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append(tag)
+        self._inside = tag
+        if tag in ("b", "h2"):
+            self.named.append("")
+
+    def handle_endtag(self, tag):
+        self._inside = ""
+
+    def handle_data(self, data):
+        if self._inside in ("b", "h2"):
+            self.named[-1] += " ".join(data.split())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_manual_says_the_same_in_each_language_and_calls_things_by_their_names(language):
+    described = (SOURCES / package.DESKTOP).read_text("utf-8")
+    assert f"X-Krita-Manual[{language}]=manual.{language}.html\n" in described
+    english, translated = Outline("manual.html"), Outline(f"manual.{language}.html")
+    skeleton = [tag for tag in english.elements if tag not in ("b", "i")]  # the order of words differs
+    assert [tag for tag in translated.elements if tag not in ("b", "i")] == skeleton
+    names = table(language)
+    in_the_docker = Counter(names[name] for name in english.named if name in names)
+    assert in_the_docker.total() > 30
+    assert not in_the_docker - Counter(translated.named)
 
 
 # ---- the functions ---------------------------------------------------------------------------------------------------

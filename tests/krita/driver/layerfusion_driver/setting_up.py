@@ -161,7 +161,9 @@ def work_in_other_languages(folder):
     yield from draw(document, "Generate")
     facts = {}
     yield from choose_language("Deutsch", "Save", "Settings…")
-    facts["prompts stay"] = [each.toPlainText() for each in docker().findChildren(QtWidgets.QPlainTextEdit)][:2]
+    facts["prompts stay"] = [
+        each.toPlainText() for each in docker().findChildren(QtWidgets.QPlainTextEdit) if each.isVisible()
+    ]
     facts["buttons"] = [each.text() for each in docker().findChildren(QtWidgets.QPushButton) if each.isVisible()]
     facts["texts"] = docker_texts()
     facts["action"] = Krita.instance().action("layerfusion_generate").text()
@@ -330,6 +332,57 @@ def walk_through_the_fields_with_tab(folder):
     return {"places": places}
 
 
+def themes():
+    """The actions of Krita's menu of themes, by name."""
+    menus = qwindow().findChildren(QtWidgets.QMenu)
+    actions = [action for menu in menus for action in menu.actions()]
+    return {action.text().replace("&", ""): action for action in actions if "Krita " in action.text()}
+
+
+def brightness_of_icons():
+    """How bright the icons beside the seed are, from 0 to 255: the lock is Krita's, the die is drawn."""
+    found = []
+    for description in ("Keep this seed", "Choose another seed"):
+        image = next(each for each in docker().findChildren(QtWidgets.QToolButton) if each.toolTip() == description)
+        pixels = image.icon().pixmap(22, 22).toImage()
+        solid = [
+            pixels.pixelColor(x, y).lightness()
+            for x in range(pixels.width())
+            for y in range(pixels.height())
+            if pixels.pixelColor(x, y).alpha() > 128
+        ]
+        found.append(round(sum(solid) / len(solid)))
+    return found
+
+
+def work_in_a_light_theme(folder):
+    """The artist changes Krita's theme. Icons and words can be seen before and after."""
+    document = yield from new_document("Themes", SMALL)
+    qwindow().setGeometry(0, 0, 1280, 800)
+    yield from draw(document, "Generate")
+    facts = {"themes": sorted(themes()), "dark": brightness_of_icons()}
+    text = field(QtWidgets.QPlainTextEdit, "What is in the foreground").toPlainText()
+    before = next(name for name in sorted(themes()) if "dark" in name.lower())
+    light = next(name for name in sorted(themes()) if "bright" in name.lower())
+    themes()[light].trigger()
+    yield from pause(1)
+    facts["light"] = brightness_of_icons()
+    facts["text stays"] = field(QtWidgets.QPlainTextEdit, "What is in the foreground").toPlainText() == text
+    facts["history"] = docker().findChild(QtWidgets.QListWidget, "layerfusion_history").count()
+    yield from photograph(folder / "light.png")
+    yield from settings()
+    yield from photograph(folder / "light-settings.png")
+    click(window("layerfusion_settings"), "Cancel")
+    themes()[before].trigger()
+    yield from pause(1)
+    facts["dark again"] = brightness_of_icons()
+    yield from photograph(folder / "dark.png")
+    qwindow().setGeometry(0, 0, 1600, 1000)
+    facts["errors"] = script_errors()
+    yield from close(document)
+    return facts
+
+
 ALL = [
     try_servers_in_the_settings,
     leave_prompts_out_of_files,
@@ -337,4 +390,5 @@ ALL = [
     draw_in_a_style,
     complete_a_prompt,
     walk_through_the_fields_with_tab,
+    work_in_a_light_theme,
 ]
