@@ -334,9 +334,9 @@ def walk_through_the_fields_with_tab(folder):
 
 def themes():
     """The actions of Krita's menu of themes, by name."""
-    menus = qwindow().findChildren(QtWidgets.QMenu)
-    actions = [action for menu in menus for action in menu.actions()]
-    return {action.text().replace("&", ""): action for action in actions if "Krita " in action.text()}
+    menu = Krita.instance().action("theme_menu").menu()
+    menu.aboutToShow.emit()  # Krita fills it only now
+    return {action.text().replace("&", ""): action for action in menu.actions() if action.text()}
 
 
 def brightness_of_icons():
