@@ -1,4 +1,4 @@
-"""The studio's history, variants, queue and masks in a real Chromium."""
+"""The studio's history, variants, queue, masks and styles in a real Chromium."""
 
 import base64
 
@@ -187,3 +187,26 @@ def test_two_tabs_see_the_same(driver, server):
                 driver.switch_to.window(handle)
                 driver.close()
         driver.switch_to.window(first)
+
+
+def test_a_style_is_made_chosen_and_added_to_what_is_drawn(driver, server):
+    one(driver, "#style-new").click()
+    one(driver, "#style-name").send_keys("Ink")
+    one(driver, "#style-prompt").send_keys("ink drawing")
+    one(driver, "#style-form [type='submit']").click()
+    until(lambda: driver.execute_script("return document.getElementById('style').value") == "Ink")
+    assert "ink drawing" in text_of(driver, "#style-hint")
+    driver.refresh()
+    until(lambda: driver.execute_script("return document.getElementById('style').value") == "Ink")
+    generate(driver, "record layers=2 x")
+    spoken(driver, "finished")
+    wait_for(driver, "record layers=2 x, ink drawing")
+    one(driver, "#origin button").click()
+    assert driver.execute_script("return document.getElementById('style').value") == "", "the words are there already"
+    assert one(driver, "#foreground").get_attribute("value") == "record layers=2 x, ink drawing"
+    driver.execute_script(
+        "const style = document.getElementById('style'); style.value = 'Ink'; style.dispatchEvent(new Event('change'))"
+    )
+    one(driver, "#style-edit").click()
+    one(driver, "#style-delete").click()
+    until(lambda: driver.execute_script("return document.getElementById('style').options.length") == 1)

@@ -4,9 +4,11 @@ import { t } from "./language";
 import { keep, recall } from "./memory";
 import type { Picture } from "./picture";
 import { PromptHelp } from "./prompt_help";
-import type { ModelInfo, Submit, Welcome } from "./protocol";
+import type { ModelInfo, Style, Submit, Welcome } from "./protocol";
 import type { Settings } from "./sources";
 import type { Studio } from "./studio";
+import { applied } from "./style";
+import { StyleChooser } from "./style_chooser";
 import { newId } from "./wire";
 
 const SHAPES: [string, number, number][] = [
@@ -41,9 +43,15 @@ export class PromptForm {
   private readonly count = find("count", HTMLInputElement);
   private readonly masks = find("masks", HTMLInputElement);
   private readonly helps: PromptHelp[];
+  private readonly style: StyleChooser;
   private examples = 0;
 
   constructor(private readonly studio: Studio) {
+    this.style = new StyleChooser(
+      studio,
+      (style) => this.takeStyle(style),
+      () => ({ model: this.model.value, preset: this.preset.value || null }),
+    );
     this.helps = [this.foreground, this.background].map((field) => new PromptHelp(field, () => this.chosen));
     this.shape.append(...SHAPES.map(([name, width, height]) => new Option(`${name}, ${width} × ${height}`)));
     this.shape.append(new Option(t("Another size")));
@@ -83,6 +91,7 @@ export class PromptForm {
   use(picture: Picture): void {
     const origin = picture.origin;
     if (origin === null) return;
+    this.style.clear(); // the prompts have the style's words already
     for (const layer of picture.layers) {
       const prompt = origin.layers[layer.index]?.prompt;
       if (prompt === undefined) continue;
@@ -132,6 +141,13 @@ export class PromptForm {
     if (example === undefined) return;
     this.foreground.value = example.foreground;
     this.background.value = example.background;
+    this.changed();
+  }
+
+  private takeStyle(style: Style): void {
+    const names = [...this.model.options].map((option) => option.value);
+    if (style.model != null && names.includes(style.model)) this.model.value = style.model;
+    if (style.preset != null) this.preset.value = style.preset;
     this.changed();
   }
 
@@ -200,7 +216,8 @@ export class PromptForm {
       preset: this.preset.value === "" ? null : this.preset.value,
       model: this.model.value,
     };
-    this.studio.generate(submit, `${foreground}, ${background}`);
+    const style = this.style.chosen;
+    this.studio.generate(style === null ? submit : applied(style, submit), `${foreground}, ${background}`);
     find("picture", HTMLElement).scrollIntoView({ block: "nearest" }); // on a phone it is below the form
   }
 }

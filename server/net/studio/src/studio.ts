@@ -7,7 +7,19 @@ import { Live } from "./live";
 import { keep, recall } from "./memory";
 import { unpackMasks } from "./masks";
 import { Picture } from "./picture";
-import type { Export, FileBegin, FromServer, JobSummary, LayerBegin, Progress, Resubmit, Submit, Thumbnail, Welcome } from "./protocol";
+import type {
+  Export,
+  FileBegin,
+  FromServer,
+  JobSummary,
+  LayerBegin,
+  Progress,
+  Resubmit,
+  Style,
+  Submit,
+  Thumbnail,
+  Welcome,
+} from "./protocol";
 import { Damaged, Transfers } from "./transfers";
 import { save } from "./saving";
 import { Signal } from "./signal";
@@ -57,6 +69,8 @@ export class Studio implements Desk {
     ["unsupported_version", { label: t("Load the page again"), act: () => location.reload() }],
     ["token_revoked", { label: t("Load the page again"), act: () => location.reload() }],
   ]);
+  /** The user's styles, which Krita has, too. */
+  readonly styles = new Signal<Style[]>([]);
   readonly exporting = new Signal<Format | null>(null);
   /** How far the jobs are that are not over, those of other programs included. */
   readonly progress = new Signal<Map<string, Stand>>(new Map());
@@ -198,6 +212,14 @@ export class Studio implements Desk {
     this.connection.send({ type: "rename", job, name });
   }
 
+  saveStyle(style: Style, replaces: string | null): void {
+    this.connection.send({ type: "save_style", style, replaces });
+  }
+
+  deleteStyle(name: string): void {
+    this.connection.send({ type: "delete_style", name });
+  }
+
   refreshHistory(): void {
     this.connection.send({ type: "list_jobs", newest: this.listed });
   }
@@ -229,6 +251,7 @@ export class Studio implements Desk {
   private begin(welcome: Welcome): void {
     this.welcome.value = welcome;
     this.refreshHistory();
+    this.connection.send({ type: "list_styles" });
     const { unanswered } = recall();
     const picture = this.picture.value;
     if (unanswered !== null) {
@@ -271,7 +294,11 @@ export class Studio implements Desk {
         return this.forget(message.job);
       case "renamed":
         return this.refreshHistory();
+      case "styles":
+        this.styles.value = message.styles;
+        return;
       case "delete_failed":
+      case "style_failed":
       case "rename_failed":
       case "refused":
         return this.problem(message);
