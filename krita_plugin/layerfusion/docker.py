@@ -88,7 +88,9 @@ class Docker(DockWidget):
             return
         window.tabifyDockWidget(beside, self)
         self.raise_()
-        window.resizeDocks([self], [FIRST_SIZE.width()], QtCore.Qt.Orientation.Horizontal)
+        needed = self._content.minimumSizeHint().width() + self._scroll_bar.sizeHint().width()
+        width = max(FIRST_SIZE.width(), needed)  # words are longer in some languages
+        window.resizeDocks([self], [width], QtCore.Qt.Orientation.Horizontal)
         window.resizeDocks([self], [FIRST_SIZE.height()], QtCore.Qt.Orientation.Vertical)
 
     # ---- the controller's View ---------------------------------------------------------------------------------------
@@ -274,7 +276,7 @@ class Docker(DockWidget):
         )
         self._fields = Fields(self._selected_box, styles, guarded)
         self._fields.changed.connect(lambda: guarded(self._remember)(None))
-        content = QtWidgets.QWidget()
+        self._content = content = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(content)
         column.setContentsMargins(8, 6, 8, 8)
         column.setSpacing(6)
@@ -286,6 +288,7 @@ class Docker(DockWidget):
         scroll.setWidget(content)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+        self._scroll_bar = scroll.verticalScrollBar()
         self._panel = JobPanel(guarded(self._cancel), guarded)
         self._queue = QueueList(
             lambda job: self._application.controller.draw_earlier(job),

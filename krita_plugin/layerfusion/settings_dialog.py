@@ -147,6 +147,7 @@ class SettingsDialog(QtWidgets.QDialog):
         self._starts = QtWidgets.QCheckBox(tr("Start it together with Krita"))
         self._starts.setChecked(preferences.starts_server())
         start = push_button(tr("Start server"), launcher.as_text(launcher.command()), guarded(self._start))
+        start.setEnabled(location.read() is None)
         self._own = layout.box(self._starts, layout.row(start, QtWidgets.QLabel(""), stretch=1))
         self._address = QtWidgets.QLineEdit()
         self._address.setPlaceholderText(EXAMPLE)

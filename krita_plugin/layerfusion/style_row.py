@@ -99,8 +99,11 @@ class StyleRow(QtWidgets.QWidget):
         self._wanted = name
         self._choice.clear()
         self._choice.addItem(tr("No style"), None)
-        for each in dict.fromkeys((*self._styles, *([name] if name else []))):
-            self._choice.addItem(each.replace("\n", " "), each)
+        offered = list(self._styles)
+        if name and name not in offered:
+            offered.append(name)
+        for each in offered:
+            self._choice.addItem(each, each)
         self._choice.setCurrentIndex(max(0, self._choice.findData(name)))
         self._change.setEnabled(name in self._styles)
         self._delete.setEnabled(name in self._styles)

@@ -39,6 +39,7 @@ def test_the_docker_and_the_layers_speak_the_artists_language(facts):
     assert found["action"] == "LayerFusion: Generieren"
     assert found["all german"] == ["Hintergrund", "Vordergrund", "Schatten", "Licht", "Gesamtbild"]
     assert found["german layers"] == ["Hintergrund", "Foreground", "Schatten", "Licht", "Gesamtbild"]
+    assert max(found["widths"]) <= 340, "words are cut off on a small screen"
     assert found["back"]
     assert not found["errors"]
 
@@ -58,6 +59,7 @@ def test_a_style_is_made_chosen_renamed_and_deleted_in_the_docker(facts):
     assert found["made"] == [["No style", "Ink wash"], "Ink wash"]
     assert found["preset"] == "Fast"
     assert found["group"] == FIRST
+    assert found["model picture"], "what a model draws is shown beside it"
     assert found["own words"] == ["a red apple", "Ink wash"]
     assert found["asked for"] == ["a red apple, at night", "fast"]
     assert found["negative"] == "fog"

@@ -155,6 +155,12 @@ def choose_language(name, save, title):
     yield from pause(0.5)
 
 
+def width_needed():
+    """The least width in which all of the docker's fields are in sight."""
+    scrolled = max(docker().findChildren(QtWidgets.QScrollArea), key=lambda each: each.height())
+    return scrolled.widget().minimumSizeHint().width() + scrolled.verticalScrollBar().sizeHint().width()
+
+
 def work_in_other_languages(folder):
     """The artist draws in English, goes on in German, and somebody else goes on in Japanese."""
     document = yield from new_document("Sprachen", SMALL)
@@ -165,6 +171,7 @@ def work_in_other_languages(folder):
         each.toPlainText() for each in docker().findChildren(QtWidgets.QPlainTextEdit) if each.isVisible()
     ]
     facts["buttons"] = [each.text() for each in docker().findChildren(QtWidgets.QPushButton) if each.isVisible()]
+    facts["widths"] = [width_needed()]
     facts["texts"] = docker_texts()
     facts["action"] = Krita.instance().action("layerfusion_generate").text()
     yield from wait_until(lambda: pick_button("foreground").text().startswith("Vordergrund"), 5)
@@ -181,11 +188,13 @@ def work_in_other_languages(folder):
     stranger.rootNode().addChildNode(whole.duplicate(), None)
     yield from choose_language("日本語", "Speichern", "Einstellungen…")
     yield from pause(0.5)
+    facts["widths"].append(width_needed())
     facts["japanese"] = [pick_button(role).text() for role in ("foreground", "background")]
     yield from photograph(folder / "japanese.png")
     yield from choose_language("简体中文", "保存", "設定…")
     copy = stranger.rootNode().childNodes()[-1]
     copy.setName("x + y 的副本")
+    facts["widths"].append(width_needed())
     facts["chinese"] = [pick_button(role).text() for role in ("foreground", "background")]
     yield from photograph(folder / "chinese.png")
     yield from close(stranger)
@@ -242,6 +251,8 @@ def draw_in_a_style(folder):
         if key.startswith("layerfusion/")
     )
     facts["group"] = group.name()
+    models = next(each for each in docker().findChildren(QtWidgets.QComboBox) if each.findData("tiny") >= 0)
+    facts["model picture"] = not models.itemIcon(models.findData("tiny")).isNull()
     facts["own words"] = [record["foreground"], record["style"]]
     facts["asked for"] = [record["submit"]["foregrounds"][0]["prompt"], record["submit"]["preset"]]
     facts["negative"] = record["submit"]["background"]["negative_prompt"]
