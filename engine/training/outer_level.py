@@ -4,7 +4,7 @@ The new level halves the latents, the old UNet does its work on these, and the n
 out: at first it draws a picture of half the size, enlarged. It has no attention, as SDXL's first level has none; what
 the old UNet's highest attention sees keeps its size. What is new to learn are details, and their level's convolutions
 see them where they are, which a convolution over fewer latents of more channels does not: with 16 channels at 16 px a
-latent, pictures stayed speckled after 90,000 samples (see `checkpoints/second_edition/README.md`).
+latent, pictures stayed speckled after 90,000 samples (D22 in docs/decisions.md).
 
 Our choice.
 """

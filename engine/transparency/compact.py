@@ -42,12 +42,17 @@ class CompactTransparentEncoder(nn.Module):
         return self.layers(rgba)
 
 
+FAINT = (0.03, 0.1)
+"""Alpha up to the first counts as none, from the second on as what it is; between them it rises smoothly. Around a soft
+outline the decoder is not sure that there is nothing, and says so in a veil that nobody wants to retouch."""
+
+
 class CompactTransparentDecoder(nn.Module):
     """Small UNet from a decoded image and its latents to RGB and alpha; the latents enter at 1/8 resolution.
 
     Input: rgb (B, 3, H, W) in -1..1, H and W multiples of 8 and of the pixels per latent; latents (B, channels, h, w)
     in the UNet's scale, of 1/8 resolution or less. Output: rgb (B, 3, H, W), about -1..1 and not clipped, and alpha
-    logits (B, 1, H, W).
+    logits (B, 1, H, W), without what is `FAINT` unless it is being trained.
 
     Args:
         channels: channels of the latents.
@@ -74,7 +79,15 @@ class CompactTransparentDecoder(nn.Module):
         x = self.up[1](torch.cat([F.interpolate(x, scale_factor=2), quarter], dim=1))
         x = self.up[2](torch.cat([F.interpolate(x, scale_factor=2), half], dim=1))
         correction = F.pixel_shuffle(self.head(x), 2)
-        return rgb + correction[:, :3], correction[:, 3:]
+        logits = correction[:, 3:]
+        return rgb + correction[:, :3], logits if self.training else _without_faint(logits)
+
+
+def _without_faint(logits: Tensor) -> Tensor:
+    alpha, (nothing, something) = logits.sigmoid(), FAINT
+    share = ((alpha - nothing) / (something - nothing)).clamp(0, 1)
+    thinner = alpha * share * share * (3 - 2 * share)
+    return torch.where(share < 1, thinner.clamp(min=1e-6).logit(), logits)
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:

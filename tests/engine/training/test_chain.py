@@ -32,7 +32,7 @@ SIDE = 16 * 2 ** (len(WIDTHS) - 2)
 def edition(tmp_path):
     folder = tmp_path / "edition"
     for part, config in {
-        "vae": {"block_out_channels": [8, 16, 32, 96]},
+        "vae": {"block_out_channels": [8, 8, 32, 96]},
         "unet": {"block_out_channels": WIDTHS, "sample_size": SIDE // 8},
     }.items():
         (folder / part).mkdir(parents=True)
@@ -93,7 +93,7 @@ def test_every_stage_follows_the_one_before(tmp_path, training):
     assert "a giraffe" in spec.vocabulary["objects"]
     bundle = load_model(spec)
     assert list(bundle.unet.config["block_out_channels"]) == WIDTHS
-    assert list(bundle.vae.config["block_out_channels"]) == [8, 16, 32, 96]
+    assert list(bundle.vae.config["block_out_channels"]) == [8, 8, 32, 96]
     request = GenerationRequest(
         size=Size(2 * SIDE, SIDE),
         foregrounds=(Generated(prompt="a red apple"),),

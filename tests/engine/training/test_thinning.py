@@ -42,16 +42,16 @@ def test_what_is_not_thinner_is_named(bundle, widths):
 
 def test_an_edition_with_narrower_levels_is_thinned(tmp_path, bundle):
     (tmp_path / "vae").mkdir()
-    (tmp_path / "vae" / "config.json").write_text(json.dumps({"block_out_channels": [8, 16, 64, 96]}), encoding="utf-8")
+    (tmp_path / "vae" / "config.json").write_text(json.dumps({"block_out_channels": [8, 8, 32, 96]}), encoding="utf-8")
     values = {"base": "tiny", "native_size": 256, "vae": "vae"}
     (tmp_path / "edition.json").write_text(json.dumps(values), encoding="utf-8")
     made = read_edition(tmp_path / "edition.json").make_vae(bundle.vae)
-    assert list(made.config["block_out_channels"]) == [8, 16, 64, 96]
+    assert list(made.config["block_out_channels"]) == [8, 8, 32, 96]
     assert made.config["scaling_factor"] == bundle.vae.config["scaling_factor"]
 
 
 def test_it_learns_to_write_its_teachers_latents(bundle, examples):
-    stage = AutoencoderStage(thinned(bundle.vae, [8, 16, 64, 96]), [(examples, 1.0)], examples, teacher=bundle.vae)
+    stage = AutoencoderStage(thinned(bundle.vae, [8, 8, 32, 96]), [(examples, 1.0)], examples, teacher=bundle.vae)
     assert stage.name == "thin"
     pictures = torch.from_numpy(stage._crops(np.random.default_rng(0))).permute(0, 3, 1, 2)
 

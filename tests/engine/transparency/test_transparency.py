@@ -3,6 +3,7 @@ import torch
 
 from layerfusion.engine.diffusion.layer_codec import decode_rgb, decode_rgba, encode_rgba
 from layerfusion.engine.errors import BrokenModel
+from layerfusion.engine.transparency.compact import FAINT, CompactTransparentDecoder
 from layerfusion.engine.transparency.deltas import LowRank, deltas_from_state
 
 MODULE = "up_blocks.2.attentions.1.transformer_blocks.0.attn1"
@@ -50,3 +51,19 @@ def test_a_foreground_survives_encoding_and_decoding(bundle, apple_on_beach):
 @torch.inference_mode()
 def test_opaque_pictures_are_opaque(bundle):
     assert (decode_rgb(bundle, torch.randn(1, 4, 12, 20))[..., 3] == 255).all()
+
+
+def test_the_compact_decoder_takes_what_is_faint_for_nothing_unless_it_is_trained():
+    torch.manual_seed(3)
+    decoder = CompactTransparentDecoder().eval()
+    rgb, latents = torch.rand(2, 3, 64, 64) * 2 - 1, torch.randn(2, 4, 8, 8)
+    torch.nn.init.normal_(decoder.head.weight, std=0.3)
+    with torch.no_grad():
+        found = decoder(rgb, latents)[1].sigmoid()
+        raw = decoder.train()(rgb, latents)[1].sigmoid()
+    nothing, something = FAINT
+    assert (raw < nothing).any() and ((raw > nothing) & (raw < something)).any()
+    assert found[raw <= nothing].max() * 255 < 0.5
+    torch.testing.assert_close(found[raw >= something], raw[raw >= something])
+    order = raw.flatten().argsort()
+    assert (found.flatten()[order].diff() >= -1e-6).all(), "what was denser stays denser"
