@@ -65,7 +65,8 @@ def test_variants_are_one_entry_until_one_is_kept(driver, server):
     click(driver, "#variant-list li:nth-child(2) button")
     spoken(driver, "finished")
     assert canvas(driver).tobytes() != before, "variants have seeds of their own"
-    second = driver.execute_script("return document.getElementById('canvas').dataset.job")
+    with server.client() as client:
+        second = client.jobs()[1].job
     until(lambda: one(driver, "#keep-variant").is_enabled())
     one(driver, "#keep-variant").click()
     wait_for(driver, "The 2 other variants are deleted")

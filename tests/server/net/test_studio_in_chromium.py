@@ -171,6 +171,7 @@ def test_the_keyboard_is_enough(driver, server):
         order.append(driver.execute_script("return document.activeElement.id"))
         driver.switch_to.active_element.send_keys(Keys.TAB)
     known = ["foreground", "background", "example", "shape", "width", "height", "seed", "count", "preset", "model"]
+    order = [identity for identity in order if identity]  # words that the model does not know have buttons, too
     assert order[:12] == [*known, "masks", "generate"]
     assert "viewport" in order
 
