@@ -38,6 +38,8 @@ DATA = {
     "layerfusion/krita_plugin/layerfusion.desktop",
     "layerfusion/krita_plugin/layerfusion.action",
     "layerfusion/krita_plugin/layerfusion/manual.html",
+    *(f"layerfusion/krita_plugin/layerfusion/manual.{language}.html" for language in ("de", "ja", "zh_CN")),
+    *(f"layerfusion/krita_plugin/layerfusion/translations/{language}.json" for language in ("de", "ja", "zh_CN")),
 }
 
 
