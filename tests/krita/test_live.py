@@ -17,6 +17,11 @@ def test_shadow_and_light_follow_what_is_moved_scaled_and_painted_until_live_is_
     assert found["same"] == [True, False, True, True, True], "only the artist has changed something"
 
 
+def test_an_update_is_little_work(facts):
+    """Our aim is an update in 1.5 s on two cores, of which most is the work of one; twice that is for slower ones."""
+    assert max(facts("follow_with_shadow_and_light")["work"]) <= 3.0
+
+
 def test_only_the_artist_and_harmonise_add_to_the_undo_history(facts):
     begun, followed, ended, harmonised = facts("follow_with_shadow_and_light")["entries"]
     assert begun == 0
