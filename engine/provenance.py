@@ -49,7 +49,7 @@ def with_records(
         source, record = request.sources[index], drawn[index]
         if isinstance(source, Generated):
             box = source.box and (source.box.x, source.box.y, source.box.width, source.box.height)
-            return replace(record, box=box)
+            return replace(record, box=box, shape="" if source.shape is None else source.shape.text)
         digest = hashlib.sha256(source.layer.pixels.tobytes()).hexdigest()
         if isinstance(source, Kept):
             return replace(record, source="kept", seed=None, sha256=digest)

@@ -13,6 +13,7 @@ from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
 from layerfusion.engine.image.record import LayerRecord, PictureRecord
+from layerfusion.engine.image.shape import Shape
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.request import GenerationRequest
@@ -145,7 +146,8 @@ def _source(part: Part, prompt: str, *, fresh: bool) -> Source:
         )
     if record.source == "generated":
         seed, box = None if fresh else record.seed, record.box and Box(*record.box)
-        return Generated(prompt, negative_prompt=record.negative_prompt, seed=seed, box=box)
+        shape = Shape.from_text(record.shape) if record.shape and box else None
+        return Generated(prompt, negative_prompt=record.negative_prompt, seed=seed, box=box, shape=shape)
     if record.source == "relit" or part.layer is None:
         why = "was drawn over pixels" if record.source == "relit" else "was kept, with pixels"
         raise InvalidRequest(

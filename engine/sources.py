@@ -16,6 +16,7 @@ from layerfusion.engine.errors import InvalidLayer, InvalidRequest
 from layerfusion.engine.image.geometry import Box
 from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.image.pillow import pixels_of
+from layerfusion.engine.image.shape import Shape
 from layerfusion.engine.options.checks import check_number, check_whole, said
 
 MAX_PROMPT = 2000
@@ -37,6 +38,8 @@ class Generated:
             on the box's lower edge. The constructor also accepts (x, y, width, height) in pixels. None leaves the place
             to the model; of several foregrounds, those without a box are placed side by side (`editing.arranged`). A
             background fills the canvas and has no box.
+        shape: of the region in the box, see `Shape`; None is all of it. The object keeps its own outline, but is made
+            so small that it fits into the region, and nothing of it is outside. It fades where the edge is soft.
 
     Raises:
         InvalidRequest: a value has the wrong type or is outside its range.
@@ -47,6 +50,7 @@ class Generated:
     negative_prompt: str = ""
     seed: int | None = None
     box: Box | None = None
+    shape: Shape | None = None
 
     if TYPE_CHECKING:  # the types that the constructor accepts; the attributes have the types above
 
@@ -57,6 +61,7 @@ class Generated:
             negative_prompt: str = "",
             seed: int | None = None,
             box: Box | Sequence[int] | None = None,
+            shape: Shape | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -65,6 +70,13 @@ class Generated:
         check_seed(self.seed)
         if self.box is not None:
             object.__setattr__(self, "box", Box.of(self.box))
+        if self.shape is not None and (self.box is None or not isinstance(self.shape, Shape)):
+            raise InvalidRequest(
+                f"The shape of a foreground is {said(self.shape)} without a box."
+                if self.box is None
+                else f"The shape of a foreground is {said(self.shape)}.",
+                "Give a Shape and the box over which it is stretched.",
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from layerfusion.engine.image.geometry import MAX_ASPECT, MAX_SIDE, MIN_SIDE, Bo
 from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Pixels, Role
 from layerfusion.engine.image.record import LayerRecord, PictureRecord, from_words, to_words
 from layerfusion.engine.image.resampling import resize
+from layerfusion.engine.image.shape import Shape
 from layerfusion.engine.models.catalog.registry import available_models, find_model
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.options.fusion import FusionSettings
@@ -82,7 +83,8 @@ def _to_fusion(submit: messages.Submit, spec: ModelSpec) -> FusionSettings | Non
 def _to_source(source: messages.Source, role: Role, store: Store) -> Source:
     if isinstance(source, messages.Generated):
         box = source.box and Box(**shared_fields(source.box, Box))
-        return Generated(**{**shared_fields(source, Generated), "box": box})
+        shape = None if source.shape is None else Shape.from_text(source.shape)
+        return Generated(**{**shared_fields(source, Generated), "box": box, "shape": shape})
     kind = Kept if isinstance(source, messages.Kept) else Relit
     return kind(**{**shared_fields(source, kind), "layer": _layer(source, role, _read_pixels(source, store))})
 
@@ -124,7 +126,8 @@ def _from_fusion(fusion: FusionSettings | None) -> tuple[messages.Switch, ...]:
 def _from_source(source: Source) -> messages.Source:
     if isinstance(source, Generated):
         box = source.box and messages.Box(**shared_fields(source.box, messages.Box))
-        return messages.Generated(**{**shared_fields(source, messages.Generated), "box": box})
+        shape = None if source.shape is None else source.shape.text
+        return messages.Generated(**{**shared_fields(source, messages.Generated), "box": box, "shape": shape})
     kind = messages.Kept if isinstance(source, Kept) else messages.Relit
     digest = hashlib.sha256(to_bgra(source.layer.pixels)).hexdigest()
     return kind(**{**_outline(source.layer, kind), **shared_fields(source, kind), "layer": digest})

@@ -58,7 +58,7 @@ FLOORS = [
     "plugin.progress",
     "plugin.groups",
     "plugin.layer_selection plugin.history_records plugin.variant_sets",
-    "plugin.psd_layers",
+    "plugin.psd_layers plugin.selections",
     "plugin.insertion plugin.exporting plugin.live_preview plugin.shown_layers",
     "plugin.document",
     "plugin.actions plugin.refusals",

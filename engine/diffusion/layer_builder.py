@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 from torch import Tensor
 
 from layerfusion.engine.diffusion.layer_codec import decode_foreground, decode_rgb
@@ -66,6 +67,9 @@ class LayerBuilder:
         pixels = foreground_to_canvas(drawn, before_grey, self._framing, guide)
         if self.finer is not None:
             pixels[..., :3] = self.finer.refined[index][..., :3]
+        if not isinstance(source, Relit) and source.shape is not None and source.box is not None:
+            inside = source.shape.over(source.box, self._request.size).astype(np.uint16)
+            pixels[..., 3] = (pixels[..., 3] * inside + 127) // 255
         name = "Foreground" if self._streams.foregrounds == 1 else f"Foreground {index + 1}"
         if isinstance(source, Relit):
             name = f"{source.layer.name.removesuffix(' (relit)')[:245]} (relit)"

@@ -4,7 +4,7 @@
 |---|---|---|
 | kept foreground | held to the end; its alpha is its mask | shows it, in the model's light |
 | relit foreground | held until its strength, then free | the same |
-| foreground with a box | its draft in the box, held as a relit layer; nothing outside the box | as for relit |
+| foreground with a box | its draft in the box or its shape, held as a relit layer; nothing outside | as for relit |
 | kept background | held where it covers the canvas | shows it outside all objects until `BACKDROP_UNTIL` |
 | relit background | held until its strength, then free | shows it outside all objects until its strength |
 | drawn background, every foreground known | free | shows it outside all objects until `BACKDROP_UNTIL` |
@@ -35,8 +35,9 @@ from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.compositing import bleed, composite
 from layerfusion.engine.image.geometry import Box, Framing
 from layerfusion.engine.image.layers import Pixels, covers
-from layerfusion.engine.image.placement import fitted, in_box
+from layerfusion.engine.image.placement import fitted, fitted_in, in_box
 from layerfusion.engine.image.resampling import to_working
+from layerfusion.engine.image.shape import INSIDE, Shape
 from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import HARMONISE_STRENGTH, GenerationRequest
@@ -120,7 +121,8 @@ class _Reader:
             if not isinstance(source, Generated)
         }
         for index, pixels in drafts.items():
-            placed = fitted(pixels, self._box(index).inset(BOX_MARGIN))
+            box, shape = self._box(index).inset(BOX_MARGIN), self._shape(index)
+            placed = fitted(pixels, box) if shape is None else fitted_in(pixels, box, shape)
             if placed is not None:
                 self._pictures[index] = to_working(*placed, framing)
 
@@ -140,7 +142,7 @@ class _Reader:
             clean = encode_rgba(self._bundle, self._pictures[index])[0]
             latents.append(LatentConstraint(index, clean, torch.ones((1, 1, 1), device=clean.device), held_until))
             if isinstance(source, Generated):
-                latents.append(LatentConstraint(index, clean, 1 - self._within(self._box(index))))
+                latents.append(LatentConstraint(index, clean, 1 - self._within(index)))
             alpha = F.avg_pool2d(self._alpha(self._pictures[index]), self._bundle.latent_factor)
             shapes[index] = KnownShape(alpha.flatten(1), held_until)
             known.append(self._object(index, held_until))
@@ -268,9 +270,17 @@ class _Reader:
         assert isinstance(source, Generated) and source.box is not None
         return source.box
 
-    def _within(self, box: Box) -> Tensor:
-        """(1, h, w): 1 for latents whose pixels all lie inside a box on the canvas, else 0."""
-        sheet = to_working(in_box(box, self._request.size), (0, 0), self._framing)
+    def _shape(self, index: int) -> Shape | None:
+        source = self._request.foregrounds[index]
+        return source.shape if isinstance(source, Generated) else None
+
+    def _within(self, index: int) -> Tensor:
+        """(1, h, w): 1 for latents whose pixels all lie inside a foreground's box and its shape, else 0."""
+        box, shape, canvas = self._box(index), self._shape(index), self._request.size
+        sheet = in_box(box, canvas)
+        if shape is not None:
+            sheet[shape.over(box, canvas) <= INSIDE] = 0
+        sheet = to_working(sheet, (0, 0), self._framing)
         return self._covered(torch.from_numpy(sheet[..., 3] > 0)[None, None].float().to(self._bundle.device))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from layerfusion.engine.image.geometry import MIN_BOX_SIDE, Box, Size
 from layerfusion.engine.image.layers import Layer, Pixels
 from layerfusion.engine.image.resampling import resize
+from layerfusion.engine.image.shape import INSIDE, Shape
 
 _MAX_INVISIBLE_ALPHA = 12
 """Pixels with alpha up to this value (5 %) do not count as part of the object when its extent is measured."""
@@ -25,6 +26,13 @@ _TALLEST, _FOOT = 0.72, 0.92
 
 _LEAST_GAP = 0.2
 """A gap between objects that is narrower than this, as a fraction of the canvas's width, is no place for others."""
+
+
+_GRID, _TRIES, _SHRINK = 96, 30, 0.94
+"""Cells along the longer side of a box, and the sizes that are tried when an object is fitted into a shape."""
+
+_FITS, _EVEN = 0.985, 0.002
+"""How much of an object lies inside a shape if it fits; places that differ by less are equally good."""
 
 
 def side_by_side(count: int, canvas: Size, taken: Sequence[tuple[int, int]] = ()) -> list[Box] | None:
@@ -107,6 +115,54 @@ def fitted(pixels: Pixels, box: Box) -> tuple[Pixels, tuple[int, int]] | None:
     size = Size(max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
     scaled = resize(pixels, size, (left, top, right, bottom))
     return scaled, (box.x + (box.width - size.width) // 2, box.y + box.height - size.height)
+
+
+def fitted_in(pixels: Pixels, box: Box, shape: Shape) -> tuple[Pixels, tuple[int, int]] | None:
+    """Crop an image to its visible part and scale it so that nearly all of it lies inside a shape (our choice).
+
+    It is tried at smaller and smaller sizes, each at all places at once (a correlation by FFT): the first that fits is
+    taken, as far down as it goes. If none fits, it is the one of which most lies inside.
+
+    Args:
+        pixels: uint8 (H, W, 4), straight alpha; any size.
+        box: the place on the canvas over which the shape is stretched.
+        shape: the shape.
+
+    Returns:
+        As `fitted`.
+    """
+    visible = visible_box(pixels)
+    if visible is None:
+        return None
+    left, top, right, bottom = visible
+    unit = max(box.width, box.height) / _GRID  # pixels of the canvas in a cell
+    grid = Size(max(1, round(box.width / unit)), max(1, round(box.height / unit)))
+    region = (shape.over(Box(0, 0, box.width, box.height), Size(box.width, box.height)) > INSIDE).astype(np.uint8)
+    cells = np.repeat(region[..., None] * np.uint8(255), 4, axis=2)
+    cells[..., 3] = 255
+    inside = resize(cells, grid)[..., 0] / 255.0
+    spectrum = np.fft.rfft2(inside)
+    whole, best = min(box.width / (right - left), box.height / (bottom - top)), (0.0, 1.0, 0, 0)
+    for scale in whole * _SHRINK ** np.arange(_TRIES):
+        size = Size(*(max(1, round(side * scale / unit)) for side in (right - left, bottom - top)))
+        if size.width > grid.width or size.height > grid.height:
+            continue
+        outline = np.zeros(inside.shape)
+        outline[: size.height, : size.width] = resize(pixels, size, (left, top, right, bottom))[..., 3]
+        covered = np.fft.irfft2(spectrum * np.conj(np.fft.rfft2(outline)), inside.shape) / max(outline.sum(), 1.0)
+        covered = covered[: grid.height - size.height + 1, : grid.width - size.width + 1]
+        share = float(covered.max())
+        if share > best[0]:
+            rows, columns = np.nonzero(covered >= share - _EVEN)
+            lowest = rows == rows.max()
+            x = columns[lowest][len(columns[lowest]) // 2]
+            best = share, float(scale), int(x), int(rows.max())
+        if share >= _FITS:
+            break
+    _, scale, x, y = best
+    size = Size(max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
+    scaled = resize(pixels, size, (left, top, right, bottom))
+    return scaled, (box.x + round(x * unit), box.y + round(y * unit))
 
 
 def in_box(box: Box, canvas: Size) -> Pixels:

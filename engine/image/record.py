@@ -7,6 +7,7 @@ It is no proof: whoever has the file can change it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeVar
@@ -33,6 +34,7 @@ class LayerRecord:
         seed: of its noise; None if it has none, or it is withheld.
         strength: of a relit layer, 0-1.
         box: of a foreground that was drawn in a box: x, y, width, height in pixels.
+        shape: of the region in that box, as `Shape.text`; empty if it was all of it.
         sha256: of the RGBA bytes of a kept layer, or of those that a relit layer was drawn over, in hexadecimal digits.
     """
 
@@ -42,6 +44,7 @@ class LayerRecord:
     seed: int | None = None
     strength: float | None = None
     box: tuple[int, ...] | None = None
+    shape: str = ""
     sha256: str = ""
 
     def without_prompts(self) -> LayerRecord:
@@ -138,6 +141,12 @@ def _text(value: Any) -> str:
     return value
 
 
+def _shape(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,3}x[0-9]{1,3}:[A-Za-z0-9+/=]{1,100000}", value):
+        raise ValueError("no shape")
+    return value
+
+
 def _whole(value: Any) -> int:
     number = int(_text(value)[:20])
     if not 0 <= number < 2**53:
@@ -183,6 +192,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "guidance_rescale": _number,
     "refine": _number,
     "box": _box,
+    "shape": _shape,
     "loras": _loras,
     "settings": _settings,
 }

@@ -11,7 +11,7 @@ import uuid
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .interfaces import Document, GenerationParams
+from .interfaces import Document, GenerationParams, Region
 from .jobs import Choice, KeptLayer, Placement, Refusal
 from .protocol import MAJOR
 from .protocol.messages import Box, Generated, Kept, Limits, Relit, Source, Submit, Variant
@@ -177,8 +177,9 @@ def _drawn_foreground(document: Document, params: GenerationParams, size: Size) 
     if not params.in_selection:
         return drawn
     remedy = tr("Select the place for the foreground, or untick “Draw the foreground in the selection”.")
-    x, y, width, height = selected_box(document, size, remedy)
-    return replace(drawn, box=Box(x=x, y=y, width=width, height=height))
+    region = selected_region(document, size, remedy)
+    x, y, width, height = region.box
+    return replace(drawn, box=Box(x=x, y=y, width=width, height=height), shape=region.shape)
 
 
 def _others(document: Document, params: GenerationParams, size: Size) -> tuple[Generated, ...]:
@@ -190,6 +191,7 @@ def _others(document: Document, params: GenerationParams, size: Size) -> tuple[G
             negative_prompt=params.negative,
             seed=other.seed,
             box=None if other.box is None else _scaled(other.box, across, down),
+            shape=other.shape,
         )
         for other in params.others
     )
@@ -200,8 +202,8 @@ def _scaled(box: tuple[int, int, int, int], across: float, down: float) -> Box:
     return Box(x=int(across * x), y=int(down * y), width=max(1, int(across * width)), height=max(1, int(down * height)))
 
 
-def selected_box(document: Document, size: Size, remedy: str) -> tuple[int, int, int, int]:
-    """Left, top, width and height of the box around the selection in a picture of the whole canvas.
+def selected_region(document: Document, size: Size, remedy: str) -> Region:
+    """The selection in a picture of the whole canvas.
 
     Args:
         document: the document.
@@ -211,7 +213,7 @@ def selected_box(document: Document, size: Size, remedy: str) -> tuple[int, int,
     Raises:
         Refusal: nothing is selected on the canvas.
     """
-    selected = document.selected_box(size)
+    selected = document.selected_region(size)
     if selected is None:
         raise Refusal(tr("Nothing is selected on the canvas."), remedy)
     return selected

@@ -14,7 +14,7 @@ from .fields import Fields, rolled_seed
 from .history_entry import Entry
 from .history_strip import HistoryStrip, StripIntents
 from .images import Picture
-from .interfaces import GenerationParams, Pick, Picks, Waiting
+from .interfaces import GenerationParams, Pick, Picks, Region, Waiting
 from .job_panel import JobPanel
 from .jobs import Remedy
 from .keys import Keys
@@ -252,9 +252,9 @@ class Docker(DockWidget):
         self._application.views.clear()
         self._application.controller.start_server()
 
-    def _selected_box(self) -> tuple[int, int, int, int] | None:
+    def _selected_region(self) -> Region | None:
         self._application.views.clear()
-        return self._application.controller.typed.selected_box()
+        return self._application.controller.typed.selected_region()
 
     def _candidates(self, role: str) -> list[Pick]:
         return self._application.controller.choosing.candidates(role)
@@ -274,7 +274,7 @@ class Docker(DockWidget):
             save=lambda style, replaces: self._application.controller.styles.save(style, replaces),
             delete=lambda name: self._application.controller.styles.delete(name),
         )
-        self._fields = Fields(self._selected_box, styles, guarded)
+        self._fields = Fields(self._selected_region, styles, guarded)
         self._fields.changed.connect(lambda: guarded(self._remember)(None))
         self._content = content = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(content)

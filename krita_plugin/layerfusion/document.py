@@ -23,11 +23,12 @@ from . import (
     kept_layers,
     layer_selection,
     scratch,
+    selections,
     shown_layers,
     variant_sets,
 )
 from .history_entry import Entry
-from .interfaces import Pick, Picks
+from .interfaces import Pick, Picks, Region
 from .jobs import Choice, Inserted, KeptLayer, PendingJob, Placement, Refusal
 from .live_preview import LivePreview
 from .nodes import active_layer, identity
@@ -140,26 +141,9 @@ class Document:
         node = active_layer(self._document)
         return self._above(groups.own(self._document, node) or node)
 
-    def selected_box(self, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
-        """Left, top, width and height of the box around the selection in a picture of the whole canvas.
-
-        Args:
-            size: width and height of the picture in pixels.
-
-        Returns:
-            None if there is no selection on the canvas.
-        """
-        selection = self._document.selection()
-        if selection is None:
-            return None
-        width, height = self.size
-        place = QtCore.QRect(selection.x(), selection.y(), selection.width(), selection.height())
-        box = place.intersected(QtCore.QRect(0, 0, width, height))
-        if box.isEmpty():
-            return None
-        across, down = size[0] / width, size[1] / height
-        left, top = int(across * box.x()), int(down * box.y())
-        return left, top, max(1, int(across * box.width())), max(1, int(down * box.height()))
+    def selected_region(self, size: tuple[int, int]) -> Region | None:
+        """The selection on the canvas, in a picture of this size; see `selections.region`."""
+        return selections.region(self._document, size)
 
     def looked_at(self) -> str:
         """A text that changes when another document is shown or another node is made active."""

@@ -10,8 +10,8 @@ from krita import Krita
 
 from . import layout
 from .completion import Completion
-from .interfaces import GenerationParams
-from .other_foregrounds import Box, OtherForegrounds
+from .interfaces import GenerationParams, Region
+from .other_foregrounds import OtherForegrounds
 from .protocol.messages import MAX_VARIANTS, ModelInfo, Style, Welcome
 from .qt import QtCore, QtGui, QtWidgets
 from .style_row import StyleIntents, StyleRow
@@ -35,7 +35,7 @@ class Fields(QtWidgets.QWidget):
     """All fields, one below the other.
 
     Args:
-        selected_box: gives the box around the selection; None if the artist was told that there is none.
+        selected_region: gives the selection; None if the artist was told that there is none.
         style_intents: what is done with styles.
         guarded: makes a Qt slot of an action, and shows what goes wrong in it.
     """
@@ -45,12 +45,12 @@ class Fields(QtWidgets.QWidget):
 
     def __init__(
         self,
-        selected_box: Callable[[], Box | None],
+        selected_region: Callable[[], Region | None],
         style_intents: StyleIntents,
         guarded: Callable[[Callable[[], object]], Callable[[Any], None]],
     ) -> None:
         super().__init__()
-        self._others = OtherForegrounds(selected_box, guarded)
+        self._others = OtherForegrounds(selected_region, guarded)
         self._others.changed.connect(self._tell)
         self._style = StyleRow(style_intents, self._as_style, guarded)
         self._style.chosen.connect(self._take_style)
@@ -209,7 +209,7 @@ class Fields(QtWidgets.QWidget):
         self._completions = Completion(self._foreground, "foreground"), Completion(self._background, "background")
         self._in_selection = QtWidgets.QCheckBox(tr("Draw the foreground in the selection"))
         self._in_selection.setToolTip(
-            tr("Generate and New foreground draw the foreground into the rectangle around the selection")
+            tr("Generate and New foreground draw the foreground so small that it fits into the selection")
         )
         self._background_in_selection = QtWidgets.QCheckBox(tr("Change the background in the selection"))
         self._background_in_selection.setToolTip(

@@ -14,6 +14,19 @@ from .protocol.messages import Style, Welcome
 
 
 @dataclass(frozen=True)
+class Region:
+    """A place for a foreground.
+
+    Attributes:
+        box: left, top, width and height in pixels.
+        shape: of the region in that box, as the protocol writes it; None if it is all of it.
+    """
+
+    box: tuple[int, int, int, int]
+    shape: str | None = None
+
+
+@dataclass(frozen=True)
 class OtherForeground:
     """A further foreground.
 
@@ -21,11 +34,13 @@ class OtherForeground:
         prompt: what it shows.
         seed: its own seed, 0 to 2^53-1; None makes it from that of the picture.
         box: left, top, width and height of its place on the canvas, in canvas pixels; None leaves it to the model.
+        shape: of the region in that box, as the protocol writes it; None is all of it.
     """
 
     prompt: str
     seed: int | None = None
     box: tuple[int, int, int, int] | None = None
+    shape: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +59,7 @@ class GenerationParams:
         preset: the protocol's name of a preset; None is the model's default.
         pictures: number of pictures, 1 to 16; each has its own seed.
         others: further foregrounds, from the back to the front.
-        in_selection: whether a new foreground is drawn into the box around the selection.
+        in_selection: whether a new foreground is drawn into the selection.
         style: the name of the style in which it is drawn; None is no style.
     """
 
@@ -202,7 +217,7 @@ class Document(Protocol):
     def settings(self) -> dict[str, Any] | None: ...
     def save_settings(self, values: dict[str, Any]) -> None: ...
     def placement(self) -> Placement: ...
-    def selected_box(self, size: tuple[int, int]) -> tuple[int, int, int, int] | None: ...
+    def selected_region(self, size: tuple[int, int]) -> Region | None: ...
     def looked_at(self) -> str: ...
     def picks(self, choice: Choice) -> Picks: ...
     def candidates(self, role: str) -> list[Pick]: ...

@@ -6,20 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from . import layout
-from .interfaces import OtherForeground
+from .interfaces import OtherForeground, Region
 from .qt import QtCore, QtGui, QtWidgets
 from .settings import MOST_OTHERS
 from .translation import tr
 from .widgets import PromptField, push_button, tool
-
-Box = tuple[int, int, int, int]
 
 
 class OtherForegrounds(QtWidgets.QWidget):
     """A button that adds fields for one more foreground, and those fields.
 
     Args:
-        selected_box: gives the box around the selection; None if the artist was told that there is none.
+        selected_region: gives the selection; None if the artist was told that there is none.
         guarded: makes a Qt slot of an action, and shows what goes wrong in it.
     """
 
@@ -28,13 +26,13 @@ class OtherForegrounds(QtWidgets.QWidget):
 
     def __init__(
         self,
-        selected_box: Callable[[], Box | None],
+        selected_region: Callable[[], Region | None],
         guarded: Callable[[Callable[[], object]], Callable[[Any], None]],
     ) -> None:
         super().__init__()
         self._most = MOST_OTHERS
         # all are made at once, so that they are in the keyboard's order and the docker's keys work in them
-        self._rows = [_Row(number, selected_box, guarded) for number in range(2, MOST_OTHERS + 2)]
+        self._rows = [_Row(number, selected_region, guarded) for number in range(2, MOST_OTHERS + 2)]
         self._add = push_button(
             tr("Add another foreground"),
             tr("Draw one more object, with a prompt, a seed and a place of its own"),
@@ -88,12 +86,12 @@ class _Row(QtWidgets.QWidget):
     def __init__(
         self,
         number: int,
-        selected_box: Callable[[], Box | None],
+        selected_region: Callable[[], Region | None],
         guarded: Callable[[Callable[[], object]], Callable[[Any], None]],
     ) -> None:
         super().__init__()
-        self._selected_box = selected_box
-        self._box: Box | None = None
+        self._selected_region = selected_region
+        self._region: Region | None = None
         self._prompt = PromptField(2, tr("What foreground {number} shows", number=number))
         self._prompt.textChanged.connect(self.changed)
         self._seed = QtWidgets.QLineEdit()
@@ -119,19 +117,20 @@ class _Row(QtWidgets.QWidget):
 
     def value(self) -> OtherForeground:
         seed = self._seed.text()
-        return OtherForeground(self._prompt.toPlainText().strip(), int(seed) if seed else None, self._box)
+        box, shape = (None, None) if self._region is None else (self._region.box, self._region.shape)
+        return OtherForeground(self._prompt.toPlainText().strip(), int(seed) if seed else None, box, shape)
 
     def fill(self, value: OtherForeground) -> None:
         self._prompt.setPlainText(value.prompt)
         self._seed.setText("" if value.seed is None else str(value.seed))
-        self._box = value.box
+        self._region = None if value.box is None else Region(value.box, value.shape)
         self._show_place()
 
     def _choose_place(self) -> None:
         """Take the place of the selection; a second press leaves the place to the model again."""
-        box = None if self._box is not None else self._selected_box()
-        if box != self._box:
-            self._box = box
+        region = None if self._region is not None else self._selected_region()
+        if region != self._region:
+            self._region = region
             self._show_place()
             self.changed.emit()
 
@@ -141,10 +140,10 @@ class _Row(QtWidgets.QWidget):
         self.changed.emit()
 
     def _show_place(self) -> None:
-        if self._box is None:
+        if self._region is None:
             self._place.setText(tr("Place…"))
-            self._place.setToolTip(tr("Draw it in the rectangle around the selection"))
+            self._place.setToolTip(tr("Draw it in the selection, whatever its shape"))
         else:
-            x, y, width, height = self._box
+            x, y, width, height = self._region.box
             self._place.setText(tr("{width}x{height} at {x}, {y}", width=width, height=height, x=x, y=y))
             self._place.setToolTip(tr("It is drawn here. Press to leave the place to the model"))

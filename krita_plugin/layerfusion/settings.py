@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
@@ -10,6 +11,7 @@ from .interfaces import GenerationParams, OtherForeground
 
 MOST_OTHERS = 5
 """The most further foregrounds."""
+_SHAPE = "[0-9]{1,3}x[0-9]{1,3}:[A-Za-z0-9+/=]{1,90000}"
 MAX_TEXT = 20_000
 """Characters of the longest text that is read: a document may come from a stranger."""
 
@@ -34,8 +36,10 @@ def _others_of(values: Any) -> Iterator[OtherForeground]:
         if not isinstance(value, Mapping) or not _fits("foreground", value.get("prompt")):
             continue
         seed = value.get("seed")
-        place = _box_of(value.get("box"))
-        yield OtherForeground(value["prompt"], seed if _is_whole(seed) and _fits("seed", seed) else None, place)
+        place, shape = _box_of(value.get("box")), value.get("shape")
+        fits = isinstance(shape, str) and place is not None and re.fullmatch(_SHAPE, shape) is not None
+        seed = seed if _is_whole(seed) and _fits("seed", seed) else None
+        yield OtherForeground(value["prompt"], seed, place, shape if fits else None)
 
 
 def _box_of(box: Any) -> tuple[int, int, int, int] | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from . import actions
-from .interfaces import Document, Documents, GenerationParams, View
+from .interfaces import Document, Documents, GenerationParams, Region, View
 from .refusals import RefusalsShown
 from .settings import params_of
 from .translation import tr
@@ -26,12 +26,11 @@ class Typed:
         self._documents = documents
         self._open_document = open_document
 
-    def selected_box(self) -> tuple[int, int, int, int] | None:
-        """Left, top, width and height of the box around the selection, in canvas pixels; None if there is none, which
-        the artist is told."""
+    def selected_region(self) -> Region | None:
+        """The selection, in canvas pixels; None if there is none, which the artist is told."""
         with RefusalsShown(self._view):
             document = self._open_document()
-            return actions.selected_box(document, document.size, tr("Select the place for the foreground."))
+            return actions.selected_region(document, document.size, tr("Select the place for the foreground."))
         return None
 
     def of_document(self) -> GenerationParams | None:

@@ -52,12 +52,14 @@ class Generated(Record):
         negative_prompt: what the layer should not show.
         seed: seed of its noise; None derives it from the job's seed.
         box: the place of a foreground on the canvas; None leaves it to the model.
+        shape: of the region in the box, as PROTOCOL.md says; None is all of it.
     """
 
     prompt: Prompt
     negative_prompt: Prompt = ""
     seed: Seed | None = None
     box: Box | None = since(2, None)
+    shape: Annotated[str, Length(1, 100_000)] | None = since(5, None)
     kind: Literal["generated"] = "generated"
 
 

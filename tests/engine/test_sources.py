@@ -10,8 +10,10 @@ from layerfusion.engine.events import Finished, Notice
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
+from layerfusion.engine.image.shape import Shape
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonySettings
+from layerfusion.engine.redrawing import Changes, again_request, parts_of
 from layerfusion.engine.request import HARMONISE_STRENGTH
 from layerfusion.engine.sources import Generated, Kept, Relit
 from layerfusion.engine.stack import LayerStack
@@ -169,6 +171,20 @@ def test_a_foreground_is_drawn_in_its_box_and_seen_there(pipeline, request_for, 
     far = np.ones((128, 128), bool)
     far[max(box.y - 12, 0) : box.y + box.height + 12, max(box.x - 12, 0) : box.x + box.width + 12] = False
     assert psnr(blended(stack), stack.layers[0].pixels, far) > 18
+
+
+def test_a_foreground_is_drawn_in_a_shape_and_fades_with_it(pipeline, request_for):
+    box = Box(24, 24, 96, 96)
+    rows, columns = np.mgrid[:96, :96]
+    soft = np.clip(8 * (rows - columns + 8), 0, 255).astype(np.uint8)  # the lower left half
+    placed = Generated(prompt=APPLE, box=box, shape=Shape.of(soft))
+    stack = finished(pipeline.generate(request_for(foregrounds=(placed,), steps=6)))
+    layer, region = stack.layers[1], placed.shape.over(box, Size(128, 128))
+    assert (layer.pixels[..., 3] <= region).all(), "nothing is outside, and it is no more opaque than the shape"
+    assert layer.pixels[region > 127][..., 3].mean() > 60
+    assert Shape.from_text(layer.record.shape) == placed.shape
+    again = again_request(stack.size, stack.record, parts_of(stack), pipeline.spec, Changes())
+    assert again.foregrounds[0].shape == placed.shape
 
 
 def test_a_foreground_without_a_box_is_drafted_only_beside_others(small_pipeline, small_request):

@@ -26,11 +26,17 @@ def test_generate_submits_the_fields_of_the_docker(online, wire):
 def test_further_foregrounds_are_drawn_in_their_places(online, wire):
     from krita_layerfusion.interfaces import OtherForeground
 
-    others = (OtherForeground("a pear", 3, (32, 12, 16, 24)), OtherForeground("a plum"))
+    shape = "2x2:eJxj+P//PwAF/gL+"
+    online.controller.receive(greeting(wire, protocol=(1, 5)))
+    others = (OtherForeground("a pear", 3, (32, 12, 16, 24), shape), OtherForeground("a plum"))
     submit = generate(online, others=others, negative="people")
     assert submit.foregrounds[1:] == (
         wire.Generated(
-            prompt="a pear", negative_prompt="people", seed=3, box=wire.Box(x=32, y=12, width=16, height=24)
+            prompt="a pear",
+            negative_prompt="people",
+            seed=3,
+            box=wire.Box(x=32, y=12, width=16, height=24),
+            shape=shape,
         ),
         wire.Generated(prompt="a plum", negative_prompt="people"),
     )
@@ -40,7 +46,7 @@ def test_further_foregrounds_are_drawn_in_their_places(online, wire):
 def test_further_foregrounds_live_in_the_document(online):
     from krita_layerfusion.interfaces import OtherForeground
 
-    others = (OtherForeground("a pear", 3, (32, 12, 16, 24)), OtherForeground("a plum"))
+    others = (OtherForeground("a pear", 3, (32, 12, 16, 24), "2x2:eJxj+P//PwAF/gL+"), OtherForeground("a plum"))
     online.controller.typed.remember(params(others=others))
     online.document.saved_settings = json.loads(json.dumps(online.document.saved_settings))
     assert online.controller.typed.of_document().others == others
@@ -55,6 +61,7 @@ def test_further_foregrounds_live_in_the_document(online):
         ([{"prompt": "a", "seed": True, "box": [0, 0, 5]}], [("a", None, None)]),
         ([{"prompt": "a", "seed": 2**53, "box": [0, 0, 0, 5]}], [("a", None, None)]),
         ([{"prompt": "a", "seed": 7, "box": [-1, 0, 5, 5]}], [("a", 7, None)]),
+        ([{"prompt": "a", "seed": 7, "box": [0, 0, 5, 5], "shape": "<b>"}], [("a", 7, (0, 0, 5, 5))]),
         ([{"prompt": str(each)} for each in range(9)], [(str(each), None, None) for each in range(5)]),
     ],
 )
@@ -63,6 +70,7 @@ def test_what_makes_no_sense_among_saved_foregrounds_is_left_out(plugin, saved, 
 
     found = params_of({"others": saved}).others
     assert [(other.prompt, other.seed, other.box) for other in found] == read
+    assert not any(other.shape for other in found)
 
 
 def test_the_presets_are_the_engines_and_the_models_own_comes_first(plugin):

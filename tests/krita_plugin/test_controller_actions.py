@@ -120,17 +120,27 @@ def test_a_kept_layer_without_a_prompt_is_refused(online, prompts, words):
 # ---- in the selection ------------------------------------------------------------------------------------------------
 
 
+def region(box, shape=None):
+    from krita_layerfusion.interfaces import Region
+
+    return Region(box, shape)
+
+
+@pytest.mark.parametrize("shape", [None, "2x2:eJxj+P//PwAF/gL+"])
 @pytest.mark.parametrize("intent", ["generate", "new_foreground"])
-def test_a_foreground_is_drawn_in_the_selection_if_that_is_ticked(online, wire, intent):
-    online.document.selected, online.document.keep_behind = (10, 8, 30, 20), kept_background()
+def test_a_foreground_is_drawn_in_the_selection_if_that_is_ticked(online, wire, intent, shape):
+    online.document.selected, online.document.keep_behind = region((10, 8, 30, 20), shape), kept_background()
+    online.controller.receive(greeting(wire, protocol=(1, 5)))
     getattr(online.controller, intent)(params(in_selection=True))
     ((submit, _),) = online.link.submitted
-    assert submit.foregrounds == (wire.Generated(prompt="a red apple", box=wire.Box(x=10, y=8, width=30, height=20)),)
+    box = wire.Box(x=10, y=8, width=30, height=20)
+    assert submit.foregrounds == (wire.Generated(prompt="a red apple", box=box, shape=shape),)
+    assert submit.minor == (2 if shape is None else 5)
     assert getattr(submit.background, "box", None) is None
 
 
 def test_a_selection_is_ignored_without_the_tick_box(online):
-    online.document.selected = (10, 8, 30, 20)
+    online.document.selected = region((10, 8, 30, 20), "2x2:eJxj+P//PwAF/gL+")
     assert generate(online).foregrounds[0].box is None
 
 
@@ -213,7 +223,7 @@ def test_an_older_server_gets_no_request_that_it_does_not_support(harness, wire,
     harness.document.keep, harness.document.keep_behind = kept_layer(), kept_background()
     getattr(harness.controller, intent)(params())
     assert "older than this plugin" in harness.view.told[-1][1]
-    harness.document.selected = (10, 8, 30, 20)
+    harness.document.selected = region((10, 8, 30, 20))
     harness.controller.generate(params(in_selection=True))
     harness.controller.generate(params(preset="fast"))
     assert len(harness.view.told) == 3

@@ -8,6 +8,7 @@ import pytest
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
 from layerfusion.engine.image.record import LayerRecord
+from layerfusion.engine.image.shape import Shape
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.request import GenerationRequest
@@ -32,7 +33,10 @@ def layer(role):
     )
 
 
-GENERATED = Generated(prompt="a car", negative_prompt="wheels", seed=3, box=Box(x=1, y=2, width=30, height=20))
+SHAPE = Shape(2, 2, b"\x00\xff\xff\x80")
+GENERATED = Generated(
+    prompt="a car", negative_prompt="wheels", seed=3, box=Box(x=1, y=2, width=30, height=20), shape=SHAPE
+)
 KEPT = Kept(layer=layer(Role.FOREGROUND), prompt="an apple")
 RELIT = Relit(layer=layer(Role.BACKGROUND), prompt="a sky", negative_prompt="clouds", seed=4, strength=0.75)
 EVERYTHING = GenerationRequest(

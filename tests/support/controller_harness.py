@@ -136,7 +136,7 @@ class FakeDocument:
         self.choice = choice
         return self.keep, self.keep_behind
 
-    def selected_box(self, size):
+    def selected_region(self, size):
         return self.selected
 
     def history(self):

@@ -32,7 +32,7 @@ def export(path):
     save_next_dialog_as(path)
     press("Export PSD…")
     stalls = Stalls()  # the dialog is over
-    yield from wait_until(lambda: says("was written to"))
+    yield from wait_until(lambda: says(path.name), 400)
     return stalls.end()
 
 

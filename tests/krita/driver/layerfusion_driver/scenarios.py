@@ -8,7 +8,7 @@ from pathlib import Path
 
 from krita import Krita
 
-from . import large, living, looking_back, opening, queueing, setting_up, unusual
+from . import large, living, looking_back, opening, queueing, regions, setting_up, unusual
 from .dockers import (
     choose_layers_in_the_docker,
     close_the_second_window,
@@ -271,6 +271,7 @@ ON_THEIR_OWN = [
     *queueing.ALL,
     *living.ALL,
     *large.ALL,
+    *regions.ALL,
     *setting_up.ALL,
 ]
 """Each begins with a new document and the same two prompts."""
