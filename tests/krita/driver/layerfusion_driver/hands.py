@@ -19,7 +19,7 @@ def pause(seconds):
     yield seconds
 
 
-def wait_until(condition, seconds=90):
+def wait_until(condition, seconds=300):
     """Returns the seconds it took."""
     began = time.monotonic()
     while not condition():
