@@ -39,7 +39,7 @@ export class Painter {
     this.dirty = union(this.dirty, within(union(all, difference(this.plies, plies)), width, height));
     this.foreign = false;
     this.plies = plies;
-    this.canvas.dataset.painted = this.dirty === null ? "yes" : "";
+    this.canvas.dataset.painted = this.dirty === null && !this.painting ? "yes" : "";
     if (!this.painting) void this.run();
   }
 
