@@ -20,7 +20,7 @@ from layerfusion.engine.diffusion.layer_builder import LayerBuilder
 from layerfusion.engine.diffusion.layer_codec import decode_rgba
 from layerfusion.engine.diffusion.noise import initial_noise
 from layerfusion.engine.diffusion.observer import Observer
-from layerfusion.engine.diffusion.previews import is_due, longest_side, preview
+from layerfusion.engine.diffusion.previews import is_due, longest_side, previews
 from layerfusion.engine.diffusion.sampling import Sampler, distilled
 from layerfusion.engine.diffusion.source_constraints import SourceConstraints, open_streams, source_constraints
 from layerfusion.engine.diffusion.stream_inputs import (
@@ -281,13 +281,13 @@ class _Job:
 
     def _previews(self, estimate: Tensor) -> Iterator[Preview]:
         """Small pictures of Blended and of every layer that is not kept; `estimate` is (streams, C, h, w)."""
+        shown = [*open_streams(self._request), self._streams.blended]
+        transparent = [stream < self._streams.foregrounds for stream in shown]
         longest = longest_side(self._bundle.spec)
-        for stream in (*open_streams(self._request), self._streams.blended):
-            transparent = stream < self._streams.foregrounds
-            small = estimate[stream : stream + 1]
-            pixels = preview(self._bundle, small, transparent=transparent, longest=longest)
+        pictures = previews(self._bundle, estimate[shown], transparent=transparent, longest=longest)
+        for stream, has_alpha, pixels in zip(shown, transparent, pictures, strict=True):
             opaque = Role.BACKGROUND if stream == self._streams.background else Role.BLENDED
-            role, index = (Role.FOREGROUND, stream) if transparent else (opaque, 0)
+            role, index = (Role.FOREGROUND, stream) if has_alpha else (opaque, 0)
             yield Preview(role=role, index=index, pixels=pixels)
 
     def _few_step_notices(self) -> Iterator[Notice]:

@@ -32,6 +32,14 @@ def decode_foreground(bundle: ModelBundle, latents: Tensor, *, views: Views | No
         two uint8 RGBA arrays (H, W, 4), straight alpha: the foreground, and the object on grey with alpha 255.
     """
     rgb = to_rgb(bundle, latents)
+    return with_alpha(bundle, rgb, latents, views=views), opaque(rgb)
+
+
+def with_alpha(bundle: ModelBundle, rgb: Tensor, latents: Tensor, *, views: Views | None = None) -> Pixels:
+    """A foreground, uint8 RGBA (H, W, 4), of its latents (1, C, h, w) and of the VAE's picture of them, (1, 3, H, W).
+
+    `views` is that of `decode_rgba`.
+    """
     decoder, memory = bundle.decoder, bundle.memory
 
     def decode() -> Tensor:
@@ -50,12 +58,17 @@ def decode_foreground(bundle: ModelBundle, latents: Tensor, *, views: Views | No
     if _dtype_of(decoder) != torch.float32 and not torch.isfinite(decoded).all():
         decoder.to(torch.float32)
         decoded = memory.run(decode, Component.DECODER)
-    return _bytes(decoded), _bytes(_opaque(rgb))
+    return _bytes(decoded)
 
 
 def decode_rgb(bundle: ModelBundle, latents: Tensor) -> Pixels:
     """Decode background or blended latents (1, C, h, w) to uint8 RGBA (H, W, 4), opaque."""
-    return _bytes(_opaque(to_rgb(bundle, latents)))
+    return opaque(to_rgb(bundle, latents))
+
+
+def opaque(rgb: Tensor) -> Pixels:
+    """(1, 3, H, W), -1..1, to uint8 RGBA (H, W, 4) with alpha 255."""
+    return _bytes(torch.cat([(rgb + 1) / 2, torch.ones_like(rgb[:, :1])], dim=1))
 
 
 def encode_rgba(bundle: ModelBundle, pixels: Pixels) -> Tensor:
@@ -104,11 +117,6 @@ def _decoder_latents(bundle: ModelBundle, latents: Tensor) -> Tensor:
 
 def _dtype_of(network: torch.nn.Module) -> torch.dtype:
     return next((parameter.dtype for parameter in network.parameters()), torch.float32)
-
-
-def _opaque(rgb: Tensor) -> Tensor:
-    """(1, 3, H, W), -1..1 -> (1, 4, H, W), 0-1."""
-    return torch.cat([(rgb + 1) / 2, torch.ones_like(rgb[:, :1])], dim=1)
 
 
 def _over_grey(pixels: Pixels, bundle: ModelBundle) -> tuple[Tensor, Tensor]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor
 
-from layerfusion.engine.diffusion.layer_codec import decode_rgb, decode_rgba
+from layerfusion.engine.diffusion.layer_codec import opaque, with_alpha
 from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle
+from layerfusion.engine.models.runtime.vae import to_rgb
 
 PREVIEWS = 5
 """Approximate number of previews of each layer in one job, the one after the first step included."""
@@ -16,7 +19,7 @@ PREVIEWS = 5
 LONGEST_SIDE = 256
 """Longest side of a preview in pixels. The protocol and the Krita docker rely on it."""
 
-_SHARE = 2
+_SHARE = 4
 """A preview's longest side is at most the model's native size divided by this, so that it costs a small part of the job
 however small the model is (our choice)."""
 
@@ -55,13 +58,24 @@ def reduced_grid(spec: ModelSpec, factor: int, height: int, width: int, longest:
     return rows, columns
 
 
-def preview(bundle: ModelBundle, latents: Tensor, *, transparent: bool, longest: int = LONGEST_SIDE) -> Pixels:
-    """Decode an estimate (1, C, h, w), whose latents are first reduced to a picture of at most `longest` px a side.
+def previews(
+    bundle: ModelBundle, latents: Tensor, *, transparent: Sequence[bool], longest: int = LONGEST_SIDE
+) -> list[Pixels]:
+    """Decode estimates (B, C, h, w), whose latents are first reduced to pictures of at most `longest` px a side.
+
+    The VAE decodes them in one batch, which costs a third less than one after the other.
+
+    Args:
+        transparent: which of them are foregrounds.
 
     Returns:
-        uint8 (H, W, 4), straight alpha.
+        uint8 (H, W, 4) each, straight alpha.
     """
     grid = reduced_grid(bundle.spec, bundle.latent_factor, latents.shape[-2], latents.shape[-1], longest)
     if grid != latents.shape[-2:]:
         latents = F.interpolate(latents, grid, mode="area")
-    return decode_rgba(bundle, latents, views=1) if transparent else decode_rgb(bundle, latents)
+    pictures = to_rgb(bundle, latents).split(1)
+    return [
+        with_alpha(bundle, picture, own, views=1) if has_alpha else opaque(picture)
+        for picture, own, has_alpha in zip(pictures, latents.split(1), transparent, strict=True)
+    ]

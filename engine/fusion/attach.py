@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+import torch
 from diffusers import UNet2DConditionModel
+from torch import Tensor
 
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.fusion.attention import FusionProcessor
+from layerfusion.engine.fusion.attention import FusionProcessor, PriorsMeasured
 from layerfusion.engine.fusion.block_cache import cached_blocks
 from layerfusion.engine.fusion.coupling import Coupling
 from layerfusion.engine.fusion.projections import Projections
@@ -61,15 +64,38 @@ def attached(
     own = dict(unet.attn_processors)
     research = coupling.settings.research
     measured = structure_layers(modules, research.structure_layers, research.structure_block)
-    ours: dict[str, Any] = {
-        f"{name}.processor": FusionProcessor(
-            name.rsplit(".", 1)[0], Projections(deltas.get(name, {}), own_weights), name in measured, coupling
+    processors = {
+        name: FusionProcessor(
+            name.rsplit(".", 1)[0],
+            Projections(deltas.get(name, {}), own_weights),
+            structure_layer=name in measured,
+            last=name == modules[-1],
+            coupling=coupling,
         )
         for name in modules
     }
+    attentions: dict[str, Any] = {name: unet.get_submodule(name) for name in modules}
+    ours: dict[str, Any] = {f"{name}.processor": processor for name, processor in processors.items()}
+    whole = vars(unet).get("forward")
     try:
         unet.set_attn_processor(ours)
+        for name, processor in processors.items():  # diffusers' own pass asks Python for its signature in every call
+            attentions[name].forward = partial(processor, attentions[name])
+        unet.forward = partial(_until_measured, unet.forward)
         with cached_blocks(unet, coupling):
             yield
     finally:
+        vars(unet).pop("forward", None)
+        if whole is not None:
+            unet.forward = whole
+        for attention in attentions.values():
+            vars(attention).pop("forward", None)
         unet.set_attn_processor(own)
+
+
+def _until_measured(run: Callable[..., Any], sample: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """A network's pass, (rows, C, h, w) to a tuple of that shape: zeros if it ended when the priors were measured."""
+    try:
+        return run(sample, *args, **kwargs)
+    except PriorsMeasured:
+        return (torch.zeros_like(sample),)

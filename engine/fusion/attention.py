@@ -10,10 +10,14 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
 from layerfusion.engine.fusion.blending import blend_attention, share_background
-from layerfusion.engine.fusion.coupling import Attended, Coupling
+from layerfusion.engine.fusion.coupling import Attended, Coupling, Pass
 from layerfusion.engine.fusion.masks import Grid
 from layerfusion.engine.fusion.priors import content_confidence, participation, token_grid
 from layerfusion.engine.fusion.projections import Projections, TextMemory
+
+
+class PriorsMeasured(Exception):
+    """Ends a prior pass: all is measured, and its prediction is not used."""
 
 
 class FusionProcessor:
@@ -23,13 +27,17 @@ class FusionProcessor:
         block: the name of the transformer block.
         projections: computes the module's projections, with the deltas on the foreground rows.
         structure_layer: whether the structure prior is measured in this self-attention.
+        last: whether it is the network's last attention module; a prior pass that nobody observes ends there.
         coupling: the job's state.
     """
 
-    def __init__(self, block: str, projections: Projections, structure_layer: bool, coupling: Coupling) -> None:
+    def __init__(
+        self, block: str, projections: Projections, *, structure_layer: bool, last: bool, coupling: Coupling
+    ) -> None:
         self._block = block
         self._projections = projections
         self._structure_layer = structure_layer
+        self._last = last
         self._coupling = coupling
         self._text = TextMemory()
 
@@ -41,7 +49,11 @@ class FusionProcessor:
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
     ) -> Tensor:
-        """Compute (rows, N, C) from (rows, N, C); the caller adds the residual."""
+        """Compute (rows, N, C) from (rows, N, C); the caller adds the residual.
+
+        Raises:
+            PriorsMeasured: the pass was a prior pass, and nothing is left to measure.
+        """
         assert attention_mask is None, "Coupled attention does not support an attention mask."
         is_self = encoder_hidden_states is None
         grid = token_grid(hidden_states.shape[1], *self._coupling.latent_grid)
@@ -52,6 +64,8 @@ class FusionProcessor:
         else:
             key, value = self._text.get(encoder_hidden_states, lambda text: self._keys_and_values(attn, text))
         self._measure(query, key, attn.scale, is_self, grid)
+        if self._last and self._coupling.now.running is Pass.PRIOR and self._coupling.observer is None:
+            raise PriorsMeasured
 
         outputs = partial(self._outputs, attn, query, key, value, is_self, grid)
         out = outputs(coupled=self._coupling.couples(self._block, grid))
@@ -104,7 +118,7 @@ class FusionProcessor:
         rows, end = slice(last, last + self._foregrounds), coupling.end_of_text
         if len(end) != self._foregrounds:
             end = end[[row for row in coupling.now.rows if row < coupling.streams.foregrounds]]
-        if is_self and self._structure_layer and self._foregrounds:
+        if is_self and self._structure_layer and self._foregrounds and coupling.gives_priors:
             spread = participation(query[rows], key[rows], scale=scale, heads=research.heads)
             coupling.note_structure(spread, grid)
         if is_self or not coupling.measures_content:

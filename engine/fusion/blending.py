@@ -31,6 +31,8 @@ def layer_weights(soft: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         the foregrounds' weights, (K, N), and the blended stream's own weight, (N,). They sum to one.
     """
+    if len(soft) == 1:
+        return soft, 1 - soft[0]
     visible = torch.ones_like(soft[0])
     weights = []
     for mask in soft.flip(0):

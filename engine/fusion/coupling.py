@@ -169,14 +169,20 @@ class Coupling:
         return self.settings.research.content_from == "blended" and self.now.running is not Pass.PRIOR
 
     @property
+    def gives_priors(self) -> bool:
+        """Whether the running forward sets the priors. What others measure is not used, so that they need not."""
+        return self.now.running is Pass.PRIOR or self.settings.prior == "lagged"
+
+    @property
     def measures_content(self) -> bool:
-        """Whether the running forward measures content confidence.
+        """Whether the running forward measures content confidence: for the priors, or for its own masks.
 
         If the blended stream's is wanted, a prior pass measures the foregrounds' only for the first coupled forward.
         """
-        return self.settings.research.content_from == "foreground" or (
-            self.content_of_blended or not self.priors.of_blended
-        )
+        research = self.settings.research
+        if not (self.gives_priors or self.content_of_blended or research.content_source == "live"):
+            return False
+        return research.content_from == "foreground" or self.content_of_blended or not self.priors.of_blended
 
     @contextmanager
     def forward(
@@ -215,9 +221,8 @@ class Coupling:
             self._masks.clear()
             self._backgrounds.clear()
             self._shared.clear()
-        gives_priors = running is Pass.PRIOR or self.settings.prior == "lagged"
         measuring = self._store.measuring(
-            gives_priors=gives_priors,
+            gives_priors=self.gives_priors,
             smooths=running is not Pass.PRIOR,
             of_blended=self.content_of_blended,
         )

@@ -20,6 +20,8 @@ _LINEAR = ((np.arange(256) / 255) ** GAMMA).astype(np.float32)
 def linear_mean(picture: Pixels, rows: int, columns: int) -> Plane:
     """The area mean of the linear light of an image, uint8 (H, W, 3 or 4): float32 (rows, columns, 3). Alpha is
     ignored."""
+    if picture.shape[:2] == (rows, columns):
+        return _LINEAR.take(picture[..., :3])
     vertical, horizontal = area(picture.shape[0], rows), area(picture.shape[1], columns)
     result = np.empty((rows, columns, 3), np.float32)
     for row in range(rows):

@@ -10,7 +10,7 @@ from torch import Tensor
 from layerfusion.engine.backbones.base import Backbone
 from layerfusion.engine.diffusion.constraints import Constraints
 from layerfusion.engine.diffusion.observer import Observer, Step
-from layerfusion.engine.diffusion.previews import preview
+from layerfusion.engine.diffusion.previews import previews
 from layerfusion.engine.diffusion.sampling import Sampler
 from layerfusion.engine.fusion.coupling import Coupling, Pass
 from layerfusion.engine.fusion.masks import resample
@@ -85,10 +85,8 @@ class Recorder(Observer):
         record.estimates.append(step.estimate.float().cpu().numpy().copy())
         if step.index in self._shown:
             streams = self._coupling.streams
-            record.pictures[step.index] = [
-                preview(self._bundle, step.estimate[row : row + 1], transparent=row < streams.foregrounds)
-                for row in range(streams.count)
-            ]
+            transparent = [row < streams.foregrounds for row in range(streams.count)]
+            record.pictures[step.index] = previews(self._bundle, step.estimate, transparent=transparent)
 
 
 def _picture(tokens: Tensor, grid: tuple[int, int]) -> np.ndarray:

@@ -138,6 +138,7 @@ class Memory:
         self.has_own_weights = False
         self._keeps_text = True
         self._streamed: list[StreamedNetwork] = []
+        self._sizes: dict[tuple[Component, bool, int], int] = {}
 
     def begin(self, job: MemoryDemand, policy: MemoryPolicy | None = None) -> None:
         """Choose the policy for a new job.
@@ -232,14 +233,17 @@ class Memory:
 
         The foreground deltas are part of the UNet.
         """
-        modules = self._parts.get(component, ())
-        if component is Component.UNET and policy is MemoryPolicy.SEQUENTIAL:
-            size = sum(largest_resident(module) for module in modules)
-        else:
-            size = sum(size_of(module) for module in modules)
-        if component is Component.UNET:
-            size += sum(t.nbytes for parts in self._deltas.values() for delta in parts.values() for t in tensors(delta))
-        return size
+        if component not in self._parts:
+            return 0
+        streams = component is Component.UNET and policy is MemoryPolicy.SEQUENTIAL
+        key = component, streams, self._value_bytes(component)  # counting visits every module of the network
+        if key not in self._sizes:
+            size = sum((largest_resident if streams else size_of)(module) for module in self._parts[component])
+            if component is Component.UNET:
+                deltas = (delta for parts in self._deltas.values() for delta in parts.values())
+                size += sum(t.nbytes for delta in deltas for t in tensors(delta))
+            self._sizes[key] = size
+        return self._sizes[key]
 
     @property
     def own_weights(self) -> int:

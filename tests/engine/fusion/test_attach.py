@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from layerfusion.engine.backbones.sdxl import SDXLBackbone
+from layerfusion.engine.fusion import attention
 from layerfusion.engine.fusion.coupling import Coupling, Pass
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
@@ -78,9 +79,10 @@ def prior_pass(backbone, coupling, conditioning):
         return forward(backbone, FOREGROUND, conditioning)
 
 
-def test_measuring_does_not_change_the_output(bundle, backbone, coupling, conditioning, merged):
-    with backbone.attached(coupling):
-        measured = prior_pass(backbone, coupling, conditioning)
+def test_measuring_does_not_change_the_output(bundle, backbone, conditioning, merged):
+    coupling = coupled_by({"prior": "lagged"}, conditioning)
+    with backbone.attached(coupling), coupling.forward(Pass.JOINT, rows=(0,)):
+        measured = forward(backbone, FOREGROUND, conditioning)
     torch.testing.assert_close(measured, forward(merged, FOREGROUND, conditioning), atol=2e-5, rtol=1e-4)
     participation, grid = coupling.priors.structure
     assert participation.shape == (1, 256)
@@ -88,6 +90,52 @@ def test_measuring_does_not_change_the_output(bundle, backbone, coupling, condit
     assert 1 <= participation.min() <= participation.max() <= 256
     blocks = {n.removesuffix(".attn2") for n in bundle.deltas if n.endswith("attn2")}
     assert set(coupling.priors.block_content) == blocks
+
+
+def test_a_prior_pass_ends_when_all_is_measured_and_measures_what_a_whole_pass_does(bundle, backbone, conditioning):
+    ran = []
+    hooks = [
+        bundle.unet.get_submodule(name).register_forward_hook(lambda *_, name=name: ran.append(name))
+        for name in ("down_blocks.0", "conv_out")
+    ]
+    priors = []
+    try:
+        for running in (Pass.PRIOR, Pass.JOINT):
+            coupling = coupled_by({"prior": "lagged"}, conditioning)
+            with backbone.attached(coupling), coupling.forward(running, rows=(0,)):
+                forward(backbone, FOREGROUND, conditioning)
+            priors.append(coupling.priors)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert ran == ["down_blocks.0", "down_blocks.0", "conv_out"]
+    alone, whole = priors
+    assert torch.equal(alone.structure[0], whole.structure[0])
+    assert set(alone.block_content) == set(whole.block_content)
+    for block, (content, _) in alone.block_content.items():
+        assert torch.equal(content, whole.block_content[block][0])
+
+
+def test_what_no_mask_is_made_of_is_not_measured(monkeypatch, backbone, conditioning):
+    measured = set()
+    for name in ("participation", "content_confidence"):
+        own = getattr(attention, name)
+        monkeypatch.setattr(attention, name, lambda *a, own=own, name=name, **k: (measured.add(name), own(*a, **k))[1])
+    everything = {"participation", "content_confidence"}
+    for prior, source, expected in (
+        ("per_step", "prior", set()),
+        ("per_step", "live", {"content_confidence"}),
+        ("lagged", "prior", everything),
+    ):
+        coupling = coupled_by({"prior": prior, "content_source": source}, conditioning)
+        with backbone.attached(coupling):
+            prior_pass(backbone, coupling, conditioning)
+            assert measured == everything
+            measured.clear()
+            with coupling.forward(Pass.COUPLED):
+                forward(backbone, ALL, conditioning)
+        assert measured == expected
+        measured.clear()
 
 
 def test_coupling_changes_foreground_and_blended_and_sharing_the_background(backbone, conditioning):
