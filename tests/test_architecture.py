@@ -55,7 +55,7 @@ FLOORS = [
     "plugin.other_foregrounds plugin.style_row plugin.style_book",
     "plugin.fields plugin.job_panel plugin.picks_panel plugin.keys plugin.views plugin.choosing plugin.history_strip",
     "plugin.variants plugin.variants_row plugin.queue_list plugin.drawing_buttons",
-    "plugin.progress",
+    "plugin.progress plugin.kept_copies",
     "plugin.groups",
     "plugin.layer_selection plugin.history_records plugin.variant_sets",
     "plugin.psd_layers plugin.selections",

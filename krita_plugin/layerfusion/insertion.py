@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
-from . import colours, groups, variant_sets
+from . import colours, groups, kept_copies, variant_sets
 from .jobs import ArrivedLayer, DocumentClosed, Inserted, PendingJob, Placement
 from .landing import what_hides
 from .layer_names import translated
@@ -46,7 +46,7 @@ def insert(document: Any, job: PendingJob) -> Generator[None, None, Inserted]:
             job.title if place is None else variant_sets.name_of(job.title, place[1], job.submit.seed)
         )
         scratch.rootNode().addChildNode(made, None)
-        yield from _fill(scratch, made, job, canvas)
+        yield from _fill(document, scratch, made, job, canvas)
         if document.rootNode() is None:
             raise DocumentClosed
         now = document.width(), document.height()
@@ -81,13 +81,14 @@ def insert(document: Any, job: PendingJob) -> Generator[None, None, Inserted]:
         document.refreshProjection()
     text = groups.as_text({**job.record, "submit": job.submit.to_map()}, group, [layer.begin.role for layer in layers])
     document.setAnnotation(groups.name_of(group), "LayerFusion", QtCore.QByteArray(text.encode()))
+    yield from kept_copies.save(document, job.copies)
     yield  # Krita makes the new group the active layer when it handles its own events
     if others is not None:
         if before is not None:
             document.setActiveNode(before)
         return Inserted(active=None, scaled=scaled)
     unseen, remedy = what_hides(document, group)
-    if place is not None:
+    if place is not None or job.returns:
         placement = replace(placement, role="group")  # Krita would unfold a group in which a layer is active
     active = _activate(document, placement, group, before, layers)
     return Inserted(active=active, unseen=unseen, remedy=remedy, scaled=scaled)
@@ -100,9 +101,13 @@ def _set_of(scratch: Any, group: Any, title: str) -> Any:
     return around
 
 
-def _fill(scratch: Any, group: Any, job: PendingJob, canvas: tuple[int, int]) -> Iterator[None]:
+def _fill(document: Any, scratch: Any, group: Any, job: PendingJob, canvas: tuple[int, int]) -> Iterator[None]:
     """Add the layers of a job to a group. Those that were drawn are enlarged to the canvas; the artist's are copied."""
     copies = {sha256: layer.copy for sha256, layer in job.copies.items() if layer.copy is not None}
+    if not job.artists:  # it is drawn again or put back, with what was kept then
+        found = {layer.begin.sha256: kept_copies.find(document, layer.begin.sha256) for layer in job.stack()}
+        copies |= {sha256: node for sha256, node in found.items() if node is not None}
+        yield
     drawn = [layer for layer in job.stack() if layer.begin.sha256 not in copies]
     with contextlib.ExitStack() as stack:
         enlarged = {}

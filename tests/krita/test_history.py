@@ -32,6 +32,15 @@ def test_a_deleted_picture_comes_back_byte_for_byte_after_the_document_was_opene
     assert not any("was deleted" in text for text in found["texts after"])
 
 
+def test_a_kept_layer_that_is_put_back_has_its_masks_and_its_blending_mode(facts):
+    found = facts("put_a_picture_with_a_mask_back")
+    assert found["same"][:3] == [True, True, True], "layers, the mask's pixels, and what they show"
+    assert found["masks"] == 1
+    assert found["entries"] == 1
+    assert found["documents"] == 0
+    assert found["folded"] and found["active"], "it is one row, as the groups of several pictures are"
+
+
 def test_a_duplicate_stands_for_its_original(facts):
     found = facts("find_a_duplicate_in_the_history")
     assert found["tree"] == ["Background", f"Copy of {FIRST}", SECOND]

@@ -1,6 +1,6 @@
 """Scenarios of an artist who looks back at earlier pictures of a document, and goes on from one of them."""
 
-from krita import Krita
+from krita import Krita, Selection
 
 from .documents import close, do, draw, group_facts, layer_of, new_document, select, tree, undo_history, visible_rows
 from .hands import (
@@ -92,6 +92,55 @@ def put_a_deleted_picture_back(folder):
     facts |= {"tree after": tree(document), "texts after": history_texts(), "said": docker_texts()}
     facts["entries"] = len(undo_history()) - entries
     facts["same"] = [group_facts(group, SMALL) for group in groups_of(document)].count(before)
+    yield from close(document)
+    return facts
+
+
+def put_a_picture_with_a_mask_back(folder):
+    """The artist's layer has a soft mask and a blending mode of Krita's own. The group with its copy is deleted."""
+    document = yield from new_document("Masked", SMALL)
+    cat = document.createNode("Cat", "paintlayer")
+    cat.setPixelData(bytes((0, 128, 255, 255)) * 6400, 20, 20, 80, 80)
+    document.rootNode().addChildNode(cat, None)
+    yield from select(document, cat)
+    selection = Selection()
+    selection.select(0, 0, 64, 128, 100)
+    document.setSelection(selection)
+    yield from do("add_new_transparency_mask")
+    document.setSelection(None)
+    cat.setBlendingMode("screen")
+    cat.setOpacity(200)
+    document.refreshProjection()
+    yield from select(document, cat)
+    first = yield from draw(document, "New background")
+
+    def look(group):
+        copy = layer_of(group, "Cat")
+        masks = [[mask.type(), bytes(mask.pixelData(0, 0, *SMALL)).hex()] for mask in copy.childNodes()]
+        shown = bytes(copy.projectionPixelData(0, 0, *SMALL)).hex()
+        return [group_facts(group, SMALL), masks, shown, group.collapsed()]
+
+    before = look(first)
+    yield from select(document, first)
+    yield from do("remove_layer")
+    path = folder / "masked.kra"
+    document.setBatchmode(True)
+    document.saveAs(str(path))
+    yield from close(document)
+    document = Krita.instance().openDocument(str(path))
+    Krita.instance().activeWindow().addView(document)
+    yield from wait_until(lambda: len(history_texts()) == 1, 10)
+    yield from wait_until(lambda: document.activeNode() is not None)
+    documents, entries = len(Krita.instance().documents()), len(undo_history())
+    click_picture(0)
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.5)
+    back = groups_of(document)[-1]
+    after = look(back)
+    facts = {"same": [one == other for one, other in zip(before, after, strict=True)], "masks": len(after[1])}
+    facts |= {"entries": len(undo_history()) - entries, "documents": len(Krita.instance().documents()) - documents}
+    facts |= {"folded": back.collapsed(), "active": document.activeNode().name() == back.name()}
+    yield from photograph(folder / "masked-back.png")
     yield from close(document)
     return facts
 
@@ -222,6 +271,7 @@ def draw_the_selected_picture_again(folder):
 ALL = [
     look_at_an_earlier_picture,
     put_a_deleted_picture_back,
+    put_a_picture_with_a_mask_back,
     find_a_duplicate_in_the_history,
     go_on_from_the_history,
     choose_among_variants,
