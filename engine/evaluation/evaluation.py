@@ -22,6 +22,7 @@ from layerfusion.engine.evaluation.rows import Section
 from layerfusion.engine.evaluation.statistics import estimate
 from layerfusion.engine.evaluation.study import Done, Study
 from layerfusion.engine.evaluation.systems import Variant
+from layerfusion.engine.evaluation.trade_off import draw_trade_offs
 from layerfusion.engine.models.catalog.spec import ModelSpec
 
 Part = Literal["table", "background", "blending", "masks", "boundary", "mixtures", "moving", "presets", "kept"]
@@ -109,8 +110,9 @@ class Report:
     Attributes:
         sections: the tables and claims of all parts.
         figures: all results as plain values for JSON.
-        pictures: name -> RGB image, for the page: "charts"; "pictures" of the compared systems, if the table is among
-            the parts; "kept", a choice of the kept layers, if they were measured now.
+        pictures: name -> RGB image, for the page: "charts"; "costs" of the presets against what they lose; "pictures"
+            of the compared systems, if the table is among the parts; "kept", a choice of the kept layers, if they were
+            measured now.
         sheets: name -> RGB image: all kept layers, one sheet for each set and use, if they were measured now.
     """
 
@@ -134,6 +136,7 @@ class Evaluation:
         vocabulary: kind -> phrases for the prompts: the model's own vocabulary, or the embedded model's for a model
             without one.
         classifier: classifies objects and scenes; None leaves these rows "not measured".
+        count: counts the cost of the presets, see `presets.Count`; None leaves it unmeasured.
         light_known: whether the model was trained on data whose light `light` knows; tone and shadow need it.
 
     Raises:
@@ -148,6 +151,7 @@ class Evaluation:
         plan: Plan,
         vocabulary: dict[str, tuple[str, ...]],
         classifier: Classifier | None = None,
+        count: presets.Count | None = None,
         *,
         light_known: bool,
     ) -> None:
@@ -156,7 +160,7 @@ class Evaluation:
         self._items = prompt_set(vocabulary, skip + max(plan.pairs, plan.claim_pairs, plan.kept_pairs))[skip:]
         self._made = made_set(vocabulary, skip + plan.kept_pairs)[skip:]
         self._stress = stress_set(vocabulary, skip + plan.stress_pairs)[skip:]
-        self._classifier = classifier
+        self._classifier, self._count_cost = classifier, count
         self._known_light = light_known
         self.study = Study(folder, spec)
 
@@ -215,6 +219,10 @@ class Evaluation:
         pictures: dict[str, Image.Image] = {}
         if charts := _charts(sections):
             pictures["charts"] = draw_charts(charts)
+        if panels := [
+            panel for section in sections if section.key == "presets" for panel in presets.trade_offs(section)
+        ]:
+            pictures["costs"] = draw_trade_offs(panels)
         if "table" in parts and (shown := self._drawn("table")[:_SHEET_ITEMS]):
             pictures["pictures"] = picture_sheet(self.study, shown)
         if layers:
@@ -243,7 +251,7 @@ class Evaluation:
             casts = [Truth.of(item, known=known).casts for item in items]
             return (moving.moving_section(study, items, casts),)
         if part == "presets":
-            return (presets.presets_section(study, items, self._classifier),)
+            return (presets.presets_section(study, items, self._classifier, self._count_cost, light_known=known),)
         return self._kept(items, layers)
 
     def _kept(self, items: Sequence[Item], layers: dict[str, kept.ByUse]) -> tuple[Section, ...]:

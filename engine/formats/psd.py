@@ -38,8 +38,11 @@ __all__ = ["load", "load_layer", "save"]
 
 def save(stack: LayeredImage, path: Path) -> None:
     """Write a stack; see `engine.formats.save`. Margins of a layer in which all four channels are 0 are left out."""
-    size = (stack.size.width, stack.size.height)
-    document = PSDImage.new("RGB", size, color=255, compression=Compression.RLE)
+    document = PSDImage.new(
+        "RGB", (1, 1), compression=Compression.RLE
+    )  # a picture of the canvas's size would be packed
+    header = document._record.header
+    header.width, header.height = stack.size.width, stack.size.height
     grouped = roles.grouped(stack)
     group = None
     for number, layer in enumerate(stack, start=1):

@@ -9,9 +9,10 @@ speed, for longer than the product takes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,13 +71,24 @@ class Bands:
         sizes = (64, 32, 16, 8)
         return next((size for size in sizes if size * size * (size * step + taps) <= _ALONE), 4)
 
-    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[slice]:
+    def blocks(self, start: int = 0, stop: int | None = None) -> list[slice]:
         """The outputs from `start` to `stop` in blocks; all but the first begin at multiples of `block`."""
         stop = len(self) if stop is None else stop
-        while start < stop:
-            end = min(stop, (start // self.block + 1) * self.block)
-            yield slice(start, end)
-            start = end
+        edges = [start, *range((start // self.block + 1) * self.block, stop, self.block), stop]
+        return [slice(first, end) for first, end in pairwise(edges)] if start < stop else []
+
+    def pieces(self, outputs: slice) -> list[tuple[slice, slice, NDArray[np.float32]]]:
+        """Some outputs in blocks: each block, the inputs that it reaches, and its matrix, transposed."""
+        key = outputs.start, outputs.stop
+        if key not in self._pieces:
+            blocks = self.blocks(*key)
+            self._pieces[key] = [(block, self.reach(block), self.matrix(block).T) for block in blocks]
+        return self._pieces[key]
+
+    @cached_property
+    def _pieces(self) -> dict[tuple[int, int], list[tuple[slice, slice, NDArray[np.float32]]]]:
+        """Those that were asked for so far: looking each block up again takes as long as small products."""
+        return {}
 
 
 def down(bands: Bands, planes: Planes, outputs: slice) -> Planes:
@@ -103,9 +115,7 @@ def across(bands: Bands, planes: Planes, outputs: slice, start: int = 0) -> Plan
         start: which input the first column of `planes` is; the columns must include `bands.reach(outputs)`.
     """
     result = np.empty((*planes.shape[:2], outputs.stop - outputs.start), np.float32)
-    for block in bands.blocks(outputs.start, outputs.stop):
-        inputs = bands.reach(block)
-        matrix = bands.matrix(block).T
+    for block, inputs, matrix in bands.pieces(outputs):
         part = planes[:, :, inputs.start - start : inputs.stop - start]
         target = result[:, :, block.start - outputs.start : block.stop - outputs.start]
         step = max(1, _ALONE // matrix.size)

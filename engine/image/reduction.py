@@ -23,13 +23,12 @@ def linear_mean(picture: Pixels, rows: int, columns: int) -> Plane:
     if picture.shape[:2] == (rows, columns):
         return _LINEAR.take(picture[..., :3])
     vertical, horizontal = area(picture.shape[0], rows), area(picture.shape[1], columns)
-    result = np.empty((rows, columns, 3), np.float32)
+    low = np.empty((3, rows, picture.shape[1]), np.float32)
     for row in range(rows):
         part = slice(row, row + 1)
         strip = _LINEAR.take(picture[vertical.reach(part), :, :3])
-        mean = down(vertical, strip.reshape(1, len(strip), -1), part).reshape(1, -1, 3)
-        result[row] = across(horizontal, np.ascontiguousarray(mean.transpose(2, 0, 1)), slice(0, columns))[:, 0].T
-    return result
+        low[:, row] = down(vertical, strip.reshape(1, len(strip), -1), part).reshape(-1, 3).T
+    return np.ascontiguousarray(across(horizontal, low, slice(0, columns)).transpose(1, 2, 0))
 
 
 def alpha_mean(alpha: Plane | NDArray[np.uint8], rows: int, columns: int) -> Plane:

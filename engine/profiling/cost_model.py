@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, get_args
 
 import torch
@@ -21,6 +22,8 @@ from layerfusion.engine.fusion.coupling import Coupling, Forward, Half, Pass
 from layerfusion.engine.fusion.masks import Grid
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.geometry import Size
+from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
+from layerfusion.engine.models.catalog.model_files import read_json
 from layerfusion.engine.models.catalog.samplers import forwards
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.offloading import RESERVE, Component, MemoryPolicy
@@ -73,6 +76,29 @@ class MemoryCost:
     card: int | None
 
 
+def sdxl_spec() -> ModelSpec:
+    """SDXL with its conventions and defaults, and no files."""
+    manifest = {**read_json(SDXL), "few_steps": None, "name": "sdxl", "checkpoint": "counted/without/weights"}
+    return spec_from_values(manifest, SDXL.parent)
+
+
+def count_on_sdxl(steps: int, guidance_scale: float, settings: FusionSettings, usual: tuple[int, float]) -> float:
+    """The operations of a job on SDXL at its native size, divided by those of one stock picture.
+
+    Args:
+        steps, guidance_scale, settings: the job's.
+        usual: steps and guidance scale of the stock picture.
+    """
+    model = _of_sdxl()
+    return model.job("", steps, guidance_scale, settings).flops / model.stock("", *usual).flops
+
+
+@cache
+def _of_sdxl() -> CostModel:
+    spec = sdxl_spec()
+    return CostModel(spec, Size(spec.native_size, spec.native_size))
+
+
 class CostModel:
     """Counts the cost of jobs of one size, on networks with shapes but without weights.
 
@@ -96,11 +122,9 @@ class CostModel:
         One picture by the stock pipeline, three of its pictures in sequence, every preset, few steps without guidance,
         a new background under kept foregrounds, and harmonising again.
         """
-        runs = forwards(self._bundle.spec.defaults.sampler, steps)
-        rows, flops = self._stock(runs if guidance_scale != 1 else 0, runs)
         costs = [
-            JobCost(name=name, sample_forwards=count * rows, deep=count * rows, flops=count * flops)
-            for name, count in (("stock, one picture", 1), ("stock, three pictures", 3))
+            self.stock("stock, one picture", steps, guidance_scale),
+            self.stock("stock, three pictures", steps, guidance_scale, pictures=3),
         ]
         presets = {name: settings.preset(name) for name in get_args(Preset)}
         costs += [self.job(name, steps, guidance_scale, preset) for name, preset in presets.items()]
@@ -112,6 +136,12 @@ class CostModel:
                 self.job(f"{title}, {name}", steps, guidance_scale, preset, kind) for name, preset in some.items()
             ]
         return costs
+
+    def stock(self, name: str, steps: int, guidance_scale: float, pictures: int = 1) -> JobCost:
+        """The cost of some pictures by the stock pipeline; 1 is no guidance."""
+        rows = forwards(self._bundle.spec.defaults.sampler, steps) * (1 if guidance_scale == 1 else 2)
+        flops = rows * self._plain().flops + self._vae().flops + self._text(2).flops
+        return JobCost(name=name, sample_forwards=pictures * rows, deep=pictures * rows, flops=pictures * flops)
 
     def job(
         self, name: str, steps: int, guidance_scale: float, settings: FusionSettings, kind: Kind = "new"
@@ -206,11 +236,6 @@ class CostModel:
         shown = foregrounds + (1 if kind == "harmonise" else 2)
         each = shown * self._vae_preview().flops + foregrounds * self._decoder_preview().flops
         return sum(is_due(done, runs) for done in range(1, runs + 1)) * each
-
-    def _stock(self, guided: int, steps: int) -> tuple[int, int]:
-        """(sample forwards, flops) of one picture by the stock pipeline with guidance in `guided` of its steps."""
-        rows = steps + guided
-        return rows, rows * self._plain().flops + self._vae().flops + self._text(2).flops
 
     # ---- one kind of work each, counted once -------------------------------------------------------------------------
 

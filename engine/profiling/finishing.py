@@ -48,6 +48,7 @@ def measure(canvas: Size, working: Size, file: Path) -> FinishingCost:
     Raises:
         UnknownFormat, UnwritableFile: see `formats.save`.
     """
+    formats.check_writable(file)  # imports what writes, as a job does before it draws
     request = GenerationRequest(size=canvas, background=Generated("a ground"), foregrounds=(Generated("a disc"),))
     layers = _Scripted(request, Framing(canvas, working))
     times = [time.process_time()]

@@ -7,14 +7,14 @@ import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from layerfusion.engine.formats.files import check_writable, replacing
 from layerfusion.engine.image.geometry import Size, check_canvas, working_size
 from layerfusion.engine.importing import paused_collection
-from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
 from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS
-from layerfusion.server.cli.console import say
+from layerfusion.server.cli.console import UsageError, say
 from layerfusion.server.cli.environment import prepare_libraries
 from layerfusion.server.cli.targets import add_overwrite, check_free
 from layerfusion.server.cli.values import size, whole
@@ -37,8 +37,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add("--steps", metavar="N", type=whole(1, MAX_STEPS), help=steps)
     several = f"foregrounds, 1 to {MAX_FOREGROUNDS} (default: 1)"
     add("--foregrounds", metavar="K", type=whole(1, MAX_FOREGROUNDS), default=1, help=several)
+    instead = parser.add_mutually_exclusive_group().add_argument
     finishing = "instead, time how scripted pictures, drawn at half of --size, are finished and written"
-    add("--finishing", action="store_true", help=finishing)
+    instead("--finishing", action="store_true", help=finishing)
+    delivery = "instead, time how three layers of --size get from a worker through a server to a client"
+    instead("--delivery", action="store_true", help=delivery)
+    start = "instead, time what starting the commands costs: --help, and a first picture of the embedded model"
+    instead("--start", action="store_true", help=start)
     add("--json", action="store_true", help="print one JSON object instead of a table")
     add("--plot", metavar="FILE.png", help="also draw the operations as a chart")
     add_overwrite(parser)
@@ -49,6 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         InvalidRequest: a canvas outside the limits.
+        UsageError, CommandError: see `delivery.measure` and `starting.measure`.
         UnwritableFile: the chart cannot be written, or it is there and is not to be replaced.
     """
     check_canvas(arguments.size)
@@ -56,16 +62,22 @@ def run(arguments: argparse.Namespace) -> None:
     if plot is not None:
         check_writable(plot)
         check_free(plot, overwrite=arguments.overwrite)
+    if plot is not None and (arguments.finishing or arguments.delivery or arguments.start):
+        raise UsageError("--plot draws the operations; leave it out with --finishing, --delivery and --start.")
     prepare_libraries()
     if arguments.finishing:
         _finish(arguments.size, as_json=arguments.json)
         return
+    if arguments.delivery:
+        _deliver(arguments.size, as_json=arguments.json)
+        return
+    if arguments.start:
+        _start(as_json=arguments.json)
+        return
     with paused_collection():
-        from layerfusion.engine.models.catalog.model_files import read_json
-        from layerfusion.engine.profiling.cost_model import CostModel
+        from layerfusion.engine.profiling.cost_model import CostModel, sdxl_spec
 
-    manifest = {**read_json(SDXL), "few_steps": None, "name": "sdxl", "checkpoint": "counted/without/weights"}
-    spec = spec_from_values(manifest, SDXL.parent)
+    spec = sdxl_spec()
     working = working_size(arguments.size, stride=spec.stride, native_area=spec.native_area).working
     price = CostModel(spec, working, arguments.foregrounds)
     defaults = spec.defaults
@@ -153,6 +165,34 @@ def _finish(canvas: Size, *, as_json: bool) -> None:
     parts = {"enlarging": cost.enlarging, "Shadow, Light": cost.shadow_and_light, "writing PSD": cost.writing}
     for name, seconds in {**parts, "all": cost.total}.items():
         say(f"{name:<14}{seconds:>7.2f} s of processor time, {canvas} px drawn at {working} px")
+
+
+def _deliver(size: Size, *, as_json: bool) -> None:
+    """Print the time of bringing layers to a client."""
+    from layerfusion.server.cli.delivery import LAYERS, measure
+
+    found = measure(size.width, size.height)
+    taken, raw = ([1e3 * value for value in values] for values in (found.taken, found.raw))
+    if as_json:
+        figures = {"layers": LAYERS, "bytes": found.bytes, "ratio": round(found.ratio, 2)}
+        say(json.dumps({**figures, "milliseconds": taken, "raw_milliseconds": raw}))
+        return
+    for name, values in (("engine to client", taken), ("bare socket", raw)):
+        say(f"{name:<18}{median(values):>7.1f} ms, at best {min(values):.1f} ms, of {len(values)} times")
+    say(f"{'ratio':<18}{found.ratio:>7.1f}    {LAYERS} layers of {size} px, {found.bytes / 2**20:.1f} MiB")
+
+
+def _start(*, as_json: bool) -> None:
+    """Print the processor time of whole commands."""
+    from layerfusion.server.cli.starting import TIMES, measure
+
+    cost = measure()
+    if as_json:
+        say(json.dumps({"times": TIMES, "seconds": asdict(cost)}))
+        return
+    titles = {"--help": cost.help, "generate, one step": cost.first_step, "generate": cost.picture}
+    for name, seconds in titles.items():
+        say(f"layerfusion {name:<20}{seconds:>7.2f} s of processor time, the least of {TIMES}")
 
 
 def _what(working: Size, steps: int, foregrounds: int) -> str:

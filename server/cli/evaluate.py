@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 
 BEGIN = "<!-- figures: written by `layerfusion evaluate --write-table`, not by hand -->"
 END = "<!-- end of figures -->"
+_SHOWN = {
+    "charts": "The charts",
+    "costs": "Cost against quality",
+    "pictures": "The pictures",
+    "kept": "What is kept",
+}
+"""What stands below the tables of a page: name of the picture -> its title."""
+
 _SAY_EVERY = 10
 MAX_PAIRS = 10_000
 """As `engine.evaluation.evaluation.Plan` has it, which is not imported here."""
@@ -131,6 +139,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _evaluation(arguments: argparse.Namespace, spec: ModelSpec) -> Evaluation:
     from layerfusion.engine.evaluation.evaluation import PARTS, Evaluation, Plan, quick
+    from layerfusion.engine.profiling.cost_model import count_on_sdxl
 
     named = None if arguments.parts is None else [part.strip() for part in arguments.parts.split(",")]
     parts = PARTS if named is None else tuple(part for part in named if part)
@@ -150,6 +159,7 @@ def _evaluation(arguments: argparse.Namespace, spec: ModelSpec) -> Evaluation:
         plan,
         spec.vocabulary or read_manifest(EMBEDDED).vocabulary,
         None if arguments.classifier is None else _classifier(Path(arguments.classifier)),
+        count_on_sdxl,
         light_known=spec.demo,
     )
 
@@ -213,17 +223,23 @@ def split_page(page: Path) -> tuple[str, str]:
 
 
 def _write_page(page: Path, report: Report) -> None:
-    """Put the figures into a page and its pictures beside it; pictures of parts that were not measured now stay."""
+    """Put the figures into a page, and beside it its pictures and, as JSON, the results that it shows.
+
+    Pictures of parts that were not measured now stay.
+    """
     before, after = split_page(page)
     parts = [report.as_markdown()]
-    for kind, title in (("charts", "The charts"), ("pictures", "The pictures"), ("kept", "What is kept")):
-        beside = page.with_name(f"{page.stem}-{kind}.{'png' if kind == 'charts' else 'jpg'}")
+    for kind, title in _SHOWN.items():
+        drawn = kind in ("charts", "costs")
+        beside = page.with_name(f"{page.stem}-{kind}.{'png' if drawn else 'jpg'}")
         if kind in report.pictures:
             buffer = io.BytesIO()
-            report.pictures[kind].save(buffer, "PNG" if kind == "charts" else "JPEG", quality=90, optimize=True)
+            report.pictures[kind].save(buffer, "PNG" if drawn else "JPEG", quality=90, optimize=True)
             with replacing(beside) as file:
                 file.write(buffer.getvalue())
         if beside.exists():
             parts.append(f"![{title}]({beside.name})\n")
+    with replacing(page.with_name(f"{page.stem}-figures.json")) as file:
+        file.write(json.dumps(report.figures, indent=1).encode())
     with replacing(page) as file:
         file.write(f"{before}\n\n{chr(10).join(parts)}\n{after}".encode())

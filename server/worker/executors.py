@@ -40,4 +40,4 @@ async def make_executors(
     loads = [
         load or EngineLoader(device=device, memory=config.memory, threads=config.threads) for device in config.devices
     ]
-    return [WorkerSupervisor(store.folder, load=each, **patience) for each in loads]
+    return [WorkerSupervisor(store.folder, load=each, written=store.note_fresh, **patience) for each in loads]

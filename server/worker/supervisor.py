@@ -25,7 +25,7 @@ from pathlib import Path
 import msgpack
 
 from layerfusion.engine.spawning import spawning
-from layerfusion.server.protocol.messages import Cancel, Cancelled, Failed, Message, Submit, is_last
+from layerfusion.server.protocol.messages import Cancel, Cancelled, Failed, LayerBegin, Message, Submit, is_last
 from layerfusion.server.protocol.wire import Wire
 from layerfusion.server.worker.endings import died, hung
 from layerfusion.server.worker.loading import Load
@@ -40,6 +40,10 @@ _STOP_SECONDS = 3.0
 _wire = Wire(msgpack.packb, msgpack.unpackb)
 
 
+def _ignore(digest: str) -> None:
+    """Nobody wants to know which layers were written."""
+
+
 class WorkerSupervisor(Restarted):
     """An executor that draws in a worker process and restarts it whenever it ends. Use it as an async context manager.
 
@@ -48,6 +52,7 @@ class WorkerSupervisor(Restarted):
         silence_seconds: time without a message after which a job counts as hanging.
         cancel_seconds: time in which a cancelled job must stop.
         load: loads the pipeline of a model in the worker process.
+        written: is called with the SHA-256 of every layer that the worker has written.
     """
 
     def __init__(
@@ -57,9 +62,11 @@ class WorkerSupervisor(Restarted):
         silence_seconds: float = 900,
         cancel_seconds: float = 30,
         load: Load,
+        written: Callable[[str], None] = _ignore,
     ) -> None:
         super().__init__()
         self._arguments = folder, load
+        self._written = written
         self._silence_seconds = silence_seconds
         self._cancel_seconds = cancel_seconds
         self._process: _Process | None = None
@@ -111,6 +118,8 @@ class WorkerSupervisor(Restarted):
             if message is None:
                 break
             if getattr(message, "job", None) == submit.job:  # the previous job may have been abandoned
+                if isinstance(message, LayerBegin):
+                    self._written(message.sha256)
                 yield message
                 if is_last(message):
                     return

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -14,6 +15,8 @@ from layerfusion.engine.models.catalog.model_files import read_json
 from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPolicy
 from layerfusion.engine.options.presets import Preset
 from layerfusion.engine.profiling.cost_model import CostModel
+from layerfusion.server.cli import delivery, starting
+from layerfusion.server.cli.console import CommandError
 from layerfusion.server.cli.main import main
 
 pytestmark = pytest.mark.timeout(300)
@@ -127,6 +130,45 @@ def test_json_and_chart(capsys, monkeypatch, tmp_path, price):
     before = chart.read_bytes()
     assert main(["benchmark", "--plot", str(chart)]) == 2
     assert "--overwrite" in capsys.readouterr().err and chart.read_bytes() == before
+
+
+def test_layers_are_delivered_by_a_server_of_the_benchmarks_own(capsys, monkeypatch):
+    found = delivery.measure(64, 48, times=1)
+    assert (found.bytes, len(found.taken), len(found.raw)) == (3 * 4 * 64 * 48, 1, 1)
+    assert min(*found.taken, *found.raw) > 0
+    known = delivery.Delivery(bytes=12 * 2**20, taken=(0.03, 0.02, 0.05), raw=(0.002, 0.003, 0.004))
+    monkeypatch.setattr(delivery, "measure", lambda *_: known)
+    assert main(["benchmark", "--delivery", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["ratio"] == 10 and told["milliseconds"] == pytest.approx([30, 20, 50]) and told["bytes"] == 12 * 2**20
+    assert main(["benchmark", "--delivery"]) == 0
+    assert "engine to client     30.0 ms, at best 20.0 ms, of 3 times" in capsys.readouterr().out
+
+
+def test_starting_is_the_least_of_several_processes(capsys, monkeypatch):
+    costs = iter([0.3, 5.0, 7.0, 0.2, 6.0, 6.5, 0.4, 5.5, 8.0])
+    asked = []
+    monkeypatch.setattr(starting, "_cost", lambda arguments: asked.append(arguments) or next(costs))
+    monkeypatch.setattr(starting.sys, "platform", "linux")
+    assert main(["benchmark", "--start", "--json"]) == 0
+    seconds = json.loads(capsys.readouterr().out)["seconds"]
+    assert seconds == {"help": 0.2, "first_step": 5.0, "picture": 6.5}
+    assert [("--help" in given, "--steps" in given) for given in asked[:3]] == [(1, 0), (0, 1), (0, 0)]
+    monkeypatch.setattr(starting.sys, "platform", "win32")
+    assert main(["benchmark", "--start"]) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say what a finished process cost")
+def test_a_process_has_a_cost_and_a_failed_one_is_named():
+    assert 0 < starting._cost(["--version"]) < 60
+    with pytest.raises(CommandError, match=r"“layerfusion nonsense” failed: .*nonsense"):
+        starting._cost(["nonsense"])
+
+
+def test_one_thing_is_measured_at_a_time(capsys):
+    for given in (["--start", "--delivery"], ["--finishing", "--start"], ["--start", "--plot", "none.png"]):
+        assert main(["benchmark", *given]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize("given", [["--size", "10x10"], ["--foregrounds", "7"], ["--steps", "0"]])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from layerfusion.engine.errors import UnwritableFile
+from layerfusion.server.storage import layer_store
 from layerfusion.server.storage.layer_store import DamagedLayer, LayerStore
 
 PIXELS = bytes(range(256)) * 8
@@ -154,6 +155,35 @@ def test_a_layer_is_opened_at_its_beginning(store):
     store.put(PIXELS)
     with store.open(DIGEST, len(PIXELS)) as file:
         assert file.read() == PIXELS
+
+
+def test_a_fresh_layer_is_hashed_when_it_is_opened_a_second_time(store, monkeypatch):
+    hashed = []
+    real = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, kind: hashed.append(kind) or real(file, kind))
+    LayerStore(store.folder).put(PIXELS)  # as the worker does
+    store.note_fresh(DIGEST)
+    for expected in ([], ["sha256"]):
+        with store.open(DIGEST, len(PIXELS)) as file:
+            assert file.read() == PIXELS
+        assert hashed == expected
+
+
+def test_a_fresh_layer_that_was_changed_since_is_damaged(store):
+    store.put(PIXELS)
+    store.note_fresh(DIGEST)
+    store.path(DIGEST).write_bytes(b"x" + PIXELS[1:])
+    os.utime(store.path(DIGEST), ns=(2 * 10**18, 2 * 10**18))  # not left to the clock's resolution
+    with pytest.raises(DamagedLayer):
+        store.open(DIGEST, len(PIXELS))
+
+
+def test_what_is_fresh_is_forgotten_some_time(store):
+    for number in range(layer_store._MOST_FRESH + 9):
+        store.note_fresh(store.put(b"%d" % number))
+    assert len(store._fresh) == layer_store._MOST_FRESH
+    store.note_fresh(DIGEST)  # not there
+    assert DIGEST not in store._fresh
 
 
 def test_drafts_of_processes_that_have_ended_are_removed(store):
