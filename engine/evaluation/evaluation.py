@@ -110,7 +110,7 @@ class Report:
     Attributes:
         sections: the tables and claims of all parts.
         figures: all results as plain values for JSON.
-        pictures: name -> RGB image, for the page: "charts"; "costs" of the presets against what they lose; "pictures"
+        pictures: name -> RGB image, for the page: "charts"; "losses" of the presets against their cost; "pictures"
             of the compared systems, if the table is among the parts; "kept", a choice of the kept layers, if they were
             measured now.
         sheets: name -> RGB image: all kept layers, one sheet for each set and use, if they were measured now.
@@ -222,7 +222,7 @@ class Evaluation:
         if panels := [
             panel for section in sections if section.key == "presets" for panel in presets.trade_offs(section)
         ]:
-            pictures["costs"] = draw_trade_offs(panels)
+            pictures["losses"] = draw_trade_offs(panels)
         if "table" in parts and (shown := self._drawn("table")[:_SHEET_ITEMS]):
             pictures["pictures"] = picture_sheet(self.study, shown)
         if layers:

@@ -30,7 +30,7 @@ BEGIN = "<!-- figures: written by `layerfusion evaluate --write-table`, not by h
 END = "<!-- end of figures -->"
 _SHOWN = {
     "charts": "The charts",
-    "costs": "Cost against quality",
+    "losses": "Cost against loss",
     "pictures": "The pictures",
     "kept": "What is kept",
 }
@@ -230,7 +230,7 @@ def _write_page(page: Path, report: Report) -> None:
     before, after = split_page(page)
     parts = [report.as_markdown()]
     for kind, title in _SHOWN.items():
-        drawn = kind in ("charts", "costs")
+        drawn = kind in ("charts", "losses")
         beside = page.with_name(f"{page.stem}-{kind}.{'png' if drawn else 'jpg'}")
         if kind in report.pictures:
             buffer = io.BytesIO()

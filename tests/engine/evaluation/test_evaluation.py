@@ -75,7 +75,7 @@ def test_the_report_has_every_requested_part(folder):
     moved = figures["parts"]["moving"]["sections"][0]["rows"]
     assert moved[0]["measure"].startswith("layers moved and kept") and moved[0]["holds"] is True
     assert len(moved) == 6
-    assert report.pictures.keys() == {"charts", "costs", "pictures", "kept"}
+    assert report.pictures.keys() == {"charts", "losses", "pictures", "kept"}
     assert len(report.sheets) == 8
     lines = (folder / "items.jsonl").read_text().splitlines()
     assert len(lines) == 2 * 4
@@ -143,7 +143,7 @@ def test_a_run_of_some_parts_keeps_the_results_of_the_others(folder):
         some = evaluation(folder, replace(PLAN, parts=("moving",))).report()
         assert some.as_markdown() == whole.as_markdown()
         assert some.figures["parts"].keys() == whole.figures["parts"].keys()
-        assert some.pictures.keys() == {"charts", "costs", "pictures"}  # those of kept layers are of an earlier run
+        assert some.pictures.keys() == {"charts", "losses", "pictures"}  # those of kept layers are of an earlier run
         fewer = json.loads(path.read_text())
         fewer["parts"] = {"blending": fewer["parts"]["blending"]}
         path.write_text(json.dumps(fewer))

@@ -9,11 +9,15 @@ from typing import get_args
 import pytest
 from PIL import Image
 
+from layerfusion.engine.evaluation import presets
+from layerfusion.engine.evaluation.results import read_results
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.manifest import SDXL, spec_from_values
 from layerfusion.engine.models.catalog.model_files import read_json
+from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPolicy
 from layerfusion.engine.options.presets import Preset
+from layerfusion.engine.profiling import cost_model
 from layerfusion.engine.profiling.cost_model import CostModel
 from layerfusion.server.cli import delivery, starting
 from layerfusion.server.cli.console import CommandError
@@ -116,6 +120,17 @@ def test_the_page_agrees_with_the_command(said):
     assert memory.keys() == {policy.value for policy in MemoryPolicy}
 
 
+def test_the_costs_beside_the_losses_are_counted_alike(monkeypatch, price):
+    """Those of the page, of a model that draws in as many steps as the embedded one."""
+    monkeypatch.setattr(cost_model, "_of_sdxl", lambda: price)
+    results = read_results(PAGE.with_name("performance-figures.json"), ("presets",))
+    (section,) = results["presets"].sections
+    shown = next(row.figures for row in section.rows if row.measure == presets.COST)
+    counted = presets.costs(find_model("tiny"), cost_model.count_on_sdxl)
+    assert {name: figure.value for name, figure in shown.items()} == pytest.approx(counted, rel=1e-3)
+    assert counted["exact"] > counted["balanced"] > counted["fast"]
+
+
 def test_json_and_chart(capsys, monkeypatch, tmp_path, price):
     monkeypatch.setattr("layerfusion.engine.profiling.cost_model.CostModel", lambda *_: price)
     chart = tmp_path / "costs.png"
@@ -133,8 +148,8 @@ def test_json_and_chart(capsys, monkeypatch, tmp_path, price):
 
 
 def test_layers_are_delivered_by_a_server_of_the_benchmarks_own(capsys, monkeypatch):
-    found = delivery.measure(64, 48, times=1)
-    assert (found.bytes, len(found.taken), len(found.raw)) == (3 * 4 * 64 * 48, 1, 1)
+    found = delivery.measure(96, 64, times=1)
+    assert (found.bytes, len(found.taken), len(found.raw)) == (3 * 4 * 96 * 64, 1, 1)
     assert min(*found.taken, *found.raw) > 0
     known = delivery.Delivery(bytes=12 * 2**20, taken=(0.03, 0.02, 0.05), raw=(0.002, 0.003, 0.004))
     monkeypatch.setattr(delivery, "measure", lambda *_: known)

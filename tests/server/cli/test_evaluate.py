@@ -2,12 +2,20 @@
 
 import json
 import os
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageChops
 from safetensors.torch import save_file
 
+from layerfusion.engine.evaluation.evaluation import PARTS, Report
+from layerfusion.engine.evaluation.presets import trade_offs
+from layerfusion.engine.evaluation.results import read_results
+from layerfusion.engine.evaluation.trade_off import draw_trade_offs
 from layerfusion.server.cli import environment
+from layerfusion.server.cli.evaluate import BEGIN, END
 from layerfusion.server.cli.main import main
 
 OPTIONS = {
@@ -117,3 +125,28 @@ def test_a_folder_of_other_drawings_is_not_changed(capsys, folder, name, content
     assert named in refused(capsys, "--out", ".", "--quick")
     assert [path.name for path in folder.iterdir()] == [name]
     assert (folder / name).read_bytes() == before
+
+
+PAGES = sorted((Path(__file__).parents[3] / "docs").glob("*-figures.json"))
+
+
+@pytest.mark.parametrize("results", PAGES, ids=lambda path: path.stem)
+def test_a_page_and_its_chart_are_what_the_command_writes(results):
+    """Of the results in the file beside the page, in the command's own words."""
+    page = results.with_name(results.name.replace("-figures.json", ".md"))
+    figures = json.loads(results.read_text(encoding="utf-8"))
+    sections = [section for part in read_results(results, PARTS).values() for section in part.sections]
+    shown = page.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    text = Report(tuple(sections), figures, {}, {}).as_markdown()
+    assert shown.startswith(f"\n\n{text}")
+    for section in sections:
+        if section.key == "presets":
+            with Image.open(page.with_name(f"{page.stem}-losses.png")) as drawn:
+                wanted = draw_trade_offs(trade_offs(section))
+                assert drawn.size == wanted.size
+                difference = np.asarray(ImageChops.difference(drawn.convert("RGB"), wanted))
+                assert (difference.max(axis=-1) > 40).mean() < 0.01  # versions of Pillow differ in their letters
+
+
+def test_the_page_of_the_presets_is_there():
+    assert "performance-figures" in {path.stem for path in PAGES}
