@@ -31,6 +31,8 @@ export class Editor {
   private readonly past: State[] = [];
   private readonly future: State[] = [];
   private of: Picture | null = null;
+  /** How it was before the change that has begun; a field that was only visited changes nothing. */
+  private begun: State | null = null;
   private scaling: Promise<unknown> = Promise.resolve();
   private carried: { job: string; layers: Layer[] } | null = null;
 
@@ -40,6 +42,7 @@ export class Editor {
       const finished = picture !== null && picture.phase === "finished";
       if (picture !== this.of) {
         this.past.length = this.future.length = 0;
+        this.begun = null;
         desk.live.end();
       }
       this.of = picture;
@@ -76,11 +79,7 @@ export class Editor {
 
   /** Remember how it is, before a change begins. Changes of one gesture or one word are taken back together. */
   begin(): void {
-    const { picture } = this;
-    if (picture === null) return;
-    this.past.push(snapshot(picture));
-    if (this.past.length > MOST_UNDONE) this.past.shift();
-    this.future.length = 0;
+    this.begun = this.picture === null ? null : snapshot(this.picture);
   }
 
   undo(): void {
@@ -93,6 +92,7 @@ export class Editor {
 
   private travel(from: State[], to: State[]): void {
     const { picture } = this;
+    this.begun = null;
     const state = from.pop();
     if (picture === null || state === undefined) return;
     to.push(snapshot(picture));
@@ -309,6 +309,12 @@ export class Editor {
   // ---- afterwards
 
   private changed(picture: Picture, moved: boolean): void {
+    if (this.begun !== null) {
+      this.past.push(this.begun);
+      if (this.past.length > MOST_UNDONE) this.past.shift();
+      this.future.length = 0;
+      this.begun = null;
+    }
     picture.changed = true;
     if (moved) {
       picture.unsettled = true;
