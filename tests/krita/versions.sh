@@ -21,11 +21,12 @@ make_chroot() {
     local suite=$1 root=$2 release=$1
     if [ "$suite" = experimental ]; then release=sid; fi
     debootstrap --variant=minbase --include=ca-certificates "$release" "$root"
+    echo 'Acquire::Check-Valid-Until "false";' >"$root/etc/apt/apt.conf.d/old-mirror" # a mirror may lie some weeks behind
     mount -t proc proc "$root/proc"
     if [ "$suite" = experimental ]; then
         echo "deb http://deb.debian.org/debian experimental main" >>"$root/etc/apt/sources.list"
         chroot "$root" apt-get update
-        chroot "$root" apt-get install -y --no-install-recommends -t experimental krita python3-pyqt6
+        chroot "$root" apt-get install -y --no-install-recommends -t experimental krita python3-pyqt6 libqt6svg6
     fi
     chroot "$root" apt-get update
     chroot "$root" apt-get install -y --no-install-recommends krita python3-pyqt5 xvfb xauth imagemagick
