@@ -43,10 +43,11 @@ class Application:
 
     def change_language(self) -> None:
         """Show everything in the language that is chosen now."""
-        for name in ACTIONS:
+        captions = {name: caption(name) for name in ACTIONS} | {"show": tr("Show LayerFusion")}
+        for name, text in captions.items():
             action = Krita.instance().action(action_id(name))
-            action.setText(caption(name))
-            action.setToolTip(caption(name))
+            action.setText(text)
+            action.setToolTip(text)
         self.views.rebuild()
         self._controller.show_server()
         self._controller.look(anew=True)

@@ -281,10 +281,11 @@ def arrow_button(arrow: QtCore.Qt.ArrowType, description: str, slot: Callable[[A
 
 
 def die_icon(colour: QtGui.QColor) -> QtGui.QIcon:
-    """An icon of a die that shows five."""
-    pixmap = QtGui.QPixmap(32, 32)
+    """An icon of a die that shows five, large enough for screens of high resolution."""
+    pixmap = QtGui.QPixmap(64, 64)
     pixmap.fill(QtCore.Qt.GlobalColor.transparent)
     painter = QtGui.QPainter(pixmap)
+    painter.scale(2, 2)
     painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
     painter.setPen(QtGui.QPen(colour, 2.5))
     painter.drawRoundedRect(4, 4, 24, 24, 5, 5)

@@ -36,7 +36,7 @@ def test_the_docker_and_the_layers_speak_the_artists_language(facts):
     assert {"Generieren", "Neuer Hintergrund", "Harmonisieren", "PSD exportieren…"} <= set(found["buttons"])
     assert not {"Generate", "Again", "Relight", "Export PSD…"} & set(found["buttons"])
     assert "Bereit" in found["texts"]
-    assert found["action"] == "LayerFusion: Generieren"
+    assert found["actions"] == ["LayerFusion: Generieren", "LayerFusion anzeigen"]
     assert found["all german"] == ["Hintergrund", "Vordergrund", "Schatten", "Licht", "Gesamtbild"]
     assert found["german layers"] == ["Hintergrund", "Foreground", "Schatten", "Licht", "Gesamtbild"]
     assert max(found["widths"]) <= 340, "words are cut off on a small screen"

@@ -173,7 +173,7 @@ def work_in_other_languages(folder):
     facts["buttons"] = [each.text() for each in docker().findChildren(QtWidgets.QPushButton) if each.isVisible()]
     facts["widths"] = [width_needed()]
     facts["texts"] = docker_texts()
-    facts["action"] = Krita.instance().action("layerfusion_generate").text()
+    facts["actions"] = [Krita.instance().action(f"layerfusion_{name}").text() for name in ("generate", "show")]
     yield from wait_until(lambda: pick_button("foreground").text().startswith("Vordergrund"), 5)
     facts["english group"] = [pick_button(role).text() for role in ("foreground", "background")]
     group = yield from pressed(document, "Neuer Hintergrund")
