@@ -39,6 +39,7 @@ def test_the_docker_and_the_layers_speak_the_artists_language(facts):
     assert found["actions"] == ["LayerFusion: Generieren", "LayerFusion anzeigen"]
     assert found["all german"] == ["Hintergrund", "Vordergrund", "Schatten", "Licht", "Gesamtbild"]
     assert found["german layers"] == ["Hintergrund", "Foreground", "Schatten", "Licht", "Gesamtbild"]
+    assert min(found["widths"]) > 200
     assert max(found["widths"]) <= 340, "words are cut off on a small screen"
     assert found["back"]
     assert not found["errors"]

@@ -157,7 +157,8 @@ def choose_language(name, save, title):
 
 def width_needed():
     """The least width in which all of the docker's fields are in sight."""
-    scrolled = max(docker().findChildren(QtWidgets.QScrollArea), key=lambda each: each.height())
+    areas = [each for each in docker().findChildren(QtWidgets.QScrollArea) if each.isVisible()]
+    scrolled = next(each for each in areas if each.widget().findChild(QtWidgets.QPlainTextEdit))
     return scrolled.widget().minimumSizeHint().width() + scrolled.verticalScrollBar().sizeHint().width()
 
 
