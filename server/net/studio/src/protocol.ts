@@ -1,4 +1,4 @@
-// Schema 480f15237857920a308972838d27f36ce4b9937bdab1c35e09edfb5e0adc27cf
+// Schema b550cfef434e24a54ebe210f4a5fd6e282e6ef78c62f50ebdf59d49f2e11e93c
 // Made by make_types.mjs from the protocol's JSON Schema; changes belong there.
 
 /**
@@ -131,6 +131,7 @@ export interface Generated {
   negative_prompt?: string;
   seed?: number | null;
   box?: Box | null;
+  shape?: string | null;
   kind: "generated";
 }
 /**
