@@ -151,7 +151,7 @@ def _server(folder: Path) -> Iterator[location.Runtime]:
 class _Handing:
     """A pipeline that draws nothing: it hands over random layers, whose names are the times when it did."""
 
-    def generate(self, request: GenerationRequest, /) -> Generator[Event, None, None]:
+    def generate(self, request: GenerationRequest, masks: object = None, /) -> Generator[Event, None, None]:
         size, layers = request.size, []
         made = [_random(size.width, size.height, (request.seed, index)) for index in range(LAYERS)]
         for index, pixels in enumerate(made):

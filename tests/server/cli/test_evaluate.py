@@ -146,7 +146,3 @@ def test_a_page_and_its_chart_are_what_the_command_writes(results):
                 assert drawn.size == wanted.size
                 difference = np.asarray(ImageChops.difference(drawn.convert("RGB"), wanted))
                 assert (difference.max(axis=-1) > 40).mean() < 0.01  # versions of Pillow differ in their letters
-
-
-def test_the_page_of_the_presets_is_there():
-    assert "performance-figures" in {path.stem for path in PAGES}
