@@ -139,6 +139,7 @@ class _Job:
         self._request = arranged(request)
         self._given = request
         self._observer = observer or Observer()
+        self._observes_attention = observer is not None
         self._choices = _Choices.of(request, spec)
         self._streams = Streams(len(request.foregrounds))
         self._framing = working_size(request.size, stride=spec.stride, native_area=spec.native_area)
@@ -181,7 +182,8 @@ class _Job:
 
     def _draw(self, prompts: Prompts, noise: Tensor, given: SourceConstraints) -> Generator[Event, None, Tensor]:
         """Draw all streams together, from noise to latents (streams, C, h, w)."""
-        coupling = self._coupling(prompts.size, prompts.positive, given.shapes, self._observer)
+        observer = self._observer if self._observes_attention else None
+        coupling = self._coupling(prompts.size, prompts.positive, given.shapes, observer)
         total, started, latents = len(self._sampler.timesteps), time.monotonic(), noise
         self._observer.begin(self._bundle, self._backbone, self._sampler, coupling, given.constraints)
         yield Progress(stage="drawing", step=0, total=total)

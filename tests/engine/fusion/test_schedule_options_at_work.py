@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from layerfusion.engine.diffusion import step_plan
+from layerfusion.engine.diffusion.observer import Observer
 from layerfusion.engine.fusion.coupling import Pass
 from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.sources import Kept
@@ -149,3 +150,18 @@ def test_a_kept_foreground_that_is_skipped_has_no_row(run):
     assert [rows for _, rows in joint(skipped)] == [4, 4, 4, 2], "after the light is read, Blended is known, too"
     assert torch.equal(skipped.estimates[:, 0], drawn.estimates[:, 0])
     assert not torch.allclose(skipped.estimates[0, 2], drawn.estimates[0, 2], atol=1e-3)
+
+
+def test_a_jobs_prior_passes_end_early_unless_attention_is_observed(small_pipeline, small_request):
+    unet, ends = small_pipeline._bundle.unet, []
+    hook = unet.conv_out.register_forward_hook(lambda *_: ends.append("end"))
+    fusion = small_pipeline.spec.defaults.fusion.preset("paper")
+    try:
+        drawn = list(small_pipeline.generate(small_request(steps=3, fusion=fusion)))[-1].stack
+        assert len(ends) == 3
+        observed = list(small_pipeline.generate(small_request(steps=3, fusion=fusion), Observer()))[-1].stack
+        assert len(ends) > 6
+    finally:
+        hook.remove()
+    for one, other in zip(drawn.layers, observed.layers, strict=True):
+        assert (one.pixels == other.pixels).all()
