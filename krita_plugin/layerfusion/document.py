@@ -41,9 +41,9 @@ SETTINGS = "layerfusion-settings"
 
 
 def active() -> Document | None:
-    """The active document; None if none is open."""
+    """The active document; None if none is open, or if Krita 6 is just closing it and it has no layers any more."""
     document = Krita.instance().activeDocument()
-    return None if document is None else Document(document)
+    return None if document is None or document.rootNode() is None else Document(document)
 
 
 def new() -> None:
