@@ -2,6 +2,7 @@
 
 import pytest
 from psd_tools import PSDImage
+from psd_tools.constants import Resource
 
 pytestmark = [pytest.mark.krita, pytest.mark.timeout(1600)]
 
@@ -32,4 +33,4 @@ def test_a_sheet_of_a3_is_drawn_smaller_and_enlarged(facts, session):
     assert any("it draws 4096x2896 px, and Krita enlarges them." in text for text in found["texts"])
     psd = PSDImage.open(session[0] / "a3.psd")
     assert (psd.width, psd.height, len(list(psd))) == (4961, 3508, 5)
-    assert psd.image_resources.get_data("RESOLUTION_INFO").horizontal == 300 * 65536
+    assert psd.image_resources.get_data(Resource.RESOLUTION_INFO).horizontal == 300 * 65536

@@ -110,8 +110,8 @@ def use_the_keyboard(folder):
 
 
 def press_keys(key):
-    """Press Ctrl and a key in Krita's window. Qt 6 finds shortcuts only for the window that the screen has."""
-    QtTest.QTest.keyClick(qwindow().windowHandle(), key, QtCore.Qt.KeyboardModifier.ControlModifier)
+    """Press Ctrl and a key in Krita's window."""
+    QtTest.QTest.keyClick(qwindow(), key, QtCore.Qt.KeyboardModifier.ControlModifier)
 
 
 def use_shortcuts(folder):
