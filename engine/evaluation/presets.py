@@ -43,8 +43,11 @@ _ALTERNATIVES = {
 }
 """Column -> how it is drawn. The last three are `exact` with one option more, by its name and value."""
 
-VARIANTS = (*_ALTERNATIVES.values(), PASTED)
-"""The variants that must be drawn of every item; the object's own colour is that of the pasted one."""
+_ALONE = Variant("preset_pasted", PASTED.settings, preset="exact", use="pasted")
+"""The object's own colour: drawn without coupling, in the steps of `exact`."""
+
+VARIANTS = (*_ALTERNATIVES.values(), _ALONE)
+"""The variants that must be drawn of every item."""
 
 COST = "operations on SDXL, in stock pictures"
 _REFERENCE = "exact"
@@ -86,7 +89,7 @@ def presets_section(
         count: counts the cost; None leaves it unmeasured.
         light_known: whether the model was trained on data whose light `light` knows; tone and shadow need it.
     """
-    alone = [study.drawing(item, PASTED) for item in items]
+    alone = [study.drawing(item, _ALONE) for item in items]
     truths = [Truth.of(item, known=light_known) for item in items]
     drawn = {name: [study.drawing(item, variant) for item in items] for name, variant in _ALTERNATIVES.items()}
     metrics = {name: _metrics(items, drawings, alone, truths, classifier) for name, drawings in drawn.items()}
