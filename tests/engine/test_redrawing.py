@@ -115,7 +115,7 @@ def test_again_draws_in_few_steps_what_was_drawn_so(few):
     """Whatever the model does by itself: the record names the adapter's file if it took part."""
     fusion = TINY.defaults.fusion.changed({"few_steps": few})
     record = recorded(replace(REQUEST, fusion=fusion)).record
-    assert bool(record.loras) == few
+    assert record is not None and bool(record.loras) == few
     other = replace(TINY, defaults=replace(TINY.defaults, fusion=fusion.changed({"few_steps": not few})))
     for settings in (record.settings, ()):
         request = again_request(SIZE, replace(record, settings=settings), parts_of(recorded()), other, Changes())

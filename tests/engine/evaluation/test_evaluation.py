@@ -23,6 +23,7 @@ from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.stack import LayerStack
 
 QUICK = quick(find_model("tiny"))
+assert QUICK.few_step_adapter is not None
 SPEC = replace(QUICK, native_size=64, few_step_adapter=replace(QUICK.few_step_adapter, steps=2))
 PLAN = Plan(
     parts=("table", "background", "blending", "masks", "moving", "presets", "kept"),
@@ -192,7 +193,7 @@ def test_drawings_are_forgotten_when_the_program_has_changed(folder, tmp_path):
 def test_another_models_drawings_are_not_mixed_in(folder):
     for other in (
         replace(SPEC, defaults=replace(SPEC.defaults, steps=4)),
-        replace(SPEC, few_step_adapter=replace(SPEC.few_step_adapter, steps=4)),
+        replace(SPEC, few_step_adapter=QUICK.few_step_adapter),
     ):
         with pytest.raises(InvalidRequest, match="another model"):
             Study(folder, other)
