@@ -64,10 +64,10 @@ class Docker(DockWidget):
         self._application.guarded(lambda: self._application.controller.look(anew=True))(None)
         super().enterEvent(a0)
 
-    def changeEvent(self, a0: QtCore.QEvent) -> None:
+    def changeEvent(self, event: QtCore.QEvent) -> None:
         """Krita has another theme: icons have the colours of the one for which they were made."""
-        super().changeEvent(a0)
-        if a0.type() == QtCore.QEvent.Type.PaletteChange and self._colours not in ("", self._window_colour()):
+        super().changeEvent(event)
+        if event.type() == QtCore.QEvent.Type.PaletteChange and self._colours not in ("", self._window_colour()):
             self._colours = self._window_colour()  # one change brings several events
             self._application.later(self._application.views.rebuild)
 

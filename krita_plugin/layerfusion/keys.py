@@ -40,7 +40,7 @@ class Keys(QtCore.QObject):
         return True
 
     def _action(self, event: QtGui.QKeyEvent) -> Callable[[Any], None] | None:
-        control = event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier
-        if control and event.key() in _ENTER:
+        control = QtCore.Qt.KeyboardModifier.ControlModifier
+        if event.modifiers() & control == control and event.key() in _ENTER:
             return self._generate
         return self._cancel if event.key() == QtCore.Qt.Key.Key_Escape else None

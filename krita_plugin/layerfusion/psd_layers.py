@@ -28,7 +28,8 @@ from .psd_file import (
 from .qt import QtGui
 from .translation import tr
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 STEP_BYTES = 2**22
 """Pixels that are read in one step; Krita copies some hundred megabytes in a second."""

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from psd_tools import PSDImage
+from psd_tools.api.layers import Group
 from psd_tools.constants import BlendMode
 
 pytestmark = pytest.mark.usefixtures("plugin")
@@ -70,6 +71,7 @@ def test_groups_and_layer_masks_come_back():
         ],
     )
     (group,) = document
+    assert isinstance(group, Group)
     assert (group.kind, group.name, group.opacity, group.layer_id) == ("group", "Pair", 99, 3)
     (inside,) = group
     assert np.array_equal(np.rint(inside.numpy("mask")[..., 0] * 255).astype(np.uint8), mask)

@@ -121,7 +121,7 @@ def untranslated(tree):
             skipped |= {id(inner) for inner in ast.walk(node)}
         if isinstance(node, ast.Call) and name_of(node.func) in SHOWN:
             direct = [value for argument in node.args for value in parts(argument)]
-            yield from (v.value for v in direct if id(v) not in skipped and re.search("[A-Za-z]{3}", v.value))
+            yield from (v.value for v in direct if id(v) not in skipped and re.search("[A-Za-z]{3}", str(v.value)))
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skipped:
             yield from [node.value] if PROSE.search(node.value) and node.value[:1] != "<" else []

@@ -84,7 +84,9 @@ def test_measuring_does_not_change_the_output(bundle, backbone, conditioning, me
     with backbone.attached(coupling), coupling.forward(Pass.JOINT, rows=(0,)):
         measured = forward(backbone, FOREGROUND, conditioning)
     torch.testing.assert_close(measured, forward(merged, FOREGROUND, conditioning), atol=2e-5, rtol=1e-4)
-    participation, grid = coupling.priors.structure
+    structure = coupling.priors.structure
+    assert structure is not None
+    participation, grid = structure
     assert participation.shape == (1, 256)
     assert grid == (16, 16)
     assert 1 <= participation.min() <= participation.max() <= 256

@@ -59,7 +59,9 @@ def test_a_text_that_would_become_large_is_refused_at_once():
 @pytest.mark.parametrize("mask", [ELLIPSE, WEDGE], ids=["ellipse", "wedge"])
 def test_an_object_is_fitted_into_a_shape(mask):
     shape, box, canvas = Shape.of(mask), Box(30, 40, 300, 200), Size(400, 300)
-    pixels, (x, y) = fitted_in(disc(), box, shape)
+    fitted = fitted_in(disc(), box, shape)
+    assert fitted is not None
+    pixels, (x, y) = fitted
     sheet = np.zeros((canvas.height, canvas.width))
     sheet[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels[..., 3]
     inside = shape.over(box, canvas) > 127

@@ -3,6 +3,6 @@
 try:
     from PyQt5 import QtCore, QtGui, QtTest, QtWidgets
 except ImportError:  # Krita 6 makes importing PyQt5 an error
-    from PyQt6 import QtCore, QtGui, QtTest, QtWidgets
+    from PyQt6 import QtCore, QtGui, QtTest, QtWidgets  # pyright: ignore[reportMissingImports]
 
 __all__ = ["QtCore", "QtGui", "QtTest", "QtWidgets"]

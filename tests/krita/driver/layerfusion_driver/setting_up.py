@@ -302,6 +302,7 @@ def complete_a_prompt(folder):
     QtTest.QTest.keyClicks(prompt, "a re")
     yield from wait_until(lambda: window("layerfusion_completions_foreground") is not None, 5)
     popup = window("layerfusion_completions_foreground")
+    assert isinstance(popup, QtWidgets.QAbstractItemView)
     model = popup.model()
     facts = {"offered": [model.index(row, 0).data() for row in range(model.rowCount())]}
     yield from photograph(folder / "completion.png")
