@@ -39,7 +39,7 @@ export class HistoryView {
     studio.link.watch((link) => {
       if (link !== "open") this.asked.clear();
     });
-    studio.remedies.set("store_full", {
+    studio.notices.remedies.set("store_full", {
       label: t("Show the history"),
       act: () => this.grid.querySelector("button")?.focus(),
     });

@@ -2,7 +2,8 @@
 import type { Link } from "./connection";
 import { find, make } from "./elements";
 import { t } from "./language";
-import type { Message, Studio } from "./studio";
+import type { Message } from "./notices";
+import type { Studio } from "./studio";
 
 const LINKS: Partial<Record<Link, string>> = {
   connecting: t("Connecting to the server…"),
@@ -12,7 +13,7 @@ const LINKS: Partial<Record<Link, string>> = {
 export function showMessages(studio: Studio): void {
   const notes = find("notes", HTMLDivElement);
   const problems = find("problems", HTMLDivElement);
-  studio.messages.watch((messages) => {
+  studio.notices.messages.watch((messages) => {
     for (const [area, kind] of [[notes, "note"], [problems, "problem"]] as const) {
       area.replaceChildren(...messages.filter((each) => each.kind === kind).map((each) => paragraph(studio, each)));
     }
@@ -37,7 +38,7 @@ function paragraph(studio: Studio, message: Message): HTMLParagraphElement {
     made.append(make("button", { type: "button", textContent: remedy.label, onclick: () => remedy.act() }));
   }
   const close = make("button", { type: "button", className: "quiet", textContent: t("Close") });
-  close.onclick = () => (studio.messages.value = studio.messages.value.filter((each) => each !== message));
+  close.onclick = () => (studio.notices.messages.value = studio.notices.messages.value.filter((each) => each !== message));
   made.append(close);
   return made;
 }

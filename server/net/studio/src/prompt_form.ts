@@ -67,9 +67,9 @@ export class PromptForm {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.form.requestSubmit();
     });
     this.example.onclick = () => this.fillExample();
-    studio.remedies.set("out_of_memory", { label: t("Use half the size"), act: () => this.halve() });
-    studio.remedies.set("unknown_words", { label: t("Go to the words"), act: () => this.helps.some((help) => help.go()) });
-    studio.remedies.set("unknown_model", { label: t("Choose another model"), act: () => this.model.focus() });
+    studio.notices.remedies.set("out_of_memory", { label: t("Use half the size"), act: () => this.halve() });
+    studio.notices.remedies.set("unknown_words", { label: t("Go to the words"), act: () => this.helps.some((help) => help.go()) });
+    studio.notices.remedies.set("unknown_model", { label: t("Choose another model"), act: () => this.model.focus() });
     studio.welcome.watch((welcome) => welcome && this.greet(welcome));
     studio.link.watch((link) => (find("generate", HTMLButtonElement).disabled = link !== "open"));
   }

@@ -18,7 +18,7 @@ export class QueueView {
       this.section.scrollIntoView({ block: "nearest" });
       this.list.querySelector("button")?.focus();
     };
-    studio.remedies.set("queue_full", { label: t("Show the queue"), act: show });
+    studio.notices.remedies.set("queue_full", { label: t("Show the queue"), act: show });
   }
 
   private update(): void {

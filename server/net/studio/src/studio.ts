@@ -5,14 +5,14 @@ import type { Desk } from "./editor";
 import { t } from "./language";
 import { Live } from "./live";
 import { keep, recall } from "./memory";
-import { unpackMasks } from "./masks";
+import { Notices } from "./notices";
 import { Picture } from "./picture";
+import { apply } from "./picture_events";
 import type {
   Export,
   FileBegin,
   FromServer,
   JobSummary,
-  LayerBegin,
   Progress,
   Resubmit,
   Style,
@@ -25,21 +25,6 @@ import { save } from "./saving";
 import { Signal } from "./signal";
 import { placed, type Settings } from "./sources";
 import { type Chunk, newId, swapRedAndBlue } from "./wire";
-
-/** Something to tell the artist. */
-export interface Message {
-  kind: "note" | "problem";
-  text: string;
-  /** BCP 47 tag if the text is not in the language of the page: the server speaks English. */
-  lang?: string;
-  /** What helps, as a button. */
-  remedy?: Remedy;
-}
-
-export interface Remedy {
-  label: string;
-  act: () => void;
-}
 
 export type Format = Export["format"];
 
@@ -63,12 +48,7 @@ export class Studio implements Desk {
   readonly picture = new Signal<Picture | null>(null);
   readonly history = new Signal<JobSummary[]>([]);
   readonly thumbnails = new Signal<Map<string, ImageData>>(new Map());
-  readonly messages = new Signal<Message[]>([]);
-  /** Code of a problem or notice -> what helps. The views that can help add their own. */
-  readonly remedies = new Map<string, Remedy>([
-    ["unsupported_version", { label: t("Load the page again"), act: () => location.reload() }],
-    ["token_revoked", { label: t("Load the page again"), act: () => location.reload() }],
-  ]);
+  readonly notices = new Notices();
   /** The user's styles, which Krita has, too. */
   readonly styles = new Signal<Style[]>([]);
   readonly exporting = new Signal<Format | null>(null);
@@ -116,7 +96,7 @@ export class Studio implements Desk {
     this.picture.value = null;
     this.history.value = [];
     this.thumbnails.value = new Map();
-    this.messages.value = [];
+    this.notices.clear();
     this.progress.value = new Map();
     this.compared.value = null;
     this.link.value = "signed out";
@@ -197,7 +177,7 @@ export class Studio implements Desk {
   }
 
   complain(text: string): void {
-    this.say({ kind: "problem", text });
+    this.notices.say({ kind: "problem", text });
   }
 
   delete(job: string): void {
@@ -236,13 +216,8 @@ export class Studio implements Desk {
 
   private show(picture: Picture): void {
     if (this.before !== null && picture.base.length === 0) this.before = null;
-    this.messages.value = [];
+    this.notices.clear();
     this.picture.value = picture;
-  }
-
-  private say(message: Message): void {
-    if (this.messages.value.some((each) => each.text === message.text)) return;
-    this.messages.value = [...this.messages.value, message];
   }
 
   // ---- what the server says
@@ -289,7 +264,7 @@ export class Studio implements Desk {
       case "fetch_failed":
         if (message.format == null) return;
         this.exporting.value = null;
-        return this.problem(message);
+        return this.notices.problem(message);
       case "deleted":
         return this.forget(message.job);
       case "renamed":
@@ -301,7 +276,7 @@ export class Studio implements Desk {
       case "style_failed":
       case "rename_failed":
       case "refused":
-        return this.problem(message);
+        return this.notices.problem(message);
       default:
         if ("job" in message) await this.receiveForPicture(message);
     }
@@ -358,13 +333,14 @@ export class Studio implements Desk {
       keep({ job: null });
       picture.phase = "failed";
       if (this.before !== null) this.goBack(this.before);
-      this.problem(message);
+      this.notices.problem(message);
       this.picture.touch();
       return;
     }
     const seq = "seq" in message ? message.seq : Infinity;
     if (!picture.accepted || seq <= picture.seq) return;
-    await this.apply(picture, message);
+    await apply(picture, message, this.transfers);
+    this.follows(picture, message);
     if (other !== null) this.compared.touch();
     if (this.picture.value !== picture) return;
     if ((picture.phase === "cancelled" || picture.phase === "failed") && this.before !== null) this.goBack(this.before);
@@ -378,60 +354,15 @@ export class Studio implements Desk {
     this.picture.value = picture;
   }
 
-  private async apply(picture: Picture, message: FromServer): Promise<void> {
-    switch (message.type) {
-      case "queued":
-        picture.position = message.position;
-        picture.startsIn = message.starts_in ?? null;
-        return;
-      case "started":
-        picture.phase = "drawing";
-        break;
-      case "notice":
-        if (picture === this.picture.value) this.say({ kind: "note", text: message.text, lang: "en", remedy: this.remedies.get(message.code) });
-        break;
-      case "progress":
-        picture.phase = "drawing";
-        picture.progress = message;
-        return;
-      case "preview":
-        return picture.addPreview(message);
-      case "masks":
-        picture.masks.push(await unpackMasks(message));
-        break;
-      case "layer_begin":
-        return this.transfers.begin(message);
-      case "layer_end": {
-        const layer = await this.transfers.end(message.transfer);
-        if (layer === undefined) return;
-        await picture.addLayer(layer.begin as LayerBegin, layer.bytes);
-        break;
-      }
-      case "done":
-        picture.finish(message);
-        if (picture === this.picture.value) this.before = null;
-        break;
-      case "cancelled":
-        picture.phase = "cancelled";
-        break;
-      case "failed":
-        picture.phase = "failed";
-        this.problem(message, picture);
-        break;
-      default:
-        return;
+  /** What an event means beside its picture. */
+  private follows(picture: Picture, message: FromServer): void {
+    const shown = picture === this.picture.value;
+    if (message.type === "notice" && shown) this.notices.note(message.text, message.code);
+    if (message.type === "done" && shown) this.before = null;
+    if (message.type === "failed") {
+      const again = WORTH_ANOTHER_TRY.has(message.code) ? () => this.drawAgain(picture) : undefined;
+      this.notices.problem(message, again);
     }
-    if ("seq" in message) picture.seq = message.seq;
-  }
-
-  private problem(error: { code: string; message: string; hint?: string }, picture?: Picture): void {
-    const again = picture !== undefined && WORTH_ANOTHER_TRY.has(error.code);
-    this.say({
-      kind: "problem",
-      text: again ? error.message : `${error.message} ${error.hint ?? ""}`.trim(),
-      lang: "en",
-      remedy: again ? { label: t("Draw it again"), act: () => this.drawAgain(picture) } : this.remedies.get(error.code),
-    });
   }
 
   private addThumbnail({ job, width, height, pixels }: Thumbnail): void {
@@ -456,7 +387,7 @@ export class Studio implements Desk {
     this.thumbnails.value.delete(job);
     if (this.picture.value?.job === job) {
       keep({ job: null, unanswered: null });
-      this.messages.value = [];
+      this.notices.clear();
       this.picture.value = null;
     }
   }
