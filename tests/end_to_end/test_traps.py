@@ -122,14 +122,17 @@ def test_processes_import_nothing_from_the_current_folder(script, folder, monkey
 
 
 def test_no_other_code_starts_processes():
-    """Exceptions are `spawning`, which starts them safely, and three programs: export, import, and the probe
-    of `doctor`."""
+    """Exceptions are `spawning`, which starts them safely, three programs (export, import, and the probe of `doctor`),
+    and the two of `benchmark` that time a whole process."""
     roots = [Path(package.__file__ or "").parent for package in (engine, server)]
     starting = re.compile(
         r"get_context|set_start_method|Popen|subprocess\.run|create_subprocess|ProcessPoolExecutor\(\)"
     )
     found = {file.name for root in roots for file in root.rglob("*.py") if starting.search(file.read_text("utf-8"))}
-    assert found == {"spawning.py", "export_process.py", "import_process.py", "doctor.py"}
+    assert found == {"spawning.py", "export_process.py", "import_process.py", "doctor.py"} | {
+        "delivery.py",
+        "starting.py",
+    }
     for name in ("export_process.py", "import_process.py"):
         assert '"-P", "-m"' in (roots[1] / "worker" / name).read_text("utf-8")
 

@@ -62,6 +62,7 @@ TEXT = {"prompt", "negative_prompt", "blended_prompt", "sampler", "model", "name
 SOURCE = {"background", "foregrounds"}
 OPTIONAL = {
     "record",
+    "shape",
     "blended_prompt",
     "blended_strength",
     "steps",
@@ -73,7 +74,7 @@ OPTIONAL = {
 COMPLETE = {
     Size: {"width": 64, "height": 64},
     Box: {"x": 0, "y": 0, "width": 32, "height": 32},
-    Generated: {"prompt": "a", "negative_prompt": "", "seed": None, "box": None},
+    Generated: {"prompt": "a", "negative_prompt": "", "seed": None, "box": Box(0, 0, 64, 64), "shape": None},
     Kept: {"layer": LAYER, "prompt": "a"},
     Relit: {"layer": LAYER, "prompt": "a", "negative_prompt": "", "seed": None, "strength": 0.5},
     Layer: {

@@ -4,8 +4,8 @@ On small pictures, a third of the time of diffusers' own passes is spent around 
 what is never given here, and in copies between the two orders of a picture's values. These passes compute the same
 values up to rounding, in place where they can, with the channels last, so that tokens are a view of a picture.
 
-A pass replaces `forward` of one module; its hooks run as before. With gradients enabled, as in training, diffusers' own
-passes run.
+A pass replaces `forward` of one module; hooks run as before, those of the modules within it, too. With gradients
+enabled, as in training, diffusers' own passes run.
 """
 
 from __future__ import annotations
@@ -76,6 +76,11 @@ def _is_plain_transformer(block: BasicTransformerBlock) -> bool:
     )
 
 
+def _is_hooked(module: nn.Module) -> bool:
+    """Whether a call does more than the module's own `forward`; then it is called, and not computed here."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
 def _residual(block: ResnetBlock2D, x: Tensor, temb: Tensor | None = None, *_: Any, **__: Any) -> Tensor:
     """(B, C, h, w) and the embedding of the time, (B, E), to (B, C', h, w)."""
     h = _convolved(block.conv1, F.silu(_group_normed(block.norm1, x), inplace=True))
@@ -115,6 +120,8 @@ def _transformer(
     x = block.attn1(_layer_normed(block.norm1, x)).add_(x)
     x = block.attn2(_layer_normed(block.norm2, x), encoder_hidden_states=encoder_hidden_states).add_(x)
     widen, _, narrow = block.ff.net
+    if _is_hooked(block.ff) or _is_hooked(widen):
+        return block.ff(_layer_normed(block.norm3, x)).add_(x)
     values, gate = _per_token(widen.proj, _layer_normed(block.norm3, x)).chunk(2, dim=-1)
     return _per_token(narrow, F.gelu(gate).mul_(values)).add_(x)
 
@@ -138,6 +145,8 @@ class _Enlarged:
         """(B, C, h, w) to (B, C', 2h, 2w), or to `output_size`, by convolving the enlarged picture."""
         if output_size is not None and tuple(output_size) != (2 * x.shape[-2], 2 * x.shape[-1]):
             return self._conv(F.interpolate(x, size=output_size, mode="nearest"))
+        if _is_hooked(self._conv):
+            return self._conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         outputs, (height, width) = self._conv.out_channels, x.shape[-2:]
         bias = None if self._conv.bias is None else self._conv.bias.repeat(4)
         parts = torch.conv2d(x, self._kernels_of(self._conv.weight), bias, 1, 1)  # (B, 4 C', h + 1, w + 1)
@@ -166,6 +175,8 @@ def _merged(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 def _convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    if _is_hooked(conv):
+        return conv(x)
     if conv.kernel_size == (1, 1) and conv.stride == (1, 1):  # with the channels last it is a product of matrices
         return F.linear(x.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias).permute(0, 3, 1, 2)
     return torch.conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding)
@@ -173,14 +184,22 @@ def _convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
 
 def _per_token(layer: nn.Module, tokens: Tensor) -> Tensor:
     """A linear layer, or a 1x1 convolution as one; (B, N, C) to (B, N, C')."""
+    if _is_hooked(layer):
+        if isinstance(layer, nn.Conv2d):  # of pictures, so that the tokens are a picture of one row
+            return layer(tokens.transpose(1, 2)[:, :, None])[:, :, 0].transpose(1, 2)
+        return layer(tokens)
     weight: Any = layer.weight
     bias: Any = layer.bias
     return F.linear(tokens, weight if weight.ndim == 2 else weight.flatten(1), bias)
 
 
 def _group_normed(norm: nn.GroupNorm, x: Tensor) -> Tensor:
+    if _is_hooked(norm):
+        return norm(x)
     return torch.group_norm(x, norm.num_groups, norm.weight, norm.bias, norm.eps)
 
 
 def _layer_normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+    if _is_hooked(norm):
+        return norm(x)
     return torch.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)

@@ -5,8 +5,16 @@ import json
 import pytest
 from PIL import Image, ImageDraw
 
+from layerfusion.engine.models.catalog.registry import find_model
+from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.training.data.sprites import NAMES, PICTURES, SpriteLibrary
 from layerfusion.engine.training.data.vocabulary import VOCABULARIES
+
+
+@pytest.fixture(scope="session")
+def bundle() -> ModelBundle:
+    """A model of the training's own: a model that has drawn has its few-step adapter in its weights."""
+    return load_model(find_model("tiny"))
 
 
 @pytest.fixture(scope="session")

@@ -40,11 +40,13 @@ def test_a_fresh_adapter_changes_nothing_and_can_be_switched_off(unet, words):
     latents, timesteps = torch.randn(1, 4, 16, 16), torch.tensor([500])
     plain = predict(unet, latents, timesteps, *words, side=128)
     adapter = Adapter(unet)
-    assert torch.equal(predict(unet, latents, timesteps, *words, side=128), plain)
+    # A layer with a hook is called, where the engine's short pass computes it within its block: the same but rounding.
+    torch.testing.assert_close(predict(unet, latents, timesteps, *words, side=128), plain, atol=2e-5, rtol=1e-4)
+    hooked = predict(unet, latents, timesteps, *words, side=128)
     stir(adapter)
     assert not torch.allclose(predict(unet, latents, timesteps, *words, side=128), plain, atol=1e-3)
     with adapter.off():
-        assert torch.equal(predict(unet, latents, timesteps, *words, side=128), plain)
+        assert torch.equal(predict(unet, latents, timesteps, *words, side=128), hooked)
 
 
 @torch.inference_mode()

@@ -10,21 +10,24 @@ CLOSE = {"atol": 2e-5, "rtol": 2e-4}
 ROWS = 3
 
 
+SMALL = {
+    "sample_size": 8,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+    "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "block_out_channels": (8, 16, 16),
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "attention_head_dim": 2,
+    "cross_attention_dim": 16,
+    "use_linear_projection": True,
+}
+
+
 @pytest.fixture(scope="module")
 def unets():
     """A small UNet with everything that SDXL's has, and a copy of it with short passes."""
     torch.manual_seed(0)
-    own = UNet2DConditionModel(
-        sample_size=8,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(8, 16, 16),
-        layers_per_block=1,
-        norm_num_groups=4,
-        attention_head_dim=2,
-        cross_attention_dim=16,
-        use_linear_projection=True,
-    ).eval()
+    own = UNet2DConditionModel(**SMALL).eval()
     return own, shortened(own)
 
 
@@ -62,6 +65,24 @@ def test_a_vae_decodes_and_encodes_the_same():
         torch.testing.assert_close(short.decode(latents, return_dict=False)[0], decoded, **CLOSE)
         mean = own.encode(decoded, return_dict=False)[0].mean
         torch.testing.assert_close(short.encode(decoded, return_dict=False)[0].mean, mean, **CLOSE)
+
+
+HOOKED = (torch.nn.Conv2d, torch.nn.Linear, torch.nn.GroupNorm, torch.nn.LayerNorm)
+
+
+@pytest.mark.parametrize("linear", [True, False], ids=["linear", "1x1"])
+def test_hooks_within_a_block_change_what_they_change(linear):
+    torch.manual_seed(0)
+    own = UNet2DConditionModel(**{**SMALL, "use_linear_projection": linear}).eval()
+    short = shortened(own)
+    with torch.inference_mode():
+        plain = predict(short)
+        for unet in (own, short):
+            for module in unet.modules():
+                if isinstance(module, HOOKED) or type(module).__name__ in ("FeedForward", "GEGLU"):
+                    module.register_forward_hook(lambda _module, _inputs, output: 1.01 * output)
+        torch.testing.assert_close(predict(short), predict(own), **CLOSE)
+        assert (predict(short) - plain).abs().max() > 1e-3
 
 
 def test_weights_that_are_replaced_later_are_used(unets):
