@@ -67,6 +67,10 @@ def test_a_vae_decodes_and_encodes_the_same():
         torch.testing.assert_close(short.encode(decoded, return_dict=False)[0].mean, mean, **CLOSE)
 
 
+def louder(_module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+    return 1.01 * output
+
+
 HOOKED = (torch.nn.Conv2d, torch.nn.Linear, torch.nn.GroupNorm, torch.nn.LayerNorm)
 
 
@@ -80,7 +84,7 @@ def test_hooks_within_a_block_change_what_they_change(linear):
         for unet in (own, short):
             for module in unet.modules():
                 if isinstance(module, HOOKED) or type(module).__name__ in ("FeedForward", "GEGLU"):
-                    module.register_forward_hook(lambda _module, _inputs, output: 1.01 * output)
+                    module.register_forward_hook(louder)
         torch.testing.assert_close(predict(short), predict(own), **CLOSE)
         assert (predict(short) - plain).abs().max() > 1e-3
 
