@@ -36,10 +36,15 @@ class Chart:
 
 def draw_charts(charts: Sequence[Chart], columns: int = 2) -> Image.Image:
     """Draw all panels on one white RGB image, row by row."""
-    rows = math.ceil(len(charts) / columns)
-    sheet = Image.new("RGB", (columns * _WIDTH, max(rows, 1) * _HEIGHT), "white")
-    for index, chart in enumerate(charts):
-        sheet.paste(_panel(chart), (index % columns * _WIDTH, index // columns * _HEIGHT))
+    return on_one_sheet([_panel(chart) for chart in charts], columns, (_WIDTH, _HEIGHT))
+
+
+def on_one_sheet(panels: Sequence[Image.Image], columns: int, size: tuple[int, int]) -> Image.Image:
+    """Put panels of a width and a height beside and below each other, row by row, on a white RGB image."""
+    rows = max(math.ceil(len(panels) / columns), 1)
+    sheet = Image.new("RGB", (columns * size[0], rows * size[1]), "white")
+    for index, panel in enumerate(panels):
+        sheet.paste(panel, (index % columns * size[0], index // columns * size[1]))
     return sheet
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from layerfusion.engine.evaluation.charts import ticks
+from layerfusion.engine.evaluation.charts import on_one_sheet, ticks
 from layerfusion.engine.evaluation.statistics import Estimate
 
 _WIDTH, _HEIGHT = 560, 340
@@ -51,10 +51,7 @@ def front(panel: TradeOff) -> list[str]:
 
 def draw_trade_offs(panels: Sequence[TradeOff], columns: int = 2) -> Image.Image:
     """Draw all panels on one white RGB image, row by row. A line joins the points of the Pareto front."""
-    sheet = Image.new("RGB", (columns * _WIDTH, math.ceil(len(panels) / columns) * _HEIGHT), "white")
-    for index, panel in enumerate(panels):
-        sheet.paste(_drawn(panel), (index % columns * _WIDTH, index // columns * _HEIGHT))
-    return sheet
+    return on_one_sheet([_drawn(panel) for panel in panels], columns, (_WIDTH, _HEIGHT))
 
 
 def _drawn(panel: TradeOff) -> Image.Image:

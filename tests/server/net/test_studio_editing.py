@@ -33,20 +33,8 @@ return [box.left + arguments[0] * scale, box.top + arguments[1] * scale].map(Mat
 
 
 @pytest.fixture(scope="module")
-def downloads(tmp_path_factory):
-    return tmp_path_factory.mktemp("downloads")
-
-
-@pytest.fixture(scope="module")
-def chrome(tmp_path_factory, downloads):
-    with chromium.opened(tmp_path_factory.mktemp("profile"), downloads) as opened:
-        opened.set_window_size(1500, 1000)
-        yield opened
-
-
-@pytest.fixture
-def driver(chrome, server):
-    return studio_page.opened(chrome, server)
+def window():
+    return 1500, 1000
 
 
 @pytest.fixture

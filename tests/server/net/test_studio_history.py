@@ -2,8 +2,6 @@
 
 import base64
 
-import pytest
-
 import chromium
 import studio_page
 from chromium import wait_for
@@ -16,18 +14,6 @@ const canvas = document.getElementById(arguments[0]);
 const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
 return btoa(String.fromCharCode(...data));
 """
-
-
-@pytest.fixture(scope="module")
-def chrome(tmp_path_factory):
-    with chromium.opened(tmp_path_factory.mktemp("profile")) as opened:
-        opened.set_window_size(1400, 900)
-        yield opened
-
-
-@pytest.fixture
-def driver(chrome, server):
-    return studio_page.opened(chrome, server)
 
 
 def click(driver, selector):

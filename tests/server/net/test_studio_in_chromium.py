@@ -5,11 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import psd_tools
-import pytest
 
 import chromium
 import scripted
-import studio_page
 from chromium import wait_for
 from layerfusion.engine.image import compositing
 from layerfusion.engine.image.layers import LayeredImage
@@ -20,23 +18,6 @@ from running import Running
 from studio_page import SIDE, assert_same, canvas, drawn, fill, generate, names, one, spoken, until
 
 pytestmark = chromium.NEEDED
-
-
-@pytest.fixture(scope="module")
-def downloads(tmp_path_factory):
-    return tmp_path_factory.mktemp("downloads")
-
-
-@pytest.fixture(scope="module")
-def chrome(tmp_path_factory, downloads):
-    with chromium.opened(tmp_path_factory.mktemp("profile"), downloads) as opened:
-        opened.set_window_size(1400, 900)
-        yield opened
-
-
-@pytest.fixture
-def driver(chrome, server):
-    return studio_page.opened(chrome, server)
 
 
 def test_the_canvas_shows_what_the_engine_composites(driver, server):

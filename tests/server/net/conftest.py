@@ -1,0 +1,31 @@
+"""A browser for the tests of the studio, one for each module."""
+
+import pytest
+
+import chromium
+import studio_page
+
+
+@pytest.fixture(scope="module")
+def downloads(tmp_path_factory):
+    """The folder in which the browser saves files."""
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="module")
+def window():
+    """Width and height of the browser's window, in pixels."""
+    return 1400, 900
+
+
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory, downloads, window):
+    with chromium.opened(tmp_path_factory.mktemp("profile"), downloads) as opened:
+        opened.set_window_size(*window)
+        yield opened
+
+
+@pytest.fixture
+def driver(chrome, server):
+    """The browser, signed in to the studio, with an empty history and form."""
+    return studio_page.opened(chrome, server)
