@@ -260,9 +260,13 @@ def busy():
     return button("Cancel").isVisible()
 
 
+def progress_bar():
+    return docker().findChildren(QtWidgets.QProgressBar)[0]
+
+
 def progress():
     """(step, total) of the progress bar; None if it is hidden or has no total."""
-    bar = docker().findChildren(QtWidgets.QProgressBar)[0]
+    bar = progress_bar()
     return (bar.value(), bar.maximum()) if bar.isVisible() and bar.maximum() > 0 else None
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import time
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from .hands import (
     press,
     preview_size,
     progress,
+    progress_bar,
     save_next_dialog_as,
     says,
     seed,
@@ -81,9 +81,6 @@ def refuse_without_a_document(folder):
     return {"texts": docker_texts()}
 
 
-_LAST = re.compile(r"Drawing (\d+) of \1\b")
-
-
 def draw_two_prompts(folder):
     document = yield from new_document("Sketch")
     type_into("in the foreground;", FOREGROUND)
@@ -92,17 +89,20 @@ def draw_two_prompts(folder):
     seed(1234)
     tool("Keep this seed").click()
     set_steps(0)
-    press("Generate")
-    seen, previews, last_step = [], [], None
-    yield from wait_until(lambda: progress() is not None)
-    while busy():
-        last_step = last_step or (time.monotonic() if any(map(_LAST.match, docker_texts())) else None)
-        seen += [text for text in docker_texts() if " of " in text and text not in seen]
-        if preview_size() and not previews:
+    seen, previews = [], []
+
+    def look(_step):  # at every step: between two of them a picture of the screen can be taken
+        seen.extend(text for text in docker_texts() if " of " in text and text not in seen)
+        if preview_size() not in (None, *previews):
             previews.append(preview_size())
-            yield from photograph(folder / "drawing.png")
-        yield from pause(0.03)
-    in_place = time.monotonic()
+
+    progress_bar().valueChanged.connect(look)
+    press("Generate")
+    yield from wait_until(busy)
+    yield from wait_until(lambda: previews or not busy())
+    yield from photograph(folder / "drawing.png")
+    yield from wait_until(lambda: not busy())
+    progress_bar().valueChanged.disconnect(look)
     yield from pause(0.5)
     group = document.rootNode().childNodes()[-1]
     annotations = [key for key in document.annotationTypes() if key.startswith("layerfusion/")]
@@ -110,7 +110,6 @@ def draw_two_prompts(folder):
         "texts": docker_texts(),
         "progress": seen,
         "previews": previews,
-        "in place after the last step": last_step and in_place - last_step,
         "tree": tree(document),
         "layer list": layer_list(),
         "group": group.name(),
@@ -205,7 +204,7 @@ def close_the_document(folder):
     document = yield from new_document("Closed")
     other = Krita.instance().documents()[0]
     before = tree(other)
-    set_steps(4)
+    set_steps(40)
     press("Generate")
     yield from wait_until(lambda: progress() is not None)
     yield from close(document)
@@ -219,7 +218,7 @@ def delete_the_layer_below(folder):
     doomed = document.createNode("Doomed", "paintlayer")
     document.rootNode().addChildNode(doomed, None)
     yield from select(document, doomed)
-    set_steps(4)
+    set_steps(40)
     press("Generate")
     yield from wait_until(lambda: progress() is not None)
     doomed.remove()
