@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from drawing import finished
 from layerfusion.engine.editing import harmonise, moved
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.evaluation.measures import alpha_of, effect_centre
 from layerfusion.engine.evaluation.regions import SEEN, grown, shadow_place
-from layerfusion.engine.events import Finished
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, Role
 from layerfusion.engine.request import GenerationRequest
@@ -49,12 +49,6 @@ def test_a_stack_without_a_background_is_refused():
     layer = Layer(name="f", role=Role.FOREGROUND, pixels=np.full((64, 64, 4), 255, np.uint8))
     with pytest.raises(InvalidRequest, match="0 backgrounds"):
         harmonise(LayerStack(name="", size=Size(64, 64), layers=(layer,)), layer, PROMPTS)
-
-
-def finished(events) -> LayerStack:
-    *_, last = events
-    assert isinstance(last, Finished)
-    return last.stack
 
 
 @pytest.fixture(scope="module")

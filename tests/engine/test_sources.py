@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from layerfusion.engine.events import Finished, Notice
+from drawing import finished
+from layerfusion.engine.events import Notice
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Box, Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
@@ -20,12 +21,6 @@ from layerfusion.engine.stack import LayerStack
 
 CANVAS = Size(128, 128)
 BEACH, APPLE = "a beach at sunset", "a red apple"
-
-
-def finished(events) -> LayerStack:
-    *_, last = events
-    assert isinstance(last, Finished)
-    return last.stack
 
 
 def psnr(one, other, where=None) -> float:
