@@ -1,7 +1,9 @@
 """The assembled and unpacked plugin, imported under another name in a Python without Krita and Qt."""
 
 import importlib.util
+import queue
 import sys
+import threading
 import zipfile
 from types import SimpleNamespace
 
@@ -9,6 +11,8 @@ import pytest
 
 from controller_harness import FakeDocument, FakeDocuments, FakeJobStore, FakeServerLink, FakeView, greeting
 from layerfusion.krita_plugin import package
+from layerfusion.server.protocol import location
+from link_harness import SECONDS
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +80,23 @@ def harness(plugin):
 def online(harness, wire):
     harness.controller.receive(greeting(wire))
     return harness
+
+
+@pytest.fixture
+def events():
+    return queue.Queue()
+
+
+@pytest.fixture
+def link(plugin, events, monkeypatch, tmp_path):
+    """A running link without a server."""
+    from krita_layerfusion.server_link import Offline, ServerLink
+
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
+    monkeypatch.setattr("krita_layerfusion.server_link.RETRY_SECONDS", 0.05)
+    running = ServerLink(events.put)
+    running.start()
+    assert events.get(timeout=SECONDS) == Offline(resumable=False)
+    yield running
+    running.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name == "layerfusion-link"]
