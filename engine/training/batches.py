@@ -15,10 +15,14 @@ from torch import Tensor
 
 from layerfusion.engine.training.latents import Latents
 
-SHARES = {"composite": 0.3, "small": 0.17, "nameless": 0.15, "studio": 0.29, "background": 0.09}
+SHARES = {"composite": 0.27, "small": 0.13, "nameless": 0.25, "studio": 0.27, "background": 0.08}
 """What a batch is made of; `small` are composites whose object is small, `nameless` those of things without a name,
 which must be kept as they are when a picture is noised by half and drawn again. Objects alone stand before studio
 backdrops of any colour: transparency is not the base model's business, it is what the foreground deltas add."""
+
+GIVEN_UNTIL = {"nameless": 0.5}
+"""The share of the time up to which pictures of a kind are noised; others are noised to the end. Nobody asks for a
+thing without a name, but a picture of one is given, noised by half at most, and drawn again."""
 
 LONG_SHARES = {"": 0.5, "_studio": 0.35, "_background": 0.15}
 """The same of wide and tall pictures, by what the name of the kind adds to `wide` or `tall`."""

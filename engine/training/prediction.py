@@ -65,18 +65,22 @@ class NoiseSchedule:
     def __init__(self, schedule: Mapping[str, Any] = NOISE_SCHEDULE) -> None:
         self._kept: Tensor = ddim(schedule).alphas_cumprod
 
-    def noised(self, clean: Tensor, generator: torch.Generator, lean: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+    def noised(
+        self, clean: Tensor, generator: torch.Generator, lean: float = 1.0, until: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Noise a batch (B, channels, h, w).
 
         Args:
             lean: the power of evenly drawn times; less than 1 draws much noise more often than little.
+            until: (B,), 0-1, the share of the time up to which times are drawn, a row; None for all of it.
 
         Returns:
             timesteps (B,), noised latents, and the v a perfect model would predict.
         """
         count = len(clean)
         places = (torch.arange(count) + torch.rand(count, generator=generator)) / count
-        timesteps = (places**lean * 1000).long().clamp(0, 999)
+        shares = places**lean if until is None else places**lean * until
+        timesteps = (shares * 1000).long().clamp(0, 999)
         kept = self._kept[timesteps].view(-1, 1, 1, 1)
         noise = torch.randn(clean.shape, generator=generator)
         a, b = kept.sqrt().to(clean), (1 - kept).sqrt().to(clean)
@@ -133,10 +137,8 @@ def sample(
     count, grid = len(hidden), unet.config["sample_size"]
     scheduler = ddim(schedule)
     scheduler.set_timesteps(steps)
-    latents = torch.randn(
-        (count, unet.config["in_channels"], grid, grid), generator=torch.Generator().manual_seed(seed)
-    )
-    latents = latents.to(hidden.device)
+    form = (count, unet.config["in_channels"], grid, grid) if given is None else given.shape
+    latents = torch.randn(form, generator=torch.Generator().manual_seed(seed)).to(hidden.device)
     timesteps = scheduler.timesteps
     if given is not None:
         timesteps = timesteps[steps - round(steps * strength) :]

@@ -1,7 +1,6 @@
 """The training, stage by stage, in one folder. Each stage starts from what the ones before it left, or from the export.
 
-    dataset -> vae -> thin -> latents -> unet -> transparency -> deltas -> alpha -> distill -> decoder ->
-    export
+    dataset -> vae -> thin -> latents -> unet -> transparency -> deltas -> distill -> decoder -> alpha -> export
     dataset -> classifier -> measure
 
 `thin` is for an edition whose VAE has fewer channels than that of the model it is made from. `data/` holds the sets,
@@ -29,18 +28,21 @@ from layerfusion.engine.models.catalog.manifest import read_manifest
 from layerfusion.engine.models.catalog.spec import located
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.training import (
+    alpha,
     classifier,
     deltas,
     distill,
     export,
     latents,
     loop,
+    sharpening,
     transparency,
     unet,
     vae,
 )
 from layerfusion.engine.training.data import dataset
 from layerfusion.engine.training.data.vocabulary import Vocabulary, with_article
+from layerfusion.engine.training.drawn_again import DrawnAgain
 from layerfusion.engine.training.edition import read_edition
 from layerfusion.engine.training.geometry import stride_of
 from layerfusion.engine.training.prediction import louder
@@ -214,7 +216,7 @@ class TrainingRun:
         stage = self._stage(name)
         progress = loop.run(stage, self.folder / name, minutes=minutes, rate=rate)
         facts = {"samples": str(progress.samples), "seconds": f"{progress.seconds:.0f}"}
-        if isinstance(stage, vae.AutoencoderStage):
+        if isinstance(stage, vae.AutoencoderStage | sharpening.SharpeningStage):
             scale = stage.vae.config["scaling_factor"]
             facts["scaling_factor"] = str(
                 scale if name in ("decoder", "thin") else vae.latent_scale(stage.vae, self.examples("train"))
@@ -228,13 +230,16 @@ class TrainingRun:
         if name == "classifier":
             return classifier.ClassifierStage(self.examples("everything"), self.examples("held_out"), self.vocabulary)
         bundle = self.bundle()
-        if name in ("vae", "thin", "decoder"):
+        if name in ("vae", "thin"):
             train = [(self.examples("train"), 1 - NAMELESS_SHARE), (self.examples("nameless"), NAMELESS_SHARE)]
             test = self.examples("held_out")
             if name == "thin":
                 return vae.AutoencoderStage(bundle.vae, train, test, teacher=self._base_vae())
-            return vae.AutoencoderStage(bundle.vae, train, test, decoder_only=name == "decoder")
+            return vae.AutoencoderStage(bundle.vae, train, test)
         encoded, side = latents.load_latents(self._latents), self._edition.native_size
+        if name == "decoder":
+            drawn_again, test = self._drawn_again(bundle), self.examples("held_out")
+            return sharpening.SharpeningStage(bundle.vae, self._encoded_sets(), encoded, test, drawn_again)
         if name == "unet":
             tokenizer = self._tokenizer()
             encoders = self._encoders(bundle, tokenizer)
@@ -252,9 +257,8 @@ class TrainingRun:
         if name == "transparency":
             return transparency.TransparencyStage(*pair, bundle.vae, self._encoded_sets(), encoded)
         if name == "alpha":
-            return transparency.TransparencyStage(
-                *pair, bundle.vae, self._encoded_sets(), encoded, self._redrawing(bundle)
-            )
+            drawn_again = self._drawn_again(bundle, foregrounds=True)
+            return alpha.AlphaStage(*pair, bundle.vae, self._encoded_sets(), encoded, drawn_again)
         words, noise = (bundle.text_encoders, bundle.tokenizers[0]), {"schedule": bundle.scheduler_config}
         if name == "distill":
             foregrounds = self._transparent(bundle, encoded)
@@ -274,17 +278,24 @@ class TrainingRun:
         made: Any = load_model(read_manifest(self._card)).vae
         return made.to(self._device)
 
-    def _redrawing(self, bundle: ModelBundle) -> transparency.Redrawing:
-        """What draws foregrounds anew.
+    def _drawn_again(self, bundle: ModelBundle, *, foregrounds: bool = False) -> DrawnAgain:
+        """What draws pictures again as the model does; with the deltas if they are foregrounds.
 
         Raises:
-            InvalidRequest: the deltas are not trained yet.
+            InvalidRequest: the deltas are wanted and not trained yet.
         """
-        trained = self._trained_deltas(bundle.unet)
-        if trained is None:
+        trained, adapter = self._trained_deltas(bundle.unet) if foregrounds else None, self._few_steps()
+        if foregrounds and trained is None:
             raise InvalidRequest("The foreground deltas are not trained yet.", "Run the stage “deltas” first.")
-        words = (bundle.text_encoders, bundle.tokenizers[0])
-        return transparency.Redrawing(bundle.unet, trained, *words, bundle.scheduler_config, self._edition.native_size)
+        return DrawnAgain(
+            bundle.unet,
+            bundle.text_encoders,
+            bundle.tokenizers[0],
+            bundle.scheduler_config,
+            self._edition.native_size,
+            adapter=None if adapter is None else load_file(str(adapter)),
+            deltas=trained,
+        )
 
     def _transparent(self, bundle: ModelBundle, encoded: latents.Latents) -> distill.Transparent | None:
         """What foregrounds are distilled with, if the stages before are done."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 MINUTES = {
     "vae": 24.0,
     "thin": 40.0,
-    "decoder": 6.0,
     "unet": 66.0,
     "transparency": 7.0,
     "deltas": 9.0,
-    "alpha": 6.0,
     "distill": 20.0,
+    "decoder": 22.0,
+    "alpha": 15.0,
     "classifier": 6.0,
 }
 """How long a stage trains on two processor cores, if nothing else is said."""
@@ -37,9 +37,9 @@ STAGES = (
     "unet",
     "transparency",
     "deltas",
-    "alpha",
     "distill",
     "decoder",
+    "alpha",
     "checkpoint",
     "export",
     "classifier",

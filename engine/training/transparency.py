@@ -1,32 +1,24 @@
-"""Stages `transparency` and `alpha`: the encoder that hides alpha in the latents, and the decoder that finds it again.
-
-`alpha` comes after the foreground deltas: the decoder goes on with foregrounds that the model has noised and drawn
-again, whose errors are those of what it will be given.
-"""
+"""Stage `transparency`: the encoder that hides alpha in the latents, and the decoder that finds it again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
-from transformers import CLIPTokenizer
 
 from layerfusion.engine.training.contact_sheets import contact_sheet, over_checks
 from layerfusion.engine.training.data.dataset import Examples
-from layerfusion.engine.training.deltas import hook
 from layerfusion.engine.training.latents import FOREGROUNDS, KINDS, Latents, pictures_of
 from layerfusion.engine.training.loop import Stage
 from layerfusion.engine.training.optimisers import optimisers_for
-from layerfusion.engine.training.precision import lay_out, mixed, prepare
-from layerfusion.engine.training.prediction import ddim, encode_text, predict
-from layerfusion.engine.training.wordpieces import token_ids
+from layerfusion.engine.training.precision import lay_out, mixed
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 
 BATCH = 12
@@ -43,49 +35,6 @@ LATENT_NOISE = 0.45
 on cleaner ones, the decoder takes a generated bottle for solid."""
 
 
-REDRAWN = (30, 480)
-"""Between which times what the decoder is to find again is noised and drawn again, in one step; of 1000."""
-
-
-class Redrawing:
-    """Foregrounds as the model draws them.
-
-    Args:
-        unet: frozen; gets the deltas for good.
-        deltas: the trained foreground deltas.
-        encoders, tokenizer: frozen.
-        schedule: the noise, as a diffusers scheduler's configuration.
-        side: of the pictures, in pixels.
-    """
-
-    def __init__(
-        self,
-        unet: UNet2DConditionModel,
-        deltas: nn.ModuleDict,
-        encoders: tuple[nn.Module, nn.Module],
-        tokenizer: CLIPTokenizer,
-        schedule: Mapping[str, Any],
-        side: int,
-    ) -> None:
-        hook(unet, deltas.requires_grad_(False))
-        prepare(unet)
-        self._unet, self._encoders, self._tokenizer, self._side = unet, encoders, tokenizer, side
-        self._kept: Tensor = ddim(schedule).alphas_cumprod
-
-    @torch.no_grad()
-    def __call__(self, latents: Tensor, captions: list[str], generator: torch.Generator) -> Tensor:
-        """Noise latents (B, channels, h, w) and draw them again in one step."""
-        first, last = REDRAWN
-        timesteps = torch.randint(first, last, (len(latents),), generator=generator)
-        kept = self._kept[timesteps].view(-1, 1, 1, 1).to(latents)
-        noise = torch.randn(latents.shape, generator=generator).to(latents)
-        noised = kept.sqrt() * latents + (1 - kept).sqrt() * noise
-        words = encode_text(self._encoders, token_ids(self._tokenizer, captions).to(latents.device))
-        with mixed(latents.device):
-            v = predict(self._unet, noised, timesteps.to(latents.device), *words, side=self._side).float()
-        return kept.sqrt() * noised - (1 - kept).sqrt() * v
-
-
 class TransparencyStage(Stage):
     """Train transparent encoder and decoder on a frozen VAE.
 
@@ -94,10 +43,9 @@ class TransparencyStage(Stage):
         vae: frozen.
         sets: what was encoded.
         latents: of it.
-        redrawing: what draws foregrounds anew before the decoder gets them; the encoder stays as it is then, which the
-            deltas were trained with.
     """
 
+    name = "transparency"
     hold = 0.3
 
     def __init__(
@@ -107,28 +55,22 @@ class TransparencyStage(Stage):
         vae: AutoencoderKL,
         sets: Mapping[str, Examples],
         latents: Latents,
-        redrawing: Redrawing | None = None,
     ) -> None:
-        self.name = "transparency" if redrawing is None else "alpha"
         self.network = nn.ModuleDict({"encoder": encoder, "decoder": decoder})
         self.network.requires_grad_(True)
-        encoder.requires_grad_(redrawing is None)
         self.optimisers = optimisers_for(self.network, lr=1.5e-3, matrices=False)
         self.device = next(encoder.parameters()).device
         self._encoder, self._decoder = encoder, decoder
         self._vae = vae.requires_grad_(False)
         lay_out(cast(nn.Module, vae))
         self._scale = float(vae.config["scaling_factor"])
-        self._sets, self._latents, self._redrawing = sets, latents, redrawing
+        self._sets, self._latents = sets, latents
 
     def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
-        (latents, padded, straight, alpha, offset), captions = self._batch(rng)
+        latents, padded, straight, alpha, offset = self._batch(rng)
         shift = self._encoder(torch.cat([padded, alpha * 2 - 1], dim=1))
         size = shift.square().mean()
         carried = latents + shift * offset
-        if self._redrawing is not None:
-            shown = len(captions)
-            carried = torch.cat([self._redrawing(carried[:shown], captions, generator), carried[shown:]])
         strength = LATENT_NOISE * torch.rand((len(latents), 1, 1, 1), generator=generator)
         carried = carried + (strength * torch.randn(latents.shape, generator=generator)).to(self.device)
         with mixed(self.device):
@@ -141,10 +83,9 @@ class TransparencyStage(Stage):
         figures = {"alpha_error": float((found - alpha).abs().mean().detach()), "offset": float(size.detach()) ** 0.5}
         return loss, figures, len(latents)
 
-    def _batch(self, rng: np.random.Generator) -> tuple[tuple[Tensor, ...], list[str]]:
-        """Latents, padded colours (-1..1), straight colours, alpha (0-1), and whether the offset is added, a row; and
-        the captions of the foregrounds, which come first."""
-        see_through, transparent, captions = self._foregrounds(rng, BATCH - OPAQUE)
+    def _batch(self, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        """Latents, padded colours (-1..1), straight colours, alpha (0-1), and whether the offset is added, a row."""
+        see_through, transparent = self._foregrounds(rng, BATCH - OPAQUE)
         rgba = torch.from_numpy(transparent.astype(np.float32) / 255).permute(0, 3, 1, 2)
         kind = "studio" if rng.random() < 0.6 else "composite"
         solid, shown = self._draw(rng, kind, OPAQUE)
@@ -154,19 +95,17 @@ class TransparencyStage(Stage):
         offset = torch.ones((BATCH, 1, 1, 1))
         offset[-(OPAQUE // 2) :] = 0
         parts = (torch.cat([see_through, solid]), straight * alpha, straight, alpha, offset)
-        return tuple(part.to(self.device) for part in parts), captions
+        return tuple(part.to(self.device) for part in parts)
 
-    def _foregrounds(self, rng: np.random.Generator, count: int) -> tuple[Tensor, NDArray[np.uint8], list[str]]:
-        """Latents, RGBA and captions of so many foregrounds, one in three without a name."""
+    def _foregrounds(self, rng: np.random.Generator, count: int) -> tuple[Tensor, NDArray[np.uint8]]:
+        """Latents and RGBA of so many foregrounds, one in three without a name."""
         nameless = count // 3
-        parts, captions = [], []
+        parts = []
         for kind, wanted in zip(FOREGROUNDS, (count - nameless, nameless), strict=True):
             latents, rows = self._draw(rng, kind, wanted)
-            data = self._sets[KINDS[kind].set]
-            parts.append((latents, data.foreground[rows]))
-            captions += [data.facts[int(row)]["captions"][0] for row in rows]
+            parts.append((latents, self._sets[KINDS[kind].set].foreground[rows]))
         latents, pixels = zip(*parts, strict=True)
-        return torch.cat(latents), np.concatenate(pixels), captions
+        return torch.cat(latents), np.concatenate(pixels)
 
     def _draw(self, rng: np.random.Generator, kind: str, count: int) -> tuple[Tensor, NDArray[np.int64]]:
         places = torch.from_numpy(rng.integers(0, len(self._latents.rows[kind]), count))

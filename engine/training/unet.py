@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from layerfusion.engine.training.batches import Batches
+from layerfusion.engine.training.batches import GIVEN_UNTIL, Batches
 from layerfusion.engine.training.contact_sheets import contact_sheet
 from layerfusion.engine.training.latents import Latents
 from layerfusion.engine.training.loop import Stage
@@ -103,7 +103,7 @@ class UNetStage(Stage):
         self._noise, self._side = NoiseSchedule(schedule), side
 
     def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
-        clean, tokens, weights = [], [], []
+        clean, tokens, weights, until = [], [], [], []
         for chosen in self._batches.draw(rng, BATCH):
             clean.append(chosen.shown(self._latents[chosen.kind]))
             tokens.append(self._tokens[chosen.kind][chosen.rows])
@@ -111,12 +111,13 @@ class UNetStage(Stage):
             if chosen.kind in self._shade:
                 plain = plain + SHADOWS_COUNT * chosen.shown(self._shade[chosen.kind].unsqueeze(1))
             weights.append(plain)
+            until.append(torch.full((len(plain),), GIVEN_UNTIL.get(chosen.kind, 1.0)))
         order = torch.from_numpy(rng.permutation(sum(len(part) for part in clean)))
         batch, words = torch.cat(clean)[order].to(self.device), torch.cat(tokens)[order]
         weight = torch.cat(weights)[order].to(self.device)
         words[torch.from_numpy(rng.random(len(words)) < UNPROMPTED)] = self._empty
         hidden, pooled = encode_text(self._encoders, words.to(self.device))
-        timesteps, noised, v = self._noise.noised(batch, generator)
+        timesteps, noised, v = self._noise.noised(batch, generator, until=torch.cat(until)[order])
         with mixed(self.device):
             found = predict(self._unet, noised, timesteps, hidden, pooled, side=self._side)
         errors = (found.float() - v).square() * weight / weight.mean()

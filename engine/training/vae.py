@@ -1,4 +1,4 @@
-"""Stages `vae`, `thin` and `decoder`: pictures to latents and back."""
+"""Stages `vae` and `thin`: pictures to latents and back."""
 
 from __future__ import annotations
 
@@ -43,7 +43,6 @@ class AutoencoderStage(Stage):
         vae: what to go on from; its configuration says how many pixels a latent is, and how many channels it has.
         data: the training sets, each drawn from as often as its weight says.
         test: pictures for the sheet and the figures beside it.
-        decoder_only: leave the encoder, and so all latents, as they are, and train against noisier latents.
         teacher: a VAE whose latents this one is to write too; stage `thin`.
     """
 
@@ -55,10 +54,9 @@ class AutoencoderStage(Stage):
         data: Sequence[tuple[Examples, float]],
         test: Examples,
         *,
-        decoder_only: bool = False,
         teacher: AutoencoderKL | None = None,
     ) -> None:
-        self.name = "decoder" if decoder_only else "vae" if teacher is None else "thin"
+        self.name = "vae" if teacher is None else "thin"
         self._teacher = teacher
         if teacher is not None:
             if _latents_of(teacher) != _latents_of(vae):
@@ -70,32 +68,24 @@ class AutoencoderStage(Stage):
         self.network = self.vae = vae
         lay_out(cast(nn.Module, vae))
         self.device = vae.device
-        self._sets, self._test, self._decoder_only = [one for one, _ in data], test, decoder_only
+        self._sets, self._test = [one for one, _ in data], test
         weights = np.asarray([weight for _, weight in data])
         self._chances = weights / weights.sum()
         self._crop = min(CROP * pixels_a_latent(vae), test.composite.shape[1])
         self._batch = max(1, PIXELS // self._crop**2)
-        vae.requires_grad_(not decoder_only)
-        if decoder_only:
-            vae.decoder.requires_grad_(True)
-            cast(nn.Module, vae.post_quant_conv).requires_grad_(True)
-        self.optimisers = optimisers_for(vae, lr=1.0e-3 if decoder_only else 1.6e-3)
+        vae.requires_grad_(True)
+        self.optimisers = optimisers_for(vae, lr=1.6e-3)
 
     def loss(self, rng: np.random.Generator, generator: torch.Generator) -> tuple[Tensor, dict[str, float], int]:
         pictures = torch.from_numpy(self._crops(rng)).permute(0, 3, 1, 2).to(self.device)
-        with mixed(self.device), torch.set_grad_enabled(not self._decoder_only):
+        with mixed(self.device):
             posterior = self.vae.encode(pictures).latent_dist  # type: ignore[union-attr]
         latents = posterior.mean.float()
-        if self._decoder_only:
-            strength = 0.2 * torch.rand((len(pictures), 1, 1, 1), generator=generator)
-            regular = torch.zeros(())
-        elif self._teacher is not None:
-            strength = torch.tensor(LATENT_NOISE)
+        if self._teacher is not None:
             regular = UNLIKE * self._unlike(pictures, latents)
         else:
-            strength = torch.tensor(LATENT_NOISE)
             regular = 3e-4 * (latents.square().mean() + 0.01 * (posterior.logvar.float() + 9).square().mean())
-        noise = (strength * torch.randn(latents.shape, generator=generator)).to(self.device)
+        noise = (LATENT_NOISE * torch.randn(latents.shape, generator=generator)).to(self.device)
         with mixed(self.device):
             found = self.vae.decode(latents + noise).sample  # type: ignore[union-attr]
         error = found.float() - pictures

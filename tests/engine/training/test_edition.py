@@ -54,7 +54,7 @@ def edition_of(folder, **values):
 
 @pytest.mark.parametrize(("vae", "crop"), [(small_vae(), 16), (small_vae((8, 16, 24), channels=8), 32)])
 def test_crops_are_as_large_as_the_latents_ask(examples, vae, crop):
-    stage = AutoencoderStage(vae, [(examples, 0.5), (examples, 0.5)], examples, decoder_only=False)
+    stage = AutoencoderStage(vae, [(examples, 0.5), (examples, 0.5)], examples)
     stage._batch = 3
     crops = stage._crops(np.random.default_rng(0))
     assert crops.shape == (3, crop, crop, 3)

@@ -69,6 +69,14 @@ def test_much_noise_is_drawn_more_often_where_times_lean_to_it():
     assert shares == [pytest.approx(1 / 3, abs=0.01), pytest.approx(0.44, abs=0.01)]
 
 
+def test_what_is_only_ever_given_is_not_noised_beyond_its_share_of_the_time():
+    until = torch.tensor([0.5, 1.0]).repeat(500)
+    timesteps, *_ = NoiseSchedule().noised(torch.randn(1000, 1, 1, 1), torch.Generator().manual_seed(0), until=until)
+    given, asked_for = timesteps[::2].float(), timesteps[1::2].float()
+    assert given.max() < 500 and given.mean() == pytest.approx(250, abs=5)
+    assert asked_for.max() > 990 and asked_for.mean() == pytest.approx(500, abs=5)
+
+
 def test_a_perfect_model_reproduces_its_picture():
     target = 3 * torch.randn(2, 4, 16, 16)
     kept = NoiseSchedule()._kept
