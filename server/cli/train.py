@@ -18,7 +18,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Declare `train`."""
     parser.description = (
         "Run one stage of the embedded model's training, or go on with it. The stages, in order: dataset, "
-        "vae, thin (for an edition with a thinner VAE), latents, unet, transparency, deltas, alpha, distill, decoder, "
+        "vae, thin (for an edition with a thinner VAE), latents, unet, transparency, deltas, distill, decoder, alpha, "
         "checkpoint, export; beside them classifier and measure."
     )
     parser.set_defaults(run=run)
