@@ -35,6 +35,7 @@ from layerfusion.server.protocol.messages import (
     Failed,
     Fetch,
     FetchFailed,
+    FetchSubmission,
     FetchThumbnail,
     FileBegin,
     JobList,
@@ -49,6 +50,7 @@ from layerfusion.server.protocol.messages import (
     Resubmit,
     Resume,
     SaveStyle,
+    Submission,
     Submit,
     Thumbnail,
 )
@@ -133,6 +135,8 @@ class RequestHandler:
                 await self._fetch(request)
             case FetchThumbnail():
                 await self._show(request)
+            case FetchSubmission():
+                await self._describe(request)
             case Export():
                 self._begin_export(request)
             case Delete():
@@ -211,7 +215,7 @@ class RequestHandler:
     async def _list(self, request: ListJobs) -> None:
         try:
             records = await self._scheduler.on_disk(
-                self._jobs.database.outlines, newest=request.newest, client=self._rights.listed
+                self._jobs.database.outlines, newest=request.newest, **self._rights.listed(request.own)
             )
         except EngineError as error:
             logger.error("jobs could not be listed: %s", error)
@@ -243,6 +247,14 @@ class RequestHandler:
             self._outbox.put(FetchFailed.of(error, job=request.job))
         else:
             self._outbox.put(Thumbnail(job=job.id, width=width, height=height, pixels=pixels))
+
+    async def _describe(self, request: FetchSubmission) -> None:
+        try:
+            job = await self._rights.find(request.job)
+        except (EngineError, ProtocolError) as error:
+            self._outbox.put(FetchFailed.of(error, job=request.job))
+        else:
+            self._outbox.put(Submission(job=job.id, submit=job.submit))
 
     async def _finished(self, job_id: str) -> Job:
         """A finished job.

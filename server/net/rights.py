@@ -6,6 +6,7 @@ To everybody else a job of another user does not exist: the answers are those fo
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from layerfusion.server.protocol.errors import JobExists, UnknownJob, UnknownLayer
 from layerfusion.server.protocol.messages import Existing, Submit
@@ -40,10 +41,15 @@ class Rights:
         """The client's key in the queue, for its limits, and in the list of jobs; see `User.key`."""
         return self.user.key(self._identity())
 
-    @property
-    def listed(self) -> str | None:
-        """The client whose jobs are listed; None is all."""
-        return None if self.user.admin else self.client
+    def listed(self, own: bool) -> dict[str, Any]:
+        """The jobs to list, as arguments of `Database.outlines`.
+
+        Args:
+            own: whether only the user's own jobs are wanted.
+        """
+        if not self.user.admin or (own and self.user.name):
+            return {"client": self.client}
+        return {"owners": own}
 
     async def find(self, job_id: str) -> Job:
         """The job with the given id, whether it is over or not.

@@ -43,6 +43,7 @@ from layerfusion.server.protocol.messages import (
     Failed,
     Fetch,
     FetchPixels,
+    FetchSubmission,
     FetchThumbnail,
     Hello,
     ListJobs,
@@ -110,7 +111,19 @@ class Drop:
 
 
 JobRequest = (
-    Submit | Resubmit | Cancel | Move | Resume | Ack | ListJobs | Fetch | FetchThumbnail | Export | Delete | Rename
+    Submit
+    | Resubmit
+    | Cancel
+    | Move
+    | Resume
+    | Ack
+    | ListJobs
+    | Fetch
+    | FetchThumbnail
+    | FetchSubmission
+    | Export
+    | Delete
+    | Rename
 )
 """A client's request about jobs. The caller finds out whether the job exists."""
 

@@ -22,6 +22,7 @@ from .fields import (
     TransferId,
     check_area,
 )
+from .jobs import Submit
 from .schema import Between, Length, Record, since
 
 
@@ -31,10 +32,12 @@ class ListJobs(Message):
 
     Attributes:
         newest: number of the newest jobs to list, of all clients.
+        own: whether only the user's own jobs are listed, also if the user may see those of others.
     """
 
     type: ClassVar[str] = "list_jobs"
     newest: Annotated[int, Between(1, 1000)] = 100
+    own: bool = since(5, False)
 
 
 PictureName = Annotated[str, Length(0, 255)]
@@ -89,6 +92,32 @@ class Fetch(Message):
     type: ClassVar[str] = "fetch"
     job: JobId
     index: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchSubmission(Message):
+    """Client: send the submission of a job, whoever made it. The answer is `Submission` or `FetchFailed`.
+
+    Attributes:
+        job: any job that the server still has.
+    """
+
+    type: ClassVar[str] = "fetch_submission"
+    job: JobId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission(Message):
+    """Server: what a job draws, so that another client can go on from it.
+
+    Attributes:
+        job: the job.
+        submit: its submission. That of a variant is one of its own, with its seed and without variants.
+    """
+
+    type: ClassVar[str] = "submission"
+    job: JobId
+    submit: Submit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +176,7 @@ class Thumbnail(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class FetchFailed(Problem):
-    """Server: the reason why a layer, file or thumbnail cannot be sent. The job itself does not change.
+    """Server: the reason why a layer, file, thumbnail or submission cannot be sent. The job itself does not change.
 
     Attributes:
         index: index of the requested layer; None if something else was requested.

@@ -35,6 +35,7 @@ from layerfusion.server.storage.records import (
 )
 from layerfusion.server.storage.service_clock import ServiceClock
 from layerfusion.server.storage.sqlite_file import SqliteFile
+from layerfusion.server.storage.users import OF_NAMED_USERS
 
 LIVE: tuple[State, ...] = ("queued", "running")
 
@@ -269,14 +270,18 @@ class Database:
             (*states, *([] if client is None else [client]), *([] if newest is None else [newest])),
         )
 
-    def outlines(self, *, newest: int | None = None, client: str | None = None) -> list[JobOutline]:
+    def outlines(
+        self, *, newest: int | None = None, client: str | None = None, owners: bool = False
+    ) -> list[JobOutline]:
         """The outline of every job, oldest first, including jobs with a request that this version does not understand.
-        With `newest`, only that many of the newest jobs, newest first. With `client`, only that client's."""
+        With `newest`, only that many of the newest jobs, newest first. With `client`, only that client's. With
+        `owners`, only those of the server's owner, who has a client key for each program."""
         order = "number" if newest is None else "number DESC LIMIT ?"
-        mine = "" if client is None else "WHERE client = ? "
+        mine = "WHERE client NOT GLOB ? " if owners else "" if client is None else "WHERE client = ? "
+        whose = [OF_NAMED_USERS] if owners else [] if client is None else [client]
         rows = self._file.query(
             f"SELECT {_OUTLINE} FROM jobs {mine}ORDER BY {order}",  # noqa: S608
-            [*([] if client is None else [client]), *([] if newest is None else [newest])],
+            [*whose, *([] if newest is None else [newest])],
         )
         return [JobOutline(*row) for row in rows]
 

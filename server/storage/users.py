@@ -31,6 +31,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MARK = "@"
 """Begins the key of a named user; names and the owner's keys do not have it at that place."""
+OF_NAMED_USERS = f"{_MARK}[^{_MARK}]*"
+"""Pattern of SQLite's GLOB for the keys of named users. One of the owner's may begin with two marks."""
 
 
 @dataclass(frozen=True, kw_only=True)

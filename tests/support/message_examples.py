@@ -18,6 +18,7 @@ from layerfusion.server.protocol.messages import (
     Fetch,
     FetchFailed,
     FetchPixels,
+    FetchSubmission,
     FetchThumbnail,
     FileBegin,
     FileEnd,
@@ -60,6 +61,7 @@ from layerfusion.server.protocol.messages import (
     StyleFailed,
     StyleLora,
     Styles,
+    Submission,
     Submit,
     Thumbnail,
     Upload,
@@ -178,7 +180,7 @@ EXAMPLES = (
     Done(job=JOB, seq=7, layers=5, record='{"picture": {}, "layers": []}'),
     Failed(job=JOB, seq=0, code="queue_full", message="No."),
     Cancelled(job=JOB, seq=3, replaced_by=OTHER),
-    ListJobs(newest=5),
+    ListJobs(newest=5, own=True),
     JobList(
         jobs=(
             JobSummary(
@@ -199,6 +201,8 @@ EXAMPLES = (
     Fetch(job=JOB, index=0),
     FetchThumbnail(job=JOB, side=64),
     Thumbnail(job=JOB, width=2, height=1, pixels=bytes(8)),
+    FetchSubmission(job=JOB),
+    Submission(job=JOB, submit=SUBMIT),
     Export(job=JOB, format="psd", prompts=False, layers=(PLACED,)),
     FetchFailed(job=JOB, format="psd", code="not_finished", message="No."),
     FileBegin(job=JOB, transfer=3, format="psd", bytes=9, sha256=DIGEST),

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from layerfusion.server.protocol.messages import (
     Failed,
     Fetch,
     FetchFailed,
+    FetchSubmission,
     FetchThumbnail,
     FileBegin,
     FileEnd,
@@ -34,6 +36,7 @@ from layerfusion.server.protocol.messages import (
     Progress,
     Resubmit,
     Resume,
+    Submission,
     Thumbnail,
     Variant,
 )
@@ -169,6 +172,17 @@ def test_a_finished_job_has_a_thumbnail(server):
         assert (thumbnail.job, thumbnail.width, thumbnail.height) == (job.job, 32, 32)
         client._send(FetchThumbnail(job=job.job, side=256))
         assert receive(client, Thumbnail).width == 64, "it is not enlarged"
+
+
+def test_the_submission_of_a_variant_is_one_of_its_own(server):
+    with server.client() as client:
+        second = new_job()
+        job = submit(seed=3, variants=(Variant(job=second, seed=4),))
+        client.submit(job)
+        for each, wanted in ((job.job, job), (second, replace(job, job=second, seed=4, variants=()))):
+            list(client.events(each))
+            client._send(FetchSubmission(job=each))
+            assert receive(client, Submission).submit == wanted
 
 
 def test_a_job_without_a_thumbnail_is_refused(server):

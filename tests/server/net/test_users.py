@@ -17,10 +17,14 @@ from layerfusion.server.protocol.messages import (
     Done,
     Export,
     FetchFailed,
+    FetchSubmission,
+    JobList,
     Kept,
+    ListJobs,
     Placed,
     ReadFailed,
     ReadFile,
+    Submission,
 )
 from layerfusion.server.storage.users import User, Users
 from proving import submit
@@ -87,6 +91,35 @@ def test_users_list_their_own_jobs_only(shared, drawn):
         with shared.client(name) as client:
             seen[name] = drawn.job in {job.job for job in client.jobs()}
     assert seen == {"": True, "ada": True, "eve": False, "admin": True}
+
+
+def test_who_sees_all_jobs_can_list_those_that_are_their_own(shared, drawn):
+    jobs = {"ada": drawn.job}
+    for name in ["", "admin"]:
+        job = submit()
+        with shared.client(name) as client:
+            client.submit(job)
+        jobs[name] = job.job
+    for name, own in jobs.items():
+        with shared.client(name) as client:  # a further program of the same user
+            client._send(ListJobs(newest=1000, own=True))
+            answer = client._next(lambda item: isinstance(item, JobList))
+            assert isinstance(answer, JobList)
+            listed = {each.job for each in answer.jobs}
+        assert own in listed and listed.isdisjoint(set(jobs.values()) - {own})
+
+
+def test_a_submission_is_told_to_the_user_whose_it_is(shared, drawn):
+    def asked(name):
+        with shared.client(name) as client:
+            client._send(FetchSubmission(job=drawn.job))
+            return client._next(lambda item: isinstance(item, (Submission, FetchFailed)))
+
+    for name in ["ada", "admin", ""]:
+        assert asked(name) == Submission(job=drawn.job, submit=drawn)
+    refused = asked("eve")
+    assert isinstance(refused, FetchFailed)
+    assert (refused.code, refused.message) == ("unknown_job", f"There is no job {drawn.job}.")
 
 
 def test_another_users_job_does_not_exist(shared, drawn):

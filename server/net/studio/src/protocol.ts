@@ -1,4 +1,4 @@
-// Schema b550cfef434e24a54ebe210f4a5fd6e282e6ef78c62f50ebdf59d49f2e11e93c
+// Schema 6b9ab3d2c844a5aa5911d7146841c7b4d9fa069e2758f390131bd7464fb55083
 // Made by make_types.mjs from the protocol's JSON Schema; changes belong there.
 
 /**
@@ -17,6 +17,7 @@ export type FromClient =
   | ListJobs
   | Fetch
   | FetchThumbnail
+  | FetchSubmission
   | Export
   | Delete
   | Rename
@@ -48,6 +49,7 @@ export type FromServer =
   | FileBegin
   | FileEnd
   | Thumbnail
+  | Submission
   | FetchFailed
   | Deleted
   | DeleteFailed
@@ -241,6 +243,7 @@ export interface Ack {
 export interface ListJobs {
   type: "list_jobs";
   newest?: number;
+  own?: boolean;
 }
 /**
  * Client: send a finished layer again. The answer is `LayerBegin`, chunks and `LayerEnd`, or `FetchFailed`.
@@ -257,6 +260,13 @@ export interface FetchThumbnail {
   type: "fetch_thumbnail";
   job: string;
   side?: number;
+}
+/**
+ * Client: send the submission of a job, whoever made it. The answer is `Submission` or `FetchFailed`.
+ */
+export interface FetchSubmission {
+  type: "fetch_submission";
+  job: string;
 }
 /**
  * Client: send a finished job as a file. The answer is `FileBegin`, chunks and `FileEnd`, or `FetchFailed`.
@@ -658,7 +668,15 @@ export interface Thumbnail {
   format?: "bgra8";
 }
 /**
- * Server: the reason why a layer, file or thumbnail cannot be sent. The job itself does not change.
+ * Server: what a job draws, so that another client can go on from it.
+ */
+export interface Submission {
+  type: "submission";
+  job: string;
+  submit: Submit;
+}
+/**
+ * Server: the reason why a layer, file, thumbnail or submission cannot be sent. The job itself does not change.
  */
 export interface FetchFailed {
   type: "fetch_failed";

@@ -201,7 +201,7 @@ export class Studio implements Desk {
   }
 
   refreshHistory(): void {
-    this.connection.send({ type: "list_jobs", newest: this.listed });
+    this.connection.send({ type: "list_jobs", newest: this.listed, own: true });
   }
 
   /** List older pictures, too. */
