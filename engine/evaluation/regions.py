@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 
 Mask = NDArray[np.bool_]
 """(H, W), True inside the region."""
@@ -30,22 +29,28 @@ choice)."""
 def grown(mask: Mask, share: float) -> Mask:
     """Dilate a mask by a square whose radius is `share` of the frame's longer side. The outside of the frame counts as
     the nearest border pixel."""
-    return _filtered(mask, share, ImageFilter.MaxFilter)
+    return _seen_within(mask, _radius(mask, share)) > 0
 
 
 def shrunk(mask: Mask, share: float) -> Mask:
     """Erode a mask by a square whose radius is `share` of the frame's longer side. The outside of the frame counts as
     the nearest border pixel."""
-    return _filtered(mask, share, ImageFilter.MinFilter)
+    radius = _radius(mask, share)
+    return _seen_within(mask, radius) == (2 * radius + 1) ** 2
 
 
-def _filtered(mask: Mask, share: float, kind: type[ImageFilter.MaxFilter] | type[ImageFilter.MinFilter]) -> Mask:
-    radius = round(share * max(mask.shape))
-    if radius == 0:
-        return mask
-    padded = np.pad(mask, radius, mode="edge")
-    image = Image.fromarray(padded.astype(np.uint8) * 255)
-    return np.asarray(image.filter(kind(2 * radius + 1)))[radius:-radius, radius:-radius] > 127
+def _radius(mask: Mask, share: float) -> int:
+    return round(share * max(mask.shape))
+
+
+def _seen_within(mask: Mask, radius: int) -> NDArray[np.int32]:
+    """The number of true pixels in the square around each pixel, (H, W). The cost does not depend on the radius."""
+    counts, side = np.pad(mask, radius, mode="edge").astype(np.int32), 2 * radius + 1
+    for axis in (0, 1):
+        along = np.moveaxis(counts, axis, 0)
+        sums = np.concatenate([np.zeros_like(along[:1]), along.cumsum(0, np.int32)])
+        counts = np.moveaxis(sums[side:] - sums[:-side], 0, axis)
+    return counts
 
 
 def box_of(alpha: Plane) -> tuple[int, int, int, int] | None:

@@ -112,5 +112,5 @@ def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float,
 def _range(figures: Sequence[Estimate]) -> tuple[float, float]:
     """The range of the vertical axis: all intervals with a margin. It need not begin at 0: differences are shown."""
     low, high = min(figure.low for figure in figures), max(figure.high for figure in figures)
-    margin = 0.06 * (high - low) or 1.0
+    margin = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
     return low - margin, high + margin

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -44,6 +45,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     instead("--delivery", action="store_true", help=delivery)
     start = "instead, time what starting the commands costs: --help, and a first picture of the embedded model"
     instead("--start", action="store_true", help=start)
+    busy = "instead, time a warm job of the embedded model alone and beside three programs that compute without end"
+    instead("--busy", action="store_true", help=busy)
+    threads = "instead, time a warm job of the embedded model in one thread and in two, and in two processes"
+    instead("--threads", action="store_true", help=threads)
     add("--json", action="store_true", help="print one JSON object instead of a table")
     add("--plot", metavar="FILE.png", help="also draw the operations as a chart")
     add_overwrite(parser)
@@ -54,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         InvalidRequest: a canvas outside the limits.
-        UsageError, CommandError: see `delivery.measure` and `starting.measure`.
+        UsageError, CommandError: see `delivery.measure` and `starting.measure`; --plot beside what is timed.
         UnwritableFile: the chart cannot be written, or it is there and is not to be replaced.
     """
     check_canvas(arguments.size)
@@ -62,17 +67,12 @@ def run(arguments: argparse.Namespace) -> None:
     if plot is not None:
         check_writable(plot)
         check_free(plot, overwrite=arguments.overwrite)
-    if plot is not None and (arguments.finishing or arguments.delivery or arguments.start):
-        raise UsageError("--plot draws the operations; leave it out with --finishing, --delivery and --start.")
+    timed = next((name for name in _TIMED if getattr(arguments, name)), None)
+    if plot is not None and timed is not None:
+        raise UsageError(f"--plot draws the operations; leave it out with --{timed}.")
     prepare_libraries()
-    if arguments.finishing:
-        _finish(arguments.size, as_json=arguments.json)
-        return
-    if arguments.delivery:
-        _deliver(arguments.size, as_json=arguments.json)
-        return
-    if arguments.start:
-        _start(as_json=arguments.json)
+    if timed is not None:
+        _TIMED[timed](arguments.size, as_json=arguments.json)
         return
     with paused_collection():
         from layerfusion.engine.profiling.cost_model import CostModel, sdxl_spec
@@ -182,7 +182,7 @@ def _deliver(size: Size, *, as_json: bool) -> None:
     say(f"{'ratio':<18}{found.ratio:>7.1f}    {LAYERS} layers of {size} px, {found.bytes / 2**20:.1f} MiB")
 
 
-def _start(*, as_json: bool) -> None:
+def _start(_size: Size, *, as_json: bool) -> None:
     """Print the processor time of whole commands."""
     from layerfusion.server.cli.starting import TIMES, measure
 
@@ -193,6 +193,45 @@ def _start(*, as_json: bool) -> None:
     titles = {"--help": cost.help, "generate, one step": cost.first_step, "generate": cost.picture}
     for name, seconds in titles.items():
         say(f"layerfusion {name:<20}{seconds:>7.2f} s of processor time, the least of {TIMES}")
+
+
+def _busy(_size: Size, *, as_json: bool) -> None:
+    """Print the processor time of warm jobs beside other programs."""
+    from layerfusion.server.cli.warm import LOOPS, beside_busy_programs, embedded_job
+
+    found = beside_busy_programs(embedded_job())
+    if as_json:
+        say(json.dumps({"loops": LOOPS, "ratio": round(found.ratio, 3), **asdict(found)}))
+        return
+    for name, times in (("alone", found.alone), (f"beside {LOOPS} loops", found.beside)):
+        say(f"{name:<16}{median(times.processor):>7.2f} s of processor time, median of {len(times.processor)} jobs")
+    say(f"{'ratio':<16}{found.ratio:>7.2f}")
+
+
+def _threads(_size: Size, *, as_json: bool) -> None:
+    """Print what a second thread, and a second process, bring."""
+    from layerfusion.server.cli.warm import embedded_job, in_threads
+
+    found = in_threads(embedded_job())
+    if as_json:
+        ratios = {"ratio": round(found.ratio, 3), "ratio_of_workers": round(found.ratio_of_workers, 3)}
+        say(json.dumps({**ratios, **asdict(found)}))
+        return
+    for name, times in (("one thread", found.one), ("two threads", found.two)):
+        clock, processor = median(times.clock), median(times.processor)
+        say(f"{name:<16}{clock:>7.2f} s by the clock, {processor:.2f} of processor time, of {len(times.clock)} jobs")
+    say(f"{'two threads are':<16}{found.ratio:>7.2f} times as fast as one")
+    say(f"{'two processes':<16}{found.ratio_of_workers:>7.2f} times as many pictures, {found.two_workers:.2f} a second")
+
+
+_TIMED: dict[str, Callable[..., None]] = {
+    "finishing": _finish,
+    "delivery": _deliver,
+    "start": _start,
+    "busy": _busy,
+    "threads": _threads,
+}
+"""What is timed instead of counted: option -> prints it."""
 
 
 def _what(working: Size, steps: int, foregrounds: int) -> str:

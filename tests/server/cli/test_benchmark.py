@@ -4,9 +4,11 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
+import torch
 from PIL import Image
 
 from layerfusion.engine.evaluation import presets
@@ -19,7 +21,7 @@ from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPol
 from layerfusion.engine.options.presets import Preset
 from layerfusion.engine.profiling import cost_model
 from layerfusion.engine.profiling.cost_model import CostModel
-from layerfusion.server.cli import delivery, starting
+from layerfusion.server.cli import delivery, starting, warm
 from layerfusion.server.cli.console import CommandError
 from layerfusion.server.cli.main import main
 
@@ -195,3 +197,53 @@ def test_one_thing_is_measured_at_a_time(capsys):
 def test_impossible_jobs_are_refused(capsys, given):
     assert main(["benchmark", *given]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_job_is_timed_alone_and_beside_programs_that_end_with_it(capsys, monkeypatch):
+    started, running = [], []
+    start = warm.subprocess.Popen
+    monkeypatch.setattr(warm.subprocess, "Popen", lambda *a, **k: started.append(start(*a, **k)) or started[-1])
+    monkeypatch.setattr(
+        warm, "embedded_job", lambda: lambda seed: running.append(sum(p.poll() is None for p in started))
+    )
+    assert main(["benchmark", "--busy", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert running == [0, warm.LOOPS] * warm.TIMES
+    assert len(started) == warm.LOOPS * warm.TIMES and all(program.poll() is not None for program in started)
+    assert told["loops"] == warm.LOOPS
+    assert {len(times) for kind in ("alone", "beside") for times in told[kind].values()} == {warm.TIMES}
+    known = warm.Busy(warm.JobTimes((1, 2, 9), (1, 2, 9)), warm.JobTimes((2, 3, 4), (9, 9, 9)))
+    assert known.ratio == 1.5
+
+
+def test_programs_that_compute_without_end_end_when_whoever_started_them_dies():
+    with warm.busy_programs(1) as (program,):
+        assert program.poll() is None
+        program.stdin.close()
+        assert program.wait(60) == 0
+
+
+def test_a_job_is_timed_in_one_thread_and_in_two(capsys, monkeypatch):
+    before, threads = torch.get_num_threads(), []
+    monkeypatch.setattr(warm, "embedded_job", lambda: lambda seed: threads.append(torch.get_num_threads()))
+    monkeypatch.setattr(warm, "_two_workers", lambda times: 3.0)
+    assert main(["benchmark", "--threads", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert threads == [1, 2] * warm.TIMES and torch.get_num_threads() == before
+    assert told["two_workers"] == 3 and {"one", "two"} < told.keys()
+    known = warm.Threads(warm.JobTimes((9, 9, 9), (4, 2, 3)), warm.JobTimes((9, 9, 9), (2, 1, 9)), 0.5)
+    assert (known.ratio, known.ratio_of_workers) == (1.5, 1.5)
+    assert main(["benchmark", "--threads", "--plot", "a.png"]) == 2
+    assert "--threads" in capsys.readouterr().err
+
+
+def test_a_worker_process_draws_in_one_thread(monkeypatch):
+    before, drawn, met = torch.get_num_threads(), [], []
+    monkeypatch.setattr(warm, "embedded_job", lambda: lambda seed: drawn.append((seed, torch.get_num_threads())))
+    monkeypatch.setattr(warm, "_of_this_process", None)
+    try:
+        warm._start_worker(SimpleNamespace(wait=met.append))
+        warm._draw_in_worker(7)
+    finally:
+        torch.set_num_threads(before)
+    assert drawn == [(7, 1)] and met == [warm._SECONDS]
