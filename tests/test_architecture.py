@@ -46,6 +46,7 @@ FLOORS = [
     # The plugin, from what Krita has to what it shows.
     "plugin.bundled plugin.translation",
     "plugin.qt plugin.text plugin.shortcuts plugin.steps plugin.scratch plugin.colours plugin.layer_names",
+    "plugin.strokes",
     "plugin.images plugin.layout plugin.preferences plugin.psd_file plugin.handshake",
     "plugin.jobs plugin.history_entry",
     "plugin.interfaces plugin.nodes plugin.server_link plugin.job_store plugin.launcher plugin.widgets plugin.pending",

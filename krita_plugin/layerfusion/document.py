@@ -7,7 +7,7 @@ each with its reason. Everything here runs on the GUI thread. The artist's own l
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -242,9 +242,9 @@ class Document:
         for name, text in variant_sets.keep(self._document).items():
             self._document.setAnnotation(name, "LayerFusion", QtCore.QByteArray(text.encode()))
 
-    def insert(self, job: PendingJob) -> Generator[None, None, Inserted]:
+    def insert(self, job: PendingJob, waits: Callable[[], None]) -> Generator[None, None, Inserted]:
         """Add the layers of a job as a group, step by step and in one undo entry; see `insertion.insert`."""
-        return insertion.insert(self._document, job)
+        return insertion.insert(self._document, job, waits)
 
     def name_to_export(self) -> str:
         """The name of the group that `export_psd` would write.

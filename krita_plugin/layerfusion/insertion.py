@@ -8,7 +8,7 @@ a duplicate of the finished group adds just one.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,19 +19,25 @@ from .layer_names import translated
 from .nodes import find, identity
 from .qt import QtCore
 from .scratch import SMALLEST, SRGB, hidden, until_done
+from .strokes import Stroke
 from .translation import tr
 
 STEP_BYTES = 2**22
 """Pixels that are written in one step; Krita copies some hundred megabytes in a second."""
 
 
-def insert(document: Any, job: PendingJob) -> Generator[None, None, Inserted]:
+def insert(document: Any, job: PendingJob, waits: Callable[[], None]) -> Generator[None, None, Inserted]:
     """Add the layers of a finished job to a document as a group, step by step.
 
     The pictures of a press that draws several become one group: the first one is shown, the others are hidden in it.
 
     If the place for it no longer exists, the group is added at the top of the document. The document may have been
     converted, resized or cropped since the button was pressed.
+
+    Args:
+        document: Krita's document.
+        job: the job.
+        waits: called if the group is only added when the artist has ended a stroke.
 
     Raises:
         DocumentClosed: the document was closed meanwhile.
@@ -65,6 +71,10 @@ def insert(document: Any, job: PendingJob) -> Generator[None, None, Inserted]:
         made.setVisible(others is None)
         added = made.duplicate() if place is None or others is not None else _set_of(scratch, made, job.title)
     yield
+    stroke = Stroke(document)
+    if stroke.going_on():
+        waits()
+        yield from stroke.until_over()
     if document.rootNode() is None:
         raise DocumentClosed
     before = document.activeNode()

@@ -44,6 +44,7 @@ class Live:
         self._drawn: object | None = None  # what the last job was drawn from
         self._submit: Submit | None = None
         self._layers: list[ArrivedLayer] = []
+        self._to_show: tuple[int, int] | None = None  # the size of the picture whose layers are not shown yet
         self._unwanted: set[str] = set()  # jobs that were not over when Live ended
         self._began = 0.0
 
@@ -56,7 +57,7 @@ class Live:
             document = self._documents.active()
             if document is None:
                 raise Refusal(tr("No document is open."), tr("Open one with a picture that was drawn."))
-            self._preview, self._params, self._drawn = document.preview(), params, None
+            self._preview, self._params, self._drawn, self._to_show = document.preview(), params, None, None
             self._view.show_live(True)
             self.tick()
             return
@@ -74,9 +75,12 @@ class Live:
             self._view.show_live(False)
 
     def tick(self) -> None:
-        """Draw what has changed, unless something is being drawn. Called often."""
+        """Show what was drawn, and draw what has changed, unless something is being drawn. Called often.
+
+        While the artist's pen is down, nothing is shown or begun.
+        """
         preview, document = self._preview, self._documents.active()
-        if preview is None or document is None or document.id != preview.id or self._submit is not None:
+        if preview is None or document is None or document.id != preview.id or preview.waits():
             return
         seen = preview.look()
         if seen is None:
@@ -87,12 +91,14 @@ class Live:
                 tr("You have changed Shadow or Light, so Live has ended."),
                 tr("They stay as they are now. Press Harmonise to draw them in full."),
             )
-        elif seen != self._drawn:
-            self._drawn = seen
-            with RefusalsShown(self._view):
-                self._draw(document, preview)
-                return
-            self.end()
+        else:
+            self._show(preview)
+            if seen != self._drawn and self._submit is None:
+                self._drawn = seen
+                with RefusalsShown(self._view):
+                    self._draw(document, preview)
+                    return
+                self.end()
 
     def receive(self, event: object) -> bool:
         """Take an event if it is about the job of the preview."""
@@ -107,12 +113,8 @@ class Live:
             case ArrivedLayer():
                 self._layers.append(event)
             case Done() if self._preview is not None:
-                self._submit = None
-                self._preview.show(self._layers, (submit.width, submit.height))
+                self._submit, self._to_show = None, (submit.width, submit.height)
                 self._link.send(Delete(job=submit.job))
-                self._view.say(
-                    tr("Shadow and Light follow, {seconds:.1f} s behind.", seconds=time.monotonic() - self._began)
-                )
                 self.tick()
             case Cancelled():
                 self._submit = None
@@ -123,6 +125,14 @@ class Live:
             case Accepted():
                 pass  # its notices are those of the picture
         return True
+
+    def _show(self, preview: Preview) -> None:
+        """Show the layers that were drawn last, if they are not shown yet."""
+        size, self._to_show = self._to_show, None
+        if size is not None:
+            preview.show(self._layers, size)
+            behind = time.monotonic() - self._began
+            self._view.say(tr("Shadow and Light follow, {seconds:.1f} s behind.", seconds=behind))
 
     def _draw(self, document: Document, preview: Preview) -> None:
         welcome, params = self._welcome(), self._params

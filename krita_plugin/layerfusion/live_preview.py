@@ -16,6 +16,7 @@ from .images import Picture
 from .jobs import ArrivedLayer, Choice, Refusal
 from .nodes import active_layer, box, find, identity
 from .qt import QtCore, QtGui
+from .strokes import Stroke
 from .translation import tr
 
 FOLLOWING = ("shadow", "light")
@@ -52,6 +53,7 @@ class LivePreview:
         front = layer_selection.foreground_of(document, group, active_layer(document))
         behind = layer_selection.background_of(document, group)
         self._document = document
+        self._stroke = Stroke(document)
         self.choice = Choice(identity(front), identity(behind))
         self._layers = {role: _Borrowed.of(own[role]) for role in FOLLOWING if role in own}
         if not self._layers:
@@ -67,6 +69,10 @@ class LivePreview:
     def id(self) -> str:
         """The id of the document, see `document.Document.id`."""
         return identity(self._document.rootNode())
+
+    def waits(self) -> bool:
+        """Whether the artist is in the middle of a stroke, which the other methods but `end` would cut."""
+        return self._stroke.going_on()
 
     def look(self) -> object | None:
         """A value that changes when the foreground or the background is moved or painted; None if a layer is gone."""
@@ -109,7 +115,7 @@ class LivePreview:
             borrowed.give_back(canvas)
         if _written_at(self._document) != self._written:
             self._document.setModified(True)  # the file that was saved meanwhile has the preview
-        self._document.refreshProjection()
+        self._stroke.afterwards(self._document.refreshProjection)
 
 
 @dataclass
@@ -138,7 +144,7 @@ class _Borrowed:
     def write(self, picture: Picture, canvas: tuple[int, int], opacity: int) -> None:
         whole = picture if _covers(picture, canvas) else _placed(picture, canvas)
         self.node.setPixelData(whole.data, whole.x, whole.y, whole.width, whole.height)
-        self.node.setOpacity(opacity)
+        _fade(self.node, opacity)
         self.seen = _looks(self.node)
 
     def give_back(self, canvas: tuple[int, int]) -> None:
@@ -149,7 +155,17 @@ class _Borrowed:
         area = QtCore.QRect(0, 0, *canvas).united(QtCore.QRect(left, top, right - left, bottom - top))
         place = area.x(), area.y(), area.width(), area.height()
         self.node.setPixelData(self.original.pixelData(*place), *place)
-        self.node.setOpacity(self.original.opacity())
+        _fade(self.node, self.original.opacity())
+
+
+def _fade(node: Any, opacity: int) -> None:
+    """Change a layer's opacity, if it is another one.
+
+    Krita takes the same one as a change, too, and crashes if the document is closed in the tenth of a second before its
+    list of layers shows a change (5.2.9).
+    """
+    if node.opacity() != opacity:
+        node.setOpacity(opacity)
 
 
 def _looks(node: Any) -> object:

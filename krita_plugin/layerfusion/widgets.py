@@ -160,36 +160,44 @@ class PreviewBox(QtWidgets.QLabel):
 
 
 class PercentSlider(QtWidgets.QWidget):
-    """A slider with its value in percent beside it.
+    """A slider in steps of 5 percent, and a field beside it in which any whole number of percent can be typed.
 
     Args:
-        low, high, start: limits and first value in percent, multiples of 5.
+        low, high, start: limits and first value in percent.
         description: for screen readers and the tooltip.
     """
 
     def __init__(self, low: int, high: int, start: int, description: str) -> None:
         super().__init__()
-        self._slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
-        self._slider.setRange(low // STEP, high // STEP)
-        self._slider.setPageStep(1)
-        self._slider.setAccessibleName(description)
-        self._words = QtWidgets.QLabel()
-        self._words.setMinimumWidth(self._words.fontMetrics().horizontalAdvance("100 %"))
-        self._words.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight | QtCore.Qt.AlignmentFlag.AlignVCenter)
+        slider, self._field = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal), QtWidgets.QSpinBox()
+        for part in (slider, self._field):
+            part.setRange(low, high)
+            part.setSingleStep(STEP)
+            part.setAccessibleName(description)
+            part.setToolTip(description)
+        slider.setPageStep(STEP)
+        self._field.setSuffix(" %")
+        self._field.setButtonSymbols(QtWidgets.QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.setToolTip(description)
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self._slider, 1)
-        row.addWidget(self._words)
-        self._slider.valueChanged.connect(lambda value: self._words.setText(f"{STEP * value} %"))
-        self._slider.setValue(start // STEP)
+        row.addWidget(slider, 1)
+        row.addWidget(self._field)
+        self._field.valueChanged.connect(slider.setValue)
+        slider.valueChanged.connect(lambda value: self._follow(slider, value))
+        self._field.setValue(start)
+
+    def _follow(self, slider: QtWidgets.QSlider, value: int) -> None:
+        if slider.isSliderDown():  # where the mouse is, may lie between two steps
+            value = STEP * round(value / STEP)
+        self._field.setValue(value)
 
     def set_fraction(self, value: float) -> None:
-        self._slider.setValue(round(100 * value / STEP))
+        self._field.setValue(round(100 * value))
 
     def fraction(self) -> float:
-        """The value as a fraction, 0 to 1."""
-        return STEP * self._slider.value() / 100
+        """The value as a fraction, 0 to 1, with two decimals."""
+        return self._field.value() / 100
 
 
 class Fold(QtWidgets.QWidget):

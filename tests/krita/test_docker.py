@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
 
 FIRST = "a red apple + a beach at sunset"
 

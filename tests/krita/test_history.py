@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
 
 FIRST, SECOND = "a red apple + a beach at sunset", "a red apple + a night sky with stars"
 

@@ -4,7 +4,7 @@ import pytest
 from psd_tools import PSDImage
 from psd_tools.constants import Resource
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
 
 STACK = ["Background", "Foreground", "Shadow", "Light", "Blended"]
 MOST = 150

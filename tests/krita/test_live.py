@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
 
 STACK = ["Background", "Foreground", "Shadow", "Light", "Blended"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
 
 BEACH, FOREST, MOON = (f"a red apple + {each}" for each in ("a beach at sunset", "a forest", "the moon at night"))
 

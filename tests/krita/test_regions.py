@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
 
 
 def test_a_foreground_is_drawn_in_a_lasso_and_fades_where_that_is_feathered(facts):

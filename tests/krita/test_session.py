@@ -16,7 +16,7 @@ from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
 from layerfusion.server.cli.main import main
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
 
 WIDTH, HEIGHT = 512, 384
 STACK = [
@@ -209,6 +209,10 @@ def test_a_relit_foreground_is_another_before_the_same_background(facts):
     old, new = by_name(found["old before"]), by_name(found["layers"])
     assert new["Background"] == old["Background"]
     assert new["Foreground (relit)"] != old["Foreground"]
+
+
+def test_the_strength_can_be_typed_and_is_not_rounded(facts):
+    assert facts("relight_a_foreground")["strengths"] == [33, 33, 0.33]
 
 
 def test_a_foreground_is_drawn_in_the_selection_as_far_as_it_lies_on_the_canvas(facts):

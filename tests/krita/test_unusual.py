@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
 
 FIRST = "a red apple + a beach at sunset"
 
@@ -18,6 +18,16 @@ def test_a_kept_copy_has_opacity_blending_mode_and_masks_and_nobody_asks(facts):
     assert found["same pixels"] and found["same effect"]
     assert said(found["texts"], "Drawn into “Looks”.")
     assert found["entries"].count("Add Layer") >= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "pixels"),
+    [("File", "filelayer", 60 * 40), ("Clone", "clonelayer", 50 * 50), ("Fill", "filllayer", 30 * 60)],
+)
+def test_layers_that_refer_to_something_are_kept_by_what_they_show(facts, name, kind, pixels):
+    found = facts("keep_layers_that_refer_to_something")[name]
+    assert (found["solid"], found["still"]) == (pixels, kind)
+    assert found["same"] and found["kind"] == "paintlayer", "it would change with what it refers to"
 
 
 def test_an_animated_layer_is_kept_as_it_is_now(facts):

@@ -1,18 +1,11 @@
 #!/usr/bin/env bash
 # Runs the tests of this folder in other versions of Krita, each in a chroot with the Debian release that has it, and
-# prints a table. It needs root, debootstrap, 2 GB a release, and a .venv whose Python lies outside of /usr (made with
-# pyenv or uv), because /usr is the chroot's own.
+# writes what ran into docs/krita.md. It needs root, debootstrap, 2 GB a release, and a .venv whose Python lies outside of
+# /usr (made with pyenv or uv), because /usr is the chroot's own.
 #
-#     tests/krita/versions.sh FOLDER [SUITE…]       trixie: Krita 5.2    sid: 5.3    experimental: 6
+#     tests/krita/versions.sh FOLDER [SUITE…]
 #
-# What ran on 2026-11-29, when Debian had these versions:
-#
-#     Krita 5.2.9    Qt 5, Python 3.13     9 of 58 scenarios, all as on 5.1.5; one of two runs of Live crashed Krita
-#     Krita 5.3.4    Qt 5, Python 3.13    58 of 58 scenarios in one run; beside other work, the longest step of an export took
-#                                         240 ms where 150 are allowed
-#     Krita 6.0.4    Qt 6, Python 3.14    58 of 58 scenarios, in several runs, all as on 5.1.5 but work_in_a_light_theme:
-#                                         without libqt6svg6, which is installed since, Krita has no icons
-#
+# The suites are `here` (the Krita of this system), trixie (Krita 5.2), sid (5.3) and experimental (6).
 # Chroots in FOLDER are used again. LAYERFUSION_MOUNTS names further folders that the .venv needs, with spaces between.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -21,7 +14,7 @@ folder=$(realpath -m "$1")
 mkdir -p "$folder"
 shift
 suites=("$@")
-[ ${#suites[@]} -gt 0 ] || suites=(trixie sid experimental)
+[ ${#suites[@]} -gt 0 ] || suites=(here trixie sid experimental)
 base=$(.venv/bin/python -c 'import sys; print(sys.base_prefix)')
 case $base in /usr | /usr/local) echo "The Python of .venv lies in $base; make it with pyenv or uv." >&2; exit 2 ;; esac
 
@@ -55,13 +48,18 @@ bind() {
 }
 
 for suite in "${suites[@]}"; do
-    root="$folder/$suite"
-    [ -x "$root/usr/bin/krita" ] || make_chroot "$suite" "$root" >"$folder/$suite-install.log" 2>&1
-    for place in /dev /tmp "$PWD" "$base" ${LAYERFUSION_MOUNTS:-}; do bind "$place" "$root"; done
-    mount -t proc proc "$root/proc"
-    mounted=("$root/proc" "${mounted[@]}")
-    version=$(chroot "$root" xvfb-run -a krita --version 2>/dev/null | tail -1)
-    LAYERFUSION_KRITA_ROOT=$root .venv/bin/pytest -q -m krita tests/krita >"$folder/$suite.log" 2>&1 || true
-    printf '%-16s %s\n' "$version" "$(tail -1 "$folder/$suite.log")"
+    root=
+    if [ "$suite" != here ]; then
+        root="$folder/$suite"
+        [ -x "$root/usr/bin/krita" ] || make_chroot "$suite" "$root" >"$folder/$suite-install.log" 2>&1
+        for place in /dev /tmp "$PWD" "$base" "$folder" ${LAYERFUSION_MOUNTS:-}; do bind "$place" "$root"; done
+        mount -t proc proc "$root/proc"
+        mounted=("$root/proc" "${mounted[@]}")
+    fi
+    run="$folder/$suite-run"
+    LAYERFUSION_KRITA_ROOT=$root .venv/bin/pytest -q -m krita --basetemp="$run" --junit-xml="$folder/$suite.xml" \
+        tests/krita >"$folder/$suite.log" 2>&1 || true
+    tail -1 "$folder/$suite.log"
     unmount
+    .venv/bin/python tests/krita/versions_table.py "$run/krita0/report.json" "$folder/$suite.xml"
 done

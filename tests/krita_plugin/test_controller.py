@@ -258,7 +258,7 @@ def test_a_document_closed_while_layers_are_added_is_offered_anew(online, wire):
 def test_what_is_known_of_the_landing_is_told(online, wire, monkeypatch):
     from krita_layerfusion.jobs import Inserted, Remedy
 
-    def insert(job):
+    def insert(job, waits):
         yield
         return Inserted(None, unseen="“Paper” covers them.", remedy=Remedy("Show it", print), scaled="Scaled.")
 

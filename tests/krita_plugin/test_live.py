@@ -17,6 +17,10 @@ class Scratch:
 
         self.choice = Choice("{front}", "{behind}")
         self.content, self.shown, self.ended, self.painted = 0, [], False, False
+        self.pen_is_down = False
+
+    def waits(self):
+        return self.pen_is_down
 
     def look(self):
         return self.content
@@ -80,6 +84,26 @@ def test_the_latest_change_is_drawn_after_what_is_being_drawn(live, wire):
     assert len(submits(live)) == 2
     finish(live, wire)
     assert len(submits(live)) == 2
+
+
+def test_nothing_is_shown_or_begun_while_the_artist_is_in_the_middle_of_a_stroke(live, wire):
+    scratch = live.document.scratch
+    scratch.pen_is_down = True
+    finish(live, wire)
+    scratch.content = 1
+    live.controller.look()
+    assert scratch.shown == [] and len(submits(live)) == 1
+    scratch.pen_is_down = False
+    live.controller.look()
+    assert len(scratch.shown) == 1 and len(submits(live)) == 2
+    live.controller.look()
+    assert len(scratch.shown) == 1, "once"
+
+
+def test_what_the_artist_has_painted_on_shadow_meanwhile_is_not_drawn_over(live, wire):
+    live.document.scratch.painted = True
+    finish(live, wire)
+    assert live.document.scratch.shown == [] and live.document.scratch.ended
 
 
 def test_a_large_canvas_is_drawn_small(online, wire):

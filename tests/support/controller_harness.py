@@ -168,7 +168,7 @@ class FakeDocument:
     def keep_variant(self):
         self.set = None
 
-    def insert(self, job):
+    def insert(self, job, waits):
         from krita_layerfusion.jobs import DocumentClosed, Inserted
 
         if self.closed:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import time
 import traceback
 from pathlib import Path
@@ -32,7 +33,8 @@ def steps():
     """Run all scenarios. The generator yields the seconds to wait before its next step."""
     start, *others = scenarios.IN_ORDER
     chosen = [start, *(each for each in others if not CHOSEN or each.__name__ in CHOSEN)]
-    report = {"krita": Krita.instance().version(), "all": not CHOSEN, "names": [each.__name__ for each in chosen]}
+    report = {"krita": Krita.instance().version(), "qt": QtCore.qVersion(), "python": platform.python_version()}
+    report |= {"all": not CHOSEN, "names": [each.__name__ for each in chosen]}
     report["first look"] = yield from hands.first_look(FOLDER)
     yield from hands.show_window()
     for scenario in chosen:

@@ -23,7 +23,7 @@ from .hands import (
     type_into,
     wait_until,
 )
-from .qt import QtCore, QtWidgets
+from .qt import QtCore, QtTest, QtWidgets
 
 
 def draw_another_background(folder):
@@ -148,16 +148,28 @@ def relight_a_foreground(folder):
     yield from select(document, document.rootNode().childNodes()[0])
     old = document.rootNode().childNodes()[-1]
     before = group_facts(old)
+    strength = field(QtWidgets.QSpinBox, "How much Relight may change")
+    strength.selectAll()
+    QtTest.QTest.keyClicks(strength, "33")
     press("Relight")
     yield from wait_until(lambda: not busy())
     yield from pause(0.3)
+    new = document.rootNode().childNodes()[-1]
     facts = {
         "texts": docker_texts(),
-        "layers": group_facts(document.rootNode().childNodes()[-1]),
+        "strengths": [
+            strength.value(),
+            field(QtWidgets.QSlider, "How much Relight may change").value(),
+            json.loads(bytes(document.annotation(f"layerfusion/{new.uniqueId().toString()}")))["submit"]["foregrounds"][
+                0
+            ]["strength"],
+        ],
+        "layers": group_facts(new),
         "old before": before,
         "old after": group_facts(old),
     }
     yield from photograph(folder / "relit.png")
+    strength.setValue(30)
     yield from do("edit_undo")
     return facts
 

@@ -1,9 +1,9 @@
-"""Scenarios of an artist who opens files that LayerFusion has written outside Krita."""
+"""Scenarios of an artist who opens files: some that LayerFusion has written, and one for which a picture waits."""
 
 from krita import Krita
 
-from .documents import close, draw, layer_of, pixels, select, show, tree
-from .hands import docker_texts, type_into
+from .documents import close, draw, layer_of, new_document, pixels, select, show, tree
+from .hands import busy, docker_texts, pause, press, says, set_steps, type_into, wait_for_step, wait_until
 
 SIZE = (128, 128)
 
@@ -39,4 +39,29 @@ def harmonise_our_files(folder):
     return facts
 
 
-ALL = [harmonise_our_files]
+def open_a_file_for_which_a_picture_waits(folder):
+    """A saved document is closed while a picture is drawn for it, and opened again when that is finished."""
+    document = yield from new_document("Waiting", SIZE)
+    path = folder / "waiting.kra"
+    document.setBatchmode(True)
+    document.saveAs(str(path))
+    set_steps(20)
+    press("Generate")
+    yield from wait_for_step()
+    yield from close(document)
+    yield from wait_until(lambda: not busy())
+    facts = {"closed": docker_texts()}
+    document = Krita.instance().openDocument(str(path))
+    facts["saved"] = tree(document)
+    Krita.instance().activeWindow().addView(document)
+    yield from wait_until(lambda: says("Drawn into “waiting.kra”."), 60)
+    yield from pause(0.3)
+    facts |= {
+        "tree": tree(document),
+        "layers": [node.name() for node in document.rootNode().childNodes()[-1].childNodes()],
+    }
+    yield from close(document)
+    return facts
+
+
+ALL = [harmonise_our_files, open_a_file_for_which_a_picture_waits]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from krita import Krita
 
-from . import large, living, looking_back, opening, queueing, regions, setting_up, unusual
+from . import large, living, looking_back, opening, painting, queueing, regions, setting_up, unusual
 from .dockers import (
     choose_layers_in_the_docker,
     close_the_second_window,
@@ -270,6 +270,7 @@ ON_THEIR_OWN = [
     *queueing.ALL,
     *living.ALL,
     *large.ALL,
+    *painting.ALL,
     *regions.ALL,
     *setting_up.ALL,
 ]

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from krita import Krita, Selection
+from krita import InfoObject, Krita, Selection
 
 from .documents import close, do, draw, layer_of, new_document, pixels, select, show, tree, undo_history
 from .hands import (
@@ -67,6 +67,42 @@ def keep_what_a_layer_has(folder):
         "entries": undo_history(),
     }
     yield from photograph(folder / "looks.png")
+    yield from close(document)
+    return facts
+
+
+def keep_layers_that_refer_to_something(folder):
+    """The foreground is a file layer, a clone of a painted layer, and a fill layer with a selection."""
+    document = yield from new_document("References", SMALL)
+    root = document.rootNode()
+    image = QtGui.QImage(60, 40, QtGui.QImage.Format.Format_ARGB32)
+    image.fill(QtGui.QColor(200, 90, 20))
+    image.save(str(folder / "referred.png"))
+    source = paint(document, "Source", (30, 160, 90, 255), (10, 20, 50, 50))
+    part = Selection()
+    part.select(40, 50, 30, 60, 255)
+    nodes = {
+        "File": document.createFileLayer("File", str(folder / "referred.png"), "None"),
+        "Clone": document.createCloneLayer("Clone", source),
+        "Fill": document.createFillLayer("Fill", "color", InfoObject(), part),
+    }
+    for node in nodes.values():
+        root.addChildNode(node, None)
+    document.refreshProjection()
+    yield from pause(1)  # Krita reads the file later
+    facts = {}
+    for name, node in nodes.items():
+        yield from select(document, node)
+        shown = bytes(node.projectionPixelData(0, 0, *SMALL))
+        new = yield from draw(document, "New background")
+        copy = layer_of(new, name)
+        facts[name] = {
+            "kind": copy.type(),
+            "solid": sum(alpha == 255 for alpha in shown[3::4]),
+            "same": pixels(copy, SMALL) == shown,
+            "still": node.type(),
+        }
+        new.setVisible(False)
     yield from close(document)
     return facts
 
@@ -313,6 +349,7 @@ def export_without_replacing(folder):
 
 ALL = [
     keep_what_a_layer_has,
+    keep_layers_that_refer_to_something,
     keep_an_animated_layer,
     draw_in_other_colours,
     draw_on_a_large_canvas,
