@@ -47,20 +47,19 @@ def border_mean(plane: Plane, width: int = 3) -> float:
 
 
 def aligned(true_alpha: Plane, found: Plane) -> Plane | None:
-    """The true alpha, scaled into the box of the found alpha's largest component, on a frame of the found alpha's size.
+    """The true alpha on a frame of the found alpha's size, scaled and placed so that both have the same `largest_box`.
 
-    None if nothing is visible in the found alpha.
+    None if nothing is visible in one of them.
     """
-    box = largest_box(found)
-    if box is None:
+    box, own = largest_box(found), largest_box(true_alpha)
+    if box is None or own is None:
         return None
-    top, left, bottom, right = box
-    scaled = Image.fromarray((true_alpha * 255).astype(np.uint8)).resize(
-        (right - left, bottom - top), Image.Resampling.BOX
-    )
-    placed = np.zeros(found.shape, np.float32)
-    placed[top:bottom, left:right] = np.asarray(scaled, np.float32) / 255
-    return placed
+    scales = [(box[axis + 2] - box[axis]) / (own[axis + 2] - own[axis]) for axis in (0, 1)]
+    height, width = (max(1, round(side * scale)) for side, scale in zip(true_alpha.shape, scales, strict=True))
+    picture = Image.fromarray((true_alpha * 255).astype(np.uint8)).resize((width, height), Image.Resampling.BOX)
+    top, left = (box[axis] - round(own[axis] * scales[axis]) for axis in (0, 1))
+    shown = picture.crop((-left, -top, found.shape[1] - left, found.shape[0] - top))
+    return np.asarray(shown, np.float32) / 255
 
 
 def translucency(true_alpha: Plane, found: Plane) -> tuple[float, float]:

@@ -50,3 +50,25 @@ def test_the_true_alpha_is_scaled_into_the_box_of_the_found_alpha():
     placed = aligned(np.ones((10, 10)), disc(20))
     assert placed is not None
     assert placed.sum() == 39 * 39
+
+
+def test_soft_edges_are_no_difference_of_size():
+    """Smoke has no outline: most of it is fainter than half its strongest alpha."""
+    rows, columns = np.mgrid[0:128, 0:128]
+    soft = np.exp(-(((rows - 64) / 30) ** 2) - ((columns - 64) / 18) ** 2)
+    sprite = soft[20:108, 40:88]
+    correlation, error = translucency(sprite, soft)
+    assert correlation > 0.99
+    assert error < 0.01
+
+
+def test_what_lies_beyond_the_frame_is_cut_off():
+    found = np.zeros((128, 128))
+    found[:30, 100:] = 1.0
+    truth = np.zeros((20, 20))
+    truth[:15, :14] = 1.0
+    placed = aligned(truth, found)
+    assert placed is not None
+    assert placed.shape == (128, 128)
+    assert placed[:30, 100:].min() > 0.9
+    assert placed.sum() == pytest.approx(30 * 28, abs=60)
