@@ -12,6 +12,7 @@ PRINTED_MASKS: dict[str, Any] = {
     "hard_threshold": 0.5,
     "mixture": "foreground",
     "content_from": "foreground",
+    "content_layers": "block",
     "structure_layers": 1,
     "structure_block": "",
 }
