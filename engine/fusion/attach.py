@@ -61,7 +61,6 @@ def attached(
     Raises:
         InvalidRequest: the option `structure_block` names a block that the network does not have.
     """
-    own = dict(unet.attn_processors)
     research = coupling.settings.research
     measured = structure_layers(modules, research.structure_layers, research.structure_block)
     processors = {
@@ -75,11 +74,12 @@ def attached(
         for name in modules
     }
     attentions: dict[str, Any] = {name: unet.get_submodule(name) for name in modules}
-    ours: dict[str, Any] = {f"{name}.processor": processor for name, processor in processors.items()}
+    own = {name: attention.processor for name, attention in attentions.items()}
     whole = vars(unet).get("forward")
     try:
-        unet.set_attn_processor(ours)
-        for name, processor in processors.items():  # diffusers' own pass asks Python for its signature in every call
+        for name, processor in processors.items():
+            attentions[name].set_processor(processor)
+            # diffusers' own pass asks Python for the processor's signature in every call
             attentions[name].forward = partial(processor, attentions[name])
         unet.forward = partial(_until_measured, unet.forward)
         with cached_blocks(unet, coupling):
@@ -88,9 +88,9 @@ def attached(
         vars(unet).pop("forward", None)
         if whole is not None:
             unet.forward = whole
-        for attention in attentions.values():
+        for name, attention in attentions.items():
             vars(attention).pop("forward", None)
-        unet.set_attn_processor(own)
+            attention.set_processor(own[name])
 
 
 def _until_measured(run: Callable[..., Any], sample: Tensor, *args: Any, **kwargs: Any) -> Any:

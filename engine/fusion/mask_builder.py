@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from layerfusion.engine.fusion.masks import (
     stretch,
     without_lone_border,
 )
-from layerfusion.engine.fusion.prior_store import Maps, PriorStore
+from layerfusion.engine.fusion.prior_store import Maps, Priors, PriorStore
 from layerfusion.engine.fusion.priors import contrast, minmax, normalised, structure_prior
 from layerfusion.engine.options.fusion import FusionSettings
 
@@ -45,7 +45,7 @@ class KnownShape:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskBuilder:
-    """Makes masks on any token grid. It reads the priors and changes nothing.
+    """Makes masks on any token grid. It reads the priors and does not change them.
 
     Attributes:
         store: holds the priors.
@@ -62,6 +62,9 @@ class MaskBuilder:
     latent_grid: Grid
     shapes: Mapping[int, KnownShape]
     device: torch.device
+    _known: dict[tuple[str, Grid], tuple[Priors, Tensor, Tensor]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def needs_priors(self) -> bool:
@@ -138,7 +141,18 @@ class MaskBuilder:
         return resample(tokens, grid, self.latent_grid, "nearest").view(shape)
 
     def evidence(self, block: str, grid: Grid) -> tuple[Tensor, Tensor]:
-        """u (K, N), 0-1, and its trust κ (K, 1), 0-1; for foregrounds of known shape, their alpha and a trust of 1."""
+        """u (K, N), 0-1, and its trust κ (K, 1), 0-1; for foregrounds of known shape, their alpha and a trust of 1.
+
+        Masks, shared tokens and what holds the backdrop all ask for it, so it is made once of the same priors. The
+        caller must not change it.
+        """
+        priors = self.store.priors
+        known = self._known.get((block, grid))
+        if known is None or known[0] is not priors:
+            known = self._known[block, grid] = (priors, *self._evidence(block, grid))
+        return known[1:]
+
+    def _evidence(self, block: str, grid: Grid) -> tuple[Tensor, Tensor]:
         research = self.settings.research
         shown = torch.zeros((self.foregrounds, grid[0] * grid[1]), device=self.device)
         trust = torch.ones((self.foregrounds, 1), device=self.device)

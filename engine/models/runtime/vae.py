@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ def posterior(bundle: ModelBundle, rgb: Tensor) -> tuple[Tensor, Tensor]:
     """
 
     def encode() -> tuple[Tensor, Tensor]:
-        (distribution,) = bundle.vae.encode(rgb.to(bundle.device, bundle.vae.dtype), return_dict=False)
+        (distribution,) = bundle.vae.encode(rgb.to(bundle.device, _precision(bundle)), return_dict=False)
         return distribution.mean, distribution.std
 
     return bundle.memory.run(encode, Component.VAE)
@@ -39,11 +40,11 @@ def to_rgb(bundle: ModelBundle, latents: Tensor) -> Tensor:
     """
 
     def decode() -> Tensor:
-        (rgb,) = bundle.vae.decode(to_vae(bundle, latents).to(bundle.vae.dtype), return_dict=False)  # type: ignore[arg-type]
+        (rgb,) = bundle.vae.decode(to_vae(bundle, latents).to(_precision(bundle)), return_dict=False)  # type: ignore[arg-type]
         return rgb.clamp(-1, 1)
 
     rgb = bundle.memory.run(decode, Component.VAE)
-    if bundle.vae.dtype != torch.float32 and not torch.isfinite(rgb).all():
+    if _precision(bundle) != torch.float32 and not torch.isfinite(rgb).all():
         nn.Module.to(bundle.vae, torch.float32)  # diffusers' own `to` would print a warning
         rgb = bundle.memory.run(decode, Component.VAE)
     return rgb
@@ -61,6 +62,11 @@ def to_vae(bundle: ModelBundle, latents: Tensor) -> Tensor:
     return latents / scale + shift
 
 
+def _precision(bundle: ModelBundle) -> torch.dtype:
+    """The data type of the VAE's weights; diffusers' own `dtype` walks through all its modules each time."""
+    return next(cast(nn.Module, bundle.vae).parameters()).dtype
+
+
 def _normalisation(bundle: ModelBundle) -> tuple[Tensor | float, Tensor | float]:
     """(shift, scale), where the UNet's latents are (z - shift) * scale, from the VAE's configuration."""
     config = bundle.vae.config
@@ -69,6 +75,6 @@ def _normalisation(bundle: ModelBundle) -> tuple[Tensor | float, Tensor | float]
         return 0.0, factor
 
     def column(values: Sequence[float]) -> Tensor:
-        return torch.tensor(values, device=bundle.device, dtype=bundle.vae.dtype).view(1, -1, 1, 1)
+        return torch.tensor(values, device=bundle.device, dtype=_precision(bundle)).view(1, -1, 1, 1)
 
     return column(mean), factor / column(std)
