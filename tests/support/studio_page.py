@@ -2,12 +2,14 @@
 
 import base64
 import time
+from dataclasses import replace
 
 import numpy as np
 
 import chromium
 from chromium import wait_for
 from layerfusion.server.client.client import new_job
+from layerfusion.server.storage.records import wire
 from running import SECONDS
 from samples import submit
 
@@ -33,8 +35,7 @@ def opened(chrome, server):
             if job.ended is None:
                 client.cancel(job.job)
         until(lambda: all(job.ended is not None for job in client.jobs()))
-        for job in client.jobs():
-            client.delete(job.job)
+        server.app._database.delete([job.job for job in client.jobs(newest=1000)])
     chromium.sign_in(chrome, server, "studio")
     wait_for(chrome, "Your pictures are kept here.")
     chrome.get_log("browser")
@@ -110,3 +111,29 @@ def drawn(server, **values):
         client.submit(job)
         list(client.events(job.job))
     return job
+
+
+def newest(server):
+    """The submission of the newest job that is no preview."""
+    with server.client() as client:
+        return server.app._database.find(client.jobs(newest=1)[0].job).submit
+
+
+def copied(server, job, count):
+    """Copies of a finished job with ids and titles of their own, put into the database: drawing them takes minutes."""
+    database = server.app._database
+    events, submit = database.events(job.job), database.find(job.job).submit
+    with database.transaction() as tables:
+        names = [name for _, name, *_ in tables.execute("PRAGMA table_info(jobs)")]
+        row = dict(zip(names, tables.execute("SELECT * FROM jobs WHERE id = ?", [job.job]).fetchone(), strict=True))
+        for number in range(count):
+            copy = new_job()
+            values = {**row, "id": copy, "submission": copy, "number": None, "title": f"picture {number}"}
+            values["submit"] = wire.encode(replace(submit, job=copy))
+            values["submitted"] += 1 + number
+            marks = ", ".join("?" * len(values))
+            tables.execute(f"INSERT INTO jobs ({', '.join(values)}) VALUES ({marks})", [*values.values()])
+            for event in events:
+                message = wire.encode(replace(event, job=copy))
+                tables.execute("INSERT INTO events VALUES (?, ?, ?)", (copy, event.seq, message))
+            tables.execute("INSERT INTO files SELECT ?, sha256, bytes FROM files WHERE job = ?", (copy, job.job))

@@ -56,9 +56,11 @@ await build({
   ],
 });
 
-const { version } = JSON.parse(text("node_modules/@msgpack/msgpack/package.json"));
+const bundled = Object.keys(JSON.parse(text("package.json")).dependencies).map((name) => {
+  const { version } = JSON.parse(text(`node_modules/${name}/package.json`));
+  return `${name} ${version}:\n\n${text(`node_modules/${name}/LICENSE`).trimEnd()}\n`;
+});
 writeFileSync(
   join(folder, "licences.txt"),
-  `The studio's script is part of LayerFusion (Apache-2.0), and holds @msgpack/msgpack ${version}:\n\n` +
-    text("node_modules/@msgpack/msgpack/LICENSE"),
+  `The studio's script is part of LayerFusion (Apache-2.0), and holds these packages.\n\n${bundled.join("\n")}`,
 );

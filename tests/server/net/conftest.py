@@ -3,6 +3,7 @@
 import pytest
 
 import chromium
+import studio_editing
 import studio_page
 
 
@@ -15,7 +16,7 @@ def downloads(tmp_path_factory):
 @pytest.fixture(scope="module")
 def window():
     """Width and height of the browser's window, in pixels."""
-    return 1400, 900
+    return 1500, 1000
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +30,9 @@ def chrome(tmp_path_factory, downloads, window):
 def driver(chrome, server):
     """The browser, signed in to the studio, with an empty history and form."""
     return studio_page.opened(chrome, server)
+
+
+@pytest.fixture
+def picture(driver, server):
+    """A picture that another program of the same user has drawn, as Krita does, and that is open in the studio now."""
+    return studio_editing.open_one(driver, server)

@@ -84,8 +84,11 @@ def test_the_sources_make_the_same_bytes_again(tmp_path):
         assert (tmp_path / name).read_bytes() == (SITE / name).read_bytes()
 
 
-def test_the_licence_of_what_is_bundled_comes_along():
-    assert "Permission to use, copy, modify, and/or distribute this software" in text(SITE / "licences.txt")
+def test_the_licences_of_what_is_bundled_come_along():
+    licences = text(SITE / "licences.txt")
     bundled = json.loads(text(SOURCES / "package.json"))["dependencies"]
-    assert list(bundled) == ["@msgpack/msgpack"]
-    assert f"@msgpack/msgpack {bundled['@msgpack/msgpack']}:" in text(SITE / "licences.txt")
+    assert list(bundled) == ["@msgpack/msgpack", "@noble/hashes"]
+    for name, version in bundled.items():
+        assert f"{name} {version}:" in licences
+    assert "Permission to use, copy, modify, and/or distribute this software" in licences  # ISC
+    assert "The above copyright notice and this permission notice shall be included" in licences  # MIT

@@ -4,8 +4,11 @@ import base64
 
 import chromium
 import studio_page
+from bare import WIRE, greeted
 from chromium import wait_for
-from studio_page import SIDE, canvas, drawn, fill, generate, names, one, spoken, text_of, until
+from layerfusion.server.protocol.messages import ListStyles
+from running import SECONDS
+from studio_page import SIDE, canvas, drawn, fill, generate, names, newest, one, spoken, text_of, until
 
 pytestmark = chromium.NEEDED
 
@@ -80,22 +83,39 @@ def test_two_pictures_are_compared(driver, server):
     until(lambda: canvas(driver).tobytes() == right)
 
 
-def test_many_pictures_come_in_pages_and_only_seen_thumbnails_are_fetched(driver, server):
-    with server.client() as client:
-        jobs = [studio_page.small_job(blended_prompt="layers=1", seed=seed) for seed in range(50)]
-        for start in range(0, 50, 25):
-            for job in jobs[start : start + 25]:
-                client.submit(job)
-            for job in jobs[start : start + 25]:
-                list(client.events(job.job))
+def thumbnails(driver):
+    return driver.execute_script("return document.querySelectorAll('#history .thumbnail canvas').length")
+
+
+def test_many_pictures_come_in_pages_and_only_seen_ones_have_thumbnails(driver, server):
+    studio_page.copied(server, drawn(server, blended_prompt=f"layers=1 side={SIDE}"), 499)
     driver.refresh()
     until(lambda: len(titles(driver)) == 24)
-    until(lambda: len(driver.find_elements("css selector", "#history .thumbnail canvas")) == 24)
-    for count in (48, 50):
+    until(lambda: 0 < thumbnails(driver) < 24)
+    for count in (48, 96, 192, 384, 500):
         one(driver, "#more").click()
         until(lambda count=count: len(titles(driver)) == count)
-        until(lambda count=count: len(driver.find_elements("css selector", "#history .thumbnail canvas")) == count)
     assert not one(driver, "#more").is_displayed()
+    driver.execute_script("document.querySelector('#history li:last-child').scrollIntoView()")
+    until(lambda: driver.execute_script("return !!document.querySelector('#history li:last-child canvas')"))
+    assert thumbnails(driver) < 40
+    kept = driver.execute_script("return document.querySelectorAll('#history li:first-child canvas').length")
+    assert kept == 0
+    click(driver, "#history li:nth-child(250) .open")
+    spoken(driver, "finished")
+    until(lambda: driver.execute_script("return document.querySelectorAll('#history [aria-current=true]').length") == 1)
+
+
+def test_pictures_are_found_by_their_words(driver, server):
+    studio_page.copied(server, drawn(server, blended_prompt="layers=1"), 300)
+    driver.refresh()
+    until(lambda: len(titles(driver)) == 24)
+    one(driver, "#history-find").send_keys("42 PICTURE")  # the last one is older than what is listed at first
+    until(lambda: titles(driver) == ["picture 242", "picture 142", "picture 42"])
+    fill(driver, "history-find", "no such thing")
+    wait_for(driver, "No picture has these words.")
+    fill(driver, "history-find", "")
+    until(lambda: len(titles(driver)) == 24)
 
 
 def queue(driver):
@@ -176,24 +196,82 @@ def test_two_tabs_see_the_same(driver, server):
         driver.switch_to.window(first)
 
 
-def test_a_style_is_made_chosen_and_added_to_what_is_drawn(driver, server):
+def value(driver, identity):
+    return driver.execute_script("return document.getElementById(arguments[0]).value", identity)
+
+
+def choose(driver, identity, value):
+    driver.execute_script(
+        "const [field, value] = [document.getElementById(arguments[0]), arguments[1]];"
+        "field.value = value; field.dispatchEvent(new Event('change', {bubbles: true}))",
+        identity,
+        value,
+    )
+
+
+def test_a_style_has_words_loras_sampler_model_and_preset(driver, server):
+    fill(driver, "negative", "fog")
     one(driver, "#style-new").click()
-    one(driver, "#style-name").send_keys("Ink")
-    one(driver, "#style-prompt").send_keys("ink drawing")
+    assert value(driver, "style-negative") == "fog"  # what the form says is where a new style begins
+    fill(driver, "style-name", "  Ink   lines ")
+    fill(driver, "style-prompt", "ink drawing")
+    fill(driver, "style-negative", "photo")
+    sampler = driver.execute_script("return [...document.getElementById('style-sampler').options].at(-1).value")
+    for identity, chosen in [("style-preset", "exact"), ("style-sampler", sampler)]:
+        choose(driver, identity, chosen)
+    for wrong in ("<ink>", "ink: 99", "\n".join(f"lora {number}" for number in range(17))):
+        fill(driver, "style-loras", wrong)
+        one(driver, "#style-form [type='submit']").click()
+        assert driver.execute_script("return document.getElementById('style-loras').validationMessage")
+    fill(driver, "style-loras", "ink: 0,7\n\nlines")
     one(driver, "#style-form [type='submit']").click()
-    until(lambda: driver.execute_script("return document.getElementById('style').value") == "Ink")
+    until(lambda: value(driver, "style") == "Ink lines")
+    with greeted(server) as krita:
+        krita.send(WIRE.encode(ListStyles()))
+        (style,) = WIRE.decode(krita.recv(SECONDS)).styles
+    assert (style.prompt, style.negative_prompt, style.sampler) == ("ink drawing", "photo", sampler)
+    assert (style.model, style.preset) == (value(driver, "model"), "exact")
+    assert [(lora.name, lora.weight) for lora in style.loras] == [("ink", 0.7), ("lines", 1)]
+    assert value(driver, "preset") == "exact"
+    one(driver, "#style-new").click()
+    fill(driver, "style-name", "Ink lines")
+    one(driver, "#style-form [type='submit']").click()
+    said = driver.execute_script("return document.getElementById('style-name').validationMessage")
+    assert said == "There is a style “Ink lines” already."
+    one(driver, "#style-no").click()
+    one(driver, "#style-edit").click()
+    assert value(driver, "style-loras") == "ink: 0.7\nlines: 1"
+    assert (value(driver, "style-sampler"), value(driver, "style-preset")) == (sampler, "exact")
+    one(driver, "#style-delete").click()
+    assert "for all your programs" in one(driver, "#style-question-text").text
+    one(driver, "#style-gone").click()
+    until(lambda: driver.execute_script("return document.getElementById('style').options.length") == 1)
+
+
+def test_a_style_is_added_to_what_is_drawn_and_to_what_is_drawn_from_layers_but_not_twice(driver, server):
+    one(driver, "#style-new").click()
+    fill(driver, "style-name", "Ink")
+    fill(driver, "style-prompt", "ink drawing")
+    one(driver, "#style-form [type='submit']").click()
+    until(lambda: value(driver, "style") == "Ink")
     assert "ink drawing" in text_of(driver, "#style-hint")
     driver.refresh()
-    until(lambda: driver.execute_script("return document.getElementById('style').value") == "Ink")
+    until(lambda: value(driver, "style") == "Ink")
+    fill(driver, "negative", "fog")
     generate(driver, "record layers=2 x")
     spoken(driver, "finished")
     wait_for(driver, "record layers=2 x, ink drawing")
+    first = newest(server)
+    assert {source.negative_prompt for source in (first.background, *first.foregrounds)} == {"fog"}
+    for row in (1, 2):
+        click(driver, f"#layers > li:nth-child({row}) button.names")
+        driver.execute_script("document.querySelector(\"#layers .verbs input[value='redraw']\").click()")
+    click(driver, "#draw")
+    until(lambda: newest(server).job != first.job)
+    again = newest(server)
+    assert [source.prompt for source in again.foregrounds] == ["record layers=2 x, ink drawing"]
+    assert again.background.prompt == "a beach, ink drawing"
+    spoken(driver, "finished")
     one(driver, "#origin button").click()
-    assert driver.execute_script("return document.getElementById('style').value") == "", "the words are there already"
-    assert one(driver, "#foreground").get_attribute("value") == "record layers=2 x, ink drawing"
-    driver.execute_script(
-        "const style = document.getElementById('style'); style.value = 'Ink'; style.dispatchEvent(new Event('change'))"
-    )
-    one(driver, "#style-edit").click()
-    one(driver, "#style-delete").click()
-    until(lambda: driver.execute_script("return document.getElementById('style').options.length") == 1)
+    assert value(driver, "style") == "", "the words are there already"
+    assert value(driver, "foreground") == "record layers=2 x, ink drawing"

@@ -148,12 +148,12 @@ def test_the_keyboard_is_enough(driver, server):
     assert one(driver, "#zoom").text == before
     order = []
     one(driver, "#foreground").click()
-    for _ in range(22):
+    for _ in range(23):
         order.append(driver.execute_script("return document.activeElement.id"))
         driver.switch_to.active_element.send_keys(Keys.TAB)
-    known = ["foreground", "background", "example", "shape", "width", "height", "seed", "count", "style"]
+    known = ["foreground", "background", "negative", "example", "shape", "width", "height", "seed", "count", "style"]
     order = [identity for identity in order if identity]  # words that the model does not know have buttons, too
-    assert order[:14] == [*known, "style-new", "preset", "model", "masks", "generate"]
+    assert order[:15] == [*known, "style-new", "preset", "model", "masks", "generate"]
     assert "viewport" in order
 
 

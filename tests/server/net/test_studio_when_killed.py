@@ -64,7 +64,7 @@ def test_a_killed_server_costs_the_picture_that_was_drawn_and_nothing_else(tmp_p
             wait_for(driver, "The server does not answer.")
             process, _ = start(tmp_path / "jobs", port)
             until(lambda: not one(driver, "#link").is_displayed())
-            wait_for(driver, "interrupted")
+            until(lambda: "interrupted" in text_of(driver, "#history"))
             until(lambda: driver.find_elements("css selector", "#problems .problem button"))
             again = one(driver, "#problems .problem button")
             assert again.text == "Draw it again"

@@ -1,8 +1,9 @@
 // Questions to the server that have one answer: to keep a file or pixels, to read a file, to scale a layer, to send its
 // pixels. A call fails with a `Problem` that the artist can read.
+import { digestOf } from "./digest";
 import { t } from "./language";
 import type { FileRead, FromClient, FromServer, PixelsBegin } from "./protocol";
-import { Damaged, type Transfers, hexadecimal } from "./transfers";
+import { Damaged, type Transfers } from "./transfers";
 import { chunks } from "./wire";
 
 /** Why something could not be done, in words. */
@@ -38,11 +39,7 @@ export class Calls {
   }
 
   private async uploadNow(bytes: Uint8Array<ArrayBuffer>, file: boolean): Promise<string> {
-    // Browsers compute digests only for pages from this machine or with encryption.
-    if (crypto.subtle === undefined) {
-      throw new Problem(t("Files can be opened only if the address of this page begins with https, or on the server's own machine."));
-    }
-    const layer = hexadecimal(await crypto.subtle.digest("SHA-256", bytes));
+    const layer = await digestOf(bytes);
     const transfer = this.uploads++;
     const mine = (answer: Answer): boolean => "transfer" in answer && answer.transfer === transfer;
     const ready = await this.ask({ type: "upload", transfer, layer, bytes: bytes.length, file }, mine);
@@ -93,7 +90,7 @@ export class Calls {
         this.transfers.begin(message);
         return true;
       case "pixels_end": {
-        const sent = await this.transfers.end(message.transfer);
+        const sent = this.transfers.end(message.transfer);
         if (sent === undefined) throw new Damaged();
         this.givePixels((sent.begin as PixelsBegin).sha256, sent.bytes);
         return true;

@@ -1,4 +1,5 @@
 // The websocket to the server. It is opened again by itself when it was lost.
+import { Breath } from "./pixels";
 import type { FromClient, FromServer, Welcome } from "./protocol";
 import { isKnown, key } from "./sign_in";
 import { type Chunk, newId, pack, unpack } from "./wire";
@@ -20,8 +21,9 @@ export class Connection {
   private socket: WebSocket | null = null;
   private wait = 250;
   private timer = 0;
-  /** Messages are handled one after the other, also those that take a while. */
-  private work: Promise<void> = Promise.resolve();
+  /** What has arrived and is not handled yet. */
+  private readonly inbox: { socket: WebSocket; frame: ArrayBuffer }[] = [];
+  private working = false;
 
   constructor(private readonly receiver: Receiver) {}
 
@@ -37,7 +39,8 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.hello(socket);
     socket.onmessage = (event: MessageEvent<ArrayBuffer>) => {
-      this.work = this.work.then(() => this.handle(socket, event.data)).catch(() => socket.close());
+      this.inbox.push({ socket, frame: event.data });
+      if (!this.working) void this.work();
     };
     socket.onclose = () => {
       if (this.socket === socket) void this.openAgain();
@@ -72,6 +75,18 @@ export class Connection {
     const identity = localStorage.getItem(IDENTITY) ?? newId();
     localStorage.setItem(IDENTITY, identity);
     socket.send(pack({ type: "hello", protocol: PROTOCOL, client: "studio", version: "1", identity }));
+  }
+
+  /** Messages are handled one after the other, also those that take a while; many of them leave the page its turns. */
+  private async work(): Promise<void> {
+    this.working = true;
+    const breath = new Breath();
+    for (let next = this.inbox.shift(); next !== undefined; next = this.inbox.shift()) {
+      const { socket, frame } = next;
+      await this.handle(socket, frame).catch(() => socket.close());
+      await breath.take();
+    }
+    this.working = false;
   }
 
   private async handle(socket: WebSocket, frame: ArrayBuffer): Promise<void> {

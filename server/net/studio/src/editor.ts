@@ -103,7 +103,7 @@ export class Editor {
   }
 
   /** Change what does not move light: name, blend mode, prompt, seed, verb; eye and opacity of what casts none. */
-  set(layer: Layer, changes: Partial<Pick<Layer, "name" | "blend" | "prompt" | "seed" | "verb" | "visible" | "opacity">>): void {
+  set(layer: Layer, changes: Partial<Pick<Layer, "name" | "blend" | "prompt" | "negative" | "seed" | "verb" | "visible" | "opacity">>): void {
     Object.assign(layer, changes);
     const moves = ("visible" in changes || "opacity" in changes) && layer.role === "foreground";
     this.changed(this.picture!, moves && "visible" in changes);
@@ -198,13 +198,14 @@ export class Editor {
   }
 
   /** Begin a picture of which nothing is drawn yet, from the words of the form. */
-  beginPicture(width: number, height: number, words: { background: string; foreground: string }): void {
+  beginPicture(width: number, height: number, words: { background: string; foreground: string; negative: string }): void {
     const picture = new Picture(newId(), width, height, "");
     picture.phase = "finished";
     picture.fromFile = true;
     const whole = { x: 0, y: 0, width, height, layer: "" };
     const behind = asLayer({ ...whole, name: t("Background"), role: "background", prompt: words.background }, null);
     const front = asLayer({ ...whole, name: t("Foreground"), role: "foreground", prompt: words.foreground }, null);
+    behind.negative = front.negative = words.negative;
     picture.layers = words.foreground === "" ? [behind] : [behind, front];
     this.desk.openPicture(picture);
   }
@@ -246,7 +247,8 @@ export class Editor {
     const layers: Layer[] = [];
     const origin = read.record === undefined || read.record === "" ? null : (JSON.parse(read.record) as Picture["origin"]);
     for (const placed of read.layers) {
-      layers.push(asLayer(placed, await this.fetch(placed.layer, placed.width, placed.height)));
+      const layer = asLayer(placed, await this.fetch(placed.layer, placed.width, placed.height));
+      layers.push({ ...layer, negative: origin?.layers[layers.length]?.negative_prompt ?? "" });
     }
     const { picture } = this;
     const flat = read.layers.length === 1 && read.layers[0]!.role === "foreground";
@@ -298,11 +300,10 @@ export class Editor {
       const part = { left: 0, top, right: width, bottom: Math.min(top + 16, height) };
       const rows = image.data.subarray(4 * width * part.top, 4 * width * part.bottom);
       for (const each of backgrounds.flatMap((layer) => ply(layer))) compositeOver(rows, part, each);
+      swapRedAndBlue(new Uint8Array(rows.buffer, rows.byteOffset, rows.length));
       await breath.take();
     }
-    const bytes = new Uint8Array(image.data.buffer);
-    swapRedAndBlue(bytes);
-    const sha256 = await this.desk.calls.upload(bytes, false);
+    const sha256 = await this.desk.calls.upload(new Uint8Array(image.data.buffer), false);
     return { ...last, x: 0, y: 0, width, height, blend: "normal", opacity: 1, source: { ...last.source!, sha256, width, height } };
   }
 

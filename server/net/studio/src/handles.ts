@@ -85,7 +85,7 @@ export class Handles {
 
   private startBox(): void {
     if (this.editor.picture === null) {
-      const { width, height, ...words } = this.form.canvas;
+      const { width, height, words } = this.form.canvas;
       this.editor.beginPicture(width, height, words);
     }
     if (!this.editor.canEdit) return;

@@ -1,13 +1,15 @@
 // All pictures of this user, newest first, also those that were begun in Krita. The variants of one submission are one
 // entry; `VariantsStrip` shows them.
 import { drawn, find, make } from "./elements";
+import { entries, type Entry, entryOf, face, titleOf } from "./entries";
 import { icon } from "./icons";
 import { t } from "./language";
 import type { JobSummary } from "./protocol";
-import { type Studio, titleOf } from "./studio";
+import type { Studio } from "./studio";
 
-export const SIDE = 192;
 const PAGE = 24;
+/** Thumbnails are fetched a little before they come into sight. */
+const NEAR = "300px";
 const AGAIN = 5000; // ms between two looks at what other programs have begun
 const STATES: Record<JobSummary["state"], string> = {
   queued: t("waiting"),
@@ -18,34 +20,40 @@ const STATES: Record<JobSummary["state"], string> = {
   interrupted: t("interrupted"),
 };
 
-/** The pictures of one submission, in the order in which they were submitted. */
-type Entry = JobSummary[];
-
 export class HistoryView {
   private readonly grid = find("history", HTMLUListElement);
   private readonly more = find("more", HTMLButtonElement);
   private readonly question = find("delete-question", HTMLDialogElement);
   private readonly naming = find("naming", HTMLDialogElement);
   private readonly name = find("name", HTMLInputElement);
-  private readonly asked = new Set<string>();
+  private readonly words = find("history-find", HTMLInputElement);
+  private readonly observer = new IntersectionObserver((changes) => this.note(changes), { rootMargin: NEAR });
+  /** Rows in sight; only they have a thumbnail, so that a long history takes no memory. */
+  private readonly inSight = new Set<Element>();
   private readonly rows = new Map<string, { made: string; row: HTMLLIElement }>();
   private most = PAGE;
   private chosen: Entry = [];
 
   constructor(private readonly studio: Studio) {
     studio.history.watch(() => this.update());
-    studio.thumbnails.watch(() => this.fillThumbnails());
-    studio.picture.watch(() => this.update());
-    studio.link.watch((link) => {
-      if (link !== "open") this.asked.clear();
+    studio.thumbnails.images.watch(() => this.fillThumbnails());
+    let current: string | undefined;
+    studio.picture.watch((picture) => {
+      if (picture?.job === current) return; // it is told of every move of a layer
+      current = picture?.job;
+      this.update();
     });
     studio.notices.remedies.set("store_full", {
       label: t("Show the history"),
       act: () => this.grid.querySelector("button")?.focus(),
     });
     this.more.onclick = () => {
-      this.most += PAGE;
+      this.most *= 2;
       if (entries(studio.history.value).length <= this.most) studio.listMore();
+      this.update();
+    };
+    this.words.oninput = () => {
+      studio.listMore(true);
       this.update();
     };
     find("delete-yes", HTMLButtonElement).onclick = () => {
@@ -62,7 +70,8 @@ export class HistoryView {
 
   private update(): void {
     const all = entries(this.studio.history.value);
-    const shown = all.slice(0, this.most);
+    const found = all.filter((entry) => hasWords(entry, this.words.value));
+    const shown = found.slice(0, this.most);
     const current = this.studio.picture.value;
     // A row is made anew only if it has changed: the focus stays where it is.
     const rows = shown.map((entry) => {
@@ -76,17 +85,14 @@ export class HistoryView {
     if (rows.length !== this.grid.children.length || rows.some((row, at) => this.grid.children[at] !== row)) {
       this.replace(rows);
     }
+    const firsts = new Set(shown.map((entry) => entry[0]!.job));
     for (const job of [...this.rows.keys()]) {
-      if (!shown.some((entry) => entry[0]!.job === job)) this.rows.delete(job);
+      if (!firsts.has(job)) this.rows.delete(job);
     }
-    this.more.hidden = all.length <= this.most && this.studio.listsAll;
+    this.more.hidden = found.length <= this.most && this.studio.listsAll;
+    this.words.hidden = all.length <= PAGE && this.words.value === "";
     find("no-history", HTMLParagraphElement).hidden = all.length > 0;
-    for (const entry of shown) {
-      const job = face(entry);
-      if (job.state !== "finished" || this.asked.has(job.job) || this.studio.thumbnails.value.has(job.job)) continue;
-      this.asked.add(job.job);
-      this.studio.askForThumbnail(job.job, SIDE);
-    }
+    find("history-none", HTMLParagraphElement).hidden = all.length === 0 || found.length > 0;
     this.fillThumbnails();
     this.mark();
   }
@@ -94,7 +100,13 @@ export class HistoryView {
   private replace(rows: HTMLLIElement[]): void {
     const focused = document.activeElement;
     const at = [...this.grid.children].findIndex((row) => row.contains(focused));
+    for (const row of this.grid.children) {
+      if (rows.includes(row as HTMLLIElement)) continue;
+      this.observer.unobserve(row);
+      this.inSight.delete(row);
+    }
     this.grid.replaceChildren(...rows);
+    for (const row of rows) this.observer.observe(row);
     if (focused instanceof HTMLElement && focused.isConnected) focused.focus();
     else if (at !== -1) rows[Math.min(at, rows.length - 1)]?.querySelector("button")?.focus();
   }
@@ -110,7 +122,7 @@ export class HistoryView {
     open.onclick = () => this.studio.openJob(job);
     const tools = make("span", { className: "row-tools" });
     const row = make("li", { className: entry.length > 1 ? "set" : "" }, open, tools);
-    row.dataset.job = job.job;
+    if (job.state === "finished") row.dataset.job = job.job;
     const add = (name: Parameters<typeof icon>[0], label: string, act: () => void): void => {
       const button = make("button", { type: "button", className: `icon ${name}`, title: label, onclick: act }, icon(name));
       button.setAttribute("aria-label", `${label}: ${title}`);
@@ -124,17 +136,27 @@ export class HistoryView {
     return row;
   }
 
+  private note(changes: IntersectionObserverEntry[]): void {
+    for (const { target, isIntersecting } of changes) {
+      if (isIntersecting) this.inSight.add(target);
+      else this.inSight.delete(target);
+      if (!isIntersecting) target.querySelector(".thumbnail")?.replaceChildren();
+    }
+    this.fillThumbnails();
+  }
+
   private fillThumbnails(): void {
-    for (const { row } of this.rows.values()) {
+    for (const row of this.inSight) {
+      const { job } = (row as HTMLLIElement).dataset;
       const place = row.querySelector(".thumbnail")!;
-      const image = this.studio.thumbnails.value.get(row.dataset.job!);
-      if (image !== undefined && place.childElementCount === 0) place.append(drawn(image));
+      if (job === undefined || place.childElementCount > 0) continue;
+      const image = this.studio.thumbnails.of(job);
+      if (image !== undefined) place.append(drawn(image));
     }
   }
 
   private mark(): void {
-    const job = this.studio.picture.value?.job;
-    const shown = entries(this.studio.history.value).find((entry) => entry.some((each) => each.job === job));
+    const shown = entryOf(this.studio.history.value, this.studio.picture.value?.job);
     for (const [first, { row }] of this.rows) {
       row.querySelector("button")!.setAttribute("aria-current", String(first === shown?.[0]!.job));
     }
@@ -155,17 +177,8 @@ export class HistoryView {
   }
 }
 
-/** The pictures that were submitted together, as one entry each; newest first. */
-export function entries(jobs: JobSummary[]): Entry[] {
-  const found = new Map<string, Entry>();
-  for (const job of jobs) {
-    const submission = job.submission ?? job.job;
-    found.set(submission, [job, ...(found.get(submission) ?? [])]);
-  }
-  return [...found.values()];
-}
-
-/** The picture that stands for an entry: the first that is finished. */
-function face(entry: Entry): JobSummary {
-  return entry.find((job) => job.state === "finished") ?? entry[0]!;
+/** Whether an entry's title has all the words, in any order. */
+function hasWords(entry: Entry, words: string): boolean {
+  const title = `${entry[0]!.name ?? ""} ${entry[0]!.title}`.toLowerCase();
+  return words.toLowerCase().split(/\s+/).every((word) => title.includes(word));
 }

@@ -28,6 +28,7 @@ export function layerDetails(editor: Editor, layer: () => Layer): { element: HTM
   [up.dataset.keeps, down.dataset.keeps] = [id("up"), id("down")];
   const drawnFrom = role === "background" || role === "foreground";
   const prompt = make("textarea", { id: id("prompt"), rows: 2, maxLength: 2000 });
+  const negative = make("textarea", { id: id("negative"), rows: 1, maxLength: 2000, placeholder: t("What it should not show") });
   const seed = make("input", { id: id("seed"), inputMode: "numeric", autocomplete: "off", placeholder: t("A new one each time") });
   const verbs = make("div", { className: "verbs" });
   verbs.setAttribute("role", "radiogroup");
@@ -42,7 +43,7 @@ export function layerDetails(editor: Editor, layer: () => Layer): { element: HTM
   const hint = make("small");
   const element = make("div", { className: "details" }, labelled(t("Name"), name), labelled(t("Blend mode"), blend));
   const order = make("div", { className: "order" }, up, down);
-  if (drawnFrom) element.append(labelled(t("What it shows"), prompt), labelled(t("Seed"), seed), verbs, hint);
+  if (drawnFrom) element.append(labelled(t("What it shows"), prompt), labelled(t("Negative"), negative), labelled(t("Seed"), seed), verbs, hint);
   if (layer().index === -1 && layer().source !== null) {
     const swap = make("button", { type: "button", className: "quiet" });
     swap.textContent = role === "background" ? t("Use as foreground") : t("Use as background");
@@ -56,9 +57,10 @@ export function layerDetails(editor: Editor, layer: () => Layer): { element: HTM
   }
   element.append(order);
 
-  for (const field of [name, prompt, seed]) field.onfocus = () => editor.begin();
+  for (const field of [name, prompt, negative, seed]) field.onfocus = () => editor.begin();
   name.oninput = () => name.value.trim() !== "" && editor.set(layer(), { name: name.value.trim() });
   prompt.oninput = () => editor.set(layer(), { prompt: prompt.value });
+  negative.oninput = () => editor.set(layer(), { negative: negative.value });
   seed.oninput = () => {
     const whole = /^\d*$/.test(seed.value.trim()) && Number.isSafeInteger(Number(seed.value));
     seed.setCustomValidity(whole ? "" : t("A seed is a whole number. Leave it empty for a new one each time."));
@@ -74,7 +76,7 @@ export function layerDetails(editor: Editor, layer: () => Layer): { element: HTM
 
   const show = (): void => {
     const now = layer();
-    for (const [field, value] of [[name, now.name], [prompt, now.prompt], [seed, now.seed]] as const) {
+    for (const [field, value] of [[name, now.name], [prompt, now.prompt], [negative, now.negative], [seed, now.seed]] as const) {
       if (document.activeElement !== field && field.value !== value) field.value = value;
     }
     blend.value = now.blend;

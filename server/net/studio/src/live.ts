@@ -94,7 +94,7 @@ export class Live {
       }),
     );
     const size = { width: shrunk(picture.width), height: shrunk(picture.height) };
-    return submission({ ...size, layers, origin: null }, { ...settings, preset: PRESET });
+    return submission({ ...size, layers, origin: null }, { ...settings, preset: PRESET, style: null });
   }
 
   /** Take a message if it is about a job of this. */
@@ -106,7 +106,7 @@ export class Live {
     if (message.type === "layer_begin" && drawing?.job === message.job) this.transfers.begin(message);
     if (drawing?.job !== message.job) return true;
     if (message.type === "layer_end") {
-      const sent = await this.transfers.end(message.transfer);
+      const sent = this.transfers.end(message.transfer);
       const begin = sent?.begin as LayerBegin | undefined;
       if (sent !== undefined && begin !== undefined && (begin.role === "shadow" || begin.role === "light")) {
         const crop = await cropped(sent.bytes, begin.width, begin.height);

@@ -38,6 +38,8 @@ export interface Layer {
   /** Where the layer was when it was drawn or added. */
   home: { x: number; y: number };
   prompt: string;
+  /** What it should not show. */
+  negative: string;
   seed: string;
   verb: Verb;
 }
@@ -53,7 +55,7 @@ export type Phase = "waiting" | "drawing" | "finished" | "failed" | "cancelled";
 /** What a picture was made from, as the server records it; see `done.record` in PROTOCOL.md. */
 export interface Origin {
   picture: { seed?: string; model?: string; preset?: string };
-  layers: { source?: string; prompt?: string; seed?: string; box?: string }[];
+  layers: { source?: string; prompt?: string; negative_prompt?: string; seed?: string; box?: string; shape?: string }[];
 }
 
 const FOLLOWING: Layer["role"][] = ["shadow", "light"];
@@ -134,6 +136,7 @@ export class Picture {
     this.origin = done.record === undefined || done.record === "" ? null : (JSON.parse(done.record) as Origin);
     for (const layer of this.layers) {
       layer.prompt = this.origin?.layers[layer.index]?.prompt ?? "";
+      layer.negative = this.origin?.layers[layer.index]?.negative_prompt ?? "";
     }
     this.drawn = this.plies;
   }
@@ -177,6 +180,7 @@ export function asLayer(placed: Omit<Placed, "prompt"> & { prompt?: string }, so
     original: source,
     home: { x: placed.x ?? 0, y: placed.y ?? 0 },
     prompt: placed.prompt ?? "",
+    negative: "",
     seed: "",
     verb: source === null ? "redraw" : "keep",
   };

@@ -28,7 +28,7 @@ export async function apply(picture: Picture, message: FromServer, transfers: Tr
     case "layer_begin":
       return transfers.begin(message);
     case "layer_end": {
-      const layer = await transfers.end(message.transfer);
+      const layer = transfers.end(message.transfer);
       if (layer === undefined) return;
       await picture.addLayer(layer.begin as LayerBegin, layer.bytes);
       break;

@@ -31,10 +31,23 @@ export class Breath {
   /** Whether there was a pause. */
   async take(): Promise<boolean> {
     if (performance.now() - this.began < PATIENCE) return false;
-    await new Promise((resume) => setTimeout(resume));
+    await turn();
     this.began = performance.now();
     return true;
   }
+}
+
+/** A turn for everything else on the page. Timers of a page that is not seen wait for a second or longer. */
+function turn(): Promise<void> {
+  return new Promise((resume) => {
+    if (document.visibilityState === "visible") return void setTimeout(resume);
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resume();
+    };
+    port2.postMessage(null);
+  });
 }
 
 /** What is to be seen of a layer's pixels as they came from the server: BGRA, straight alpha. */

@@ -33,6 +33,7 @@ export class PromptForm {
   private readonly form = find("form", HTMLFormElement);
   private readonly foreground = find("foreground", HTMLTextAreaElement);
   private readonly background = find("background", HTMLTextAreaElement);
+  private readonly negative = find("negative", HTMLTextAreaElement);
   private readonly shape = find("shape", HTMLSelectElement);
   private readonly width = find("width", HTMLInputElement);
   private readonly height = find("height", HTMLInputElement);
@@ -50,7 +51,7 @@ export class PromptForm {
     this.style = new StyleChooser(
       studio,
       (style) => this.takeStyle(style),
-      () => ({ model: this.model.value, preset: this.preset.value || null }),
+      () => ({ model: this.model.value, preset: this.preset.value || null, negative_prompt: this.negative.value.trim() }),
     );
     this.helps = [this.foreground, this.background].map((field) => new PromptHelp(field, () => this.chosen));
     this.shape.append(...SHAPES.map(([name, width, height]) => new Option(`${name}, ${width} × ${height}`)));
@@ -75,16 +76,18 @@ export class PromptForm {
   }
 
   /** What the form says of what to draw. */
-  get canvas(): { width: number; height: number; background: string; foreground: string } {
-    const [width, height] = [Number(this.width.value), Number(this.height.value)];
-    return { width, height, background: this.background.value.trim(), foreground: this.foreground.value.trim() };
+  get canvas(): { width: number; height: number; words: { background: string; foreground: string; negative: string } } {
+    const [background, foreground, negative] = [this.background, this.foreground, this.negative].map((field) => field.value.trim());
+    const words = { background: background!, foreground: foreground!, negative: negative! };
+    return { width: Number(this.width.value), height: Number(this.height.value), words };
   }
 
   /** What the form says of how to draw; null before there is a model. */
   get settings(): Settings | null {
     if (this.model.value === "") return null;
     const preset = this.preset.value === "" ? null : this.preset.value;
-    return { model: this.model.value, preset, seed: this.seed.checkValidity() ? this.seed.value : "" };
+    const seed = this.seed.checkValidity() ? this.seed.value : "";
+    return { model: this.model.value, preset, seed, style: this.style.chosen };
   }
 
   /** Fill in what a picture was made from. */
@@ -93,8 +96,9 @@ export class PromptForm {
     if (origin === null) return;
     this.style.clear(); // the prompts have the style's words already
     for (const layer of picture.layers) {
-      const prompt = origin.layers[layer.index]?.prompt;
+      const { prompt, negative_prompt } = origin.layers[layer.index] ?? {};
       if (prompt === undefined) continue;
+      this.negative.value = negative_prompt ?? "";
       if (layer.role === "background") this.background.value = prompt;
       if (layer.role === "foreground") this.foreground.value = prompt;
     }
@@ -112,7 +116,7 @@ export class PromptForm {
 
   private greet(welcome: Welcome): void {
     const { limits, models } = welcome;
-    for (const field of [this.foreground, this.background]) field.maxLength = limits.prompt_characters;
+    for (const field of [this.foreground, this.background, this.negative]) field.maxLength = limits.prompt_characters;
     for (const field of [this.width, this.height]) {
       field.min = String(limits.min_side);
       field.max = String(limits.max_side);
@@ -200,6 +204,7 @@ export class PromptForm {
     this.changed();
     if (!this.form.reportValidity() || this.studio.link.value !== "open") return;
     const [foreground, background] = [this.foreground.value.trim(), this.background.value.trim()];
+    const negative_prompt = this.negative.value.trim();
     const seed = this.seed.value.trim();
     const first = seed === "" ? Math.floor(Math.random() * SEEDS) : Number(seed);
     const variants = Array.from({ length: Number(this.count.value) - 1 }, (_, at) => ({ job: newId(), seed: first + at + 1 }));
@@ -208,8 +213,8 @@ export class PromptForm {
       job: newId(),
       width: Number(this.width.value),
       height: Number(this.height.value),
-      foregrounds: [{ kind: "generated", prompt: foreground }],
-      background: { kind: "generated", prompt: background },
+      foregrounds: [{ kind: "generated", prompt: foreground, negative_prompt }],
+      background: { kind: "generated", prompt: background, negative_prompt },
       seed: first,
       variants,
       masks: this.masks.checked,

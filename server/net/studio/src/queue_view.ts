@@ -1,10 +1,11 @@
 // The pictures that wait or are being drawn, in the order in which they are drawn.
 import { find, make } from "./elements";
+import { titleOf } from "./entries";
 import { icon } from "./icons";
 import { t } from "./language";
 import { stage, steps, timeLeft } from "./progress_bar";
 import type { JobSummary } from "./protocol";
-import { type Stand, type Studio, titleOf } from "./studio";
+import type { Stand, Studio } from "./studio";
 
 export class QueueView {
   private readonly section = find("side-queue", HTMLElement);

@@ -2,7 +2,8 @@
 import { Problem } from "./calls";
 import { t } from "./language";
 import type { Layer, Picture } from "./picture";
-import type { Generated, Kept, Placed, Relit, Submit } from "./protocol";
+import type { Generated, Kept, Placed, Relit, Style, Submit } from "./protocol";
+import { applied } from "./style";
 import { newId } from "./wire";
 
 /** Half of the steps: light and texture change, and the object stays. */
@@ -16,6 +17,7 @@ export interface Settings {
   model: string;
   preset: string | null;
   seed: string;
+  style: Style | null;
 }
 
 /** What takes part in a picture, bottom first. */
@@ -49,7 +51,7 @@ export function submission(picture: Arrangement, settings: Settings, merged?: La
   if (background === undefined) throw new Problem(t("There is no background. Show one, or add a file as the background."));
   if (foregrounds.length === 0) throw new Problem(t("There is no foreground. Show one, or add one."));
   const seed = settings.seed.trim();
-  return {
+  const submit: Submit = {
     type: "submit",
     job: newId(),
     width: picture.width,
@@ -60,28 +62,35 @@ export function submission(picture: Arrangement, settings: Settings, merged?: La
     preset: settings.preset,
     model: settings.model,
   };
+  return settings.style === null ? submit : applied(settings.style, submit);
 }
 
 function source(picture: Arrangement, layer: Layer): Generated | Kept | Relit {
   const prompt = layer.prompt.trim();
   if (prompt === "") throw new Problem(t("Say in a few words what “{layer}” shows.", { layer: layer.name }));
+  const negative_prompt = layer.negative.trim();
   const seed = layer.seed.trim() === "" ? null : Number(layer.seed);
   if (layer.verb === "redraw" || layer.source === null) {
-    return { kind: "generated", prompt, seed, box: layer.role === "background" ? null : box(picture, layer) };
+    const place = layer.role === "background" ? { box: null } : region(picture, layer);
+    return { kind: "generated", prompt, negative_prompt, seed, ...place };
   }
   const { name, x, y, width, height, blend, opacity, visible, source: pixels } = layer;
   const kept = { layer: pixels.sha256, name, x, y, width, height, prompt, blend, opacity, visible };
-  return layer.verb === "relight" ? { kind: "relit", ...kept, seed, strength: STRENGTH } : { kind: "kept", ...kept };
+  return layer.verb === "relight" ? { kind: "relit", ...kept, negative_prompt, seed, strength: STRENGTH } : { kind: "kept", ...kept };
 }
 
-/** Where a foreground is drawn: in its box, or where it was moved to; null if it has not been moved. */
+/** Where a foreground is drawn: as it was recorded, or in the box where it was put. */
+function region(picture: Arrangement, layer: Layer): Pick<Generated, "box" | "shape"> {
+  if (layer.source === null || isMoved(layer)) return { box: box(picture, layer) };
+  const recorded = picture.origin?.layers[layer.index];
+  const values = recorded?.box?.split(",").map(Number);
+  if (values?.length !== 4) return { box: null };
+  const [x, y, width, height] = values as [number, number, number, number];
+  return { box: { x, y, width, height }, shape: recorded?.shape || null };
+}
+
+/** The place of a layer on the canvas; null if that is the whole canvas. */
 function box(picture: Arrangement, layer: Layer): Generated["box"] {
-  if (layer.source !== null && !isMoved(layer)) {
-    const recorded = picture.origin?.layers[layer.index]?.box?.split(",").map(Number);
-    if (recorded?.length !== 4) return null;
-    const [x, y, width, height] = recorded as [number, number, number, number];
-    return { x, y, width, height };
-  }
   const { left, top, right, bottom } = outline(layer);
   if (left <= 0 && top <= 0 && right >= picture.width && bottom >= picture.height) return null; // anywhere
   const x = Math.min(Math.max(Math.round(left), 0), picture.width - 16);

@@ -2,7 +2,7 @@
 import { Calls } from "./calls";
 import { Connection, type Link } from "./connection";
 import type { Desk } from "./editor";
-import { t } from "./language";
+import { titleOf } from "./entries";
 import { Live } from "./live";
 import { keep, recall } from "./memory";
 import { Notices } from "./notices";
@@ -17,14 +17,14 @@ import type {
   Resubmit,
   Style,
   Submit,
-  Thumbnail,
   Welcome,
 } from "./protocol";
 import { Damaged, Transfers } from "./transfers";
 import { save } from "./saving";
 import { Signal } from "./signal";
 import { placed, type Settings } from "./sources";
-import { type Chunk, newId, swapRedAndBlue } from "./wire";
+import { Thumbnails } from "./thumbnails";
+import { type Chunk, newId } from "./wire";
 
 export type Format = Export["format"];
 
@@ -47,7 +47,7 @@ export class Studio implements Desk {
   readonly welcome = new Signal<Welcome | null>(null);
   readonly picture = new Signal<Picture | null>(null);
   readonly history = new Signal<JobSummary[]>([]);
-  readonly thumbnails = new Signal<Map<string, ImageData>>(new Map());
+  readonly thumbnails = new Thumbnails((job, side) => this.connection.send({ type: "fetch_thumbnail", job, side }));
   readonly notices = new Notices();
   /** The user's styles, which Krita has, too. */
   readonly styles = new Signal<Style[]>([]);
@@ -68,6 +68,7 @@ export class Studio implements Desk {
       this.transfers.clear();
       this.followed.clear();
       this.calls.clear();
+      this.thumbnails.lost();
       this.live.lost();
       if (link !== "open") this.exporting.value = null;
       this.link.value = link;
@@ -95,7 +96,7 @@ export class Studio implements Desk {
     this.connection.close();
     this.picture.value = null;
     this.history.value = [];
-    this.thumbnails.value = new Map();
+    this.thumbnails.clear();
     this.notices.clear();
     this.progress.value = new Map();
     this.compared.value = null;
@@ -184,10 +185,6 @@ export class Studio implements Desk {
     this.connection.send({ type: "delete", job });
   }
 
-  askForThumbnail(job: string, side: number): void {
-    this.connection.send({ type: "fetch_thumbnail", job, side });
-  }
-
   rename(job: string, name: string): void {
     this.connection.send({ type: "rename", job, name });
   }
@@ -204,9 +201,10 @@ export class Studio implements Desk {
     this.connection.send({ type: "list_jobs", newest: this.listed, own: true });
   }
 
-  /** List older pictures, too. */
-  listMore(): void {
-    this.listed = Math.min(this.listed + LISTED, MOST_LISTED);
+  /** List older pictures, too: some more, or as many as can be listed. */
+  listMore(all = false): void {
+    if (this.listsAll) return;
+    this.listed = all ? MOST_LISTED : Math.min(this.listed + LISTED, MOST_LISTED);
     this.refreshHistory();
   }
 
@@ -256,7 +254,7 @@ export class Studio implements Desk {
         this.takeList(message.jobs);
         return;
       case "thumbnail":
-        return this.addThumbnail(message);
+        return this.thumbnails.take(message);
       case "file_begin":
         return this.transfers.begin(message);
       case "file_end":
@@ -365,13 +363,8 @@ export class Studio implements Desk {
     }
   }
 
-  private addThumbnail({ job, width, height, pixels }: Thumbnail): void {
-    this.thumbnails.value.set(job, new ImageData(swapRedAndBlue(new Uint8Array(pixels)), width, height));
-    this.thumbnails.touch();
-  }
-
-  private async finishFile(transfer: number): Promise<void> {
-    const file = await this.transfers.end(transfer);
+  private finishFile(transfer: number): void {
+    const file = this.transfers.end(transfer);
     if (file === undefined) throw new Damaged();
     const { job, format } = file.begin as FileBegin;
     const listed = this.history.value.find((each) => each.job === job);
@@ -384,16 +377,11 @@ export class Studio implements Desk {
 
   private forget(job: string): void {
     this.history.value = this.history.value.filter((each) => each.job !== job);
-    this.thumbnails.value.delete(job);
+    this.thumbnails.forget(job);
     if (this.picture.value?.job === job) {
       keep({ job: null, unanswered: null });
       this.notices.clear();
       this.picture.value = null;
     }
   }
-}
-
-/** What a picture is called: the name that the artist gave it, else its prompts. */
-export function titleOf(job: JobSummary): string {
-  return job.name || job.title || t("Picture");
 }

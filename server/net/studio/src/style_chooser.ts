@@ -4,18 +4,15 @@ import { t } from "./language";
 import { keep, recall } from "./memory";
 import type { Style } from "./protocol";
 import type { Studio } from "./studio";
+import { StyleDialog } from "./style_dialog";
 
 export class StyleChooser {
   private readonly select = find("style", HTMLSelectElement);
   private readonly hint = find("style-hint", HTMLElement);
   private readonly edit = find("style-edit", HTMLButtonElement);
-  private readonly dialog = find("style-dialog", HTMLDialogElement);
-  private readonly name = find("style-name", HTMLInputElement);
-  private readonly prompt = find("style-prompt", HTMLTextAreaElement);
-  private readonly negative = find("style-negative", HTMLTextAreaElement);
-  private readonly remove = find("style-delete", HTMLButtonElement);
-  /** The style that the dialog changes; null if it makes a new one. */
-  private changed: Style | null = null;
+  private readonly dialog: StyleDialog;
+  /** The name of a style that is being saved; it is chosen as soon as the server has it. */
+  private awaited: string | null = null;
 
   /**
    * @param take is told the style that was chosen.
@@ -24,21 +21,22 @@ export class StyleChooser {
   constructor(
     private readonly studio: Studio,
     private readonly take: (style: Style) => void,
-    private readonly look: () => Pick<Style, "model" | "preset">,
+    look: () => Omit<Style, "name">,
   ) {
+    this.dialog = new StyleDialog({
+      save: (style, replaces) => {
+        this.awaited = style.name;
+        studio.saveStyle(style, replaces);
+      },
+      delete: (name) => studio.deleteStyle(name),
+    });
     studio.styles.watch((styles) => this.list(styles));
     this.select.onchange = () => {
       this.explain();
       if (this.chosen !== null) this.take(this.chosen);
     };
-    find("style-new", HTMLButtonElement).onclick = () => this.open(null);
-    this.edit.onclick = () => this.open(this.chosen);
-    find("style-no", HTMLButtonElement).onclick = () => this.dialog.close();
-    find("style-form", HTMLFormElement).onsubmit = () => this.save();
-    this.remove.onclick = () => {
-      if (this.changed !== null) studio.deleteStyle(this.changed.name);
-      this.dialog.close();
-    };
+    find("style-new", HTMLButtonElement).onclick = () => this.open({ ...look(), name: "" });
+    this.edit.onclick = () => this.chosen !== null && this.open(this.chosen);
   }
 
   get chosen(): Style | null {
@@ -51,10 +49,16 @@ export class StyleChooser {
   }
 
   private list(styles: Style[]): void {
-    const chosen = this.select.value || recall().form.style || "";
+    const has = (name: string | null | undefined): boolean => styles.some((style) => style.name === name);
+    const saved = has(this.awaited) ? this.awaited : null;
+    const chosen = saved ?? (this.select.value || recall().form.style || "");
     this.select.replaceChildren(new Option(t("No style"), ""), ...styles.map(({ name }) => new Option(name, name)));
-    this.select.value = styles.some((style) => style.name === chosen) ? chosen : "";
+    this.select.value = has(chosen) ? chosen : "";
     this.explain();
+    if (saved === null) return;
+    this.awaited = null;
+    keep({ form: { ...recall().form, style: saved } });
+    this.take(this.chosen!);
   }
 
   private explain(): void {
@@ -64,28 +68,12 @@ export class StyleChooser {
     if (style?.prompt) parts.push(t("Adds “{words}” to every prompt.", { words: style.prompt }));
     if (style?.negative_prompt) parts.push(t("Keeps out: {words}.", { words: style.negative_prompt }));
     if (style?.loras?.length) parts.push(t("Uses {loras}.", { loras: style.loras.map(({ name }) => name).join(", ") }));
+    if (style?.sampler) parts.push(t("Sampler: {sampler}.", { sampler: style.sampler }));
     this.hint.textContent = parts.join(" ");
   }
 
-  private open(style: Style | null): void {
-    this.changed = style;
-    this.name.value = style?.name ?? "";
-    this.prompt.value = style?.prompt ?? "";
-    this.negative.value = style?.negative_prompt ?? "";
-    this.remove.hidden = style === null;
-    this.dialog.showModal();
-  }
-
-  private save(): void {
-    const style: Style = {
-      ...this.changed,
-      ...this.look(),
-      name: this.name.value.trim(),
-      prompt: this.prompt.value.trim(),
-      negative_prompt: this.negative.value.trim(),
-    };
-    this.studio.saveStyle(style, this.changed?.name ?? null);
-    keep({ form: { ...recall().form, style: style.name } });
-    this.select.value = "";
+  private open(style: Style): void {
+    const others = this.studio.styles.value.map(({ name }) => name).filter((name) => name !== style.name);
+    this.dialog.open(style, this.studio.welcome.value?.models ?? [], others);
   }
 }

@@ -1,4 +1,5 @@
 // Layers and files on their way: chunks in, whole and checked bytes out.
+import { Digest } from "./digest";
 import type { FileBegin, LayerBegin, PixelsBegin } from "./protocol";
 import type { Chunk } from "./wire";
 
@@ -7,6 +8,7 @@ export type Begin = LayerBegin | FileBegin | PixelsBegin;
 interface Transfer {
   begin: Begin;
   bytes: Uint8Array<ArrayBuffer>;
+  digest: Digest;
   received: number;
   next: number;
 }
@@ -18,7 +20,7 @@ export class Transfers {
   private readonly open = new Map<number, Transfer>();
 
   begin(begin: Begin): void {
-    this.open.set(begin.transfer, { begin, bytes: new Uint8Array(begin.bytes), received: 0, next: 0 });
+    this.open.set(begin.transfer, { begin, bytes: new Uint8Array(begin.bytes), digest: new Digest(), received: 0, next: 0 });
   }
 
   /** Chunks of transfers that nobody has begun here belong to a picture that is not shown any more. */
@@ -29,30 +31,23 @@ export class Transfers {
       throw new Damaged();
     }
     transfer.bytes.set(chunk.data, transfer.received);
+    transfer.digest.add(chunk.data);
     transfer.received += chunk.data.length;
     transfer.next += 1;
   }
 
   /** The begin and the bytes of a finished transfer; undefined if it was not begun here. */
-  async end(number: number): Promise<{ begin: Begin; bytes: Uint8Array<ArrayBuffer> } | undefined> {
+  end(number: number): { begin: Begin; bytes: Uint8Array<ArrayBuffer> } | undefined {
     const transfer = this.open.get(number);
     if (transfer === undefined) return undefined;
     this.open.delete(number);
-    if (transfer.received !== transfer.bytes.length) throw new Damaged();
-    // Browsers compute digests only for pages from this machine or with encryption.
-    if (crypto.subtle !== undefined) {
-      const digest = await crypto.subtle.digest("SHA-256", transfer.bytes);
-      if (hexadecimal(digest) !== transfer.begin.sha256) throw new Damaged();
-    }
-    return { begin: transfer.begin, bytes: transfer.bytes };
+    const { begin, bytes, digest, received } = transfer;
+    if (received !== bytes.length || digest.end() !== begin.sha256) throw new Damaged();
+    return { begin, bytes };
   }
 
   /** Transfer numbers begin again with each connection. */
   clear(): void {
     this.open.clear();
   }
-}
-
-export function hexadecimal(bytes: ArrayBuffer): string {
-  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

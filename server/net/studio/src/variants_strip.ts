@@ -1,20 +1,19 @@
 // The variants of the picture that is shown: one click shows another one, and one of them can be kept.
 import { drawn, find, make } from "./elements";
-import { entries, SIDE } from "./history_view";
+import { entryOf, titleOf } from "./entries";
 import { t } from "./language";
 import type { JobSummary } from "./protocol";
-import { type Studio, titleOf } from "./studio";
+import type { Studio } from "./studio";
 
 export class VariantsStrip {
   private readonly strip = find("variants", HTMLDivElement);
   private readonly list = find("variant-list", HTMLUListElement);
   private readonly keep = find("keep-variant", HTMLButtonElement);
   private readonly question = find("keep-question", HTMLDialogElement);
-  private readonly asked = new Set<string>();
   private made = "";
 
   constructor(private readonly studio: Studio) {
-    for (const signal of [studio.history, studio.picture, studio.thumbnails]) signal.watch(() => this.update());
+    for (const signal of [studio.history, studio.picture, studio.thumbnails.images]) signal.watch(() => this.update());
     this.keep.onclick = () => this.ask();
     find("keep-no", HTMLButtonElement).onclick = () => this.question.close();
     find("keep-yes", HTMLButtonElement).onclick = () => {
@@ -24,8 +23,7 @@ export class VariantsStrip {
   }
 
   private get variants(): JobSummary[] {
-    const job = this.studio.picture.value?.job;
-    return entries(this.studio.history.value).find((entry) => entry.some((each) => each.job === job)) ?? [];
+    return entryOf(this.studio.history.value, this.studio.picture.value?.job) ?? [];
   }
 
   private get others(): JobSummary[] {
@@ -37,13 +35,8 @@ export class VariantsStrip {
     const shown = this.studio.picture.value;
     this.strip.hidden = variants.length < 2;
     if (this.strip.hidden) return;
-    for (const { job, state } of variants) {
-      if (state !== "finished" || this.asked.has(job) || this.studio.thumbnails.value.has(job)) continue;
-      this.asked.add(job);
-      this.studio.askForThumbnail(job, SIDE);
-    }
     const made = JSON.stringify(
-      variants.map(({ job, state }) => [job, state, this.studio.thumbnails.value.has(job), job === shown?.job]),
+      variants.map(({ job, state }) => [job, state, this.image(job, state) !== undefined, job === shown?.job]),
     );
     if (made !== this.made) {
       this.made = made;
@@ -54,8 +47,12 @@ export class VariantsStrip {
     this.keep.disabled = shown?.phase !== "finished" || this.others.some((job) => job.ended === null);
   }
 
+  private image(job: string, state: JobSummary["state"]): ImageData | undefined {
+    return state === "finished" ? this.studio.thumbnails.of(job) : undefined;
+  }
+
   private row(job: JobSummary, number: number): HTMLLIElement {
-    const image = this.studio.thumbnails.value.get(job.job);
+    const image = this.image(job.job, job.state);
     const button = make("button", { type: "button", onclick: () => this.studio.openJob(job) });
     button.setAttribute("aria-label", t("Variant {number}", { number }));
     button.setAttribute("aria-current", String(job.job === this.studio.picture.value?.job));
