@@ -254,7 +254,7 @@ def scaled(request: messages.ScaleLayer, store: Store) -> str:
     return store.put(_bgra(resize(pixels, Size(request.to_width, request.to_height))).data)
 
 
-def _to_rgba(data: bytes, width: int, height: int) -> Pixels:
+def _to_rgba(data: bytes | memoryview, width: int, height: int) -> Pixels:
     return np.frombuffer(data, np.uint8).reshape(height, width, 4)[..., _SWAPPED]
 
 
@@ -310,7 +310,7 @@ def with_stated_records(stack: LayerStack, text: str) -> LayerStack:
         return stack
 
 
-def to_layer(begin: messages.LayerBegin, data: bytes) -> Layer:
+def to_layer(begin: messages.LayerBegin, data: bytes | memoryview) -> Layer:
     """The engine's layer for a message about a finished layer and its BGRA pixels.
 
     Raises:

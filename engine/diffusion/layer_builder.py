@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
-from layerfusion.engine.diffusion.layer_codec import decode_foreground, decode_rgb
+from layerfusion.engine.diffusion.decoding import Pictures
 from layerfusion.engine.diffusion.source_constraints import needs_filling
 from layerfusion.engine.diffusion.tiled_refinement import TiledRefinement
 from layerfusion.engine.events import Notice
@@ -43,8 +43,9 @@ class LayerBuilder:
     """
 
     def __init__(self, bundle: ModelBundle, request: GenerationRequest, framing: Framing, latents: Tensor) -> None:
-        self._bundle, self._request, self._framing, self._latents = bundle, request, framing, latents
+        self._bundle, self._request, self._framing = bundle, request, framing
         self._streams = Streams(len(request.foregrounds))
+        self._pictures = Pictures(bundle, latents, self._streams.foregrounds, self._drawn())
         self.finer: TiledRefinement | None = None
         self.notices: list[Notice] = []
 
@@ -146,18 +147,21 @@ class LayerBuilder:
     def _opaque(self, row: int) -> Pixels:
         if self.finer is not None:
             return self.finer.refined[row]
-        return to_canvas(self._decoded(row), self._framing)
+        return to_canvas(self._pictures.opaque(row), self._framing)
 
     def _decoded_foreground(self, index: int) -> tuple[Pixels, Pixels]:
         """The foreground, and the object on grey: uint8 RGBA of working size."""
-        drawn, before_grey = decode_foreground(self._bundle, self._latents[index : index + 1])
+        drawn, before_grey = self._pictures.foreground(index)
         if self._bundle.spec.transparency.kind == "layerdiffuse":
             self.notices += filter(None, [drift_notice(drawn, before_grey)])
         return drawn, before_grey
 
-    def _decoded(self, row: int) -> Pixels:
-        """The background or the blended picture: uint8 RGBA of working size, opaque."""
-        return decode_rgb(self._bundle, self._latents[row : row + 1])
+    def _drawn(self) -> list[int]:
+        """The streams whose pictures become layers, or parts of them."""
+        drawn = [index for index, each in enumerate(self._request.foregrounds) if not isinstance(each, Kept)]
+        if not isinstance(self._request.background, Kept) or needs_filling(self._request):
+            drawn.append(self._streams.background)
+        return [*drawn, self._streams.blended]
 
 
 def _final(pixels: Pixels) -> Pixels:

@@ -14,16 +14,16 @@ import ssl
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from typing import TypeVar
 
 import msgpack
 from websockets.sync.client import ClientConnection, connect
 
+from layerfusion.server.client.arriving import Arriving, File, Layer
 from layerfusion.server.protocol import MAJOR, MINOR, location
 from layerfusion.server.protocol.errors import BadTransfer, ProtocolError, UnsupportedVersion
-from layerfusion.server.protocol.frames import MAX_FRAME, Arrival, Chunk, split
+from layerfusion.server.protocol.frames import MAX_FRAME, Chunk, split
 from layerfusion.server.protocol.messages import (
     Accepted,
     Ack,
@@ -71,26 +71,6 @@ class Refusal(ProtocolError):
         self.code = answer.code
 
 
-@dataclass(frozen=True)
-class Layer:
-    """A finished layer: the message that describes it, and its BGRA pixels, whose SHA-256 was checked."""
-
-    begin: LayerBegin
-    pixels: bytes
-
-    @property
-    def job(self) -> str:
-        return self.begin.job
-
-
-@dataclass(frozen=True)
-class File:
-    """An exported file: the message that describes it, and its bytes, whose SHA-256 was checked."""
-
-    begin: FileBegin
-    data: bytes
-
-
 Item = Message | Layer | File
 """What the client receives: a message, or a complete layer or file."""
 
@@ -122,7 +102,7 @@ class Client:
         self._timeout = timeout
         self._wire = Wire(msgpack.packb, msgpack.unpackb)
         self._waiting: deque[Item] = deque()
-        self._arrivals: dict[int, tuple[LayerBegin | FileBegin, Arrival, list[bytes | memoryview]]] = {}
+        self._arrivals: dict[int, Arriving] = {}
         self._begun: dict[tuple[str, int], bytes] = {}
         self._uploads = 0
         try:
@@ -225,9 +205,10 @@ class Client:
 
     def unfinished(self, job: str, seq: int) -> bytes:
         """The bytes so far of a layer that was not received completely."""
-        for begin, _, parts in self._arrivals.values():
+        for arriving in self._arrivals.values():
+            begin = arriving.begin
             if isinstance(begin, LayerBegin) and (begin.job, begin.seq) == (job, seq):
-                return b"".join(parts)
+                return arriving.received()
         return b""
 
     def resubmit(self, job: str, *, of: str) -> Accepted:
@@ -303,7 +284,7 @@ class Client:
         if isinstance(answer, FetchFailed):
             raise Refusal(answer)
         assert isinstance(answer, File)
-        return answer.data
+        return bytes(answer.data)
 
     def events(self, job: str) -> Iterator[Message | Layer]:
         """Yield the job's events and notes, up to its last event: `Done`, `Failed` or `Cancelled`."""
@@ -364,15 +345,11 @@ class Client:
             item = self._wire.decode(self._socket.recv(self._timeout))
             match item:
                 case LayerBegin() | FileBegin():
-                    before = self._before(item)
-                    arrival = Arrival(item.bytes, item.sha256, before)
-                    self._arrivals[item.transfer] = item, arrival, [before] if before else []
+                    self._arrivals[item.transfer] = Arriving(item, self._before(item))
                 case Chunk() if item.transfer in self._arrivals:
-                    _, arrival, parts = self._arrivals[item.transfer]
-                    arrival.add(item)
-                    parts.append(item.data)
+                    self._arrivals[item.transfer].add(item)
                 case LayerEnd() | FileEnd() if item.transfer in self._arrivals:
-                    return self._arrived(item.transfer)
+                    return self._arrivals.pop(item.transfer).finished()
                 case Refused():
                     raise Refusal(item)
                 case Message():
@@ -390,9 +367,3 @@ class Client:
         if len(begun) < begin.skipped:
             raise BadTransfer(f"The server left out {begin.skipped} bytes of a layer that never arrived.")
         return begun[: begin.skipped]
-
-    def _arrived(self, transfer: int) -> Layer | File:
-        begin, arrival, parts = self._arrivals.pop(transfer)
-        arrival.finish()
-        data = b"".join(parts)  # the only copy
-        return Layer(begin, data) if isinstance(begin, LayerBegin) else File(begin, data)

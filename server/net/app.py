@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import secrets
 import sys
@@ -50,6 +51,7 @@ def serve(config: ServerConfig) -> int:
     try:
         with _logging(config):
             allow_files(config.max_connections)
+            gc.freeze()  # modules live as long as the process; the collector need not look at them in the event loop
             asyncio.run(_serve(config))
     except (CannotServe, EngineError) as error:
         print(error, file=sys.stderr, flush=True)

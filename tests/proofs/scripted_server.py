@@ -9,6 +9,7 @@ ends.
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import selectors
@@ -90,6 +91,7 @@ def main():
         devices *= int(given.pop("workers", 1))
     config = ServerConfig(port=0, folder=folder / "jobs", devices=devices, **given)
     watched = Watched()
+    gc.freeze()  # as `serve` does
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watched)) as runner:
         runner.run(serve(folder, config, watched))
 

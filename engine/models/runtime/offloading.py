@@ -177,6 +177,11 @@ class Memory:
         view = pixels * _BYTES[Component.DECODER] * self._value_bytes(Component.DECODER)
         return min(8, max(1, (free - RESERVE) // view))
 
+    @property
+    def pictures_at_once(self) -> int:
+        """How many pictures are decoded at the same time, each in a thread of its own; see `_is_short`."""
+        return torch.get_num_threads() if self._is_short and self.policy is MemoryPolicy.RESIDENT else 1
+
     def run(self, work: Callable[[], T], *components: Component) -> T:
         """Run `work` with its components on the device; if memory runs out, repeat it with the next policy.
 
@@ -190,7 +195,7 @@ class Memory:
         while True:
             try:
                 self._load(set(components))
-                with threads_of_torch(self._threads(components)):
+                with threads_of_torch(1 if self._is_short else None):
                     return work()
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -252,14 +257,15 @@ class Memory:
         parts = (delta for module in self._deltas.values() for delta in module.values())
         return sum(math.prod(delta.shape) * tensors(delta)[0].dtype.itemsize for delta in parts)
 
-    def _threads(self, components: tuple[Component, ...]) -> int | None:
-        """How many threads compute; None leaves the number as it is.
+    @property
+    def _is_short(self) -> bool:
+        """Whether the operations of the model are too short to be shared by threads: those of a small one are, on a
+        processor.
 
-        On a processor, the operations of a small UNet are too short to be shared: with two threads that sleep while
-        they wait, a job of the embedded model took 2.0 s instead of 1.5. Those of a VAE on whole pictures are long.
+        With two threads that sleep while they wait, a job of the embedded model took 2.0 s instead of 1.5. What is
+        computed by one thread also does not depend on the machine's number of them.
         """
-        short = self._device.type == "cpu" and set(components) <= {Component.TEXT, Component.UNET}
-        return 1 if short and self.weights(Component.UNET) <= SMALL else None
+        return self._device.type == "cpu" and self.weights(Component.UNET) <= SMALL
 
     def _value_bytes(self, component: Component) -> int:
         """Bytes of one value in the component's dtype."""
