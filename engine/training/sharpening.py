@@ -50,8 +50,8 @@ LATENT_NOISE = 0.08
 STRENGTH, WINDOW = 2.0, 5
 """Weight of the loss of gradients' strength, and the side of the windows it is averaged over, in pixels."""
 
-ENERGY = 0.03
-"""Weight of the difference between the logarithms of a crop's mean energy of gradients and the truth's. Where the
+ENERGY = 0.15
+"""Weight of the difference between the logarithms of the mean energy of a batch's gradients and the truth's. Where the
 decoder cannot know which windows are strong, it would make all of them as weak as most are."""
 
 CRITIC = 0.25
@@ -128,11 +128,11 @@ class SharpeningStage(Stage):
         distance = error.abs().mean() + 2.0 * error.square().mean()
         strength, wanted = gradient_strength(found), gradient_strength(true)
         soft = (strength - wanted).abs().mean()
-        ratio = strength.square().mean(dim=(1, 2, 3)).log() - wanted.square().mean(dim=(1, 2, 3)).log()
-        loss = distance + STRENGTH * soft + ENERGY * ratio.abs().mean()
+        ratio = strength.square().mean().log() - wanted.square().mean().log()
+        loss = distance + STRENGTH * soft + ENERGY * ratio.abs()
         disliked = self._judged(found.detach(), true)
         figures = {"distance": float(distance.detach()), "soft": float(soft.detach()), "critic": disliked}
-        figures["energy"] = float(ratio.detach().mean().exp())
+        figures["energy"] = float(ratio.detach().exp())
         if self._done > _CRITIC_FIRST:
             self._critic.requires_grad_(False)
             with mixed(self.device):
