@@ -42,7 +42,7 @@ class CompactTransparentEncoder(nn.Module):
         return self.layers(rgba)
 
 
-FAINT = (0.03, 0.1)
+FAINT = (0.05, 0.12)
 """Alpha up to the first counts as none, from the second on as what it is; between them it rises smoothly. Around a soft
 outline the decoder is not sure that there is nothing, and says so in a veil that nobody wants to retouch."""
 
