@@ -68,18 +68,21 @@ def psd(document: Any, path: Path) -> Generator[None, None, tuple[str, ...]]:
     record = groups.recall(document, chosen)  # None for the artist's own groups, which are not ours to label
     plain = colours.are_the_servers(document)
     profile = document.colorProfile() if plain else scratch.SRGB
+    originals = [node for top in content for node in (top, *walk(top))]
+    copies = [node.duplicate() for node in content]
     with contextlib.ExitStack() as stack:
         copy = stack.enter_context(scratch.hidden(scratch.SMALLEST, document.resolution(), profile))
-        for node in content:
-            copy.rootNode().addChildNode(node.duplicate(), None)
-        originals = [node for top in content for node in (top, *walk(top))]
+        for node in copies:
+            yield  # Krita renders each one before it goes on
+            copy.rootNode().addChildNode(node, None)
         ids = {identity(new): identity(old) for new, old in zip(walk(copy.rootNode()), originals, strict=True)}
         for node in walk(copy.rootNode()):
             if not plain and not is_mask(node):
                 node.setColorSpace("RGBA", "U8", profile)
                 yield
         planned, notes = plan(copy.rootNode())
-        resources = _resources(document.resolution(), profile)
+        yield
+        resources = yield from _resources(copy.resolution(), profile)
         if record is not None:
             listed = _listed(planned, record, ids)
             resources[_XMP] = psd_record.packet(chosen.name(), record.made_of, listed, prompts)
@@ -124,7 +127,7 @@ def _write(
         part.unlink(missing_ok=True)
 
 
-def _resources(resolution: float, profile: str) -> dict[int, bytes]:
+def _resources(resolution: float, profile: str) -> Generator[None, None, dict[int, bytes]]:
     """The image resources with the colour profile and the resolution: Krita writes them for a document of one pixel,
     because its scripts cannot read a profile otherwise."""
     with (
@@ -132,7 +135,9 @@ def _resources(resolution: float, profile: str) -> dict[int, bytes]:
         tempfile.TemporaryDirectory(prefix="layerfusion-") as folder,
     ):
         for name in ("one", "two"):
+            yield
             pixel.rootNode().addChildNode(pixel.createNode(name, "paintlayer"), None)
+        yield
         path = Path(folder) / "pixel.psd"
         if not pixel.exportImage(str(path), InfoObject()):
             raise Refusal(tr("Krita could not write a PSD."), tr("Check that its temporary folder is not full."))

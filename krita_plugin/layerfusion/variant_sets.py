@@ -66,6 +66,8 @@ def step(document: Any, by: int) -> None:
 def keep(document: Any) -> dict[str, str]:
     """Replace the set by a copy of the variant that is visible: Krita cannot take a group out of another in one step.
 
+    Krita makes the copy the active layer.
+
     Returns:
         The record of the copy: name of the annotation -> text. The caller must save it.
     """
@@ -79,7 +81,6 @@ def keep(document: Any) -> dict[str, str]:
     saved = {} if record is None else {groups.name_of(copy): groups.moved(record, variants[index], copy)}
     around.parentNode().addChildNode(copy, around)
     around.remove()
-    document.setActiveNode(copy)
     return saved
 
 

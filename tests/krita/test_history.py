@@ -86,6 +86,7 @@ def test_one_pages_through_them_and_goes_on_from_the_one_that_is_seen(facts):
 def test_one_of_them_is_kept_and_the_others_stay_in_the_history(facts):
     found = facts("choose_among_variants")
     assert found["kept"] == ["Background", found["names"][1]]
+    assert found["active at the end"] == found["names"][1]
     assert found["same"]
     assert any("Kept this one." in text for text in found["said"])
     assert found["entries to keep"] == 1

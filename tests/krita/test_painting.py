@@ -17,6 +17,12 @@ def test_layers_arrive_when_the_stroke_is_finished(facts):
     assert right - left > 300, "and whole"
 
 
+def test_nothing_is_changed_while_a_dialog_waits_for_an_answer(facts):
+    found = facts("answer_a_dialog_while_layers_arrive")
+    assert found["waits"], "the dialog may be about closing the document"
+    assert (found["meanwhile"], found["tree"]) == (["Background"], ["Background", GROUP])
+
+
 def test_live_cuts_no_stroke(facts):
     found = facts("paint_and_drag_while_shadow_and_light_follow")["KritaShape/KisToolBrush"]
     assert found["meanwhile"], "nothing follows before the pen is lifted"

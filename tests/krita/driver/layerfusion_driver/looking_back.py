@@ -235,6 +235,7 @@ def choose_among_variants(folder):
     yield from pause(0.5)
     facts |= {"kept": tree(document), "said": docker_texts(), "entries to keep": len(undo_history()) - entries}
     facts["same"] = group_facts(groups_of(document)[-1], SMALL) == before
+    facts["active at the end"] = document.activeNode().name()
     facts["history"] = history_texts()
     facts["row"] = tool("Show the next picture of this press").isVisible()
     click_picture(1)

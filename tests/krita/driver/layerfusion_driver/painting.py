@@ -87,6 +87,31 @@ def paint_while_layers_arrive(folder):
     return facts
 
 
+def answer_a_dialog_while_layers_arrive(folder):
+    """Krita's dialog for a new document is open when a picture is finished, and is cancelled after that."""
+    document = yield from new_document("Asked", SIZE)
+    set_steps(2)
+    press("Generate")
+    facts, began = {}, time.monotonic()
+
+    def look():
+        dialog = QtWidgets.QApplication.activeModalWidget()
+        facts["waits"] = says("Waiting until you have finished your stroke")
+        if dialog is None or (not facts["waits"] and busy() and time.monotonic() - began < 200):
+            QtCore.QTimer.singleShot(50, look)
+            return
+        facts["meanwhile"] = tree(document)
+        dialog.reject()
+
+    QtCore.QTimer.singleShot(50, look)
+    Krita.instance().action("file_new").trigger()
+    yield from wait_until(lambda: not busy())
+    yield from pause(0.3)
+    facts["tree"] = tree(document)
+    yield from close(document)
+    return facts
+
+
 def draw_a_line(tool, document, group):
     """Press the pen with a tool on the foreground while an update is being drawn, and lift it after that came."""
     foreground, shadow = layer_of(group, "Foreground"), layer_of(group, "Shadow")
@@ -128,4 +153,4 @@ def paint_and_drag_while_shadow_and_light_follow(folder):
     return facts
 
 
-ALL = [paint_while_layers_arrive, paint_and_drag_while_shadow_and_light_follow]
+ALL = [paint_while_layers_arrive, answer_a_dialog_while_layers_arrive, paint_and_drag_while_shadow_and_light_follow]
