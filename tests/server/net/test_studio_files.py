@@ -69,6 +69,57 @@ def test_a_file_that_cannot_be_shown_is_refused_in_words(driver, server, picture
     assert not [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
 
 
+def test_files_that_are_none_are_refused_before_they_are_sent_and_the_studio_goes_on(driver, server, picture, tmp_path):
+    (tmp_path / "empty.png").write_bytes(b"")
+    give(driver, tmp_path / "empty.png")
+    wait_for(driver, "“empty.png” is empty.")
+    driver.execute_script(
+        """
+        const dataTransfer = new DataTransfer();
+        const file = new File(["x"], "huge.psd");
+        Object.defineProperty(file, "size", {value: 2 ** 40});
+        const gone = new File(["x"], "folder");
+        gone.arrayBuffer = () => Promise.reject(new DOMException("not found", "NotFoundError"));
+        const event = new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true});
+        Object.defineProperty(event, "dataTransfer", {value: {types: ["Files"], files: [file, gone]}});
+        document.getElementById("viewport").dispatchEvent(event);
+        """
+    )
+    wait_for(driver, "“huge.psd” has 1048576 MB, and the server reads at most")
+    wait_for(driver, "“folder” cannot be read. It may be a folder, or it is not there any more.")
+    Image.new("RGB", (20, 20), (20, 90, 200)).save(tmp_path / "sea.png")
+    give(driver, tmp_path / "sea.png")
+    until(lambda: "sea" in names(driver))
+
+
+def test_what_is_dropped_and_is_no_file_never_leaves_the_page_but_words_get_into_fields(driver, server, picture):
+    script = """
+        const dataTransfer = new DataTransfer();
+        dataTransfer.setData("text/uri-list", "https://example.org/");
+        const event = new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true});
+        return !document.getElementById(arguments[0]).dispatchEvent(event);
+    """
+    assert driver.execute_script(script, "viewport")
+    assert not driver.execute_script(script, "foreground")
+
+
+def test_a_picture_is_pasted(driver, server, picture):
+    driver.execute_async_script(
+        """
+        const done = arguments[0];
+        const canvas = Object.assign(document.createElement("canvas"), {width: 20, height: 20});
+        canvas.getContext("2d").fillRect(2, 2, 9, 9);
+        canvas.toBlob((blob) => {
+          const clipboardData = new DataTransfer();
+          clipboardData.items.add(new File([blob], "pasted.png"));
+          document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true}));
+          done();
+        });
+        """
+    )
+    until(lambda: "pasted" in names(driver))
+
+
 def test_files_that_are_dropped_never_leave_the_page(driver, server, picture):
     """A drop event with a picture that the page has made itself."""
     driver.execute_script(

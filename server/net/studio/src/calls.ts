@@ -9,9 +9,9 @@ import { chunks } from "./wire";
 /** Why something could not be done, in words. */
 export class Problem extends Error {}
 
-/** What sends messages; `sendAll` waits while the network is slower than the page. */
+/** What sends messages; `send` says whether there is a connection, `sendAll` waits while the network is slower than the page. */
 export interface Line {
-  send(message: FromClient): void;
+  send(message: FromClient): boolean;
   sendAll(frames: Iterable<Uint8Array<ArrayBuffer>>): Promise<void>;
 }
 
@@ -79,7 +79,7 @@ export class Calls {
       const others = this.pixelsWaiting.get(layer);
       if (others !== undefined) return void others.push(settle);
       this.pixelsWaiting.set(layer, [settle]);
-      this.line.send({ type: "fetch_pixels", layer });
+      if (!this.line.send({ type: "fetch_pixels", layer })) this.givePixels(layer, lost());
     });
   }
 
@@ -118,14 +118,13 @@ export class Calls {
 
   /** The connection was lost: what was asked for is not answered any more. */
   clear(): void {
-    const lost = new Problem(t("The connection was lost. Try it again."));
-    for (const { settle } of this.waiting.splice(0)) settle(lost);
-    for (const layer of [...this.pixelsWaiting.keys()]) this.givePixels(layer, lost);
+    for (const { settle } of this.waiting.splice(0)) settle(lost());
+    for (const layer of [...this.pixelsWaiting.keys()]) this.givePixels(layer, lost());
   }
 
   private ask(message: FromClient, wanted: (answer: Answer) => boolean): Promise<Answer> {
     const answer = this.next(wanted);
-    this.line.send(message);
+    if (!this.line.send(message)) this.waiting.pop()!.settle(lost());
     return answer;
   }
 
@@ -141,6 +140,10 @@ export class Calls {
     this.pixelsWaiting.delete(layer);
     for (const settle of settles) settle(answer);
   }
+}
+
+function lost(): Problem {
+  return new Problem(t("The connection was lost. Try it again."));
 }
 
 function problem(error: { message: string; hint?: string }): Problem {

@@ -47,9 +47,11 @@ export class Connection {
     };
   }
 
-  /** Send a message; it is lost if there is no connection, because everything is asked for anew after one is lost. */
-  send(message: FromClient): void {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(pack(message));
+  /** Send a message, and say whether there is a connection. Without one it is lost: everything is asked for anew later. */
+  send(message: FromClient): boolean {
+    if (this.socket?.readyState !== WebSocket.OPEN) return false;
+    this.socket.send(pack(message));
+    return true;
   }
 
   /** Send frames; waits while more than a few of them are on their way. */

@@ -53,7 +53,7 @@ export function showEditing(studio: Studio, editor: Editor): void {
   studio.link.watch(update);
 }
 
-/** Files may be dropped anywhere: the browser would leave the page otherwise. */
+/** Files may be dropped anywhere, and pictures pasted. The browser would leave the page for a file or a link. */
 function takeDrops(editor: Editor): void {
   let depth = 0;
   const mark = (): boolean => document.body.classList.toggle("dropping", depth > 0);
@@ -69,13 +69,24 @@ function takeDrops(editor: Editor): void {
     mark();
   });
   document.addEventListener("dragover", (event) => {
-    if (has(event)) event.preventDefault();
+    if (has(event) || !isField(event.target)) event.preventDefault();
   });
   document.addEventListener("drop", (event) => {
-    if (!has(event)) return;
+    if (!has(event) && isField(event.target)) return;
     event.preventDefault();
+    if (!has(event)) return;
     depth = 0;
     mark();
     void editor.addFiles([...event.dataTransfer!.files]);
   });
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length === 0) return;
+    event.preventDefault();
+    void editor.addFiles(files);
+  });
+}
+
+function isField(target: EventTarget | null): boolean {
+  return target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement;
 }

@@ -4,9 +4,10 @@ import { compositeOver } from "./compositing";
 import { t } from "./language";
 import type { Live } from "./live";
 import { keep, recall } from "./memory";
+import { opened } from "./opening";
 import { asLayer, type Layer, Picture, ply, type Source, type Verb } from "./picture";
 import { Breath, cropped, stretched } from "./pixels";
-import type { FileRead, Submit } from "./protocol";
+import type { FileRead, Submit, Welcome } from "./protocol";
 import type { Signal } from "./signal";
 import { outline, parts, type Settings, submission } from "./sources";
 import { newId, swapRedAndBlue } from "./wire";
@@ -14,6 +15,7 @@ import { newId, swapRedAndBlue } from "./wire";
 /** What the editor needs of the studio. */
 export interface Desk {
   readonly picture: Signal<Picture | null>;
+  readonly welcome: Signal<Welcome | null>;
   readonly calls: Calls;
   readonly live: Live;
   generate(submit: Submit, title: string): void;
@@ -34,6 +36,7 @@ export class Editor {
   /** How it was before the change that has begun; a field that was only visited changes nothing. */
   private begun: State | null = null;
   private scaling: Promise<unknown> = Promise.resolve();
+  private submitting = false;
   private carried: { job: string; layers: Layer[] } | null = null;
 
   constructor(private readonly desk: Desk) {
@@ -234,9 +237,7 @@ export class Editor {
   async addFiles(files: Iterable<File>): Promise<void> {
     for (const file of files) {
       try {
-        const bytes = new Uint8Array(await file.arrayBuffer());
-        const read = await this.desk.calls.read(await this.desk.calls.upload(bytes, true), file.name);
-        await this.take(read);
+        await this.take(await opened(file, this.desk.calls, this.desk.welcome.value?.limits.file_bytes ?? 0));
       } catch (error) {
         this.complain(error);
       }
@@ -273,7 +274,8 @@ export class Editor {
   async draw(): Promise<void> {
     const { picture } = this;
     const settings = this.desk.settings();
-    if (picture === null || settings === null || !this.canEdit) return;
+    if (picture === null || settings === null || !this.canEdit || this.submitting) return;
+    this.submitting = true; // a second press means the same
     try {
       for (const layer of picture.layers) void this.settle(layer);
       await this.scaling;
@@ -285,6 +287,8 @@ export class Editor {
       this.desk.generate(submit, prompts.join(", "));
     } catch (error) {
       this.complain(error);
+    } finally {
+      this.submitting = false;
     }
   }
 

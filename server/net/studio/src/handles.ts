@@ -62,7 +62,7 @@ export class Handles {
     const { scale } = this.viewport;
     this.boxes.replaceChildren(
       ...empty.map((layer) => {
-        const made = make("div", {}, make("span", { textContent: layer.prompt || layer.name }));
+        const made = make("div", {}, make("span", { dir: "auto", textContent: layer.prompt || layer.name }));
         const { x, y } = this.viewport.toFrame(layer);
         made.style.transform = `translate(${x}px, ${y}px)`;
         [made.style.width, made.style.height] = [`${layer.width * scale}px`, `${layer.height * scale}px`];

@@ -115,7 +115,7 @@ export class HistoryView {
     const job = face(entry);
     const title = titleOf(entry[0]!);
     const open = make("button", { type: "button", className: "open", title });
-    open.append(make("span", { className: "thumbnail" }), make("span", { className: "title", textContent: title }));
+    open.append(make("span", { className: "thumbnail" }), make("span", { className: "title", dir: "auto", textContent: title }));
     const notes = [STATES[job.state], entry.length > 1 ? t("{count} variants", { count: entry.length }) : ""];
     const state = notes.filter((note) => note !== "").join(", ");
     if (state !== "") open.append(make("span", { className: "state", textContent: state }));

@@ -20,15 +20,15 @@ const VERBS: [Verb, string, string][] = [
 export function layerDetails(editor: Editor, layer: () => Layer): { element: HTMLElement; show: () => void } {
   const { key, role } = layer();
   const id = (name: string): string => `${key}-${name}`;
-  const name = make("input", { id: id("name"), maxLength: 255, autocomplete: "off" });
+  const name = make("input", { id: id("name"), maxLength: 255, autocomplete: "off", dir: "auto" });
   const blend = make("select", { id: id("blend") }, ...BLENDS.map(([value, label]) => new Option(label, value)));
   const up = make("button", { type: "button", className: "icon", title: t("Further up") }, icon("up"));
   const down = make("button", { type: "button", className: "icon", title: t("Further down") }, icon("down"));
   for (const button of [up, down]) button.setAttribute("aria-label", button.title);
   [up.dataset.keeps, down.dataset.keeps] = [id("up"), id("down")];
   const drawnFrom = role === "background" || role === "foreground";
-  const prompt = make("textarea", { id: id("prompt"), rows: 2, maxLength: 2000 });
-  const negative = make("textarea", { id: id("negative"), rows: 1, maxLength: 2000, placeholder: t("What it should not show") });
+  const prompt = make("textarea", { id: id("prompt"), rows: 2, maxLength: 2000, dir: "auto" });
+  const negative = make("textarea", { id: id("negative"), rows: 1, maxLength: 2000, dir: "auto", placeholder: t("What it should not show") });
   const seed = make("input", { id: id("seed"), inputMode: "numeric", autocomplete: "off", placeholder: t("A new one each time") });
   const verbs = make("div", { className: "verbs" });
   verbs.setAttribute("role", "radiogroup");

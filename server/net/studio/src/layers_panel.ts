@@ -73,7 +73,7 @@ export class LayersPanel {
     const { editor } = this;
     const eye = make("button", { type: "button", className: "icon" });
     const mark = make("span", { className: "mark" });
-    const title = make("strong");
+    const title = make("strong", { dir: "auto" });
     const names = make("button", { type: "button", className: "names" }, title, make("small", {}, WHAT[layer().role]));
     names.dataset.keeps = `names ${key}`;
     const alone = make("button", { type: "button", className: "icon" }, icon("alone"));

@@ -40,6 +40,9 @@ showEditing(studio, editor);
 showComparison(studio);
 reopen();
 showPicture();
+// Browsers also report what is no fault, such as a ResizeObserver that goes on in the next frame; it has no error.
+window.addEventListener("error", (event) => event.error != null && studio.notices.fault());
+window.addEventListener("unhandledrejection", () => studio.notices.fault());
 showSignIn();
 void begin(codeFromAddress());
 

@@ -17,12 +17,14 @@ export interface Remedy {
   act: () => void;
 }
 
+const RELOAD: Remedy = { label: t("Load the page again"), act: () => location.reload() };
+
 export class Notices {
   readonly messages = new Signal<Message[]>([]);
   /** Code of a problem or notice -> what helps. The views that can help add their own. */
   readonly remedies = new Map<string, Remedy>([
-    ["unsupported_version", { label: t("Load the page again"), act: () => location.reload() }],
-    ["token_revoked", { label: t("Load the page again"), act: () => location.reload() }],
+    ["unsupported_version", RELOAD],
+    ["token_revoked", RELOAD],
   ]);
 
   say(message: Message): void {
@@ -43,6 +45,17 @@ export class Notices {
       lang: "en",
       remedy: again ? { label: t("Draw it again"), act: again } : this.remedies.get(error.code),
     });
+  }
+
+  /** The server has ended the conversation, and only a new page begins another one. */
+  refused({ message, hint }: { message: string; hint?: string }): void {
+    this.say({ kind: "problem", text: `${message} ${hint ?? ""}`.trim(), lang: "en", remedy: RELOAD });
+  }
+
+  /** A fault of the page itself. */
+  fault(): void {
+    const text = t("Something in this page went wrong. Your pictures are kept; load the page again if it does not go on.");
+    this.say({ kind: "problem", text, remedy: RELOAD });
   }
 
   clear(): void {

@@ -67,6 +67,10 @@ export class PromptForm {
     this.form.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.form.requestSubmit();
     });
+    // A double click is one wish.
+    find("generate", HTMLButtonElement).onclick = (event) => {
+      if (event.detail > 1) event.preventDefault();
+    };
     this.example.onclick = () => this.fillExample();
     studio.notices.remedies.set("out_of_memory", { label: t("Use half the size"), act: () => this.halve() });
     studio.notices.remedies.set("unknown_words", { label: t("Go to the words"), act: () => this.helps.some((help) => help.go()) });

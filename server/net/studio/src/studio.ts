@@ -273,8 +273,9 @@ export class Studio implements Desk {
       case "delete_failed":
       case "style_failed":
       case "rename_failed":
-      case "refused":
         return this.notices.problem(message);
+      case "refused":
+        return this.notices.refused(message);
       default:
         if ("job" in message) await this.receiveForPicture(message);
     }
