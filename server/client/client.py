@@ -20,6 +20,7 @@ from typing import TypeVar
 import msgpack
 from websockets.sync.client import ClientConnection, connect
 
+from layerfusion.server.client import closing
 from layerfusion.server.client.arriving import Arriving, File, Layer
 from layerfusion.server.protocol import MAJOR, MINOR, location
 from layerfusion.server.protocol.errors import BadTransfer, ProtocolError, UnsupportedVersion
@@ -109,7 +110,7 @@ class Client:
             self._send(Hello(protocol=(MAJOR, MINOR), client="layerfusion", version=metadata.version("layerfusion")))
             self.welcome = self._wait_for(Welcome)
         except BaseException:
-            socket.close()
+            closing.close(socket)
             raise
 
     @staticmethod
@@ -157,7 +158,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connection. Jobs continue."""
-        self._socket.close()
+        closing.close(self._socket)
 
     def upload(self, pixels: bytes) -> str:
         """Upload a layer's BGRA pixels and return the id by which a submission refers to them.
