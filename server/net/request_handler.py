@@ -153,13 +153,13 @@ class RequestHandler:
         try:
             match request:
                 case Submit():
-                    self._follow(*await self._submit(request))
+                    await self._follow(*await self._submit(request))
                 case Resubmit():
-                    self._follow(*await self._resubmit(request))
+                    await self._follow(*await self._resubmit(request))
                 case Cancel():
                     await self._scheduler.cancel(await self._rights.find(request.job))
                 case Resume():
-                    self._resume(await self._rights.find(request.job), request)
+                    await self._resume(await self._rights.find(request.job), request)
         except (EngineError, ProtocolError) as error:
             self._outbox.put(Failed.of(error, job=request.job, seq=0))
 
@@ -180,25 +180,28 @@ class RequestHandler:
         limit = rights.user.waiting_jobs
         return rights.check_own(await self._scheduler.resubmit(rights.client, message, waiting_jobs=limit))
 
-    def _resume(self, job: Job, request: Resume) -> None:
+    async def _resume(self, job: Job, request: Resume) -> None:
         """Send the events after the last one that the client has. If it has the beginning of the next one's layer, the
         rest of that is sent."""
+        notice = await asyncio.to_thread(_notice, job.submit)
         begun = job.events[request.after] if request.received and request.after < len(job.events) else None
+        self._accept(job, notice)
+        after = request.after
         if isinstance(begun, LayerBegin) and request.received <= begun.bytes:
-            self._accept(job)
             self._outbox.put(replace(begun, skipped=request.received))
-            self._scheduler.follow(job, self._outbox.put, after=request.after + 1)
-        else:
-            self._follow(job, after=request.after)
+            after += 1
+        self._scheduler.follow(job, self._outbox.put, after=after)
 
-    def _follow(self, *jobs: Job, after: int = 0) -> None:
+    async def _follow(self, *jobs: Job) -> None:
+        """Accept jobs of one submission, and send their events."""
+        notice = await asyncio.to_thread(_notice, jobs[0].submit)
         for job in jobs:
-            self._accept(job)
-            self._scheduler.follow(job, self._outbox.put, after=after)
+            self._accept(job, notice)
+            self._scheduler.follow(job, self._outbox.put)
 
-    def _accept(self, job: Job) -> None:
+    def _accept(self, job: Job, notice: str) -> None:
         position, starts_in = self._scheduler.position(job)
-        self._outbox.put(Accepted(job=job.id, position=position, notice=_notice(job.submit), starts_in=starts_in))
+        self._outbox.put(Accepted(job=job.id, position=position, notice=notice, starts_in=starts_in))
 
     async def _acknowledge(self, ack: Ack) -> None:
         try:
@@ -343,6 +346,7 @@ def _layer(job: Job, index: int) -> LayerBegin:
 
 
 def _notice(submit: Submit) -> str:
+    """What the artist should know of a job's model. It reads the folder of models, which may lie on a slow disk."""
     try:
         return translate.model_notice(submit)
     except EngineError:  # the model of an old job may no longer be installed

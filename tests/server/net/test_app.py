@@ -3,13 +3,16 @@
 import contextlib
 import hashlib
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import msgpack
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bare import HELLO, WIRE, exchange, greeted
+from layerfusion.server import translate
 from layerfusion.server.client.client import Refusal, new_job
 from layerfusion.server.net import connection as connection_module
 from layerfusion.server.protocol import MAJOR, MINOR
@@ -243,3 +246,23 @@ def test_a_job_id_cannot_be_used_for_two_jobs(server):
         assert refused.value.code == "job_exists"
         client.submit(first)
         client.cancel(first.job)
+
+
+def test_what_is_said_about_a_job_is_looked_up_beside_the_event_loop(server, monkeypatch):
+    """A folder of models may lie on a slow disk."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def notice(_submit):
+        asked.set()
+        assert answer.wait(SECONDS)
+        return "slow"
+
+    monkeypatch.setattr(translate, "model_notice", notice)
+    with server.client() as client, ThreadPoolExecutor(1) as thread:
+        try:
+            accepted = thread.submit(client.submit, submit())
+            assert asked.wait(SECONDS)
+            assert server.get()[0] == 200  # by the event loop
+        finally:
+            answer.set()
+        assert accepted.result().notice == "slow"
