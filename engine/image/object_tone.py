@@ -76,17 +76,18 @@ def fit_tone(after: Plane, before: Plane, alpha: Plane) -> ObjectTone:
     inside = gaussian_blur((alpha > 0.95).astype(np.float32), 0.01) > 0.9
     if np.count_nonzero(inside) < FEWEST:
         return ObjectTone(nothing, None)
-    brightness = np.log((after @ LUMINANCE + FLOOR) / (before @ LUMINANCE + FLOOR))
-    tint = np.log((after + FLOOR) / (before + FLOOR)) - brightness[..., None]
+    lit, unlit = after[inside], before[inside]
+    brightness = np.log((lit @ LUMINANCE + FLOOR) / (unlit @ LUMINANCE + FLOOR))
+    tint = np.log((lit + FLOOR) / (unlit + FLOOR)) - brightness[:, None]
     agreement = structure_agreement(after, before, (alpha > 0.5).astype(np.float32), quiet=_QUIET)
     places = linear_places(inside)
-    plane, colour, distance = fit_linear(places[inside], brightness[inside], tint[inside], agreement[inside])
+    plane, colour, distance = fit_linear(places[inside], brightness, tint, agreement[inside])
     trust = falling(distance, _WHOLE, _NONE) * falling(float(np.abs(colour).max()), _LIKELY_TINT, _UNLIKELY_TINT)
     trust *= float(np.clip(2 * agreement[inside].mean(), 0, 1))
     if trust < _LEAST_TRUST:
         return ObjectTone(nothing, 0.0)
-    gain = trust * ((places @ plane)[..., None] + colour)
-    return ObjectTone((gain * _within_bounds(gain, before, inside)).astype(np.float32), trust)
+    gain = (trust * ((places @ plane)[..., None] + colour)).astype(np.float32)
+    return ObjectTone(gain * np.float32(_within_bounds(gain, before, inside)), trust)
 
 
 def falling(value: float, whole: float, none: float) -> float:
@@ -138,22 +139,33 @@ def _distance(places: Plane, brightness: Plane, tint: Plane, plane: Plane, colou
 
 def _within_bounds(gain: Plane, before: Plane, inside: np.ndarray) -> float:
     """The factor, 0-1, by which a gain must be scaled so that all changes of stored values stay within their bounds."""
+    near = _surroundings(inside, 4 * _FINE)
+    fine = _FINE * max(inside.shape) / max(inside[near].shape)  # blurs are fractions of the longer side
+    gain, before, inside = gain[near], before[near], inside[near]
     stored, scale = np.clip(before, 0, 1) ** (1 / GAMMA), 1.0
     weight = inside.astype(np.float32)[..., None]
-    amount = gaussian_blur(weight, _FINE) + 1e-4
-    smooth = np.clip(gaussian_blur(before, _FINE), 0, 1) ** (1 / GAMMA)
+    amount = gaussian_blur(weight, fine) + 1e-4
+    smooth = np.clip(gaussian_blur(before, fine), 0, 1) ** (1 / GAMMA)
     for _ in range(_ROUNDS):  # the change is no linear function of the scale
-        factor = np.exp(scale * gain / GAMMA)
+        factor = np.exp(np.float32(scale / GAMMA) * gain)
         change = stored * (np.minimum(factor, 1) - 1)
         lighter = smooth * (np.maximum(factor, 1) - 1)
         change = (np.minimum(change + lighter, 1 - stored) * weight).astype(np.float32)  # white grows no lighter
-        fine = np.abs(change - gaussian_blur(change, _FINE) / amount)[inside].max(axis=-1)
+        structure = np.abs(change - gaussian_blur(change, fine) / amount)[inside].max(axis=-1)
         excess = max(
             float(np.percentile(np.abs(change[inside]).max(axis=-1), 99)) / _LARGEST_CHANGE,
-            float(np.percentile(fine, 99)) / _LARGEST_FINE_CHANGE,
-            float(fine.mean()) / _MEAN_FINE_CHANGE,
+            float(np.percentile(structure, 99)) / _LARGEST_FINE_CHANGE,
+            float(structure.mean()) / _MEAN_FINE_CHANGE,
         )
         if excess <= 1:
             break
         scale /= excess
     return scale
+
+
+def _surroundings(inside: np.ndarray, margin: float) -> tuple[slice, slice]:
+    """The rows and columns of an object, bool (h, w), and of a margin, a fraction of the longer side, around it."""
+    reach = round(margin * max(inside.shape))
+    found = [np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0)]
+    rows, columns = (slice(max(0, int(one[0]) - reach), int(one[-1]) + 1 + reach) for one in found)
+    return rows, columns
