@@ -22,7 +22,8 @@ class Pictures:
 
     On a processor, the operations of a small model are too short to be shared by threads, but its pictures do not
     depend on each other. There, the first that is asked for is decoded together with the others, as many at a time as
-    torch has threads. Each is computed in one thread, and is the same whatever their number.
+    torch has threads. Each is computed in one thread, and is the same whatever their number. Networks in half precision
+    are left out, because one that overflows is converted, which must not happen while it decodes another picture.
 
     Args:
         bundle: the model.
@@ -48,7 +49,7 @@ class Pictures:
 
     def _of(self, stream: int) -> _Decoded:
         at_once = min(self._bundle.memory.pictures_at_once, len(self._wanted))
-        if at_once < 2 or stream not in self._wanted:
+        if at_once < 2 or stream not in self._wanted or self._bundle.dtype != torch.float32:
             return self._decode(stream)
         if not self._decoded:
             self._decoded = self._side_by_side(at_once)

@@ -1,6 +1,7 @@
 """The pictures of a job, decoded one at a time or side by side."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,6 +68,14 @@ def test_a_small_model_decodes_as_many_pictures_at_a_time_as_there_are_threads(m
     assert max(most) == 2 and len(most) == 4
     pictures.opaque(0)
     assert len(most) == 4
+
+
+@torch.inference_mode()
+def test_in_half_precision_pictures_are_decoded_one_at_a_time(model, two_threads, monkeypatch):
+    threads = []
+    monkeypatch.setattr(decoding, "decode_rgb", lambda *_: threads.append(threading.current_thread()))
+    Pictures(replace(model, dtype=torch.float16), latents(model), 0, [0, 1]).opaque(1)
+    assert threads == [threading.current_thread()]
 
 
 @torch.inference_mode()
