@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from layerfusion.engine.image.agreement import LUMINANCE, structure_agreement
-from layerfusion.engine.image.filters import Plane, connected_to, dilate, gaussian_blur
+from layerfusion.engine.image.filters import Plane, connected_to, dilate, gaussian_blur, largest
 
 REACH = 0.16
 """How far from the lower half of an object its shadow may reach, as a fraction of the longer side."""
@@ -107,7 +107,7 @@ def colourless(after: Plane, before: Plane, brightness: Plane, *, least: float, 
         (h, w): 1 where the channels change alike, towards 0 where they do not.
     """
     ratio = np.log((after + 0.01) / (before + 0.01))
-    spread = ratio.max(axis=-1) - ratio.min(axis=-1)
+    spread = largest(ratio) + largest(-ratio)
     return np.exp(-((spread / (least + tolerance * np.abs(brightness))) ** 4))
 
 

@@ -47,6 +47,11 @@ def dilate(mask: NDArray[Any], radius: int) -> NDArray[Any]:
     return mask
 
 
+def largest(channels: NDArray[Any]) -> NDArray[Any]:
+    """The largest of three channels, (…, 3) -> (…). NumPy's own way along a short last axis takes 20 times as long."""
+    return np.maximum(np.maximum(channels[..., 0], channels[..., 1]), channels[..., 2])
+
+
 def connected_to(seeds: NDArray[np.bool_], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The part of a mask (H, W) that is connected to seeds inside it, over edges and corners."""
     reached = seeds & mask

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from layerfusion.engine.image.agreement import GAMMA, LUMINANCE, structure_agreement
-from layerfusion.engine.image.filters import Plane, gaussian_blur
+from layerfusion.engine.image.filters import Plane, gaussian_blur, largest
 
 FLOOR = 0.02
 """Added to linear light before its logarithm, so that near-black pixels say nothing."""
@@ -134,7 +134,7 @@ def fit_linear(
 
 
 def _distance(places: Plane, brightness: Plane, tint: Plane, plane: Plane, colour: Plane) -> Plane:
-    return np.abs(brightness - places @ plane) + np.abs(tint - colour).max(axis=1) / 2
+    return np.abs(brightness - places @ plane) + largest(np.abs(tint - colour)) / 2
 
 
 def _within_bounds(gain: Plane, before: Plane, inside: np.ndarray) -> float:
@@ -151,9 +151,9 @@ def _within_bounds(gain: Plane, before: Plane, inside: np.ndarray) -> float:
         change = stored * (np.minimum(factor, 1) - 1)
         lighter = smooth * (np.maximum(factor, 1) - 1)
         change = (np.minimum(change + lighter, 1 - stored) * weight).astype(np.float32)  # white grows no lighter
-        structure = np.abs(change - gaussian_blur(change, fine) / amount)[inside].max(axis=-1)
+        structure = largest(np.abs(change - gaussian_blur(change, fine) / amount)[inside])
         excess = max(
-            float(np.percentile(np.abs(change[inside]).max(axis=-1), 99)) / _LARGEST_CHANGE,
+            float(np.percentile(largest(np.abs(change[inside])), 99)) / _LARGEST_CHANGE,
             float(np.percentile(structure, 99)) / _LARGEST_FINE_CHANGE,
             float(structure.mean()) / _MEAN_FINE_CHANGE,
         )
