@@ -16,7 +16,7 @@ from layerfusion.engine.models.runtime.loading import load_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated
-from layerfusion.engine.training import deltas, distill, transparency, unet, wordpieces
+from layerfusion.engine.training import deltas, distill, drawn_again, sharpening, transparency, unet, wordpieces
 from layerfusion.engine.training.data import dataset
 from layerfusion.engine.training.distill import FEW_STEPS
 from layerfusion.engine.training.run import TrainingRun
@@ -53,6 +53,8 @@ def training(tmp_path, edition, sprites_folder, monkeypatch):
     monkeypatch.setattr(wordpieces, "_merges", lambda words, room: found(tuple(words.items()), room))
     for stage in (unet, transparency, deltas, distill):
         monkeypatch.setattr(stage, "BATCH", 8)
+    monkeypatch.setattr(drawn_again, "MANY", 4)
+    monkeypatch.setattr(sharpening, "POOL_STEP", 1)
     for stage in (unet, distill):
         monkeypatch.setattr(stage, "SHEET", (("a dog",), ("a beach at sunset",)))
     monkeypatch.setattr(deltas, "_SHEET", ("a dog",))

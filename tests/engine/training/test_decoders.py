@@ -74,6 +74,8 @@ def test_gradients_have_a_strength_wherever_they_lie_in_a_window():
 def test_only_the_decoder_is_sharpened(own, adapter, tmp_path, sprites_folder, monkeypatch):
     monkeypatch.setattr(sharpening, "_CRITIC_FIRST", 1)
     monkeypatch.setattr(sharpening, "CROP", 6)
+    monkeypatch.setattr(sharpening, "POOL_STEP", 1)
+    monkeypatch.setattr(drawn_again, "MANY", 4)
     sets, encoded = _encoded(own, tmp_path, sprites_folder)
     stage = sharpening.SharpeningStage(own.vae, sets, encoded, sets["train"], drawing(own, adapter, side=64))
     before = {name: value.clone() for name, value in own.vae.state_dict().items()}
@@ -109,6 +111,7 @@ def test_settled_alpha_has_no_veil_and_no_specks():
 
 def test_alpha_goes_on_with_whole_drawings_and_leaves_the_encoder(own, adapter, tmp_path, sprites_folder, monkeypatch):
     monkeypatch.setattr(alpha, "POOL_EVERY", 2)
+    monkeypatch.setattr(drawn_again, "MANY", 4)
     sets, encoded = _encoded(own, tmp_path, sprites_folder)
     drawn = drawing(own, adapter, side=64)
     solid = torch.zeros(2, 4, 8, 8)
