@@ -11,7 +11,7 @@ import uuid
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .interfaces import Document, GenerationParams, Region
+from .interfaces import Document, GenerationParams, OtherForeground, Region
 from .jobs import Choice, KeptLayer, Placement, Refusal
 from .protocol import MAJOR
 from .protocol.messages import Box, Generated, Kept, Limits, Relit, Source, Submit, Variant
@@ -109,6 +109,37 @@ def again(submit: Submit, params: GenerationParams) -> Submit:
         "variants": (),
     }
     return replace(submit, **changes)
+
+
+def described(submit: Submit) -> dict[str, Any]:
+    """What is saved in the document about a picture that this plugin has not submitted, as JSON values.
+
+    They are those of the docker's fields that would draw it, as far as there are fields for it.
+    """
+    front, *others = submit.foregrounds
+    changeable = [source for source in submit.sources if not isinstance(source, Kept)]
+    params = GenerationParams(
+        foreground=front.prompt,
+        background=submit.background.prompt,
+        negative=changeable[0].negative_prompt if changeable else "",
+        blended=submit.blended_prompt or "",
+        seed=submit.seed,
+        steps=submit.steps,
+        model=submit.model,
+        strength=front.strength if isinstance(front, Relit) else GenerationParams.strength,
+        preset=submit.preset,
+        others=tuple(
+            OtherForeground(
+                prompt=source.prompt,
+                seed=source.seed,
+                box=None if source.box is None else (source.box.x, source.box.y, source.box.width, source.box.height),
+                shape=source.shape,
+            )
+            for source in others
+            if isinstance(source, Generated)
+        ),
+    )
+    return asdict(params)
 
 
 def size_to_draw(canvas: Size, limits: Limits) -> Size:

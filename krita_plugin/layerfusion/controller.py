@@ -6,14 +6,14 @@ The docker calls the methods that are named after its buttons. The link and the 
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from pathlib import Path
 
 from . import actions, launcher
 from .choosing import Choosing
 from .delivery import Delivery
+from .elsewhere import Elsewhere
+from .failures import Failures
 from .history import History
 from .interfaces import Document, Documents, GenerationParams, View
 from .job_store import JobStore
@@ -21,7 +21,6 @@ from .jobs import ArrivedLayer, PendingJob, Refusal, Remedy
 from .live import Live
 from .pending import PendingJobs
 from .progress import ShownProgress
-from .protocol.errors import Interrupted, Quarantined, ServerStopping, UnknownJob
 from .protocol.messages import (
     Accepted,
     Ack,
@@ -30,25 +29,28 @@ from .protocol.messages import (
     Done,
     Failed,
     FetchFailed,
+    JobList,
     Move,
     Notice,
     Preview,
     Progress,
     Queued,
-    Resubmit,
     Resume,
     Started,
     StyleFailed,
     Styles,
+    Submission,
     Thumbnail,
     Welcome,
 )
 from .refusals import RefusalsShown
 from .server_link import Offline, Online, ServerLink
 from .steps import Steps
+from .stored_pictures import StoredPictures
 from .style_book import StyleBook
 from .submitting import Submissions
 from .text import file_name, progress_words, sentence, waiting_words
+from .thumbnails import Thumbnails
 from .translation import tr
 from .typed import Typed
 from .variants import Variants
@@ -95,10 +97,26 @@ class Controller:
         self._submissions = Submissions(
             view, documents, link, self._jobs, job_store, self.choosing, self._progress, self.styles, self.start_server
         )
-        self.history = History(view, documents, link.send, self._submissions.put_back, self._submissions.draw_again)
+        self._failures = Failures(view, self._jobs, job_store, self._progress, link.send, self._finish)
+        self._thumbnails = Thumbnails(link.send)
+        self.history = History(
+            view, documents, link.send, self._thumbnails, self._submissions.put_back, self._submissions.draw_again
+        )
+        self.stored = StoredPictures(
+            view,
+            documents,
+            link.send,
+            self._thumbnails,
+            self.history.show,
+            self._submissions.take,
+            self._submissions.server,
+        )
         self.variants = Variants(view, documents)
         self.typed = Typed(view, documents, self._submissions.open_document)
         self.live = Live(view, documents, link, lambda: self._submissions.welcome)
+        self._elsewhere = Elsewhere(
+            link.send, self._is_own, self._progress.show_elsewhere, newest=lambda: self.stored.newest
+        )
         self._starting = False
 
     # ---- intents -----------------------------------------------------------------------------------------------------
@@ -151,7 +169,9 @@ class Controller:
     def cancel_one(self, job_id: str) -> None:
         """Cancel one of the jobs that wait."""
         job = self._jobs.find(job_id)
-        if job is not None and not job.arrived:
+        if job is None:
+            self._elsewhere.cancel(job_id)
+        elif not job.arrived:
             self._link.send(Cancel(job=job.id))
             self._finish(job, 0)
 
@@ -206,14 +226,24 @@ class Controller:
                 self._offline(event)
             case launcher.ServerExited():
                 self._exited(event)
-            case Thumbnail() | FetchFailed():
-                self.history.receive(event)
+            case Thumbnail():
+                self._thumbnails.receive(event)
+                self.history.look()
+                self.stored.show()
+            case JobList():
+                self._elsewhere.take(event)
+                self.stored.receive(event)
+            case Submission() | FetchFailed():
+                self.stored.receive(event)
+                self.history.look()
             case Styles() | StyleFailed():
                 self.styles.receive(event)
             case _:
                 job = self._jobs.find(_job_of(event))
                 if job is not None:
                     self._receive_about(job, event)
+                else:
+                    self._elsewhere.receive(event)
 
     def _receive_about(self, job: PendingJob, event: object) -> None:
         match event:
@@ -243,55 +273,10 @@ class Controller:
                     job.record["made_of"] = event.record
                 self._delivery.deliver(job, event.layers)
             case Failed():
-                self._failed(job, event)
+                self._failures.receive(job, event)
             case Cancelled():
                 self._finish(job, event.seq)
                 self._view.say(tr("Cancelled."))
-
-    def _failed(self, job: PendingJob, event: Failed) -> None:
-        if event.code == ServerStopping.code:  # the server did not accept it; it is sent again to the next server
-            job.accepted = False
-            self._progress.show(job, tr("Waiting for the server"))
-        elif event.code == Interrupted.code and not job.again:
-            self._draw_again(job)
-        elif job.returns and event.code == UnknownJob.code:
-            self._finish(job, 0)
-            self._view.warn(
-                tr("The server no longer has “{title}”.", title=job.title),
-                tr("Use its prompts and seed to draw it again."),
-            )
-        else:
-            own = job in self._jobs.own
-            if not job.accepted:  # the submission was refused, with all the jobs in it
-                for other in [each for each in self._jobs if each.series == job.id]:
-                    self._jobs.forget(other)
-                    self._job_store.forget(other.id)
-            again = self._again(job, event)
-            self._finish(job, 0 if again else event.seq)
-            if own or event.code != UnknownJob.code:  # the server may have deleted a job of an earlier Krita
-                self._view.warn(event.message, event.hint, again)
-
-    def _again(self, job: PendingJob, failure: Failed) -> Remedy | None:
-        """The offer to draw a failed job again, unless it would fail again."""
-        if not job.accepted or failure.code in (UnknownJob.code, Quarantined.code):
-            return None
-
-        def draw() -> None:
-            self._view.clear()
-            self._jobs.add([job])
-            self._draw_again(job)
-
-        return Remedy(tr("Draw it again"), draw)
-
-    def _draw_again(self, job: PendingJob) -> None:
-        """Submit a pending job again under a new id: the server stopped while it drew it, or it failed."""
-        old = job.id
-        self._job_store.forget(old)
-        job.submit = replace(job.submit, job=str(uuid.uuid4()), variants=())
-        job.again, job.series, job.accepted, job.after, job.layers = True, None, False, 0, {}
-        self._job_store.save(job)
-        self._progress.show(job, tr("The picture is drawn again"))
-        self._link.send(Resubmit(job=job.id, of=old))
 
     def take_left(self) -> None:
         """Show the jobs that an earlier Krita left, and add their layers when they arrive."""
@@ -310,12 +295,16 @@ class Controller:
                 self._link.send(Resume(job=job.id, after=job.after))
             elif job.series is None:
                 self._link.submit(job.submit, job.pictures)
-        self.history.connected(welcome.protocol)
+        self._thumbnails.connected(welcome.protocol)
+        self.history.look()
+        self.stored.connected(welcome.protocol)
+        self._elsewhere.connected(welcome.protocol)
         self.styles.connected(welcome.protocol)
 
     def _offline(self, event: Offline) -> None:
         self._submissions.welcome = None
-        self.history.disconnected()
+        self._thumbnails.disconnected()
+        self._elsewhere.disconnected()
         self.live.end()
         self.show_server()
         if event.message and not self._starting:
@@ -361,10 +350,16 @@ class Controller:
         if self.choosing.look(anew):
             self._look_back()
         self.live.tick()
+        self._elsewhere.tick()
 
     def _look_back(self) -> None:
         self.history.look()
         self.variants.look()
+        self.stored.show()
+
+    def _is_own(self, job_id: str) -> bool:
+        """Whether a job is one of this Krita's."""
+        return self._jobs.find(job_id) is not None or self.live.draws(job_id)
 
     def _added(self, document: Document) -> None:
         """A result was added to a document."""

@@ -95,8 +95,12 @@ class Delivery:
                     other.placement = replace(other.placement, active=inserted.active)
             remarks = " ".join(words for words in (inserted.scaled, inserted.unseen) if words)
             tell = self._view.warn if remarks else self._view.say
-            tell(tr("Drawn into “{document}”.", document=document.name), remarks, inserted.remedy)
-            self._finish(job, job.after)
+            words = tr("Added to “{document}”.", document=document.name)
+            if not job.returns:
+                words = tr("Drawn into “{document}”.", document=document.name)
+            tell(words, remarks, inserted.remedy)
+            # a picture of another program is acknowledged by that one, as far as it has it in a file
+            self._finish(job, 0 if job.returns else job.after)
             self._added(document)
             return
         self._finish(job, 0)

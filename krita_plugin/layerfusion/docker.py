@@ -14,11 +14,12 @@ from .fields import Fields, rolled_seed
 from .history_entry import Entry
 from .history_strip import HistoryStrip, StripIntents
 from .images import Picture
-from .interfaces import GenerationParams, Pick, Picks, Region, Waiting
+from .interfaces import GenerationParams, Pick, Picks, Region, Stored, Waiting
 from .job_panel import JobPanel
 from .jobs import Remedy
 from .keys import Keys
 from .picks_panel import PicksPanel
+from .picture_browser import BrowserIntents, PictureBrowser
 from .protocol.messages import Style, Welcome
 from .qt import QtCore, QtGui, QtWidgets
 from .queue_list import QueueList
@@ -97,6 +98,8 @@ class Docker(DockWidget):
 
     def rebuild(self) -> None:
         before, params = self.widget(), self._params()
+        if self._browser is not None:
+            self._browser.close()
         self._build()
         before.deleteLater()
         self._fill(params)
@@ -131,6 +134,12 @@ class Docker(DockWidget):
     def show_history(self, entries: tuple[Entry, ...]) -> None:
         self._history.show_entries(entries)
         self._fields.show_model_pictures(self._history.by_model())
+        self._all.setText("…" if entries else tr("Your pictures…"))
+        self._all.setFixedHeight(self._history.minimumHeight() if entries else self._all.sizeHint().height())
+
+    def show_stored(self, pictures: tuple[Stored, ...], more: bool) -> None:
+        if self._browser is not None:
+            self._browser.show_stored(pictures, more)
 
     def show_variants(self, index: int, count: int) -> None:
         self._variants.show_variants(index, count)
@@ -206,6 +215,29 @@ class Docker(DockWidget):
         self._application.views.clear()
         self._application.controller.history.show(key)
 
+    def _browse(self) -> None:
+        """Open the window with all pictures of the user, or bring it to the front."""
+        stored = self._application.controller.stored
+        self._application.views.clear()
+        if self._browser is None and stored.open():
+            self._browser = PictureBrowser(
+                self,
+                BrowserIntents(take=self._take, more=stored.more, close=self._close_browser),
+                self._application.guarded,
+            )
+            self._browser.show()
+        elif self._browser is not None:
+            self._browser.raise_()
+            self._browser.activateWindow()
+
+    def _close_browser(self) -> None:
+        self._browser = None
+        self._application.controller.stored.close()
+
+    def _take(self, job: str) -> None:
+        self._application.views.clear()
+        self._application.controller.stored.take(job)
+
     def _draw(self, name: str) -> None:
         """Do what one of the buttons that draw is for; they have the names of the controller's methods."""
         controller = self._application.controller
@@ -265,6 +297,7 @@ class Docker(DockWidget):
     def _update_buttons(self) -> None:
         for button in self._buttons.by_name.values():
             button.setEnabled(self._online)
+        self._all.setEnabled(self._online)
 
     # ---- layout ------------------------------------------------------------------------------------------------------
 
@@ -310,13 +343,22 @@ class Docker(DockWidget):
             ),
             guarded,
         )
+        self._all = QtWidgets.QToolButton()
+        self._all.setObjectName("layerfusion_all_pictures")
+        self._all.setText(tr("Your pictures…"))
+        self._all.setToolTip(tr("All your pictures: from the studio, other documents and the command line"))
+        self._all.setAccessibleName(tr("Your pictures…"))
+        self._all.clicked.connect(guarded(self._browse))
+        self._browser: PictureBrowser | None = None
+        pictures = layout.row(self._history, self._all, stretch=0)
+        pictures.setSizePolicy(QtWidgets.QSizePolicy.Policy.Preferred, QtWidgets.QSizePolicy.Policy.Fixed)
         export = push_button(
             tr("Export PSD…"), tr("Write the selected group of layers to a PSD file"), guarded(self._export)
         )
         self._pressed_by |= {"export_psd": export, "cancel": self._panel.cancel, **self._variants.buttons}
         pinned = layout.row(self._buttons.by_name["generate"], export, stretch=0)
         pinned.setContentsMargins(8, 0, 8, 6)
-        whole = layout.box(scroll, self._variants, self._history, self._panel, self._queue, pinned)
+        whole = layout.box(scroll, self._variants, pictures, self._panel, self._queue, pinned)
         self.setWidget(whole)
         self._keys = Keys(whole, guarded(self._generate), guarded(self._cancel))
 

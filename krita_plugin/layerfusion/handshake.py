@@ -7,6 +7,7 @@ from .protocol import MAJOR, MINOR, location
 from .protocol.errors import ProtocolError, UnsupportedVersion
 from .protocol.frames import MAX_FRAME
 from .protocol.messages import Hello, Refused, Welcome
+from .server_words import told
 from .translation import tr
 
 VERSION = "0.1.0"
@@ -42,7 +43,7 @@ def greet(connection: Connection, identity: str) -> Welcome:
     )
     welcome = WIRE.decode(connection.recv(timeout=10))
     if isinstance(welcome, Refused):
-        raise ProtocolError(welcome.message, welcome.hint)
+        raise ProtocolError(*told(welcome))
     if not isinstance(welcome, Welcome) or welcome.protocol[0] != MAJOR:
         raise UnsupportedVersion(
             tr("The server and the plugin have different versions."), tr("Run: layerfusion plugin install")

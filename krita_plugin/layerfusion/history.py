@@ -7,20 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from .history_entry import Entry
-from .images import Picture
 from .interfaces import Document, Documents, GenerationParams, View
 from .jobs import Refusal
-from .protocol.messages import Delete, FetchFailed, FetchThumbnail, Message, Thumbnail
+from .protocol.messages import Delete, Message
 from .refusals import RefusalsShown
 from .settings import params_of
+from .thumbnails import Thumbnails
 from .translation import tr
-
-SIDE = 128
-"""The longer side of a thumbnail in pixels: twice what is shown, for screens of high resolution."""
-MOST = 500
-"""The most thumbnails that are kept in memory."""
-THUMBNAILS_SINCE = (1, 4)
-"""The first version of the protocol that has `FetchThumbnail`."""
 
 
 class History:
@@ -30,6 +23,7 @@ class History:
         view: the docker.
         documents: Krita's open documents.
         send: sends a message to the server.
+        thumbnails: small pictures of jobs.
         put_back: adds a picture that the server still has to a document.
         draw_again: draws a picture again with a seed, or with all values of the docker's fields.
     """
@@ -39,6 +33,7 @@ class History:
         view: View,
         documents: Documents,
         send: Callable[[Message], None],
+        thumbnails: Thumbnails,
         put_back: Callable[[Entry, Document], None],
         draw_again: Callable[[Entry, Document, int | GenerationParams], None],
     ) -> None:
@@ -47,32 +42,14 @@ class History:
         self._send = send
         self._put_back = put_back
         self._draw_again = draw_again
-        self._thumbnails: dict[str, Picture | None] = {}  # by job; None while the server is asked, or if it has none
+        self._thumbnails = thumbnails
         self._of_groups: dict[str, Any] = {}  # what Krita gives, by group: making it takes time
-        self._asks = False
-
-    def connected(self, protocol: tuple[int, int]) -> None:
-        """A server with this version of the protocol is there. Thumbnails that are missing are asked for again."""
-        self._asks = protocol >= THUMBNAILS_SINCE
-        self._thumbnails = {job: picture for job, picture in self._thumbnails.items() if picture is not None}
-        self.look()
-
-    def disconnected(self) -> None:
-        self._asks = False
 
     def look(self) -> None:
         """Show the pictures of the active document as they are now."""
         document = self._documents.active()
         entries = [] if document is None else [self._with_thumbnail(entry, document) for entry in document.history()]
         self._view.show_history(tuple(entries))
-
-    def receive(self, answer: Thumbnail | FetchFailed) -> None:
-        """Take the server's answer about a thumbnail. Without one, Krita's picture of the group is shown."""
-        if isinstance(answer, Thumbnail):
-            self._thumbnails[answer.job] = Picture(0, 0, answer.width, answer.height, answer.pixels)
-            while len(self._thumbnails) > MOST:
-                del self._thumbnails[next(iter(self._thumbnails))]
-        self.look()
 
     # ---- intents -----------------------------------------------------------------------------------------------------
 
@@ -123,12 +100,12 @@ class History:
         with RefusalsShown(self._view):
             document, entry = self._entry(key)
             if from_server and entry.job is not None:
-                if not self._asks:
+                if not self._thumbnails.asks:
                     raise Refusal(
                         tr("The server cannot be told to delete it now."), tr("Start the server, or update it.")
                     )
                 self._send(Delete(job=entry.job))
-                self._thumbnails.pop(entry.job, None)
+                self._thumbnails.forget(entry.job)
             document.unlist_picture(key)
             self.look()
 
@@ -141,12 +118,9 @@ class History:
         return document, found
 
     def _with_thumbnail(self, entry: Entry, document: Document) -> Entry:
-        picture = None if entry.job is None else self._thumbnails.get(entry.job)
+        picture = None if entry.job is None else self._thumbnails.of(entry.job)
         if picture is not None:
             return replace(entry, thumbnail=picture)
-        if entry.job is not None and self._asks and entry.job not in self._thumbnails:
-            self._thumbnails[entry.job] = None
-            self._send(FetchThumbnail(job=entry.job, side=SIDE))
         if entry.group is not None and entry.group not in self._of_groups:
             self._of_groups[entry.group] = document.thumbnail(entry.group)
         return replace(entry, thumbnail=None if entry.group is None else self._of_groups[entry.group])

@@ -68,7 +68,7 @@ class HistoryStrip(QtWidgets.QListWidget):
         self.customContextMenuRequested.connect(self._open_menu)
         self.itemClicked.connect(self._show)
         self.itemActivated.connect(self._show)
-        self.setItemDelegate(_Unmarked(self))
+        self.setItemDelegate(Unmarked(self))
         self.setVisible(False)
 
     def show_entries(self, entries: tuple[Entry, ...]) -> None:
@@ -145,7 +145,7 @@ class HistoryStrip(QtWidgets.QListWidget):
         return picture if entry.there else _faded(picture)
 
 
-class _Unmarked(QtWidgets.QStyledItemDelegate):
+class Unmarked(QtWidgets.QStyledItemDelegate):
     """Draws items without the mark of the selected one: the frame says which picture is seen."""
 
     def initStyleOption(self, option: QtWidgets.QStyleOptionViewItem, index: QtCore.QModelIndex) -> None:

@@ -72,3 +72,9 @@ class Picture:
         for top in range(0, self.height, rows):
             count = min(rows, self.height - top)
             yield Picture(self.x, self.y + top, self.width, count, self.data[row * top : row * (top + count)])
+
+
+def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether one size is the other one, enlarged or reduced; sides are rounded to pixels."""
+    across, down = other[0] / one[0], other[1] / one[1]
+    return abs(across * one[1] - other[1]) <= 1 or abs(down * one[0] - other[0]) <= 1

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import colours, groups, kept_copies, variant_sets
+from .images import same_shape
 from .jobs import ArrivedLayer, DocumentClosed, Inserted, PendingJob, Placement
 from .landing import what_hides
 from .layer_names import translated
@@ -46,19 +47,22 @@ def insert(document: Any, job: PendingJob, waits: Callable[[], None]) -> Generat
     place = groups.variant_of(job.record)
     others = None if place is None else variant_sets.find(document, place[0])
     canvas = placement.canvas or job.size
+    # a picture of another shape, which was drawn for another canvas, keeps its size: nothing is distorted
+    size = canvas if same_shape(job.size, canvas) else job.size
     plain = colours.are_the_servers(document)
     with hidden(SMALLEST, document.resolution(), document.colorProfile() if plain else SRGB) as scratch:
         made = scratch.createGroupLayer(
             job.title if place is None else variant_sets.name_of(job.title, place[1], job.submit.seed)
         )
         scratch.rootNode().addChildNode(made, None)
-        yield from _fill(document, scratch, made, job, canvas)
+        yield from _fill(document, scratch, made, job, size)
         if document.rootNode() is None:
             raise DocumentClosed
         now = document.width(), document.height()
         scaled = _told_size(document, canvas, now)
-        if canvas != now and _same_shape(canvas, now):
-            yield from _scale(scratch, now)
+        if canvas != now and same_shape(canvas, now):
+            across, down = now[0] / canvas[0], now[1] / canvas[1]
+            yield from _scale(scratch, (max(1, round(across * size[0])), max(1, round(down * size[1]))))
         if not colours.blend_as_light(document):
             for node in made.childNodes():
                 node.setVisible(node.visible() and node.blendingMode() not in ("multiply", "add"))
@@ -99,8 +103,11 @@ def insert(document: Any, job: PendingJob, waits: Callable[[], None]) -> Generat
         return Inserted(active=None, scaled=scaled)
     unseen, remedy = what_hides(document, group)
     if place is not None or job.returns:
-        placement = replace(placement, role="group")  # Krita would unfold a group in which a layer is active
+        placement = replace(placement, role="group")
     active = _activate(document, placement, group, before, layers)
+    yield  # Krita unfolds a group when a layer in it becomes active
+    if document.rootNode() is not None:
+        group.setCollapsed(True)
     return Inserted(active=active, unseen=unseen, remedy=remedy, scaled=scaled)
 
 
@@ -115,8 +122,10 @@ def _fill(document: Any, scratch: Any, group: Any, job: PendingJob, canvas: tupl
     """Add the layers of a job to a group. Those that were drawn are enlarged to the canvas; the artist's are copied."""
     copies = {sha256: layer.copy for sha256, layer in job.copies.items() if layer.copy is not None}
     if not job.artists:  # it is drawn again or put back, with what was kept then
-        found = {layer.begin.sha256: kept_copies.find(document, layer.begin.sha256) for layer in job.stack()}
-        copies |= {sha256: node for sha256, node in found.items() if node is not None}
+        for layer in job.stack():
+            node = yield from kept_copies.find(document, layer.begin.sha256)
+            if node is not None:
+                copies[layer.begin.sha256] = node
         yield
     drawn = [layer for layer in job.stack() if layer.begin.sha256 not in copies]
     with contextlib.ExitStack() as stack:
@@ -152,16 +161,10 @@ def _scale(scratch: Any, size: tuple[int, int]) -> Iterator[None]:
     yield from until_done(scratch)
 
 
-def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether one size is the other one, enlarged or reduced; sides are rounded to pixels."""
-    across, down = other[0] / one[0], other[1] / one[1]
-    return abs(across * one[1] - other[1]) <= 1 or abs(down * one[0] - other[0]) <= 1
-
-
 def _told_size(document: Any, canvas: tuple[int, int], now: tuple[int, int]) -> str:
     if canvas == now:
         return ""
-    if _same_shape(canvas, now):
+    if same_shape(canvas, now):
         return tr("The document was scaled meanwhile, and so were the layers.")
     return tr("The size of the canvas was changed meanwhile; the layers start at its upper left corner.")
 

@@ -121,12 +121,12 @@ class Picks:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A pending job after the first one.
+    """A pending job after the first one, or one that another program has begun.
 
     Attributes:
         job: its id.
         title: the name of its group.
-        document: the name of its document.
+        document: the name of its document; None if it is another program's.
         words: what it is doing.
         picture: a preview, or a layer that it keeps; None if there is neither.
         movable: whether it can be drawn earlier.
@@ -134,10 +134,31 @@ class Waiting:
 
     job: str
     title: str
-    document: str
+    document: str | None
     words: str
     picture: Picture | None
     movable: bool
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A finished picture that the server keeps for the user, whichever program has begun it.
+
+    Attributes:
+        job: its id.
+        title: its name, or its prompts.
+        size: width and height in pixels.
+        made: when it was finished, in seconds since 1970.
+        there: whether a group in the active document shows it.
+        thumbnail: a small picture of it; None if there is none yet.
+    """
+
+    job: str
+    title: str
+    size: tuple[int, int]
+    made: float
+    there: bool
+    thumbnail: Picture | None
 
 
 class View(Protocol):
@@ -166,6 +187,10 @@ class View(Protocol):
 
     def show_history(self, entries: tuple[Entry, ...]) -> None:
         """Show the pictures that were drawn into the active document, the newest first."""
+
+    def show_stored(self, pictures: tuple[Stored, ...], more: bool) -> None:
+        """Show the user's pictures of the server, the newest first, if the artist looks at them; `more` offers older
+        ones."""
 
     def show_variants(self, index: int, count: int) -> None:
         """Show which of the variants of a press is visible, from 0; `count` is 0 if there are none."""

@@ -1,13 +1,18 @@
 """Copies of kept layers with masks, saved in the document, so that a picture that is put back has them byte for byte.
 
 The server has only what a kept layer shows. A layer with masks or with a blending mode that the server does not know is
-saved whole, as a small .kra file in an annotation of the document, which is saved and copied with it.
+saved whole: its masks and properties as a small .kra file in an annotation of the document, which is saved and copied
+with it, and its pixels in another one. Krita writes a .kra file in one call that blocks its window for as long as there
+are pixels in it; pixels are read in strips and packed in another thread.
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +20,19 @@ from krita import InfoObject, Krita
 
 from .jobs import KeptLayer
 from .qt import QtCore
-from .scratch import SMALLEST, hidden
+from .scratch import SMALLEST, hidden, until_done
 
 ANNOTATION = "layerfusion-kept/"
-"""Prefix of the annotations' names; the SHA-256 of what the layer shows follows."""
+"""Prefix of the names of the annotations with .kra files; the SHA-256 of what the layer shows follows."""
+
+PIXELS = "layerfusion-kept-pixels/"
+"""Prefix of those with the pixels: a line of JSON with their box, and the rows in Krita's own format, compressed."""
+
+STEP_BYTES = 2**22
+"""Pixels that are read or written in one step; Krita copies some hundred megabytes in a second."""
+
+PIECE_BYTES = 2**18
+"""Compressed pixels that are unpacked at once."""
 
 _PLAIN = ("normal", "multiply", "add")
 """The blending modes that the server knows."""
@@ -32,8 +46,7 @@ def save(document: Any, kept: dict[str, KeptLayer]) -> Iterator[None]:
         kept: the layers that were kept, by the SHA-256 of what they show.
     """
     for sha256, layer in kept.items():
-        name = ANNOTATION + sha256
-        if layer.copy is None or name in document.annotationTypes():
+        if layer.copy is None or ANNOTATION + sha256 in document.annotationTypes():
             continue
         if not layer.copy.childNodes() and layer.copy.blendingMode() in _PLAIN:
             continue
@@ -44,14 +57,26 @@ def save(document: Any, kept: dict[str, KeptLayer]) -> Iterator[None]:
             if (scratch.colorModel(), scratch.colorDepth()) != (document.colorModel(), document.colorDepth()):
                 scratch.setColorSpace(document.colorModel(), document.colorDepth(), document.colorProfile())
             scratch.rootNode().addChildNode(layer.copy.duplicate(), None)
+            (node,) = scratch.rootNode().childNodes()
+            masks = [mask.duplicate() for mask in node.childNodes()]
+            for mask in node.childNodes():
+                mask.remove()
+            yield
+            pixels = yield from _packed(node)
+            node.cropNode(0, 0, *SMALLEST)  # masks would be cropped, too, and writing transparent pixels leaves them
+            yield from until_done(scratch)
+            for mask in masks:
+                node.addChildNode(mask, None)
+            yield
             path = Path(folder) / "kept.kra"
-            if scratch.exportImage(str(path), InfoObject()):
-                document.setAnnotation(name, "LayerFusion", QtCore.QByteArray(path.read_bytes()))
+            if document.rootNode() is not None and scratch.exportImage(str(path), InfoObject()):
+                for name, data in ((PIXELS, pixels), (ANNOTATION, path.read_bytes())):
+                    document.setAnnotation(name + sha256, "LayerFusion", QtCore.QByteArray(data))
         yield
 
 
-def find(document: Any, sha256: str) -> Any | None:
-    """A copy that was saved, which is in no document; None if there is none."""
+def find(document: Any, sha256: str) -> Generator[None, None, Any | None]:
+    """A copy that was saved, which is in no document, step by step; None if there is none, or a damaged one."""
     name = ANNOTATION + sha256
     if name not in document.annotationTypes():
         return None
@@ -63,7 +88,71 @@ def find(document: Any, sha256: str) -> Any | None:
             return None
         try:
             nodes = opened.rootNode().childNodes()
-            return nodes[0].duplicate() if nodes else None
+            node = nodes[0].duplicate() if nodes else None
         finally:
             opened.setModified(False)
             opened.close()
+    yield
+    pixels = bytes(document.annotation(PIXELS + sha256))
+    yield
+    try:
+        if node is not None:
+            yield from _fill(node, pixels)
+    except (ValueError, KeyError, TypeError, zlib.error):  # the file may come from a stranger
+        return None
+    return node
+
+
+def _packed(node: Any) -> Generator[None, None, bytes]:
+    """The pixels of a layer, as an annotation has them."""
+    bounds = node.bounds()
+    left, top, width, height = bounds.x(), bounds.y(), bounds.width(), bounds.height()
+    row = len(bytes(node.pixelData(left, top, width, 1))) if width > 0 else 0
+    head = json.dumps({"box": [left, top, width, height], "row": row}).encode() + b"\n"
+    if row == 0:
+        return head
+    packer, packed = zlib.compressobj(1), []
+    with ThreadPoolExecutor(1) as packing:
+        for first, rows in _strips(height, row):
+            data = bytes(node.pixelData(left, top + first, width, rows))
+            packed.append(packing.submit(packer.compress, data))
+            yield
+        packed.append(packing.submit(packer.flush))
+        while not packed[-1].done():
+            yield
+    return b"".join((head, *(part.result() for part in packed)))
+
+
+def _fill(node: Any, packed: bytes) -> Iterator[None]:
+    """Write the pixels of an annotation into a layer.
+
+    Raises:
+        ValueError, KeyError, TypeError, zlib.error: they are damaged.
+    """
+    begin = packed.index(b"\n") + 1
+    values = json.loads(packed[:begin])
+    left, top, width, height = (int(each) for each in values["box"])
+    row, unpacker = int(values["row"]), zlib.decompressobj()
+    if row <= 0:
+        return
+    pieces = iter(range(begin, len(packed), PIECE_BYTES))
+    rest = b""
+    for first, rows in _strips(height, row):
+        strip = bytearray()
+        while len(strip) < rows * row:
+            if not rest:
+                at = next(pieces, None)
+                if at is None:
+                    raise ValueError("the pixels end too soon")
+                rest = packed[at : at + PIECE_BYTES]
+            strip += unpacker.decompress(rest, rows * row - len(strip))
+            rest = unpacker.unconsumed_tail
+        node.setPixelData(bytes(strip), left, top + first, width, rows)
+        yield
+
+
+def _strips(height: int, row: int) -> Iterator[tuple[int, int]]:
+    """First row and number of rows of each step."""
+    count = max(1, STEP_BYTES // row)
+    for first in range(0, height, count):
+        yield first, min(count, height - first)

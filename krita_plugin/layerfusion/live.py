@@ -15,6 +15,7 @@ from .jobs import ArrivedLayer, Refusal
 from .protocol.messages import Accepted, Cancel, Cancelled, Delete, Done, Failed, Submit, Welcome
 from .refusals import RefusalsShown
 from .server_link import ServerLink
+from .server_words import told
 from .translation import tr
 
 LONGER_SIDE = 512
@@ -74,6 +75,10 @@ class Live:
             preview.end()
             self._view.show_live(False)
 
+    def draws(self, job: str) -> bool:
+        """Whether a job is one of Live's."""
+        return job in self._unwanted or (self._submit is not None and job == self._submit.job)
+
     def tick(self) -> None:
         """Show what was drawn, and draw what has changed, unless something is being drawn. Called often.
 
@@ -121,7 +126,7 @@ class Live:
             case Failed():
                 self._submit = None
                 self.end()
-                self._view.warn(event.message, event.hint)
+                self._view.warn(*told(event))
             case Accepted():
                 pass  # its notices are those of the picture
         return True

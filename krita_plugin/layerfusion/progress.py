@@ -27,6 +27,7 @@ class ShownProgress:
         self._words: dict[str, tuple[str, int, int]] = {}  # by job
         self._previews: dict[str, Picture] = {}
         self.can_move = False
+        self._elsewhere: tuple[Waiting, ...] = ()
 
     def show(self, job: PendingJob, words: str, step: int = 0, total: int = 0) -> None:
         """What a job is doing. `total` is 0 if the number of steps is unknown."""
@@ -49,6 +50,12 @@ class ShownProgress:
         else:
             self._show_queue()
 
+    def show_elsewhere(self, waiting: tuple[Waiting, ...]) -> None:
+        """Show the jobs that other programs have begun after those of this Krita."""
+        if waiting != self._elsewhere:
+            self._elsewhere = waiting
+            self._show_queue()
+
     def refresh(self) -> None:
         """A job was added, removed or moved."""
         pending = {job.id for job in self._jobs}
@@ -65,7 +72,8 @@ class ShownProgress:
 
     def _show_queue(self) -> None:
         _, *others = [*self._jobs] or [None]
-        self._view.show_queue(tuple(self._waiting(job) for job in others if job is not None))
+        own = tuple(self._waiting(job) for job in others if job is not None)
+        self._view.show_queue((*own, *self._elsewhere))
 
     def _waiting(self, job: PendingJob) -> Waiting:
         kept = job.artists[0].picture if job.artists else None

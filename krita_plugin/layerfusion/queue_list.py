@@ -99,7 +99,8 @@ class _Row(QtWidgets.QWidget):
 
     def show_waiting(self, waiting: Waiting) -> None:
         self._words.setText(f"{waiting.title}\n{waiting.words}")
-        self.setToolTip(f"{waiting.title}\n{tr('for “{document}”', document=waiting.document)}\n{waiting.words}")
+        place = [] if waiting.document is None else [tr("for “{document}”", document=waiting.document)]
+        self.setToolTip("\n".join((waiting.title, *place, waiting.words)))
         self._earlier.setEnabled(waiting.movable)
         if waiting.picture is not self._picture or self._thumbnail.pixmap() is None:
             self._picture = waiting.picture

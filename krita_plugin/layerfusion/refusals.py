@@ -7,6 +7,7 @@ from types import TracebackType
 from .interfaces import View
 from .jobs import Refusal
 from .protocol.errors import ProtocolError
+from .server_words import told
 
 
 class RefusalsShown:
@@ -29,6 +30,6 @@ class RefusalsShown:
             self._view.warn(error.message, error.hint, error.remedy)
             return True
         if isinstance(error, ProtocolError):
-            self._view.warn(error.message, error.hint)
+            self._view.warn(*told(error))
             return True
         return False

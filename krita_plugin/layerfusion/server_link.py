@@ -36,6 +36,7 @@ from .protocol.messages import (
     UploadRefused,
     Welcome,
 )
+from .server_words import told
 from .translation import tr
 
 logger = logging.getLogger(__name__)
@@ -235,7 +236,7 @@ class ServerLink:
         elif isinstance(item, (UploadReady, Uploaded, UploadRefused)):
             self._advance_upload(item)
         elif isinstance(item, Refused):
-            raise ProtocolError(item.message, item.hint)
+            raise ProtocolError(*told(item))
         else:
             self._deliver(item)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from .interfaces import GenerationParams, View
 from .jobs import Refusal
 from .protocol.messages import DeleteStyle, ListStyles, Message, SaveStyle, Style, StyleFailed, Styles, Submit
+from .server_words import told
 from .translation import tr
 
 STYLES_SINCE = (1, 5)
@@ -38,7 +39,7 @@ class StyleBook:
         if isinstance(answer, Styles):
             self._show(answer.styles)
         else:
-            self._view.warn(answer.message, answer.hint)
+            self._view.warn(*told(answer))
 
     def save(self, style: Style, replaces: str | None) -> None:
         """Save a style, in place of the one of a name or as a new one."""

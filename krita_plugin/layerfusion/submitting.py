@@ -13,14 +13,14 @@ from .groups import VARIANT
 from .history_entry import PLAIN, Entry
 from .interfaces import Document, Documents, GenerationParams, View
 from .job_store import JobStore
-from .jobs import Choice, PendingJob, Refusal, Remedy
+from .jobs import Choice, PendingJob, Placement, Refusal, Remedy
 from .pending import PendingJobs
 from .progress import ShownProgress
-from .protocol.messages import Resume, Submit, Welcome
+from .protocol.messages import Resume, Submission, Submit, Welcome
 from .refusals import RefusalsShown
 from .server_link import ServerLink
 from .style_book import StyleBook
-from .text import sentence, size_words
+from .text import fitting_words, sentence, size_words
 from .translation import tr
 
 
@@ -72,7 +72,7 @@ class Submissions:
     ) -> None:
         """Submit the request of a button."""
         with RefusalsShown(self._view):
-            welcome, document = self._server(), self.open_document()
+            welcome, document = self.server(), self.open_document()
             size = actions.size_to_draw(document.size, welcome.limits)
             notes = (document.about_colours(), size_words(size, document.size))
             action = button(document, params, self._choosing.of(document), size)
@@ -107,13 +107,41 @@ class Submissions:
         Raises:
             Refusal: there is no server.
         """
-        self._server()
+        self.server()
         assert entry.submit is not None
         if self._jobs.find(entry.submit.job) is None:
             job = self._from_history(entry, entry.submit, document)
             job.accepted, job.returns = True, True
             self._begin([job])
             self._link.send(Resume(job=job.id, after=0))
+
+    def take(self, found: Submission, title: str, placement: Placement | None) -> None:
+        """Add a picture that another program or another document has begun, byte for byte as the server has it.
+
+        Args:
+            found: what it draws.
+            title: the name of its group.
+            placement: where it goes; None is a new document of its size.
+        """
+        submit = found.submit
+        if self._jobs.find(submit.job) is not None:
+            return
+        if placement is None:
+            placement = self._documents.create(title, (submit.width, submit.height)).placement()
+        canvas = placement.canvas or (submit.width, submit.height)
+        job = PendingJob(
+            submit=submit,
+            placement=placement,
+            title=title,
+            record=actions.described(submit),
+            artists=(),
+            warning=fitting_words((submit.width, submit.height), canvas),
+            returns=True,
+            press=submit.job,
+            accepted=True,
+        )
+        self._begin([job])
+        self._link.send(Resume(job=job.id, after=0))
 
     def draw_again(self, entry: Entry, document: Document, changes: int | GenerationParams) -> None:
         """Draw a picture of the history again, with the layers that were kept then; the server still has them.
@@ -126,7 +154,7 @@ class Submissions:
         Raises:
             Refusal: there is no server, or an older version of the plugin drew the picture.
         """
-        welcome = self._server()
+        welcome = self.server()
         if entry.submit is None:
             raise Refusal(
                 tr("An older version of the plugin drew this picture."),
@@ -163,7 +191,12 @@ class Submissions:
         if job.warning:
             self._view.note(sentence(job.warning))
 
-    def _server(self) -> Welcome:
+    def server(self) -> Welcome:
+        """The greeting of the server.
+
+        Raises:
+            Refusal: there is none.
+        """
         if self.welcome is None:
             raise Refusal(
                 tr("No server is running."), tr("Press Start server."), Remedy(tr("Start server"), self._start_server)
@@ -177,7 +210,7 @@ class Submissions:
             title=entry.title,
             record=_of_the_picture(entry.values, submit),
             artists=(),
-            warning="",
+            warning=fitting_words((submit.width, submit.height), document.size),
             press=submit.job,
         )
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from .images import same_shape
 from .translation import mark, plural, tr
 
 PRESETS = (
@@ -94,6 +95,22 @@ def size_words(drawn: tuple[int, int], canvas: tuple[int, int]) -> str:
     width, height = drawn
     return tr(
         "The canvas is larger than the server draws: it draws {width}x{height} px, and Krita enlarges them.",
+        width=width,
+        height=height,
+    )
+
+
+def fitting_words(picture: tuple[int, int], canvas: tuple[int, int]) -> str:
+    """A sentence about an earlier picture that is added to a canvas of another size; empty if it has the same."""
+    if picture == canvas:
+        return ""
+    width, height = picture
+    if same_shape(picture, canvas):
+        return tr(
+            "The picture is {width}x{height} px; Krita scales its layers to the canvas.", width=width, height=height
+        )
+    return tr(
+        "The picture is {width}x{height} px, another shape than the canvas: its layers start at the upper left corner.",
         width=width,
         height=height,
     )

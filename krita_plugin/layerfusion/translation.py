@@ -27,6 +27,11 @@ def use(language: str) -> None:
     _current["language"] = language
 
 
+def current() -> str:
+    """The language in which texts are shown."""
+    return _current["language"]
+
+
 def best(preferred: Iterable[str]) -> str:
     """The first of the languages that somebody prefers, in the form “de” or “zh-Hans-CN”, for which there is a table.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .history_entry import Entry
 from .images import Picture
-from .interfaces import Picks, View, Waiting
+from .interfaces import Picks, Stored, View, Waiting
 from .jobs import Remedy
 from .protocol.messages import Style, Welcome
 
@@ -89,6 +89,10 @@ class Views:
         self._history = entries
         for view in self._views:
             view.show_history(entries)
+
+    def show_stored(self, pictures: tuple[Stored, ...], more: bool) -> None:
+        for view in self._views:
+            view.show_stored(pictures, more)
 
     def show_variants(self, index: int, count: int) -> None:
         self._variants = index, count

@@ -1,4 +1,4 @@
-"""Runs all scenarios once in a real Krita under Xvfb. The tests read its report."""
+"""Runs all scenarios once in a real Krita under Xvfb, and one in a second Krita. The tests read the reports."""
 
 import contextlib
 import json
@@ -18,6 +18,10 @@ from our_document import our_document
 
 IMPORTER = Path("/usr/share/krita/pykrita/plugin_importer/plugin_importer.py")
 DRIVER = Path(__file__).with_name("driver")
+PLUGINS = "[python]\nenable_layerfusion=true\nenable_layerfusion_driver=true\n"
+SCENARIOS = "LAYERFUSION_KRITA_SCENARIOS"
+TOGETHER = "start_together_with_krita"
+"""The scenario for which Krita is started with another setting."""
 LIMIT = 3600
 """Seconds for the whole session. It takes three minutes on an idle machine, ten times as long on a busy one."""
 
@@ -28,34 +32,77 @@ def plugin_zip(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def session(plugin_zip, tmp_path_factory):
-    """(folder of the report's files, report) of a Krita that ran all scenarios.
+def home(plugin_zip, tmp_path_factory):
+    """A home folder in which the plugin and its driver are installed.
 
-    The environment variable LAYERFUSION_KRITA_HOME is the path of a home folder to use again. Krita's first start in a
-    new one takes half a minute longer. LAYERFUSION_KRITA_ROOT is the root of a system with another Krita, see
-    versions.sh. LAYERFUSION_KRITA_SCENARIOS names scenarios, with spaces between them, to run
-    just these; the tests of the others are skipped.
+    The environment variable LAYERFUSION_KRITA_HOME is the path of one to use again. Krita's first start in a new one
+    takes half a minute longer.
     """
-    folder = tmp_path_factory.mktemp("krita")
-    home = Path(os.environ.get("LAYERFUSION_KRITA_HOME") or folder / "home")
-    resources, runtime = home / ".local/share/krita", home / "run"
-    for path in (resources / "pykrita", runtime, home / ".config", folder / "bin"):
+    folder = Path(os.environ.get("LAYERFUSION_KRITA_HOME") or tmp_path_factory.mktemp("home"))
+    resources = folder / ".local/share/krita"
+    for path in (resources / "pykrita", folder / "run", folder / ".config"):
         path.mkdir(parents=True, exist_ok=True)
-    runtime.chmod(0o700)
+    (folder / "run").chmod(0o700)
     subprocess.run([sys.executable, IMPORTER, plugin_zip, resources], check=True, timeout=60)
     shutil.copytree(DRIVER, resources / "pykrita", dirs_exist_ok=True)
-    (home / ".config/kritarc").write_text("[python]\nenable_layerfusion=true\nenable_layerfusion_driver=true\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def session(home, tmp_path_factory):
+    """(folder of the report's files, report) of a Krita that ran all scenarios.
+
+    LAYERFUSION_KRITA_SCENARIOS names scenarios, with spaces between them, to run just these; the tests of the others
+    are skipped. LAYERFUSION_KRITA_ROOT is the root of a system with another Krita, see versions.sh.
+    """
+    folder = tmp_path_factory.mktemp("krita")
     for name in ("ours.psd", "ours.ora"):
         formats.save(our_document(), folder / name)
+    wanted = os.environ.get(SCENARIOS, "").replace(TOGETHER, "start_server")
+    return folder, report_of_krita(home, folder, wanted)
+
+
+@pytest.fixture(scope="session")
+def started_together(home, tmp_path_factory):
+    """What a Krita found that starts the server by itself. A server that was killed has left its runtime file."""
+    wanted = os.environ.get(SCENARIOS, "").split()
+    if wanted and TOGETHER not in wanted:
+        pytest.skip(f"not among the scenarios in {SCENARIOS}")
+    folder = tmp_path_factory.mktemp("together")
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    left = {"url": "ws://127.0.0.1:9/", "token": "left", "pid": ended.pid, "version": "0.1.0", "protocol": "1.5"}
+    runtime = folder / "server.json"
+    runtime.touch(0o600)
+    runtime.write_text(json.dumps({**left, "certificate": ""}))
+    report = report_of_krita(home, folder, TOGETHER, settings="[layerfusion]\nstarts_server=yes\n")
+    assert report["exit code"] == 0
+    assert "error" not in report[TOGETHER], report[TOGETHER]
+    assert report[TOGETHER]["script errors"] == []
+    return report[TOGETHER]
+
+
+def report_of_krita(home, folder, scenarios, settings=""):
+    """Run a Krita with the driver, and return its report.
+
+    Args:
+        home: the home folder.
+        folder: where the report, its files and the server's runtime file are.
+        scenarios: the names of those to run, with spaces between them; all if it is empty.
+        settings: what Krita has saved of the plugin.
+    """
+    (home / ".config/kritarc").write_text(f"{PLUGINS}{settings}")
+    (folder / "bin").mkdir()
     (folder / "bin/layerfusion").symlink_to(Path(sysconfig.get_path("scripts"), "layerfusion"))
     environment = {
         "HOME": str(home),
-        "XDG_RUNTIME_DIR": str(runtime),
+        "XDG_RUNTIME_DIR": str(home / "run"),
         "PATH": f"/usr/bin:/bin:{folder / 'bin'}",
         "LANG": "C.UTF-8",
         # The server must add numbers in the same order as the tests' process, because rounding depends on the order.
         "OMP_NUM_THREADS": "1",
         **{name: value for name, value in os.environ.items() if name.startswith(("OPENBLAS_", "LAYERFUSION_KRITA_"))},
+        SCENARIOS: scenarios,
         "LIBGL_ALWAYS_SOFTWARE": "1",
         "PYTHONFAULTHANDLER": "1",  # if Krita crashes, the log says which of our calls it was in
         "LAYERFUSION_DRIVER_FOLDER": str(folder),
@@ -72,7 +119,7 @@ def session(plugin_zip, tmp_path_factory):
     report = folder / "report.json"
     if not report.exists():
         pytest.fail("Krita wrote no report:\n" + (folder / "krita.log").read_text(errors="replace")[-3000:])
-    return folder, {**json.loads(report.read_text("utf-8")), "exit code": code}
+    return {**json.loads(report.read_text("utf-8")), "exit code": code}
 
 
 def run_krita(command, environment, folder):
@@ -104,7 +151,7 @@ def facts(session):
         folder, report = session
         found = report.get(scenario)
         if found is None and not report["all"] and scenario not in report["names"]:
-            pytest.skip("not among the scenarios in LAYERFUSION_KRITA_SCENARIOS")
+            pytest.skip(f"not among the scenarios in {SCENARIOS}")
         if found is None:
             pytest.fail(f"Krita ended before “{scenario}”, see {folder / 'krita.log'}; exit code {report['exit code']}")
         if "error" in found:

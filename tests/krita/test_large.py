@@ -25,6 +25,13 @@ def test_a_large_export_is_whole(facts, session):
     assert (psd.width, psd.height, [layer.name for layer in psd]) == (4000, 3000, STACK)
 
 
+def test_krita_goes_on_reacting_while_a_large_layer_with_a_mask_is_kept_and_put_back(facts):
+    found = facts("keep_a_large_layer_with_a_mask")
+    assert found["same"] and found["masks"] == 1, "byte for byte"
+    assert found["keeping"]["longest"] <= MOST, found
+    assert found["putting back"]["longest"] <= MOST, found
+
+
 def test_a_sheet_of_a3_is_drawn_smaller_and_enlarged(facts, session):
     found = facts("draw_on_a_sheet_of_a3")
     assert found["background"] == [0, 0, 4961, 3508]

@@ -49,7 +49,7 @@ def test_every_scenario_ran_and_krita_ended_by_itself_without_a_script_error(ses
     _, report = session
     scenarios = {name: found for name, found in report.items() if isinstance(found, dict) and name != "first look"}
     assert list(scenarios) == report["names"]
-    assert len(scenarios) == 58 or not report["all"]
+    assert len(scenarios) == 64 or not report["all"]
     assert not {name: found["error"] for name, found in scenarios.items() if "error" in found}
     assert not {name: found["script errors"] for name, found in scenarios.items() if found["script errors"]}
     assert report["exit code"] == 0
@@ -113,6 +113,16 @@ def test_the_next_button_works_on_what_is_seen(facts):
     assert found["background of the second"]
     assert found["after harmonise"] == [4, FIRST], "a group's counterpart is a group"
     assert found["foreground of the second"], "the selected group is hidden, so the one that is seen is worked on"
+
+
+def test_a_new_group_is_one_row_although_a_layer_in_it_is_active(facts):
+    found = facts("see_folded_groups")
+    assert found["rows"] == [1, 2, 3]
+    assert found["folded"] == [True, True]
+    assert found["active"] == [[1, "Foreground"], [2, "Foreground"]]
+    assert found["unfolded"] == 8, "the five layers of the group that the artist has unfolded"
+    assert found["unfolded after"] == [False, True, 9]
+    assert found["then"] == [3, "Background"]
 
 
 def test_a_layer_that_the_artist_chose_meanwhile_stays_active(facts):

@@ -110,3 +110,11 @@ ORDER = (
     "Draw foreground and background",
     "Write the selected group",
 )
+
+
+def test_the_server_starts_together_with_krita_if_the_artist_wants_it(started_together):
+    found = started_together
+    assert "Ready" in found["texts"]
+    assert not found["can start another"]
+    assert found["tree"] == ["Background", FIRST]
+    assert found["ticked"] == [True, False]

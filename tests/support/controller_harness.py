@@ -37,6 +37,9 @@ class FakeView:
     def show_history(self, entries):
         self.history = entries
 
+    def show_stored(self, pictures, more):
+        self.stored = pictures, more
+
     def show_variants(self, index, count):
         self.variants = index, count
 

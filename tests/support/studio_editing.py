@@ -74,6 +74,16 @@ def key_of(driver, name):
     )
 
 
+def choose(driver, name, verb):
+    """Keep, redraw or relight a layer."""
+    select(driver, name)
+    driver.execute_script(
+        "document.querySelector(`input[name='${arguments[0]}-verb'][value='${arguments[1]}']`).click()",
+        key_of(driver, name),
+        verb,
+    )
+
+
 def detail(driver, name, kind):
     select(driver, name)
     return one(driver, f"[id='{key_of(driver, name)}-{kind}']")

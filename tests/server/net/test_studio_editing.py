@@ -15,6 +15,7 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.resampling import resize
 from studio_editing import (
     SCRIPT,
+    choose,
     detail,
     drag,
     draw,
@@ -100,12 +101,7 @@ def test_each_layer_is_kept_redrawn_or_relit(driver, server, picture, subtests):
         with subtests.test(words=words):
             open_first(driver)
             for name, verb in [("Layer 1", front), ("Layer 0", behind)]:
-                select(driver, name)
-                driver.execute_script(
-                    "document.querySelector(`input[name='${arguments[0]}-verb'][value='${arguments[1]}']`).click()",
-                    key_of(driver, name),
-                    verb,
-                )
+                choose(driver, name, verb)
             if front == "redraw":
                 write(detail(driver, "Layer 1", "prompt"), f"{SCRIPT} apple")
                 write(detail(driver, "Layer 1", "seed"), "41")

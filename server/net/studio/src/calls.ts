@@ -2,6 +2,7 @@
 // pixels. A call fails with a `Problem` that the artist can read.
 import { digestOf } from "./digest";
 import { t } from "./language";
+import { sentences, type ServerProblem } from "./server_words";
 import type { FileRead, FromClient, FromServer, PixelsBegin } from "./protocol";
 import { Damaged, type Transfers } from "./transfers";
 import { chunks } from "./wire";
@@ -146,6 +147,6 @@ function lost(): Problem {
   return new Problem(t("The connection was lost. Try it again."));
 }
 
-function problem(error: { message: string; hint?: string }): Problem {
-  return new Problem(`${error.message} ${error.hint ?? ""}`.trim());
+function problem(error: ServerProblem): Problem {
+  return new Problem(sentences(error));
 }

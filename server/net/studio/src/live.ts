@@ -5,6 +5,7 @@ import type { Ply } from "./compositing";
 import type { Layer, Picture } from "./picture";
 import { cropped, stretched } from "./pixels";
 import type { FromClient, FromServer, LayerBegin, Submit } from "./protocol";
+import type { ServerProblem } from "./server_words";
 import { parts, type Settings, submission } from "./sources";
 import type { Transfers } from "./transfers";
 
@@ -31,7 +32,7 @@ export class Live {
     private readonly send: (message: FromClient) => void,
     private readonly settings: () => Settings | null,
     private readonly show: (picture: Picture) => void,
-    private readonly fail: (error: { code?: string; message: string; hint?: string }) => void,
+    private readonly fail: (error: ServerProblem | Problem) => void,
   ) {}
 
   /** The arrangement has changed. */

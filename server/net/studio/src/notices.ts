@@ -1,5 +1,6 @@
 // What the artist is told, and what helps: one list, each text once.
 import { t } from "./language";
+import { type ServerProblem, told } from "./server_words";
 import { Signal } from "./signal";
 
 /** Something to tell the artist. */
@@ -38,18 +39,20 @@ export class Notices {
   }
 
   /** What the server refused, or could not do. */
-  problem(error: { code: string; message: string; hint?: string }, again?: () => void): void {
+  problem(error: ServerProblem, again?: () => void): void {
+    const { message, hint, lang } = told(error);
     this.say({
       kind: "problem",
-      text: again ? error.message : `${error.message} ${error.hint ?? ""}`.trim(),
-      lang: "en",
+      text: again ? message : `${message} ${hint}`.trim(),
+      lang,
       remedy: again ? { label: t("Draw it again"), act: again } : this.remedies.get(error.code),
     });
   }
 
   /** The server has ended the conversation, and only a new page begins another one. */
-  refused({ message, hint }: { message: string; hint?: string }): void {
-    this.say({ kind: "problem", text: `${message} ${hint ?? ""}`.trim(), lang: "en", remedy: RELOAD });
+  refused(error: ServerProblem): void {
+    const { message, hint, lang } = told(error);
+    this.say({ kind: "problem", text: `${message} ${hint}`.trim(), lang, remedy: RELOAD });
   }
 
   /** A fault of the page itself. */

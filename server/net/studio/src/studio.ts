@@ -83,7 +83,7 @@ export class Studio implements Desk {
     (message) => this.connection.send(message),
     () => this.settings(),
     (picture) => picture === this.picture.value && this.picture.touch(),
-    (error) => this.complain(`${error.message} ${error.hint ?? ""}`.trim()),
+    (error) => ("code" in error ? this.notices.problem(error) : this.complain(error.message)),
   );
   /** The picture to which the artist comes back if the one that is made from it is not finished. */
   private before: Picture | null = null;

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from krita import Extension, Krita
 
-from . import hands, scenarios
+from . import hands, scenarios, settings_window
 from .qt import QtCore
 
 FOLDER = Path(os.environ["LAYERFUSION_DRIVER_FOLDER"])
@@ -33,6 +33,9 @@ def steps():
     """Run all scenarios. The generator yields the seconds to wait before its next step."""
     start, *others = scenarios.IN_ORDER
     chosen = [start, *(each for each in others if not CHOSEN or each.__name__ in CHOSEN)]
+    alone = settings_window.start_together_with_krita
+    if alone.__name__ in CHOSEN:
+        chosen = [alone]
     report = {"krita": Krita.instance().version(), "qt": QtCore.qVersion(), "python": platform.python_version()}
     report |= {"all": not CHOSEN, "names": [each.__name__ for each in chosen]}
     report["first look"] = yield from hands.first_look(FOLDER)

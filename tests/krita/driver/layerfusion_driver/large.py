@@ -1,11 +1,15 @@
 """Scenarios with large sheets: Krita goes on reacting while layers are added and exported."""
 
+import hashlib
+import random
+
 from krita import Selection
 
-from .documents import close, draw, layer_of, new_document, tree
+from .documents import close, do, draw, layer_of, new_document, select, tree
 from .hands import (
     Stalls,
     busy,
+    click_picture,
     docker_texts,
     pause,
     photograph,
@@ -55,6 +59,58 @@ def go_on_while_layers_come_and_go(folder):
     return facts
 
 
+def keep_a_large_layer_with_a_mask(folder):
+    """The artist's noisy layer fills the sheet, and has a mask. It is kept, its group deleted and put back."""
+    size = SIZES[1]
+    document = yield from new_document("Masked", size)
+    layer = document.createNode("Noise", "paintlayer")
+    rows = 250
+    noise = random.Random(7).randbytes(4 * size[0] * rows)
+    for top in range(0, size[1], rows):
+        layer.setPixelData(noise, 0, top, size[0], rows)
+    document.rootNode().addChildNode(layer, None)
+    yield from select(document, layer)
+    selection = Selection()
+    selection.select(200, 150, 3000, 2000, 180)
+    document.setSelection(selection)
+    yield from do("add_new_transparency_mask")
+    document.setSelection(None)
+    layer.setBlendingMode("screen")
+    document.refreshProjection()
+    document.waitForDone()
+    yield from select(document, layer)
+    set_steps(2)
+    press("New background")
+    yield from wait_until(lambda: says("Adding the layers"))
+    stalls = Stalls()
+    yield from wait_until(lambda: not busy())
+    facts = {"keeping": stalls.end()}
+    yield from pause(0.5)
+    group = document.rootNode().childNodes()[-1]
+    before = look_at_kept(group)
+    yield from select(document, group)
+    yield from do("remove_layer")
+    click_picture(0)
+    yield from wait_until(lambda: says("Adding the layers"))
+    stalls = Stalls()
+    yield from wait_until(lambda: not busy())
+    facts["putting back"] = stalls.end()
+    yield from pause(0.5)
+    after = look_at_kept(document.rootNode().childNodes()[-1])
+    facts |= {"same": after == before, "masks": len(before) - 3, "texts": docker_texts()}
+    yield from close(document)
+    return facts
+
+
+def look_at_kept(group):
+    """Name, blending mode, pixels and masks of the layer that was kept."""
+    copy = layer_of(group, "Noise")
+    digests = [
+        hashlib.sha256(bytes(node.pixelData(0, 0, *SIZES[1]))).hexdigest() for node in (copy, *copy.childNodes())
+    ]
+    return [copy.name(), copy.blendingMode(), *digests]
+
+
 def draw_on_a_sheet_of_a3(folder):
     """The sheet is larger than the server draws. A foreground comes into a selection of it."""
     document = yield from new_document("A3", A3)
@@ -73,4 +129,4 @@ def draw_on_a_sheet_of_a3(folder):
     return facts
 
 
-ALL = [go_on_while_layers_come_and_go, draw_on_a_sheet_of_a3]
+ALL = [go_on_while_layers_come_and_go, keep_a_large_layer_with_a_mask, draw_on_a_sheet_of_a3]

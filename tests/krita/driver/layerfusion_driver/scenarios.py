@@ -7,7 +7,19 @@ from pathlib import Path
 
 from krita import Krita
 
-from . import large, living, looking_back, opening, painting, queueing, regions, setting_up, unusual
+from . import (
+    large,
+    living,
+    looking_back,
+    opening,
+    painting,
+    queueing,
+    regions,
+    setting_up,
+    settings_window,
+    taking_over,
+    unusual,
+)
 from .dockers import (
     choose_layers_in_the_docker,
     close_the_second_window,
@@ -50,7 +62,12 @@ from .keeping import (
     keep_the_last_foreground,
     relight_a_foreground,
 )
-from .seeing import choose_another_layer_meanwhile, go_on_from_a_duplicated_group, work_on_what_is_seen
+from .seeing import (
+    choose_another_layer_meanwhile,
+    go_on_from_a_duplicated_group,
+    see_folded_groups,
+    work_on_what_is_seen,
+)
 
 
 def server_pid():
@@ -256,6 +273,7 @@ ON_THEIR_OWN = [
     change_a_part_of_the_background,
     draw_two_foregrounds,
     work_on_what_is_seen,
+    see_folded_groups,
     choose_another_layer_meanwhile,
     go_on_from_a_duplicated_group,
     close_the_second_window,
@@ -272,6 +290,7 @@ ON_THEIR_OWN = [
     *large.ALL,
     *painting.ALL,
     *regions.ALL,
+    *settings_window.ALL,
     *setting_up.ALL,
 ]
 """Each begins with a new document and the same two prompts."""
@@ -279,6 +298,7 @@ ON_THEIR_OWN = [
 IN_ORDER = [
     start_server,
     refuse_without_a_document,
+    *taking_over.ALL,  # while no document is open
     draw_two_prompts,
     draw_another_background,
     keep_the_last_foreground,

@@ -1,6 +1,18 @@
 """Scenarios of an artist who presses one button after the other, and expects each to work on what is seen."""
 
-from .documents import close, do, draw, group_facts, layer_of, new_document, pixels, select, tree, undo_history
+from .documents import (
+    close,
+    do,
+    draw,
+    group_facts,
+    layer_of,
+    new_document,
+    pixels,
+    select,
+    tree,
+    undo_history,
+    visible_rows,
+)
 from .hands import (
     BACKGROUND,
     FOREGROUND,
@@ -69,6 +81,28 @@ def work_on_what_is_seen(folder):
     yield from do("edit_redo")
     facts["after redo"] = len(tree(document))
     facts["same after redo"] = group_facts(fifth, SMALL) == before
+    yield from close(document)
+    return facts
+
+
+def see_folded_groups(folder):
+    """Three presses. Each adds one row to the list of layers; only the group that the artist unfolds is unfolded."""
+    document = yield from new_document("Folded", SMALL)
+    facts = {"rows": [visible_rows()], "active": [], "folded": []}
+    for button in ("Generate", "New background"):
+        group = yield from draw(document, button)
+        yield from pause(0.5)
+        facts["rows"].append(visible_rows())
+        facts["active"].append(at(document))
+        facts["folded"].append(group.collapsed())
+    yield from photograph(folder / "folded.png")
+    group.setCollapsed(False)
+    yield from select(document, layer_of(group, "Background"))
+    facts["unfolded"] = visible_rows()
+    third = yield from draw(document, "New foreground")
+    yield from pause(0.5)
+    facts |= {"unfolded after": [group.collapsed(), third.collapsed(), visible_rows()], "then": at(document)}
+    yield from photograph(folder / "folded-after.png")
     yield from close(document)
     return facts
 
