@@ -49,7 +49,7 @@ class Arriving:
         self.begin = begin
         self._arrival = Arrival(begin.bytes, begin.sha256, before)
         try:
-            self._data = memoryview(np.empty(begin.bytes, np.uint8))
+            self._data = np.empty(begin.bytes, np.uint8).data
         except (MemoryError, ValueError) as error:
             raise BadTransfer(
                 f"The server announces {begin.bytes} bytes, for which there is no memory.", "Close other programs."
