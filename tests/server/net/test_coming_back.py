@@ -1,4 +1,4 @@
-"""Jobs on a server with a scripted engine: variants, replacement, fetch, export, and restarts of the server."""
+"""Jobs on a server with a scripted engine: variants, replacement, fetch, export, deletion."""
 
 import hashlib
 import io
@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import samples
+from conversing import draw, layers, receive, submit
 from layerfusion.engine import formats
-from layerfusion.engine.errors import EngineError
 from layerfusion.server.client.client import Layer, Refusal, new_job
-from layerfusion.server.errors import BrokenStore, StoreInUse
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.errors import BadTransfer
 from layerfusion.server.protocol.frames import Arrival, Chunk
@@ -21,7 +19,6 @@ from layerfusion.server.protocol.messages import (
     Cancelled,
     Done,
     Export,
-    Failed,
     Fetch,
     FetchFailed,
     FetchSubmission,
@@ -34,13 +31,11 @@ from layerfusion.server.protocol.messages import (
     ListJobs,
     Move,
     Progress,
-    Resubmit,
     Resume,
     Submission,
     Thumbnail,
     Variant,
 )
-from layerfusion.server.storage.database import Database
 from running import SECONDS, Running
 from scripted import bgra, load, pixels
 
@@ -56,25 +51,6 @@ def server(tmp_path_factory):
         patch.setenv(location.VARIABLE, str(tmp_path_factory.mktemp("runtime") / "server.json"))
         with Running(tmp_path_factory.mktemp("jobs"), load, cancel_seconds=0.5, silence_seconds=6) as running:
             yield running
-
-
-def submit(script="layers=2", **values):
-    """A job for the scripted engine."""
-    return samples.submit(blended_prompt=script, **{"steps": 2, **values})
-
-
-def draw(client, job):
-    """Submit a job and return all its events."""
-    client.submit(job)
-    return list(client.events(job.job))
-
-
-def layers(events):
-    return {event.begin.index: event.pixels for event in events if isinstance(event, Layer)}
-
-
-def receive(client, kind):
-    return client._next(lambda item: isinstance(item, kind))
 
 
 def receive_file(client):
@@ -260,93 +236,6 @@ def test_a_request_that_kills_the_worker_twice_is_quarantined(server):
             client.submit(submit("die=1", seed=3))
         assert refused.value.code == "quarantined"
         assert isinstance(draw(client, submit())[-1], Done)
-
-
-# ---- a server that starts again
-
-
-def test_jobs_continue_after_a_restart_of_the_server(tmp_path):
-    running, waiting, drawn = submit("hang=1", steps=3), submit(seed=5), submit(seed=6)
-    with Running(tmp_path / "jobs", load, drain_seconds=0.1) as server, server.client() as client:
-        before = draw(client, drawn)
-        client.submit(running)
-        client.submit(waiting)
-        for event in client.events(running.job):
-            if isinstance(event, Progress):
-                server.stop()
-                break
-        *_, last = client.events(running.job)
-        assert (last.code, last.seq) == ("interrupted", 2)
-    with Running(tmp_path / "jobs", load) as server, server.client() as client:
-        client.resume(drawn.job)
-        assert layers(client.events(drawn.job)) == layers(before)
-        client.resume(running.job, after=1)
-        assert [(type(event), event.code) for event in client.events(running.job)] == [(Failed, "interrupted")]
-        client.resume(waiting.job)
-        assert layers(client.events(waiting.job)) == {index: bgra(5, index, 8) for index in (0, 1)}
-        again = Resubmit(job=new_job(), of=waiting.job)
-        client._send(again)
-        assert layers(client.events(again.job)) == {index: bgra(5, index, 8) for index in (0, 1)}
-
-
-def test_a_stopping_server_lets_the_running_job_finish(tmp_path):
-    job = submit("seconds=0.1", steps=5)
-    with Running(tmp_path / "jobs", load, drain_seconds=20) as server, server.client() as client:
-        client.submit(job)
-        for event in client.events(job.job):
-            if isinstance(event, Progress) and event.step == 1:
-                server.stop()
-        assert isinstance(event, Done)
-
-
-def test_jobs_are_refused_while_the_disk_is_full(tmp_path):
-    with Running(tmp_path / "jobs", load) as server, server.client() as client:
-        server.app._database._file.query("PRAGMA query_only = ON")
-        with pytest.raises(Refusal, match="cannot be written") as refused:
-            client.submit(submit())
-        assert refused.value.code == "unwritable_file"
-        server.app._database._file.query("PRAGMA query_only = OFF")
-        assert isinstance(draw(client, submit())[-1], Done)
-
-
-def test_jobs_are_refused_while_the_store_is_full(tmp_path):
-    with Running(tmp_path / "jobs", load, store_bytes=500) as server, server.client() as client:
-        job = submit()
-        *_, done = draw(client, job)
-        with pytest.raises(Refusal) as refused:
-            client.submit(submit())
-        assert refused.value.code == "store_full"
-        client._send(Ack(job=job.job, seq=done.seq))
-        assert isinstance(draw(client, submit())[-1], Done)  # what was fetched made room
-        client._send(Fetch(job=job.job, index=0))
-        assert receive(client, FetchFailed).code == "unknown_job"
-
-
-def test_two_servers_cannot_use_one_folder(tmp_path, monkeypatch):
-    with Running(tmp_path / "jobs", load):
-        monkeypatch.setenv(location.VARIABLE, str(tmp_path / "other.json"))
-        with pytest.raises(StoreInUse, match="used by a running server"), Running(tmp_path / "jobs", load):
-            pass
-    Running(tmp_path / "jobs", load).__enter__().__exit__()
-
-
-def test_a_damaged_database_is_reported_and_not_changed(tmp_path):
-    folder = tmp_path / "jobs"
-    folder.mkdir(mode=0o700)
-    (folder / "jobs.sqlite").write_bytes(b"not a database" * 1000)
-    (folder / "jobs.sqlite").chmod(0o600)
-    with pytest.raises(BrokenStore, match="run “layerfusion jobs recover”"), Running(folder, load):
-        pass
-    assert (folder / "jobs.sqlite").read_bytes() == b"not a database" * 1000
-    (folder / "jobs.sqlite").unlink()
-    Running(folder, load).__enter__().__exit__()
-    Database(folder / "jobs.sqlite", read_only=True).close()
-
-
-def test_a_folder_that_cannot_be_created_is_reported(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(EngineError, match="cannot be written"), Running(tmp_path / "file" / "jobs", load):
-        pass
 
 
 # ---- deletion
