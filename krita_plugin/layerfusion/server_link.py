@@ -138,7 +138,8 @@ class ServerLink:
             return
         transfer = next(self._transfers)
         self._uploads[transfer] = _Waiting(submit, pictures)
-        self._outbox.put(Upload(transfer=transfer, layer=pictures[0].sha256, bytes=len(pictures[0].data)))
+        picture = pictures[0]
+        self._outbox.put(Upload(transfer=transfer, layer=picture.sha256, bytes=len(picture.data), resumes=True))
 
     def _submit(self, submit: Submit) -> None:
         """Send a submission, unless all its jobs were cancelled meanwhile; those that were are cancelled again."""
@@ -264,7 +265,7 @@ class ServerLink:
         if waiting is None:
             return
         if isinstance(answer, UploadReady):
-            for chunk in split(answer.transfer, waiting.pictures[0].data):
+            for chunk in split(answer.transfer, memoryview(waiting.pictures[0].data)[answer.received :]):
                 self._outbox.put(chunk)
             return
         del self._uploads[answer.transfer]

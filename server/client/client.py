@@ -163,14 +163,17 @@ class Client:
     def upload(self, pixels: bytes) -> str:
         """Upload a layer's BGRA pixels and return the id by which a submission refers to them.
 
+        What the server has kept of an upload whose connection was lost is not sent again.
+
         Raises:
             Refusal: the server did not accept them.
         """
         layer = hashlib.sha256(pixels).hexdigest()
         transfer, self._uploads = self._uploads, self._uploads + 1
-        self._send(Upload(transfer=transfer, layer=layer, bytes=len(pixels)))
-        if isinstance(self._wait_for(UploadReady, Uploaded), UploadReady):
-            for chunk in split(transfer, pixels):
+        self._send(Upload(transfer=transfer, layer=layer, bytes=len(pixels), resumes=True))
+        answer = self._wait_for(UploadReady, Uploaded)
+        if isinstance(answer, UploadReady):
+            for chunk in split(transfer, memoryview(pixels)[answer.received :]):
                 self._send(chunk)
             self._wait_for(Uploaded)
         return layer

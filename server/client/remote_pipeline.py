@@ -36,7 +36,7 @@ def draw(
 ) -> Generator[events.Event, None, None]:
     """Draw a request on a server. Closing the iterator cancels the pictures that are not finished.
 
-    If the connection is lost, it is made again, and no event is missed.
+    If the connection is lost, it is made again, and no event is missed. An upload goes on where it was interrupted.
 
     Args:
         connect: makes a connection; its client should have no timeout, because a queue may be long.
@@ -53,18 +53,33 @@ def draw(
         Stopped: a job was cancelled by another client.
         OSError, ConnectionClosed, InvalidHandshake: the connection failed, at first or after all attempts.
     """
-    client = connect()
-    try:
-        for pixels in translate.uploads(request):
-            client.upload(pixels)
-        first, *others = seeds or (request.seed,)
-        variants = tuple(Variant(job=new_job(), seed=seed) for seed in others)
-        submit = replace(translate.to_submit(replace(request, seed=first), new_job()), variants=variants)
-        client.submit(submit)
-    except BaseException:
-        client.close()
-        raise
+    first, *others = seeds or (request.seed,)
+    variants = tuple(Variant(job=new_job(), seed=seed) for seed in others)
+    submit = replace(translate.to_submit(replace(request, seed=first), new_job()), variants=variants)
+    client = _submitted(connect, list(translate.uploads(request)), submit)
     yield from _Following(connect, client, submit.jobs()).run()
+
+
+def _submitted(connect: Callable[[], Client], uploads: Sequence[bytes], submit: Submit) -> Client:
+    """A connection over which a submission was accepted, after its uploads. All of it is repeated over a further
+    connection if one is lost: what the server has already is not sent again, and the same submission is one job."""
+    lost = False
+    for tries_left in reversed(range(_TRIES)):
+        client = None
+        try:
+            client = connect()
+            for pixels in uploads:
+                client.upload(pixels)
+            client.submit(submit)
+            return client
+        except BaseException as error:
+            if client is not None:
+                client.close()
+            lost = lost or isinstance(error, ConnectionClosed)
+            if not (tries_left and lost and isinstance(error, (OSError, ConnectionClosed))):
+                raise
+        time.sleep(_PAUSE)
+    raise AssertionError("the last try raises")
 
 
 class _Following:

@@ -29,6 +29,7 @@ from layerfusion.server.net.connection import Connection
 from layerfusion.server.net.file_limit import allow_files
 from layerfusion.server.net.housekeeping import Housekeeper
 from layerfusion.server.net.http import HttpAnswers, refused, response
+from layerfusion.server.net.interrupted_uploads import InterruptedUploads
 from layerfusion.server.net.listen import address, listen
 from layerfusion.server.net.monitor import Monitor
 from layerfusion.server.net.rate_limits import RateLimits, TokenBucket
@@ -105,6 +106,7 @@ class App:
         self._token = config.token or secrets.token_urlsafe(32)
         self._tls = None if config.tls_cert is None else tls.server_context(config.tls_cert, config.tls_key)
         self._uploads = RateLimits(config.upload_bytes / 3600, config.upload_bytes)
+        self._interrupted = InterruptedUploads(config.upload_seconds)
         self._users = Users(users(config.folder), self._token)
         self._visitors: WeakKeyDictionary[ServerConnection, User] = WeakKeyDictionary()
         self._http: HttpAnswers | None = None
@@ -129,6 +131,7 @@ class App:
             await asyncio.to_thread(hold.__enter__)
             stack.push(hold)
             await self._open(stack)
+            stack.callback(self._interrupted.clear)
             server = await listen(self._config, self._converse, self._admit, self._tls)
             self._set_up_access(address(server)[1])
             await server.start_serving()
@@ -269,6 +272,7 @@ class App:
             messages=TokenBucket(self._config.message_rate, self._config.message_burst),
             uploads=self._uploads,
             upload_seconds=self._config.upload_seconds,
+            interrupted=self._interrupted,
             user=user,
         )
         self._connections.add(connection)

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from layerfusion.engine.errors import EngineError
 from layerfusion.server.net.deposits import Deposits
 from layerfusion.server.net.editing_handler import EditingHandler
+from layerfusion.server.net.interrupted_uploads import Interrupted, InterruptedUploads
 from layerfusion.server.net.outbox import Outbox
 from layerfusion.server.net.rate_limits import RateLimits, TokenBucket
 from layerfusion.server.net.request_handler import Jobs, RequestHandler
@@ -74,6 +75,7 @@ class Connection:
         messages: the rate limit of the client's messages.
         uploads: the rate limits of uploads, in bytes, by user, address and client.
         upload_seconds: time for which an upload is kept after the connection without a job.
+        interrupted: uploads whose connection was lost.
         user: who connected.
 
     Attributes:
@@ -90,6 +92,7 @@ class Connection:
         messages: TokenBucket,
         uploads: RateLimits,
         upload_seconds: float,
+        interrupted: InterruptedUploads,
         user: User,
     ) -> None:
         self._socket = socket
@@ -119,6 +122,7 @@ class Connection:
             scaling=jobs.scaling,
         )
         self._wire = Wire(msgpack.packb, msgpack.unpackb)
+        self._interrupted = interrupted
         self._draft: Draft | None = None
         self._sent = 0
         self.user = user
@@ -141,7 +145,7 @@ class Connection:
         finally:
             self._requests.close()
             self._editing.close()
-            self._drop_draft()
+            self._keep_draft()
 
     async def disconnect(self) -> None:
         """Send the remaining messages and then `refused` with `server_stopping`, and close the connection."""
@@ -153,6 +157,8 @@ class Connection:
         """Send `refused` with `token_revoked` at once, without the remaining messages, and close the connection."""
         self._requests.close()
         self._editing.close()
+        self._drop_draft()
+        self._interrupted.clear(self._user.name)
         error = TokenRevoked("The token of this user was revoked.", "Ask whoever runs the server for another one.")
         with contextlib.suppress(ConnectionClosed, TimeoutError):
             async with asyncio.timeout(_FLUSH_SECONDS):  # the client may not be reading
@@ -258,9 +264,15 @@ class Connection:
             self._session.end_upload()
             self._outbox.put(Uploaded(transfer=upload.transfer))
             return
-        await self._deposits.admit(upload.bytes)
-        self._draft = await asyncio.to_thread(self._store.draft)
-        self._outbox.put(UploadReady(transfer=upload.transfer))
+        begun = self._interrupted.take(self._user.name, upload) if upload.resumes else None
+        if begun is not None:
+            self._draft = begun.draft
+            self._session.go_on(begun.arrival)
+        received = 0 if begun is None else begun.arrival.received
+        await self._deposits.admit(upload.bytes - received)
+        if self._draft is None:
+            self._draft = await asyncio.to_thread(self._store.draft)
+        self._outbox.put(UploadReady(transfer=upload.transfer, received=received))
 
     async def _is_there(self, upload: Upload) -> bool:
         """Whether the store has the whole layer, and keeps it from now on."""
@@ -283,6 +295,16 @@ class Connection:
 
     def _identity(self) -> str:
         return self._session.identity or str(self._socket.id)
+
+    def _keep_draft(self) -> None:
+        """Keep what has arrived of an upload for its client's next connection, if all of it was written."""
+        arriving = self._session.arriving
+        if self._draft is not None and arriving is not None:
+            upload, arrival = arriving
+            if upload.resumes and 0 < arrival.received == self._draft.written:
+                self._interrupted.keep(self._user.name, upload, Interrupted(arrival, self._draft))
+                return
+        self._drop_draft()
 
     def _drop_draft(self) -> None:
         if self._draft is not None:

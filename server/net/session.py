@@ -178,6 +178,16 @@ class Session:
             return replace(item, stage=item.text[:255] or item.stage)
         return item
 
+    @property
+    def arriving(self) -> tuple[Upload, Arrival] | None:
+        """The upload under way, and what has arrived of it."""
+        return None if self._upload is None else (self._upload, self._arrival)
+
+    def go_on(self, arrival: Arrival) -> None:
+        """Expect only the rest of the upload that was just begun."""
+        arrival.go_on()
+        self._arrival = arrival
+
     def end_upload(self) -> None:
         """End the upload, because the layer is in the store already or could not be written."""
         self._upload = None

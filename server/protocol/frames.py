@@ -107,6 +107,10 @@ class Arrival:
         self.received += len(chunk.data)
         self._hash.update(chunk.data)
 
+    def go_on(self) -> None:
+        """Expect the rest in another transfer, whose chunks are numbered from 0 again."""
+        self._next = 0
+
     @property
     def complete(self) -> bool:
         return self.received == self.total

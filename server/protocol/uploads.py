@@ -19,6 +19,7 @@ class Upload(Message):
         bytes: size of the pixels, 4 x width x height bytes, or of the file.
         codec: encoding of the pixels.
         file: whether it is not a layer but a file, to be read with `ReadFile`, which may be larger.
+        resumes: whether the client leaves out what the server has kept of an upload whose connection was lost.
     """
 
     type: ClassVar[str] = "upload"
@@ -27,14 +28,21 @@ class Upload(Message):
     bytes: Annotated[int, Between(4, 2**53 - 1)]
     codec: Codec = "raw"
     file: bool = since(5, False)
+    resumes: bool = since(5, False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class UploadReady(Message):
-    """Server: it waits for the chunks."""
+    """Server: it waits for the chunks.
+
+    Attributes:
+        received: number of bytes at the beginning that it has from an earlier connection, and that the client leaves
+            out; always 0 unless `Upload.resumes`.
+    """
 
     type: ClassVar[str] = "upload_ready"
     transfer: TransferId
+    received: Annotated[int, Between(0, 2**53 - 1)] = since(5, 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,10 +174,15 @@ class DamagedLayer(FileNotFoundError):
 
 
 class Draft:
-    """A layer that is being written. If the `with` block ends without `keep`, it is deleted."""
+    """A layer that is being written. If the `with` block ends without `keep`, it is deleted.
+
+    Attributes:
+        written: number of bytes so far.
+    """
 
     def __init__(self, store: LayerStore, folder: Path) -> None:
         self._store = store
+        self.written = 0
         try:
             self._file = tempfile.NamedTemporaryFile(prefix=f"{os.getpid()}-", dir=folder, delete=False)  # noqa: SIM115 - closed by close()
         except OSError as error:
@@ -200,6 +205,7 @@ class Draft:
             self._file.write(pixels)
         except OSError as error:
             raise _unwritable(self._path, error) from error
+        self.written += memoryview(pixels).nbytes
 
     def keep(self, digest: str) -> None:
         """Move the layer into the store. `digest` is the SHA-256 of its bytes, which the caller has checked.

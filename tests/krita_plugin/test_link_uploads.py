@@ -73,6 +73,28 @@ def test_a_picture_the_server_has_already_is_not_sent_again(link, events, plugin
         assert got.get(timeout=SECONDS).job == JOB
 
 
+def test_what_the_server_has_kept_of_an_interrupted_upload_is_not_sent_again(link, events, plugin):
+    from krita_layerfusion.images import Picture
+
+    data = os.urandom(4 * 100_000)
+    got = queue.Queue()
+
+    def script(peer):
+        peer.greet()
+        upload = peer.get(messages.Upload)
+        assert upload.resumes
+        peer.put(messages.UploadReady(transfer=upload.transfer, received=300_001))
+        got.put(peer.get(Chunk))
+        peer.put(messages.Uploaded(transfer=upload.transfer))
+        peer.get(messages.Submit)
+
+    with Scripted(script):
+        online(events)
+        link.submit(submit(), (Picture(0, 0, 100_000, 1, data),))
+        chunk = got.get(timeout=SECONDS)
+        assert (chunk.index, bytes(chunk.data)) == (0, data[300_001:])
+
+
 def test_a_job_that_is_cancelled_during_its_upload_is_not_submitted(link, events, plugin):
     from dataclasses import replace
 

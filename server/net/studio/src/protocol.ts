@@ -1,4 +1,4 @@
-// Schema 6b9ab3d2c844a5aa5911d7146841c7b4d9fa069e2758f390131bd7464fb55083
+// Schema e206b445fb854e65fc2052e8312ceb20f77a67a63c451e1cf5a11d5a55af6619
 // Made by make_types.mjs from the protocol's JSON Schema; changes belong there.
 
 /**
@@ -84,6 +84,7 @@ export interface Upload {
   bytes: number;
   codec?: "raw";
   file?: boolean;
+  resumes?: boolean;
 }
 /**
  * Client: draw a picture. The answer is `Accepted` or `Failed`.
@@ -457,6 +458,7 @@ export interface Refused {
 export interface UploadReady {
   type: "upload_ready";
   transfer: number;
+  received?: number;
 }
 /**
  * Server: it has the layer, from this upload or an earlier one. Submissions may refer to it.
