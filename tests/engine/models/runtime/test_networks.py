@@ -88,6 +88,25 @@ def test_alpha_scales_and_convolutions_and_text_encoders_change_too(components, 
         torch.testing.assert_close(weight_of(components, component, name), value)
 
 
+def test_each_layer_of_a_file_acts_with_its_own_alpha(components, tmp_path):
+    """diffusers' loader gives all attention layers one alpha, also those that have none."""
+    alphas = {"to_q": 1.0, "to_k": 2.0, "to_v": None, "to_out.0": 4.0}
+    block = LINEAR.rpartition(".")[0]
+    generator, state, expected = torch.Generator().manual_seed(6), {}, {}
+    for layer, alpha in alphas.items():
+        name = f"{block}.{layer}"
+        before = weight_of(components, "unet", name).clone()
+        up, down = lora(before.shape, generator)
+        state |= {f"{kohya(name)}.lora_up.weight": up, f"{kohya(name)}.lora_down.weight": down}
+        if alpha is not None:
+            state[f"{kohya(name)}.alpha"] = torch.tensor(alpha)
+        expected[name] = before + up @ down * (1 if alpha is None else alpha / len(down))
+    save_file(state, tmp_path / "l.safetensors")
+    add_network(tmp_path / "l.safetensors", 1.0, components)
+    for name, value in expected.items():
+        torch.testing.assert_close(weight_of(components, "unet", name), value)
+
+
 def test_diffusers_names_of_the_text_encoders(components, tmp_path):
     before = weight_of(components, "text_encoder_2", TEXT).clone()
     up, down = lora(before.shape, torch.Generator().manual_seed(3))
