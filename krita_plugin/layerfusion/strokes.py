@@ -21,7 +21,7 @@ DROPPED = 1.0
 PATIENCE = 60
 """Seconds after which a result is added all the same. An artist may leave a tool for transformations for hours."""
 LOOK_EVERY = 100
-"""Milliseconds."""
+"""Milliseconds between two looks."""
 
 
 class Stroke:
@@ -56,9 +56,11 @@ class Stroke:
 
     def until_over(self) -> Iterator[None]:
         """Yields until the artist has finished, but not longer than `PATIENCE`."""
-        began = time.monotonic()
+        began = looked = time.monotonic()
         while self.going_on() and time.monotonic() - began < PATIENCE:
-            yield
+            while time.monotonic() - looked < LOOK_EVERY / 1000:
+                yield  # looking takes Krita's lock, which the brush needs
+            looked = time.monotonic()
 
     def afterwards(self, action: Callable[[], object]) -> None:
         """Run `action` when the artist has finished: now, or later."""

@@ -27,7 +27,7 @@ make_chroot() {
     if [ "$suite" = experimental ]; then
         echo "deb http://deb.debian.org/debian experimental main" >>"$root/etc/apt/sources.list"
         chroot "$root" apt-get update
-        chroot "$root" apt-get install -y --no-install-recommends -t experimental krita python3-pyqt6 libqt6svg6
+        chroot "$root" apt-get install -y --no-install-recommends -t experimental krita python3-pyqt6 qt6-svg-plugins
     fi
     chroot "$root" apt-get update
     chroot "$root" apt-get install -y --no-install-recommends krita python3-pyqt5 xvfb xauth imagemagick

@@ -124,6 +124,7 @@ def use_shortcuts(folder):
         Krita.instance().action(f"layerfusion_{name}").setShortcut(keys)
     set_steps(2)
     qwindow().activateWindow()
+    yield from pause(0.3)
     press_keys(QtCore.Qt.Key.Key_F7)
     facts["busy"] = busy()
     yield from wait_until(lambda: not busy())

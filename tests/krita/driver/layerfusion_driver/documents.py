@@ -37,8 +37,9 @@ def select(document, node):
         return False
 
     for _ in range(5):
+        yield from pause(0.1)  # a layer that was just added can not be the active one yet
         yield from wait_until(is_active, 5)
-        yield from pause(0.1)
+    yield from pause(0.1)
     yield from wait_until(is_active, 5)
 
 

@@ -115,11 +115,10 @@ def answer_a_dialog_while_layers_arrive(folder):
 def draw_a_line(tool, document, group):
     """Press the pen with a tool on the foreground while an update is being drawn, and lift it after that came."""
     foreground, shadow = layer_of(group, "Foreground"), layer_of(group, "Shadow")
-    yield from take(tool)
     yield from pause(3)  # what was done with the last tool has been followed
     foreground.move(foreground.position().x() + 8, foreground.position().y())
     document.refreshProjection()
-    yield from pause(0.6)  # an update is being drawn
+    yield from take(tool)
     before, place, entries = pixels(foreground, SIZE), foreground.position().x(), len(undo_history())
     shown, width = pixels(shadow, SIZE), foreground.bounds().width()
     pen, began = Pen(-60, 20), time.monotonic()
