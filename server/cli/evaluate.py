@@ -47,7 +47,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "Draw a fixed set of object and scene pairs with LayerFusion, its options and three baselines, "
         "and measure consistency, residue, tone, shadow, masks and what happens to kept layers, with 95 % intervals. "
         "Goes on where it was stopped, and keeps earlier results of parts that are not named. "
-        "120 pairs with all parts are about 2,000 drawings: some 48 minutes on one idle processor core."
+        "120 pairs with all parts are about 2,000 drawings: some 20 minutes on one idle processor core."
     )
     parser.set_defaults(run=run)
     cores = os.cpu_count() or 1
