@@ -22,7 +22,9 @@ const canvas = document.getElementById("canvas");
 const look = () => {
   if (canvas.dataset.painted !== "yes") return setTimeout(look, 20);
   const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  done([canvas.width, canvas.height, btoa(String.fromCharCode(...data))]);
+  let text = "";
+  for (const byte of data) text += String.fromCharCode(byte);
+  done([canvas.width, canvas.height, btoa(text)]);
 };
 look();
 """

@@ -20,7 +20,6 @@ from studio_editing import (
     drag,
     draw,
     follow_off,
-    follow_on,
     key_of,
     keys,
     layers_of,
@@ -32,24 +31,6 @@ from studio_editing import (
 from studio_page import SIDE, assert_same, canvas, names, newest, one, spoken, until
 
 pytestmark = [chromium.NEEDED, pytest.mark.timeout(300)]
-
-
-def test_shadow_and_light_follow_a_foreground_that_is_dragged_and_nothing_is_left(driver, server, picture):
-    follow_on(driver)
-    drag(driver, (40, 40), (45, 50), (52, 58))
-    assert one(driver, "#handles").is_displayed()
-    assert one(driver, "#changed").is_displayed()
-    # The preview has the seed of the form; kept layers keep the artist's pixels.
-    offset = (picture_offset(1)[0] + 12, picture_offset(1)[1] + 18)
-    moved = layers_of(9, offset=offset)[:2]
-    light = [replace(scripted.in_modes(7, index, SIDE)) for index in (2, 3)]
-    driver.execute_script("document.getElementById('seed').value = '7'")
-    drag(driver, (60, 60), (61, 60))
-    moved[1] = replace(moved[1], offset=(offset[0] + 1, offset[1]))
-    until(lambda: np.abs(canvas(driver).astype(int) - together([*moved, *light])).max() <= 2)
-    with server.client() as client:
-        until(lambda: [job.job for job in client.jobs()] == [picture.job])  # previews are deleted
-    assert len(driver.find_elements("css selector", "#history li")) == 1
 
 
 def test_a_foreground_is_moved_and_scaled_with_the_keyboard_by_the_engines_resampling(driver, server, picture):

@@ -1,8 +1,9 @@
 // While a foreground is moved or made larger, Shadow and Light follow: a small picture of what is there now is drawn, one
-// at a time, and what happened meanwhile makes the next one.
+// at a time, and what happened meanwhile makes the next one. When the artist pauses, a picture that has hardly begun and
+// shows an earlier arrangement is given up for the present one.
 import { type Calls, Problem } from "./calls";
 import type { Ply } from "./compositing";
-import type { Layer, Picture } from "./picture";
+import type { Layer, Picture, Source } from "./picture";
 import { cropped, stretched } from "./pixels";
 import type { FromClient, FromServer, LayerBegin, Submit } from "./protocol";
 import type { ServerProblem } from "./server_words";
@@ -12,6 +13,8 @@ import type { Transfers } from "./transfers";
 /** Longer side at which it is drawn (our choice): Shadow and Light are soft. */
 const LONGER_SIDE = 512;
 const PRESET = "fast";
+/** Milliseconds without a change that are a pause (our choice). */
+const PAUSE = 400;
 
 export class Live {
   /** Ids of jobs that are no pictures of the artist's. */
@@ -19,7 +22,10 @@ export class Live {
   enabled = true;
   private picture: Picture | null = null;
   private due = false;
-  private drawing: { job: string; picture: Picture; part: number; plies: Ply[] } | null = null;
+  private drawing: { job: string; picture: Picture; part: number; plies: Ply[]; done: number } | null = null;
+  private pausing = 0;
+  /** Layer and size -> the SHA-256 of its small copy, which the server has as long as the connection lasts. */
+  private readonly copies = new Map<string, Promise<string>>();
   private preparing = false;
 
   /**
@@ -40,13 +46,25 @@ export class Live {
     if (!this.enabled) return;
     this.picture = picture;
     this.due = true;
+    clearTimeout(this.pausing);
+    this.pausing = window.setTimeout(() => this.supersede(), PAUSE);
+    void this.draw();
+  }
+
+  /** Draw the present arrangement at once, unless most of an earlier one is done. */
+  private supersede(): void {
+    if (!this.due || this.drawing === null || this.drawing.done > 0.5) return;
+    this.send({ type: "cancel", job: this.drawing.job });
+    this.drawing = null;
     void this.draw();
   }
 
   /** Stop: another picture is shown, or this one is being drawn. */
   end(): void {
     this.due = false;
+    clearTimeout(this.pausing);
     this.picture = null;
+    this.copies.clear();
     if (this.drawing !== null) this.send({ type: "cancel", job: this.drawing.job });
     this.drawing = null;
   }
@@ -55,6 +73,7 @@ export class Live {
   lost(): void {
     this.drawing = null;
     this.preparing = false;
+    this.copies.clear();
   }
 
   private async draw(): Promise<void> {
@@ -66,11 +85,12 @@ export class Live {
     try {
       const submit = await this.small(picture, settings);
       if (submit === null || this.picture !== picture) return;
-      this.drawing = { job: submit.job, picture, part: submit.width / picture.width, plies: [] };
+      this.drawing = { job: submit.job, picture, part: submit.width / picture.width, plies: [], done: 0 };
       this.jobs.add(submit.job);
       this.send(submit);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
+      this.copies.clear();
       this.fail(error);
     } finally {
       this.preparing = false;
@@ -89,13 +109,20 @@ export class Live {
       kept.map(async (layer): Promise<Layer> => {
         const from = layer.original!;
         const [width, height] = [shrunk(layer.width), shrunk(layer.height)];
-        const sha256 = await this.calls.scale(from.sha256, [from.width, from.height], [width, height]);
+        const sha256 = await this.copy(from, width, height);
         const [x, y] = [Math.round(layer.x * part), Math.round(layer.y * part)];
         return { ...layer, x, y, width, height, verb: "keep", source: { ...from, sha256, width, height } };
       }),
     );
     const size = { width: shrunk(picture.width), height: shrunk(picture.height) };
     return submission({ ...size, layers, origin: null }, { ...settings, preset: PRESET, style: null });
+  }
+
+  private copy({ sha256, width, height }: Source, to_width: number, to_height: number): Promise<string> {
+    const key = `${sha256} ${to_width} ${to_height}`;
+    const made = this.copies.get(key) ?? this.calls.scale(sha256, [width, height], [to_width, to_height]);
+    this.copies.set(key, made);
+    return made;
   }
 
   /** Take a message if it is about a job of this. */
@@ -106,6 +133,7 @@ export class Live {
     const { drawing } = this;
     if (message.type === "layer_begin" && drawing?.job === message.job) this.transfers.begin(message);
     if (drawing?.job !== message.job) return true;
+    if (message.type === "progress") drawing.done = message.step / Math.max(1, message.total);
     if (message.type === "layer_end") {
       const sent = this.transfers.end(message.transfer);
       const begin = sent?.begin as LayerBegin | undefined;
