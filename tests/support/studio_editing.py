@@ -13,8 +13,9 @@ SCRIPT = f"modes layers=4 side={SIDE} record"
 """A background, a foreground, a shadow and a light; whatever is drawn from the foreground's prompt has these, too."""
 
 TO_CLIENT = """
-const box = document.getElementById("canvas").getBoundingClientRect();
-const scale = box.width / document.getElementById("canvas").width;
+const tile = document.querySelector("#canvas canvas");
+const box = tile.getBoundingClientRect();
+const scale = box.width / tile.width;
 return [box.left + arguments[0] * scale, box.top + arguments[1] * scale].map(Math.round);
 """
 

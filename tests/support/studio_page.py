@@ -17,14 +17,17 @@ SIDE = 96
 """Sides of the pictures that are drawn, in pixels."""
 
 PIXELS = """
-const done = arguments[0];
-const canvas = document.getElementById("canvas");
+const [id, done] = arguments;
+const sheet = document.getElementById(id);
 const look = () => {
-  if (canvas.dataset.painted !== "yes") return setTimeout(look, 20);
-  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  let text = "";
-  for (const byte of data) text += String.fromCharCode(byte);
-  done([canvas.width, canvas.height, btoa(text)]);
+  if (sheet.dataset.painted !== "yes") return setTimeout(look, 20);
+  const tiles = [...sheet.querySelectorAll("canvas")].map((tile) => {
+    const {data} = tile.getContext("2d").getImageData(0, 0, tile.width, tile.height);
+    let text = "";
+    for (const byte of data) text += String.fromCharCode(byte);
+    return [tile.width, tile.height, btoa(text)];
+  });
+  done(tiles);
 };
 look();
 """
@@ -86,9 +89,9 @@ def names(driver):
     return driver.execute_script("return [...document.querySelectorAll('#layers strong')].map((e) => e.textContent)")
 
 
-def canvas(driver):
-    """The pixels of the canvas: uint8 (H, W, 4), straight alpha."""
-    width, height, data = driver.execute_async_script(PIXELS)
+def canvas(driver, identity="canvas"):
+    """The pixels of a canvas that is one tile: uint8 (H, W, 4), straight alpha."""
+    ((width, height, data),) = driver.execute_async_script(PIXELS, identity)
     return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
 
 

@@ -192,13 +192,7 @@ def test_before_and_after_with_a_slider(driver, server, picture):
     )
     style = driver.execute_script("return document.getElementById('before').style.clipPath")
     assert style == "inset(0px 75% 0px 0px)"
-    until(lambda: driver.execute_script("return document.getElementById('before').dataset.painted") == "yes")
-    script = studio_page.PIXELS.replace('"canvas"', '"before"')
-    import base64
-
-    width, height, data = driver.execute_async_script(script)
-    found = np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
-    assert_same(found, together(layers_of(9)[:2]))
+    assert_same(canvas(driver, "before"), together(layers_of(9)[:2]))
 
 
 def test_what_was_arranged_comes_back_when_drawing_is_cancelled(driver, server, picture):

@@ -73,8 +73,8 @@ def test_two_pictures_are_compared(driver, server):
     spoken(driver, "finished")
     click(driver, "#history li:last-child .compare")
     until(lambda: one(driver, "#compare-right").get_attribute("data-painted") == "yes")
-    until(lambda: any(pixels(driver, "compare-right")))
-    left, right = pixels(driver, "compare-left"), pixels(driver, "compare-right")
+    until(lambda: canvas(driver, "compare-right").any())
+    left, right = canvas(driver, "compare-left").tobytes(), canvas(driver, "compare-right").tobytes()
     assert left == canvas(driver).tobytes()
     assert right != left
     one(driver, "#compare-close").click()

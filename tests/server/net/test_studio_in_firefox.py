@@ -40,9 +40,9 @@ def generate(fox, foreground, seed):
 
 
 def canvas(fox):
-    script = PIXELS.replace("arguments[0]", "resolve")
+    script = PIXELS.replace("arguments", '["canvas", resolve]')
     data = fox.evaluate(f"new Promise((resolve) => {{ {script} }}).then(JSON.stringify)")
-    width, height, pixels = json.loads(data)
+    ((width, height, pixels),) = json.loads(data)
     return np.frombuffer(base64.b64decode(pixels), np.uint8).reshape(height, width, 4)
 
 

@@ -4,22 +4,23 @@ import { Painter } from "./painter";
 import type { Picture } from "./picture";
 import type { Ply } from "./compositing";
 import { ply } from "./picture";
+import type { Sheet } from "./sheet";
 import type { Studio } from "./studio";
 
 type What = "" | "drawn" | "unlit" | "blended";
 
-export function showComparison(studio: Studio): void {
+export function showComparison(studio: Studio, sheet: Sheet): void {
   const what = find("compare-with", HTMLSelectElement);
   const slider = find("divider", HTMLInputElement);
-  const canvas = find("before", HTMLCanvasElement);
-  const painter = new Painter(canvas);
+  const { frame } = sheet;
+  const painter = new Painter(sheet);
   const update = (): void => {
     const picture = studio.picture.value;
     const plies = picture === null ? [] : before(picture, what.value as What);
-    canvas.hidden = slider.hidden = picture === null || plies.length === 0 || !picture.isOver;
-    if (picture === null || canvas.hidden) return;
+    frame.hidden = slider.hidden = picture === null || plies.length === 0 || !picture.isOver;
+    if (picture === null || frame.hidden) return;
     painter.paintPlies(picture.job, picture.width, picture.height, plies);
-    canvas.style.clipPath = `inset(0 ${100 - Number(slider.value)}% 0 0)`;
+    frame.style.clipPath = `inset(0 ${100 - Number(slider.value)}% 0 0)`;
   };
   what.onchange = slider.oninput = update;
   studio.picture.watch(update);

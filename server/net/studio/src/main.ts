@@ -16,6 +16,7 @@ import { ProgressBar } from "./progress_bar";
 import { PromptForm, showOrigin } from "./prompt_form";
 import { QueueView } from "./queue_view";
 import { codeFromAddress, signIn, signOut } from "./sign_in";
+import { Sheet } from "./sheet";
 import { Studio } from "./studio";
 import { VariantsStrip } from "./variants_strip";
 import { Viewport } from "./viewport";
@@ -37,7 +38,9 @@ new CompareView(studio);
 showMessages(studio);
 showExports(studio);
 showEditing(studio, editor);
-showComparison(studio);
+const canvas = new Sheet(find("canvas", HTMLDivElement));
+const before = new Sheet(find("before", HTMLDivElement));
+showComparison(studio, before);
 reopen();
 showPicture();
 // Browsers also report what is no fault, such as a ResizeObserver that goes on in the next frame; it has no error.
@@ -68,16 +71,15 @@ function reopen(): void {
 }
 
 function showPicture(): void {
-  const canvas = find("canvas", HTMLCanvasElement);
   const painter = new Painter(canvas);
-  const viewport = new Viewport();
+  const viewport = new Viewport(canvas, before);
   const handles = new Handles(editor, viewport, form);
   let shown = "";
   studio.picture.watch((picture) => {
     document.body.classList.toggle("empty", picture === null);
     if (picture === null) return;
     painter.paint(picture);
-    canvas.setAttribute("aria-label", describe(picture.title, picture.seen.map((layer) => layer.name)));
+    canvas.frame.setAttribute("aria-label", describe(picture.title, picture.seen.map((layer) => layer.name)));
     if (shown !== picture.job) viewport.fit();
     shown = picture.job;
     handles.show();

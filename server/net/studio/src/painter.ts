@@ -1,24 +1,22 @@
-// Paints layers onto a canvas of the picture's own size. Only what has changed is composited, in small steps with pauses
+// Paints layers onto a sheet of the picture's own size. Only what has changed is composited, in small steps with pauses
 // in which the page answers the artist. A pass is finished before the next one begins, which shows the newest state.
 import { compositeOver, type Ply } from "./compositing";
 import { drawn } from "./elements";
 import type { Picture, SmallLayer } from "./picture";
 import { Breath, type Rect, union, within } from "./pixels";
+import type { Sheet } from "./sheet";
 
 const STEP = 60_000; // pixels of all layers that are composited at a time
 
 export class Painter {
-  private readonly context: CanvasRenderingContext2D;
   private plies: Ply[] = [];
   private dirty: Rect | null = null;
   private job = "";
   private painting = false;
-  /** The canvas shows something else than layers. */
+  /** The sheet shows something else than layers. */
   private foreign = false;
 
-  constructor(private readonly canvas: HTMLCanvasElement) {
-    this.context = canvas.getContext("2d")!;
-  }
+  constructor(private readonly sheet: Sheet) {}
 
   /** Show a picture as it is now. */
   paint(picture: Picture): void {
@@ -29,9 +27,8 @@ export class Painter {
 
   /** Show these layers, bottom first. */
   paintPlies(job: string, width: number, height: number, plies: Ply[]): void {
-    if (this.canvas.width !== width || this.canvas.height !== height || this.job !== job) {
-      this.canvas.width = width; // also clears it
-      this.canvas.height = height;
+    if (this.sheet.width !== width || this.sheet.height !== height || this.job !== job) {
+      this.sheet.resize(width, height);
       this.job = job;
       this.plies = [];
     }
@@ -39,7 +36,7 @@ export class Painter {
     this.dirty = union(this.dirty, within(union(all, difference(this.plies, plies)), width, height));
     this.foreign = false;
     this.plies = plies;
-    this.canvas.dataset.painted = this.dirty === null && !this.painting ? "yes" : "";
+    this.sheet.frame.dataset.painted = this.dirty === null && !this.painting ? "yes" : "";
     if (!this.painting) void this.run();
   }
 
@@ -50,11 +47,11 @@ export class Painter {
     const order = ["background", "foreground"];
     const shown = previews.filter((preview) => order.includes(preview.role));
     shown.sort((one, other) => order.indexOf(one.role) - order.indexOf(other.role) || one.index - other.index);
-    this.context.clearRect(0, 0, width, height);
-    for (const preview of shown) this.context.drawImage(drawn(preview.image), 0, 0, width, height);
+    this.sheet.clear();
+    for (const preview of shown) this.sheet.stretch(drawn(preview.image));
     this.plies = [];
     this.foreign = true;
-    this.canvas.dataset.painted = "yes";
+    this.sheet.frame.dataset.painted = "yes";
   }
 
   private async run(): Promise<void> {
@@ -68,12 +65,12 @@ export class Painter {
         const part = { ...area, top, bottom: Math.min(top + rows, area.bottom) };
         const image = new ImageData(part.right - part.left, part.bottom - part.top);
         for (const ply of plies) compositeOver(image.data, part, ply);
-        this.context.putImageData(image, part.left, part.top);
+        this.sheet.put(image, part.left, part.top);
         await breath.take();
       }
     }
     this.painting = false;
-    this.canvas.dataset.painted = "yes";
+    this.sheet.frame.dataset.painted = "yes";
   }
 }
 

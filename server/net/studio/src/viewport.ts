@@ -1,5 +1,6 @@
 // Zoom and pan of the canvas: wheel and buttons, dragging and pinching, keys.
 import { find } from "./elements";
+import { onScreen, type Sheet } from "./sheet";
 
 const SMALLEST = 1 / 32;
 const LARGEST = 32;
@@ -31,8 +32,6 @@ export interface Tool {
 export class Viewport {
   tool: Tool | null = null;
   private readonly frame = find("viewport", HTMLDivElement);
-  private readonly canvas = find("canvas", HTMLCanvasElement);
-  private readonly before = find("before", HTMLCanvasElement);
   private readonly label = find("zoom", HTMLOutputElement);
   private readonly drags = new Map<number, Drag>();
   private pressed: Point | null = null;
@@ -41,7 +40,14 @@ export class Viewport {
   private fitted = true;
   private readonly pointers = new Map<number, Point>();
 
-  constructor() {
+  /**
+   * @param canvas the picture.
+   * @param before what may lie over it, of the same size.
+   */
+  constructor(
+    private readonly canvas: Sheet,
+    private readonly before: Sheet,
+  ) {
     new ResizeObserver(() => (this.fitted ? this.fit() : this.apply())).observe(this.frame);
     this.frame.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.frame.addEventListener("pointerdown", (event) => this.press(event));
@@ -87,12 +93,17 @@ export class Viewport {
     // At least a corner of the picture stays in sight.
     this.origin.x = Math.min(Math.max(this.origin.x, MARGIN - width), clientWidth - MARGIN);
     this.origin.y = Math.min(Math.max(this.origin.y, MARGIN - height), clientHeight - MARGIN);
-    for (const { style, classList } of [this.canvas, this.before]) {
-      style.transform = `translate(${Math.round(this.origin.x)}px, ${Math.round(this.origin.y)}px) scale(${this.scale})`;
-      style.setProperty("--scale", String(this.scale));
-      classList.toggle("pixels", this.scale * devicePixelRatio >= 3);
+    // The corner lies on a pixel of the screen, wherever the frame does.
+    const box = this.frame.getBoundingClientRect();
+    const [x, y] = [onScreen(box.left + this.origin.x) - box.left, onScreen(box.top + this.origin.y) - box.top];
+    const corner = `translate(${x}px, ${y}px)`;
+    for (const sheet of [this.canvas, this.before]) {
+      sheet.frame.style.transform = corner;
+      sheet.frame.classList.toggle("pixels", this.scale * devicePixelRatio >= 3);
+      sheet.place(this.scale);
     }
-    this.frame.style.setProperty("--placed", this.canvas.style.transform); // what lies over the picture follows it
+    // What lies over the picture follows it.
+    this.frame.style.setProperty("--placed", `${corner} scale(${this.scale})`);
     this.tool?.moved();
     this.label.textContent = `${Math.round(100 * this.scale)} %`;
   }
