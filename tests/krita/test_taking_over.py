@@ -107,6 +107,14 @@ def submission(client, job):
     return answer.submit
 
 
+def paged_to(driver, job):
+    """The row of a picture in the studio's history; if it has none, older pictures are asked for."""
+    rows = driver.find_elements("css selector", f"#history [data-job='{job}']")
+    if not rows:
+        driver.execute_script("document.getElementById('more').click()")
+    return rows
+
+
 @chromium.NEEDED
 def test_a_picture_of_krita_is_continued_in_the_studio(facts, home, tmp_path):
     """The newest picture with the night sky was drawn in Krita, in front of it a foreground that Krita had kept."""
@@ -115,8 +123,10 @@ def test_a_picture_of_krita_is_continued_in_the_studio(facts, home, tmp_path):
         driver.set_window_size(1400, 900)
         chromium.sign_in(driver, server, "studio")
         with Client.connect(server.runtime) as client:
-            job = next(each for each in client.jobs() if each.title == NIGHT).job
+            job = next(each for each in client.jobs(newest=1000) if each.title == NIGHT).job
             krita = submission(client, job)
+            (row,) = until(lambda: paged_to(driver, job))
+            driver.execute_script("arguments[0].scrollIntoView()", row)
             until(lambda: driver.find_elements("css selector", f"#history [data-job='{job}'] canvas"))
             assert text_of(driver, f"#history [data-job='{job}'] .title") == NIGHT
             driver.execute_script("arguments[0].click()", one(driver, f"#history [data-job='{job}'] .open"))
@@ -126,10 +136,8 @@ def test_a_picture_of_krita_is_continued_in_the_studio(facts, home, tmp_path):
             choose(driver, "Background", "redraw")
             write(detail(driver, "Background", "prompt"), "a beach at sunset")
             draw(driver)
-            continued = until(
-                lambda: next((each for each in client.jobs() if each.title == "a lemon + a beach at sunset"), None)
-            )
-            until(lambda: client.jobs()[0].state == "finished")
+            wanted = ("a lemon + a beach at sunset", "finished")
+            continued = until(lambda: [job for job in client.jobs() if (job.title, job.state) == wanted], 300)[0]
             studio = submission(client, continued.job)
         spoken(driver, "finished")
         driver.save_screenshot(str(tmp_path / "studio.png"))

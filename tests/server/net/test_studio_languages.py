@@ -3,6 +3,7 @@
 import re
 
 import chromium
+import studio_page
 import studio_texts
 from chromium import wait_for
 from layerfusion.server.client import browser
@@ -69,3 +70,16 @@ def test_the_page_follows_the_browser(tmp_path, server):
             driver.execute_cdp_cmd("Emulation.setUserAgentOverride", {"userAgent": "test", "acceptLanguage": wished})
             driver.get(browser.address(server.runtime, "studio"))
             assert driver.execute_script("return document.documentElement.lang") == given
+
+
+@chromium.NEEDED
+def test_errors_are_said_in_the_language_of_the_page(tmp_path, server):
+    table = studio_texts.tables()["de"]
+    with chromium.opened(tmp_path) as driver:
+        chromium.sign_in(driver, server, "studio")
+        driver.execute_script("localStorage.setItem('layerfusion-language', 'de')")
+        driver.refresh()
+        studio_page.generate(driver, "huge")
+        wait_for(driver, table["The picture does not fit into the memory of the server's computer."])
+        shown = driver.find_element("css selector", "#problems span")
+        assert shown.get_attribute("lang") in (None, ""), "a screen reader speaks it as the page"
