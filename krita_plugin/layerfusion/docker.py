@@ -68,9 +68,9 @@ class Docker(DockWidget):
     def changeEvent(self, event: QtCore.QEvent) -> None:
         """Krita has another theme: icons have the colours of the one for which they were made."""
         super().changeEvent(event)
-        if event.type() == QtCore.QEvent.Type.PaletteChange and self._colours not in ("", self._window_colour()):
-            self._colours = self._window_colour()  # one change brings several events
-            self._application.later(self._application.views.rebuild)
+        kinds = QtCore.QEvent.Type.PaletteChange, QtCore.QEvent.Type.StyleChange
+        if event.type() in kinds and self._colours:
+            self._application.later(self._follow_theme)  # Krita 5.3 and 6 have the new colours only after the event
 
     def showEvent(self, a0: QtGui.QShowEvent) -> None:
         """The first time, take a place where it can be used; afterwards the artist's arrangement counts."""
@@ -78,6 +78,12 @@ class Docker(DockWidget):
         if Krita.instance().readSetting(ID, "placed", "") == "":
             Krita.instance().writeSetting(ID, "placed", "yes")
             self._application.later(self._take_place)
+
+    def _follow_theme(self) -> None:
+        """One change of the theme brings several events."""
+        if self._colours != self._window_colour():
+            self._colours = self._window_colour()
+            self._application.views.rebuild()
 
     def _window_colour(self) -> str:
         return self.palette().color(QtGui.QPalette.ColorRole.Window).name()

@@ -229,6 +229,7 @@ def choose_among_variants(folder):
     facts["tree with a new background"] = tree(document)
     facts["of the second"] = group_facts(new, SMALL)[1]["sha256"] == before[1]["sha256"]
     yield from do("edit_undo")
+    yield from wait_until(lambda: len(groups_of(document)) == 1, 30)
     yield from select(document, around)
     entries = len(undo_history())
     press("Keep this one")

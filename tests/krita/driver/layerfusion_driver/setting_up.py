@@ -266,7 +266,7 @@ def work_in_a_light_theme(folder):
     before = next(name for name in sorted(themes()) if "dark" in name.lower())
     light = next(name for name in sorted(themes()) if "bright" in name.lower())
     themes()[light].trigger()
-    yield from pause(1)
+    yield from wait_until(lambda: max(brightness_of_icons()) < 128, 30)
     facts["light"] = brightness_of_icons()
     facts["text stays"] = field(QtWidgets.QPlainTextEdit, "What is in the foreground").toPlainText() == text
     facts["history"] = docker().findChild(QtWidgets.QListWidget, "layerfusion_history").count()
@@ -275,7 +275,7 @@ def work_in_a_light_theme(folder):
     yield from photograph(folder / "light-settings.png")
     click(window("layerfusion_settings"), "Cancel")
     themes()[before].trigger()
-    yield from pause(1)
+    yield from wait_until(lambda: min(brightness_of_icons()) > 128, 30)
     facts["dark again"] = brightness_of_icons()
     yield from photograph(folder / "dark.png")
     qwindow().setGeometry(0, 0, 1600, 1000)
