@@ -53,6 +53,7 @@ class StepPlan:
         most = max(1, len(sampler.timesteps) // RENEWALS)
         self._unconditional = _Renewed(min(most, settings.guidance_every))
         self._deep = _Renewed(min(most, settings.deep_every))
+        self._before: tuple[int, ...] = ()
 
     def time(self, index: int) -> float:
         """t / T."""
@@ -62,7 +63,8 @@ class StepPlan:
         """The work of a step. Ask for every step once, in order."""
         rows = self._rows(index)
         running = Pass.COUPLED if index in self._coupled and rows else Pass.JOINT
-        often = self._coupling.settings.prior == "per_step" or index == self._coupled.start
+        often = self._coupling.settings.prior == "per_step" or self._first_needs_priors(index)
+        self._before = rows
         guided = index in self._guided and bool(rows)
         conditional = {(True, row) for row in rows}
         unconditional = guided and self._unconditional.is_due(conditional)
@@ -75,6 +77,17 @@ class StepPlan:
             unconditional=unconditional,
             deep=bool(rows) and self._deep.is_due(wanted),
         )
+
+    def _first_needs_priors(self, index: int) -> bool:
+        """Whether a prior pass runs before the first coupled step, if priors come from the step before.
+
+        If the deep blocks run in some steps only, it does not: the step before has measured them. The very first step,
+        whose latents are noise alone, measures them then and is not coupled.
+        """
+        if index != self._coupled.start:
+            return False
+        foregrounds = set(range(self._coupling.streams.foregrounds))
+        return self._deep.every == 1 or not (index == 0 or foregrounds <= set(self._before))
 
     def _rows(self, index: int) -> tuple[int, ...]:
         """The streams whose predictions are needed.
@@ -106,13 +119,13 @@ class _Renewed:
     """Counts when a result that serves several steps must be renewed: every n-th time, or if it lacks a row."""
 
     def __init__(self, every: int) -> None:
-        self._every = every
+        self.every = every
         self._age = every
         self._has: set[tuple[bool, int]] = set()
 
     def is_due(self, wanted: set[tuple[bool, int]]) -> bool:
         """Whether the result is renewed now, for the rows `wanted`."""
-        if self._age < self._every and wanted <= self._has:
+        if self._age < self.every and wanted <= self._has:
             self._age += 1
             return False
         self._age, self._has = 1, wanted

@@ -33,7 +33,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "guidance_every": 6,
         "deep_every": 6,
         "known_layers": "skipped",
-        "blend_end": 0.2,
+        "blend_end": 0.4,
         "few_steps": True,
     },
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.importing import paused_collection
+from layerfusion.engine.importing import paused_collection, without
 from layerfusion.engine.models.catalog.registry import available_models, find_model
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, sampler_key
 from layerfusion.engine.models.catalog.spec import ModelSpec
@@ -207,7 +207,7 @@ def draw_here(
 ) -> Generator[Picture, None, None]:
     """Draw one picture a seed in this process."""
     prepare_libraries()
-    with paused_collection():
+    with paused_collection(), without("scipy"):
         from layerfusion.engine.inspection.recorder import Recorder
         from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
         from layerfusion.engine.models.runtime.offloading import memory_policy

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from layerfusion.engine.events import Event
-from layerfusion.engine.importing import paused_collection
+from layerfusion.engine.importing import paused_collection, without
 from layerfusion.engine.request import GenerationRequest
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class EngineLoader:
 
     def prepare(self) -> None:
         """Import the engine, which takes seconds, and set the number of threads."""
-        with paused_collection():
+        with paused_collection(), without("scipy"):
             importlib.import_module("layerfusion.engine.pipeline")
         gc.freeze()  # modules live as long as the process
         if self.threads is not None:

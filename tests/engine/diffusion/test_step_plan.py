@@ -97,3 +97,18 @@ def test_what_is_held_to_the_end_is_held_at_the_end():
     """The last step of some samplers begins at t = 0."""
     constraints = Constraints((held(0), held(1, 0.5)))
     assert [constraints.held_streams(time) for time in (0.9, 0.5, 0.0)] == [{0, 1}, {0}, {0}]
+
+
+def test_what_runs_in_some_steps_only_takes_the_priors_of_the_step_before(monkeypatch):
+    """A prior pass is a whole forward; the first step begins with noise, where it would measure nothing."""
+    first, second = [True] + [False] * 5, [False, True] + [False] * 4
+    later = {"blend_start": 0.9}
+    assert [work.measures for work in works({})] == [work.measures for work in works({"guidance_every": 3})] == first
+    assert [work.measures for work in works(later)] == second
+    assert not any(work.measures for work in works({"deep_every": 3}))
+    assert not any(work.measures for work in works({"deep_every": 3, **later}))
+    assert all(work.measures for work in works({"deep_every": 3, "prior": "per_step"}))
+    joining = works({"deep_every": 3, "known_layers": "skipped", **later}, [held(0, 0.84)])
+    assert [work.measures for work in joining] == second, "the foreground did not run before"
+    monkeypatch.setattr(step_plan, "RENEWALS", 5)
+    assert [work.measures for work in works({"deep_every": 3})] == first, "in few steps, the deep blocks run in all"

@@ -71,8 +71,8 @@ def test_presets_keep_the_models_own_values():
 
 
 def test_no_preset_couples_longer_than_the_model_does():
-    assert FusionSettings(blend_end=0.1).preset("fast").blend_end == 0.2
-    assert FusionSettings(blend_end=0.4).preset("fast").blend_end == 0.4
+    assert FusionSettings(blend_end=0.1).preset("fast").blend_end == 0.4
+    assert FusionSettings(blend_end=0.5).preset("fast").blend_end == 0.5
 
 
 def test_artists_have_sixteen_options_and_programs_have_all_in_one_flat_list():

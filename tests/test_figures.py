@@ -1,0 +1,52 @@
+"""The figures of cost that other pages quote are those of docs/performance.md, which the command's test compares."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def cells(page: str) -> dict[str, list[str]]:
+    """The tables of a page: first cell -> the others, of the first row that begins so."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return {re.sub("^`([^`]*)`$", r"\1", name): rest for name, *rest in reversed(rows)}
+
+
+@pytest.fixture(scope="module")
+def counted() -> dict[str, list[str]]:
+    return cells("docs/performance.md")
+
+
+def test_the_front_page_says_what_memory_each_policy_needs(counted):
+    front = cells("README.md")
+    for policy in ("resident", "offload", "sequential"):
+        peak, card = counted[policy][1:]
+        row = next(rest for name, rest in front.items() if f"{card} " in f"{name} " and "graphics card" in name)
+        assert f"{peak} at its peak" in row[1], (policy, row)
+
+
+def test_the_page_about_scaling_counts_with_the_operations_of_a_picture(counted):
+    page, text = cells("docs/scaling.md"), (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    balanced, paper, fast = (int(counted[preset][0]) for preset in ("balanced", "paper", "fast"))
+    assert page["operations, preset `balanced` (`paper`)"][0] == f"{balanced} ({paper}) TFLOP"
+    assert page["memory of the card, `resident`"][0] == counted["resident"][1]
+    speed = int(re.match(r"(\d+) TFLOP", page["what a card does in a second"][0])[1])
+    seconds = balanced / speed
+    assert page["time on such a card"][0] == f"{seconds:.1f} s ({paper / speed:.1f} s)"
+
+    pictures = [int(cell.replace(",", "")) for cell in page["pictures in a busy hour"]]
+    full = [count * seconds / 3600 for count in pictures]
+    few, many = (math.ceil(cards / 0.7) for cards in full)
+    assert page["cards at full load; planned"] == [f"{full[0]:.1f}; **{few}**", f"{full[1]:.0f}; **{many}**"]
+    words = " ".join(text.split())
+    assert f"{few} cards a cell are {100 * few}, {100 * few - many} more than the {many} above." in words
+
+    drawing = 100 * seconds / 3600 / 0.7  # cents, at 1 € an hour
+    assert page["drawing at 70 % load"] == [f"{drawing:.2f} ct", f"{drawing / 5:.3f} ct"]
+    others = sum(float(page[name][0].split()[0]) for name in ("keeping for a month", "sending over the internet"))
+    assert "Drawing is three fifths of it." in words and drawing / (drawing + others) == pytest.approx(0.6, abs=0.04)
+    assert f"`fast` has {fast / balanced:.2f} of the operations of `balanced`" in words
