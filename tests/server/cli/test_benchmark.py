@@ -67,7 +67,7 @@ def test_the_jobs_keep_what_the_page_promises(jobs):
         "paper": 3.7,
         "exact": 3.15,
         "balanced": 1.6,
-        "fast": 1.05,
+        "fast": 1.0,
         "4 steps, fast": 0.45,
         "new background, balanced": 1.0,
         "harmonise again, balanced": 0.5,
