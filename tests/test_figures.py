@@ -1,7 +1,9 @@
 """The figures of cost that other pages quote are those of docs/performance.md, which the command's test compares."""
 
+import json
 import math
 import re
+import statistics
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,21 @@ def test_the_page_about_scaling_counts_with_the_operations_of_a_picture(counted)
     others = sum(float(page[name][0].split()[0]) for name in ("keeping for a month", "sending over the internet"))
     assert "Drawing is three fifths of it." in words and drawing / (drawing + others) == pytest.approx(0.6, abs=0.04)
     assert f"`fast` has {fast / balanced:.2f} of the operations of `balanced`" in words
+
+
+def test_the_seconds_on_the_page_are_those_of_the_runs(counted):
+    times = json.loads((ROOT / "docs" / "performance-times.json").read_text(encoding="utf-8"))
+    compared = {name: runs for name, runs in times.items() if "before" in runs}
+    assert len(compared) == 4
+    for name, runs in compared.items():
+        cells_of = [cell.split(", ") for cell in counted[name.strip("`") if name.count("`") == 2 else name]]
+        medians = [statistics.median(runs[when]["seconds"]) for when in ("before", "now")]
+        for seconds, when, (shown, *memory) in zip(medians, ("before", "now"), cells_of, strict=False):
+            assert float(shown.removesuffix(" s")) == pytest.approx(seconds, abs=0.006)
+            assert memory == ([f"{runs[when]['gib']:.2f} GiB"] if "gib" in runs[when] else [])
+        assert cells_of[2] == [f"{medians[1] / medians[0]:.2f}"]
+    text = " ".join((ROOT / "docs" / "performance.md").read_text(encoding="utf-8").split())
+    busy = times["benchmark --busy"]
+    ratio = statistics.median(busy["beside"]["processor"]) / statistics.median(busy["alone"]["processor"])
+    assert busy["ratio"] == pytest.approx(ratio, abs=1e-3)
+    assert f"it takes {ratio:.2f} times its processor time without them" in text
