@@ -61,6 +61,21 @@ def test_files_become_kept_layers_and_a_changed_psd_is_harmonised_again(driver, 
     assert (submit.foregrounds[0].x, submit.foregrounds[0].y) == (7, 9)
 
 
+def test_layers_that_have_the_servers_names_are_called_so_in_the_artists_language(driver, server, picture, tmp_path):
+    made = layers_of(9)[:2]
+    layers = (replace(made[0], name="Background"), replace(made[1], name="Foreground 2"))
+    formats.save(LayeredImage(name="mine", size=Size(SIDE, SIDE), layers=layers), tmp_path / "mine.psd")
+    give(driver, tmp_path / "mine.psd")
+    until(lambda: names(driver) == ["Foreground 2", "Background"])
+    choose = "const field = document.getElementById('language'); field.value = arguments[0]; field.onchange()"
+    driver.execute_script(choose, "de")
+    try:
+        until(lambda: names(driver) == ["Vordergrund 2", "Hintergrund"])
+    finally:
+        driver.execute_script(choose, "en")
+        until(lambda: driver.execute_script("return document.documentElement.lang") == "en")
+
+
 def test_a_file_that_cannot_be_shown_is_refused_in_words(driver, server, picture, tmp_path):
     (tmp_path / "notes.png").write_bytes(b"<script>document.title = 'run'</script>")
     give(driver, tmp_path / "notes.png")

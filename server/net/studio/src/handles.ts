@@ -3,6 +3,7 @@
 import type { Editor } from "./editor";
 import { find, make } from "./elements";
 import { t } from "./language";
+import { shownName } from "./layer_names";
 import type { Layer, Picture } from "./picture";
 import type { PromptForm } from "./prompt_form";
 import { SEEN } from "./pixels";
@@ -62,7 +63,7 @@ export class Handles {
     const { scale } = this.viewport;
     this.boxes.replaceChildren(
       ...empty.map((layer) => {
-        const made = make("div", {}, make("span", { dir: "auto", textContent: layer.prompt || layer.name }));
+        const made = make("div", {}, make("span", { dir: "auto", textContent: layer.prompt || shownName(layer) }));
         const { x, y } = this.viewport.toFrame(layer);
         made.style.transform = `translate(${x}px, ${y}px)`;
         [made.style.width, made.style.height] = [`${layer.width * scale}px`, `${layer.height * scale}px`];

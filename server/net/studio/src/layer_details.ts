@@ -3,6 +3,7 @@ import type { Editor } from "./editor";
 import { make } from "./elements";
 import { icon } from "./icons";
 import { t } from "./language";
+import { shownName } from "./layer_names";
 import type { Layer, Verb } from "./picture";
 
 const BLENDS: [Layer["blend"], string][] = [
@@ -76,7 +77,7 @@ export function layerDetails(editor: Editor, layer: () => Layer): { element: HTM
 
   const show = (): void => {
     const now = layer();
-    for (const [field, value] of [[name, now.name], [prompt, now.prompt], [negative, now.negative], [seed, now.seed]] as const) {
+    for (const [field, value] of [[name, shownName(now)], [prompt, now.prompt], [negative, now.negative], [seed, now.seed]] as const) {
       if (document.activeElement !== field && field.value !== value) field.value = value;
     }
     blend.value = now.blend;

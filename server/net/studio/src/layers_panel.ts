@@ -5,6 +5,7 @@ import { drawn, find, make } from "./elements";
 import { icon } from "./icons";
 import { t } from "./language";
 import { layerDetails } from "./layer_details";
+import { ROLES, shownName } from "./layer_names";
 import type { Layer, Picture, SmallLayer } from "./picture";
 import type { Studio } from "./studio";
 
@@ -15,13 +16,6 @@ const WHAT: Record<Layer["role"], string> = {
   shadow: t("darkens (multiply)"),
   light: t("brightens (add)"),
   blended: t("all in one, to compare"),
-};
-const NAMES: Record<Layer["role"], string> = {
-  background: t("Background"),
-  foreground: t("Foreground"),
-  shadow: t("Shadow"),
-  light: t("Light"),
-  blended: t("Blended"),
 };
 const ORDER: Layer["role"][] = ["blended", "light", "shadow", "foreground", "background"];
 
@@ -84,7 +78,8 @@ export class LayersPanel {
     row.dataset.key = key;
     let marked: unknown = null;
     const show = (): void => {
-      const { name, visible, opacity: now, source } = layer();
+      const { visible, opacity: now, source } = layer();
+      const name = shownName(layer());
       title.textContent = name;
       eye.setAttribute("aria-label", t("Show {layer}", { layer: name }));
       alone.setAttribute("aria-label", t("Show {layer} alone", { layer: name }));
@@ -122,7 +117,7 @@ export class LayersPanel {
 }
 
 function previewRow(preview: SmallLayer): HTMLLIElement {
-  const name = NAMES[preview.role] + (preview.index > 0 ? ` ${preview.index + 1}` : "");
+  const name = ROLES[preview.role] + (preview.index > 0 ? ` ${preview.index + 1}` : "");
   const names = make("div", { className: "names" }, make("strong", {}, name), make("small", {}, t("being drawn")));
   return make("li", {}, make("span"), drawn(preview.image), names);
 }

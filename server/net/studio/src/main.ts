@@ -8,6 +8,7 @@ import { showExports } from "./exports_view";
 import { Handles } from "./handles";
 import { HistoryView } from "./history_view";
 import { LANGUAGES, language, speak, t, translatePage } from "./language";
+import { shownName } from "./layer_names";
 import { LayersPanel } from "./layers_panel";
 import { MasksView } from "./masks_view";
 import { showMessages } from "./messages_view";
@@ -79,7 +80,7 @@ function showPicture(): void {
     document.body.classList.toggle("empty", picture === null);
     if (picture === null) return;
     painter.paint(picture);
-    canvas.frame.setAttribute("aria-label", describe(picture.title, picture.seen.map((layer) => layer.name)));
+    canvas.frame.setAttribute("aria-label", describe(picture.title, picture.seen.map(shownName)));
     if (shown !== picture.job) viewport.fit();
     shown = picture.job;
     handles.show();

@@ -1,6 +1,7 @@
 // From the layers as the artist has arranged them to the message that has them drawn.
 import { Problem } from "./calls";
 import { t } from "./language";
+import { shownName } from "./layer_names";
 import type { Layer, Picture } from "./picture";
 import type { Generated, Kept, Placed, Relit, Style, Submit } from "./protocol";
 import { applied } from "./style";
@@ -67,7 +68,7 @@ export function submission(picture: Arrangement, settings: Settings, merged?: La
 
 function source(picture: Arrangement, layer: Layer): Generated | Kept | Relit {
   const prompt = layer.prompt.trim();
-  if (prompt === "") throw new Problem(t("Say in a few words what “{layer}” shows.", { layer: layer.name }));
+  if (prompt === "") throw new Problem(t("Say in a few words what “{layer}” shows.", { layer: shownName(layer) }));
   const negative_prompt = layer.negative.trim();
   const seed = layer.seed.trim() === "" ? null : Number(layer.seed);
   if (layer.verb === "redraw" || layer.source === null) {
