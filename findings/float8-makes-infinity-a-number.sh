@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # torch 2.13.0 on a processor, ml_dtypes 0.5.4: casting infinity to float8_e4m3fn gives 448, and elsewhere nan.
 #
-# The format has no infinity. Since this release torch takes its largest number for everything beyond, also for what was
+# The format has no infinity. This release of torch takes its largest number for everything beyond, also for what was
 # infinite before: weights that overflowed while they were trained or converted look like good ones after the cast, and a check
 # for finite values finds nothing. ml_dtypes, by which numpy and JAX have the same format, gives nan for both, so that one
 # checkpoint converted by two programs has other values. In float8_e5m2, which has an infinity, they agree: 1e6 becomes
