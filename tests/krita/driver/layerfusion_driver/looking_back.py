@@ -131,6 +131,7 @@ def put_a_picture_with_a_mask_back(folder):
     Krita.instance().activeWindow().addView(document)
     yield from wait_until(lambda: len(history_texts()) == 1, 10)
     yield from wait_until(lambda: document.activeNode() is not None)
+    yield from pause(1)  # until the docker has seen that it is another document, which may have one picture, too
     documents, entries = len(Krita.instance().documents()), len(undo_history())
     click_picture(0)
     yield from wait_until(lambda: not busy())
