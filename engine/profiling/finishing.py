@@ -19,6 +19,7 @@ from layerfusion.engine import formats
 from layerfusion.engine.diffusion.layer_builder import LayerBuilder
 from layerfusion.engine.image.geometry import Framing, Size
 from layerfusion.engine.image.layers import Pixels
+from layerfusion.engine.image.resampling import to_canvas
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Generated
 from layerfusion.engine.stack import LayerStack
@@ -86,8 +87,8 @@ class _Scripted(LayerBuilder):
     def _decoded_foreground(self, index: int) -> tuple[Pixels, Pixels]:
         return self._disc, self._before_grey
 
-    def _decoded(self, row: int) -> Pixels:
-        return self._ground if row == self._streams.background else self._blended
+    def _opaque(self, row: int) -> Pixels:
+        return to_canvas(self._ground if row == self._streams.background else self._blended, self._framing)
 
 
 def _opaque(colours: NDArray[np.floating]) -> Pixels:

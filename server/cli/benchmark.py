@@ -31,6 +31,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "foreground and of harmonising again, and the memory that every policy needs. This takes about half a minute "
         "and needs neither weights nor a graphics card."
     )
+    parser.usage = (  # argparse does not break the line within alternatives
+        "%(prog)s [-h] [--size WxH] [--steps N] [--foregrounds K]\n"
+        "         [--finishing | --delivery | --start | --busy | --threads]\n"
+        "         [--json] [--plot FILE.png] [--overwrite]"
+    )
     parser.set_defaults(run=run)
     add = parser.add_argument
     add("--size", metavar="WxH", type=size, default=Size(1024, 1024), help="canvas in pixels (default: 1024x1024)")

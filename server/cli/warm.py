@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any
 
 TIMES = 5
@@ -163,8 +162,12 @@ def _draw_in_worker(seed: int) -> None:
 
 def _two_workers(times: int) -> float:
     """Pictures a second of two processes with one thread each."""
-    spawning = get_context("spawn")
-    with ProcessPoolExecutor(2, spawning, _start_worker, (spawning.Barrier(2),)) as pool:
+    from layerfusion.engine.spawning import spawning
+
+    with (
+        spawning() as context,
+        ProcessPoolExecutor(2, context, _start_worker, (context.Barrier(2),)) as pool,
+    ):
         list(pool.map(_draw_in_worker, range(2)))  # the first two start the processes
         started = time.monotonic()
         list(pool.map(_draw_in_worker, range(2 * times)))

@@ -123,7 +123,7 @@ def test_processes_import_nothing_from_the_current_folder(script, folder, monkey
 
 def test_no_other_code_starts_processes():
     """Exceptions are `spawning`, which starts them safely, three programs (export, import, and the probe of `doctor`),
-    and the two of `benchmark` that time a whole process."""
+    and those of `benchmark`: two that time a whole process, and the busy programs beside which it times a job."""
     roots = [Path(package.__file__ or "").parent for package in (engine, server)]
     starting = re.compile(
         r"get_context|set_start_method|Popen|subprocess\.run|create_subprocess|ProcessPoolExecutor\(\)"
@@ -132,7 +132,9 @@ def test_no_other_code_starts_processes():
     assert found == {"spawning.py", "export_process.py", "import_process.py", "doctor.py"} | {
         "delivery.py",
         "starting.py",
+        "warm.py",
     }
+    assert '[sys.executable, "-I", "-c", _LOOP]' in (roots[1] / "cli" / "warm.py").read_text("utf-8")
     for name in ("export_process.py", "import_process.py"):
         assert '"-P", "-m"' in (roots[1] / "worker" / name).read_text("utf-8")
 

@@ -51,8 +51,7 @@ def test_a_stack_without_a_background_is_refused():
         harmonise(LayerStack(name="", size=Size(64, 64), layers=(layer,)), layer, PROMPTS)
 
 
-@pytest.fixture(scope="module")
-def stacks(pipeline):
+def moved_apple(pipeline, seed: int) -> tuple[LayerStack, LayerStack]:
     """The apple on the left, harmonised there; and the same apple further right, harmonised again."""
     drawn = finished(
         pipeline.generate(
@@ -60,15 +59,20 @@ def stacks(pipeline):
                 size=Size(128, 128),
                 background=Generated(prompt=PROMPTS[1]),
                 foregrounds=(Generated(prompt=PROMPTS[0]),),
-                seed=3,
+                seed=seed,
                 steps=6,
             )
         )
     )
     here = moved(drawn.by_role(Role.FOREGROUND)[0], (-15, 15), scale=0.5)
-    before = finished(pipeline.generate(replace(harmonise(drawn, here, PROMPTS, seed=3), steps=6)))
-    after = finished(pipeline.generate(replace(harmonise(before, moved(here, BY), PROMPTS, seed=3), steps=6)))
+    before = finished(pipeline.generate(replace(harmonise(drawn, here, PROMPTS, seed=seed), steps=6)))
+    after = finished(pipeline.generate(replace(harmonise(before, moved(here, BY), PROMPTS, seed=seed), steps=6)))
     return before, after
+
+
+@pytest.fixture(scope="module")
+def stacks(pipeline):
+    return moved_apple(pipeline, seed=3)
 
 
 def placed_alpha(stack: LayerStack) -> np.ndarray:
@@ -89,11 +93,16 @@ def test_background_and_object_come_back_byte_for_byte(stacks):
     ).tolist() == [*BY]
 
 
-def test_the_shadow_moves_with_the_object(stacks):
-    """The shadow follows within a quarter of the distance; docs/evaluation.md measures it over many objects."""
-    before, after = (effect_centre(stack.by_role(Role.SHADOW)[0].pixels) for stack in stacks)
-    assert before is not None and after is not None
-    assert after[0] - before[0] == pytest.approx(BY[0], abs=0.25 * BY[0])
+def test_the_shadow_moves_with_the_object(pipeline, stacks):
+    """On average, the shadow follows within a quarter of the way; docs/evaluation.md measures it over many objects.
+    The centre of one weak shadow says little: a patch of it here or there moves it."""
+    shifts = []
+    for pair in (stacks, *(moved_apple(pipeline, seed) for seed in (1, 2, 4))):
+        before, after = (effect_centre(stack.by_role(Role.SHADOW)[0].pixels) for stack in pair)
+        assert before is not None and after is not None
+        shifts.append(after[0] - before[0])
+    assert min(shifts) > 0.25 * BY[0]
+    assert np.mean(shifts) == pytest.approx(BY[0], abs=0.25 * BY[0])
 
 
 def test_the_object_leaves_no_shadow_at_its_old_place(stacks):
