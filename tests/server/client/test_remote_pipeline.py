@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 
 import scripted
 from layerfusion.engine import formats
@@ -99,8 +99,8 @@ def test_a_failed_greeting_closes_the_connection():
         def send(self, _):
             pass
 
-        def recv(self, _):
-            raise TimeoutError
+        def recv(self, timeout=None):
+            raise ConnectionClosedOK(None, None) if timeout is None else TimeoutError
 
         def close(self):
             self.closed = True
