@@ -136,8 +136,7 @@ def test_the_costs_beside_the_losses_are_counted_alike(monkeypatch, price, jobs)
     some = {name: presets._ALTERNATIVES[name] for name in ("exact", "fast", "fast, no adapter")}
     monkeypatch.setattr(presets, "_ALTERNATIVES", some)  # counting all of them would take long
     embedded = presets.costs(find_model("tiny"), cost_model.count_on_sdxl)
-    # The page counts what it drew; since then, the presets have saved up to three hundredths.
-    assert {name: shown[name] for name in some} == pytest.approx(embedded, rel=0.03)
+    assert {name: shown[name] for name in some} == pytest.approx(embedded, rel=0.001)
 
 
 def test_json_and_chart(capsys, monkeypatch, tmp_path, price):
