@@ -91,6 +91,8 @@ def report_of_krita(home, folder, scenarios, settings=""):
         scenarios: the names of those to run, with spaces between them; all if it is empty.
         settings: what Krita has saved of the plugin.
     """
+    for autosave in home.rglob("*krita-*-autosave.kra"):
+        autosave.unlink()  # Krita would ask about it at its start, and could not be closed
     (home / ".config/kritarc").write_text(f"{PLUGINS}{settings}")
     (folder / "bin").mkdir()
     (folder / "bin/layerfusion").symlink_to(Path(sysconfig.get_path("scripts"), "layerfusion"))
