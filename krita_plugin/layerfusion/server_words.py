@@ -6,9 +6,8 @@ so that they are shown to those who have chosen English, and after the translati
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from . import translation
+from .protocol.fields import Explained
 from .translation import mark, tr
 
 _MISUNDERSTOOD = mark("The server and this program did not understand each other."), mark("Please report it."), True
@@ -108,18 +107,7 @@ ERRORS = {
 """Code -> message, hint, and whether the server's words are needed, too."""
 
 
-class Problem(Protocol):
-    """An error of the protocol, as a message or as an exception."""
-
-    @property
-    def code(self) -> str: ...
-    @property
-    def message(self) -> str: ...
-    @property
-    def hint(self) -> str: ...
-
-
-def told(problem: Problem) -> tuple[str, str]:
+def told(problem: Explained) -> tuple[str, str]:
     """Message and hint about a problem, in the artist's language; the server's own in English, and for a code that this
     version does not know."""
     if translation.current() == "en" or problem.code not in ERRORS:
