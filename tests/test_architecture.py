@@ -44,7 +44,7 @@ FLOORS = [
     "server.cli",
     "server.__main__",
     # The plugin, from what Krita has to what it shows.
-    "plugin.bundled plugin.translation plugin.images",
+    "plugin.bundled plugin.translation plugin.images plugin.packed_pixels",
     "plugin.qt plugin.text plugin.shortcuts plugin.steps plugin.scratch plugin.colours plugin.layer_names",
     "plugin.strokes plugin.server_words",
     "plugin.layout plugin.preferences plugin.psd_file plugin.handshake",

@@ -81,7 +81,7 @@ class Delivery:
 
     def _insert(self, job: PendingJob, document: Document) -> Generator[None]:
         """Add the layers of a job to a document, step by step. It stays pending until they are there."""
-        waiting = tr("Waiting until you have finished your stroke")
+        waiting = tr("Waiting until your stroke or dialog is finished")
         with RefusalsShown(self._view):
             try:
                 inserted = yield from document.insert(job, lambda: self._progress.show(job, waiting))

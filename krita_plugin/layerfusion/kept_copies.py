@@ -8,16 +8,14 @@ are pixels in it; pixels are read in strips and packed in another thread.
 
 from __future__ import annotations
 
-import json
 import tempfile
-import zlib
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from krita import InfoObject, Krita
 
+from . import packed_pixels
 from .jobs import KeptLayer
 from .qt import QtCore
 from .scratch import SMALLEST, hidden, until_done
@@ -26,13 +24,7 @@ ANNOTATION = "layerfusion-kept/"
 """Prefix of the names of the annotations with .kra files; the SHA-256 of what the layer shows follows."""
 
 PIXELS = "layerfusion-kept-pixels/"
-"""Prefix of those with the pixels: a line of JSON with their box, and the rows in Krita's own format, compressed."""
-
-STEP_BYTES = 2**22
-"""Pixels that are read or written in one step; Krita copies some hundred megabytes in a second."""
-
-PIECE_BYTES = 2**18
-"""Compressed pixels that are unpacked at once."""
+"""Prefix of those with the pixels; `packed_pixels` says how they are written."""
 
 _PLAIN = ("normal", "multiply", "add")
 """The blending modes that the server knows."""
@@ -62,7 +54,7 @@ def save(document: Any, kept: dict[str, KeptLayer]) -> Iterator[None]:
             for mask in node.childNodes():
                 mask.remove()
             yield
-            pixels = yield from _packed(node)
+            pixels = yield from packed_pixels.pack(node)
             node.cropNode(0, 0, *SMALLEST)  # masks would be cropped, too, and writing transparent pixels leaves them
             yield from until_done(scratch)
             for mask in masks:
@@ -97,62 +89,7 @@ def find(document: Any, sha256: str) -> Generator[None, None, Any | None]:
     yield
     try:
         if node is not None:
-            yield from _fill(node, pixels)
-    except (ValueError, KeyError, TypeError, zlib.error):  # the file may come from a stranger
+            yield from packed_pixels.unpack(pixels, node)
+    except packed_pixels.Damaged:  # the file may come from a stranger
         return None
     return node
-
-
-def _packed(node: Any) -> Generator[None, None, bytes]:
-    """The pixels of a layer, as an annotation has them."""
-    bounds = node.bounds()
-    left, top, width, height = bounds.x(), bounds.y(), bounds.width(), bounds.height()
-    row = len(bytes(node.pixelData(left, top, width, 1))) if width > 0 else 0
-    head = json.dumps({"box": [left, top, width, height], "row": row}).encode() + b"\n"
-    if row == 0:
-        return head
-    packer, packed = zlib.compressobj(1), []
-    with ThreadPoolExecutor(1) as packing:
-        for first, rows in _strips(height, row):
-            data = bytes(node.pixelData(left, top + first, width, rows))
-            packed.append(packing.submit(packer.compress, data))
-            yield
-        packed.append(packing.submit(packer.flush))
-        while not packed[-1].done():
-            yield
-    return b"".join((head, *(part.result() for part in packed)))
-
-
-def _fill(node: Any, packed: bytes) -> Iterator[None]:
-    """Write the pixels of an annotation into a layer.
-
-    Raises:
-        ValueError, KeyError, TypeError, zlib.error: they are damaged.
-    """
-    begin = packed.index(b"\n") + 1
-    values = json.loads(packed[:begin])
-    left, top, width, height = (int(each) for each in values["box"])
-    row, unpacker = int(values["row"]), zlib.decompressobj()
-    if row <= 0:
-        return
-    pieces = iter(range(begin, len(packed), PIECE_BYTES))
-    rest = b""
-    for first, rows in _strips(height, row):
-        strip = bytearray()
-        while len(strip) < rows * row:
-            if not rest:
-                at = next(pieces, None)
-                if at is None:
-                    raise ValueError("the pixels end too soon")
-                rest = packed[at : at + PIECE_BYTES]
-            strip += unpacker.decompress(rest, rows * row - len(strip))
-            rest = unpacker.unconsumed_tail
-        node.setPixelData(bytes(strip), left, top + first, width, rows)
-        yield
-
-
-def _strips(height: int, row: int) -> Iterator[tuple[int, int]]:
-    """First row and number of rows of each step."""
-    count = max(1, STEP_BYTES // row)
-    for first in range(0, height, count):
-        yield first, min(count, height - first)

@@ -9,7 +9,7 @@ GROUP = "a red apple + a beach at sunset"
 
 def test_layers_arrive_when_the_stroke_is_finished(facts):
     found = facts("paint_while_layers_arrive")
-    assert "Waiting until you have finished your stroke" in found["texts"]
+    assert "Waiting until your stroke or dialog is finished" in found["texts"]
     assert found["meanwhile"] == ["Background"]
     assert found["tree"] == ["Background", GROUP]
     assert found["entries"] == ["Freehand Brush Stroke", "Add Layer"], "the stroke is one"

@@ -75,7 +75,7 @@ def paint_while_layers_arrive(folder):
     yield from wait_for_step()
     pen = Pen(-150, 0)
     yield from pen.go(-100)
-    yield from pen.tremble(lambda: says("Waiting until you have finished your stroke") or not busy())
+    yield from pen.tremble(lambda: says("Waiting until your stroke or dialog is finished") or not busy())
     facts = {"texts": docker_texts(), "meanwhile": tree(document)}
     yield from photograph(folder / "waiting.png")
     yield from pen.go(150)
@@ -96,7 +96,7 @@ def answer_a_dialog_while_layers_arrive(folder):
 
     def look():
         dialog = QtWidgets.QApplication.activeModalWidget()
-        facts["waits"] = says("Waiting until you have finished your stroke")
+        facts["waits"] = says("Waiting until your stroke or dialog is finished")
         if dialog is None or (not facts["waits"] and busy() and time.monotonic() - began < 200):
             QtCore.QTimer.singleShot(50, look)
             return
