@@ -1,11 +1,17 @@
 """The studio's history, variants, queue, masks and styles in a real Chromium."""
 
+import asyncio
 import base64
+import contextlib
+import threading
+
+from websockets.exceptions import ConnectionClosedError
 
 import chromium
 import studio_page
 from bare import WIRE, greeted
 from chromium import wait_for
+from layerfusion.server.net.request_handler import RequestHandler
 from layerfusion.server.protocol.messages import ListStyles
 from running import SECONDS
 from studio_page import SIDE, canvas, drawn, fill, generate, names, newest, one, spoken, text_of, until
@@ -98,12 +104,68 @@ def test_many_pictures_come_in_pages_and_only_seen_ones_have_thumbnails(driver, 
     assert not one(driver, "#more").is_displayed()
     driver.execute_script("document.querySelector('#history li:last-child').scrollIntoView()")
     until(lambda: driver.execute_script("return !!document.querySelector('#history li:last-child canvas')"))
-    assert thumbnails(driver) < 40
-    kept = driver.execute_script("return document.querySelectorAll('#history li:first-child canvas').length")
-    assert kept == 0
+    until(lambda: thumbnails(driver) < 40)
+    until(lambda: not driver.find_elements("css selector", "#history li:first-child canvas"))
     click(driver, "#history li:nth-child(250) .open")
     spoken(driver, "finished")
     until(lambda: driver.execute_script("return document.querySelectorAll('#history [aria-current=true]').length") == 1)
+
+
+def press_more(driver, times=1):
+    driver.execute_script("for (let left = arguments[0]; left; left--) document.getElementById('more').click()", times)
+
+
+def test_show_more_shows_what_was_asked_for_however_quickly_it_is_pressed(driver, server):
+    studio_page.copied(server, drawn(server, blended_prompt="layers=1"), 499)
+    driver.refresh()
+    until(lambda: len(titles(driver)) == 24)
+    press_more(driver, 5)  # 768 are wanted before the server has answered once
+    until(lambda: len(titles(driver)) == 500)
+    until(lambda: not one(driver, "#more").is_displayed())
+
+
+@contextlib.contextmanager
+def late_lists(monkeypatch):
+    """The server says nothing to those who ask for its jobs, until the end or until it loses them.
+
+    Yields who has asked, and an event that makes it lose whoever asks next.
+    """
+    asked, lose, answers = [], threading.Event(), threading.Event()
+    answer = RequestHandler._list
+
+    async def late(self, request):
+        asked.append(self)
+        while not answers.is_set():
+            if lose.is_set():
+                lose.clear()
+                raise ConnectionClosedError(None, None)
+            await asyncio.sleep(0.01)
+        await answer(self, request)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RequestHandler, "_list", late)
+        try:
+            yield asked, lose
+        finally:
+            answers.set()
+
+
+def test_show_more_is_offered_until_the_server_has_said_that_there_are_no_more(driver, server, monkeypatch):
+    studio_page.copied(server, drawn(server, blended_prompt="layers=1"), 499)
+    driver.refresh()
+    until(lambda: len(titles(driver)) == 24)
+    with late_lists(monkeypatch) as (asked, lose):
+        press_more(driver, 4)
+        assert len(titles(driver)) == 200, "no more are known yet"
+        assert one(driver, "#more").is_displayed()
+        until(lambda: asked)
+        lose.set()
+        until(lambda: len(set(asked)) == 2)  # the page is back
+        assert one(driver, "#more").is_displayed()
+        press_more(driver)
+        assert one(driver, "#more").is_displayed()
+    until(lambda: len(titles(driver)) == 500)
+    until(lambda: not one(driver, "#more").is_displayed())
 
 
 def test_pictures_are_found_by_their_words(driver, server):

@@ -49,11 +49,11 @@ export class HistoryView {
     });
     this.more.onclick = () => {
       this.most *= 2;
-      if (entries(studio.history.value).length <= this.most) studio.listMore();
+      studio.listing.want(this.most);
       this.update();
     };
     this.words.oninput = () => {
-      studio.listMore(true);
+      studio.listing.want(Infinity); // any of them may have the words
       this.update();
     };
     find("delete-yes", HTMLButtonElement).onclick = () => {
@@ -65,7 +65,7 @@ export class HistoryView {
       for (const job of this.chosen) studio.rename(job.job, this.name.value.trim());
     };
     find("naming-no", HTMLButtonElement).onclick = () => this.naming.close();
-    setInterval(() => document.visibilityState === "visible" && studio.refreshHistory(), AGAIN);
+    setInterval(() => document.visibilityState === "visible" && studio.listing.refresh(), AGAIN);
   }
 
   private update(): void {
@@ -89,7 +89,7 @@ export class HistoryView {
     for (const job of [...this.rows.keys()]) {
       if (!firsts.has(job)) this.rows.delete(job);
     }
-    this.more.hidden = found.length <= this.most && this.studio.listsAll;
+    this.more.hidden = found.length <= this.most && !this.studio.listing.hasOlder;
     this.words.hidden = all.length <= PAGE && this.words.value === "";
     find("no-history", HTMLParagraphElement).hidden = all.length > 0;
     find("history-none", HTMLParagraphElement).hidden = all.length === 0 || found.length > 0;

@@ -4,6 +4,7 @@ import { Connection, type Link } from "./connection";
 import type { Desk } from "./editor";
 import { titleOf } from "./entries";
 import { Live } from "./live";
+import { Listing } from "./listing";
 import { keep, recall } from "./memory";
 import { Notices } from "./notices";
 import { Picture } from "./picture";
@@ -35,8 +36,6 @@ export interface Stand {
   progress: Progress | null;
 }
 
-const LISTED = 200;
-const MOST_LISTED = 1000;
 /** `after` of events that nobody needs: only what happens from now on is sent. */
 const FROM_NOW_ON = Number.MAX_SAFE_INTEGER;
 /** Failures after which the same picture may well succeed. */
@@ -46,7 +45,8 @@ export class Studio implements Desk {
   readonly link = new Signal<Link>("connecting");
   readonly welcome = new Signal<Welcome | null>(null);
   readonly picture = new Signal<Picture | null>(null);
-  readonly history = new Signal<JobSummary[]>([]);
+  readonly listing = new Listing((newest) => this.connection.send({ type: "list_jobs", newest, own: true }));
+  readonly history = this.listing.jobs;
   readonly thumbnails = new Thumbnails((job, side) => this.connection.send({ type: "fetch_thumbnail", job, side }));
   readonly notices = new Notices();
   /** The user's styles, which Krita has, too. */
@@ -62,13 +62,13 @@ export class Studio implements Desk {
 
   private readonly transfers = new Transfers();
   private readonly followed = new Set<string>();
-  private listed = LISTED;
   private readonly connection = new Connection({
     link: (link) => {
       this.transfers.clear();
       this.followed.clear();
       this.calls.clear();
       this.thumbnails.lost();
+      this.listing.lost();
       this.live.lost();
       if (link !== "open") this.exporting.value = null;
       this.link.value = link;
@@ -95,7 +95,7 @@ export class Studio implements Desk {
   close(): void {
     this.connection.close();
     this.picture.value = null;
-    this.history.value = [];
+    this.listing.clear();
     this.thumbnails.clear();
     this.notices.clear();
     this.progress.value = new Map();
@@ -197,21 +197,6 @@ export class Studio implements Desk {
     this.connection.send({ type: "delete_style", name });
   }
 
-  refreshHistory(): void {
-    this.connection.send({ type: "list_jobs", newest: this.listed, own: true });
-  }
-
-  /** List older pictures, too: some more, or as many as can be listed. */
-  listMore(all = false): void {
-    if (this.listsAll) return;
-    this.listed = all ? MOST_LISTED : Math.min(this.listed + LISTED, MOST_LISTED);
-    this.refreshHistory();
-  }
-
-  get listsAll(): boolean {
-    return this.history.value.length < this.listed || this.listed === MOST_LISTED;
-  }
-
   private show(picture: Picture): void {
     if (this.before !== null && picture.base.length === 0) this.before = null;
     this.notices.clear();
@@ -223,7 +208,7 @@ export class Studio implements Desk {
   /** A connection is open, the first one or a further one: nothing that happened meanwhile is lost. */
   private begin(welcome: Welcome): void {
     this.welcome.value = welcome;
-    this.refreshHistory();
+    this.listing.refresh();
     this.connection.send({ type: "list_styles" });
     const { unanswered } = recall();
     const picture = this.picture.value;
@@ -266,7 +251,7 @@ export class Studio implements Desk {
       case "deleted":
         return this.forget(message.job);
       case "renamed":
-        return this.refreshHistory();
+        return this.listing.refresh();
       case "styles":
         this.styles.value = message.styles;
         return;
@@ -287,7 +272,7 @@ export class Studio implements Desk {
     for (const job of [...this.progress.value.keys()]) {
       if (!live.some((each) => each.job === job)) this.progress.value.delete(job);
     }
-    this.history.value = jobs;
+    this.listing.take(all.length, jobs);
     const { job } = recall();
     const found = jobs.find((each) => each.job === job);
     if (this.picture.value === null && found !== undefined) this.openJob(found);
@@ -317,7 +302,7 @@ export class Studio implements Desk {
     const other = compared?.job === message.job ? compared : null;
     const picture = other ?? this.picture.value;
     const ends = message.type === "done" || message.type === "failed" || message.type === "cancelled";
-    if (ends || message.type === "started" || message.type === "accepted") this.refreshHistory();
+    if (ends || message.type === "started" || message.type === "accepted") this.listing.refresh();
     const answers = message.type === "accepted" || (message.type === "failed" && message.seq === 0);
     if (answers && recall().unanswered?.job === message.job) keep({ unanswered: null });
     if (picture === null || message.job !== picture.job) return;
@@ -377,7 +362,7 @@ export class Studio implements Desk {
   }
 
   private forget(job: string): void {
-    this.history.value = this.history.value.filter((each) => each.job !== job);
+    this.listing.forget(job);
     this.thumbnails.forget(job);
     if (this.picture.value?.job === job) {
       keep({ job: null, unanswered: null });
