@@ -165,7 +165,8 @@ class ServerLink:
         try:
             with handshake.connection(runtime) as connection:
                 self._connection = connection
-                self._converse(connection)
+                if not self._stopping.is_set():  # `stop` closes only a connection that it finds here
+                    self._converse(connection)
         except ProtocolError as error:
             return Offline(False, error.message, error.hint)
         except InvalidStatus as error:

@@ -1,9 +1,11 @@
 """The link with a scripted server on loopback, which uses the real protocol."""
 
+import contextlib
 import hashlib
 import os
 import queue
 import threading
+import time
 
 import msgpack
 import pytest
@@ -195,10 +197,41 @@ def test_stop_ends_an_idle_connection_at_once(link, events):
 
     with Scripted(script):
         online(events)
-        ended = threading.Event()
-        threading.Thread(target=lambda: (link.stop(), ended.set())).start()
-        assert ended.wait(3)
+        stopping = threading.Thread(target=link.stop)
+        stopping.start()
+        stopping.join(SECONDS)
+        assert not stopping.is_alive() and not link._thread.is_alive()
         assert events.empty(), "nobody is left to be told"
+
+
+def test_stop_ends_a_link_that_is_just_connecting(link, events):
+    asked, stopped = threading.Event(), threading.Event()
+
+    def wait(connection, request):
+        asked.set()
+        stopped.wait(SECONDS)
+
+    def talk(connection):
+        with contextlib.suppress(ConnectionClosed):
+            Peer(connection).greet()
+            connection.recv()
+
+    with serve(talk, "127.0.0.1", 0, process_request=wait) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        location.write(Runtime(url=f"ws://127.0.0.1:{port}/", token="x", pid=os.getpid(), version="1", protocol="1.0"))
+        assert asked.wait(SECONDS)
+        stopping = threading.Thread(target=link.stop)
+        stopping.start()
+        while not link._stopping.is_set():
+            time.sleep(0.01)
+        stopped.set()
+        link._thread.join(SECONDS)
+        assert not link._thread.is_alive() and events.empty()
+        stopping.join()
+        server.shutdown()
+        thread.join()
 
 
 def test_a_layer_continues_where_the_connection_was_lost(link, events):

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from unittest import mock
 
-from kill_server import LAYERS, SIDE, STEP, Ledger, check, work_until_killed
+from kill_server import JOBS, LAYERS, SIDE, STEP, Ledger, check, work_until_killed
 from layerfusion.server.protocol.messages import Done, Failed
 from proving import KILL, SECONDS, ScriptedServer, dice, expect, parser, submit
 
@@ -48,7 +48,7 @@ def _prove(times, random, ledger):
                 moment = random.uniform(0.2, 2)
                 ended = len(ledger.ended)
                 if death == "server":
-                    work_until_killed(server, ledger, time.monotonic() + moment, number)
+                    work_until_killed(server, ledger, time.monotonic() + moment, number, first=JOBS)
                     server.start()
                     continue
                 killing = threading.Timer(moment, kill_actor if death == "actor" else nodes.pop().kill_raylet)
@@ -78,9 +78,12 @@ def work(server, ledger, number):
     with server.connect() as client:
         jobs = [
             submit(
-                f"seconds={STEP * 5} layers={LAYERS} side={SIDE}", seed=number * 4 + index, width=64 + number, steps=5
+                f"seconds={STEP * 5} layers={LAYERS} side={SIDE}",
+                seed=number * JOBS + index,
+                width=64 + number,
+                steps=5,
             )
-            for index in range(4)
+            for index in range(JOBS)
         ]
         for job in jobs:
             client.submit(job)
@@ -91,18 +94,27 @@ def work(server, ledger, number):
 
 
 def kill_actor():
-    """Kill one of the processes that draw; wait until there is one."""
+    """Kill one of our processes that draw; wait until there is one."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
-        for process in Path("/proc").glob("[0-9]*/cmdline"):
+        for process in Path("/proc").glob("[0-9]*"):
             try:
-                drawing = process.read_bytes().startswith(b"ray::Actor")
+                drawing = (process / "cmdline").read_bytes().startswith(b"ray::Actor") and is_ours(process)
             except OSError:
                 continue
             if drawing:
-                os.kill(int(process.parent.name), KILL)
+                os.kill(int(process.name), KILL)
                 return
         time.sleep(0.01)
+
+
+def is_ours(process):
+    """Whether this process has started another one, or one that has started it: there may be other clusters here."""
+    while process.name not in ("0", "1"):
+        if process.name == str(os.getpid()):
+            return True
+        process = process.with_name((process / "stat").read_text().rpartition(")")[2].split()[1])
+    return False
 
 
 if __name__ == "__main__":

@@ -60,11 +60,11 @@ async def serve(folder, config, watched):
     app = App(config, scripted.load)
     loop = asyncio.get_running_loop()
     threading.Thread(target=stop_at_end_of_input, args=(app, loop), daemon=True).start()
-    serving = asyncio.create_task(app.run())
-    while app.runtime is None and not serving.done():  # noqa: ASYNC110 - from here on it counts
-        await asyncio.sleep(0.01)
-    watched.wall = watched.cpu = 0.0
     with stopping(app.stop):
+        serving = asyncio.create_task(app.run())
+        while app.runtime is None and not serving.done():  # noqa: ASYNC110 - from here on it counts
+            await asyncio.sleep(0.01)
+        watched.wall = watched.cpu = 0.0
         await serving
     (folder / "busy.json").write_text(json.dumps({"wall": watched.wall, "cpu": watched.cpu}))
 
@@ -79,12 +79,12 @@ def read(text):
 
 def main():
     from layerfusion.server.config import ServerConfig
-    from layerfusion.server.net import app as app_module
+    from layerfusion.server.net import housekeeping
 
     folder = Path(sys.argv[1])
     os.environ["LAYERFUSION_RUNTIME"] = str(folder / "server.json")
     values = dict(argument.split("=", 1) for argument in sys.argv[2:])
-    app_module._PRUNE_SECONDS = float(values.pop("prune_seconds", 600))
+    housekeeping._PRUNE_SECONDS = float(values.pop("prune_seconds", 600))
     given = {name: read(value) for name, value in values.items()}
     devices = (None,)
     if given.get("executor") != "ray":

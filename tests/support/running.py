@@ -111,6 +111,13 @@ class Running:
             answer = request.getresponse()
             return answer.status, answer.read().decode()
 
+    def wait_until_left(self):
+        """Wait until the server has seen the end of every connection. A client's `close` does not wait for that."""
+        deadline = time.monotonic() + SECONDS
+        while self.app._connections:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
     def still_serves(self):
         """Whether a client can connect. Waits for connections of the test that are still closing."""
         deadline = time.monotonic() + SECONDS

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from layerfusion.server.client.client import Client
 from layerfusion.server.protocol import location
+from started import children
 from traps import set_traps
 
 SECONDS = 100
@@ -124,9 +125,7 @@ def worker_of(process):
 
 
 def _workers(process):
-    tasks = Path(f"/proc/{process.pid}/task").iterdir()
-    children = {int(child) for task in tasks for child in (task / "children").read_text().split()}
-    return {child for child in children if b"spawn_main" in cmdline(child)}
+    return {child for child in children(Path(f"/proc/{process.pid}")) if b"spawn_main" in cmdline(child)}
 
 
 def cmdline(pid):

@@ -61,6 +61,7 @@ def test_other_paths_are_not_found(server):
 
 
 def test_the_number_of_connections_is_limited(server):
+    server.wait_until_left()
     with contextlib.ExitStack() as stack:
         for _ in range(server.config.max_connections):
             stack.enter_context(server.client())

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -166,7 +167,7 @@ def test_a_job_without_a_thumbnail_is_refused(server):
         client._send(FetchThumbnail(job=new_job()))
         failed = receive(client, FetchFailed)
         assert (failed.code, failed.index, failed.format) == ("unknown_job", None, None)
-        running = submit("seconds=0.1", steps=20)
+        running = submit("seconds=0.1", steps=150)
         client.submit(running)
         client._send(FetchThumbnail(job=running.job))
         assert receive(client, FetchFailed).code == "not_finished"
@@ -176,7 +177,7 @@ def test_a_job_without_a_thumbnail_is_refused(server):
 
 def test_a_waiting_job_is_moved_before_another(server):
     with server.client() as client:
-        first, second, third = submit("seconds=0.1", steps=20), submit(seed=1), submit(seed=2)
+        first, second, third = submit("seconds=0.1", steps=150), submit(seed=1), submit(seed=2)
         for job in (first, second, third):
             client.submit(job)
         client._send(Move(job=third.job, before=second.job))
@@ -201,7 +202,7 @@ def test_each_variant_is_drawn_with_its_own_seed(server):
 
 def test_a_newer_job_replaces_a_waiting_one(server):
     with server.client() as client:
-        jobs = [submit("seconds=0.1", steps=20)] + [submit(seed=seed, replaces="sketch") for seed in (1, 2)]
+        jobs = [submit("seconds=0.1", steps=150)] + [submit(seed=seed, replaces="sketch") for seed in (1, 2)]
         for job in jobs:
             client.submit(job)
         *_, replaced = client.events(jobs[1].job)
@@ -241,9 +242,16 @@ def test_a_request_that_kills_the_worker_twice_is_quarantined(server):
 # ---- deletion
 
 
-def contents(folder):
-    """All bytes of a folder's files, under their paths."""
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+def contents(server):
+    """All bytes of the files of a server's folder, under their paths, when the backup of the list is up to date."""
+    keeper, deadline = server.app._keeper, time.monotonic() + SECONDS
+    server._loop.call_soon_threadsafe(keeper.wake)
+    while True:
+        with keeper._working:  # so that no file goes or comes meanwhile
+            if keeper._backed_up == keeper.database.changes:
+                return {path: path.read_bytes() for path in server.config.folder.rglob("*") if path.is_file()}
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_deleted_job_leaves_neither_prompts_nor_pictures(server):
@@ -253,13 +261,14 @@ def test_a_deleted_job_leaves_neither_prompts_nor_pictures(server):
         *_, done = draw(client, job)
         client._send(Export(job=job.job, format="png"))
         assert receive_file(client)[1]
-        assert any(secret.encode() in data for data in contents(server.config.folder).values())
+        before = contents(server)
+        assert any(secret.encode() in data for path, data in before.items() if "backup" in path.name)
         client.delete(job.job)
         assert job.job not in [each.job for each in client.jobs()]
         with pytest.raises(Refusal) as refused:
             client.resume(job.job)
         assert refused.value.code == "unknown_job"
-    left = contents(server.config.folder)
+    left = contents(server)
     assert [path for path, data in left.items() if secret.encode() in data] == []
     assert bgra(4242, 0, 8) not in left.values() and bgra(4242, 1, 8) not in left.values()
     assert done.layers == 2

@@ -57,7 +57,7 @@ def interrupt(server, *, resumes=True):
         for chunk in split(0, PIXELS[:SENT]):
             client._send(chunk)
         eventually(lambda: any(path.stat().st_size >= SENT - 2**17 for path in drafts(server)))  # the file is buffered
-    eventually(lambda: not server.app._connections)
+    server.wait_until_left()
 
 
 def test_only_the_rest_is_sent_again(server, monkeypatch):
@@ -90,7 +90,7 @@ def test_a_client_that_would_not_send_the_rest_only_begins_anew(subtests, server
             interrupt(server, resumes=first)
             with server.client() as client:
                 assert begin(client, resumes=second).received == 0
-    eventually(lambda: not server.app._connections)
+            server.wait_until_left()  # it deletes what it has of the upload until then
 
 
 def test_a_stopped_server_leaves_no_parts(tmp_path, monkeypatch):

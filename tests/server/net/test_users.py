@@ -196,7 +196,7 @@ def test_who_knows_the_sha256_of_a_layer_cannot_fetch_scale_read_or_save_it(shar
 def test_limits_are_a_users_own(shared):
     with shared.client("ada") as ada, shared.client("small") as small:
         assert (ada.welcome.limits.waiting_jobs, small.welcome.limits.waiting_jobs) == (32, 1)
-        ada.submit(submit("seconds=0.05", steps=40))
+        ada.submit(submit("seconds=0.1", steps=150))  # until it is cancelled below
         small.submit(submit())
         assert code_of(small.submit, submit()) == "queue_full"
         with shared.client("small") as again:  # another connection is no way around
