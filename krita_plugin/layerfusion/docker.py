@@ -313,15 +313,15 @@ class Docker(DockWidget):
             save=lambda style, replaces: self._application.controller.styles.save(style, replaces),
             delete=lambda name: self._application.controller.styles.delete(name),
         )
-        self._fields = Fields(self._selected_region, styles, guarded)
+        server, buttons = self._build_server(), self._build_buttons()
+        self._fields = Fields(self._selected_region, styles, guarded, buttons)
         self._fields.changed.connect(lambda: guarded(self._remember)(None))
         self._content = content = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(content)
         column.setContentsMargins(8, 6, 8, 8)
         column.setSpacing(6)
-        column.addWidget(self._build_server())
+        column.addWidget(server)
         column.addWidget(self._fields)
-        column.addWidget(self._build_buttons())
         column.addStretch(1)
         scroll = QtWidgets.QScrollArea()
         scroll.setWidget(content)

@@ -67,7 +67,7 @@ class DrawingButtons(QtWidgets.QWidget):
             "again",
             tr("Again"),
             tr(
-                "Draw the selected picture again with the prompts and settings above, and with another seed unless it\n"
+                "Draw the selected picture again with these prompts and settings, and with another seed unless it\n"
                 "is locked. Layers that it kept are kept again"
             ),
         )

@@ -38,6 +38,7 @@ class Fields(QtWidgets.QWidget):
         selected_region: gives the selection; None if the artist was told that there is none.
         style_intents: what is done with styles.
         guarded: makes a Qt slot of an action, and shows what goes wrong in it.
+        buttons: what is shown between the prompts and the settings, which are needed less often.
     """
 
     changed = QtCore.pyqtSignal()
@@ -48,6 +49,7 @@ class Fields(QtWidgets.QWidget):
         selected_region: Callable[[], Region | None],
         style_intents: StyleIntents,
         guarded: Callable[[Callable[[], object]], Callable[[Any], None]],
+        buttons: QtWidgets.QWidget,
     ) -> None:
         super().__init__()
         self._others = OtherForegrounds(selected_region, guarded)
@@ -60,6 +62,7 @@ class Fields(QtWidgets.QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(self._build_prompts())
+        column.addWidget(buttons)
         column.addWidget(self._style)
         column.addWidget(self._build_seed())
         column.addWidget(self._build_advanced())
@@ -204,8 +207,8 @@ class Fields(QtWidgets.QWidget):
         self._lock.setIcon(Krita.instance().icon("layer-locked" if self._lock.isChecked() else "layer-unlocked"))
 
     def _build_prompts(self) -> QtWidgets.QWidget:
-        self._foreground = PromptField(3, tr("What is in the foreground; the layer is transparent around it"))
-        self._background = PromptField(3, tr("What is in the background; the layer fills the canvas"))
+        self._foreground = PromptField(2, tr("What is in the foreground; the layer is transparent around it"))
+        self._background = PromptField(2, tr("What is in the background; the layer fills the canvas"))
         self._completions = Completion(self._foreground, "foreground"), Completion(self._background, "background")
         self._in_selection = QtWidgets.QCheckBox(tr("Draw the foreground in the selection"))
         self._in_selection.setToolTip(
@@ -215,13 +218,18 @@ class Fields(QtWidgets.QWidget):
         self._background_in_selection.setToolTip(
             tr("New background keeps the background too, except where it is selected; the selection may have any shape")
         )
-        return layout.box(
-            layout.labelled(tr("Foreground"), self._foreground),
+        title = QtWidgets.QLabel(tr("Foreground"))
+        title.setBuddy(self._foreground)
+        prompts = layout.box(
+            layout.row(title, self._others.add, stretch=0),
+            self._foreground,
             self._in_selection,
             self._others,
             layout.labelled(tr("Background"), self._background),
             self._background_in_selection,
         )
+        QtWidgets.QWidget.setTabOrder(self._in_selection, self._others.add)
+        return prompts
 
     def _build_seed(self) -> QtWidgets.QWidget:
         self._seed = QtWidgets.QLineEdit()

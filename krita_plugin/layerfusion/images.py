@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 _INVERTED = bytes(range(255, -1, -1))
 
@@ -33,9 +34,12 @@ class Picture:
         if min(self.width, self.height) < 1 or len(self.data) != 4 * self.width * self.height:
             raise ValueError(f"{len(self.data)} bytes for {self.width}x{self.height} pixels")
 
-    @property
+    @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the pixels in lower-case hexadecimal digits, which is their id in the protocol."""
+        """SHA-256 of the pixels in lower-case hexadecimal digits, which is their id in the protocol.
+
+        It is computed once: for a layer of 4000x3000 px it takes some 25 ms, and Krita's window waits.
+        """
         return hashlib.sha256(self.data).hexdigest()
 
     def is_empty_on(self, width: int, height: int) -> bool:

@@ -51,13 +51,13 @@ def insert(document: Any, job: PendingJob, waits: Callable[[], None]) -> Generat
     size = canvas if same_shape(job.size, canvas) else job.size
     plain = colours.are_the_servers(document)
     with hidden(SMALLEST, document.resolution(), document.colorProfile() if plain else SRGB) as scratch:
+        yield  # Krita takes long to make a document, and to close one
         made = scratch.createGroupLayer(
             job.title if place is None else variant_sets.name_of(job.title, place[1], job.submit.seed)
         )
         scratch.rootNode().addChildNode(made, None)
         yield from _fill(document, scratch, made, job, size)
-        if document.rootNode() is None:
-            raise DocumentClosed
+        _check_open(document)
         now = document.width(), document.height()
         scaled = _told_size(document, canvas, now)
         if canvas != now and same_shape(canvas, now):
@@ -69,18 +69,17 @@ def insert(document: Any, job: PendingJob, waits: Callable[[], None]) -> Generat
         if not colours.are_the_servers(document):
             scratch.setColorSpace(document.colorModel(), document.colorDepth(), document.colorProfile())
         composited = yield from until_done(scratch)  # then the duplicate is shown without a refresh of all layers
-        if document.rootNode() is None:
-            raise DocumentClosed
+        _check_open(document)
         made.setCollapsed(True)
         made.setVisible(others is None)
         added = made.duplicate() if place is None or others is not None else _set_of(scratch, made, job.title)
+        yield
     yield
     stroke = Stroke(document)
     if stroke.going_on():
         waits()
         yield from stroke.until_over()
-    if document.rootNode() is None:
-        raise DocumentClosed
+    _check_open(document)
     before = document.activeNode()
     if others is not None and find(document, identity(others)) is not None:
         others.addChildNode(added, None)
@@ -95,8 +94,10 @@ def insert(document: Any, job: PendingJob, waits: Callable[[], None]) -> Generat
         document.refreshProjection()
     text = groups.as_text({**job.record, "submit": job.submit.to_map()}, group, [layer.begin.role for layer in layers])
     document.setAnnotation(groups.name_of(group), "LayerFusion", QtCore.QByteArray(text.encode()))
+    yield
     yield from kept_copies.save(document, job.copies)
     yield  # Krita makes the new group the active layer when it handles its own events
+    _check_open(document)
     if others is not None:
         if before is not None:
             document.setActiveNode(before)
@@ -109,6 +110,12 @@ def insert(document: Any, job: PendingJob, waits: Callable[[], None]) -> Generat
     if document.rootNode() is not None:
         group.setCollapsed(True)
     return Inserted(active=active, unseen=unseen, remedy=remedy, scaled=scaled)
+
+
+def _check_open(document: Any) -> None:
+    """Raise `DocumentClosed` if the artist has closed a document since the last step."""
+    if document.rootNode() is None:
+        raise DocumentClosed
 
 
 def _set_of(scratch: Any, group: Any, title: str) -> Any:
@@ -141,6 +148,7 @@ def _fill(document: Any, scratch: Any, group: Any, job: PendingJob, canvas: tupl
                 group.addChildNode(node.duplicate(), None)  # each picture of a press needs copies of its own
                 yield
     scratch.resizeImage(0, 0, *canvas)  # only now, because Krita would wait for each layer to be composited
+    yield
 
 
 def _enlarge(

@@ -38,6 +38,8 @@ def save(document: Any, kept: dict[str, KeptLayer]) -> Iterator[None]:
         kept: the layers that were kept, by the SHA-256 of what they show.
     """
     for sha256, layer in kept.items():
+        if document.rootNode() is None:  # the artist has closed it
+            return
         if layer.copy is None or ANNOTATION + sha256 in document.annotationTypes():
             continue
         if not layer.copy.childNodes() and layer.copy.blendingMode() in _PLAIN:
@@ -48,6 +50,7 @@ def save(document: Any, kept: dict[str, KeptLayer]) -> Iterator[None]:
         ):
             if (scratch.colorModel(), scratch.colorDepth()) != (document.colorModel(), document.colorDepth()):
                 scratch.setColorSpace(document.colorModel(), document.colorDepth(), document.colorProfile())
+            yield  # Krita takes long to make a document, and to close one
             scratch.rootNode().addChildNode(layer.copy.duplicate(), None)
             (node,) = scratch.rootNode().childNodes()
             masks = [mask.duplicate() for mask in node.childNodes()]
@@ -61,9 +64,14 @@ def save(document: Any, kept: dict[str, KeptLayer]) -> Iterator[None]:
                 node.addChildNode(mask, None)
             yield
             path = Path(folder) / "kept.kra"
-            if document.rootNode() is not None and scratch.exportImage(str(path), InfoObject()):
+            if scratch.exportImage(str(path), InfoObject()):
                 for name, data in ((PIXELS, pixels), (ANNOTATION, path.read_bytes())):
-                    document.setAnnotation(name + sha256, "LayerFusion", QtCore.QByteArray(data))
+                    yield
+                    value = QtCore.QByteArray(data)
+                    yield
+                    if document.rootNode() is not None:
+                        document.setAnnotation(name + sha256, "LayerFusion", value)
+            yield
         yield
 
 
@@ -79,17 +87,18 @@ def find(document: Any, sha256: str) -> Generator[None, None, Any | None]:
         if opened is None:
             return None
         try:
+            yield
             nodes = opened.rootNode().childNodes()
             node = nodes[0].duplicate() if nodes else None
+            yield
         finally:
             opened.setModified(False)
             opened.close()
     yield
-    pixels = bytes(document.annotation(PIXELS + sha256))
-    yield
+    pixels = document.annotation(PIXELS + sha256)
     try:
         if node is not None:
-            yield from packed_pixels.unpack(pixels, node)
+            yield from packed_pixels.unpack(memoryview(pixels), node)
     except packed_pixels.Damaged:  # the file may come from a stranger
         return None
     return node

@@ -14,11 +14,14 @@ from .widgets import PromptField, push_button, tool
 
 
 class OtherForegrounds(QtWidgets.QWidget):
-    """A button that adds fields for one more foreground, and those fields.
+    """The fields of further foregrounds, and a button that adds those for one more.
 
     Args:
         selected_region: gives the selection; None if the artist was told that there is none.
         guarded: makes a Qt slot of an action, and shows what goes wrong in it.
+
+    Attributes:
+        add: the button, which is shown elsewhere.
     """
 
     changed = QtCore.pyqtSignal()
@@ -33,7 +36,7 @@ class OtherForegrounds(QtWidgets.QWidget):
         self._most = MOST_OTHERS
         # all are made at once, so that they are in the keyboard's order and the docker's keys work in them
         self._rows = [_Row(number, selected_region, guarded) for number in range(2, MOST_OTHERS + 2)]
-        self._add = push_button(
+        self.add = push_button(
             tr("Add another foreground"),
             tr("Draw one more object, with a prompt, a seed and a place of its own"),
             guarded(self._show_next),
@@ -45,7 +48,7 @@ class OtherForegrounds(QtWidgets.QWidget):
             column.addWidget(row)
             row.changed.connect(self._tell)
             row.setVisible(False)
-        column.addWidget(self._add)
+        self._update()
 
     def limit(self, most: int) -> None:
         """Offer so many further foregrounds at most, because the server draws no more."""
@@ -77,7 +80,9 @@ class OtherForegrounds(QtWidgets.QWidget):
         self.changed.emit()
 
     def _update(self) -> None:
-        self._add.setVisible(sum(not row.isHidden() for row in self._rows) < self._most)
+        shown = sum(not row.isHidden() for row in self._rows)
+        self.add.setVisible(shown < self._most)
+        self.setVisible(shown > 0)
 
 
 class _Row(QtWidgets.QWidget):

@@ -14,6 +14,9 @@ from typing import Any
 STEP_BYTES = 2**22
 """Pixels that are read or written in one step; Krita copies some hundred megabytes in a second."""
 
+HEAD_BYTES = 1000
+"""The longest line of JSON."""
+
 PIECE_BYTES = 2**18
 """Compressed pixels that are unpacked at once."""
 
@@ -48,15 +51,17 @@ def pack(node: Any) -> Generator[None, None, bytes]:
     return b"".join((head, *(part.result() for part in packed)))
 
 
-def unpack(packed: bytes, node: Any) -> Iterator[None]:
-    """Write packed pixels into a layer, strip by strip.
+def unpack(packed: bytes | memoryview, node: Any) -> Iterator[None]:
+    """Write packed pixels into a layer, strip by strip; they are never copied as a whole, which takes too long.
 
     Raises:
         Damaged: they are not what `pack` gives. What was read before that is written.
     """
     try:
-        begin = packed.index(b"\n") + 1
-        values = json.loads(packed[:begin])
+        packed = memoryview(packed)
+        head = bytes(packed[:HEAD_BYTES])
+        begin = head.index(b"\n") + 1
+        values = json.loads(head[:begin])
         left, top, width, height = (int(each) for each in values["box"])
         row = int(values["row"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
@@ -66,7 +71,7 @@ def unpack(packed: bytes, node: Any) -> Iterator[None]:
     if not (0 < width <= MOST_SIDE and 0 < height <= MOST_SIDE and 0 < row <= width * MOST_PIXEL_BYTES):
         raise Damaged
     unpacker, pieces = zlib.decompressobj(), iter(range(begin, len(packed), PIECE_BYTES))
-    rest = b""
+    rest: bytes | memoryview = b""
     for first, rows in _strips(height, row):
         strip = bytearray()
         while len(strip) < rows * row:

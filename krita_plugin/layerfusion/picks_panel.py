@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from . import layout
 from .interfaces import GenerationParams, Pick, Picks
 from .qt import QtCore, QtGui, QtWidgets
 from .settings import params_of
@@ -49,8 +50,7 @@ class PicksPanel(QtWidgets.QWidget):
         )
         self._again.setVisible(False)
         column.addWidget(self._again)
-        for button in self._buttons.values():
-            column.addWidget(button)
+        column.addWidget(layout.grid(tuple(self._buttons.values()), stretch=(1, 1)))
 
     def show_current(self, params: GenerationParams) -> None:
         """Compare the docker's fields with the selected group: only prompts that differ are offered."""
@@ -62,7 +62,8 @@ class PicksPanel(QtWidgets.QWidget):
         self._made = params_of(picks.record) if picks.record else None
         for role, button in self._buttons.items():
             pick = picks.of(role)
-            words = f"{tr(TITLES[role])}: {tr('none yet') if pick is None else pick.name}"
+            title, name = tr(TITLES[role]), tr("none yet") if pick is None else pick.name
+            words = title if name == title else f"{title}: {name}"
             chosen = " " + tr("(chosen)") if role in picks.chosen else ""
             where = "" if pick is None or not pick.group else "\n" + tr("of the group “{group}”", group=pick.group)
             button.setText(_plain(words + chosen))
@@ -73,7 +74,7 @@ class PicksPanel(QtWidgets.QWidget):
             button.setIcon(self._icon(pick))
 
     def _button(self, role: str) -> QtWidgets.QToolButton:
-        button = QtWidgets.QToolButton()
+        button = _ShortenedButton()
         button.setObjectName(f"layerfusion_{role}")
         button.setAutoRaise(True)
         button.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -101,6 +102,19 @@ class PicksPanel(QtWidgets.QWidget):
         if pick is None:
             return QtGui.QIcon()
         return QtGui.QIcon(checkered(pick.thumbnail, SIDE, self.devicePixelRatioF()))
+
+
+class _ShortenedButton(QtWidgets.QToolButton):
+    """A button with an icon and a menu, whose text is shortened to the room that it has."""
+
+    def paintEvent(self, a0: QtGui.QPaintEvent) -> None:
+        painter, option = QtWidgets.QStylePainter(self), QtWidgets.QStyleOptionToolButton()
+        self.initStyleOption(option)
+        arrow = self.style().pixelMetric(QtWidgets.QStyle.PixelMetric.PM_MenuButtonIndicator, option, self)
+        icon = 0 if self.icon().isNull() else self.iconSize().width()
+        room = self.width() - icon - arrow - 10
+        option.text = self.fontMetrics().elidedText(self.text(), QtCore.Qt.TextElideMode.ElideRight, room)
+        painter.drawComplexControl(QtWidgets.QStyle.ComplexControl.CC_ToolButton, option)
 
 
 def _plain(text: str) -> str:

@@ -19,11 +19,15 @@ STEP = 5
 """The step of a slider, in percent."""
 
 
+GROWS = 3
+"""Lines by which a field for a prompt grows with its text."""
+
+
 class PromptField(QtWidgets.QPlainTextEdit):
-    """A field for a prompt of several lines. The Tab key moves to the next field.
+    """A field for a prompt of several lines, which grows with its text. The Tab key moves to the next field.
 
     Args:
-        lines: number of visible lines.
+        lines: number of visible lines while there is little text.
         description: for screen readers and the tooltip.
 
     Attributes:
@@ -37,6 +41,18 @@ class PromptField(QtWidgets.QPlainTextEdit):
         self.setTabChangesFocus(True)
         self.setToolTip(description)
         self.setAccessibleName(description)
+        self._lines = lines
+        self.textChanged.connect(self._grow)
+        self._grow()
+
+    def resizeEvent(self, e: QtGui.QResizeEvent) -> None:
+        """In another width the text has another number of lines."""
+        super().resizeEvent(e)
+        self._grow()
+
+    def _grow(self) -> None:
+        lines = round(self.document().size().height())  # Qt counts lines, and not pixels, in a field of plain text
+        lines = max(self._lines, min(lines, self._lines + GROWS))
         frame = 2 * (self.frameWidth() + int(self.document().documentMargin()))
         self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + frame)
 

@@ -23,7 +23,7 @@ SCENARIOS = "LAYERFUSION_KRITA_SCENARIOS"
 TOGETHER = "start_together_with_krita"
 """The scenario for which Krita is started with another setting."""
 LIMIT = 3600
-"""Seconds for the whole session. It takes three minutes on an idle machine, ten times as long on a busy one."""
+"""Seconds for the whole session. It takes nine minutes on an idle machine, four times as long on a busy one."""
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def home(plugin_zip, tmp_path_factory):
     for path in (resources / "pykrita", folder / "run", folder / ".config"):
         path.mkdir(parents=True, exist_ok=True)
     (folder / "run").chmod(0o700)
-    subprocess.run([sys.executable, IMPORTER, plugin_zip, resources], check=True, timeout=60)
+    subprocess.run([sys.executable, IMPORTER, plugin_zip, resources], check=True, timeout=600)
     shutil.copytree(DRIVER, resources / "pykrita", dirs_exist_ok=True)
     return folder
 
@@ -113,15 +113,14 @@ def report_of_krita(home, folder, scenarios, settings=""):
     root = os.environ.get("LAYERFUSION_KRITA_ROOT")
     elsewhere = [shutil.which("chroot") or "chroot", root] if root else []
     command = [*elsewhere, "xvfb-run", "-a", "-s", "-screen 0 1600x1000x24", "krita", "--nosplash"]
-    code = None
-    for _ in range(3):  # on a busy machine, the X server may not be ready when Krita starts
-        code = run_krita(command, environment, folder)
-        if "could not connect to display" not in (folder / "krita.log").read_text(errors="replace"):
-            break
-    report = folder / "report.json"
+    report, ends = folder / "report.json", []
+    while not report.exists() and len(ends) < 3 and None not in ends:
+        # Krita 5.1.5 aborts at its start now and then; on a busy machine, the X server may not be ready for it
+        ends.append(run_krita(command, environment, folder))
     if not report.exists():
-        pytest.fail("Krita wrote no report:\n" + (folder / "krita.log").read_text(errors="replace")[-3000:])
-    return {**json.loads(report.read_text("utf-8")), "exit code": code}
+        words = (folder / "krita.log").read_text(errors="replace")[-3000:]
+        pytest.fail(f"Krita wrote no report; exit codes {ends}:\n{words}")
+    return {**json.loads(report.read_text("utf-8")), "exit code": ends[-1]}
 
 
 def run_krita(command, environment, folder):

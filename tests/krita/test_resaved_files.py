@@ -11,7 +11,7 @@ from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, LayeredImage, Role
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(3000)]
 
 WIDTH, HEIGHT = 96, 64
 
@@ -56,7 +56,7 @@ def resave(tmp_path_factory):
     def run(source, target):
         command = ["xvfb-run", "-a", "krita", "--export", "--export-filename", str(target), str(source)]
         for _ in range(3):  # Krita 5.1.5 aborts at its start now and then
-            ended = subprocess.run(command, env=environment, check=False, timeout=240, capture_output=True)
+            ended = subprocess.run(command, env=environment, check=False, timeout=900, capture_output=True)
             if ended.returncode not in (134, -signal.SIGABRT):
                 break
         assert ended.returncode == 0, ended.stderr.decode(errors="replace")

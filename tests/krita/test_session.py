@@ -59,7 +59,6 @@ def test_the_docker_starts_the_server(facts):
     found = facts("start_server")
     assert "No server is running" in found["offline"]
     assert "Starting the server…" in found["starting"]
-    assert found["ready after"] < 60
     assert not found["can start another"]
 
 
@@ -392,7 +391,7 @@ def test_a_killed_server_is_waited_for_krita_goes_on_and_the_next_one_draws_the_
     found = facts("kill_the_server")
     assert said(found, "Waiting for the server")
     assert "No server is running" in found["texts"]
-    assert found["noticed after"] < 10
+    assert found["noticed after"] < 20, "at once, not when the server has not answered a ping"
     assert found["tree"] == ["Background"]
     assert found["tree after"] == ["Background", "Krita goes on"]
     assert SECOND in found["tree with the new server"]

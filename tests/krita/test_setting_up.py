@@ -102,11 +102,11 @@ ORDER = (
     "What is in the foreground",
     "Draw one more object",
     "What is in the background",
-    "A style adds",
-    "The same seed",
     "Keep the foreground",
     "Keep the background",
     "Keep foreground and background",
+    "A style adds",
+    "The same seed",
     "Draw foreground and background",
     "Write the selected group",
 )

@@ -14,6 +14,16 @@ def test_a_picture_has_four_bytes_for_each_pixel(picture):
     assert picture(-3, 5, 2, 3, bytes(24)).sha256 == hashlib.sha256(bytes(24)).hexdigest()
 
 
+def test_pixels_are_hashed_once_because_krita_waits_for_it(picture, monkeypatch):
+    hashed = []
+    real = hashlib.sha256
+    monkeypatch.setattr("krita_layerfusion.images.hashlib.sha256", lambda data: (hashed.append(data), real(data))[1])
+    one = picture(0, 0, 1, 1, b"bgra")
+    assert one.sha256 == one.sha256 == real(b"bgra").hexdigest()
+    assert hashed == [b"bgra"]
+    assert one == picture(0, 0, 1, 1, b"bgra"), "what is remembered is no part of the value"
+
+
 def test_any_other_number_of_bytes_is_refused(subtests, picture):
     for width, height, size in [(2, 3, 23), (2, 3, 25), (0, 3, 0), (-1, -6, 24), (2, 3, 18)]:
         with (

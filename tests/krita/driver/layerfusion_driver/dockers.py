@@ -6,6 +6,7 @@ from .documents import close, draw, layer_of, new_document, pixels, select, show
 from .hands import (
     BACKGROUND,
     FOREGROUND,
+    activate_window,
     busy,
     button,
     choose,
@@ -26,6 +27,7 @@ from .hands import (
     wait_for_step,
     wait_until,
 )
+from .processes import slowed_down
 from .qt import QtCore, QtTest, QtWidgets
 
 SMALL = (128, 128)
@@ -50,12 +52,13 @@ def close_the_second_window(folder):
             each for each in other.findChildren(QtWidgets.QPlainTextEdit) if each.toolTip().startswith(place)
         ).setPlainText(text)
     next(each for each in other.findChildren(QtWidgets.QSpinBox) if "drawing steps" in each.toolTip()).setValue(40)
-    other_button.click()
-    yield from wait_for_step()
-    facts["first window shows it"] = busy()
-    document.setModified(False)  # Krita 6 asks about it, although the other window shows it
-    second.qwindow().close()
-    yield from pause(0.5)
+    with slowed_down():
+        other_button.click()
+        yield from wait_for_step()
+        facts["first window shows it"] = busy()
+        document.setModified(False)  # Krita 6 asks about it, although the other window shows it
+        second.qwindow().close()
+        yield from pause(0.5)
     first.activate()
     yield from show(document)
     yield from wait_until(lambda: not busy())
@@ -79,11 +82,12 @@ def work_in_a_small_docker(folder):
     yield from pause(0.3)
     facts = {"height": docker().height(), "shown again": shown_again}
     set_steps(60)
-    press("Generate")
-    yield from wait_for_step(2)
-    facts["cancel in sight"] = in_sight(button("Cancel"))
-    yield from photograph(folder / "small-docker.png")
-    press("Cancel")
+    with slowed_down():
+        press("Generate")
+        yield from wait_for_step(2)
+        facts["cancel in sight"] = in_sight(button("Cancel"))
+        yield from photograph(folder / "small-docker.png")
+        press("Cancel")
     yield from pause(0.2)
     window.resizeDocks([docker()], [560], QtCore.Qt.Orientation.Vertical)
     yield from close(document)
@@ -96,10 +100,11 @@ def use_the_keyboard(folder):
     prompt = field(QtWidgets.QPlainTextEdit, "What is in the background")
     text = prompt.toPlainText()
     set_steps(60)
-    QtTest.QTest.keyClick(prompt, QtCore.Qt.Key.Key_Return, QtCore.Qt.KeyboardModifier.ControlModifier)
-    facts = {"busy after ctrl+enter": busy(), "text": prompt.toPlainText() == text}
-    yield from wait_for_step()
-    QtTest.QTest.keyClick(prompt, QtCore.Qt.Key.Key_Escape)
+    with slowed_down():
+        QtTest.QTest.keyClick(prompt, QtCore.Qt.Key.Key_Return, QtCore.Qt.KeyboardModifier.ControlModifier)
+        facts = {"busy after ctrl+enter": busy(), "text": prompt.toPlainText() == text}
+        yield from wait_for_step()
+        QtTest.QTest.keyClick(prompt, QtCore.Qt.Key.Key_Escape)
     facts |= {"busy after escape": busy(), "texts": docker_texts()}
     QtTest.QTest.keyClick(prompt, QtCore.Qt.Key.Key_Return)
     facts["lines after enter"] = prompt.toPlainText().count("\n")
@@ -123,8 +128,7 @@ def use_shortcuts(folder):
     for name, keys in (("generate", "Ctrl+F7"), ("new_background", "Ctrl+F8"), ("cancel", "Ctrl+F9")):
         Krita.instance().action(f"layerfusion_{name}").setShortcut(keys)
     set_steps(2)
-    qwindow().activateWindow()
-    yield from pause(0.3)
+    yield from activate_window()
     press_keys(QtCore.Qt.Key.Key_F7)
     facts["busy"] = busy()
     yield from wait_until(lambda: not busy())
@@ -160,12 +164,12 @@ def choose_layers_in_the_docker(folder):
     """The docker shows what would be kept. The artist chooses the foreground of a group that is covered."""
     document = yield from new_document("Choices", SMALL)
     facts = {}
-    yield from wait_until(lambda: "none yet" in pick_button("foreground").text(), 5)
+    yield from wait_until(lambda: "none yet" in pick_button("foreground").text())
     facts["empty"] = [pick_button(role).text() for role in ("foreground", "background")]
     first = yield from draw(document, "Generate")
     seed(99)
     second = yield from draw(document, "Generate")
-    yield from wait_until(lambda: "none yet" not in pick_button("foreground").text(), 5)
+    yield from wait_until(lambda: "none yet" not in pick_button("foreground").text())
     facts["drawn"] = [pick_button(role).text() for role in ("foreground", "background")]
     facts["thumbnails"] = [not pick_button(role).icon().isNull() for role in ("foreground", "background")]
     mine = document.createNode("R&D", "paintlayer")
@@ -173,7 +177,7 @@ def choose_layers_in_the_docker(folder):
     document.rootNode().addChildNode(mine, None)
     document.refreshProjection()
     yield from select(document, mine)
-    yield from wait_until(lambda: "R&&D" in pick_button("foreground").text(), 5)
+    yield from wait_until(lambda: "R&&D" in pick_button("foreground").text())
     facts["own layer"] = pick_button("foreground").text()
     first.setName("The first one")
     facts["entries"] = choose("foreground", "The first one")

@@ -5,7 +5,7 @@ import os
 
 from krita import Krita
 
-from .hands import SIZE, busy, docker_texts, pause, press, set_steps, wait_until
+from .hands import SIZE, busy, docker_texts, patiently, pause, press, set_steps, wait_until
 from .qt import QtCore, QtWidgets
 
 
@@ -38,9 +38,9 @@ def select(document, node):
 
     for _ in range(5):
         yield from pause(0.1)  # a layer that was just added can not be the active one yet
-        yield from wait_until(is_active, 5)
+        yield from wait_until(is_active)
     yield from pause(0.1)
-    yield from wait_until(is_active, 5)
+    yield from wait_until(is_active)
 
 
 def close(document):
@@ -114,8 +114,14 @@ def group_facts(group, size=SIZE):
 
 
 def do(action):
+    """Trigger an action of Krita, and wait until it is done. One that is greyed for a moment would do nothing."""
+    yield from patiently(Krita.instance().action(action).isEnabled)
     Krita.instance().action(action).trigger()
-    yield from pause(0.5)
+    yield from pause(0.3)
+    document = Krita.instance().activeDocument()
+    if document is not None:
+        document.waitForDone()
+    yield from pause(0.2)
 
 
 def kill(pid):

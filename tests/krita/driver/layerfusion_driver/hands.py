@@ -19,7 +19,7 @@ def pause(seconds):
     yield seconds
 
 
-def wait_until(condition, seconds=300):
+def wait_until(condition, seconds=600):
     """Returns the seconds it took."""
     began = time.monotonic()
     while not condition():
@@ -27,6 +27,13 @@ def wait_until(condition, seconds=300):
             raise TimeoutError(f"not within {seconds} s: {docker_texts()}")
         yield 0.02
     return time.monotonic() - began
+
+
+def patiently(condition, seconds=60):
+    """Wait until a condition is met, but not for ever: a test then tells what was found instead."""
+    began = time.monotonic()
+    while not condition() and time.monotonic() - began < seconds:
+        yield 0.02
 
 
 class Stalls:
@@ -58,6 +65,8 @@ def first_look(folder):
     """The window as Krita opens it, on a screen of 1280x800 pixels; the artist has arranged nothing yet."""
     Krita.instance().activeWindow().qwindow().setGeometry(0, 0, 1280, 800)
     yield from pause(0.5)
+    if Krita.instance().version().startswith("5.1"):  # the others begin without dockers
+        yield from patiently(lambda: docker().isVisible() and in_sight(button("Generate")))
     yield from photograph(folder / "first-look.png")
     return {
         "visible": docker().isVisible(),
@@ -69,6 +78,13 @@ def first_look(folder):
 
 def qwindow():
     return Krita.instance().activeWindow().qwindow()
+
+
+def activate_window():
+    """Give Krita's window the keyboard, as a click on it does."""
+    qwindow().activateWindow()
+    yield from patiently(lambda: QtWidgets.QApplication.activeWindow() == qwindow())
+    yield from pause(0.2)
 
 
 def show_window():
@@ -86,7 +102,7 @@ def show_window():
 
 def photograph(path):
     yield from pause(0.3)
-    subprocess.run(["import", "-window", "root", str(path)], check=True, timeout=20)
+    subprocess.run(["import", "-window", "root", str(path)], check=True, timeout=120)
 
 
 def script_errors():
@@ -150,7 +166,7 @@ def type_prompts():
 
 
 def wait_for_step(step=1):
-    """Wait until a picture is being drawn and has got so far."""
+    """Wait until a picture is being drawn and has got so far. A quick machine may be through sooner: `slowed_down`."""
     assert busy(), docker_texts()
     yield from wait_until(lambda: progress() is not None and progress()[0] >= step)
 

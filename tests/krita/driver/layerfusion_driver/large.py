@@ -11,6 +11,7 @@ from .hands import (
     busy,
     click_picture,
     docker_texts,
+    history_texts,
     pause,
     photograph,
     press,
@@ -36,7 +37,7 @@ def export(path):
     save_next_dialog_as(path)
     press("Export PSD…")
     stalls = Stalls()  # the dialog is over
-    yield from wait_until(lambda: says(path.name), 400)
+    yield from wait_until(lambda: says(path.name))
     return stalls.end()
 
 
@@ -48,7 +49,6 @@ def go_on_while_layers_come_and_go(folder):
         document = yield from new_document(name, size)
         set_steps(2)
         press("Generate")
-        yield from wait_until(lambda: says("Adding the layers"))
         stalls = Stalls()
         yield from wait_until(lambda: not busy())
         facts[name] = {"insertion": stalls.end(), "tree": tree(document)}
@@ -81,7 +81,6 @@ def keep_a_large_layer_with_a_mask(folder):
     yield from select(document, layer)
     set_steps(2)
     press("New background")
-    yield from wait_until(lambda: says("Adding the layers"))
     stalls = Stalls()
     yield from wait_until(lambda: not busy())
     facts = {"keeping": stalls.end()}
@@ -90,8 +89,8 @@ def keep_a_large_layer_with_a_mask(folder):
     before = look_at_kept(group)
     yield from select(document, group)
     yield from do("remove_layer")
+    yield from wait_until(lambda: "was deleted" in history_texts()[0])
     click_picture(0)
-    yield from wait_until(lambda: says("Adding the layers"))
     stalls = Stalls()
     yield from wait_until(lambda: not busy())
     facts["putting back"] = stalls.end()

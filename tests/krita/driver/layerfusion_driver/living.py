@@ -1,30 +1,13 @@
 """Scenarios of an artist who moves, scales and paints a foreground while its Shadow and Light follow."""
 
-import contextlib
-import json
-import os
 import time
-from pathlib import Path
 
 from .documents import close, draw, group_facts, layer_of, new_document, pixels, select, tree, undo_history
 from .hands import busy, button, docker_texts, pause, photograph, press, says, wait_until
+from .processes import cpu_time
 from .qt import QtCore
 
 SIZE = (512, 512)
-
-
-def cpu_time():
-    """Seconds of CPU time that Krita, the server and its worker have used: those of a busy machine are no longer."""
-    runtime = json.loads(Path(os.environ["LAYERFUSION_RUNTIME"]).read_text())
-    used = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            values = stat.read_text().rpartition(")")[2].split()
-            used[int(stat.parent.name)] = int(values[1]), int(values[11]) + int(values[12])
-    ours = {runtime["pid"], os.getpid()}
-    ours |= {child for child, (parent, _) in used.items() if parent in ours}
-    ours |= {child for child, (parent, _) in used.items() if parent in ours}
-    return sum(used[each][1] for each in ours) / os.sysconf("SC_CLK_TCK")
 
 
 def follow_with_shadow_and_light(folder):
@@ -73,7 +56,8 @@ def follow_with_shadow_and_light(folder):
     facts["same"] = [one == other for one, other in zip(before, after, strict=True)]
     facts["entries"].append(len(undo_history()) - entries)
     press("Live")
-    yield from wait_until(lambda: says("Shadow and Light follow"))
+    others = seen[0], seen[-1]  # the docker's words are still those of before
+    yield from wait_until(lambda: pixels(shadow, SIZE) not in others)
     entries = len(undo_history())
     new = yield from draw(document, "Harmonise")
     facts["entries"].append(len(undo_history()) - entries)

@@ -10,6 +10,7 @@ from .hands import (
     docker_texts,
     field,
     history_texts,
+    patiently,
     pause,
     photograph,
     pick_button,
@@ -36,6 +37,25 @@ def groups_of(document):
     return [node for node in document.rootNode().childNodes() if node.type() == "grouplayer"]
 
 
+def is_in(node, group):
+    return node is not None and node.parentNode() is not None and node.parentNode().uniqueId() == group.uniqueId()
+
+
+def open_again(document, path):
+    """Save a document, close it and open it again. Until the docker has seen that, it shows the history of before."""
+    before, count = history_texts(), len(history_texts())
+    document.setBatchmode(True)
+    document.saveAs(str(path))
+    yield from close(document)
+    yield from wait_until(lambda: history_texts() != before)
+    document = Krita.instance().openDocument(str(path))
+    Krita.instance().activeWindow().addView(document)
+    yield from wait_until(lambda: len(history_texts()) == count)
+    yield from wait_until(lambda: document.activeNode() is not None)
+    yield from pause(1)
+    return document
+
+
 def two_pictures(name):
     """A new document with two pictures."""
     document = yield from new_document(name, SMALL)
@@ -50,14 +70,15 @@ def two_pictures(name):
 def look_at_an_earlier_picture(folder):
     """A click shows the earlier picture and hides the later one; nothing is added."""
     document, first, second = yield from two_pictures("Back")
-    yield from wait_until(lambda: len(history_texts()) == 2, 5)
+    yield from wait_until(lambda: len(history_texts()) == 2)
     yield from photograph(folder / "history.png")
     facts = {"texts": history_texts(), "tree": tree(document), "entries": len(undo_history())}
     yield from select(document, layer_of(second, "Background"))
     click_picture(1)
+    yield from patiently(lambda: is_in(document.activeNode(), first))
     yield from pause(0.5)
     facts |= {"visible": visible(document), "active": document.activeNode().name()}
-    facts["active in the first"] = document.activeNode().parentNode().uniqueId() == first.uniqueId()
+    facts["active in the first"] = is_in(document.activeNode(), first)
     new = yield from draw(document, "New background")
     facts["went on from the first"] = group_facts(new, SMALL)[1]["sha256"] == group_facts(first, SMALL)[1]["sha256"]
     click_picture(1)
@@ -75,16 +96,10 @@ def put_a_deleted_picture_back(folder):
     before = group_facts(first, SMALL)
     yield from select(document, first)
     yield from do("remove_layer")
-    yield from wait_until(lambda: any("was deleted" in text for text in history_texts()), 5)
+    yield from wait_until(lambda: any("was deleted" in text for text in history_texts()))
     facts = {"tree": tree(document), "texts": history_texts()}
     yield from photograph(folder / "history-deleted.png")
-    document.setBatchmode(True)
-    document.saveAs(str(path))
-    yield from close(document)
-    document = Krita.instance().openDocument(str(path))
-    Krita.instance().activeWindow().addView(document)
-    yield from wait_until(lambda: len(history_texts()) == 2, 10)
-    yield from wait_until(lambda: document.activeNode() is not None)
+    document = yield from open_again(document, path)
     entries = len(undo_history())
     click_picture(1)
     yield from wait_until(lambda: not busy())
@@ -124,14 +139,7 @@ def put_a_picture_with_a_mask_back(folder):
     yield from select(document, first)
     yield from do("remove_layer")
     path = folder / "masked.kra"
-    document.setBatchmode(True)
-    document.saveAs(str(path))
-    yield from close(document)
-    document = Krita.instance().openDocument(str(path))
-    Krita.instance().activeWindow().addView(document)
-    yield from wait_until(lambda: len(history_texts()) == 1, 10)
-    yield from wait_until(lambda: document.activeNode() is not None)
-    yield from pause(1)  # until the docker has seen that it is another document, which may have one picture, too
+    document = yield from open_again(document, path)
     documents, entries = len(Krita.instance().documents()), len(undo_history())
     click_picture(0)
     yield from wait_until(lambda: not busy())
@@ -165,7 +173,7 @@ def find_a_duplicate_in_the_history(folder):
 def go_on_from_the_history(folder):
     """The context menu: prompts, seed, the same again, another seed, remove."""
     document, first, second = yield from two_pictures("Menu")
-    yield from wait_until(lambda: len(history_texts()) == 2, 5)
+    yield from wait_until(lambda: len(history_texts()) == 2)
     type_into("in the foreground;", "a red car")
     prompt = field(QtWidgets.QPlainTextEdit, "What is in the background")
     facts = {"menu": choose_for_picture(1, "Use its seed")}
@@ -187,7 +195,7 @@ def go_on_from_the_history(folder):
     facts["another is another"] = group_facts(other, SMALL) != group_facts(second, SMALL)
     facts["texts"] = history_texts()
     choose_for_picture(0, "Remove from the history")
-    yield from pause(0.2)
+    yield from patiently(lambda: len(history_texts()) == 3)
     facts |= {"texts after": history_texts(), "tree": tree(document)}
     yield from close(document)
     return facts
@@ -230,10 +238,11 @@ def choose_among_variants(folder):
     facts["tree with a new background"] = tree(document)
     facts["of the second"] = group_facts(new, SMALL)[1]["sha256"] == before[1]["sha256"]
     yield from do("edit_undo")
-    yield from wait_until(lambda: len(groups_of(document)) == 1, 30)
+    yield from wait_until(lambda: len(groups_of(document)) == 1)
     yield from select(document, around)
     entries = len(undo_history())
     press("Keep this one")
+    yield from patiently(lambda: len(undo_history()) > entries)
     yield from pause(0.5)
     facts |= {"kept": tree(document), "said": docker_texts(), "entries to keep": len(undo_history()) - entries}
     facts["same"] = group_facts(groups_of(document)[-1], SMALL) == before
@@ -258,7 +267,7 @@ def draw_the_selected_picture_again(folder):
     yield from select(document, foreground)
     second = yield from draw(document, "New background")
     type_into("in the background;", "a night sky with stars")
-    yield from wait_until(lambda: "seed " in pick_button("foreground").toolTip(), 5)
+    yield from wait_until(lambda: "seed " in pick_button("foreground").toolTip())
     facts = {"hover": pick_button("foreground").toolTip(), "behind": pick_button("background").toolTip()}
     third = yield from draw(document, "Again")
     names = [child.name() for child in third.childNodes()]

@@ -4,6 +4,7 @@ from krita import Krita
 
 from .documents import close, draw, layer_of, new_document, pixels, select, show, tree
 from .hands import busy, docker_texts, pause, press, says, set_steps, type_into, wait_for_step, wait_until
+from .processes import slowed_down
 
 SIZE = (128, 128)
 
@@ -46,15 +47,16 @@ def open_a_file_for_which_a_picture_waits(folder):
     document.setBatchmode(True)
     document.saveAs(str(path))
     set_steps(20)
-    press("Generate")
-    yield from wait_for_step()
-    yield from close(document)
+    with slowed_down():
+        press("Generate")
+        yield from wait_for_step()
+        yield from close(document)
     yield from wait_until(lambda: not busy())
     facts = {"closed": docker_texts()}
     document = Krita.instance().openDocument(str(path))
     facts["saved"] = tree(document)
     Krita.instance().activeWindow().addView(document)
-    yield from wait_until(lambda: says("Drawn into “waiting.kra”."), 60)
+    yield from wait_until(lambda: says("Drawn into “waiting.kra”."))
     yield from pause(0.3)
     facts |= {
         "tree": tree(document),

@@ -6,6 +6,7 @@ from krita import Krita
 
 from .documents import close, draw, layer_of, new_document, pixels, select, tree, undo_history
 from .hands import busy, docker_texts, pause, photograph, press, qwindow, says, set_steps, wait_for_step, wait_until
+from .processes import slowed_down
 from .qt import QtCore, QtTest, QtWidgets
 
 SIZE = (512, 512)
@@ -71,10 +72,11 @@ def paint_while_layers_arrive(folder):
     paper = document.activeNode()
     before, entries = pixels(paper, SIZE), len(undo_history())
     set_steps(4)
-    press("Generate")
-    yield from wait_for_step()
-    pen = Pen(-150, 0)
-    yield from pen.go(-100)
+    with slowed_down():
+        press("Generate")
+        yield from wait_for_step()
+        pen = Pen(-150, 0)
+        yield from pen.go(-100)
     yield from pen.tremble(lambda: says("Waiting until your stroke or dialog is finished") or not busy())
     facts = {"texts": docker_texts(), "meanwhile": tree(document)}
     yield from photograph(folder / "waiting.png")
@@ -131,7 +133,7 @@ def draw_a_line(tool, document, group):
         yield from pause(2.5)
         facts["before it is applied"] = [len(undo_history()) - entries, pixels(shadow, SIZE) == shown]
         Krita.instance().action(BRUSH).trigger()
-    yield from wait_until(lambda: pixels(shadow, SIZE) != shown, 60)
+    yield from wait_until(lambda: pixels(shadow, SIZE) != shown)
     facts |= {"moved": foreground.position().x() - place, "wider": foreground.bounds().width() - width}
     return facts | {"painted": painted(foreground, before), "entries": undo_history()[entries:]}
 

@@ -1,9 +1,7 @@
 """Scenarios of an artist's work, which run one after the other in the same Krita. The tests check what they return."""
 
 import json
-import os
 import time
-from pathlib import Path
 
 from krita import Krita
 
@@ -39,7 +37,6 @@ from .hands import (
     photograph,
     press,
     preview_size,
-    progress,
     progress_bar,
     save_next_dialog_as,
     says,
@@ -47,6 +44,7 @@ from .hands import (
     set_steps,
     tool,
     type_into,
+    wait_for_step,
     wait_until,
 )
 from .keeping import (
@@ -62,6 +60,7 @@ from .keeping import (
     keep_the_last_foreground,
     relight_a_foreground,
 )
+from .processes import server_pid, slowed_down
 from .seeing import (
     choose_another_layer_meanwhile,
     go_on_from_a_duplicated_group,
@@ -70,21 +69,16 @@ from .seeing import (
 )
 
 
-def server_pid():
-    return json.loads(Path(os.environ["LAYERFUSION_RUNTIME"]).read_text())["pid"]
-
-
 def start_server(folder):
     yield from wait_until(lambda: says("No server is running"))
     offline = docker_texts()
     yield from photograph(folder / "offline.png")
     press("Start server")
     starting = docker_texts()
-    seconds = yield from wait_until(lambda: says("Ready"))
+    yield from wait_until(lambda: says("Ready"))
     return {
         "offline": offline,
         "starting": starting,
-        "ready after": seconds,
         "can start another": button("Start server").isVisible(),
         "pid": server_pid(),
     }
@@ -114,10 +108,11 @@ def draw_two_prompts(folder):
             previews.append(preview_size())
 
     progress_bar().valueChanged.connect(look)
-    press("Generate")
-    yield from wait_until(busy)
-    yield from wait_until(lambda: previews or not busy())
-    yield from photograph(folder / "drawing.png")
+    with slowed_down():
+        press("Generate")
+        yield from wait_until(lambda: preview_size() is not None)
+        look(None)
+        yield from photograph(folder / "drawing.png")
     yield from wait_until(lambda: not busy())
     progress_bar().valueChanged.disconnect(look)
     yield from pause(0.5)
@@ -189,11 +184,12 @@ def cancel_a_job(folder):
     document = yield from new_document("Cancelled")
     before = tree(document)
     set_steps(150)
-    press("Generate")
-    yield from wait_until(lambda: progress() is not None and progress()[0] >= 1)
-    drawing = docker_texts()
-    press("Cancel")
-    texts, still_busy = docker_texts(), busy()
+    with slowed_down():
+        press("Generate")
+        yield from wait_for_step()
+        drawing = docker_texts()
+        press("Cancel")
+        texts, still_busy = docker_texts(), busy()
     yield from pause(1)
     facts = {"drawing": drawing, "texts": texts, "busy": still_busy, "tree": tree(document), "before": before}
     began = time.monotonic()
@@ -207,8 +203,10 @@ def switch_documents(folder):
     """The layers are added to the document in which the button was pressed, although another one is active."""
     first = yield from new_document("First")
     set_steps(4)
-    press("Generate")
-    second = yield from new_document("Second", (300, 200))
+    with slowed_down():
+        press("Generate")
+        second = yield from new_document("Second", (300, 200))
+        assert busy(), docker_texts()
     yield from wait_until(lambda: not busy())
     yield from pause(0.3)
     facts = {"first": tree(first), "second": tree(second), "texts": docker_texts()}
@@ -222,9 +220,10 @@ def close_the_document(folder):
     other = Krita.instance().documents()[0]
     before = tree(other)
     set_steps(40)
-    press("Generate")
-    yield from wait_until(lambda: progress() is not None)
-    yield from close(document)
+    with slowed_down():
+        press("Generate")
+        yield from wait_for_step()
+        yield from close(document)
     yield from wait_until(lambda: not busy())
     return {"texts": docker_texts(), "other": [before, tree(other)]}
 
@@ -236,9 +235,10 @@ def delete_the_layer_below(folder):
     document.rootNode().addChildNode(doomed, None)
     yield from select(document, doomed)
     set_steps(40)
-    press("Generate")
-    yield from wait_until(lambda: progress() is not None)
-    doomed.remove()
+    with slowed_down():
+        press("Generate")
+        yield from wait_for_step()
+        doomed.remove()
     yield from wait_until(lambda: not busy())
     facts = {"tree": tree(document), "texts": docker_texts()}
     yield from close(document)
@@ -250,10 +250,11 @@ def kill_the_server(folder):
     document = yield from new_document("Orphan")
     type_into("in the background;", "a night sky with stars")
     set_steps(60)
-    press("Generate")
-    yield from wait_until(lambda: progress() is not None and progress()[0] >= 1)
-    kill(server_pid())
-    seconds = yield from wait_until(lambda: says("Waiting for the server"), 20)
+    with slowed_down():
+        press("Generate")
+        yield from wait_for_step()
+        kill(server_pid())
+    seconds = yield from wait_until(lambda: says("Waiting for the server"))
     yield from pause(0.5)
     facts = {"texts": docker_texts(), "noticed after": seconds, "tree": tree(document)}
     yield from photograph(folder / "killed.png")
@@ -262,7 +263,7 @@ def kill_the_server(folder):
     facts["tree after"] = tree(document)
     press("Start server")
     yield from wait_until(lambda: says("Ready"))
-    yield from wait_until(lambda: not busy(), 180)
+    yield from wait_until(lambda: not busy())
     facts["tree with the new server"] = tree(document)
     facts["pid"] = server_pid()
     yield from close(document)

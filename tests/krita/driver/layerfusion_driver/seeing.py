@@ -18,6 +18,7 @@ from .hands import (
     FOREGROUND,
     busy,
     docker_texts,
+    patiently,
     pause,
     photograph,
     press,
@@ -25,6 +26,7 @@ from .hands import (
     type_into,
     wait_until,
 )
+from .processes import slowed_down
 
 SMALL = (128, 128)
 
@@ -91,6 +93,7 @@ def see_folded_groups(folder):
     facts = {"rows": [visible_rows()], "active": [], "folded": []}
     for button in ("Generate", "New background"):
         group = yield from draw(document, button)
+        yield from patiently(lambda: visible_rows() == facts["rows"][-1] + 1)  # Krita's list follows later
         yield from pause(0.5)
         facts["rows"].append(visible_rows())
         facts["active"].append(at(document))
@@ -114,8 +117,10 @@ def choose_another_layer_meanwhile(folder):
     document.rootNode().addChildNode(other, None)
     yield from select(document, document.rootNode().childNodes()[0])
     set_steps(4)
-    press("Generate")
-    yield from select(document, other)
+    with slowed_down():
+        press("Generate")
+        yield from select(document, other)
+        assert busy(), docker_texts()
     yield from wait_until(lambda: not busy())
     yield from pause(0.3)
     facts = {"active": at(document), "texts": docker_texts(), "tree": tree(document)}

@@ -7,9 +7,11 @@ from krita import Krita
 from .documents import close, draw, layer_of, new_document
 from .hands import (
     FOREGROUND,
+    activate_window,
     docker,
     docker_texts,
     field,
+    patiently,
     pause,
     photograph,
     pick_button,
@@ -63,7 +65,7 @@ def work_in_other_languages(folder):
     facts["widths"] = [width_needed()]
     facts["texts"] = docker_texts()
     facts["actions"] = [Krita.instance().action(f"layerfusion_{name}").text() for name in ("generate", "show")]
-    yield from wait_until(lambda: pick_button("foreground").text().startswith("Vordergrund"), 5)
+    yield from wait_until(lambda: pick_button("foreground").text().startswith("Vordergrund"))
     facts["english group"] = [pick_button(role).text() for role in ("foreground", "background")]
     group = yield from pressed(document, "Neuer Hintergrund")
     facts["german layers"] = [node.name() for node in group.childNodes()]
@@ -78,12 +80,14 @@ def work_in_other_languages(folder):
     yield from choose_language("日本語", "Speichern", "Einstellungen…")
     yield from pause(0.5)
     facts["widths"].append(width_needed())
+    yield from patiently(lambda: pick_button("foreground").text().startswith("前景: Vordergrund"))
     facts["japanese"] = [pick_button(role).text() for role in ("foreground", "background")]
     yield from photograph(folder / "japanese.png")
     yield from choose_language("简体中文", "保存", "設定…")
     copy = stranger.rootNode().childNodes()[-1]
     copy.setName("x + y 的副本")
     facts["widths"].append(width_needed())
+    yield from patiently(lambda: pick_button("foreground").text().startswith("前景: Vordergrund"))
     facts["chinese"] = [pick_button(role).text() for role in ("foreground", "background")]
     yield from photograph(folder / "chinese.png")
     yield from close(stranger)
@@ -108,7 +112,7 @@ def draw_in_a_style(folder):
     """The artist makes a style, draws in it, changes its name, chooses none, and deletes it."""
     document = yield from new_document("Styled", SMALL)
     set_steps(2)
-    yield from wait_until(lambda: docker().findChild(QtWidgets.QComboBox, "layerfusion_styles").isVisible(), 10)
+    yield from wait_until(lambda: docker().findChild(QtWidgets.QComboBox, "layerfusion_styles").isVisible())
     facts = {"at first": styles()}
     style_menu("New style…")
     dialog = window("layerfusion_style")
@@ -184,11 +188,11 @@ def complete_a_prompt(folder):
     yield from draw(document, "Generate")
     prompt = field(QtWidgets.QPlainTextEdit, "What is in the foreground")
     prompt.setPlainText("")
-    qwindow().activateWindow()
+    yield from activate_window()
     prompt.setFocus()
-    yield from pause(0.2)
+    yield from patiently(prompt.hasFocus)
     QtTest.QTest.keyClicks(prompt, "a re")
-    yield from wait_until(lambda: window("layerfusion_completions_foreground") is not None, 5)
+    yield from wait_until(lambda: window("layerfusion_completions_foreground") is not None)
     popup = window("layerfusion_completions_foreground")
     assert isinstance(popup, QtWidgets.QAbstractItemView)
     model = popup.model()
@@ -200,7 +204,7 @@ def complete_a_prompt(folder):
     facts["completed"] = prompt.toPlainText()
     prompt.setPlainText("something else")
     prompt.customContextMenuRequested.emit(prompt.rect().center())
-    yield from pause(0.3)
+    yield from wait_until(lambda: QtWidgets.QApplication.activePopupWidget() is not None)
     menu = QtWidgets.QApplication.activePopupWidget()
     earlier = next(action.menu() for action in menu.actions() if action.text() == "Earlier prompts")
     facts["earlier"] = [action.text() for action in earlier.actions() if action.text()]
@@ -216,10 +220,10 @@ def complete_a_prompt(folder):
 def walk_through_the_fields_with_tab(folder):
     """The Tab key goes through the docker from the top to the bottom."""
     document = yield from new_document("Tabs", SMALL)
-    qwindow().activateWindow()
+    yield from activate_window()
     first = field(QtWidgets.QPlainTextEdit, "What is in the foreground")
     first.setFocus()
-    yield from pause(0.2)
+    yield from patiently(first.hasFocus)
     places, seen = [], set()
     while id(widget := QtWidgets.QApplication.focusWidget()) not in seen and len(places) < 60:
         seen.add(id(widget))
@@ -266,7 +270,7 @@ def work_in_a_light_theme(folder):
     before = next(name for name in sorted(themes()) if "dark" in name.lower())
     light = next(name for name in sorted(themes()) if "bright" in name.lower())
     themes()[light].trigger()
-    yield from wait_until(lambda: max(brightness_of_icons()) < 128, 30)
+    yield from wait_until(lambda: max(brightness_of_icons()) < 128)
     facts["light"] = brightness_of_icons()
     facts["text stays"] = field(QtWidgets.QPlainTextEdit, "What is in the foreground").toPlainText() == text
     facts["history"] = docker().findChild(QtWidgets.QListWidget, "layerfusion_history").count()
@@ -275,7 +279,7 @@ def work_in_a_light_theme(folder):
     yield from photograph(folder / "light-settings.png")
     click(window("layerfusion_settings"), "Cancel")
     themes()[before].trigger()
-    yield from wait_until(lambda: min(brightness_of_icons()) > 128, 30)
+    yield from wait_until(lambda: min(brightness_of_icons()) > 128)
     facts["dark again"] = brightness_of_icons()
     yield from photograph(folder / "dark.png")
     qwindow().setGeometry(0, 0, 1600, 1000)

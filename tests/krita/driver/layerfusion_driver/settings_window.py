@@ -48,14 +48,14 @@ def texts_of(parent):
 
 def settings(title="Settings…"):
     next(each for each in docker().findChildren(QtWidgets.QToolButton) if each.toolTip() == title).click()
-    yield from wait_until(lambda: window("layerfusion_settings") is not None, 5)
+    yield from wait_until(lambda: window("layerfusion_settings") is not None)
 
 
 def tested(dialog):
     """Press Test, and return what the dialog says then."""
     test = next(each for each in dialog.findChildren(QtWidgets.QPushButton) if plain(each) == "Test")
     test.click()
-    yield from wait_until(test.isEnabled, 30)
+    yield from wait_until(test.isEnabled)
     return texts_of(dialog)[-1]
 
 

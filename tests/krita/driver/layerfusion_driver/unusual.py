@@ -11,6 +11,7 @@ from .hands import (
     button,
     docker_texts,
     field,
+    patiently,
     pause,
     photograph,
     press,
@@ -20,6 +21,7 @@ from .hands import (
     wait_for_step,
     wait_until,
 )
+from .processes import slowed_down
 from .qt import QtCore, QtGui, QtWidgets
 
 SMALL = (128, 128)
@@ -89,7 +91,9 @@ def keep_layers_that_refer_to_something(folder):
     for node in nodes.values():
         root.addChildNode(node, None)
     document.refreshProjection()
-    yield from pause(1)  # Krita reads the file later
+    file = nodes["File"]
+    yield from wait_until(lambda: any(bytes(file.projectionPixelData(0, 0, *SMALL))[3::4]))  # Krita reads it later
+    yield from pause(0.5)
     facts = {}
     for name, node in nodes.items():
         yield from select(document, node)
@@ -217,10 +221,12 @@ def change_the_document_meanwhile(folder):
     for change in (scaled, cropped, converted):
         before = tree(document)
         set_steps(30)
-        press("Generate")
-        yield from wait_for_step()
-        change()
-        document.waitForDone()
+        with slowed_down():
+            press("Generate")
+            yield from wait_for_step()
+            change()
+            document.waitForDone()
+            assert busy(), docker_texts()
         yield from wait_until(lambda: not busy())
         yield from pause(0.3)
         group = document.rootNode().childNodes()[-1]
@@ -272,12 +278,12 @@ def find_the_prompts_again(folder):
     type_into("in the foreground;", "a red car")
     facts = {"second": typed()}
     yield from show(first)
-    yield from pause(0.3)
+    yield from patiently(lambda: typed()[0] == "a blue bird")
     facts["first again"] = typed()
     type_into("in the background;", "the moon")
     yield from select(first, group)
     offer = button("Use the prompts of this group")
-    yield from wait_until(offer.isVisible, 5)
+    yield from wait_until(offer.isVisible)
     press("Use the prompts of this group")
     facts["of the group"], facts["still offered"] = typed(), offer.isVisible()
     type_into("in the background;", "the moon at night")
@@ -286,13 +292,13 @@ def find_the_prompts_again(folder):
     first.saveAs(str(path))
     yield from close(first)
     yield from show(second)
-    yield from pause(0.3)
+    yield from patiently(lambda: typed()[0] == "a red car")
     facts["second again"] = typed()
     reopened = Krita.instance().openDocument(str(path))
     Krita.instance().activeWindow().addView(reopened)
     yield from pause(0.5)
     yield from show(reopened)
-    yield from pause(0.3)
+    yield from patiently(lambda: typed()[0] == "a blue bird")
     facts["reopened"] = typed()
     facts["saved"] = json.loads(bytes(reopened.annotation("layerfusion-settings")))["background"]
     yield from close(reopened)
@@ -325,7 +331,14 @@ def export_without_replacing(folder):
             return
         facts["asked"].append(box.text())
         next(each for each in box.buttons() if "No" in each.text()).click()
-        QtCore.QTimer.singleShot(100, lambda: QtWidgets.QApplication.activeModalWidget().reject())
+        QtCore.QTimer.singleShot(100, leave)
+
+    def leave():
+        dialog = dialog_of(QtWidgets.QFileDialog)
+        if dialog is None:
+            QtCore.QTimer.singleShot(50, leave)
+            return
+        dialog.reject()
 
     def fill():
         dialog = dialog_of(QtWidgets.QFileDialog)
