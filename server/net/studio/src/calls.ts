@@ -8,7 +8,15 @@ import { Damaged, type Transfers } from "./transfers";
 import { chunks } from "./wire";
 
 /** Why something could not be done, in words. */
-export class Problem extends Error {}
+export class Problem extends Error {
+  /** @param code of the server's error; empty if it did not answer, or was not asked. */
+  constructor(
+    message: string,
+    readonly code = "",
+  ) {
+    super(message);
+  }
+}
 
 /** What sends messages; `send` says whether there is a connection, `sendAll` waits while the network is slower than the page. */
 export interface Line {
@@ -148,5 +156,5 @@ function lost(): Problem {
 }
 
 function problem(error: ServerProblem): Problem {
-  return new Problem(sentences(error));
+  return new Problem(sentences(error), error.code);
 }

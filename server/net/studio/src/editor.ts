@@ -1,9 +1,9 @@
 // What the artist can do with the layers of a picture. Every change can be taken back, and survives a reload.
+import { arranged, type Arrangements } from "./arrangements";
 import { type Calls, Problem } from "./calls";
 import { compositeOver } from "./compositing";
 import { t } from "./language";
 import type { Live } from "./live";
-import { keep, recall } from "./memory";
 import { opened } from "./opening";
 import { asLayer, type Layer, Picture, ply, type Source, type Verb } from "./picture";
 import { Breath, cropped, stretched } from "./pixels";
@@ -18,7 +18,8 @@ export interface Desk {
   readonly welcome: Signal<Welcome | null>;
   readonly calls: Calls;
   readonly live: Live;
-  generate(submit: Submit, title: string): void;
+  readonly arrangements: Arrangements;
+  generate(submit: Submit, title: string, from: Picture): void;
   openPicture(picture: Picture): void;
   settings(): Settings | null;
   complain(text: string): void;
@@ -62,7 +63,7 @@ export class Editor {
 
   /** Whether layers can be changed now. */
   get canEdit(): boolean {
-    return this.picture?.phase === "finished";
+    return this.picture?.phase === "finished" && !this.picture.isRestoring;
   }
 
   get canUndo(): boolean {
@@ -191,7 +192,7 @@ export class Editor {
     const source = sha256 === original.sha256 ? original : await this.fetch(sha256, width, height);
     if (layer.width !== width || layer.height !== height) return;
     layer.source = source;
-    this.save(this.picture);
+    if (this.picture?.layer(layer.key) === layer) this.desk.arrangements.save(this.picture);
     this.desk.picture.touch();
   }
 
@@ -210,7 +211,7 @@ export class Editor {
     const front = asLayer({ ...whole, name: t("Foreground"), role: "foreground", prompt: words.foreground }, null);
     behind.negative = front.negative = words.negative;
     picture.layers = words.foreground === "" ? [behind] : [behind, front];
-    this.desk.openPicture(picture);
+    this.openDraft(picture);
   }
 
   /** Add a foreground that is to be drawn in a box. */
@@ -265,9 +266,14 @@ export class Editor {
     opened.origin = origin;
     if (flat) layers[0] = { ...layers[0]!, role: "background", name: layers[0]!.name };
     opened.layers = layers;
-    opened.changed = true;
-    this.desk.openPicture(opened);
-    this.changed(opened, false);
+    this.openDraft(opened);
+  }
+
+  /** Show a picture that only this page has. */
+  private openDraft(picture: Picture): void {
+    picture.changed = true;
+    this.desk.arrangements.save(picture);
+    this.desk.openPicture(picture);
   }
 
   /** Have the picture drawn with the layers as they are arranged. */
@@ -284,7 +290,8 @@ export class Editor {
       this.carried = { job: submit.job, layers: hidden };
       this.desk.live.end();
       const prompts = [...submit.foregrounds, submit.background].map((each) => each.prompt);
-      this.desk.generate(submit, prompts.join(", "));
+      this.desk.arrangements.submitted(picture.job, submit.job);
+      this.desk.generate(submit, prompts.join(", "), picture);
     } catch (error) {
       this.complain(error);
     } finally {
@@ -325,7 +332,7 @@ export class Editor {
       picture.unsettled = true;
       this.desk.live.follow(picture);
     }
-    this.save(picture);
+    this.desk.arrangements.save(picture);
     this.desk.picture.touch();
   }
 
@@ -334,54 +341,30 @@ export class Editor {
     this.desk.complain(error.message);
   }
 
-  /** What outlives a reload: how the layers are arranged, without their pixels, which the server has. */
-  private save(picture: Picture | null): void {
-    if (picture === null) return;
-    const layers = picture.layers.map(({ source, original, ...rest }) => ({
-      ...rest,
-      sha256: source?.sha256 ?? null,
-      original: original === null ? null : { sha256: original.sha256, width: original.width, height: original.height },
-    }));
-    const { width, height, title, fromFile, unsettled, origin } = picture;
-    keep({ edits: { job: picture.job, width, height, title, fromFile, unsettled, origin: fromFile ? origin : null, layers } });
-  }
-
-  /** Arrange the layers of a finished picture as they were before a reload, and add those that were carried over. */
+  /** Arrange the layers of a finished picture as they were the last time, and add those that were carried over. */
   private async restore(picture: Picture): Promise<void> {
+    const { arrangements } = this.desk;
     if (this.carried?.job === picture.job) {
       this.insert(picture, ...this.carried.layers.map((layer) => ({ ...layer, index: -1 })));
       picture.changed = this.carried.layers.length > 0;
       this.carried = null;
       picture.selected = null;
-      this.save(picture);
+      arrangements.save(picture);
       this.desk.picture.touch();
       return;
     }
-    const { edits } = recall();
-    if (edits?.job !== picture.job || picture.changed) return;
-    const layers: Layer[] = [];
-    for (const { sha256, original, ...rest } of edits.layers) {
-      const own = picture.layers.find((layer) => layer.index === rest.index && rest.index !== -1);
-      const first = original === null ? null : own?.original?.sha256 === original.sha256 ? own.original : await this.fetch(original.sha256, original.width, original.height);
-      const same = sha256 === null || sha256 === "" || sha256 === first?.sha256;
-      const source = same ? first : await this.fetch(sha256, rest.width, rest.height);
-      layers.push({ ...rest, source, original: first });
-    }
-    picture.layers = layers;
+    const edits = arrangements.of(picture.job);
+    if (edits === undefined || picture.changed) return;
+    picture.isRestoring = true; // and stays so if the connection is lost: what is kept is not written over
+    const drawn = snapshot(picture);
+    const fetch = (sha256: string, width: number, height: number): Promise<Source> => this.fetch(sha256, width, height);
+    picture.layers = await arranged(picture, edits, fetch, (why) => this.complain(why));
+    picture.isRestoring = false;
     picture.changed = true;
     picture.unsettled = edits.unsettled;
+    if (!picture.fromFile && picture === this.picture) this.past.push(drawn); // one step back is as it was drawn
+    for (const layer of picture.layers) void this.settle(layer);
     this.desk.picture.touch();
-  }
-
-  /** The picture from a file that was open before a reload; null if there was none. */
-  reopened(): Picture | null {
-    const { edits } = recall();
-    if (edits === null || !edits.fromFile || recall().job !== null) return null;
-    const picture = new Picture(edits.job, edits.width, edits.height, edits.title);
-    picture.phase = "finished";
-    picture.fromFile = true;
-    picture.origin = edits.origin;
-    return picture;
   }
 }
 

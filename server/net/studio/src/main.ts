@@ -1,6 +1,7 @@
 // Puts the studio together and signs the browser in.
 import { CompareView } from "./compare_view";
 import { showComparison } from "./comparison";
+import { DraftsView } from "./drafts_view";
 import { showEditing } from "./editing_view";
 import { Editor } from "./editor";
 import { find } from "./elements";
@@ -11,6 +12,7 @@ import { LANGUAGES, language, speak, t, translatePage } from "./language";
 import { shownName } from "./layer_names";
 import { LayersPanel } from "./layers_panel";
 import { MasksView } from "./masks_view";
+import { recall } from "./memory";
 import { showMessages } from "./messages_view";
 import { Painter } from "./painter";
 import { ProgressBar } from "./progress_bar";
@@ -32,6 +34,7 @@ showOrigin(studio, form);
 new ProgressBar(studio);
 new LayersPanel(studio, editor);
 new HistoryView(studio);
+new DraftsView(studio);
 new VariantsStrip(studio);
 new QueueView(studio);
 new MasksView(studio);
@@ -63,11 +66,11 @@ function showLanguages(): void {
   chooser.onchange = () => speak(chooser.value);
 }
 
-/** A picture from a file that was open before a reload is opened again. */
+/** A draft that was shown before a reload is shown again. */
 function reopen(): void {
   studio.history.watch(() => {
-    const picture = studio.link.value === "open" && studio.picture.value === null ? editor.reopened() : null;
-    if (picture !== null) studio.openPicture(picture);
+    const edits = studio.link.value === "open" && studio.picture.value === null ? studio.arrangements.of(recall().job) : undefined;
+    if (edits?.fromFile) studio.openDraft(edits);
   });
 }
 

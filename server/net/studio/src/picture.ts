@@ -77,6 +77,8 @@ export class Picture {
   fromFile = false;
   /** Whether the artist has changed something since it was drawn. */
   changed = false;
+  /** Whether its layers are not yet as the artist had arranged them. */
+  isRestoring = false;
   /** Whether Shadow and Light are those of another arrangement. */
   unsettled = false;
   /** Key of the layer that is shown alone. */

@@ -1,5 +1,6 @@
 // The studio's state, and what the artist can do. Views watch the signals and call the methods.
-import { Calls } from "./calls";
+import { Arrangements, draft, type Edits } from "./arrangements";
+import { Calls, Problem } from "./calls";
 import { Connection, type Link } from "./connection";
 import type { Desk } from "./editor";
 import { titleOf } from "./entries";
@@ -49,6 +50,7 @@ export class Studio implements Desk {
   readonly history = this.listing.jobs;
   readonly thumbnails = new Thumbnails((job, side) => this.connection.send({ type: "fetch_thumbnail", job, side }));
   readonly notices = new Notices();
+  readonly arrangements = new Arrangements();
   /** The user's styles, which Krita has, too. */
   readonly styles = new Signal<Style[]>([]);
   readonly exporting = new Signal<Format | null>(null);
@@ -83,7 +85,7 @@ export class Studio implements Desk {
     (message) => this.connection.send(message),
     () => this.settings(),
     (picture) => picture === this.picture.value && this.picture.touch(),
-    (error) => ("code" in error ? this.notices.problem(error) : this.complain(error.message)),
+    (error) => (error instanceof Problem ? this.complain(error.message) : this.notices.problem(error)),
   );
   /** The picture to which the artist comes back if the one that is made from it is not finished. */
   private before: Picture | null = null;
@@ -95,6 +97,7 @@ export class Studio implements Desk {
   close(): void {
     this.connection.close();
     this.picture.value = null;
+    this.arrangements.clear();
     this.listing.clear();
     this.thumbnails.clear();
     this.notices.clear();
@@ -105,16 +108,15 @@ export class Studio implements Desk {
 
   // ---- what the artist does
 
-  generate(submit: Submit, title: string): void {
+  /** @param from the picture whose layers are drawn as they are arranged; null if it is drawn from the form. */
+  generate(submit: Submit, title: string, from: Picture | null = null): void {
     for (const { job } of [submit, ...(submit.variants ?? [])]) this.followed.add(job);
     keep({ unanswered: submit, job: submit.job });
     const picture = new Picture(submit.job, submit.width, submit.height, title);
-    const before = this.picture.value;
-    if ([submit.background, ...submit.foregrounds].some((source) => source.kind !== "generated") && before !== null) {
-      picture.base = before.plies;
-      this.before = before;
-    }
+    const isKept = [submit.background, ...submit.foregrounds].some((source) => source.kind !== "generated");
+    if (isKept && from !== null) picture.base = from.plies;
     this.show(picture);
+    this.before = from;
     this.connection.send(submit);
   }
 
@@ -170,9 +172,20 @@ export class Studio implements Desk {
     this.connection.send({ type: "export", job: picture.job, format, layers });
   }
 
-  /** Show a picture that is no job of the server, but was read from a file. */
+  /** Show a draft with its layers as they were arranged. */
+  openDraft(edits: Edits): void {
+    this.openPicture(draft(edits));
+  }
+
+  /** Throw a draft away. */
+  dropDraft(job: string): void {
+    this.arrangements.forget(job);
+    this.leave(job);
+  }
+
+  /** Show a picture that is no job of the server, but was read from a file or begun here. */
   openPicture(picture: Picture): void {
-    keep({ job: null, unanswered: null });
+    keep({ job: picture.job, unanswered: null });
     picture.accepted = true;
     this.show(picture);
   }
@@ -198,7 +211,7 @@ export class Studio implements Desk {
   }
 
   private show(picture: Picture): void {
-    if (this.before !== null && picture.base.length === 0) this.before = null;
+    this.before = null;
     this.notices.clear();
     this.picture.value = picture;
   }
@@ -273,6 +286,7 @@ export class Studio implements Desk {
       if (!live.some((each) => each.job === job)) this.progress.value.delete(job);
     }
     this.listing.take(all.length, jobs);
+    this.arrangements.note(jobs);
     const { job } = recall();
     const found = jobs.find((each) => each.job === job);
     if (this.picture.value === null && found !== undefined) this.openJob(found);
@@ -334,7 +348,7 @@ export class Studio implements Desk {
   /** What was arranged is not lost with a picture that was not finished. */
   private goBack(picture: Picture): void {
     this.before = null;
-    keep({ job: picture.fromFile ? null : picture.job, unanswered: null });
+    keep({ job: picture.job, unanswered: null });
     this.picture.value = picture;
   }
 
@@ -364,6 +378,12 @@ export class Studio implements Desk {
   private forget(job: string): void {
     this.listing.forget(job);
     this.thumbnails.forget(job);
+    this.arrangements.forget(job);
+    this.leave(job);
+  }
+
+  /** A picture is not there any more. */
+  private leave(job: string): void {
     if (this.picture.value?.job === job) {
       keep({ job: null, unanswered: null });
       this.notices.clear();
