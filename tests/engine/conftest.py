@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+import torch
 
 from layerfusion.engine import pipeline as job
 from layerfusion.engine.diffusion.previews import is_due
@@ -16,6 +17,11 @@ from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
 from layerfusion.engine.stack import LayerStack
+
+
+def pytest_runtest_setup() -> None:
+    """Random inputs of a test are the same, whichever tests were run before it."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import sys
 import threading
+from random import Random
 
 import pytest
 
@@ -305,7 +306,7 @@ def test_a_file_damaged_in_the_middle_is_reported(database, tmp_path):
     path = tmp_path / "damaged.sqlite"
     shutil.copy(database.path, path)
     data = bytearray(path.read_bytes())
-    data[4096 : 4096 * 6] = os.urandom(4096 * 5)
+    data[4096 : 4096 * 6] = Random(0).randbytes(4096 * 5)
     path.write_bytes(data)
     with pytest.raises(BrokenStore, match="cannot be read"):
         Database(path)

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+from random import Random
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_an_empty_file_before_the_first_job_is_no_damage(tmp_path):
 def test_a_list_damaged_anywhere_comes_back_from_what_can_be_read_and_its_backup(folder, part):
     data = bytearray(database(folder).read_bytes())
     start = int(part * len(data)) // 4096 * 4096
-    data[start : start + 8192] = os.urandom(8192)
+    data[start : start + 8192] = Random(0).randbytes(8192)
     database(folder).write_bytes(data)
     with pytest.raises(BrokenStore, match="jobs recover"):
         Database(database(folder))
@@ -164,7 +165,7 @@ def test_a_backup_is_replaced_only_by_a_whole_copy(folder):
     with contextlib.closing(Database(database(folder))) as records:
         with database(folder).open("r+b") as file:
             file.seek(4096 * 4)
-            file.write(os.urandom(4096 * 4))
+            file.write(Random(0).randbytes(4096 * 4))
         with pytest.raises(BrokenStore):
             back_up(records, folder)
     assert backup(folder).read_bytes() == before
