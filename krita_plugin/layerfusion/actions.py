@@ -32,7 +32,7 @@ class Action:
     Attributes:
         foreground, background: the source of each.
         placement: where the result goes.
-        artists: those of the artist's layers that are kept or relit.
+        artists: those of the artist's layers that are kept or relit, foregrounds first.
         others: the sources of further foregrounds, from the back to the front.
     """
 
@@ -84,7 +84,9 @@ class Action:
     def record(self, params: GenerationParams, submit: Submit) -> dict[str, Any]:
         """What is saved in the document about one of the pictures, as JSON values."""
         prompts = {"foreground": self.foreground.prompt, "background": self.background.prompt}
-        return {**asdict(params), **prompts, "seed": submit.seed, "model": submit.model}
+        drawn = any(isinstance(other, Generated) for other in self.others)  # then they are those of the docker's fields
+        others = params.others if drawn else tuple(OtherForeground(other.prompt) for other in self.others)
+        return {**asdict(replace(params, others=others)), **prompts, "seed": submit.seed, "model": submit.model}
 
 
 def again(submit: Submit, params: GenerationParams) -> Submit:
@@ -128,18 +130,16 @@ def described(submit: Submit) -> dict[str, Any]:
         model=submit.model,
         strength=front.strength if isinstance(front, Relit) else GenerationParams.strength,
         preset=submit.preset,
-        others=tuple(
-            OtherForeground(
-                prompt=source.prompt,
-                seed=source.seed,
-                box=None if source.box is None else (source.box.x, source.box.y, source.box.width, source.box.height),
-                shape=source.shape,
-            )
-            for source in others
-            if isinstance(source, Generated)
-        ),
+        others=tuple(_described_other(source) for source in others),
     )
     return asdict(params)
+
+
+def _described_other(source: Source) -> OtherForeground:
+    if not isinstance(source, Generated):
+        return OtherForeground(source.prompt)
+    box = None if source.box is None else (source.box.x, source.box.y, source.box.width, source.box.height)
+    return OtherForeground(source.prompt, source.seed, box, source.shape)
 
 
 def size_to_draw(canvas: Size, limits: Limits) -> Size:
@@ -166,14 +166,16 @@ def generate(document: Document, params: GenerationParams, _: Choice, size: Size
 
 
 def new_background(document: Document, params: GenerationParams, choice: Choice, size: Size) -> Action:
-    """Draw a new background behind an existing foreground, which is kept; if the artist says so, only where it is
-    selected."""
-    layer = document.foreground_to_keep(choice, size)
-    foreground, drawn = _kept("foreground", layer, params.foreground), _drawn("background", params.background, params)
-    if not params.background_in_selection:
-        return Action(foreground, drawn, layer.placement, (layer,))
-    behind = document.background_outside_selection(choice, size)  # the server draws what is transparent in it
-    return Action(foreground, Kept(**_pixels(behind), prompt=drawn.prompt), layer.placement, (layer, behind))
+    """Draw a new background behind the foregrounds of a picture, which are kept; if the artist says so, only where it
+    is selected."""
+    fronts = document.foregrounds_to_keep(choice, size)
+    foreground, *others = (_kept("foreground", each, params.foreground) for each in fronts)
+    drawn: Source = _drawn("background", params.background, params)
+    artists = fronts
+    if params.background_in_selection:
+        behind = document.background_outside_selection(choice, size)  # the server draws what is transparent in it
+        drawn, artists = Kept(**_pixels(behind), prompt=drawn.prompt), (*fronts, behind)
+    return Action(foreground, drawn, _picked(fronts).placement, artists, tuple(others))
 
 
 def new_foreground(document: Document, params: GenerationParams, choice: Choice, size: Size) -> Action:
@@ -185,22 +187,27 @@ def new_foreground(document: Document, params: GenerationParams, choice: Choice,
 
 
 def harmonise(document: Document, params: GenerationParams, choice: Choice, size: Size) -> Action:
-    """Draw Shadow, Light and Blended for a foreground and a background that are both kept."""
-    front, behind = document.both_to_keep(choice, size)
-    foreground = _kept("foreground", front, params.foreground)
-    return Action(foreground, _kept("background", behind, params.background), front.placement, (front, behind))
+    """Draw Shadow, Light and Blended for foregrounds and a background that are all kept."""
+    fronts, behind = document.both_to_keep(choice, size)
+    foreground, *others = (_kept("foreground", each, params.foreground) for each in fronts)
+    background = _kept("background", behind, params.background)
+    return Action(foreground, background, _picked(fronts).placement, (*fronts, behind), tuple(others))
 
 
 def relight(document: Document, params: GenerationParams, choice: Choice, size: Size) -> Action:
-    """Draw over an existing foreground, so that its light fits a background that is kept."""
-    front, behind = document.both_to_keep(choice, size)
-    foreground = Relit(
-        **_pixels(front),
-        prompt=_prompt("foreground", front, params.foreground),
-        negative_prompt=params.negative,
-        strength=params.strength,
+    """Draw over an existing foreground, so that its light fits a background that is kept, as are the foregrounds beside
+    it."""
+    fronts, behind = document.both_to_keep(choice, size)
+    foreground, *others = (
+        _relit(each, params) if each.picked else _kept("foreground", each, params.foreground) for each in fronts
     )
-    return Action(foreground, _kept("background", behind, params.background), front.placement, (front, behind))
+    background = _kept("background", behind, params.background)
+    return Action(foreground, background, _picked(fronts).placement, (*fronts, behind), tuple(others))
+
+
+def _picked(fronts: tuple[KeptLayer, ...]) -> KeptLayer:
+    """The foreground that the button works on."""
+    return next(each for each in fronts if each.picked)
 
 
 def _drawn_foreground(document: Document, params: GenerationParams, size: Size) -> Generated:
@@ -258,6 +265,11 @@ def _drawn(which: str, prompt: str, params: GenerationParams) -> Generated:
 
 def _kept(which: str, layer: KeptLayer, typed: str) -> Kept:
     return Kept(**_pixels(layer), prompt=_prompt(which, layer, typed))
+
+
+def _relit(layer: KeptLayer, params: GenerationParams) -> Relit:
+    prompt = _prompt("foreground", layer, params.foreground)
+    return Relit(**_pixels(layer), prompt=prompt, negative_prompt=params.negative, strength=params.strength)
 
 
 def _pixels(layer: KeptLayer) -> dict[str, Any]:

@@ -151,20 +151,27 @@ class Document:
         return f"{self.id} {'' if active is None else identity(active)}"
 
     def picks(self, choice: Choice) -> Picks:
-        """What `foreground_to_keep` and `background_to_keep` would read; see `shown_layers`."""
+        """What `foregrounds_to_keep` and `background_to_keep` would read; see `shown_layers`."""
         return shown_layers.picks(self._document, choice)
 
     def candidates(self, role: str) -> list[Pick]:
         """The layers that the artist may choose for a role, the topmost first."""
         return shown_layers.candidates(self._document, role)
 
-    def foreground_to_keep(self, choice: Choice, size: tuple[int, int]) -> KeptLayer:
-        """Read the foreground that `layer_selection.foreground` chooses.
+    def foregrounds_to_keep(self, choice: Choice, size: tuple[int, int]) -> tuple[KeptLayer, ...]:
+        """Read the foreground that `layer_selection.foreground` chooses, and those beside it in its picture; bottom
+        first, at least one, of which one is picked.
 
         Raises:
-            Refusal: there is none, or it is empty, hidden or of a kind whose pixels cannot be read.
+            Refusal: there is none, or one is empty, hidden or of a kind whose pixels cannot be read.
         """
-        return self._keep("foreground", size, layer_selection.foreground(self._document, choice.foreground))
+        front = layer_selection.foreground(self._document, choice.foreground)
+        kept = []
+        for number, each in enumerate(layer_selection.together(self._document, front)):
+            layer = self._keep("foreground", size, each)
+            placement = replace(layer.placement, number=number if self._is_active(each.nodes) else None)
+            kept.append(replace(layer, placement=placement, picked=each is front))
+        return tuple(kept)
 
     def background_to_keep(self, choice: Choice, size: tuple[int, int]) -> KeptLayer:
         """Read the background that `layer_selection.background` chooses.
@@ -189,18 +196,17 @@ class Document:
         _, picked = layer_selection.both(self._document, choice)
         return self._keep("background", size, picked, selection)
 
-    def both_to_keep(self, choice: Choice, size: tuple[int, int]) -> tuple[KeptLayer, KeptLayer]:
-        """Read the foreground and the background that `layer_selection.both` chooses.
+    def both_to_keep(self, choice: Choice, size: tuple[int, int]) -> tuple[tuple[KeptLayer, ...], KeptLayer]:
+        """Read the foreground and the background that `layer_selection.both` chooses, and the foregrounds beside it.
 
         Raises:
             Refusal: as for the foreground.
         """
-        front, behind = layer_selection.both(self._document, choice)
-        kept = self._keep("foreground", size, front), self._keep("background", size, behind)
+        _, behind = layer_selection.both(self._document, choice)
+        fronts = self.foregrounds_to_keep(choice, size)
         if self._is_active(behind.nodes):
-            placement = replace(kept[0].placement, role="background")
-            return replace(kept[0], placement=placement), kept[1]
-        return kept
+            fronts = tuple(replace(each, placement=replace(each.placement, role="background")) for each in fronts)
+        return fronts, self._keep("background", size, behind)
 
     def history(self) -> list[Entry]:
         """The pictures that were drawn into the document, the newest first; see `history_records`."""

@@ -38,9 +38,6 @@ class Record:
     roles: dict[str, str]
     made: float
 
-    def prompt(self, role: str) -> str:
-        return str(self.values.get(role, ""))
-
     @property
     def made_of(self) -> str:
         """What the server has told about the picture with `Done.record`; empty if it has not."""
@@ -75,6 +72,35 @@ def places(record: Record) -> dict[str, int]:
         if layer not in found and free.get(role):
             found[layer] = free[role].pop(0)
     return found
+
+
+def values_of(record: Record, layer: str) -> dict[str, Any]:
+    """The values of a record as they are true of one of its layers: a further foreground has its own prompt and seed.
+
+    Args:
+        record: the record of its group.
+        layer: unique id of the layer.
+    """
+    number = _foreground_number(record, layer)
+    if number == 0:
+        return record.values
+    others = record.values.get("others")
+    other = others[number - 1] if isinstance(others, list) and number <= len(others) else None
+    values = other if isinstance(other, dict) else {}
+    prompt, seed = values.get("prompt"), values.get("seed")
+    own = {} if not isinstance(seed, int) else {"seed": seed}
+    return {**record.values, "foreground": prompt if isinstance(prompt, str) else "", **own}
+
+
+def _foreground_number(record: Record, layer: str) -> int:
+    """Which of the picture's foregrounds a layer is, from 0 at the bottom; 0 for layers with another role."""
+    if record.roles.get(layer) != "foreground":
+        return 0
+    place = places(record).get(layer)
+    if place is None:  # nothing is known but what is in the group now
+        return [each for each, role in record.roles.items() if role == "foreground"].index(layer)
+    drawn = [role for _, _, role in _order_of(record.values)] or list(record.values["layers"].values())
+    return drawn[:place].count("foreground")
 
 
 def name_of(group: Any) -> str:
@@ -260,9 +286,11 @@ def _by_order(records: list[dict[str, Any]]) -> Iterable[list[dict[str, Any]]]:
 
 
 def _values_by_title(group: Any) -> dict[str, Any]:
-    """The prompts in the name of a group with one foreground, which is all that other formats keep of its record."""
-    prompts = prompts_in(group.name())
-    return {"foreground": prompts[0], "background": prompts[1]} if len(prompts) == 2 else {}
+    """The prompts in the name of a group, which is all that other formats keep of its record."""
+    first, *others, background = prompts_in(group.name()) or ("", "")
+    if not background:
+        return {}
+    return {"foreground": first, "others": [{"prompt": prompt} for prompt in others], "background": background}
 
 
 def _is_whole(roles: dict[str, str]) -> bool:

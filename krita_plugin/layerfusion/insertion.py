@@ -208,6 +208,7 @@ def _activate(
         for node, layer in zip(group.childNodes(), layers, strict=True)
         if layer.begin.role == placement.role and layer.begin.visible
     ]
-    chosen = with_role[-1] if with_role else group
+    last = len(with_role) - 1
+    chosen = with_role[last if placement.number is None else min(placement.number, last)] if with_role else group
     document.setActiveNode(chosen)
     return identity(chosen)

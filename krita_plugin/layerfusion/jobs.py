@@ -62,6 +62,7 @@ class Placement:
         canvas: width and height of the document; None if an older version of the plugin made the job.
         role: the role of the layer that becomes active when the result arrives and `active` is still active: the
             counterpart of the layer that was active. It is "group" for the group itself.
+        number: which of the layers with that role, from the bottom; None is the topmost.
     """
 
     document: str
@@ -73,6 +74,7 @@ class Placement:
     role: str = "foreground"
     path: str = ""
     canvas: tuple[int, int] | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class KeptLayer:
         opacity: 0 to 1.
         blend: the name of its blending mode in Krita.
         copy: a duplicate of Krita's layer, with its masks, for the group of the result; None if its pixels are copied.
+        picked: whether the button works on it; a foreground beside that one in the same picture is kept with it.
     """
 
     name: str
@@ -98,6 +101,7 @@ class KeptLayer:
     opacity: float = 1.0
     blend: str = "normal"
     copy: Any = None
+    picked: bool = True
 
 
 @dataclass(frozen=True)

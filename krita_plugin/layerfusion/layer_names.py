@@ -19,6 +19,9 @@ ROLES = {
 }
 """English name -> role."""
 
+_NUMBERS = range(1, 7)
+"""Numbers of the foregrounds of a picture that has several."""
+
 _REMARKS = (mark("{layer}, filled in"), mark("{layer} (relit)"), mark("{layer} (exact, this arrangement)"))
 """What the server adds to a name."""
 
@@ -41,8 +44,10 @@ def translated(name: str) -> str:
 
 
 def roles() -> dict[str, str]:
-    """Name -> role, with the names in all languages."""
-    return {name: role for english, role in ROLES.items() for name in everywhere(english)}
+    """Name -> role, with the names in all languages, and those of several foregrounds."""
+    names = {name: role for english, role in ROLES.items() for name in everywhere(english)}
+    fronts = [name for name, role in names.items() if role == "foreground"]
+    return names | {f"{name} {number}": "foreground" for name in fronts for number in _NUMBERS}
 
 
 def is_named(layer: str, name: str) -> bool:

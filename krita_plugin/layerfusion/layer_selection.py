@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import groups
@@ -58,6 +58,23 @@ def foreground(document: Any, wanted: str | None = None) -> SelectedLayers:
             tr("Generate one, or select a layer that does not fill the whole canvas."),
         )
     return _foreground_of(document, group, node)
+
+
+def together(document: Any, front: SelectedLayers) -> tuple[SelectedLayers, ...]:
+    """A foreground with those that are seen beside it in its picture, bottom first: none of them is left behind.
+
+    Args:
+        document: Krita's document.
+        front: from `foreground`; a layer that is in no group of ours is alone.
+    """
+    (node,) = front.nodes
+    group = groups.own(document, node)
+    others = [] if group is None else foregrounds_of(document, group, node)
+    if identity(node) not in [identity(each) for each in others]:
+        return (front,)
+    return tuple(
+        front if identity(each) == identity(node) else _of_group(document, group, each, "foreground") for each in others
+    )
 
 
 def background(document: Any, wanted: str | None = None) -> SelectedLayers:
@@ -119,6 +136,15 @@ def foreground_of(document: Any, group: Any, node: Any | None) -> Any:
     return _foreground_of(document, group, node).nodes[-1]
 
 
+def foregrounds_of(document: Any, group: Any, node: Any) -> list[Any]:
+    """The foregrounds of a group of ours that are seen, and `node` if it is one, bottom first."""
+    return [
+        child
+        for child in _of_role(document, group, "foreground")
+        if identity(child) == identity(node) or (child.visible() and not is_empty(child))
+    ]
+
+
 def background_of(document: Any, group: Any) -> Any:
     """The background of a group of ours that is seen.
 
@@ -153,7 +179,7 @@ def _wanted(document: Any, wanted: str | None, role: str) -> SelectedLayers | No
     group = groups.own(document, node)
     if group is None or identity(group) == identity(node):
         return SelectedLayers((node,), "", node)
-    return SelectedLayers((node,), _prompt(document, group, role), group)
+    return _of_group(document, group, node, role)
 
 
 def _group_of(document: Any, node: Any | None) -> Any | None:
@@ -192,8 +218,9 @@ def _foreground_of(document: Any, group: Any, node: Any | None) -> SelectedLayer
             tr("The group “{group}” has no foreground any more.", group=group.name()),
             tr("Select a layer to keep outside of that group."),
         )
-    chosen = next((child for child in found if node is not None and identity(child) == identity(node)), found[-1])
-    return SelectedLayers((chosen,), _prompt(document, group, "foreground"), group)
+    topmost = ([child for child in found if child.visible()] or found)[-1]
+    chosen = next((child for child in found if node is not None and identity(child) == identity(node)), topmost)
+    return _of_group(document, group, chosen, "foreground")
 
 
 def _background_of(document: Any, group: Any) -> SelectedLayers:
@@ -204,7 +231,7 @@ def _background_of(document: Any, group: Any) -> SelectedLayers:
             tr("Select a layer to keep outside of that group."),
         )
     shown = [child for child in found if child.visible()] or found[-1:]
-    return SelectedLayers(tuple(shown), _prompt(document, group, "background"), group)
+    return replace(_of_group(document, group, shown[-1], "background"), nodes=tuple(shown))
 
 
 def _of_role(document: Any, group: Any, role: str) -> list[Any]:
@@ -214,6 +241,8 @@ def _of_role(document: Any, group: Any, role: str) -> list[Any]:
     return [child for child in group.childNodes() if roles.get(identity(child)) == role]
 
 
-def _prompt(document: Any, group: Any, role: str) -> str:
+def _of_group(document: Any, group: Any, node: Any, role: str) -> SelectedLayers:
+    """A layer in a group of ours, with its own prompt."""
     record = groups.recall(document, group)
-    return "" if record is None else record.prompt(role)
+    prompt = "" if record is None else str(groups.values_of(record, identity(node)).get(role, ""))
+    return SelectedLayers((node,), prompt, group)

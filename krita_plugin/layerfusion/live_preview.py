@@ -55,6 +55,7 @@ class LivePreview:
         self._document = document
         self._stroke = Stroke(document)
         self.choice = Choice(identity(front), identity(behind))
+        self._watched = [identity(each) for each in (*layer_selection.foregrounds_of(document, group, front), behind)]
         self._layers = {role: _Borrowed.of(own[role]) for role in FOLLOWING if role in own}
         if not self._layers:
             raise Refusal(
@@ -75,15 +76,19 @@ class LivePreview:
         return self._stroke.going_on()
 
     def look(self) -> object | None:
-        """A value that changes when the foreground or the background is moved or painted; None if a layer is gone."""
+        """A value that changes when a foreground or the background is moved or painted; None if what Live works on is
+        gone."""
         if self._document.rootNode() is None:
             return None
-        facts = []
-        for wanted in (self.choice.foreground, self.choice.background):
-            node = None if wanted is None else find(self._document, wanted)
-            if node is None:
+        facts: list[object] = []
+        for watched in self._watched:
+            node = find(self._document, watched)
+            if node is not None:
+                facts.append((box(node), node.opacity(), node.visible(), _bytes(node.thumbnail(LOOK, LOOK))))
+            elif watched in (self.choice.foreground, self.choice.background):
                 return None
-            facts.append((box(node), node.opacity(), node.visible(), _bytes(node.thumbnail(LOOK, LOOK))))
+            else:
+                facts.append(None)  # a further foreground was deleted
         there = all(find(self._document, identity(each.node)) is not None for each in self._layers.values())
         return tuple(facts) if there else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 from . import groups, layer_selection
@@ -24,7 +25,7 @@ def picks(document: Any, choice: Choice) -> Picks:
     """
     front = behind = None
     with contextlib.suppress(Refusal):
-        front = layer_selection.foreground(document, choice.foreground).nodes[-1]
+        front = _picked_with_others(document, layer_selection.foreground(document, choice.foreground))
     with contextlib.suppress(Refusal):
         behind = layer_selection.background(document, choice.background).nodes[-1]
     chosen = tuple(
@@ -34,13 +35,24 @@ def picks(document: Any, choice: Choice) -> Picks:
     )
     group = groups.own(document, active_layer(document))
     record = None if group is None else groups.recall(document, group)
-    return Picks(_pick(document, front), _pick(document, behind), chosen, None if record is None else record.values)
+    return Picks(front, _pick(document, behind), chosen, None if record is None else record.values)
 
 
 def candidates(document: Any, role: str) -> list[Pick]:
     """The layers that the artist may choose for a role, the topmost first."""
     found = layer_selection.candidates(document, role)
     return [pick for node, _ in found if (pick := _pick(document, node)) is not None]
+
+
+def _picked_with_others(document: Any, front: layer_selection.SelectedLayers) -> Pick | None:
+    """The foreground that a button works on, with the names of those that are kept beside it, bottom first."""
+    picked = _pick(document, front.nodes[-1])
+    all_of_it = [_pick(document, each.nodes[-1]) for each in layer_selection.together(document, front)]
+    if picked is None or len(all_of_it) == 1:
+        return picked
+    shown = [each for each in all_of_it if each is not None]
+    about = "\n".join(f"{each.name}\n{each.about}" for each in shown)
+    return replace(picked, name=", ".join(each.name for each in shown), about=about)
 
 
 def _pick(document: Any, node: Any | None) -> Pick | None:
@@ -62,4 +74,4 @@ def _about(document: Any, node: Any, group: Any) -> str:
     """How a layer in a group of ours was made."""
     record = groups.recall(document, group)
     role = None if record is None else record.roles.get(identity(node))
-    return "" if record is None or role is None else about_layer(role, record.values)
+    return "" if record is None or role is None else about_layer(role, groups.values_of(record, identity(node)))

@@ -169,7 +169,8 @@ class Submissions:
         job = self._from_history(entry, submit, document)
         if not isinstance(changes, int):
             prompts = {"foreground": plain.foregrounds[0].prompt, "background": plain.background.prompt}
-            job.title, job.record = plain.title, {**job.record, **asdict(changes), **prompts, "model": submit.model}
+            same = {"model": submit.model, "others": job.record.get("others", [])}  # further foregrounds stay
+            job.title, job.record = plain.title, {**job.record, **asdict(changes), **prompts, **same}
             job.record |= {PLAIN: plain.to_map()} if submit != plain else {}
         self._begin([job])
         self._link.submit(submit, ())

@@ -1,5 +1,7 @@
 """The submission of each button, and the place of its result."""
 
+from dataclasses import replace
+
 import pytest
 
 from controller_harness import HEIGHT, WIDTH, arrived, finish, generate, greeting, kept_background, kept_layer, params
@@ -186,6 +188,64 @@ def test_notices_about_both_layers_are_shown(online):
     online.document.keep_behind = kept_background(notes=("Two.",))
     online.controller.harmonise(params())
     assert online.view.notes == ["One. Two."]
+
+
+# ---- several foregrounds ---------------------------------------------------------------------------------------------
+
+
+def beside(name, prompt, byte):
+    """A further foreground of the picture."""
+    from krita_layerfusion.images import Picture
+
+    picture = Picture(0, 0, WIDTH, HEIGHT, bytes([byte]) * (4 * WIDTH * HEIGHT))
+    return replace(kept_layer(prompt=prompt), name=name, picture=picture, picked=False)
+
+
+@pytest.fixture
+def several(online):
+    """A document whose picture has a pear, which is picked, a cat and a dog before a lake."""
+    online.document.keep, online.document.keep_behind = kept_layer(), kept_background()
+    online.document.keep_beside = beside("My cat", "a cat", 1), beside("My dog", "a dog", 2)
+    return online
+
+
+@pytest.mark.parametrize("intent", ["new_background", "harmonise"])
+def test_no_foreground_of_a_picture_is_left_behind(several, wire, intent):
+    getattr(several.controller, intent)(params(foreground="a plum", others=()))
+    ((submit, pictures),) = several.link.submitted
+    assert [(each.kind, each.name, each.prompt) for each in submit.foregrounds] == [
+        ("kept", "My pear", "a pear"),
+        ("kept", "My cat", "a cat"),
+        ("kept", "My dog", "a dog"),
+    ]
+    assert [each.layer for each in submit.foregrounds] == [picture.sha256 for picture in pictures[:3]]
+    (job,) = several.job_store.saved.values()
+    assert job.title.startswith("a pear + a cat + a dog + ")
+    assert [other["prompt"] for other in job.record["others"]] == ["a cat", "a dog"], "for what is pressed next"
+
+
+def test_only_the_picked_foreground_is_relit(several, wire):
+    from krita_layerfusion.jobs import Placement
+
+    front, cat, dog = several.document.keep, *several.document.keep_beside
+    place = Placement("{doc}", "Sketch", "{root}", "{of the cat}")
+    several.document.keep = replace(front, picked=False)
+    several.document.keep_beside = replace(cat, picked=True, placement=place), dog
+    several.controller.relight(params(strength=0.5))
+    ((submit, _),) = several.link.submitted
+    assert [each.kind for each in submit.foregrounds] == ["kept", "relit", "kept"]
+    assert (submit.foregrounds[1].prompt, submit.foregrounds[1].strength) == ("a cat", 0.5)
+    (job,) = several.job_store.saved.values()
+    assert job.placement == place
+
+
+def test_foregrounds_that_the_docker_lists_and_nothing_draws_are_not_in_the_record(online):
+    from krita_layerfusion.interfaces import OtherForeground
+
+    online.document.keep = kept_layer()
+    online.controller.new_background(params(others=(OtherForeground("a plum"),)))
+    (job,) = online.job_store.saved.values()
+    assert job.record["others"] == ()
 
 
 # ---- relight ---------------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def test_a_duplicate_has_the_roles_and_prompts_of_its_original(subtests):
             document, _ = drawn()
             copy = group(name, layers)
             assert roles(document, copy) == ROLES
-            assert groups.recall(document, copy).prompt("foreground") == "a cat"
+            assert groups.recall(document, copy).values["foreground"] == "a cat"
 
 
 def test_groups_of_the_artist_are_not_ours(subtests):
@@ -126,7 +126,6 @@ def test_a_group_of_an_opened_psd_has_the_prompts_of_its_name(subtests):
     for name, prompts in [
         ("a red apple + a beach at sunset", ("a red apple", "a beach at sunset")),
         ("a red apple with a very long stem and t… + a beach", ("", "")),
-        ("an apple + a pear + a beach", ("", "")),
         ("LayerFusion", ("", "")),
         ("a + ", ("", "")),
     ]:
@@ -135,7 +134,51 @@ def test_a_group_of_an_opened_psd_has_the_prompts_of_its_name(subtests):
             document = KritaDocument(opened)
             assert roles(document, opened) == ROLES
             record = groups.recall(document, opened)
-            assert (record.prompt("foreground"), record.prompt("background")) == prompts
+            assert tuple(record.values.get(role, "") for role in ("foreground", "background")) == prompts
+
+
+SEVERAL = [STACK[0], *((f"Foreground {number}", "normal") for number in (1, 2, 3)), *STACK[2:]]
+FRONTS = ["background", "foreground", "foreground", "foreground", "shadow", "light"]
+
+
+def made_of(document, group):
+    """Prompt and seed of each of a group's foregrounds, bottom first."""
+    from krita_layerfusion import groups
+    from krita_layerfusion.nodes import identity
+
+    record = groups.recall(document, group)
+    layers = [identity(child) for child in group.childNodes()]
+    values = [groups.values_of(record, each) for each in layers if record.roles.get(each) == "foreground"]
+    return [(each["foreground"], each.get("seed")) for each in values]
+
+
+def test_each_foreground_has_its_own_prompt_and_seed(subtests):
+    """Also after one of them was deleted, and in a duplicate, which has other ids."""
+    from krita_layerfusion import groups
+
+    several = group("three", SEVERAL)
+    document = KritaDocument(several)
+    others = [{"prompt": "a dog", "seed": 5}, {"prompt": "a pear", "seed": None}]
+    values = {"foreground": "a cat", "background": "a beach", "seed": 7, "others": others}
+    document.remember(groups.name_of(several), groups.as_text(values, several, FRONTS))
+    made = [("a cat", 7), ("a dog", 5), ("a pear", 7)]
+    assert made_of(document, several) == made
+    assert made_of(document, group("Copy of three", SEVERAL)) == made
+    del several._children[1]
+    assert made_of(document, several) == made[1:]
+    for wrong in [None, "x", [], [7], [{"prompt": 7, "seed": "x"}]]:
+        with subtests.test(wrong=wrong):
+            text = groups.as_text({**values, "others": wrong}, several, [FRONTS[0], *FRONTS[2:]])
+            document.remember(groups.name_of(several), text)
+            assert made_of(document, several)[0] == ("a cat", 7)
+            assert {prompt for prompt, _ in made_of(document, several)[1:]} <= {""}, "a stranger's file"
+
+
+def test_a_psd_with_several_foregrounds_has_all_their_prompts():
+    opened = group("a cat + a dog + a pear + a beach", SEVERAL)
+    document = KritaDocument(opened)
+    assert roles(document, opened) == FRONTS
+    assert made_of(document, opened) == [("a cat", None), ("a dog", None), ("a pear", None)]
 
 
 class Counted(Node):

@@ -86,6 +86,80 @@ def test_without_a_foreground_the_refusal_has_a_remedy(harness, plugin):
         foreground(KritaDocument(paper), paper)
 
 
+# ---- several foregrounds ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(plugin):
+    """A group with a cat, a dog and a pear, and the artist's own layer above it."""
+    from krita_layerfusion import groups
+
+    fronts = [Node(name, (4 * at, 5, 9, 9)) for at, name in enumerate(("Foreground 1", "Foreground 2", "Foreground 3"))]
+    group = Node("three", CANVAS, [Node("Background", CANVAS), *fronts, Node("Shadow", CANVAS)])
+    document = KritaDocument(group, own := Node("Own", (3, 3, 9, 9)))
+    values = {"foreground": "a cat", "background": "a beach", "others": [{"prompt": "a dog"}, {"prompt": "a pear"}]}
+    document.remember(
+        groups.name_of(group), groups.as_text(values, group, ["background", *["foreground"] * 3, "shadow"])
+    )
+    return SimpleNamespace(document=document, group=group, fronts=fronts, own=own)
+
+
+def together(document, selected, wanted=None):
+    from krita_layerfusion import layer_selection
+
+    document.select(selected)
+    front = layer_selection.foreground(document, wanted)
+    found = layer_selection.together(document, front)
+    assert len([each for each in found if each is front]) == 1
+    return front.nodes[0].name(), {each.nodes[0].name(): each.prompt for each in found}
+
+
+def test_foregrounds_of_a_picture_stay_together_each_with_its_own_prompt(three):
+    everything = {"Foreground 1": "a cat", "Foreground 2": "a dog", "Foreground 3": "a pear"}
+    for picked in three.fronts:
+        assert together(three.document, picked) == (picked.name(), everything)
+    assert together(three.document, three.group) == ("Foreground 3", everything)
+    assert list(together(three.document, three.group)[1]) == [*everything], "bottom first"
+
+
+def test_the_topmost_foreground_that_is_seen_stands_for_the_group(three):
+    three.fronts[2].change(visible=False)
+    picked, found = together(three.document, three.group)
+    assert (picked, list(found)) == ("Foreground 2", ["Foreground 1", "Foreground 2"])
+
+
+def test_a_hidden_or_empty_foreground_is_not_kept_beside_another(three):
+    three.fronts[0].change(visible=False)
+    three.fronts[1]._box = (0, 0, 0, 0)
+    assert together(three.document, three.group) == ("Foreground 3", {"Foreground 3": "a pear"})
+    assert together(three.document, three.fronts[0])[1] == {"Foreground 1": "a cat", "Foreground 3": "a pear"}, (
+        "a hidden one that was picked is refused by its name"
+    )
+
+
+def test_a_layer_of_the_artists_own_is_alone(three):
+    assert together(three.document, three.own) == ("Own", {"Own": ""})
+
+
+def test_a_chosen_foreground_brings_those_of_its_picture(three):
+    from krita_layerfusion.nodes import identity
+
+    picked, found = together(three.document, three.own, identity(three.fronts[1]))
+    assert (picked, list(found)) == ("Foreground 2", ["Foreground 1", "Foreground 2", "Foreground 3"])
+
+
+def test_the_docker_names_all_that_is_kept(three, monkeypatch):
+    from krita_layerfusion import shown_layers
+    from krita_layerfusion.jobs import Choice
+
+    for node in (*three.fronts, *three.group.childNodes()):
+        node.thumbnail = lambda width, height: (width, height)
+    three.document.select(three.fronts[1])
+    shown = shown_layers.picks(three.document, Choice()).foreground
+    assert shown.name == "Foreground 1, Foreground 2, Foreground 3"
+    assert "Foreground 2\nPrompt: a dog" in shown.about and "Foreground 1\nPrompt: a cat" in shown.about
+
+
 # ---- where the result goes -------------------------------------------------------------------------------------------
 
 

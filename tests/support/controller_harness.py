@@ -88,6 +88,7 @@ class FakeDocument:
     saved: bool = False
     keep: object = None
     keep_behind: object = None
+    keep_beside: tuple = ()
     selected: tuple | None = None
     active: str = "{paper}"
     folder: object = None
@@ -124,9 +125,9 @@ class FakeDocument:
     def candidates(self, role):
         return [role]
 
-    def foreground_to_keep(self, choice, size):
+    def foregrounds_to_keep(self, choice, size):
         self.choice = choice
-        return self.keep
+        return (self.keep, *self.keep_beside)
 
     def background_to_keep(self, choice, size):
         self.choice = choice
@@ -137,7 +138,7 @@ class FakeDocument:
 
     def both_to_keep(self, choice, size):
         self.choice = choice
-        return self.keep, self.keep_behind
+        return (self.keep, *self.keep_beside), self.keep_behind
 
     def selected_region(self, size):
         return self.selected

@@ -15,6 +15,7 @@ from . import (
     regions,
     setting_up,
     settings_window,
+    several,
     taking_over,
     unusual,
 )
@@ -273,6 +274,7 @@ def kill_the_server(folder):
 ON_THEIR_OWN = [
     change_a_part_of_the_background,
     draw_two_foregrounds,
+    *several.ALL,
     work_on_what_is_seen,
     see_folded_groups,
     choose_another_layer_meanwhile,
