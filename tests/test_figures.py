@@ -1,4 +1,4 @@
-"""The figures of cost that other pages quote are those of docs/performance.md, which the command's test compares."""
+"""The figures that pages quote: those of docs/performance.md, which the command's test compares, and sizes of files."""
 
 import json
 import math
@@ -7,6 +7,8 @@ import statistics
 from pathlib import Path
 
 import pytest
+
+from layerfusion.engine.models.catalog.registry import find_model
 
 ROOT = Path(__file__).parents[1]
 
@@ -70,3 +72,22 @@ def test_the_seconds_on_the_page_are_those_of_the_runs(counted):
     ratio = statistics.median(busy["beside"]["processor"]) / statistics.median(busy["alone"]["processor"])
     assert busy["ratio"] == pytest.approx(ratio, abs=1e-3)
     assert f"it takes {ratio:.2f} times its processor time without them" in text
+
+
+def test_the_page_says_why_the_costs_beside_the_losses_are_higher(counted):
+    spec = find_model("tiny").defaults
+    text = " ".join((ROOT / "docs" / "performance.md").read_text(encoding="utf-8").split())
+    assert f"but for the {spec.steps} steps of the embedded model" in text
+    beside = counted["operations on SDXL, in stock pictures"]
+    fast, own_steps = beside[3:5]  # after paper, exact and balanced
+    assert float(own_steps) > float(counted["fast"][3]) and float(fast) > float(counted["4 steps, `fast`"][3])
+    assert f"{own_steps} instead of {counted['fast'][3]} for `fast` without an adapter" in text
+    assert f"{fast} instead of {counted['4 steps, `fast`'][3]} for 4 steps with one" in text
+
+
+def test_the_weights_are_as_small_as_the_front_page_and_the_card_say():
+    weights = ROOT / "engine" / "models" / "tiny" / "weights"
+    size = sum(file.stat().st_size for file in weights.rglob("*") if file.is_file())
+    assert size <= 30_000_000
+    assert f"It has {size / 1e6:.0f} MB" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"The files have {size / 1e6:.1f} MB in all" in (weights.parent / "README.md").read_text(encoding="utf-8")
