@@ -5,6 +5,7 @@ It proves that with `resume` the client gets every event once and in order, and 
 
 import tempfile
 from pathlib import Path
+from socket import SHUT_RDWR
 
 import scripted
 from layerfusion.server.protocol.frames import Arrival, Chunk
@@ -55,7 +56,7 @@ def listen(client, seen, pixels, frames):
             if isinstance(item, Done | Failed | Cancelled):
                 expect(isinstance(item, Done), f"the job ended with {item}")
                 return True
-    client._socket.socket.close()  # as in a crash, without a closing handshake
+    client._socket.socket.shutdown(SHUT_RDWR)  # as in a crash; `close` alone would not wake the thread that reads
     return False
 
 
