@@ -359,7 +359,7 @@ class Controller:
 
     def _is_own(self, job_id: str) -> bool:
         """Whether a job is one of this Krita's."""
-        return self._jobs.find(job_id) is not None or self.live.draws(job_id)
+        return self._jobs.find(job_id) is not None
 
     def _added(self, document: Document) -> None:
         """A result was added to a document."""

@@ -38,14 +38,11 @@ FROM_NOW_ON = 2**53 - 1
 class _Job:
     title: str
     words: str
-    seen: int = 1
     picture: Picture | None = None
 
 
 class Elsewhere:
     """Follows the jobs that are not this Krita's, and lists them after its own.
-
-    A job counts from the second time that it is seen: updates of Live, which other programs have too, last a second.
 
     Args:
         send: sends a message to the server.
@@ -92,12 +89,9 @@ class Elsewhere:
         for job, each in live.items():
             if self._is_own(job):
                 self._jobs.pop(job, None)
-            elif job in self._jobs:
-                self._jobs[job].seen += 1
-                if self._jobs[job].seen == 2:
-                    self._send(Resume(job=job, after=FROM_NOW_ON))
-            else:
+            elif job not in self._jobs:
                 self._jobs[job] = _Job(each.name or each.title, tr("Waiting"))
+                self._send(Resume(job=job, after=FROM_NOW_ON))
         self._refresh()
 
     def receive(self, event: object) -> None:
@@ -135,6 +129,5 @@ class Elsewhere:
                     movable=False,
                 )
                 for job, each in self._jobs.items()
-                if each.seen > 1
             )
         )

@@ -46,7 +46,6 @@ class Live:
         self._submit: Submit | None = None
         self._layers: list[ArrivedLayer] = []
         self._to_show: tuple[int, int] | None = None  # the size of the picture whose layers are not shown yet
-        self._unwanted: set[str] = set()  # jobs that were not over when Live ended
         self._began = 0.0
 
     def begin(self, params: GenerationParams) -> None:
@@ -69,15 +68,10 @@ class Live:
         preview, submit = self._preview, self._submit
         self._preview = self._submit = None
         if submit is not None:
-            self._unwanted.add(submit.job)
             self._link.send(Cancel(job=submit.job))
         if preview is not None:
             preview.end()
             self._view.show_live(False)
-
-    def draws(self, job: str) -> bool:
-        """Whether a job is one of Live's."""
-        return job in self._unwanted or (self._submit is not None and job == self._submit.job)
 
     def tick(self) -> None:
         """Show what was drawn, and draw what has changed, unless something is being drawn. Called often.
@@ -109,9 +103,6 @@ class Live:
         """Take an event if it is about the job of the preview."""
         submit = self._submit
         job = event.begin.job if isinstance(event, ArrivedLayer) else getattr(event, "job", None)
-        if job in self._unwanted and isinstance(event, (Done, Cancelled, Failed)):
-            self._unwanted.discard(job)
-            self._link.send(Delete(job=job))
         if submit is None or job != submit.job:
             return False
         match event:
@@ -148,6 +139,7 @@ class Live:
         size = max(1, round(part * width)), max(1, round(part * height))
         quick = replace(params, preset=PRESET, steps=None, pictures=1, blended="")
         action = actions.harmonise(document, quick, preview.choice, size)
-        submit = action.submit(size, quick, welcome.models[0].name)
+        submit = replace(action.submit(size, quick, welcome.models[0].name), passing=True)
+        actions.check_server(submit, welcome.protocol)
         self._submit, self._layers, self._began = submit, [], time.monotonic()
         self._link.submit(submit, tuple(layer.picture for layer in action.artists))

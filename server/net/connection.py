@@ -146,6 +146,7 @@ class Connection:
             self._requests.close()
             self._editing.close()
             self._keep_draft()
+            await self._requests.forget()
 
     async def disconnect(self) -> None:
         """Send the remaining messages and then `refused` with `server_stopping`, and close the connection."""

@@ -113,12 +113,20 @@ class RequestHandler:
         self._outbox = outbox
         self._rights = rights
         self._exports: set[asyncio.Task[None]] = set()
+        self._passing: set[str] = set()
 
     def close(self) -> None:
         """Stop following jobs and cancel exports after the client disconnected. Its jobs continue."""
         self._scheduler.leave(self._outbox.put)
         for task in self._exports:
             task.cancel()
+
+    async def forget(self) -> None:
+        """Delete the passing jobs after the client disconnected, for nobody will look at them."""
+        for job in self._passing:
+            await self._scheduler.forget(job)
+        if self._passing:
+            self._jobs.keeper.wake()
 
     async def serve(self, request: JobRequest | StyleRequest) -> None:
         """Answer one request. No request makes this raise."""
@@ -157,7 +165,7 @@ class RequestHandler:
                 case Resubmit():
                     await self._follow(*await self._resubmit(request))
                 case Cancel():
-                    await self._scheduler.cancel(await self._rights.find(request.job))
+                    await self._cancel(await self._rights.find(request.job))
                 case Resume():
                     await self._resume(await self._rights.find(request.job), request)
         except (EngineError, ProtocolError) as error:
@@ -172,7 +180,15 @@ class RequestHandler:
         async with self._jobs.checking:
             await asyncio.to_thread(translate.to_request, submit, self._jobs.store)  # raises if it cannot be drawn
         limit = rights.user.waiting_jobs
+        if submit.passing:
+            self._passing.update(job.job for job in submit.jobs())
         return rights.check_own(await self._scheduler.submit(rights.client, submit, waiting_jobs=limit))
+
+    async def _cancel(self, job: Job) -> None:
+        if job.submit.passing:
+            await self._scheduler.forget(job.id)
+        else:
+            await self._scheduler.cancel(job)
 
     async def _resubmit(self, message: Resubmit) -> list[Job]:
         rights = self._rights
@@ -282,6 +298,7 @@ class RequestHandler:
         except (EngineError, ProtocolError) as error:
             self._outbox.put(DeleteFailed.of(error, job=request.job))
         else:
+            self._passing.discard(request.job)
             jobs.keeper.wake()
             self._outbox.put(Deleted(job=request.job))
 

@@ -17,5 +17,5 @@ and some of Krita's bundles have that version.
 MAJOR = 1
 """Increased by a change that an older peer would misunderstand. Peers with different majors refuse each other."""
 
-MINOR = 5
+MINOR = 6
 """Increased by an addition that an older peer may ignore."""

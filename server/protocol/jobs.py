@@ -168,6 +168,8 @@ class Submit(Message):
             with the same name is cancelled. None replaces nothing.
         variants: further pictures; each is a job with its own events. All of them are queued, or none.
         masks: whether the priors and masks of every step are recorded and sent; see `Masks`.
+        passing: whether it is a glance at what the artist is doing, and no picture of its own: it is in no list, and
+            it is deleted when it is cancelled or its client disconnects.
     """
 
     type: ClassVar[str] = "submit"
@@ -193,6 +195,7 @@ class Submit(Message):
     replaces: Name | None = since(1, None)
     variants: Annotated[tuple[Variant, ...], Length(0, MAX_VARIANTS)] = since(1, ())
     masks: bool = since(5, False)
+    passing: bool = since(6, False)
 
     def __post_init__(self) -> None:
         super().__post_init__()

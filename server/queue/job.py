@@ -21,6 +21,7 @@ class Job:
         events: its events, numbered from 1; the last is `Done`, `Failed` or `Cancelled` once the job is over.
         listeners: functions that get its messages.
         cancelled: whether a client has asked to stop it.
+        forgotten: whether it is deleted as soon as it is over; see `Submit.passing`.
         started: time of its start, on the monotonic clock.
         remaining: seconds left according to the worker's last report, and the time of that report.
     """
@@ -30,6 +31,7 @@ class Job:
     events: list[Event] = field(default_factory=list)
     listeners: set[Listener] = field(default_factory=set)
     cancelled: bool = False
+    forgotten: bool = False
     started: float = 0.0
     remaining: tuple[float, float] | None = None
 

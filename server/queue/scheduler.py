@@ -115,6 +115,7 @@ class Scheduler:
 
     async def recover(self) -> None:
         """Continue after the last run of the server: queue its waiting jobs again and end its interrupted job."""
+        await self.on_disk(self._database.delete_passing)
         for job_id in await self.on_disk(self._database.interrupt):
             logger.warning("job %s was interrupted by the end of the last server", job_id)
         for record in reversed(await self.on_disk(self._database.jobs, states=("finished",), newest=100)):
@@ -141,6 +142,10 @@ class Scheduler:
             ServerStopping: the server is stopping.
             UnwritableFile: the disk is full or read-only. Nothing was queued.
         """
+        # A client that disconnects cancels this; what is on its way to the disk must get into the queue, too.
+        return await asyncio.shield(self._submit(client, submit, waiting_jobs))
+
+    async def _submit(self, client: str, submit: Submit, waiting_jobs: int | None) -> list[Job]:
         async with self._submitting:
             submits = submit.jobs()
             known = [await self._known(each) for each in submits]
@@ -168,7 +173,8 @@ class Scheduler:
             JobExists, QueueFull, …: as in `submit`.
         """
         of = await self.find(message.of)
-        again = replace(of.submit, job=message.job, variants=(), masks=of.submit.masks or message.masks)
+        masks = of.submit.masks or message.masks
+        again = replace(of.submit, job=message.job, variants=(), masks=masks, passing=False)
         return await self.submit(client, again, waiting_jobs=waiting_jobs)
 
     async def known(self, submit: Submit) -> list[Job] | None:
@@ -220,6 +226,16 @@ class Scheduler:
         elif (slot := self._slots.of(job)) and not job.cancelled:
             job.cancelled = True
             slot.executor.cancel(job.id)
+
+    async def forget(self, job_id: str) -> None:
+        """Cancel a job, if there is one, and delete it as soon as it is over."""
+        async with self._submitting:  # it may be on its way
+            job = self._jobs.get(job_id)
+        if job is None:
+            await self.on_disk(self._database.delete, [job_id])
+        else:
+            job.forgotten = True
+            await self.cancel(job)
 
     def move(self, client: str, job_id: str, before: str | None) -> None:
         """Change the order of a client's waiting jobs; nothing happens if one of the two is not one of them."""
@@ -348,6 +364,8 @@ class Scheduler:
             if job.started:
                 self.drawing_seconds += time.monotonic() - job.started
         job.tell(event)
+        if job.over and job.forgotten:
+            await self.on_disk(self._database.delete, [job.id])
         return True
 
     # ---- small steps

@@ -88,8 +88,8 @@ class Database:
             for submit in submits:
                 database.execute(
                     "INSERT INTO jobs "
-                    "(id, client, request, submit, state, submitted, title, width, height, submission) "
-                    "VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
+                    "(id, client, request, submit, state, submitted, title, width, height, submission, passing) "
+                    "VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
                     (
                         submit.job,
                         client,
@@ -100,6 +100,7 @@ class Database:
                         submit.width,
                         submit.height,
                         submits[0].job,
+                        submit.passing,
                     ),
                 )
                 kept = {
@@ -190,14 +191,14 @@ class Database:
         """
         with self._file.transaction() as database:
             for job in jobs:
-                files = database.execute("SELECT sha256, bytes FROM files WHERE job = ?", (job,)).fetchall()
-                over = "DELETE FROM jobs WHERE id = ? AND state NOT IN ('queued', 'running')"
-                if database.execute(over, (job,)).rowcount:
-                    database.executemany(
-                        "INSERT OR IGNORE INTO loose SELECT ?, ?, '', 0 "
-                        "WHERE NOT EXISTS (SELECT 1 FROM files WHERE sha256 = ?)",
-                        [(digest, size, digest) for digest, size in files],
-                    )
+                _delete(database, job, "state NOT IN ('queued', 'running')")
+        self._file.forget_log()
+
+    def delete_passing(self) -> None:
+        """Delete all passing jobs, also those that are not over: no client of a server that begins waits for one."""
+        with self._file.transaction() as database:
+            for (job,) in database.execute("SELECT id FROM jobs WHERE passing").fetchall():
+                _delete(database, job, "passing")
         self._file.forget_log()
 
     # ---- files that no job needs
@@ -273,14 +274,14 @@ class Database:
     def outlines(
         self, *, newest: int | None = None, client: str | None = None, owners: bool = False
     ) -> list[JobOutline]:
-        """The outline of every job, oldest first, including jobs with a request that this version does not understand.
-        With `newest`, only that many of the newest jobs, newest first. With `client`, only that client's. With
-        `owners`, only those of the server's owner, who has a client key for each program."""
+        """The outline of every job that is not passing, oldest first, including jobs with a request that this version
+        does not understand. With `newest`, only that many of the newest jobs, newest first. With `client`, only that
+        client's. With `owners`, only those of the server's owner, who has a client key for each program."""
         order = "number" if newest is None else "number DESC LIMIT ?"
-        mine = "WHERE client NOT GLOB ? " if owners else "" if client is None else "WHERE client = ? "
+        mine = "AND client NOT GLOB ? " if owners else "" if client is None else "AND client = ? "
         whose = [OF_NAMED_USERS] if owners else [] if client is None else [client]
         rows = self._file.query(
-            f"SELECT {_OUTLINE} FROM jobs {mine}ORDER BY {order}",  # noqa: S608
+            f"SELECT {_OUTLINE} FROM jobs WHERE NOT passing {mine}ORDER BY {order}",  # noqa: S608
             [*whose, *([] if newest is None else [newest])],
         )
         return [JobOutline(*row) for row in rows]
@@ -343,3 +344,13 @@ class Database:
     def _records(self, question: str, values: Sequence[object]) -> list[JobRecord]:
         records = (record(row) for row in self._file.query(question, values))
         return [each for each in records if each is not None]
+
+
+def _delete(database: sqlite3.Connection, job: str, only: str) -> None:
+    """Delete a job of which a condition is true, with its events. Files that no other job needs become loose."""
+    files = database.execute("SELECT sha256, bytes FROM files WHERE job = ?", (job,)).fetchall()
+    if database.execute(f"DELETE FROM jobs WHERE id = ? AND {only}", (job,)).rowcount:  # noqa: S608 - our own conditions
+        database.executemany(
+            "INSERT OR IGNORE INTO loose SELECT ?, ?, '', 0 WHERE NOT EXISTS (SELECT 1 FROM files WHERE sha256 = ?)",
+            [(digest, size, digest) for digest, size in files],
+        )

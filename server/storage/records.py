@@ -59,7 +59,7 @@ OUTLINE_COLUMNS = (
 )
 """The columns of a `JobOutline`."""
 
-_NO_WORK = ("job", "seed", "priority", "replaces", "variants", "masks")
+_NO_WORK = ("job", "seed", "priority", "replaces", "variants", "masks", "passing")
 """Fields of `Submit` that do not change the work of drawing it."""
 
 wire = Wire(msgpack.packb, msgpack.unpackb)

@@ -5,6 +5,7 @@ version 2   titles and sizes of jobs, so that lists need not read requests; time
             `loose` and `service`
 version 3   names of jobs, and the submissions to which they belong
 version 4   styles of users
+version 5   passing jobs, which are in no list
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import msgpack
 from layerfusion.server.protocol.messages import State
 from layerfusion.server.protocol.titles import title
 
-VERSION = 4
+VERSION = 5
 
 _JOBS = f"""
 CREATE TABLE jobs (
@@ -77,6 +78,7 @@ CREATE TABLE styles (
     PRIMARY KEY (user, name)
 ) STRICT, WITHOUT ROWID;
 """
+_FIFTH = "ALTER TABLE jobs ADD COLUMN passing INTEGER NOT NULL DEFAULT 0;"
 
 
 def prepare(database: sqlite3.Connection, version: int) -> None:
@@ -92,6 +94,8 @@ def prepare(database: sqlite3.Connection, version: int) -> None:
             _run(database, _THIRD)
         if version < 4:
             _run(database, _FOURTH)
+        if version < 5:
+            _run(database, _FIFTH)
         if version < VERSION:
             database.execute(f"PRAGMA user_version = {VERSION}")
         database.execute("COMMIT")

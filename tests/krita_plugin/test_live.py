@@ -44,6 +44,13 @@ def live(online):
     return online
 
 
+@pytest.fixture
+def online(harness, wire):
+    harness.controller.receive(greeting(wire, protocol=(1, 6)))
+    harness.link.sent.clear()
+    return harness
+
+
 def submits(harness):
     return [submit for submit, _ in harness.link.submitted]
 
@@ -60,7 +67,7 @@ def finish(harness, wire):
 def test_what_is_there_is_harmonised_quickly(live, wire):
     ((submit, pictures),) = live.link.submitted
     assert isinstance(submit.background, wire.Kept) and isinstance(submit.foregrounds[0], wire.Kept)
-    assert (submit.preset, submit.steps, submit.variants) == ("fast", None, ())
+    assert (submit.preset, submit.steps, submit.variants, submit.passing) == ("fast", None, (), True)
     assert pictures == (live.document.keep.picture, live.document.keep_behind.picture)
     assert live.document.choice == live.document.scratch.choice, "whichever layer is active"
     assert live.view.live and not live.view.busy
@@ -152,13 +159,22 @@ def test_without_a_server_it_does_not_begin(harness, wire):
     assert not harness.link.submitted
 
 
-def test_what_was_being_drawn_is_cancelled_and_deleted(live, wire):
+def test_what_was_being_drawn_is_cancelled(live, wire):
     job = submits(live)[-1].job
     live.controller.live.end()
-    assert live.link.sent == [wire.Cancel(job=job)]
+    assert live.link.sent[-1] == wire.Cancel(job=job)
     live.controller.receive(wire.Cancelled(job=job, seq=2))
-    assert live.link.sent == [wire.Cancel(job=job), wire.Delete(job=job)]
+    assert live.link.sent[-1] == wire.Cancel(job=job), "the server deletes it"
     assert live.view.told == []
+
+
+def test_an_older_server_would_keep_each_glance_as_a_picture(harness, wire):
+    harness.document.keep, harness.document.keep_behind = kept_layer(), kept_background()
+    harness.document.scratch = Scratch()
+    harness.controller.receive(greeting(wire, protocol=(1, 5)))
+    harness.controller.live.begin(params())
+    assert "older than this plugin" in harness.view.told[-1][1]
+    assert harness.link.submitted == [] and harness.document.scratch.ended and not harness.view.live
 
 
 def test_other_jobs_go_on_beside_it(live, wire):

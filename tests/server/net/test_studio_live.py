@@ -37,7 +37,8 @@ def test_shadow_and_light_follow_a_foreground_that_is_dragged_and_nothing_is_lef
     moved[1] = replace(moved[1], offset=(offset[0] + 1, offset[1]))
     until(lambda: np.abs(canvas(driver).astype(int) - together([*moved, *light])).max() <= 2)
     with server.client() as client:
-        until(lambda: [job.job for job in client.jobs()] == [picture.job])  # previews are deleted
+        assert [job.job for job in client.jobs()] == [picture.job]
+    until(lambda: [job.id for job in server.app._database.jobs()] == [picture.job])  # previews are deleted
     assert len(driver.find_elements("css selector", "#history li")) == 1
 
 

@@ -40,14 +40,9 @@ export class Listing {
     if (this.ask(this.newest)) this.asked = this.newest;
   }
 
-  /**
-   * Take the answer to the request.
-   *
-   * @param count how many jobs it has.
-   * @param jobs those of them that are pictures of the artist's.
-   */
-  take(count: number, jobs: JobSummary[]): void {
-    this.older = this.asked !== null && this.asked < MOST && count >= this.asked;
+  /** Take the answer to the request. */
+  take(jobs: JobSummary[]): void {
+    this.older = this.asked !== null && this.asked < MOST && jobs.length >= this.asked;
     this.asked = null;
     this.jobs.value = jobs;
     if (this.outdated || this.lacks) this.refresh();

@@ -1,4 +1,4 @@
-// Schema e206b445fb854e65fc2052e8312ceb20f77a67a63c451e1cf5a11d5a55af6619
+// Schema 86fcaf2a9877932794c7cfd605b7776a739c7d93103f162c47b6f97b5aff9477
 // Made by make_types.mjs from the protocol's JSON Schema; changes belong there.
 
 /**
@@ -125,6 +125,7 @@ export interface Submit {
    */
   variants?: Variant[];
   masks?: boolean;
+  passing?: boolean;
 }
 /**
  * A layer that is drawn from a prompt.

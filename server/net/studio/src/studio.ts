@@ -279,13 +279,12 @@ export class Studio implements Desk {
     }
   }
 
-  private takeList(all: JobSummary[]): void {
-    const jobs = all.filter((each) => !this.live.jobs.has(each.job));
+  private takeList(jobs: JobSummary[]): void {
     const live = jobs.filter((each) => each.ended === null);
     for (const job of [...this.progress.value.keys()]) {
       if (!live.some((each) => each.job === job)) this.progress.value.delete(job);
     }
-    this.listing.take(all.length, jobs);
+    this.listing.take(jobs);
     this.arrangements.note(jobs);
     const { job } = recall();
     const found = jobs.find((each) => each.job === job);
