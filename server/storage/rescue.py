@@ -82,7 +82,7 @@ def set_aside(folder: Path) -> Path:
     Raises:
         UnwritableFile: they cannot be moved.
     """
-    stamp = time.strftime("%Y%m%d-%H%M%S")
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())  # UTC: local clocks are put back once a year
     target = folder / f"{_PREFIX}{stamp}"
     number = 1
     while target.exists():

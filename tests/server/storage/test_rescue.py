@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import time
 from random import Random
 
 import pytest
@@ -13,7 +14,7 @@ from layerfusion.server.errors import BrokenStore
 from layerfusion.server.protocol.messages import Done, Started
 from layerfusion.server.storage.database import Database
 from layerfusion.server.storage.layer_store import LayerStore
-from layerfusion.server.storage.rescue import back_up, backup, check_together, recover
+from layerfusion.server.storage.rescue import back_up, backup, check_together, recover, set_aside
 from samples import job_id, layer_begin, submit
 
 JOBS = 40
@@ -151,6 +152,20 @@ def test_recovering_twice_changes_nothing(folder):
     before = finished(folder)
     assert recover(folder).jobs == 0
     assert finished(folder) == before
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="Windows has no tzset")
+def test_what_was_set_aside_last_comes_back_also_if_the_clocks_were_put_back(folder, monkeypatch):
+    try:
+        for number, zone in enumerate(("SUMMER-2", "WINTER-1")):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            draw(folder, 500 + number)
+            last = set_aside(folder)
+        assert recover(folder).source == last
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_layers_that_were_lost_are_counted(folder):
