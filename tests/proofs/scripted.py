@@ -6,9 +6,10 @@ Without a blended prompt, it does what the first foreground's prompt says.
     "hang=2"                           step 2 never ends
     "huge"                             raises OutOfMemory
     "notices=2"                        gives two notices, each before a step
+    "code=unknown_words"               the code of the notices
     "modes"                            the layers differ in blend mode, place and opacity
     "previews"                         gives a preview before each step: a background of one colour
-    "record"                           says with which prompts, seed and model it was drawn
+    "record"                           says with which prompts, seeds, boxes and model it was drawn
     "maps=3"                           records priors and masks of three steps, if somebody asks for them
     "stamp"                            each layer's name is the time at which it leaves the engine
 
@@ -53,7 +54,7 @@ class Scripted:
             if script.get("hang") == str(step):
                 time.sleep(3600)
             if step < int(script.get("notices", 0)):
-                yield Notice(code="prompt_truncated", text=notice_text(request.seed, step))
+                yield Notice(code=script.get("code", "prompt_truncated"), text=notice_text(request.seed, step))
             if "previews" in script:
                 yield Preview(role=Role.BACKGROUND, index=0, pixels=np.full((16, 16, 4), PREVIEW, np.uint8))
             yield Progress(
@@ -73,12 +74,23 @@ class Scripted:
         record = None
         if "record" in script:
             record = PictureRecord(tool="LayerFusion", seed=request.seed, model="tiny")
-            layers = [replace(each, record=LayerRecord(prompt=drawn_from(request, each))) for each in layers]
+            layers = [replace(each, record=record_of(request, index)) for index, each in enumerate(layers)]
         yield Finished(stack=LayerStack(name="scripted", size=request.size, layers=tuple(layers), record=record))
 
 
-def drawn_from(request, layer):
-    return (request.background if layer.role is Role.BACKGROUND else request.foregrounds[0]).prompt
+def record_of(request, index):
+    """The background is the first layer, and foregrounds follow; what else there is has no words."""
+    sources = [request.background, *request.foregrounds]
+    if index >= len(sources):
+        return LayerRecord(source="derived")
+    source = sources[index]
+    own = getattr(source, "seed", None)
+    return LayerRecord(
+        prompt=source.prompt,
+        negative_prompt=getattr(source, "negative_prompt", ""),
+        seed=request.seed if own is None else own,
+        box=None if (box := getattr(source, "box", None)) is None else (box.x, box.y, box.width, box.height),
+    )
 
 
 def mask_step(step):

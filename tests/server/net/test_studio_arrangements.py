@@ -10,7 +10,7 @@ import studio_page
 from layerfusion.engine import formats
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import LayeredImage
-from layerfusion.server.protocol.messages import Generated
+from layerfusion.server.protocol.messages import Box, Generated
 from studio_editing import (
     SCRIPT,
     detail,
@@ -151,3 +151,22 @@ def test_opened_files_stay_as_they_are_arranged_until_they_are_removed(driver, s
     one(driver, "#draft-yes").click()
     until(lambda: drafts(driver) == ["two"])
     studio_page.wait_for(driver, "Describe a foreground and a background")
+
+
+def test_what_several_foregrounds_were_made_from_is_with_the_layers_again(driver, server):
+    script = f"layers=3 side={SIDE} record"
+    apple = Generated(prompt=script, negative_prompt="fog", seed=3)
+    duck = Generated(prompt="a duck", seed=4, box=Box(x=8, y=16, width=32, height=40))
+    beach = Generated(prompt="a beach", negative_prompt="people", seed=5)
+    job = drawn(server, foregrounds=(apple, duck), background=beach, seed=6)
+    driver.refresh()
+    look_at(driver, "history", 0)
+    write(detail(driver, "Layer 1", "prompt"), "a pear")
+    until(lambda: one(driver, "#origin button").is_enabled())
+    one(driver, "#origin button").click()
+    assert driver.switch_to.active_element.get_attribute("value") == script
+    draw(driver)
+    until(lambda: newest(server).job != job.job)
+    again = newest(server)
+    assert (again.foregrounds, again.background) == (job.foregrounds, job.background)
+    assert again.seed == 6

@@ -157,6 +157,15 @@ def test_the_keyboard_is_enough(driver, server):
     assert "viewport" in order
 
 
+def test_nothing_shows_under_the_button_that_stays_at_the_bottom_of_the_form(driver):
+    """Its shadow covers the space below it, through which the form would be seen."""
+    shadow, space = driver.execute_script(
+        "return [getComputedStyle(document.getElementById('generate')).boxShadow,"
+        "getComputedStyle(document.getElementById('form')).paddingBottom]"
+    )
+    assert shadow.endswith(f"0px 0px 0px {space}")
+
+
 def test_texts_of_others_are_shown_as_text_and_nothing_is_asked_elsewhere(driver, server):
     hostile = "<img src=x onerror=document.title='run'>"
     drawn(server, background=Generated(prompt=hostile), blended_prompt="layers=1 notices=1")

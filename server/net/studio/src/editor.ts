@@ -9,7 +9,7 @@ import { asLayer, type Layer, Picture, ply, type Source, type Verb } from "./pic
 import { Breath, cropped, stretched } from "./pixels";
 import type { FileRead, Submit, Welcome } from "./protocol";
 import type { Signal } from "./signal";
-import { outline, parts, type Settings, submission } from "./sources";
+import { drawnFrom, outline, parts, type Settings, submission } from "./sources";
 import { newId, swapRedAndBlue } from "./wire";
 
 /** What the editor needs of the studio. */
@@ -250,7 +250,8 @@ export class Editor {
     const origin = read.record === undefined || read.record === "" ? null : (JSON.parse(read.record) as Picture["origin"]);
     for (const placed of read.layers) {
       const layer = asLayer(placed, await this.fetch(placed.layer, placed.width, placed.height));
-      layers.push({ ...layer, negative: origin?.layers[layers.length]?.negative_prompt ?? "" });
+      const record = origin === null ? -1 : layers.length;
+      layers.push({ ...layer, record, negative: origin?.layers[record]?.negative_prompt ?? "" });
     }
     const { picture } = this;
     const flat = read.layers.length === 1 && read.layers[0]!.role === "foreground";
@@ -274,6 +275,21 @@ export class Editor {
     picture.changed = true;
     this.desk.arrangements.save(picture);
     this.desk.openPicture(picture);
+  }
+
+  /** Each layer is to be drawn anew from what the picture was made from: its own words and seed. */
+  useOrigin(): void {
+    const { picture } = this;
+    if (picture === null || !this.canEdit) return;
+    this.begin();
+    for (const layer of picture.layers) {
+      const made = drawnFrom(picture, layer);
+      if (made === undefined) continue;
+      const { prompt, negative_prompt, seed } = made;
+      Object.assign(layer, { prompt: prompt ?? "", negative: negative_prompt ?? "", seed: seed ?? "", verb: "redraw" });
+    }
+    picture.selected = picture.layers.find((layer) => layer.role === "foreground")?.key ?? null;
+    this.changed(picture, false);
   }
 
   /** Have the picture drawn with the layers as they are arranged. */

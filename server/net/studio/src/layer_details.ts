@@ -5,6 +5,8 @@ import { icon } from "./icons";
 import { t } from "./language";
 import { shownName } from "./layer_names";
 import type { Layer, Verb } from "./picture";
+import { PromptHelp } from "./prompt_help";
+import type { ModelInfo } from "./protocol";
 
 const BLENDS: [Layer["blend"], string][] = [
   ["normal", t("Normal")],
@@ -18,7 +20,7 @@ const VERBS: [Verb, string, string][] = [
 ];
 
 /** The fields of a layer, and what fills them in again after a change. */
-export function layerDetails(editor: Editor, layer: () => Layer): { element: HTMLElement; show: () => void } {
+export function layerDetails(editor: Editor, layer: () => Layer, model: () => ModelInfo | undefined): { element: HTMLElement; show: () => void } {
   const { key, role } = layer();
   const id = (name: string): string => `${key}-${name}`;
   const name = make("input", { id: id("name"), maxLength: 255, autocomplete: "off", dir: "auto" });
@@ -45,6 +47,7 @@ export function layerDetails(editor: Editor, layer: () => Layer): { element: HTM
   const element = make("div", { className: "details" }, labelled(t("Name"), name), labelled(t("Blend mode"), blend));
   const order = make("div", { className: "order" }, up, down);
   if (drawnFrom) element.append(labelled(t("What it shows"), prompt), labelled(t("Negative"), negative), labelled(t("Seed"), seed), verbs, hint);
+  const help = drawnFrom ? new PromptHelp(prompt, model) : null;
   if (layer().index === -1 && layer().source !== null) {
     const swap = make("button", { type: "button", className: "quiet" });
     swap.textContent = role === "background" ? t("Use as foreground") : t("Use as background");
@@ -58,7 +61,12 @@ export function layerDetails(editor: Editor, layer: () => Layer): { element: HTM
   }
   element.append(order);
 
-  for (const field of [name, prompt, negative, seed]) field.onfocus = () => editor.begin();
+  for (const field of [name, prompt, negative, seed]) {
+    field.onfocus = () => editor.begin();
+    field.onkeydown = (event: KeyboardEvent) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void editor.draw();
+    };
+  }
   name.oninput = () => name.value.trim() !== "" && editor.set(layer(), { name: name.value.trim() });
   prompt.oninput = () => editor.set(layer(), { prompt: prompt.value });
   negative.oninput = () => editor.set(layer(), { negative: negative.value });
@@ -80,6 +88,7 @@ export function layerDetails(editor: Editor, layer: () => Layer): { element: HTM
     for (const [field, value] of [[name, shownName(now)], [prompt, now.prompt], [negative, now.negative], [seed, now.seed]] as const) {
       if (document.activeElement !== field && field.value !== value) field.value = value;
     }
+    help?.update();
     blend.value = now.blend;
     for (const choice of choices) {
       choice.checked = choice.value === now.verb;

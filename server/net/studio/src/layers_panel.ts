@@ -25,7 +25,7 @@ export class LayersPanel {
   private rows: (() => void)[] = [];
 
   constructor(
-    studio: Studio,
+    private readonly studio: Studio,
     private readonly editor: Editor,
   ) {
     studio.picture.watch((picture) => this.update(picture));
@@ -108,7 +108,7 @@ export class LayersPanel {
     };
     this.rows.push(show);
     if (picture.selected === key && picture.isOver) {
-      const details = layerDetails(editor, layer);
+      const details = layerDetails(editor, layer, () => this.studio.model);
       row.append(details.element);
       this.rows.push(details.show);
     }

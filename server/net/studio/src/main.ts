@@ -21,6 +21,7 @@ import { QueueView } from "./queue_view";
 import { codeFromAddress, signIn, signOut } from "./sign_in";
 import { Sheet } from "./sheet";
 import { Studio } from "./studio";
+import { showUnknownWords } from "./unknown_words";
 import { VariantsStrip } from "./variants_strip";
 import { Viewport } from "./viewport";
 
@@ -30,7 +31,8 @@ const studio = new Studio();
 const editor = new Editor(studio);
 const form = new PromptForm(studio);
 studio.settings = () => form.settings;
-showOrigin(studio, form);
+showOrigin(studio, form, editor);
+showUnknownWords(studio, editor, form);
 new ProgressBar(studio);
 new LayersPanel(studio, editor);
 new HistoryView(studio);

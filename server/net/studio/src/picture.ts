@@ -22,6 +22,8 @@ export interface Layer {
   readonly key: string;
   /** Index among the job's layers; -1 if the artist has added the layer. */
   readonly index: number;
+  /** Index among the layers of the record of what the picture was made from; -1 if it says nothing of this one. */
+  readonly record: number;
   readonly role: LayerBegin["role"];
   name: string;
   x: number;
@@ -121,7 +123,7 @@ export class Picture {
     const { index, role, sha256, width, height } = begin;
     const source = { sha256, width, height, crop: await cropped(bytes, width, height) };
     const others = this.layers.filter((layer) => layer.index !== index);
-    const layer = { ...asLayer({ ...begin, layer: sha256 }, source), index, role };
+    const layer = { ...asLayer({ ...begin, layer: sha256 }, source), index, record: index, role };
     this.layers = [...others, layer].sort((one, other) => one.index - other.index);
   }
 
@@ -137,8 +139,8 @@ export class Picture {
     this.previews.length = 0;
     this.origin = done.record === undefined || done.record === "" ? null : (JSON.parse(done.record) as Origin);
     for (const layer of this.layers) {
-      layer.prompt = this.origin?.layers[layer.index]?.prompt ?? "";
-      layer.negative = this.origin?.layers[layer.index]?.negative_prompt ?? "";
+      layer.prompt = this.origin?.layers[layer.record]?.prompt ?? "";
+      layer.negative = this.origin?.layers[layer.record]?.negative_prompt ?? "";
     }
     this.drawn = this.plies;
   }
@@ -169,6 +171,7 @@ export function asLayer(placed: Omit<Placed, "prompt"> & { prompt?: string }, so
   return {
     key: `layer-${++made}`,
     index: -1,
+    record: -1,
     role,
     name,
     x: placed.x ?? 0,

@@ -1,11 +1,12 @@
 // The form: what to draw. What it says survives a reload.
+import type { Editor } from "./editor";
 import { find, make } from "./elements";
 import { t } from "./language";
 import { keep, recall } from "./memory";
 import type { Picture } from "./picture";
 import { PromptHelp } from "./prompt_help";
 import type { ModelInfo, Style, Submit, Welcome } from "./protocol";
-import type { Settings } from "./sources";
+import { drawnFrom, fitsForm, type Settings } from "./sources";
 import type { Studio } from "./studio";
 import { applied } from "./style";
 import { StyleChooser } from "./style_chooser";
@@ -73,10 +74,14 @@ export class PromptForm {
     };
     this.example.onclick = () => this.fillExample();
     studio.notices.remedies.set("out_of_memory", { label: t("Use half the size"), act: () => this.halve() });
-    studio.notices.remedies.set("unknown_words", { label: t("Go to the words"), act: () => this.helps.some((help) => help.go()) });
     studio.notices.remedies.set("unknown_model", { label: t("Choose another model"), act: () => this.model.focus() });
     studio.welcome.watch((welcome) => welcome && this.greet(welcome));
     studio.link.watch((link) => (find("generate", HTMLButtonElement).disabled = link !== "open"));
+  }
+
+  /** Go to a word that the model does not know, one of these or any; false if there is none here. */
+  goTo(words: Set<string>): boolean {
+    return this.helps.some((help) => help.go(words));
   }
 
   /** What the form says of what to draw. */
@@ -94,18 +99,11 @@ export class PromptForm {
     return { model: this.model.value, preset, seed, style: this.style.chosen };
   }
 
-  /** Fill in what a picture was made from. */
-  use(picture: Picture): void {
+  /** Fill in what a picture was made from. What has a place of its own, or words that differ, stays with the layers. */
+  use(picture: Picture, editor: Editor): void {
     const origin = picture.origin;
     if (origin === null) return;
     this.style.clear(); // the prompts have the style's words already
-    for (const layer of picture.layers) {
-      const { prompt, negative_prompt } = origin.layers[layer.index] ?? {};
-      if (prompt === undefined) continue;
-      this.negative.value = negative_prompt ?? "";
-      if (layer.role === "background") this.background.value = prompt;
-      if (layer.role === "foreground") this.foreground.value = prompt;
-    }
     this.width.value = String(picture.width);
     this.height.value = String(picture.height);
     this.seed.value = origin.picture.seed ?? "";
@@ -114,8 +112,20 @@ export class PromptForm {
     if (origin.picture.model !== undefined && names.includes(origin.picture.model)) {
       this.model.value = origin.picture.model;
     }
+    if (fitsForm(picture)) {
+      for (const layer of picture.layers) {
+        const made = drawnFrom(picture, layer);
+        if (made === undefined) continue;
+        this.negative.value = made.negative_prompt ?? "";
+        (layer.role === "background" ? this.background : this.foreground).value = made.prompt ?? "";
+      }
+      this.foreground.focus();
+    } else if (editor.canEdit) {
+      editor.useOrigin();
+      document.getElementById(`${picture.selected}-prompt`)?.focus();
+      this.studio.notices.say({ kind: "note", text: t("Each layer has its own words and seed again, to be drawn anew.") });
+    }
     this.changed();
-    this.foreground.focus();
   }
 
   private greet(welcome: Welcome): void {
@@ -232,7 +242,7 @@ export class PromptForm {
 }
 
 /** What a picture was made from, in a line, with a button that fills the form with it. */
-export function showOrigin(studio: Studio, form: PromptForm): void {
+export function showOrigin(studio: Studio, form: PromptForm, editor: Editor): void {
   const line = find("origin", HTMLDivElement);
   studio.picture.watch((picture) => {
     if (picture === null) {
@@ -246,6 +256,6 @@ export function showOrigin(studio: Studio, form: PromptForm): void {
     const text = `${picture.width} × ${picture.height}${seed === undefined ? "" : `, ${t("seed {seed}", { seed })}`}`;
     line.replaceChildren(make("span", { textContent: text }));
     if (!known) return;
-    line.append(make("button", { type: "button", textContent: t("Use its prompts and seed"), onclick: () => form.use(picture) }));
+    line.append(make("button", { type: "button", textContent: t("Use its prompts and seed"), onclick: () => form.use(picture, editor) }));
   });
 }

@@ -2,13 +2,14 @@
 import { make } from "./elements";
 import { t } from "./language";
 import type { ModelInfo } from "./protocol";
-import { completions, unknownWords } from "./vocabulary";
+import { type Completion, completions, unknownWords } from "./vocabulary";
 
 export class PromptHelp {
-  private readonly unknown = make("p", { className: "unknown" });
+  private readonly unknown = make("p", { className: "unknown", hidden: true });
   private readonly list = make("ul", { className: "completions", hidden: true });
-  private from = 0;
+  private offers: Completion[] = [];
   private active = -1;
+  private shown = "";
 
   constructor(
     private readonly field: HTMLTextAreaElement,
@@ -28,43 +29,47 @@ export class PromptHelp {
   /** The prompt or the model has changed. */
   update(): void {
     const found = unknownWords(this.model(), this.field.value).slice(0, 3);
+    const shown = JSON.stringify(found);
+    if (shown === this.shown) return; // the focus stays on the button
+    this.shown = shown;
     this.unknown.hidden = found.length === 0;
     if (found.length === 0) return this.unknown.replaceChildren();
     const buttons = found.map(({ word, start, end }) => {
       const button = make("button", { type: "button", className: "quiet", textContent: word });
       button.setAttribute("aria-label", t("Go to “{word}”", { word }));
-      button.onclick = () => {
-        this.field.focus();
-        this.field.setSelectionRange(start, end);
-      };
+      button.onclick = () => goTo(this.field, { start, end });
       return button;
     });
     this.unknown.replaceChildren(t("The model does not know:"), " ", ...buttons);
   }
 
-  /** Select the first word that the model does not know; false if it knows all. */
-  go(): boolean {
-    const button = this.unknown.hidden ? null : this.unknown.querySelector("button");
-    button?.click();
-    return button !== null;
+  /**
+   * Select the first word that the model does not know; false if it knows all.
+   *
+   * @param words are looked for, in lower case; all if there are none.
+   */
+  go(words: Set<string>): boolean {
+    const unknown = unknownWords(this.model(), this.field.value);
+    const found = unknown.find(({ word }) => words.size === 0 || words.has(word.toLowerCase()));
+    if (found !== undefined) goTo(this.field, found);
+    return found !== undefined;
   }
 
   private complete(): void {
-    const { from, phrases } = completions(this.model(), this.field.value, this.field.selectionStart);
-    this.from = from;
+    this.offers = completions(this.model(), this.field.value, this.field.selectionStart);
     this.active = -1;
     this.list.replaceChildren(
-      ...phrases.map((phrase, at) => {
-        const option = make("li", { id: `${this.list.id}-${at}`, textContent: phrase });
+      ...this.offers.map((offer, at) => {
+        const option = make("li", { id: `${this.list.id}-${at}`, textContent: offer.phrase });
         option.setAttribute("role", "option");
         option.onpointerdown = (event) => {
           event.preventDefault(); // the field keeps the focus
-          this.take(phrase);
+          this.take(offer);
         };
         return option;
       }),
     );
-    this.list.hidden = phrases.length === 0;
+    this.list.hidden = this.offers.length === 0;
     this.mark();
   }
 
@@ -76,15 +81,15 @@ export class PromptHelp {
       this.active = (Math.max(this.active, moves[event.key]! < 0 ? 0 : -1) + moves[event.key]! + count) % count;
       this.mark();
     } else if ((event.key === "Enter" || event.key === "Tab") && this.active !== -1) {
-      this.take(this.list.children[this.active]!.textContent!);
+      this.take(this.offers[this.active]!);
     } else if (event.key === "Escape") {
       this.close();
     } else return;
     event.preventDefault();
   }
 
-  private take(phrase: string): void {
-    this.field.setRangeText(phrase, this.from, this.field.selectionStart, "end");
+  private take({ phrase, from }: Completion): void {
+    this.field.setRangeText(phrase, from, this.field.selectionStart, "end");
     this.close();
     this.field.dispatchEvent(new Event("input", { bubbles: true }));
     this.close();
@@ -102,4 +107,10 @@ export class PromptHelp {
     if (this.active === -1) this.field.removeAttribute("aria-activedescendant");
     else this.field.setAttribute("aria-activedescendant", this.list.children[this.active]!.id);
   }
+}
+
+/** Select a word of a prompt. */
+export function goTo(field: HTMLTextAreaElement, { start, end }: { start: number; end: number }): void {
+  field.focus();
+  field.setSelectionRange(start, end);
 }

@@ -2,7 +2,7 @@
 import { Problem } from "./calls";
 import { t } from "./language";
 import { shownName } from "./layer_names";
-import type { Layer, Picture } from "./picture";
+import type { Layer, Origin, Picture } from "./picture";
 import type { Generated, Kept, Placed, Relit, Style, Submit } from "./protocol";
 import { applied } from "./style";
 import { newId } from "./wire";
@@ -25,6 +25,21 @@ export interface Settings {
 export function parts(picture: Arrangement): { backgrounds: Layer[]; foregrounds: Layer[] } {
   const of = (role: Layer["role"]): Layer[] => picture.layers.filter((layer) => layer.role === role && layer.visible);
   return { backgrounds: of("background"), foregrounds: of("foreground") };
+}
+
+/** What a layer was drawn from, as the picture's record says; undefined of layers that have no words. */
+export function drawnFrom({ origin }: Pick<Picture, "origin">, layer: Layer): Origin["layers"][number] | undefined {
+  const made = layer.role === "background" || layer.role === "foreground" ? origin?.layers[layer.record] : undefined;
+  return made?.prompt === undefined ? undefined : made;
+}
+
+/** Whether the form can say what a picture was made from: it knows one foreground, anywhere, and one negative and seed. */
+export function fitsForm(picture: Pick<Picture, "origin" | "layers">): boolean {
+  const made = picture.layers.flatMap((layer) => drawnFrom(picture, layer) ?? []);
+  const fronts = picture.layers.filter((layer) => layer.role === "foreground" && drawnFrom(picture, layer) !== undefined);
+  const seed = picture.origin?.picture.seed;
+  const negatives = new Set(made.map((each) => each.negative_prompt ?? ""));
+  return fronts.length <= 1 && negatives.size <= 1 && made.every((each) => !each.box && (each.seed ?? seed) === seed);
 }
 
 /** What pressing the button will do, in a word or two. */

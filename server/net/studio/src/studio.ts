@@ -15,6 +15,7 @@ import type {
   FileBegin,
   FromServer,
   JobSummary,
+  ModelInfo,
   Progress,
   Resubmit,
   Style,
@@ -89,6 +90,12 @@ export class Studio implements Desk {
   );
   /** The picture to which the artist comes back if the one that is made from it is not finished. */
   private before: Picture | null = null;
+
+  /** The model that the form names. */
+  get model(): ModelInfo | undefined {
+    const name = this.settings()?.model;
+    return this.welcome.value?.models.find((model) => model.name === name);
+  }
 
   open(): void {
     this.connection.open();
