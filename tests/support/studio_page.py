@@ -60,6 +60,19 @@ def one(driver, selector):
     return until(lambda: driver.find_elements("css selector", selector))[0]
 
 
+PRESS = """
+const button = document.querySelector(arguments[0]);
+if (button === null || button.disabled || button.closest("[hidden]") !== null) return false;
+button.click();
+return true;
+"""
+
+
+def press(driver, selector):
+    """Press what may be seen only under the pointer, as soon as it is there."""
+    until(lambda: driver.execute_script(PRESS, selector))
+
+
 def fill(driver, name, value):
     field = one(driver, f"#{name}")
     field.clear()

@@ -1,17 +1,12 @@
 """The studio's history, variants, queue, masks and styles in a real Chromium."""
 
-import asyncio
 import base64
-import contextlib
-import threading
-
-from websockets.exceptions import ConnectionClosedError
 
 import chromium
 import studio_page
 from bare import WIRE, greeted
 from chromium import wait_for
-from layerfusion.server.net.request_handler import RequestHandler
+from late_answers import late
 from layerfusion.server.protocol.messages import ListStyles
 from running import SECONDS
 from studio_page import SIDE, canvas, drawn, fill, generate, names, newest, one, spoken, text_of, until
@@ -124,43 +119,17 @@ def test_show_more_shows_what_was_asked_for_however_quickly_it_is_pressed(driver
     until(lambda: not one(driver, "#more").is_displayed())
 
 
-@contextlib.contextmanager
-def late_lists(monkeypatch):
-    """The server says nothing to those who ask for its jobs, until the end or until it loses them.
-
-    Yields who has asked, and an event that makes it lose whoever asks next.
-    """
-    asked, lose, answers = [], threading.Event(), threading.Event()
-    answer = RequestHandler._list
-
-    async def late(self, request):
-        asked.append(self)
-        while not answers.is_set():
-            if lose.is_set():
-                lose.clear()
-                raise ConnectionClosedError(None, None)
-            await asyncio.sleep(0.01)
-        await answer(self, request)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RequestHandler, "_list", late)
-        try:
-            yield asked, lose
-        finally:
-            answers.set()
-
-
 def test_show_more_is_offered_until_the_server_has_said_that_there_are_no_more(driver, server, monkeypatch):
     studio_page.copied(server, drawn(server, blended_prompt="layers=1"), 499)
     driver.refresh()
     until(lambda: len(titles(driver)) == 24)
-    with late_lists(monkeypatch) as (asked, lose):
+    with late(monkeypatch, "_list") as lists:
         press_more(driver, 4)
         assert len(titles(driver)) == 200, "no more are known yet"
         assert one(driver, "#more").is_displayed()
-        until(lambda: asked)
-        lose.set()
-        until(lambda: len(set(asked)) == 2)  # the page is back
+        until(lambda: lists.asked)
+        lists.lose()
+        until(lambda: lists.connections == 2)  # the page is back
         assert one(driver, "#more").is_displayed()
         press_more(driver)
         assert one(driver, "#more").is_displayed()

@@ -18,6 +18,13 @@ export class Problem extends Error {
   }
 }
 
+/** It may have been done or not: the connection was lost before the server answered. */
+export class Lost extends Problem {
+  constructor() {
+    super(t("The connection was lost. Try it again."));
+  }
+}
+
 /** What sends messages; `send` says whether there is a connection, `sendAll` waits while the network is slower than the page. */
 export interface Line {
   send(message: FromClient): boolean;
@@ -88,7 +95,7 @@ export class Calls {
       const others = this.pixelsWaiting.get(layer);
       if (others !== undefined) return void others.push(settle);
       this.pixelsWaiting.set(layer, [settle]);
-      if (!this.line.send({ type: "fetch_pixels", layer })) this.givePixels(layer, lost());
+      if (!this.line.send({ type: "fetch_pixels", layer })) this.givePixels(layer, new Lost());
     });
   }
 
@@ -127,13 +134,13 @@ export class Calls {
 
   /** The connection was lost: what was asked for is not answered any more. */
   clear(): void {
-    for (const { settle } of this.waiting.splice(0)) settle(lost());
-    for (const layer of [...this.pixelsWaiting.keys()]) this.givePixels(layer, lost());
+    for (const { settle } of this.waiting.splice(0)) settle(new Lost());
+    for (const layer of [...this.pixelsWaiting.keys()]) this.givePixels(layer, new Lost());
   }
 
   private ask(message: FromClient, wanted: (answer: Answer) => boolean): Promise<Answer> {
     const answer = this.next(wanted);
-    if (!this.line.send(message)) this.waiting.pop()!.settle(lost());
+    if (!this.line.send(message)) this.waiting.pop()!.settle(new Lost());
     return answer;
   }
 
@@ -149,10 +156,6 @@ export class Calls {
     this.pixelsWaiting.delete(layer);
     for (const settle of settles) settle(answer);
   }
-}
-
-function lost(): Problem {
-  return new Problem(t("The connection was lost. Try it again."));
 }
 
 function problem(error: ServerProblem): Problem {

@@ -23,3 +23,12 @@ export function drawn(image: ImageData): HTMLCanvasElement {
   canvas.setAttribute("aria-hidden", "true");
   return canvas;
 }
+
+/** Make these the children of a list. What is there already stays where it is, and with it the focus and a press of a button. */
+export function arrange(list: HTMLElement, rows: HTMLElement[]): void {
+  const wanted = new Set<Element>(rows);
+  for (const row of [...list.children]) if (!wanted.has(row)) row.remove();
+  rows.forEach((row, at) => {
+    if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
+  });
+}

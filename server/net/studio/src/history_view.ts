@@ -1,6 +1,6 @@
 // All pictures of this user, newest first, also those that were begun in Krita. The variants of one submission are one
 // entry; `VariantsStrip` shows them.
-import { drawn, find, make } from "./elements";
+import { arrange, drawn, find, make } from "./elements";
 import { entries, type Entry, entryOf, face, titleOf } from "./entries";
 import { icon } from "./icons";
 import { t } from "./language";
@@ -20,6 +20,8 @@ const STATES: Record<JobSummary["state"], string> = {
   interrupted: t("interrupted"),
 };
 
+const TOOLS = { compare: t("Compare with the picture that is shown"), rename: t("Rename"), delete: t("Delete") };
+
 export class HistoryView {
   private readonly grid = find("history", HTMLUListElement);
   private readonly more = find("more", HTMLButtonElement);
@@ -30,7 +32,7 @@ export class HistoryView {
   private readonly observer = new IntersectionObserver((changes) => this.note(changes), { rootMargin: NEAR });
   /** Rows in sight; only they have a thumbnail, so that a long history takes no memory. */
   private readonly inSight = new Set<Element>();
-  private readonly rows = new Map<string, { made: string; row: HTMLLIElement }>();
+  private readonly rows = new Map<string, Row>();
   private most = PAGE;
   private chosen: Entry = [];
 
@@ -73,18 +75,13 @@ export class HistoryView {
     const found = all.filter((entry) => hasWords(entry, this.words.value));
     const shown = found.slice(0, this.most);
     const current = this.studio.picture.value;
-    // A row is made anew only if it has changed: the focus stays where it is.
     const rows = shown.map((entry) => {
-      const made = JSON.stringify([entry.map((job) => [job.job, job.state]), titleOf(entry[0]!), current !== null]);
-      const known = this.rows.get(entry[0]!.job);
-      if (known?.made === made) return known.row;
-      const row = this.row(entry);
-      this.rows.set(entry[0]!.job, { made, row });
-      return row;
+      const row = this.rows.get(entry[0]!.job) ?? new Row(this.studio, (kind, of) => this.ask(kind, of));
+      this.rows.set(entry[0]!.job, row);
+      row.show(entry, current !== null);
+      return row.element;
     });
-    if (rows.length !== this.grid.children.length || rows.some((row, at) => this.grid.children[at] !== row)) {
-      this.replace(rows);
-    }
+    this.replace(rows);
     const firsts = new Set(shown.map((entry) => entry[0]!.job));
     for (const job of [...this.rows.keys()]) {
       if (!firsts.has(job)) this.rows.delete(job);
@@ -98,42 +95,18 @@ export class HistoryView {
   }
 
   private replace(rows: HTMLLIElement[]): void {
-    const focused = document.activeElement;
-    const at = [...this.grid.children].findIndex((row) => row.contains(focused));
-    for (const row of this.grid.children) {
-      if (rows.includes(row as HTMLLIElement)) continue;
+    const before = new Set<Element>(this.grid.children);
+    const at = [...before].findIndex((row) => row.contains(document.activeElement));
+    arrange(this.grid, rows);
+    for (const row of before) {
+      if (row.parentElement === this.grid) continue;
       this.observer.unobserve(row);
       this.inSight.delete(row);
     }
-    this.grid.replaceChildren(...rows);
-    for (const row of rows) this.observer.observe(row);
-    if (focused instanceof HTMLElement && focused.isConnected) focused.focus();
-    else if (at !== -1) rows[Math.min(at, rows.length - 1)]?.querySelector("button")?.focus();
-  }
-
-  private row(entry: Entry): HTMLLIElement {
-    const job = face(entry);
-    const title = titleOf(entry[0]!);
-    const open = make("button", { type: "button", className: "open", title });
-    open.append(make("span", { className: "thumbnail" }), make("span", { className: "title", dir: "auto", textContent: title }));
-    const notes = [STATES[job.state], entry.length > 1 ? t("{count} variants", { count: entry.length }) : ""];
-    const state = notes.filter((note) => note !== "").join(", ");
-    if (state !== "") open.append(make("span", { className: "state", textContent: state }));
-    open.onclick = () => this.studio.openJob(job);
-    const tools = make("span", { className: "row-tools" });
-    const row = make("li", { className: entry.length > 1 ? "set" : "" }, open, tools);
-    if (job.state === "finished") row.dataset.job = job.job;
-    const add = (name: Parameters<typeof icon>[0], label: string, act: () => void): void => {
-      const button = make("button", { type: "button", className: `icon ${name}`, title: label, onclick: act }, icon(name));
-      button.setAttribute("aria-label", `${label}: ${title}`);
-      tools.append(button);
-    };
-    if (job.state === "finished" && this.studio.picture.value !== null) {
-      add("compare", t("Compare with the picture that is shown"), () => this.studio.compare(job));
+    for (const row of rows) if (!before.has(row)) this.observer.observe(row);
+    if (at !== -1 && !this.grid.contains(document.activeElement)) {
+      rows[Math.min(at, rows.length - 1)]?.querySelector("button")?.focus();
     }
-    add("rename", t("Rename"), () => this.askForName(entry));
-    if (entry.every((each) => each.ended !== null)) add("delete", t("Delete"), () => this.askToDelete(entry));
-    return row;
   }
 
   private note(changes: IntersectionObserverEntry[]): void {
@@ -157,24 +130,75 @@ export class HistoryView {
 
   private mark(): void {
     const shown = entryOf(this.studio.history.value, this.studio.picture.value?.job);
-    for (const [first, { row }] of this.rows) {
-      row.querySelector("button")!.setAttribute("aria-current", String(first === shown?.[0]!.job));
-    }
+    for (const [first, row] of this.rows) row.mark(first === shown?.[0]!.job);
   }
 
-  private askToDelete(entry: Entry): void {
+  private ask(kind: "rename" | "delete", entry: Entry): void {
     this.chosen = entry;
+    if (kind === "rename") {
+      this.name.value = entry[0]!.name ?? "";
+      this.name.placeholder = entry[0]!.title;
+      this.naming.showModal();
+      return;
+    }
     const count = entry.length > 1 ? ` (${t("{count} variants", { count: entry.length })})` : "";
     find("delete-what", HTMLParagraphElement).textContent = titleOf(entry[0]!) + count;
     this.question.showModal();
   }
+}
 
-  private askForName(entry: Entry): void {
-    this.chosen = entry;
-    this.name.value = entry[0]!.name ?? "";
-    this.name.placeholder = entry[0]!.title;
-    this.naming.showModal();
+/** An entry of the grid. It stays the same element while the entry changes, so that nobody presses what has just gone. */
+class Row {
+  readonly element: HTMLLIElement;
+  private readonly open = make("button", { type: "button", className: "open" });
+  private readonly thumbnail = make("span", { className: "thumbnail" });
+  private readonly title = make("span", { className: "title", dir: "auto" });
+  private readonly state = make("span", { className: "state" });
+  private readonly tools = (["compare", "rename", "delete"] as const).map((name) => {
+    const button = make("button", { type: "button", className: `icon ${name}`, title: TOOLS[name] }, icon(name));
+    return [name, button] as const;
+  });
+  private entry: Entry = [];
+
+  constructor(studio: Studio, ask: (kind: "rename" | "delete", entry: Entry) => void) {
+    const buttons = this.tools.map(([, button]) => button);
+    this.open.append(this.thumbnail, this.title, this.state);
+    this.element = make("li", {}, this.open, make("span", { className: "row-tools" }, ...buttons));
+    this.open.onclick = () => studio.openJob(face(this.entry));
+    for (const [name, button] of this.tools) {
+      button.onclick = () => (name === "compare" ? studio.compare(face(this.entry)) : ask(name, this.entry));
+    }
   }
+
+  /** @param hasPicture whether there is one that this one could be compared with. */
+  show(entry: Entry, hasPicture: boolean): void {
+    this.entry = entry;
+    const job = face(entry);
+    const title = titleOf(entry[0]!);
+    const isFinished = job.state === "finished";
+    const has = { compare: isFinished && hasPicture, rename: true, delete: entry.every((each) => each.ended !== null) };
+    for (const [name, button] of this.tools) {
+      button.hidden = !has[name];
+      button.setAttribute("aria-label", `${TOOLS[name]}: ${title}`);
+    }
+    const notes = [STATES[job.state], entry.length > 1 ? t("{count} variants", { count: entry.length }) : ""];
+    write(this.title, title);
+    write(this.state, notes.filter((note) => note !== "").join(", "));
+    this.state.hidden = this.state.textContent === "";
+    this.open.title = title;
+    this.element.classList.toggle("set", entry.length > 1);
+    if (this.element.dataset.job !== job.job) this.thumbnail.replaceChildren();
+    if (isFinished) this.element.dataset.job = job.job;
+    else delete this.element.dataset.job;
+  }
+
+  mark(isCurrent: boolean): void {
+    this.open.setAttribute("aria-current", String(isCurrent));
+  }
+}
+
+function write(element: HTMLElement, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /** Whether an entry's title has all the words, in any order. */

@@ -1,13 +1,19 @@
 // The list of layers, top first: eye, alone, opacity; and of the selected one name, blend mode, order and what becomes of
 // it when the picture is drawn again.
 import type { Editor } from "./editor";
-import { drawn, find, make } from "./elements";
+import { arrange, drawn, find, make } from "./elements";
 import { icon } from "./icons";
 import { t } from "./language";
 import { layerDetails } from "./layer_details";
 import { ROLES, shownName } from "./layer_names";
 import type { Layer, Picture, SmallLayer } from "./picture";
 import type { Studio } from "./studio";
+
+/** A layer's row, and what fills it in again after a change. */
+interface Row {
+  element: HTMLLIElement;
+  show: () => void;
+}
 
 const THUMBNAIL = 44;
 const WHAT: Record<Layer["role"], string> = {
@@ -22,7 +28,7 @@ const ORDER: Layer["role"][] = ["blended", "light", "shadow", "foreground", "bac
 export class LayersPanel {
   private readonly list = find("layers", HTMLUListElement);
   private shown = "";
-  private rows: (() => void)[] = [];
+  private rows = new Map<string, Row>();
 
   constructor(
     private readonly studio: Studio,
@@ -31,23 +37,25 @@ export class LayersPanel {
     studio.picture.watch((picture) => this.update(picture));
   }
 
-  /** The rows are made anew only when layers came or went, so that a slider is not taken out of the artist's hand. */
+  /** A row is made anew only when its layer is selected or finished, so that nothing is taken out of the artist's hand. */
   private update(picture: Picture | null): void {
     const layers = picture?.layers ?? [];
     if (picture?.showsPreviews && layers.length === 0) return this.showPreviews(picture);
-    const order = layers.map((layer) => `${layer.key}${layer.key === picture?.selected ? "!" : ""}`).join();
-    const now = `${picture?.job} ${picture?.phase} ${order}`;
+    const known = new Map(
+      layers.map((layer) => [`${picture!.job} ${layer.key} ${layer.key === picture!.selected} ${picture!.phase}`, layer] as const),
+    );
+    const now = [...known.keys()].join();
     if (now !== this.shown) {
       this.shown = now;
-      this.rows = [];
       const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.keeps : undefined;
-      this.list.replaceChildren(...layers.map((layer) => this.row(picture!, layer)).reverse());
+      this.rows = new Map([...known].map(([made, layer]) => [made, this.rows.get(made) ?? this.row(picture!, layer)]));
+      arrange(this.list, [...this.rows.values()].map((row) => row.element).reverse());
       // On a phone the list does not scroll by itself, and the page must not jump away from the picture.
       const scrolls = this.list.scrollHeight > this.list.clientHeight;
       if (scrolls) this.list.querySelector(":scope > li:has(.details)")?.scrollIntoView({ block: "nearest" });
       if (focused !== undefined) this.list.querySelector<HTMLElement>(`[data-keeps="${focused}"]`)?.focus();
     }
-    for (const show of this.rows) show();
+    for (const row of this.rows.values()) row.show();
     find("no-layers", HTMLParagraphElement).hidden = layers.length > 0;
     find("changed", HTMLParagraphElement).hidden = !(picture?.unsettled ?? false);
   }
@@ -56,13 +64,13 @@ export class LayersPanel {
     const previews = [...picture.previews];
     previews.sort((one, other) => ORDER.indexOf(one.role) - ORDER.indexOf(other.role) || other.index - one.index);
     this.shown = "previews";
-    this.rows = [];
+    this.rows.clear();
     this.list.replaceChildren(...previews.map(previewRow));
     find("no-layers", HTMLParagraphElement).hidden = true;
     find("changed", HTMLParagraphElement).hidden = true;
   }
 
-  private row(picture: Picture, { key }: Layer): HTMLLIElement {
+  private row(picture: Picture, { key }: Layer): Row {
     const layer = (): Layer => picture.layer(key)!;
     const { editor } = this;
     const eye = make("button", { type: "button", className: "icon" });
@@ -106,13 +114,14 @@ export class LayersPanel {
       picture.alone = picture.alone === key ? null : key;
       editor.refresh();
     };
-    this.rows.push(show);
-    if (picture.selected === key && picture.isOver) {
-      const details = layerDetails(editor, layer, () => this.studio.model);
-      row.append(details.element);
-      this.rows.push(details.show);
-    }
-    return row;
+    if (picture.selected !== key || !picture.isOver) return { element: row, show };
+    const details = layerDetails(editor, layer, () => this.studio.model);
+    row.append(details.element);
+    const showAll = (): void => {
+      show();
+      details.show();
+    };
+    return { element: row, show: showAll };
   }
 }
 

@@ -1,7 +1,7 @@
 // While a foreground is moved or made larger, Shadow and Light follow: a small picture of what is there now is drawn, one
 // at a time, and what happened meanwhile makes the next one. When the artist pauses, a picture that has hardly begun and
 // shows an earlier arrangement is given up for the present one.
-import { type Calls, Problem } from "./calls";
+import { type Calls, Lost, Problem } from "./calls";
 import type { Ply } from "./compositing";
 import type { Layer, Picture, Source } from "./picture";
 import { cropped, stretched } from "./pixels";
@@ -26,7 +26,9 @@ export class Live {
   private pausing = 0;
   /** Layer and size -> the SHA-256 of its small copy, which the server has as long as the connection lasts. */
   private readonly copies = new Map<string, Promise<string>>();
-  private preparing = false;
+  /** What is being made ready to be sent. */
+  private preparing: object | null = null;
+  private isConnected = false;
 
   /**
    * @param show shows new Shadow and Light.
@@ -71,29 +73,38 @@ export class Live {
 
   /** The connection was lost, and with it the present job. */
   lost(): void {
+    this.isConnected = false;
     this.drawing = null;
-    this.preparing = false;
+    this.preparing = null;
     this.copies.clear();
+  }
+
+  /** There is a connection again: what is shown is still to be followed. */
+  again(): void {
+    this.isConnected = true;
+    this.due = this.picture?.unsettled ?? false;
+    void this.draw();
   }
 
   private async draw(): Promise<void> {
     const settings = this.settings();
     const { picture } = this;
-    if (!this.due || this.drawing !== null || this.preparing || picture === null || settings === null) return;
+    const waits = !this.isConnected || this.drawing !== null || this.preparing !== null;
+    if (!this.due || waits || picture === null || settings === null) return;
     this.due = false;
-    this.preparing = true;
+    const mine = (this.preparing = {});
     try {
       const submit = await this.small(picture, settings);
-      if (submit === null || this.picture !== picture) return;
+      if (submit === null || this.picture !== picture || this.preparing !== mine) return;
       this.drawing = { job: submit.job, picture, part: submit.width / picture.width, plies: [], done: 0 };
       this.jobs.add(submit.job);
       this.send(submit);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       this.copies.clear();
-      this.fail(error);
+      if (!(error instanceof Lost)) this.fail(error); // else it is drawn on the next connection
     } finally {
-      this.preparing = false;
+      if (this.preparing === mine) this.preparing = null;
     }
     if (this.drawing === null) void this.draw();
   }
@@ -131,6 +142,7 @@ export class Live {
     if (!("job" in message) || !this.jobs.has(message.job)) return false;
     const ends = message.type === "done" || message.type === "failed" || message.type === "cancelled";
     if (ends) this.send({ type: "delete", job: message.job });
+    if (message.type === "deleted") this.jobs.delete(message.job);
     const { drawing } = this;
     if (message.type === "layer_begin" && drawing?.job === message.job) this.transfers.begin(message);
     if (drawing?.job !== message.job) return true;

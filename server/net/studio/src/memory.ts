@@ -5,16 +5,16 @@ import type { Resubmit, Submit } from "./protocol";
 interface Kept {
   /** The picture that is shown: a job of the server, or a draft. */
   job: string | null;
-  /** A submission that the server has not acknowledged yet. */
-  unanswered: Submit | Resubmit | null;
+  /** Submissions that the server has not acknowledged yet. */
+  unanswered: (Submit | Resubmit)[];
   /** What the form says: name of the field -> value. */
   form: Record<string, string>;
   /** How layers of pictures are arranged; what was changed last comes first. */
   arrangements: Edits[];
 }
 
-const NAME = "layerfusion-studio";
-const NOTHING: Kept = { job: null, unanswered: null, form: {}, arrangements: [] };
+const NAME = "layerfusion-studio-tab";
+const NOTHING: Kept = { job: null, unanswered: [], form: {}, arrangements: [] };
 
 export function recall(): Kept {
   return { ...NOTHING, ...(JSON.parse(sessionStorage.getItem(NAME) ?? "{}") as Partial<Kept>) };

@@ -1,6 +1,6 @@
 // Notes and problems, with what helps; and how the connection is.
 import type { Link } from "./connection";
-import { find, make } from "./elements";
+import { arrange, find, make } from "./elements";
 import { t } from "./language";
 import type { Message } from "./notices";
 import type { Studio } from "./studio";
@@ -13,9 +13,11 @@ const LINKS: Partial<Record<Link, string>> = {
 export function showMessages(studio: Studio): void {
   const notes = find("notes", HTMLDivElement);
   const problems = find("problems", HTMLDivElement);
+  let shown = new Map<Message, HTMLParagraphElement>(); // each is made, and read to the blind, once
   studio.notices.messages.watch((messages) => {
+    shown = new Map(messages.map((each) => [each, shown.get(each) ?? paragraph(studio, each)]));
     for (const [area, kind] of [[notes, "note"], [problems, "problem"]] as const) {
-      area.replaceChildren(...messages.filter((each) => each.kind === kind).map((each) => paragraph(studio, each)));
+      arrange(area, messages.filter((each) => each.kind === kind).map((each) => shown.get(each)!));
     }
   });
   const link = find("link", HTMLParagraphElement);

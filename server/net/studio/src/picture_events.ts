@@ -42,8 +42,7 @@ export async function apply(picture: Picture, message: FromServer, transfers: Tr
     case "failed":
       picture.phase = "failed";
       break;
-    default:
-      return;
+    default: // also events that a newer server sends: they have numbers, too
   }
   if ("seq" in message) picture.seq = message.seq;
 }

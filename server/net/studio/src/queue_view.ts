@@ -1,11 +1,12 @@
 // The pictures that wait or are being drawn, in the order in which they are drawn.
-import { find, make } from "./elements";
+import { arrange, find, make } from "./elements";
 import { titleOf } from "./entries";
 import { icon } from "./icons";
 import { t } from "./language";
 import { stage, steps, timeLeft } from "./progress_bar";
 import type { JobSummary } from "./protocol";
-import type { Stand, Studio } from "./studio";
+import type { Stand } from "./queue";
+import type { Studio } from "./studio";
 
 export class QueueView {
   private readonly section = find("side-queue", HTMLElement);
@@ -14,7 +15,7 @@ export class QueueView {
 
   constructor(private readonly studio: Studio) {
     studio.history.watch(() => this.update());
-    studio.progress.watch(() => this.update());
+    studio.queue.stands.watch(() => this.update());
     const show = (): void => {
       this.section.scrollIntoView({ block: "nearest" });
       this.list.querySelector("button")?.focus();
@@ -23,7 +24,7 @@ export class QueueView {
   }
 
   private update(): void {
-    const stands = this.studio.progress.value;
+    const stands = this.studio.queue.stands.value;
     const live = this.studio.history.value.filter((job) => job.ended === null);
     const place = (job: JobSummary): number => (job.state === "running" ? -1 : (stands.get(job.job)?.position ?? Infinity));
     live.sort((one, other) => place(one) - place(other) || one.submitted - other.submitted);
@@ -37,10 +38,7 @@ export class QueueView {
       row.show(job, stands.get(job.job), waiting[at - 1]?.job, at === -1 ? undefined : waiting[at + 1]?.job);
       return row.element;
     });
-    if (rows.length === this.list.children.length && rows.every((row, at) => this.list.children[at] === row)) return;
-    const focused = document.activeElement;
-    this.list.replaceChildren(...rows);
-    if (focused instanceof HTMLElement && focused.isConnected) focused.focus();
+    arrange(this.list, rows);
   }
 }
 

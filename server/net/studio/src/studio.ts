@@ -16,7 +16,6 @@ import type {
   FromServer,
   JobSummary,
   ModelInfo,
-  Progress,
   Resubmit,
   Style,
   Submit,
@@ -26,17 +25,12 @@ import { Damaged, Transfers } from "./transfers";
 import { save } from "./saving";
 import { Signal } from "./signal";
 import { placed, type Settings } from "./sources";
+import { Queue } from "./queue";
 import { Thumbnails } from "./thumbnails";
 import { type Chunk, newId } from "./wire";
+import { Wishes } from "./wishes";
 
 export type Format = Export["format"];
-
-/** How far a job is. */
-export interface Stand {
-  position: number;
-  startsIn: number | null;
-  progress: Progress | null;
-}
 
 /** `after` of events that nobody needs: only what happens from now on is sent. */
 const FROM_NOW_ON = Number.MAX_SAFE_INTEGER;
@@ -55,8 +49,7 @@ export class Studio implements Desk {
   /** The user's styles, which Krita has, too. */
   readonly styles = new Signal<Style[]>([]);
   readonly exporting = new Signal<Format | null>(null);
-  /** How far the jobs are that are not over, those of other programs included. */
-  readonly progress = new Signal<Map<string, Stand>>(new Map());
+  readonly queue = new Queue((job) => this.connection.send({ type: "resume", job, after: FROM_NOW_ON }));
   /** Two pictures side by side. */
   readonly compared = new Signal<[Picture, Picture] | null>(null);
 
@@ -64,16 +57,15 @@ export class Studio implements Desk {
   settings: () => Settings | null = () => null;
 
   private readonly transfers = new Transfers();
-  private readonly followed = new Set<string>();
+  private readonly wishes = new Wishes((message) => this.connection.send(message));
   private readonly connection = new Connection({
     link: (link) => {
       this.transfers.clear();
-      this.followed.clear();
+      this.queue.lost();
       this.calls.clear();
       this.thumbnails.lost();
       this.listing.lost();
       this.live.lost();
-      if (link !== "open") this.exporting.value = null;
       this.link.value = link;
     },
     welcome: (welcome) => this.begin(welcome),
@@ -107,8 +99,11 @@ export class Studio implements Desk {
     this.arrangements.clear();
     this.listing.clear();
     this.thumbnails.clear();
+    this.live.end();
     this.notices.clear();
-    this.progress.value = new Map();
+    this.queue.clear();
+    this.wishes.clear();
+    this.exporting.value = null;
     this.compared.value = null;
     this.link.value = "signed out";
   }
@@ -117,8 +112,8 @@ export class Studio implements Desk {
 
   /** @param from the picture whose layers are drawn as they are arranged; null if it is drawn from the form. */
   generate(submit: Submit, title: string, from: Picture | null = null): void {
-    for (const { job } of [submit, ...(submit.variants ?? [])]) this.followed.add(job);
-    keep({ unanswered: submit, job: submit.job });
+    this.queue.expect(submit.job, ...(submit.variants ?? []).map(({ job }) => job));
+    keep({ unanswered: [...recall().unanswered, submit], job: submit.job });
     const picture = new Picture(submit.job, submit.width, submit.height, title);
     const isKept = [submit.background, ...submit.foregrounds].some((source) => source.kind !== "generated");
     if (isKept && from !== null) picture.base = from.plies;
@@ -135,7 +130,7 @@ export class Studio implements Desk {
       picture.cancelling = true;
       this.picture.touch();
     }
-    this.connection.send({ type: "cancel", job });
+    this.wishes.ask(`cancel ${job}`, { type: "cancel", job });
   }
 
   /** Draw a waiting picture before another one, or last. */
@@ -145,7 +140,7 @@ export class Studio implements Desk {
 
   /** Show a picture of the history, with all its layers. */
   openJob(job: JobSummary): void {
-    keep({ job: job.job, unanswered: null });
+    keep({ job: job.job });
     const picture = new Picture(job.job, job.width, job.height, titleOf(job));
     picture.isOpening = job.ended !== null;
     this.show(picture);
@@ -164,8 +159,8 @@ export class Studio implements Desk {
   drawAgain(of: Picture, masks = false): void {
     const again = new Picture(newId(), of.width, of.height, of.title);
     const resubmit: Resubmit = { type: "resubmit", job: again.job, of: of.job, masks };
-    this.followed.add(again.job);
-    keep({ job: again.job, unanswered: resubmit });
+    this.queue.expect(again.job);
+    keep({ job: again.job, unanswered: [...recall().unanswered, resubmit] });
     this.show(again);
     this.connection.send(resubmit);
   }
@@ -176,7 +171,7 @@ export class Studio implements Desk {
     if (picture === null || this.exporting.value !== null) return;
     this.exporting.value = format;
     const layers = picture.changed ? placed(picture) : [];
-    this.connection.send({ type: "export", job: picture.job, format, layers });
+    this.wishes.ask("export", { type: "export", job: picture.job, format, layers });
   }
 
   /** Show a draft with its layers as they were arranged. */
@@ -192,7 +187,7 @@ export class Studio implements Desk {
 
   /** Show a picture that is no job of the server, but was read from a file or begun here. */
   openPicture(picture: Picture): void {
-    keep({ job: picture.job, unanswered: null });
+    keep({ job: picture.job });
     picture.accepted = true;
     this.show(picture);
   }
@@ -202,19 +197,19 @@ export class Studio implements Desk {
   }
 
   delete(job: string): void {
-    this.connection.send({ type: "delete", job });
+    this.wishes.ask(`delete ${job}`, { type: "delete", job });
   }
 
   rename(job: string, name: string): void {
-    this.connection.send({ type: "rename", job, name });
+    this.wishes.ask(`rename ${job}`, { type: "rename", job, name });
   }
 
   saveStyle(style: Style, replaces: string | null): void {
-    this.connection.send({ type: "save_style", style, replaces });
+    this.wishes.ask(`style ${style.name}`, { type: "save_style", style, replaces });
   }
 
   deleteStyle(name: string): void {
-    this.connection.send({ type: "delete_style", name });
+    this.wishes.ask(`style ${name}`, { type: "delete_style", name });
   }
 
   private show(picture: Picture): void {
@@ -231,26 +226,26 @@ export class Studio implements Desk {
     this.listing.refresh();
     this.connection.send({ type: "list_styles" });
     const { unanswered } = recall();
-    const picture = this.picture.value;
-    if (unanswered !== null) {
+    for (const submission of unanswered) {
       // The server may have it already: the same message twice is one job.
-      if (picture === null && unanswered.type === "submit") {
-        this.show(new Picture(unanswered.job, unanswered.width, unanswered.height, ""));
+      if (this.picture.value === null && submission.type === "submit" && submission.job === recall().job) {
+        this.show(new Picture(submission.job, submission.width, submission.height, ""));
       }
-      this.connection.send(unanswered);
-    } else if (picture !== null && !(picture.isOver && picture.accepted)) {
+      this.connection.send(submission);
+    }
+    for (const picture of [this.picture.value, this.compared.value?.[1]]) {
+      if (picture == null || (picture.isOver && picture.accepted)) continue;
       picture.accepted = false;
-      this.connection.send({ type: "resume", job: picture.job, after: picture.seq });
+      const isSent = unanswered.some((each) => each.job === picture.job);
+      if (!isSent) this.connection.send({ type: "resume", job: picture.job, after: picture.seq });
     }
-    const compared = this.compared.value?.[1];
-    if (compared !== undefined && !compared.isOver) {
-      compared.accepted = false;
-      this.connection.send({ type: "resume", job: compared.job, after: compared.seq });
-    }
+    this.wishes.again();
+    this.live.again();
     // A picture that was shown before a reload is opened when the list says its size.
   }
 
   private async receive(message: FromServer | Chunk): Promise<void> {
+    if (message.type !== "chunk") this.wishes.receive(message);
     if (message.type !== "chunk" && ((await this.live.receive(message)) || (await this.calls.receive(message)))) return;
     switch (message.type) {
       case "chunk":
@@ -266,6 +261,7 @@ export class Studio implements Desk {
         return this.finishFile(message.transfer);
       case "fetch_failed":
         if (message.format == null) return;
+        this.wishes.answered("export");
         this.exporting.value = null;
         return this.notices.problem(message);
       case "deleted":
@@ -273,10 +269,13 @@ export class Studio implements Desk {
       case "renamed":
         return this.listing.refresh();
       case "styles":
+        this.wishes.takeStyles(message.styles);
         this.styles.value = message.styles;
         return;
-      case "delete_failed":
       case "style_failed":
+        this.wishes.takeStyles([]);
+        return this.notices.problem(message);
+      case "delete_failed":
       case "rename_failed":
         return this.notices.problem(message);
       case "refused":
@@ -287,45 +286,31 @@ export class Studio implements Desk {
   }
 
   private takeList(jobs: JobSummary[]): void {
-    const live = jobs.filter((each) => each.ended === null);
-    for (const job of [...this.progress.value.keys()]) {
-      if (!live.some((each) => each.job === job)) this.progress.value.delete(job);
-    }
     this.listing.take(jobs);
     this.arrangements.note(jobs);
     const { job } = recall();
     const found = jobs.find((each) => each.job === job);
     if (this.picture.value === null && found !== undefined) this.openJob(found);
-    for (const each of live) this.follow(each.job);
-    this.progress.touch();
-  }
-
-  /** Be told how far a job is that was begun elsewhere, or before a reload. */
-  private follow(job: string): void {
-    if (this.followed.has(job) || this.picture.value?.job === job) return;
-    this.followed.add(job);
-    this.connection.send({ type: "resume", job, after: FROM_NOW_ON });
-  }
-
-  private noteStand(message: FromServer): void {
-    if (message.type !== "accepted" && message.type !== "queued" && message.type !== "progress") return;
-    const stand = this.progress.value.get(message.job) ?? { position: 0, startsIn: null, progress: null };
-    if (message.type === "progress") stand.progress = message;
-    else [stand.position, stand.startsIn] = [message.position, message.starts_in ?? null];
-    this.progress.value.set(message.job, stand);
-    this.progress.touch();
+    if (this.picture.value === null && job !== null && found === undefined) this.listing.want(Infinity); // it is older
+    if (this.picture.value !== null) this.queue.expect(this.picture.value.job);
+    this.queue.take(jobs);
   }
 
   private async receiveForPicture(message: Exclude<FromServer, { type: "job_list" }> & { job: string }): Promise<void> {
-    this.noteStand(message);
+    this.queue.receive(message);
     const compared = this.compared.value?.[1];
     const other = compared?.job === message.job ? compared : null;
     const picture = other ?? this.picture.value;
     const ends = message.type === "done" || message.type === "failed" || message.type === "cancelled";
     if (ends || message.type === "started" || message.type === "accepted") this.listing.refresh();
-    const answers = message.type === "accepted" || (message.type === "failed" && message.seq === 0);
-    if (answers && recall().unanswered?.job === message.job) keep({ unanswered: null });
-    if (picture === null || message.job !== picture.job) return;
+    const isRefused = message.type === "failed" && message.seq === 0;
+    const { unanswered } = recall();
+    const answers = (message.type === "accepted" || isRefused) && unanswered.some((each) => each.job === message.job);
+    if (answers) keep({ unanswered: unanswered.filter((each) => each.job !== message.job) });
+    if (picture === null || message.job !== picture.job) {
+      if (answers && isRefused) this.notices.problem(message); // there will be no such picture
+      return;
+    }
     if (message.type === "accepted") {
       picture.accepted = true;
       picture.position = message.position;
@@ -333,16 +318,17 @@ export class Studio implements Desk {
       this.picture.touch();
       return;
     }
-    if (message.type === "failed" && message.seq === 0) {
-      keep({ job: null });
+    if (isRefused) {
       picture.phase = "failed";
-      if (this.before !== null) this.goBack(this.before);
+      if (other === null) keep({ job: null });
+      if (other === null && this.before !== null) this.goBack(this.before);
       this.notices.problem(message);
       this.picture.touch();
       return;
     }
-    const seq = "seq" in message ? message.seq : Infinity;
-    if (!picture.accepted || seq <= picture.seq) return;
+    // Events have numbers without gaps. After several requests for the same job, the rest of what was asked for first may
+    // come before the beginning that is missing.
+    if (!picture.accepted || ("seq" in message && message.seq !== picture.seq + 1)) return;
     await apply(picture, message, this.transfers);
     this.follows(picture, message);
     if (other !== null) this.compared.touch();
@@ -354,7 +340,7 @@ export class Studio implements Desk {
   /** What was arranged is not lost with a picture that was not finished. */
   private goBack(picture: Picture): void {
     this.before = null;
-    keep({ job: picture.job, unanswered: null });
+    keep({ job: picture.job });
     this.picture.value = picture;
   }
 
@@ -378,6 +364,7 @@ export class Studio implements Desk {
     // The picture is in a file of the artist's now, so the server may make room if it must.
     const picture = this.picture.value;
     if (picture?.job === job) this.connection.send({ type: "ack", job, seq: picture.seq });
+    this.wishes.answered("export");
     this.exporting.value = null;
   }
 
@@ -391,7 +378,7 @@ export class Studio implements Desk {
   /** A picture is not there any more. */
   private leave(job: string): void {
     if (this.picture.value?.job === job) {
-      keep({ job: null, unanswered: null });
+      keep({ job: null });
       this.notices.clear();
       this.picture.value = null;
     }

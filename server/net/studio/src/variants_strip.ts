@@ -1,5 +1,5 @@
 // The variants of the picture that is shown: one click shows another one, and one of them can be kept.
-import { drawn, find, make } from "./elements";
+import { arrange, drawn, find, make } from "./elements";
 import { entryOf, titleOf } from "./entries";
 import { t } from "./language";
 import type { JobSummary } from "./protocol";
@@ -10,7 +10,8 @@ export class VariantsStrip {
   private readonly list = find("variant-list", HTMLUListElement);
   private readonly keep = find("keep-variant", HTMLButtonElement);
   private readonly question = find("keep-question", HTMLDialogElement);
-  private made = "";
+  /** Job -> its row, which stays the same while the variant is drawn, so that nobody presses what has just gone. */
+  private rows = new Map<string, Row>();
 
   constructor(private readonly studio: Studio) {
     for (const signal of [studio.history, studio.picture, studio.thumbnails.images]) signal.watch(() => this.update());
@@ -35,29 +36,13 @@ export class VariantsStrip {
     const shown = this.studio.picture.value;
     this.strip.hidden = variants.length < 2;
     if (this.strip.hidden) return;
-    const made = JSON.stringify(
-      variants.map(({ job, state }) => [job, state, this.image(job, state) !== undefined, job === shown?.job]),
-    );
-    if (made !== this.made) {
-      this.made = made;
-      const at = [...this.list.children].findIndex((row) => row.contains(document.activeElement));
-      this.list.replaceChildren(...variants.map((job, number) => this.row(job, number + 1)));
-      this.list.children[at]?.querySelector("button")?.focus();
+    this.rows = new Map(variants.map(({ job }) => [job, this.rows.get(job) ?? new Row(this.studio)]));
+    for (const [at, job] of variants.entries()) {
+      const image = job.state === "finished" ? this.studio.thumbnails.of(job.job) : undefined;
+      this.rows.get(job.job)!.show(job, at + 1, image, job.job === shown?.job);
     }
+    arrange(this.list, [...this.rows.values()].map(({ element }) => element));
     this.keep.disabled = shown?.phase !== "finished" || this.others.some((job) => job.ended === null);
-  }
-
-  private image(job: string, state: JobSummary["state"]): ImageData | undefined {
-    return state === "finished" ? this.studio.thumbnails.of(job) : undefined;
-  }
-
-  private row(job: JobSummary, number: number): HTMLLIElement {
-    const image = this.image(job.job, job.state);
-    const button = make("button", { type: "button", onclick: () => this.studio.openJob(job) });
-    button.setAttribute("aria-label", t("Variant {number}", { number }));
-    button.setAttribute("aria-current", String(job.job === this.studio.picture.value?.job));
-    button.append(make("span", { className: "thumbnail" }, ...(image === undefined ? [String(number)] : [drawn(image)])));
-    return make("li", {}, button);
   }
 
   private ask(): void {
@@ -68,5 +53,26 @@ export class VariantsStrip {
         ? t("The other variant is deleted from the server. Nothing brings it back.")
         : t("The {count} other variants are deleted from the server. Nothing brings them back.", { count: others.length });
     this.question.showModal();
+  }
+}
+
+class Row {
+  readonly element: HTMLLIElement;
+  private readonly button = make("button", { type: "button" });
+  private readonly thumbnail = make("span", { className: "thumbnail" });
+  private job: JobSummary | null = null;
+  private image: ImageData | undefined;
+
+  constructor(studio: Studio) {
+    this.button.append(this.thumbnail);
+    this.button.onclick = () => this.job !== null && studio.openJob(this.job);
+    this.element = make("li", {}, this.button);
+  }
+
+  show(job: JobSummary, number: number, image: ImageData | undefined, isShown: boolean): void {
+    if (this.job === null || image !== this.image) this.thumbnail.replaceChildren(image === undefined ? String(number) : drawn(image));
+    [this.job, this.image] = [job, image];
+    this.button.setAttribute("aria-label", t("Variant {number}", { number }));
+    this.button.setAttribute("aria-current", String(isShown));
   }
 }
