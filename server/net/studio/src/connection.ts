@@ -12,7 +12,7 @@ export interface Receiver {
   receive(message: FromServer | Chunk): Promise<void>;
 }
 
-const PROTOCOL: [number, number] = [1, 5];
+const PROTOCOL: [number, number] = [1, 6];
 const LONGEST_WAIT = 8000;
 const MANY_BYTES = 4 * 262_144;
 const IDENTITY = "layerfusion-identity";

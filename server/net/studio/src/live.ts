@@ -71,8 +71,9 @@ export class Live {
     this.drawing = null;
   }
 
-  /** The connection was lost, and with it the present job. */
+  /** The connection was lost, and with it what was drawn: the server keeps none of it. */
   lost(): void {
+    this.jobs.clear();
     this.isConnected = false;
     this.drawing = null;
     this.preparing = null;
