@@ -16,12 +16,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, Unpack
 
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.events import Event, Finished, Notice
+from layerfusion.engine.events import Event, Finished
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.importing import paused_collection
 from layerfusion.engine.models.catalog.pretrained import find_pretrained
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, sampler_key
 from layerfusion.engine.models.catalog.spec import ModelSpec
+from layerfusion.engine.notices import Notice
 from layerfusion.engine.options.checks import check_choice, said
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonyMode, HarmonySettings

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from layerfusion.engine.image.layers import Layer, Pixels, Role
+from layerfusion.engine.notices import Notice
 from layerfusion.engine.stack import LayerStack
 
 Stage = Literal["loading_model", "reading_prompts", "drafting", "drawing", "refining", "decoding"]
@@ -21,22 +22,6 @@ STAGES: Mapping[str, str] = {
     "decoding": "decoding the layers",
 }
 """Each `Stage` in words for a person. They complete the sentence "The engine is …"."""
-
-NoticeCode = Literal[
-    "demo_model",
-    "unknown_words",
-    "prompt_truncated",
-    "prompt_part_ignored",
-    "sampler_replaced",
-    "memory_policy_changed",
-    "checkpoint_drifted",
-    "weights_left_out",
-    "object_redrawn",
-    "foregrounds_placed",
-    "layer_centred",
-    "few_steps_unguided",
-]
-"""Every notice there is. `server/protocol/PROTOCOL.md` says what each means."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,19 +45,6 @@ class Progress:
     def __post_init__(self) -> None:
         if not self.text:
             object.__setattr__(self, "text", STAGES.get(self.stage, self.stage))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice:
-    """A remark that the user must know to judge the picture. It comes once and, unlike `Progress`, is never dropped.
-
-    Attributes:
-        code: the kind of remark, for programs.
-        text: the remark for a person, with the values it is about. One or more sentences.
-    """
-
-    code: NoticeCode
-    text: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

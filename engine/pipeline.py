@@ -34,7 +34,7 @@ from layerfusion.engine.diffusion.stream_inputs import (
 from layerfusion.engine.diffusion.tiled_refinement import TiledRefinement
 from layerfusion.engine.editing import arranged
 from layerfusion.engine.errors import OutOfMemory
-from layerfusion.engine.events import Event, Finished, LayerReady, Notice, Preview, Progress
+from layerfusion.engine.events import Event, Finished, LayerReady, Preview, Progress
 from layerfusion.engine.fusion.coupling import Coupling
 from layerfusion.engine.fusion.mask_builder import KnownShape
 from layerfusion.engine.fusion.streams import Streams
@@ -44,6 +44,7 @@ from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.devices import best_device
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
 from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPolicy
+from layerfusion.engine.notices import Notice, sentence
 from layerfusion.engine.options.checks import shortened
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.provenance import with_records
@@ -159,12 +160,11 @@ class _Job:
             [*asked, *avoided], self._bundle.spec.added_networks(self._choices.fusion)
         )
         for prompt in self._backbone.truncated([*asked, *avoided]):
-            text = f"The model reads only the beginning of “{shortened(prompt, 40)}”."
-            yield Notice(code="prompt_truncated", text=text)
+            told = sentence("prompt_truncated", prompt=shortened(prompt, 40))
+            yield Notice(code="prompt_truncated", sentences=(told,))
         yield from (*self._bundle.notices, *self._sampler.notices, *self._few_step_notices())
         if self._request is not self._given:
-            text = "The foregrounds without a box are drawn side by side; give each a box to place it yourself."
-            yield Notice(code="foregrounds_placed", text=text)
+            yield Notice(code="foregrounds_placed", sentences=(sentence("foregrounds_placed"),))
         yield Progress(stage="reading_prompts", step=0, total=1)
         negative = self._backbone.encode(avoided, negative=True)
         prompts = Prompts(negative, self._backbone.encode(asked), self._framing.working)
@@ -298,14 +298,12 @@ class _Job:
         if self._bundle.spec.adapter_for(self._choices.fusion) is None:
             return
         if scale == 1 and any(negative_prompts(self._request)):
-            unmet = "so that negative prompts have no effect"
+            unmet = sentence("few_steps_no_negative")
         elif scale > _MOST_GUIDANCE:
-            unmet = f"and {scale:g} exaggerates colours and contrast"
+            unmet = sentence("few_steps_high_guidance", scale=f"{scale:g}")
         else:
             return
-        remedy = "the preset “exact” draws in all steps, with guidance"
-        text = f"Few steps are made to draw without guidance, {unmet}; {remedy}."
-        yield Notice(code="few_steps_unguided", text=text)
+        yield Notice(code="few_steps_unguided", sentences=(unmet,))
 
     def _new_sampler(self, seeds: list[int]) -> Sampler:
         """A new sampler. Multistep solvers store earlier steps, so every run needs its own."""

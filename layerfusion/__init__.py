@@ -32,9 +32,10 @@ if TYPE_CHECKING:
         UnreadableFile,
         UnwritableFile,
     )
-    from layerfusion.engine.events import Event, Finished, LayerReady, Notice, Preview, Progress
+    from layerfusion.engine.events import Event, Finished, LayerReady, Preview, Progress
     from layerfusion.engine.image.geometry import Box, Size
     from layerfusion.engine.image.layers import BlendMode, Layer, Role
+    from layerfusion.engine.notices import Notice
     from layerfusion.engine.options.fusion import FusionSettings
     from layerfusion.engine.options.harmony import HarmonySettings
     from layerfusion.engine.request import GenerationRequest
@@ -91,7 +92,6 @@ _HOMES = {
     "Event": "engine.events",
     "Finished": "engine.events",
     "LayerReady": "engine.events",
-    "Notice": "engine.events",
     "Preview": "engine.events",
     "Progress": "engine.events",
     "Box": "engine.image.geometry",
@@ -99,6 +99,7 @@ _HOMES = {
     "BlendMode": "engine.image.layers",
     "Layer": "engine.image.layers",
     "Role": "engine.image.layers",
+    "Notice": "engine.notices",
     "FusionSettings": "engine.options.fusion",
     "HarmonySettings": "engine.options.harmony",
     "GenerationRequest": "engine.request",

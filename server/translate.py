@@ -20,6 +20,7 @@ from layerfusion.engine.image.resampling import resize
 from layerfusion.engine.image.shape import Shape
 from layerfusion.engine.models.catalog.registry import available_models, find_model
 from layerfusion.engine.models.catalog.spec import ModelSpec
+from layerfusion.engine.notices import Notice, Sentence
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
@@ -151,8 +152,10 @@ def from_event(job: str, event: events.Event, store: Store) -> messages.Message:
     match event:
         case events.Progress():
             return messages.Progress(job=job, **shared_fields(event, messages.Progress))
-        case events.Notice():
-            return messages.Notice(job=job, seq=1, code=event.code, text=event.text[:4000])
+        case Notice():
+            return messages.Notice(
+                job=job, seq=1, code=event.code, text=event.text[:4000], sentences=_from_sentences(event)
+            )
         case events.Preview():
             height, width, _ = event.pixels.shape
             return messages.Preview(
@@ -187,10 +190,22 @@ def from_masks(job: str, step: MaskStep, train_timesteps: int) -> messages.Masks
     )
 
 
-def to_event(message: messages.Progress | messages.Notice) -> events.Progress | events.Notice:
+def to_event(message: messages.Progress | messages.Notice) -> events.Progress | Notice:
     """The engine's event for a message. Its code may be unknown here if the server is newer."""
-    kind = events.Progress if isinstance(message, messages.Progress) else events.Notice
-    return kind(**shared_fields(message, kind))
+    if isinstance(message, messages.Progress):
+        return events.Progress(**shared_fields(message, events.Progress))
+    sentences = tuple(Sentence(s.name, tuple((v.name, v.value) for v in s.values)) for s in message.sentences)
+    return Notice(**{**shared_fields(message, Notice), "sentences": sentences})
+
+
+def _from_sentences(*notices: Notice) -> tuple[messages.Sentence, ...]:
+    """The sentences of notices; their values are cut at 4000 characters."""
+
+    def of(told: Sentence) -> messages.Sentence:
+        values = (messages.SentenceValue(name=name, value=value[:4000]) for name, value in told.values)
+        return messages.Sentence(name=told.name, values=tuple(values))
+
+    return tuple(of(told) for notice in notices for told in notice.sentences)
 
 
 def _from_layer(job: str, layer: Layer, index: int, store: Store) -> messages.LayerBegin:
@@ -339,7 +354,7 @@ def model_notice(submit: messages.Submit) -> str:
     return _joined(find_model(submit.model).notices(Size(submit.width, submit.height), prompts))
 
 
-def _joined(notices: Iterable[events.Notice]) -> str:
+def _joined(notices: Iterable[Notice]) -> str:
     return " ".join(notice.text for notice in notices)
 
 
@@ -349,6 +364,7 @@ def model_infos() -> tuple[messages.ModelInfo, ...]:
 
 
 def _model_info(spec: ModelSpec) -> messages.ModelInfo:
+    notices = spec.notices(Size(spec.native_size, spec.native_size))
     return messages.ModelInfo(
         name=spec.name,
         title=spec.title,
@@ -360,7 +376,8 @@ def _model_info(spec: ModelSpec) -> messages.ModelInfo:
         examples=tuple(
             messages.Example(foreground=foreground, background=background) for foreground, background in spec.examples
         ),
-        notice=_joined(spec.notices(Size(spec.native_size, spec.native_size))),
+        notice=_joined(notices),
+        notice_sentences=_from_sentences(*notices),
         vocabulary=tuple(messages.Phrases(kind=kind, phrases=words) for kind, words in spec.vocabulary.items()),
     )
 

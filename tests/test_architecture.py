@@ -18,7 +18,7 @@ ROOTS = {package.__name__: Path(package.__path__[0]) for package in (engine, ser
 FLOORS = [
     # A row is a floor; what stands on it imports only lower rows (and its own folder).
     # The engine.
-    "engine.errors engine.importing engine.prompt_syntax engine.spawning",
+    "engine.errors engine.importing engine.notices engine.prompt_syntax engine.spawning",
     "engine.options",
     "engine.image",
     "engine.sources engine.formats",
@@ -46,7 +46,7 @@ FLOORS = [
     # The plugin, from what Krita has to what it shows.
     "plugin.bundled plugin.translation plugin.images plugin.packed_pixels",
     "plugin.qt plugin.text plugin.shortcuts plugin.steps plugin.scratch plugin.colours plugin.layer_names",
-    "plugin.strokes plugin.server_words",
+    "plugin.strokes plugin.server_words plugin.notice_words",
     "plugin.layout plugin.preferences plugin.psd_file plugin.handshake",
     "plugin.jobs plugin.history_entry plugin.thumbnails",
     "plugin.interfaces plugin.nodes plugin.server_link plugin.job_store plugin.launcher plugin.widgets plugin.pending",

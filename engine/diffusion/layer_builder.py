@@ -11,7 +11,6 @@ from torch import Tensor
 from layerfusion.engine.diffusion.decoding import Pictures
 from layerfusion.engine.diffusion.source_constraints import needs_filling
 from layerfusion.engine.diffusion.tiled_refinement import TiledRefinement
-from layerfusion.engine.events import Notice
 from layerfusion.engine.fusion.streams import Streams
 from layerfusion.engine.image.compositing import bleed, flatten
 from layerfusion.engine.image.geometry import Framing
@@ -21,6 +20,7 @@ from layerfusion.engine.image.resampling import to_canvas, to_working
 from layerfusion.engine.image.shadow_light import clean_layers, exact_layers
 from layerfusion.engine.image.upscaling import foreground_to_canvas
 from layerfusion.engine.models.runtime.loading import ModelBundle
+from layerfusion.engine.notices import Notice, sentence
 from layerfusion.engine.options.checks import shortened
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.engine.sources import Existing, Kept, Relit, has_known_place
@@ -122,9 +122,8 @@ class LayerBuilder:
         """Name the kept and relit foregrounds that the blended picture shows as something else."""
         for source, layer, trusted in zip(self._request.foregrounds, objects, trust, strict=True):
             if isinstance(source, Existing) and trusted == 0:
-                name = shortened(layer.name, 40)
-                text = f"Blended shows another object than “{name}”, so Shadow and Light leave “{name}” as it is."
-                yield Notice(code="object_redrawn", text=text)
+                told = sentence("object_redrawn", layer=shortened(layer.name, 40))
+                yield Notice(code="object_redrawn", sentences=(told,))
 
     def canvas_pictures(self) -> dict[int, Pixels]:
         """The pictures that a refinement starts from: stream -> uint8 (H, W, 4), straight alpha, at canvas size."""

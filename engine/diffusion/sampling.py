@@ -26,9 +26,9 @@ from torch import Tensor
 from layerfusion.engine.backbones.base import NoiseSchedule
 from layerfusion.engine.diffusion.spacing import ContinuousLevels, Levels, NoiseLevels, TrainingTimesteps, sigmas
 from layerfusion.engine.errors import InvalidRequest
-from layerfusion.engine.events import Notice
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, check_sampler, solver_and_spacing
 from layerfusion.engine.models.catalog.schedules import EDM
+from layerfusion.engine.notices import Notice, sentence
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ class Sampler:
         self.notices: tuple[Notice, ...] = ()
         if config.get("rescale_betas_zero_snr") and spacing is not None:
             spacing = None
-            text = f"{SAMPLERS[key]} runs with equal distances instead, because this model begins at pure noise."
-            self.notices = (Notice(code="sampler_replaced", text=text),)
+            told = sentence("equal_distances", sampler=SAMPLERS[key])
+            self.notices = (Notice(code="sampler_replaced", sentences=(told,)),)
         known = {name: value for name, value in config.items() if name not in ("schedule", "sigma_max", "sigma_min")}
         self._scheduler = solver.scheduler.from_config({**known, **solver.options})
         self._scheduler.set_timesteps(steps)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from layerfusion.engine.events import Notice
 from layerfusion.engine.image.layers import Pixels
+from layerfusion.engine.notices import Notice, sentence
 
 BORDER = 1 / 32
 """Width of the border region as a fraction of each side. A free-standing object hardly ever reaches into it."""
@@ -25,10 +25,6 @@ MAX_COVERAGE = 0.95
 MAX_BACKDROP_ERROR = 0.15
 """Mean distance of the border's transparent pixels from mid-grey, in units of the full value range 0-1."""
 
-ADVICE = (
-    "This checkpoint may have been fine-tuned too far from SDXL for LayerDiffuse; try one closer to the base model."
-)
-
 
 def drift_notice(foreground: Pixels, before_grey: Pixels) -> Notice | None:
     """Describe what is wrong with a generated foreground; None if nothing is suspicious.
@@ -40,20 +36,20 @@ def drift_notice(foreground: Pixels, before_grey: Pixels) -> Notice | None:
     alpha = foreground[..., 3].astype(np.float32) / 255
     ring = _ring(alpha.shape)
     if (alpha > 0.5).mean() > MAX_COVERAGE:
-        return _notice("The foreground fills the whole image.")
+        return _notice("foreground_fills_image")
     if alpha[ring].mean() > MAX_BORDER_ALPHA:
-        return _notice("The foreground covers the image's border.")
+        return _notice("foreground_at_border")
     clear = ring & (alpha < 0.1)
     if not clear.any():
         return None
     error = np.abs(before_grey[..., :3][clear].astype(np.float32) / 255 - 0.5).mean()
     if error > MAX_BACKDROP_ERROR:
-        return _notice("The foreground was not drawn before a plain grey backdrop.")
+        return _notice("backdrop_not_grey")
     return None
 
 
 def _notice(symptom: str) -> Notice:
-    return Notice(code="checkpoint_drifted", text=f"{symptom} {ADVICE}")
+    return Notice(code="checkpoint_drifted", sentences=(sentence(symptom), sentence("checkpoint_advice")))
 
 
 def _ring(shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -19,6 +19,7 @@ from .interfaces import Document, Documents, GenerationParams, View
 from .job_store import JobStore
 from .jobs import ArrivedLayer, PendingJob, Refusal, Remedy
 from .live import Live
+from .notice_words import noticed
 from .pending import PendingJobs
 from .progress import ShownProgress
 from .protocol.messages import (
@@ -254,7 +255,7 @@ class Controller:
                 self._progress.show(job, waiting_words(event.position, event.starts_in))
             case Notice():
                 job.after = event.seq
-                self._view.note(event.text)
+                self._view.note(noticed(event))
             case Queued():
                 self._progress.show(job, waiting_words(event.position, event.starts_in))
             case Started():

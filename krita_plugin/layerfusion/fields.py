@@ -11,6 +11,7 @@ from krita import Krita
 from . import layout
 from .completion import Completion
 from .interfaces import GenerationParams, Region
+from .notice_words import in_words
 from .other_foregrounds import OtherForegrounds
 from .protocol.messages import MAX_VARIANTS, ModelInfo, Style, Welcome
 from .qt import QtCore, QtGui, QtWidgets
@@ -168,7 +169,7 @@ class Fields(QtWidgets.QWidget):
     def about_model(self) -> str:
         """Title and limitations of the chosen model; empty before a server was there."""
         model = self._models.get(self._model.currentData())
-        return "" if model is None else f"{model.title}\n{model.notice}".strip()
+        return "" if model is None else f"{model.title}\n{in_words(model.notice, model.notice_sentences)}".strip()
 
     def _tell(self, *_: object) -> None:
         if not self._filling:

@@ -1,6 +1,6 @@
 """Texts in the artist's language. The English text is the key, and the tables are in the folder `translations`.
 
-What the server says in words stays English, except for what the protocol names by a code, such as a stage.
+What the server says in words stays English, except for what the protocol names, such as a stage or a sentence.
 """
 
 from __future__ import annotations

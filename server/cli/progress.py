@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from layerfusion.engine.events import Event, Finished, Notice, Progress
+from layerfusion.engine.events import Event, Finished, Progress
+from layerfusion.engine.notices import Notice
 from layerfusion.engine.stack import LayerStack
 from layerfusion.server.cli.console import say
 

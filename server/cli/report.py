@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from layerfusion.engine.events import Notice
 from layerfusion.engine.image.layers import Layer, LayeredImage
+from layerfusion.engine.notices import Notice
 from layerfusion.engine.request import GenerationRequest
 from layerfusion.server.cli.console import list_layers, say
 

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from layerfusion.engine import formats
 from layerfusion.engine.errors import InvalidLayer
-from layerfusion.engine.events import Notice
 from layerfusion.engine.image.geometry import MAX_ASPECT, MIN_SIDE, Box, Size
 from layerfusion.engine.image.layers import Layer, Role, covers
 from layerfusion.engine.image.placement import fitted
+from layerfusion.engine.notices import Notice
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.sources import MAX_SEED, Existing, Generated, Kept, Relit, Source
 from layerfusion.server.cli import values

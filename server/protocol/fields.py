@@ -51,6 +51,32 @@ class Message(Record):
         return {"type": self.type, **super().to_map()}
 
 
+@dataclass(frozen=True, kw_only=True)
+class SentenceValue(Record):
+    """A value in a sentence: a number, a name or a word.
+
+    Attributes:
+        name: what it is, by which a translation puts it into its place.
+        value: the value as text.
+    """
+
+    name: Name
+    value: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentence(Record):
+    """A sentence by its name, so that a client can say it in another language.
+
+    Attributes:
+        name: which sentence it is; PROTOCOL.md lists them.
+        values: the values in it.
+    """
+
+    name: Name
+    values: tuple[SentenceValue, ...] = ()
+
+
 class Explained(Protocol):
     """Anything with a code, a message and a hint: an error of the protocol or of the engine, or a `Problem`."""
 

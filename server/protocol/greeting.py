@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from .fields import Count, Message, Name, Problem, Prompt, Real, Side, Text, Version
+from .fields import Count, Message, Name, Problem, Prompt, Real, Sentence, Side, Text, Version
 from .schema import Length, Record, since
 
 
@@ -61,6 +61,7 @@ class ModelInfo(Record):
         examples: prompts that this model draws well; may be empty.
         notice: a limitation that the artist should know; empty if there is none. `Accepted` has it for the job's size.
         vocabulary: the phrases that the model knows, by kind; empty if it knows words in general.
+        notice_sentences: the sentences of `notice`; empty from a server before 1.6.
     """
 
     name: Name
@@ -73,6 +74,7 @@ class ModelInfo(Record):
     examples: tuple[Example, ...]
     notice: Text
     vocabulary: tuple[Phrases, ...] = since(5, ())
+    notice_sentences: tuple[Sentence, ...] = since(6, ())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ from .editing import (
     ReadFile,
     ScaleLayer,
 )
-from .fields import PREVIEW_SIDE, ExportFormat, Message, Priority, Problem, State
+from .fields import PREVIEW_SIDE, ExportFormat, Message, Priority, Problem, Sentence, SentenceValue, State
 from .greeting import Example, Hello, Limits, ModelInfo, Phrases, Refused, Welcome
 from .history import (
     Delete,
@@ -156,6 +156,8 @@ __all__ = [
     "Resume",
     "SaveStyle",
     "ScaleLayer",
+    "Sentence",
+    "SentenceValue",
     "Source",
     "Started",
     "State",

@@ -21,6 +21,7 @@ from .fields import (
     Problem,
     Role,
     Seconds,
+    Sentence,
     Sequence,
     Side,
     Text,
@@ -70,7 +71,8 @@ class Notice(Message):
 
     Attributes:
         code: a code for programs; PROTOCOL.md lists the codes.
-        text: a text for people, in one or more sentences.
+        text: a text for people, in one or more sentences in English.
+        sentences: the sentences of `text`; empty from a server before 1.6.
     """
 
     type: ClassVar[str] = "notice"
@@ -78,6 +80,7 @@ class Notice(Message):
     seq: Sequence
     code: Name
     text: Text
+    sentences: tuple[Sentence, ...] = since(6, ())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from .frames import MAX_FRAME, Chunk
 from .messages import Message, from_map
 
 MAX_DEPTH = 16
-"""Most levels of lists and maps in a message, counted with its own map. No message has more than 5."""
+"""Most levels of lists and maps in a message, counted with its own map. No message has more than 7."""
 
 
 class Wire:

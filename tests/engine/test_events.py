@@ -2,7 +2,7 @@ from typing import get_args
 
 import pytest
 
-from layerfusion.engine.events import STAGES, Notice, Progress, Stage
+from layerfusion.engine.events import STAGES, Progress, Stage
 
 
 def test_every_stage_has_a_text():
@@ -16,7 +16,3 @@ def test_progress_has_a_text_beside_its_code(text, words):
 
 def test_an_unknown_stage_is_shown_by_its_code():
     assert Progress(stage="dreaming", step=0, total=1).text == "dreaming"
-
-
-def test_equal_notices_are_one_in_a_set():
-    assert len({Notice(code="demo_model", text="small"), Notice(code="demo_model", text="small")}) == 1

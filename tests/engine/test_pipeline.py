@@ -17,6 +17,7 @@ from layerfusion.engine.image.layers import BlendMode, Layer, Role
 from layerfusion.engine.inspection.recorder import Recorder
 from layerfusion.engine.inspection.records import MaskRecord, StreamRecord
 from layerfusion.engine.models.runtime.offloading import MemoryPolicy
+from layerfusion.engine.notices import sentence
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonySettings
 from layerfusion.engine.pipeline import LayerFusionPipeline
@@ -204,7 +205,7 @@ def test_notices_about_the_model_come_before_it_is_loaded(pipeline, request_for)
     events = pipeline.generate(request_for(foregrounds=(strange,), steps=1))
     first, second = next(events), next(events)
     events.close()
-    assert first == Notice(code="demo_model", text=f"Embedded demo model: it draws at {own}x{own} px.")
+    assert first == Notice(code="demo_model", sentences=(sentence("demo_size", size=f"{own}x{own}"),))
     assert second.code == "unknown_words"
     assert "“xylophone”" in second.text
 

@@ -73,7 +73,7 @@ def test_two_prompts_become_one_group_above_the_active_layer(facts):
     assert found["layer list"] == ["Background", FIRST, [name for name, _, _ in STACK]]
     assert found["active"] == "Foreground", "the next button works on what is seen"
     assert said(found, "Drawn into “Sketch”.")
-    assert said(found, "Embedded demo model: it draws at"), "what must be known of the picture stays beside it"
+    assert said(found, "This demo model draws at"), "what must be known of the picture stays beside it"
 
 
 def test_the_layers_are_what_the_engine_draws_byte_for_byte(facts):

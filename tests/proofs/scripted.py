@@ -7,6 +7,7 @@ Without a blended prompt, it does what the first foreground's prompt says.
     "huge"                             raises OutOfMemory
     "notices=2"                        gives two notices, each before a step
     "code=unknown_words"               the code of the notices
+    "later"                            the sentences of its notices are of a later version
     "modes"                            the layers differ in blend mode, place and opacity
     "previews"                         gives a preview before each step: a background of one colour
     "record"                           says with which prompts, seeds, boxes and model it was drawn
@@ -30,6 +31,7 @@ from layerfusion.engine.events import Finished, LayerReady, Notice, Preview, Pro
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
 from layerfusion.engine.image.record import LayerRecord, PictureRecord
 from layerfusion.engine.inspection.records import MaskStep
+from layerfusion.engine.notices import sentence
 from layerfusion.engine.stack import LayerStack
 
 PREVIEW = (200, 100, 50, 255)
@@ -54,7 +56,9 @@ class Scripted:
             if script.get("hang") == str(step):
                 time.sleep(3600)
             if step < int(script.get("notices", 0)):
-                yield Notice(code=script.get("code", "prompt_truncated"), text=notice_text(request.seed, step))
+                text, name = notice_text(request.seed, step), "of_later" if "later" in script else "prompt_truncated"
+                code = script.get("code", "prompt_truncated")
+                yield Notice(code=code, text=text, sentences=(sentence(name, prompt=text),))
             if "previews" in script:
                 yield Preview(role=Role.BACKGROUND, index=0, pixels=np.full((16, 16, 4), PREVIEW, np.uint8))
             yield Progress(

@@ -13,9 +13,11 @@ from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import BlendMode, Layer, Role
 from layerfusion.engine.image.record import LayerRecord, PictureRecord
 from layerfusion.engine.models.catalog.registry import available_models, find_model
+from layerfusion.engine.notices import Notice, sentence
 from layerfusion.engine.stack import LayerStack
 from layerfusion.server import translate
 from layerfusion.server.config import ServerConfig
+from layerfusion.server.protocol import messages
 from layerfusion.server.protocol.errors import UnknownLayer
 from layerfusion.server.protocol.messages import (
     Box,
@@ -26,6 +28,7 @@ from layerfusion.server.protocol.messages import (
     Preview,
     Progress,
     Relit,
+    Sentence,
     Submit,
     Switch,
 )
@@ -126,6 +129,30 @@ def test_progress(store):
     assert translate.to_event(said) == event
 
 
+def test_a_notice_is_told_in_text_and_by_its_sentences(store):
+    sentences = (sentence("word_unknown", word="xylophone"), sentence("reason", reason="so"))
+    notice = Notice(code="unknown_words", sentences=sentences)
+    message = translate.from_event(JOB, notice, store)
+    assert message.text == "This model does not know the word “xylophone”. Reason: so"
+    assert [(each.name, each.values[0].name, each.values[0].value) for each in message.sentences] == [
+        ("word_unknown", "word", "xylophone"),
+        ("reason", "reason", "so"),
+    ]
+    assert translate.to_event(message) == notice
+
+
+def test_what_is_too_long_in_a_notice_is_cut(store):
+    notice = Notice(code="prompt_part_ignored", sentences=(sentence("reason", reason="x" * 5000),))
+    message = translate.from_event(JOB, notice, store)
+    assert len(message.text) == len(message.sentences[0].values[0].value) == 4000
+
+
+def test_a_notice_of_a_newer_or_an_older_server_is_taken_as_it_is():
+    unheard = messages.Notice(job=JOB, seq=1, code="moon", text="It is full.", sentences=(Sentence(name="full_moon"),))
+    assert translate.to_event(unheard).text == "It is full."
+    assert translate.to_event(replace(unheard, sentences=())).text == "It is full."
+
+
 def test_preview(store):
     event = events.Preview(role=Role.FOREGROUND, index=1, pixels=RED_RGBA)
     expected = Preview(job=JOB, role="foreground", index=1, width=3, height=2, pixels=RED_BGRA)
@@ -183,6 +210,9 @@ def test_every_model_can_be_told_about():
 
 def test_the_embedded_model_says_what_it_is():
     assert "demo" in translate.model_notice(submit(width=512, height=512))
+    (tiny,) = (model for model in translate.model_infos() if model.name == "tiny")
+    (limits,) = tiny.notice_sentences
+    assert (limits.name, tiny.notice) == ("demo_size", f"This demo model draws at {limits.values[0].value} px.")
 
 
 def test_limits_are_the_engines():

@@ -56,6 +56,8 @@ from layerfusion.server.protocol.messages import (
     Resume,
     SaveStyle,
     ScaleLayer,
+    Sentence,
+    SentenceValue,
     Started,
     Style,
     StyleFailed,
@@ -94,6 +96,7 @@ MODEL = ModelInfo(
     examples=(Example(foreground="a red apple", background="a beach"),),
     notice="",
     vocabulary=(Phrases(kind="objects", phrases=("a red apple", "a boat")),),
+    notice_sentences=(Sentence(name="demo_size", values=(SentenceValue(name="size", value="128x128"),)),),
 )
 LIMITS = Limits(
     frame_bytes=10,
@@ -172,7 +175,13 @@ EXAMPLES = (
     Accepted(job=JOB, position=2, notice="small", starts_in=3.5),
     Queued(job=JOB, position=1),
     Started(job=JOB, seq=1),
-    Notice(job=JOB, seq=2, code="prompt_truncated", text="The model reads only the beginning of “a …”."),
+    Notice(
+        job=JOB,
+        seq=2,
+        code="prompt_truncated",
+        text="The model reads only the beginning of “a …”.",
+        sentences=(Sentence(name="prompt_truncated", values=(SentenceValue(name="prompt", value="a …"),)),),
+    ),
     Progress(job=JOB, stage="drawing", text="drawing", step=3, total=20, eta=1.5),
     Preview(job=JOB, role="blended", index=0, width=2, height=1, pixels=bytes(8)),
     Masks(job=JOB, seq=2, foreground=0, time=0.8, trust=0.5, width=2, height=1, maps=zlib.compress(bytes(8))),

@@ -125,15 +125,6 @@ class NetworkPlan:
         """The kinds of change in words, most frequent first, such as “LoRA and full”."""
         return " and ".join(kind for kind, _ in Counter(change.kind for change in self.changes).most_common())
 
-    @property
-    def remark(self) -> str:
-        """A sentence about what is left out; empty if nothing is."""
-        if not self.left_out:
-            return ""
-        return (
-            f"{len(self.left_out)} of its tensors are left out, which SDXL has no use for (first: {self.left_out[0]})."
-        )
-
 
 def plan_network(header: Header, targets: Targets) -> NetworkPlan:
     """Group a file's tensors by the module that they change, and check their shapes.

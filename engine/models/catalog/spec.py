@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.events import Notice
 from layerfusion.engine.image.geometry import Size, working_size
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, check_sampler
 from layerfusion.engine.models.catalog.schedules import Prediction
 from layerfusion.engine.models.catalog.vocabulary import hint
 from layerfusion.engine.models.catalog.weight_source import WeightSource
+from layerfusion.engine.notices import Notice, sentence
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.request import MAX_STEPS
 
@@ -192,12 +192,11 @@ class ModelSpec:
         if not self.demo:
             return ()
         working = working_size(size, stride=self.stride, native_area=self.native_area).working
-        enlarged = ", and the picture is enlarged" if working.area < size.area else ""
-        limits = f"{self.title[:1].upper()}{self.title[1:]}: it draws at {working} px{enlarged}."
+        limits = sentence("demo_size_enlarged" if working.area < size.area else "demo_size", size=working)
         unknown = hint(self.vocabulary, self.related, prompts)
         return (
-            Notice(code="demo_model", text=limits),
-            *([Notice(code="unknown_words", text=unknown)] if unknown else []),
+            Notice(code="demo_model", sentences=(limits,)),
+            *([Notice(code="unknown_words", sentences=unknown)] if unknown else []),
         )
 
     @property

@@ -6,6 +6,8 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 
+from layerfusion.engine.notices import Sentence, sentence
+
 _COMMON = frozenset(
     re.findall(
         r"\w+",
@@ -55,20 +57,29 @@ def nearest(vocabulary: Mapping[str, Iterable[str]], related: Mapping[str, str],
     return list(dict.fromkeys([*substitutes, *respelt]))[:_MAX_LISTED]
 
 
-def hint(vocabulary: Mapping[str, Iterable[str]], related: Mapping[str, str], prompts: Iterable[str]) -> str:
+def hint(
+    vocabulary: Mapping[str, Iterable[str]], related: Mapping[str, str], prompts: Iterable[str]
+) -> tuple[Sentence, ...]:
     """One sentence for each of the first three unknown words of the prompts; empty if there are none.
 
     See `nearest` for the arguments.
     """
     words = dict.fromkeys(word for prompt in prompts for word in unknown_words(vocabulary, prompt))
-    return " ".join(_sentence(word, nearest(vocabulary, related, word)) for word in list(words)[:_MAX_LISTED])
+    return tuple(_sentence(word, nearest(vocabulary, related, word)) for word in list(words)[:_MAX_LISTED])
 
 
-def _sentence(word: str, suggestions: list[str]) -> str:
-    if not suggestions:
-        return f"This model does not know the word “{word}”."
-    listed = " or ".join(f"“{phrase}”" for phrase in suggestions)
-    return f"This model does not know the word “{word}”; try {listed}."
+_BY_SUGGESTIONS = (
+    "word_unknown",
+    "word_unknown_one_like_it",
+    "word_unknown_two_like_it",
+    "word_unknown_three_like_it",
+)
+"""Number of suggestions -> name of the sentence: how a list is written differs between languages."""
+
+
+def _sentence(word: str, suggestions: list[str]) -> Sentence:
+    listed = dict(zip(("first", "second", "third"), suggestions, strict=False))
+    return sentence(_BY_SUGGESTIONS[len(suggestions)], word=word, **listed)
 
 
 def _words(phrases: Iterable[str]) -> set[str]:

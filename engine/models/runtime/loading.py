@@ -14,7 +14,6 @@ from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.events import Notice
 from layerfusion.engine.models.catalog.acceptance import check_files
 from layerfusion.engine.models.catalog.model_files import CONFIGS
 from layerfusion.engine.models.catalog.schedules import changed
@@ -30,9 +29,10 @@ from layerfusion.engine.models.runtime.devices import transparent_precision, vae
 from layerfusion.engine.models.runtime.networks import add_network
 from layerfusion.engine.models.runtime.offloading import Component, Memory
 from layerfusion.engine.models.runtime.processor_blocks import shorten_passes
-from layerfusion.engine.models.runtime.prompt_networks import PromptNetworks
+from layerfusion.engine.models.runtime.prompt_networks import PromptNetworks, left_out
 from layerfusion.engine.models.runtime.quiet import quiet_libraries
 from layerfusion.engine.models.runtime.state_dict import fill, read_state
+from layerfusion.engine.notices import Notice
 from layerfusion.engine.transparency.compact import CompactTransparentDecoder, CompactTransparentEncoder
 from layerfusion.engine.transparency.deltas import Deltas, deltas_from_state
 from layerfusion.engine.transparency.layerdiffuse import LayerDiffuseDecoder, LayerDiffuseEncoder
@@ -163,9 +163,7 @@ def load_model(spec: ModelSpec, *, device: torch.device | None = None, dtype: to
         decoder=decoder,
         device=device,
         dtype=dtype,
-        notices=tuple(
-            Notice(code="weights_left_out", text=f"{file}: {plan.remark}") for file, plan in added if plan.remark
-        ),
+        notices=tuple(notice for file, plan in added for notice in left_out(file, plan)),
     )
 
 

@@ -24,9 +24,9 @@ import torch
 from torch import nn
 
 from layerfusion.engine.errors import InvalidRequest, OutOfMemory
-from layerfusion.engine.events import Notice
 from layerfusion.engine.models.runtime.devices import free_bytes, is_out_of_memory, release, threads_of_torch
 from layerfusion.engine.models.runtime.streaming import StreamedNetwork, largest_resident, parts_of, size_of
+from layerfusion.engine.notices import Notice, sentence
 from layerfusion.engine.transparency.deltas import Deltas
 
 T = TypeVar("T")
@@ -73,9 +73,10 @@ class Component(Enum):
 
 
 _NOTICES = {
-    MemoryPolicy.OFFLOAD: "Memory ran out; drawing continues with one part of the model at a time on the device.",
-    MemoryPolicy.SEQUENTIAL: "Memory ran out again; drawing continues in smaller pieces, which is slower.",
+    MemoryPolicy.OFFLOAD: "one_part_at_a_time",
+    MemoryPolicy.SEQUENTIAL: "smaller_pieces",
 }
+"""The sentence that says how drawing continues with each policy after memory ran out."""
 
 RESERVE = 1 << 30
 """Bytes that the choice of a policy leaves free for the driver's context, kernels' workspaces and fragmentation."""
@@ -205,7 +206,7 @@ class Memory:
                     raise self._failure(components) from error
             # Not in the except block: while an error is handled, its traceback keeps the failed run's tensors alive.
             self.has_own_weights = self._keeps_text = False
-            self._notices.append(Notice(code="memory_policy_changed", text=_NOTICES[lower]))
+            self._notices.append(Notice(code="memory_policy_changed", sentences=(sentence(_NOTICES[lower]),)))
             self._set_policy(lower)
             self._unload(set(self._present))
 

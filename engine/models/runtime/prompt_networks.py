@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from layerfusion.engine.errors import BrokenModel, InvalidRequest
-from layerfusion.engine.events import Notice
 from layerfusion.engine.models.catalog.identify import INVERSION_KEYS
 from layerfusion.engine.models.catalog.network_files import find_network, inversions, network_folders
 from layerfusion.engine.models.catalog.network_keys import NetworkPlan, plan_network
@@ -20,6 +19,7 @@ from layerfusion.engine.models.catalog.safetensors_header import Header, read_he
 from layerfusion.engine.models.runtime.networks import add_network, targets_of
 from layerfusion.engine.models.runtime.prompt_chunks import Embedding, named_in
 from layerfusion.engine.models.runtime.state_dict import read_state
+from layerfusion.engine.notices import Notice, Sentence, sentence
 from layerfusion.engine.prompt_syntax import ParsedPrompt
 
 _Chosen = tuple[tuple[Path, float], ...]
@@ -56,7 +56,7 @@ class PromptNetworks:
             InvalidRequest: the prompts give one LoRA different strengths.
             BrokenModel: one of `added` does not fit.
         """
-        notices = [_ignored(f"“{text}” is not supported and was ignored.") for text in _ignored_texts(prompts)]
+        notices = [_ignored(sentence("syntax_ignored", words=text)) for text in _ignored_texts(prompts)]
         folders = network_folders(self._folders)
         chosen = list(added)
         self.embeddings = {}
@@ -77,15 +77,14 @@ class PromptNetworks:
     def _plan(self, path: Path | None, name: str, notices: list[Notice]) -> NetworkPlan | None:
         """What a LoRA changes; None, with a notice, if there is none or it cannot be used."""
         if path is None:
-            notices.append(_ignored(f"There is no LoRA “{name}”; it was left out. {_WHERE}"))
+            notices.append(_ignored(sentence("lora_missing", name=name), sentence("where_searched")))
             return None
         try:
             plan = plan_network(read_header(path), targets_of(self._components))
         except BrokenModel as error:
-            notices.append(_ignored(f"The LoRA “{name}” was left out. {error}"))
+            notices.append(_ignored(sentence("lora_left_out", name=name), sentence("reason", reason=error)))
             return None
-        if plan.remark:
-            notices.append(Notice(code="weights_left_out", text=f"{path}: {plan.remark}"))
+        notices += left_out(path, plan)
         return plan
 
     def _apply(self, chosen: _Chosen) -> None:
@@ -131,21 +130,22 @@ class PromptNetworks:
         for name, keys in plan.embeddings.items():
             pair = [state[keys[part]] for part in ("clip_l", "clip_g") if part in keys]
             if len(pair) != 2 or not self._add_embedding(name, pair[0], pair[1], bare=True):
-                notices.append(_ignored(f"The textual inversion “{name}” in {path} is not for SDXL; it was left out."))
+                notices.append(_ignored(sentence("inversion_of_lora_left_out", name=name, file=path)))
 
     def _read_embedding(self, name: str, path: Path | None, notices: list[Notice], bare: bool = False) -> None:
         if path is None:
-            notices.append(_ignored(f"There is no textual inversion “{name}”; it was left out. {_WHERE}"))
+            notices.append(_ignored(sentence("inversion_missing", name=name), sentence("where_searched")))
             return
+        consequence = sentence("inversion_read_as_words" if bare else "inversion_left_out", name=name)
         try:
             header = read_header(path)
             keys = next((pair for pair in INVERSION_KEYS if set(pair) <= header.tensors.keys()), None)
             state = {} if keys is None else read_state(path)  # read no weights of what is something else
         except BrokenModel as error:
-            notices.append(_ignored(f"The textual inversion “{name}” {_LEFT[bare]}. {error}"))
+            notices.append(_ignored(consequence, sentence("reason", reason=error)))
             return
         if keys is None or not self._add_embedding(name, state[keys[0]], state[keys[1]], bare=bare):
-            notices.append(_ignored(f"The textual inversion “{name}” {_LEFT[bare]}: {_kind(header)}."))
+            notices.append(_ignored(consequence, sentence(_kind(header))))
 
     def _add_embedding(self, name: str, first: torch.Tensor, second: torch.Tensor, *, bare: bool) -> bool:
         """Add a textual inversion if it fits the text encoders; return whether it does."""
@@ -160,20 +160,22 @@ class PromptNetworks:
         return True
 
 
-_LEFT = ("was left out", "is not used, and its name is read as words")
-"""What happens to a textual inversion that does not fit, named with `embedding:` and without."""
-
-_WHERE = "“layerfusion models show NAME” lists the folders that are searched."
-
-
 def _bare(prompts: Sequence[ParsedPrompt], files: Mapping[str, Path]) -> dict[str, Path]:
     """Those textual inversions whose names stand alone in prompts."""
     texts = [span.text for prompt in prompts if not prompt.is_literal for span in prompt.spans if not span.embedding]
     return {name: files[name] for text in texts for _, _, name in named_in(text, files)}
 
 
-def _ignored(text: str) -> Notice:
-    return Notice(code="prompt_part_ignored", text=text)
+def left_out(file: object, plan: NetworkPlan) -> tuple[Notice, ...]:
+    """A notice if parts of a network's file have no use; nothing if there are none."""
+    if not plan.left_out:
+        return ()
+    told = sentence("weights_left_out", file=file, count=len(plan.left_out), first=plan.left_out[0])
+    return (Notice(code="weights_left_out", sentences=(told,)),)
+
+
+def _ignored(*sentences: Sentence) -> Notice:
+    return Notice(code="prompt_part_ignored", sentences=sentences)
 
 
 def _ignored_texts(prompts: Sequence[ParsedPrompt]) -> list[str]:
@@ -197,7 +199,7 @@ def _strengths(prompts: Sequence[ParsedPrompt]) -> dict[str, float]:
 
 
 def _kind(header: Header) -> str:
-    """Why a file is no textual inversion for SDXL."""
+    """The name of the sentence that says why a file is no textual inversion for SDXL."""
     if "emb_params" in header.tensors or any(name.startswith("string_to_param") for name in header.tensors):
-        return "it is for Stable Diffusion 1 or 2"
-    return "its tensors are not those of a textual inversion for SDXL"
+        return "inversion_for_older_model"
+    return "inversion_not_for_sdxl"

@@ -58,7 +58,7 @@ def test_generate_draws_without_a_network_and_names_the_written_files(capsys, fo
     assert code == 0, err
     centred, notice, *stages = err.splitlines()
     assert centred.startswith("“mine” is 90x70 px and the canvas 96x80 px: it lies in the middle, at 3,5.")
-    assert notice.startswith("Embedded demo model: it draws at ")
+    assert notice.startswith("This demo model draws at ")
     assert "drawing …" in stages
     assert len(stages) == len(set(stages)), "one line a stage"
 

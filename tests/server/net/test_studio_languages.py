@@ -83,3 +83,27 @@ def test_errors_are_said_in_the_language_of_the_page(tmp_path, server):
         wait_for(driver, table["The picture does not fit into the memory of the server's computer."])
         shown = driver.find_element("css selector", "#problems span")
         assert shown.get_attribute("lang") in (None, ""), "a screen reader speaks it as the page"
+
+
+@chromium.NEEDED
+def test_notices_are_said_in_the_language_of_the_page(tmp_path, server):
+    with chromium.opened(tmp_path) as driver:
+        chromium.sign_in(driver, server, "studio")
+        driver.execute_script("localStorage.setItem('layerfusion-language', 'de')")
+        driver.refresh()
+        studio_page.generate(driver, "layers=1 notices=1")
+        wait_for(driver, "Das Modell liest nur den Anfang von „Notice 0 of the job")
+        lang = driver.execute_script("return document.querySelector('#notes span').lang")
+        assert lang == "", "a screen reader speaks it as the page"
+        wait_for(driver, "Dieses Demo-Modell zeichnet mit ")
+
+
+@chromium.NEEDED
+def test_a_notice_of_a_later_version_is_shown_as_the_server_says_it(tmp_path, server):
+    with chromium.opened(tmp_path) as driver:
+        chromium.sign_in(driver, server, "studio")
+        driver.execute_script("localStorage.setItem('layerfusion-language', 'de')")
+        driver.refresh()
+        studio_page.generate(driver, "layers=1 notices=1 later")
+        wait_for(driver, "Notice 0 of the job")
+        assert driver.execute_script("return document.querySelector('#notes span').lang") == "en"

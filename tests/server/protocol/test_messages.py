@@ -11,7 +11,7 @@ import msgpack
 import pytest
 
 from layerfusion.engine import errors as engine_errors
-from layerfusion.engine import events
+from layerfusion.engine import events, notices
 from layerfusion.server import protocol
 from layerfusion.server.protocol import errors
 from layerfusion.server.protocol.errors import InvalidMessage
@@ -168,7 +168,7 @@ def test_protocol_md_names_every_message_field_and_code():
     codes = {cls.code for module in (errors, engine_errors) for cls in vars(module).values() if hasattr(cls, "code")}
     abstract = {"protocol_error", "engine_error", "file_error", "model_error"}
     never_sent = {"unreadable_file", "unknown_format", "no_such_layer"}
-    codes |= {*get_args(events.Stage), *get_args(events.NoticeCode)}
+    codes |= {*get_args(events.Stage), *get_args(notices.NoticeCode)}
     missing = {name for name in names | codes - abstract - never_sent if not mentions(page, name)}
     assert not missing
 

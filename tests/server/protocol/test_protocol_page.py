@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgpack
 
+from layerfusion.engine.notices import SENTENCES
 from layerfusion.server import protocol
 from layerfusion.server.config import ServerConfig
 from layerfusion.server.net import handshakes, session
@@ -62,3 +63,9 @@ def test_the_limits_are_as_documented(subtests):
 def test_every_line_fits_a_reader():
     drawn = [line for line in PAGE.splitlines() if not line.startswith("|") and not re.match(r"[0-9a-f]{2} ", line)]
     assert max(map(len, drawn)) <= 130
+
+
+def test_the_sentences_are_those_of_the_engine():
+    """If this fails: the table of sentences in section 8 needs the changed row."""
+    _, _, table = PAGE.partition("\n| sentence | text |\n|---|---|\n")
+    assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", table.partition("\n\n")[0], re.MULTILINE)) == SENTENCES

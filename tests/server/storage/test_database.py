@@ -9,11 +9,12 @@ import sys
 import threading
 from random import Random
 
+import msgpack
 import pytest
 
 from layerfusion.engine.errors import UnwritableFile
 from layerfusion.server.errors import BrokenStore
-from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Generated, Kept, Started
+from layerfusion.server.protocol.messages import Cancelled, Done, Failed, Generated, Kept, Notice, Started
 from layerfusion.server.storage import records, schema
 from layerfusion.server.storage.database import Database
 from samples import job_id, layer_begin, submit
@@ -50,6 +51,17 @@ def drawn(database, number):
     for event in (Started(job=job, seq=1), layer_begin(job, seq=2), Done(job=job, seq=3, layers=1)):
         assert database.append(event)
     return job
+
+
+def test_a_notice_that_was_written_before_notices_had_sentences_is_read(database):
+    job = job_id(1)
+    database.add([submit(1)], "a")
+    assert database.append(Started(job=job, seq=1))
+    old = {"type": "notice", "job": job, "seq": 2, "code": "demo_model", "text": "It is a small model."}
+    with database._file.transaction() as connection:
+        connection.execute("INSERT INTO events VALUES (?, ?, ?)", (job, 2, msgpack.packb(old)))
+    notice = Notice(job=job, seq=2, code="demo_model", text="It is a small model.", sentences=())
+    assert reopened(database).events(job) == [Started(job=job, seq=1), notice]
 
 
 def test_a_job_and_its_events_are_there_for_the_next_process(database):

@@ -3,6 +3,7 @@ import type { Link } from "./connection";
 import { arrange, find, make } from "./elements";
 import { t } from "./language";
 import type { Message } from "./notices";
+import { told } from "./server_words";
 import type { Studio } from "./studio";
 
 const LINKS: Partial<Record<Link, string>> = {
@@ -29,7 +30,11 @@ export function showMessages(studio: Studio): void {
   studio.welcome.watch((welcome) => {
     const problem = welcome?.problem ?? "";
     trouble.hidden = problem === "";
-    find("trouble-text", HTMLSpanElement).textContent = problem;
+    const { message, hint, lang } = told({ code: "cannot_draw", message: problem });
+    const text = find("trouble-text", HTMLSpanElement);
+    if (lang === undefined) text.removeAttribute("lang");
+    else text.lang = lang;
+    text.textContent = `${message} ${hint}`.trim();
   });
 }
 

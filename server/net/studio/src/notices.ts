@@ -1,5 +1,7 @@
 // What the artist is told, and what helps: one list, each text once.
 import { t } from "./language";
+import { inWords } from "./notice_words";
+import type { Notice } from "./protocol";
 import { type ServerProblem, told } from "./server_words";
 import { Signal } from "./signal";
 
@@ -34,8 +36,8 @@ export class Notices {
   }
 
   /** Something to know that the server says, not a fault. */
-  note(text: string, code: string): void {
-    this.say({ kind: "note", text, lang: "en", remedy: this.remedies.get(code) });
+  note({ code, text, sentences }: Notice): void {
+    this.say({ kind: "note", ...inWords(text, sentences), remedy: this.remedies.get(code) });
   }
 
   /** What the server refused, or could not do. */

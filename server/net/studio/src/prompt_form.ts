@@ -3,6 +3,7 @@ import type { Editor } from "./editor";
 import { find, make } from "./elements";
 import { t } from "./language";
 import { keep, recall } from "./memory";
+import { inWords } from "./notice_words";
 import type { Picture } from "./picture";
 import { PromptHelp } from "./prompt_help";
 import type { ModelInfo, Style, Submit, Welcome } from "./protocol";
@@ -147,7 +148,8 @@ export class PromptForm {
 
   private showModel(): void {
     const steps = this.chosen === undefined ? "" : t("Draws in {steps} steps.", { steps: this.chosen.steps });
-    find("model-notice", HTMLElement).textContent = `${steps} ${this.chosen?.notice ?? ""}`.trim();
+    const { text, lang } = inWords(this.chosen?.notice ?? "", this.chosen?.notice_sentences);
+    find("model-notice", HTMLElement).replaceChildren(steps, " ", make("span", lang === undefined ? {} : { lang }, text));
     find("preset-hint", HTMLElement).textContent = PRESETS[this.preset.value] ?? "";
     for (const help of this.helps) help.update();
     this.example.hidden = (this.chosen?.examples.length ?? 0) === 0;

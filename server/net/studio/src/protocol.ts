@@ -1,4 +1,4 @@
-// Schema 86fcaf2a9877932794c7cfd605b7776a739c7d93103f162c47b6f97b5aff9477
+// Schema 99a33ebf0aebbccaa2310fd521eeeb3d298e54f2b6a9d1a96ae34720116a9de3
 // Made by make_types.mjs from the protocol's JSON Schema; changes belong there.
 
 /**
@@ -413,6 +413,7 @@ export interface ModelInfo {
   examples: Example[];
   notice: string;
   vocabulary?: Phrases[];
+  notice_sentences?: Sentence[];
 }
 /**
  * Example prompts for one picture.
@@ -427,6 +428,20 @@ export interface Example {
 export interface Phrases {
   kind: string;
   phrases: string[];
+}
+/**
+ * A sentence by its name, so that a client can say it in another language.
+ */
+export interface Sentence {
+  name: string;
+  values?: SentenceValue[];
+}
+/**
+ * A value in a sentence: a number, a name or a word.
+ */
+export interface SentenceValue {
+  name: string;
+  value: string;
 }
 /**
  * The server's limits.
@@ -514,6 +529,7 @@ export interface Notice {
   seq: number;
   code: string;
   text: string;
+  sentences?: Sentence[];
 }
 /**
  * Server: the progress of a running job. It has no number and comes at most ten times a second.

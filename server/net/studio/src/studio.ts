@@ -347,7 +347,7 @@ export class Studio implements Desk {
   /** What an event means beside its picture. */
   private follows(picture: Picture, message: FromServer): void {
     const shown = picture === this.picture.value;
-    if (message.type === "notice" && shown) this.notices.note(message.text, message.code);
+    if (message.type === "notice" && shown) this.notices.note(message);
     if (message.type === "done" && shown) this.before = null;
     if (message.type === "failed") {
       const again = WORTH_ANOTHER_TRY.has(message.code) ? () => this.drawAgain(picture) : undefined;

@@ -26,8 +26,8 @@ def test_the_embedded_model_is_the_default_and_describes_itself():
     assert first.name == "tiny"
     (large,), (own,) = first.notices(Size(512, 512)), first.notices(Size(first.native_size, first.native_size))
     drawn = f"{first.native_size}x{first.native_size} px"
-    assert large.text == f"Embedded demo model: it draws at {drawn}, and the picture is enlarged."
-    assert own.text == f"Embedded demo model: it draws at {drawn}."
+    assert large.text == f"This demo model draws at {drawn}, and the picture is enlarged."
+    assert own.text == f"This demo model draws at {drawn}."
 
 
 def test_its_examples_are_in_its_vocabulary():

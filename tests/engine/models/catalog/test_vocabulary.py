@@ -5,6 +5,7 @@ from pathlib import Path
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.registry import find_model
 from layerfusion.engine.models.catalog.vocabulary import hint, nearest, unknown_words
+from layerfusion.engine.notices import sentence
 from layerfusion.engine.training.data.related import RELATED
 from layerfusion.engine.training.data.vocabulary import SECOND, TIMES, with_article
 
@@ -26,7 +27,7 @@ def test_unknown_words_are_those_in_no_phrase(subtests):
 
 
 def test_without_a_vocabulary_no_word_is_unknown():
-    assert hint({}, {}, ["a xylophone"]) == ""
+    assert hint({}, {}, ["a xylophone"]) == ()
 
 
 def test_related_phrases_come_before_similar_spellings():
@@ -37,14 +38,23 @@ def test_related_phrases_come_before_similar_spellings():
 
 
 def test_a_hint_names_the_word_and_similar_phrases():
-    found = hint(KNOWN, NEAR, ["a puppy", "the coast at sunset", "a puppy"])
-    assert found.count("“puppy”") == 1
-    assert "“a dog”" in found
-    assert "“a beach”" in found
+    puppy, coast = hint(KNOWN, NEAR, ["a puppy", "the coast at sunset", "a puppy"])
+    assert puppy.english == "This model does not know the word “puppy”; try “a dog”."
+    assert coast.english == "This model does not know the word “coast”; try “a beach”."
+
+
+def test_a_hint_lists_up_to_three_phrases_in_a_sentence_of_its_own():
+    dogs = {f"a {colour} dog": "puppy" for colour in ("red", "green", "blue", "grey")}
+    told = [hint(KNOWN, dict(list(dogs.items())[:count]), ["a puppy"])[0].english for count in range(5)]
+    assert told[0] == "This model does not know the word “puppy”."
+    assert told[2].endswith("; try “a red dog” or “a green dog”.")
+    assert told[3] == told[4] == told[2][:-1] + " or “a blue dog”."
 
 
 def test_a_long_prompt_gives_a_short_hint():
-    assert hint(KNOWN, NEAR, [" ".join(f"word{chr(97 + index)}" for index in range(26))]).count("does not know") == 3
+    assert hint(KNOWN, NEAR, [" ".join(f"word{chr(97 + index)}" for index in range(26))]) == tuple(
+        sentence("word_unknown", word=f"word{letter}") for letter in "abc"
+    )
 
 
 def test_related_words_are_related_to_phrases_the_model_is_trained_on():

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from layerfusion.engine.errors import BrokenModel
 from layerfusion.engine.models.runtime.checkpoints import open_checkpoint
 from layerfusion.engine.models.runtime.networks import add_network
+from layerfusion.engine.models.runtime.prompt_networks import left_out
 from layerfusion.engine.transparency.key_names import ldm_name
 
 LINEAR = "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"
@@ -291,7 +292,8 @@ class TestRelativesOfLora:
         save_file(state, tmp_path / "l.safetensors")
         plan = add_network(tmp_path / "l.safetensors", 1.0, components)
         assert plan.left_out == ("lora_unet_label_emb_9.lora_up.weight",)
-        assert plan.remark.startswith("1 of its tensors are left out")
+        (told,) = left_out("l.safetensors", plan)
+        assert told.text.startswith("l.safetensors: 1 of its tensors are left out")
         assert plan.embeddings == {"my style": {"clip_l": "bundle_emb.my style.clip_l"}}
 
 
