@@ -31,6 +31,7 @@ def several(bundle, tmp_path):
 @pytest.fixture
 def folder(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(bundle.networks, "_folders", (tmp_path,))
+    bundle.networks.prepare([])  # an earlier test may have drawn with the few-step adapter
     yield tmp_path
     bundle.networks.prepare([])
 
