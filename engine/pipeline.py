@@ -140,7 +140,6 @@ class _Job:
         self._request = arranged(request)
         self._given = request
         self._observer = observer or Observer()
-        self._observes_attention = observer is not None
         self._choices = _Choices.of(request, spec)
         self._streams = Streams(len(request.foregrounds))
         self._framing = working_size(request.size, stride=spec.stride, native_area=spec.native_area)
@@ -175,14 +174,14 @@ class _Job:
         fusion = self._choices.fusion
         given = source_constraints(self._backbone, self._bundle, self._request, fusion, self._framing, drafts)
         latents = yield from self._draw(prompts, noise, given)
-        layers = LayerBuilder(self._bundle, self._request, self._framing, latents)
+        layers = LayerBuilder(self._bundle, self._request, self._framing, latents, self._observer)
         if self._request.refine > 0 and self._framing.scale > 1:
             yield from self._refine(layers)
         yield from self._finish(layers)
 
     def _draw(self, prompts: Prompts, noise: Tensor, given: SourceConstraints) -> Generator[Event, None, Tensor]:
         """Draw all streams together, from noise to latents (streams, C, h, w)."""
-        observer = self._observer if self._observes_attention else None
+        observer = self._observer if self._observer.observes_attention else None
         coupling = self._coupling(prompts.size, prompts.positive, given.shapes, observer)
         total, started, latents = len(self._sampler.timesteps), time.monotonic(), noise
         self._observer.begin(self._bundle, self._backbone, self._sampler, coupling, given.constraints)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from layerfusion.engine.diffusion.layer_codec import decode_foreground, decode_rgb
+from layerfusion.engine.diffusion.observer import Observer
 from layerfusion.engine.image.layers import Pixels
 from layerfusion.engine.models.runtime.loading import ModelBundle
 from layerfusion.engine.models.runtime.offloading import Component
@@ -30,11 +31,19 @@ class Pictures:
         latents: (streams, C, h, w), the result of the loop.
         foregrounds: how many of the streams are foregrounds; they are the first.
         wanted: the streams that will be asked for. Others can be, too, and are decoded alone.
+        observer: is told of each; None tells nobody.
     """
 
-    def __init__(self, bundle: ModelBundle, latents: Tensor, foregrounds: int, wanted: Sequence[int]) -> None:
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        latents: Tensor,
+        foregrounds: int,
+        wanted: Sequence[int],
+        observer: Observer | None = None,
+    ) -> None:
         self._bundle, self._latents, self._foregrounds = bundle, latents, foregrounds
-        self._wanted = wanted
+        self._wanted, self._observer = wanted, observer or Observer()
         self._decoded: dict[int, _Decoded] = {}
 
     def foreground(self, stream: int) -> tuple[Pixels, Pixels]:
@@ -66,5 +75,8 @@ class Pictures:
     def _decode(self, stream: int) -> _Decoded:
         latents = self._latents[stream : stream + 1]
         if stream < self._foregrounds:
-            return decode_foreground(self._bundle, latents)
-        return (decode_rgb(self._bundle, latents),)
+            decoded: _Decoded = decode_foreground(self._bundle, latents)
+        else:
+            decoded = (decode_rgb(self._bundle, latents),)
+        self._observer.decoded(stream)
+        return decoded

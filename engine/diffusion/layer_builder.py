@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from layerfusion.engine.diffusion.decoding import Pictures
+from layerfusion.engine.diffusion.observer import Observer
 from layerfusion.engine.diffusion.source_constraints import needs_filling
 from layerfusion.engine.diffusion.tiled_refinement import TiledRefinement
 from layerfusion.engine.fusion.streams import Streams
@@ -36,16 +37,24 @@ class LayerBuilder:
         request: the job.
         framing: how the picture of working size lies on the canvas.
         latents: (streams, C, h, w), the result of the loop.
+        observer: is told of every picture that is decoded; None tells nobody.
 
     Attributes:
         finer: the refined pictures, which replace the decoded ones; None if nothing was refined.
         notices: notices about the layers that were made so far.
     """
 
-    def __init__(self, bundle: ModelBundle, request: GenerationRequest, framing: Framing, latents: Tensor) -> None:
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        request: GenerationRequest,
+        framing: Framing,
+        latents: Tensor,
+        observer: Observer | None = None,
+    ) -> None:
         self._bundle, self._request, self._framing = bundle, request, framing
         self._streams = Streams(len(request.foregrounds))
-        self._pictures = Pictures(bundle, latents, self._streams.foregrounds, self._drawn())
+        self._pictures = Pictures(bundle, latents, self._streams.foregrounds, self._drawn(), observer)
         self.finer: TiledRefinement | None = None
         self.notices: list[Notice] = []
 

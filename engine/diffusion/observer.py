@@ -32,7 +32,8 @@ class Step:
 
 
 class Observer:
-    """Is called while all streams are drawn together, from the start to the last step. It must not change anything.
+    """Is called while all streams are drawn together, from the start to the last step, and when they have become
+    pictures. It must not change anything.
 
     A subclass overrides the methods it needs; those of this class do nothing. Drafts of foregrounds with a box and
     refined tiles are not observed.
@@ -56,3 +57,11 @@ class Observer:
 
     def step(self, step: Step) -> None:
         """A step is done."""
+
+    def decoded(self, stream: int) -> None:
+        """The picture of a stream is decoded. This comes in the thread that did it, which may be one of several."""
+
+    @property
+    def observes_attention(self) -> bool:
+        """Whether `attended` is wanted; a job leaves out what only that one would see."""
+        return type(self).attended is not Observer.attended

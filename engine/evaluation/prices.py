@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from diffusers import StableDiffusionXLPipeline
 
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.models.catalog.spec import ModelSpec
+from layerfusion.engine.models.runtime.quiet import quiet_libraries
 from layerfusion.engine.options.presets import Preset
 from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
@@ -30,33 +32,45 @@ def request_for(
     )
 
 
-def seconds(spec: ModelSpec, runs: int = 7) -> dict[str, float]:
-    """Median times of a job with three layers and of one image by diffusers' pipeline, after a warm-up, in seconds, and
-    the processor time of the preset `fast` divided by that of `paper`.
+def stock_picture(spec: ModelSpec, steps: int | None = None) -> Callable[[int], None]:
+    """What draws the picture of a seed by diffusers' own pipeline, with the model's weights, size and guidance.
 
-    All alternate in one process.
+    Args:
+        spec: a model in diffusers' layout.
+        steps: None takes the model's own number.
     """
-    pipeline = LayerFusionPipeline(spec)
-    stock = StableDiffusionXLPipeline.from_pretrained(
-        str(spec.folder), torch_dtype=torch.float32, add_watermarker=False, local_files_only=True
-    )
+    with quiet_libraries():
+        stock = StableDiffusionXLPipeline.from_pretrained(
+            str(spec.folder), add_watermarker=False, local_files_only=True
+        ).to(torch.float32)
     stock.set_progress_bar_config(disable=True)
-    size = Size(spec.native_size, spec.native_size)
-
-    def job(seed: int, preset: Preset | None = None) -> None:
-        for _event in pipeline.generate(request_for(spec, size, "a red apple", "a beach at sunset", seed, preset)):
-            pass
 
     def picture(seed: int) -> None:
         stock(
             prompt="a red apple on a beach at sunset",
             height=spec.native_size,
             width=spec.native_size,
-            num_inference_steps=spec.defaults.steps,
+            num_inference_steps=steps or spec.defaults.steps,
             guidance_scale=spec.defaults.guidance_scale,
             guidance_rescale=spec.defaults.guidance_rescale,
             generator=torch.Generator().manual_seed(seed),
         )
+
+    return picture
+
+
+def seconds(spec: ModelSpec, runs: int = 7) -> dict[str, float]:
+    """Median times of a job with three layers and of one image by diffusers' pipeline, after a warm-up, in seconds, and
+    the processor time of the preset `fast` divided by that of `paper`.
+
+    All alternate in one process.
+    """
+    pipeline, picture = LayerFusionPipeline(spec), stock_picture(spec)
+    size = Size(spec.native_size, spec.native_size)
+
+    def job(seed: int, preset: Preset | None = None) -> None:
+        for _event in pipeline.generate(request_for(spec, size, "a red apple", "a beach at sunset", seed, preset)):
+            pass
 
     taken: dict[str, list[float]] = {"job": [], "picture": []}
     worked: dict[Preset, list[float]] = {"paper": [], "fast": []}

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from layerfusion.engine.formats.files import check_writable, replacing
@@ -18,10 +14,14 @@ from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS
 from layerfusion.server.cli.console import UsageError, say
 from layerfusion.server.cli.environment import prepare_libraries
 from layerfusion.server.cli.targets import add_overwrite, check_free
+from layerfusion.server.cli.timed import TIMED
+from layerfusion.server.cli.timings import TIMES
 from layerfusion.server.cli.values import size, whole
 
 if TYPE_CHECKING:
     from layerfusion.engine.profiling.cost_model import JobCost, MemoryCost
+
+_MOST_TIMES = 1000
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +33,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.usage = (  # argparse does not break the line within alternatives
         "%(prog)s [-h] [--size WxH] [--steps N] [--foregrounds K]\n"
-        "         [--finishing | --delivery | --start | --busy | --threads]\n"
-        "         [--json] [--plot FILE.png] [--overwrite]"
+        "         [--drawing | --finishing | --delivery | --start | --busy | --threads]\n"
+        "         [--times N] [--json] [--plot FILE.png] [--overwrite]"
     )
     parser.set_defaults(run=run)
     add = parser.add_argument
@@ -44,6 +44,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     several = f"foregrounds, 1 to {MAX_FOREGROUNDS} (default: 1)"
     add("--foregrounds", metavar="K", type=whole(1, MAX_FOREGROUNDS), default=1, help=several)
     instead = parser.add_mutually_exclusive_group().add_argument
+    drawing = "instead, time a warm job of the embedded model with every preset beside a stock picture, in parts"
+    instead("--drawing", action="store_true", help=drawing)
     finishing = "instead, time how scripted pictures, drawn at half of --size, are finished and written"
     instead("--finishing", action="store_true", help=finishing)
     delivery = "instead, time how three layers of --size get from a worker through a server to a client"
@@ -54,6 +56,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     instead("--busy", action="store_true", help=busy)
     threads = "instead, time a warm job of the embedded model in one thread and in two, and in two processes"
     instead("--threads", action="store_true", help=threads)
+    times = f"how often each thing is timed, 1 to {_MOST_TIMES} (default: {TIMES}, deliveries 20, starting 3)"
+    add("--times", metavar="N", type=whole(1, _MOST_TIMES), help=times)
     add("--json", action="store_true", help="print one JSON object instead of a table")
     add("--plot", metavar="FILE.png", help="also draw the operations as a chart")
     add_overwrite(parser)
@@ -64,7 +68,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         InvalidRequest: a canvas outside the limits.
-        UsageError, CommandError: see `delivery.measure` and `starting.measure`; --plot beside what is timed.
+        UsageError, CommandError: see `delivery.measure` and `starting.measure`; --plot beside what is timed, or --times
+            beside what is not.
         UnwritableFile: the chart cannot be written, or it is there and is not to be replaced.
     """
     check_canvas(arguments.size)
@@ -72,12 +77,16 @@ def run(arguments: argparse.Namespace) -> None:
     if plot is not None:
         check_writable(plot)
         check_free(plot, overwrite=arguments.overwrite)
-    timed = next((name for name in _TIMED if getattr(arguments, name)), None)
+    timed = next((name for name in TIMED if getattr(arguments, name)), None)
     if plot is not None and timed is not None:
         raise UsageError(f"--plot draws the operations; leave it out with --{timed}.")
+    if arguments.times is not None and timed in (None, "finishing"):
+        raise UsageError("--times goes with --drawing, --delivery, --start, --busy or --threads; leave it out.")
     prepare_libraries()
     if timed is not None:
-        _TIMED[timed](arguments.size, as_json=arguments.json)
+        found = TIMED[timed](arguments)
+        for line in [json.dumps(found.figures)] if arguments.json else found.lines:
+            say(line)
         return
     with paused_collection():
         from layerfusion.engine.profiling.cost_model import CostModel, sdxl_spec
@@ -154,89 +163,6 @@ def _draw(file: Path, jobs: list[JobCost]) -> None:
     draw.text((8, row * len(jobs) + 4), "operations, divided by those of one stock picture", fill="black", font=font)
     with replacing(file) as opened:
         sheet.save(opened, "PNG")
-
-
-def _finish(canvas: Size, *, as_json: bool) -> None:
-    """Print the processor time of a job's end, in parts."""
-    with paused_collection():
-        from layerfusion.engine.profiling.finishing import measure
-
-    working = Size(max(1, canvas.width // 2), max(1, canvas.height // 2))
-    with tempfile.TemporaryDirectory() as folder:
-        cost = measure(canvas, working, Path(folder) / "scripted.psd")
-    if as_json:
-        say(json.dumps({"size": [canvas.width, canvas.height], "seconds": {**asdict(cost), "all": cost.total}}))
-        return
-    parts = {"enlarging": cost.enlarging, "Shadow, Light": cost.shadow_and_light, "writing PSD": cost.writing}
-    for name, seconds in {**parts, "all": cost.total}.items():
-        say(f"{name:<14}{seconds:>7.2f} s of processor time, {canvas} px drawn at {working} px")
-
-
-def _deliver(size: Size, *, as_json: bool) -> None:
-    """Print the time of bringing layers to a client."""
-    from layerfusion.server.cli.delivery import LAYERS, measure
-
-    found = measure(size.width, size.height)
-    taken, raw = ([1e3 * value for value in values] for values in (found.taken, found.raw))
-    if as_json:
-        figures = {"layers": LAYERS, "bytes": found.bytes, "ratio": round(found.ratio, 2)}
-        say(json.dumps({**figures, "milliseconds": taken, "raw_milliseconds": raw}))
-        return
-    for name, values in (("engine to client", taken), ("bare socket", raw)):
-        say(f"{name:<18}{median(values):>7.1f} ms, at best {min(values):.1f} ms, of {len(values)} times")
-    say(f"{'ratio':<18}{found.ratio:>7.1f}    {LAYERS} layers of {size} px, {found.bytes / 2**20:.1f} MiB")
-
-
-def _start(_size: Size, *, as_json: bool) -> None:
-    """Print the processor time of whole commands."""
-    from layerfusion.server.cli.starting import TIMES, measure
-
-    cost = measure()
-    if as_json:
-        say(json.dumps({"times": TIMES, "seconds": asdict(cost)}))
-        return
-    titles = {"--help": cost.help, "generate, one step": cost.first_step, "generate": cost.picture}
-    for name, seconds in titles.items():
-        say(f"layerfusion {name:<20}{seconds:>7.2f} s of processor time, the least of {TIMES}")
-
-
-def _busy(_size: Size, *, as_json: bool) -> None:
-    """Print the processor time of warm jobs beside other programs."""
-    from layerfusion.server.cli.warm import LOOPS, beside_busy_programs, embedded_job
-
-    found = beside_busy_programs(embedded_job())
-    if as_json:
-        say(json.dumps({"loops": LOOPS, "ratio": round(found.ratio, 3), **asdict(found)}))
-        return
-    for name, times in (("alone", found.alone), (f"beside {LOOPS} loops", found.beside)):
-        say(f"{name:<16}{median(times.processor):>7.2f} s of processor time, median of {len(times.processor)} jobs")
-    say(f"{'ratio':<16}{found.ratio:>7.2f}")
-
-
-def _threads(_size: Size, *, as_json: bool) -> None:
-    """Print what a second thread, and a second process, bring."""
-    from layerfusion.server.cli.warm import embedded_job, in_threads
-
-    found = in_threads(embedded_job())
-    if as_json:
-        ratios = {"ratio": round(found.ratio, 3), "ratio_of_workers": round(found.ratio_of_workers, 3)}
-        say(json.dumps({**ratios, **asdict(found)}))
-        return
-    for name, times in (("one thread", found.one), ("two threads", found.two)):
-        clock, processor = median(times.clock), median(times.processor)
-        say(f"{name:<16}{clock:>7.2f} s by the clock, {processor:.2f} of processor time, of {len(times.clock)} jobs")
-    say(f"{'two threads are':<16}{found.ratio:>7.2f} times as fast as one")
-    say(f"{'two processes':<16}{found.ratio_of_workers:>7.2f} times as many pictures, {found.two_workers:.2f} a second")
-
-
-_TIMED: dict[str, Callable[..., None]] = {
-    "finishing": _finish,
-    "delivery": _deliver,
-    "start": _start,
-    "busy": _busy,
-    "threads": _threads,
-}
-"""What is timed instead of counted: option -> prints it."""
 
 
 def _what(working: Size, steps: int, foregrounds: int) -> str:

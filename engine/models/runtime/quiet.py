@@ -15,7 +15,8 @@ def quiet_libraries() -> Iterator[None]:
     before = diffusers_logging.get_verbosity(), transformers_logging.get_verbosity()
     diffusers_logging.set_verbosity_error()
     transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()  # the command line shows its own
+    diffusers_logging.disable_progress_bar()  # the command line shows its own
+    transformers_logging.disable_progress_bar()
     try:
         yield
     finally:

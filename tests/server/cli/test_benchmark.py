@@ -2,15 +2,12 @@
 
 import json
 import re
-import sys
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import get_args
 
 import pytest
-import torch
 from PIL import Image
 
 from layerfusion.engine.evaluation import presets
@@ -23,8 +20,6 @@ from layerfusion.engine.models.runtime.offloading import MemoryDemand, MemoryPol
 from layerfusion.engine.options.presets import Preset
 from layerfusion.engine.profiling import cost_model
 from layerfusion.engine.profiling.cost_model import CostModel
-from layerfusion.server.cli import delivery, starting, warm
-from layerfusion.server.cli.console import CommandError
 from layerfusion.server.cli.main import main
 
 pytestmark = pytest.mark.timeout(300)
@@ -161,96 +156,7 @@ def test_json_and_chart(capsys, monkeypatch, tmp_path, price):
     assert "--overwrite" in capsys.readouterr().err and chart.read_bytes() == before
 
 
-def test_layers_are_delivered_by_a_server_of_the_benchmarks_own(capsys, monkeypatch):
-    found = delivery.measure(96, 64, times=1)
-    assert (found.bytes, len(found.taken), len(found.raw)) == (3 * 4 * 96 * 64, 1, 1)
-    assert min(*found.taken, *found.raw) > 0
-    known = delivery.Delivery(bytes=12 * 2**20, taken=(0.03, 0.02, 0.05), raw=(0.002, 0.003, 0.004))
-    monkeypatch.setattr(delivery, "measure", lambda *_: known)
-    assert main(["benchmark", "--delivery", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["ratio"] == 10 and told["milliseconds"] == pytest.approx([30, 20, 50]) and told["bytes"] == 12 * 2**20
-    assert main(["benchmark", "--delivery"]) == 0
-    assert "engine to client     30.0 ms, at best 20.0 ms, of 3 times" in capsys.readouterr().out
-
-
-def test_starting_is_the_least_of_several_processes(capsys, monkeypatch):
-    costs = iter([0.3, 5.0, 7.0, 0.2, 6.0, 6.5, 0.4, 5.5, 8.0])
-    asked = []
-    monkeypatch.setattr(starting, "_cost", lambda arguments: asked.append(arguments) or next(costs))
-    monkeypatch.setattr(starting.sys, "platform", "linux")
-    assert main(["benchmark", "--start", "--json"]) == 0
-    seconds = json.loads(capsys.readouterr().out)["seconds"]
-    assert seconds == {"help": 0.2, "first_step": 5.0, "picture": 6.5}
-    assert [("--help" in given, "--steps" in given) for given in asked[:3]] == [(1, 0), (0, 1), (0, 0)]
-    monkeypatch.setattr(starting.sys, "platform", "win32")
-    assert main(["benchmark", "--start"]) == 2
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not say what a finished process cost")
-def test_a_process_has_a_cost_and_a_failed_one_is_named():
-    assert 0 < starting._cost(["--version"]) < 60
-    with pytest.raises(CommandError, match=r"“layerfusion nonsense” failed: .*nonsense"):
-        starting._cost(["nonsense"])
-
-
-def test_one_thing_is_measured_at_a_time(capsys):
-    for given in (["--start", "--delivery"], ["--finishing", "--start"], ["--start", "--plot", "none.png"]):
-        assert main(["benchmark", *given]) == 2
-        assert capsys.readouterr().err.count("\n") == 1
-
-
 @pytest.mark.parametrize("given", [["--size", "10x10"], ["--foregrounds", "7"], ["--steps", "0"]])
 def test_impossible_jobs_are_refused(capsys, given):
     assert main(["benchmark", *given]) == 2
     assert capsys.readouterr().err.count("\n") == 1
-
-
-def test_a_job_is_timed_alone_and_beside_programs_that_end_with_it(capsys, monkeypatch):
-    started, running = [], []
-    start = warm.subprocess.Popen
-    monkeypatch.setattr(warm.subprocess, "Popen", lambda *a, **k: started.append(start(*a, **k)) or started[-1])
-    monkeypatch.setattr(
-        warm, "embedded_job", lambda: lambda seed: running.append(sum(p.poll() is None for p in started))
-    )
-    assert main(["benchmark", "--busy", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert running == [0, warm.LOOPS] * warm.TIMES
-    assert len(started) == warm.LOOPS * warm.TIMES and all(program.poll() is not None for program in started)
-    assert told["loops"] == warm.LOOPS
-    assert {len(times) for kind in ("alone", "beside") for times in told[kind].values()} == {warm.TIMES}
-    known = warm.Busy(warm.JobTimes((1, 2, 9), (1, 2, 9)), warm.JobTimes((2, 3, 4), (9, 9, 9)))
-    assert known.ratio == 1.5
-
-
-def test_programs_that_compute_without_end_end_when_whoever_started_them_dies():
-    with warm.busy_programs(1) as (program,):
-        assert program.poll() is None
-        program.stdin.close()
-        assert program.wait(60) == 0
-
-
-def test_a_job_is_timed_in_one_thread_and_in_two(capsys, monkeypatch):
-    before, threads = torch.get_num_threads(), []
-    monkeypatch.setattr(warm, "embedded_job", lambda: lambda seed: threads.append(torch.get_num_threads()))
-    monkeypatch.setattr(warm, "_two_workers", lambda times: 3.0)
-    assert main(["benchmark", "--threads", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert threads == [1, 2] * warm.TIMES and torch.get_num_threads() == before
-    assert told["two_workers"] == 3 and {"one", "two"} < told.keys()
-    known = warm.Threads(warm.JobTimes((9, 9, 9), (4, 2, 3)), warm.JobTimes((9, 9, 9), (2, 1, 9)), 0.5)
-    assert (known.ratio, known.ratio_of_workers) == (1.5, 1.5)
-    assert main(["benchmark", "--threads", "--plot", "a.png"]) == 2
-    assert "--threads" in capsys.readouterr().err
-
-
-def test_a_worker_process_draws_in_one_thread(monkeypatch):
-    before, drawn, met = torch.get_num_threads(), [], []
-    monkeypatch.setattr(warm, "embedded_job", lambda: lambda seed: drawn.append((seed, torch.get_num_threads())))
-    monkeypatch.setattr(warm, "_of_this_process", None)
-    try:
-        warm._start_worker(SimpleNamespace(wait=met.append))
-        warm._draw_in_worker(7)
-    finally:
-        torch.set_num_threads(before)
-    assert drawn == [(7, 1)] and met == [warm._SECONDS]
