@@ -228,12 +228,17 @@ class Scheduler:
             slot.executor.cancel(job.id)
 
     async def forget(self, job_id: str) -> None:
-        """Cancel a job, if there is one, and delete it as soon as it is over."""
+        """Cancel a passing job, if there is one, and delete it as soon as it is over.
+
+        A connection also forgets what was refused, whose id another job may have got: no picture is deleted by that.
+        """
         async with self._submitting:  # it may be on its way
             job = self._jobs.get(job_id)
         if job is None:
-            await self.on_disk(self._database.delete, [job_id])
-        else:
+            record = await self.on_disk(self._database.find, job_id)
+            if record is not None and record.submit.passing:
+                await self.on_disk(self._database.delete, [job_id])
+        elif job.submit.passing:
             job.forgotten = True
             await self.cancel(job)
 

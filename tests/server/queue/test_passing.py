@@ -60,6 +60,19 @@ async def test_a_job_that_is_over_is_forgotten():
         assert not await left(scheduler, 1)
 
 
+@scenario
+async def test_a_picture_is_never_forgotten():
+    """A passing job that was refused leaves its id to others."""
+    async with running() as (scheduler, script):
+        heard = await follow(scheduler, "a", 1)
+        await heard.wait_for(Started)
+        await scheduler.forget(job_id(1))
+        script.let(2)
+        await heard.wait_for(Done)
+        await scheduler.forget(job_id(1))
+        assert await left(scheduler, 1)
+
+
 def test_a_new_server_knows_no_passing_jobs(tmp_path):
     async def begin():
         async with running(tmp_path) as (scheduler, script):
