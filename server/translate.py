@@ -23,6 +23,7 @@ from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.notices import Notice, Sentence
 from layerfusion.engine.options.fusion import FusionSettings
 from layerfusion.engine.options.harmony import HarmonySettings
+from layerfusion.engine.options.presets import PRESETS
 from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS, GenerationRequest
 from layerfusion.engine.sources import MAX_PROMPT, Generated, Kept, Relit, Source
 from layerfusion.engine.stack import LayerStack
@@ -379,6 +380,10 @@ def _model_info(spec: ModelSpec) -> messages.ModelInfo:
         notice=_joined(notices),
         notice_sentences=_from_sentences(*notices),
         vocabulary=tuple(messages.Phrases(kind=kind, phrases=words) for kind, words in spec.vocabulary.items()),
+        preset_steps=tuple(
+            messages.PresetSteps(preset=name, steps=spec.defaults_with(spec.defaults.fusion.preset(name)).steps)
+            for name in PRESETS
+        ),
     )
 
 

@@ -50,6 +50,14 @@ class Phrases(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PresetSteps(Record):
+    """In how many steps a model draws with a preset, if a job does not say it."""
+
+    preset: Name
+    steps: Count
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelInfo(Record):
     """A model of the server, and its defaults.
 
@@ -62,6 +70,7 @@ class ModelInfo(Record):
         notice: a limitation that the artist should know; empty if there is none. `Accepted` has it for the job's size.
         vocabulary: the phrases that the model knows, by kind; empty if it knows words in general.
         notice_sentences: the sentences of `notice`; empty from a server before 1.6.
+        preset_steps: the default of `steps` with each preset; of a model with an adapter for few steps, they differ.
     """
 
     name: Name
@@ -75,6 +84,7 @@ class ModelInfo(Record):
     notice: Text
     vocabulary: tuple[Phrases, ...] = since(5, ())
     notice_sentences: tuple[Sentence, ...] = since(6, ())
+    preset_steps: tuple[PresetSteps, ...] = since(6, ())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,7 @@ from .editing import (
     ScaleLayer,
 )
 from .fields import PREVIEW_SIDE, ExportFormat, Message, Priority, Problem, Sentence, SentenceValue, State
-from .greeting import Example, Hello, Limits, ModelInfo, Phrases, Refused, Welcome
+from .greeting import Example, Hello, Limits, ModelInfo, Phrases, PresetSteps, Refused, Welcome
 from .history import (
     Delete,
     Deleted,
@@ -140,6 +140,7 @@ __all__ = [
     "PixelsBegin",
     "PixelsEnd",
     "Placed",
+    "PresetSteps",
     "Preview",
     "Priority",
     "Problem",

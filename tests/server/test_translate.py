@@ -208,6 +208,14 @@ def test_every_model_can_be_told_about():
         assert info.steps >= 1
 
 
+def test_a_model_says_in_how_many_steps_it_draws_with_each_preset():
+    info = next(info for info in translate.model_infos() if info.name == "tiny")
+    steps = {each.preset: each.steps for each in info.preset_steps}
+    few, all_of_them = find_model("tiny").usual.steps, find_model("tiny").defaults.steps
+    assert few < all_of_them
+    assert steps == {"paper": all_of_them, "exact": all_of_them, "balanced": all_of_them, "fast": few}
+
+
 def test_the_embedded_model_says_what_it_is():
     assert "demo" in translate.model_notice(submit(width=512, height=512))
     (tiny,) = (model for model in translate.model_infos() if model.name == "tiny")

@@ -43,6 +43,7 @@ from layerfusion.server.protocol.messages import (
     PixelsBegin,
     PixelsEnd,
     Placed,
+    PresetSteps,
     Preview,
     Progress,
     Queued,
@@ -97,6 +98,7 @@ MODEL = ModelInfo(
     notice="",
     vocabulary=(Phrases(kind="objects", phrases=("a red apple", "a boat")),),
     notice_sentences=(Sentence(name="demo_size", values=(SentenceValue(name="size", value="128x128"),)),),
+    preset_steps=(PresetSteps(preset="fast", steps=4), PresetSteps(preset="exact", steps=20)),
 )
 LIMITS = Limits(
     frame_bytes=10,

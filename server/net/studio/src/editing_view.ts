@@ -47,7 +47,10 @@ export function showEditing(studio: Studio, editor: Editor): void {
     undo.disabled = !editor.canUndo || !ready;
     redo.disabled = !editor.canRedo || !ready;
     if (picture !== null) draw.textContent = verb(picture);
-    draw.classList.toggle("main", picture !== null && (picture.changed || picture.unsettled));
+    // One button is the next step: what is arranged is drawn with this one, and the other one draws the form alone.
+    const isNext = picture?.phase === "finished" && (picture.changed || picture.unsettled);
+    draw.classList.toggle("main", isNext);
+    find("generate", HTMLButtonElement).classList.toggle("main", !isNext);
   };
   studio.picture.watch(update);
   studio.link.watch(update);

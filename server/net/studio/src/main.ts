@@ -81,13 +81,16 @@ function showPicture(): void {
   const viewport = new Viewport(canvas, before);
   const handles = new Handles(editor, viewport, form);
   let shown = "";
+  let restored = recall().job; // after a reload, the page stays where it was
   studio.picture.watch((picture) => {
     document.body.classList.toggle("empty", picture === null);
     if (picture === null) return;
     painter.paint(picture);
     canvas.frame.setAttribute("aria-label", describe(picture.title, picture.seen.map(shownName)));
     if (shown !== picture.job) viewport.fit();
-    shown = picture.job;
+    // On a phone, the history is far below the picture.
+    if (shown !== picture.job && picture.job !== restored) find("viewport", HTMLDivElement).scrollIntoView({ block: "nearest" });
+    [shown, restored] = [picture.job, null];
     handles.show();
   });
 }

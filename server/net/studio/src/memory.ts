@@ -11,10 +11,12 @@ interface Kept {
   form: Record<string, string>;
   /** How layers of pictures are arranged; what was changed last comes first. */
   arrangements: Edits[];
+  /** Notes that the artist has closed. */
+  closed: string[];
 }
 
 const NAME = "layerfusion-studio-tab";
-const NOTHING: Kept = { job: null, unanswered: [], form: {}, arrangements: [] };
+const NOTHING: Kept = { job: null, unanswered: [], form: {}, arrangements: [], closed: [] };
 
 export function recall(): Kept {
   return { ...NOTHING, ...(JSON.parse(sessionStorage.getItem(NAME) ?? "{}") as Partial<Kept>) };

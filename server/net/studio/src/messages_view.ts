@@ -45,7 +45,7 @@ function paragraph(studio: Studio, message: Message): HTMLParagraphElement {
     made.append(make("button", { type: "button", textContent: remedy.label, onclick: () => remedy.act() }));
   }
   const close = make("button", { type: "button", className: "quiet", textContent: t("Close") });
-  close.onclick = () => (studio.notices.messages.value = studio.notices.messages.value.filter((each) => each !== message));
+  close.onclick = () => studio.notices.close(message);
   made.append(close);
   return made;
 }

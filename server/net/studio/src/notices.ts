@@ -1,5 +1,6 @@
 // What the artist is told, and what helps: one list, each text once.
 import { t } from "./language";
+import { keep, recall } from "./memory";
 import { inWords } from "./notice_words";
 import type { Notice } from "./protocol";
 import { type ServerProblem, told } from "./server_words";
@@ -20,6 +21,8 @@ export interface Remedy {
   act: () => void;
 }
 
+/** Most notes of which it is kept that they were closed. */
+const MOST_CLOSED = 50;
 const RELOAD: Remedy = { label: t("Load the page again"), act: () => location.reload() };
 
 export class Notices {
@@ -32,7 +35,14 @@ export class Notices {
 
   say(message: Message): void {
     if (this.messages.value.some((each) => each.text === message.text)) return;
+    if (message.kind === "note" && recall().closed.includes(message.text)) return;
     this.messages.value = [...this.messages.value, message];
+  }
+
+  /** The artist has read it. A note is not said again until the studio is opened anew. */
+  close(message: Message): void {
+    this.messages.value = this.messages.value.filter((each) => each !== message);
+    if (message.kind === "note") keep({ closed: [...recall().closed, message.text].slice(-MOST_CLOSED) });
   }
 
   /** Something to know that the server says, not a fault. */

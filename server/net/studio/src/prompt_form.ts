@@ -147,12 +147,14 @@ export class PromptForm {
   }
 
   private showModel(): void {
-    const steps = this.chosen === undefined ? "" : t("Draws in {steps} steps.", { steps: this.chosen.steps });
-    const { text, lang } = inWords(this.chosen?.notice ?? "", this.chosen?.notice_sentences);
+    const model = this.chosen;
+    const count = model?.preset_steps?.find(({ preset }) => preset === this.preset.value)?.steps ?? model?.steps;
+    const steps = count === undefined ? "" : t("Draws in {steps} steps.", { steps: count });
+    const { text, lang } = inWords(model?.notice ?? "", model?.notice_sentences);
     find("model-notice", HTMLElement).replaceChildren(steps, " ", make("span", lang === undefined ? {} : { lang }, text));
     find("preset-hint", HTMLElement).textContent = PRESETS[this.preset.value] ?? "";
     for (const help of this.helps) help.update();
-    this.example.hidden = (this.chosen?.examples.length ?? 0) === 0;
+    this.example.hidden = (model?.examples.length ?? 0) === 0;
   }
 
   private fillExample(): void {

@@ -1,4 +1,4 @@
-// Schema 99a33ebf0aebbccaa2310fd521eeeb3d298e54f2b6a9d1a96ae34720116a9de3
+// Schema ef44430ef6b1e4134c11efb758841753bd112f409aeb1da659b2182d6be218b7
 // Made by make_types.mjs from the protocol's JSON Schema; changes belong there.
 
 /**
@@ -414,6 +414,7 @@ export interface ModelInfo {
   notice: string;
   vocabulary?: Phrases[];
   notice_sentences?: Sentence[];
+  preset_steps?: PresetSteps[];
 }
 /**
  * Example prompts for one picture.
@@ -442,6 +443,13 @@ export interface Sentence {
 export interface SentenceValue {
   name: string;
   value: string;
+}
+/**
+ * In how many steps a model draws with a preset, if a job does not say it.
+ */
+export interface PresetSteps {
+  preset: string;
+  steps: number;
 }
 /**
  * The server's limits.
