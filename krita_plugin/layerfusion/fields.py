@@ -115,7 +115,7 @@ class Fields(QtWidgets.QWidget):
             self._preset.setCurrentIndex(max(0, self._preset.findData(params.preset)))
             if self._model.findData(params.model) >= 0:
                 self._model.setCurrentIndex(self._model.findData(params.model))
-                self._show_model()
+            self._show_model()
             self._in_selection.setChecked(params.in_selection)
             self._background_in_selection.setChecked(params.background_in_selection)
             self._others.fill(params.others)
@@ -180,7 +180,8 @@ class Fields(QtWidgets.QWidget):
         model = self._models.get(self._model.currentData())
         if model is None:
             return
-        self._steps.setSpecialValueText(tr("auto ({steps})", steps=model.steps))
+        usual = self._preset.currentData() is None  # the presets have numbers of their own, which the server knows
+        self._steps.setSpecialValueText(tr("auto ({steps})", steps=model.steps) if usual else tr("auto"))
         if model.examples:
             self._foreground.setPlaceholderText(model.examples[0].foreground)
             self._background.setPlaceholderText(model.examples[0].background)
@@ -259,7 +260,8 @@ class Fields(QtWidgets.QWidget):
             self._preset.setItemData(index, tr(description), QtCore.Qt.ItemDataRole.ToolTipRole)
         self._model = QtWidgets.QComboBox()
         self._model.setIconSize(QtCore.QSize(MODEL_PICTURE, MODEL_PICTURE))
-        self._model.activated.connect(self._show_model)
+        for choice in (self._preset, self._model):
+            choice.activated.connect(self._show_model)
         self._model_box = layout.labelled(tr("Model"), self._model)
         self._model_box.setVisible(False)  # until a server offers a choice
         return Fold(

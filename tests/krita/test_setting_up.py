@@ -59,6 +59,7 @@ def test_a_style_is_made_chosen_renamed_and_deleted_in_the_docker(facts):
     assert found["wrong lora"].startswith("“<ink>” is no LoRA")
     assert found["made"] == [["No style", "Ink wash"], "Ink wash"]
     assert found["preset"] == "Fast"
+    assert found["steps"] == ["auto (4)", "auto"], "a preset has a number of its own"
     assert found["group"] == FIRST
     assert found["model picture"], "what a model draws is shown beside it"
     assert found["own words"] == ["a red apple", "Ink wash"]

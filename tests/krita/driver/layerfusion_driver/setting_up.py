@@ -108,12 +108,17 @@ def styles():
     return [choice.itemText(index) for index in range(choice.count())], choice.currentText()
 
 
+def usual_steps():
+    """What the field of the steps says if none are chosen."""
+    return field(QtWidgets.QSpinBox, "Number of drawing steps").specialValueText()
+
+
 def draw_in_a_style(folder):
     """The artist makes a style, draws in it, changes its name, chooses none, and deletes it."""
     document = yield from new_document("Styled", SMALL)
     set_steps(2)
     yield from wait_until(lambda: docker().findChild(QtWidgets.QComboBox, "layerfusion_styles").isVisible())
-    facts = {"at first": styles()}
+    facts = {"at first": styles(), "steps": [usual_steps()]}
     style_menu("New style…")
     dialog = window("layerfusion_style")
     click(dialog, "Save")
@@ -133,6 +138,7 @@ def draw_in_a_style(folder):
     click(dialog, "Save")
     yield from pause(0.3)
     facts["made"] = styles()
+    facts["steps"].append(usual_steps())
     facts["preset"] = next(
         each.currentText() for each in docker().findChildren(QtWidgets.QComboBox) if each.findText("Balanced") >= 0
     )
