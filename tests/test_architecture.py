@@ -185,7 +185,7 @@ def test_packages_import_no_siblings():
 def test_the_extra_for_training_is_needed_only_by_training():
     """Whoever installs the package without `[train]` can draw, serve and evaluate."""
     train, training = "layerfusion.server.cli.train", "layerfusion.engine.training"
-    card = {f"layerfusion.engine.evaluation.{name}" for name in ("model_card", "alpha_measures")}
+    card = {f"layerfusion.engine.evaluation.{name}" for name in ("model_card", "alpha_measures", "see_through")}
     making = (train, training, *card)
     reached, waiting = {train}, [name for name in MODULES if not name.startswith(making)]
     while waiting:

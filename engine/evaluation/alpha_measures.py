@@ -46,6 +46,11 @@ def border_mean(plane: Plane, width: int = 3) -> float:
     return float(plane[~inner].mean())
 
 
+def veiled(alpha: Plane) -> bool:
+    """Whether more than 2 % of the canvas has an alpha of 1 to 12 of 255, which nobody wants to retouch."""
+    return float(((alpha >= 0.5 / 255) & (alpha < 12.5 / 255)).mean()) > 0.02
+
+
 def aligned(true_alpha: Plane, found: Plane) -> Plane | None:
     """The true alpha on a frame of the found alpha's size, scaled and placed so that both have the same `largest_box`.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -16,102 +15,23 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
-from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, stray, translucency
+from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, stray, veiled
+from layerfusion.engine.evaluation.held_out_pairs import Drawn, draw, held_out_items
 from layerfusion.engine.evaluation.measures import auc, over_grey, pooled, signed_rgb, soft_iou
-from layerfusion.engine.evaluation.prices import request_for, seconds
+from layerfusion.engine.evaluation.prices import seconds
 from layerfusion.engine.evaluation.redrawing import kept_when_redrawn
+from layerfusion.engine.evaluation.see_through import seen_through
 from layerfusion.engine.evaluation.sharpness import sharpness
-from layerfusion.engine.events import Finished
-from layerfusion.engine.image.geometry import Size
-from layerfusion.engine.image.layers import Role
-from layerfusion.engine.inspection.recorder import Recorder
-from layerfusion.engine.inspection.records import MaskRecord
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.loading import ModelBundle, load_model
-from layerfusion.engine.options.presets import Preset
-from layerfusion.engine.pipeline import LayerFusionPipeline
-from layerfusion.engine.stack import LayerStack
 from layerfusion.engine.training.classifier import ClassifierNetwork, scene_of
 from layerfusion.engine.training.data.dataset import Examples
 from layerfusion.engine.training.data.sprites import SpriteLibrary
-from layerfusion.engine.training.data.vocabulary import (
-    FIRST,
-    OUTDOOR,
-    SINGLE,
-    STUDIOS,
-    TIMES,
-    TRANSLUCENT,
-    WALLS,
-    Vocabulary,
-    is_held_out,
-    with_article,
-)
+from layerfusion.engine.training.data.vocabulary import TRANSLUCENT, with_article
 from layerfusion.engine.training.latents import pictures_of
 from layerfusion.engine.training.prediction import sample_prompts
 from layerfusion.engine.training.vae import psnr, round_trip
-
-
-@dataclass(frozen=True)
-class Item:
-    """One pair of an object and a scene to draw."""
-
-    name: str
-    scene: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A drawn item: three images, uint8 (H, W, 4), and the masks of the coupling."""
-
-    item: Item
-    foreground: NDArray[np.uint8]
-    background: NDArray[np.uint8]
-    blended: NDArray[np.uint8]
-    masks: MaskRecord
-
-
-def held_out_items(count: int, seed: int, vocabulary: Vocabulary = FIRST) -> list[Item]:
-    """Pairs of every object, in turn, with a scene with which it is never trained; held-out colours with any scene."""
-    rng = np.random.default_rng(seed)
-    shown, items = set(vocabulary.names(held_out=False)), []
-    while len(items) < count:
-        for name in vocabulary.names(held_out=True):
-            kinds = [kind for kind in vocabulary.kinds if name not in shown or is_held_out(name, kind)]
-            if kinds and len(items) < count:
-                items.append(Item(name, _caption(rng, str(rng.choice(kinds))), seed + len(items)))
-    return items
-
-
-def _caption(rng: np.random.Generator, kind: str) -> str:
-    if kind in OUTDOOR:
-        return f"{OUTDOOR[kind]} {TIMES[str(rng.choice(list(TIMES)))][0]}"
-    if kind == "room":
-        return f"a room with a {rng.choice(WALLS)} wall"
-    if kind == "studio":
-        return with_article(f"{rng.choice(STUDIOS)} studio background")
-    return str(rng.choice(SINGLE[kind]))
-
-
-def draw(spec: ModelSpec, items: list[Item], preset: Preset | None = None) -> Iterator[Drawn]:
-    """Draw every item with `LayerFusionPipeline` at the model's native size: in all its steps, or with a preset."""
-    pipeline = LayerFusionPipeline(spec)
-    size = Size(spec.native_size, spec.native_size)
-    for item in tqdm(items, desc="drawing", mininterval=10):
-        record = MaskRecord()
-        stack: LayerStack | None = None
-        request = request_for(spec, size, with_article(item.name), item.scene, item.seed, preset)
-        for event in pipeline.generate(request, Recorder(record)):
-            if isinstance(event, Finished):
-                stack = event.stack
-        assert stack is not None
-
-        def pixels(role: Role, stack: LayerStack = stack) -> NDArray[np.uint8]:
-            return next(layer.pixels for layer in stack.layers if layer.role is role)
-
-        yield Drawn(item, pixels(Role.FOREGROUND), pixels(Role.BACKGROUND), pixels(Role.BLENDED), record)
 
 
 def measure(
@@ -148,8 +68,9 @@ def measure(
         figures |= _named(classifier, drawn, shown)
         if quickly:
             figures |= {f"few_steps_{name}": value for name, value in _named(classifier, quickly, shown).items()}
-            figures["few_steps_stray_alpha"] = _alpha(quickly, sprites)["stray_alpha"]
-        figures |= _alpha(drawn, sprites)
+            clear = _alpha(quickly, sprites) | seen_through(spec, sprites.vocabulary, seed, "fast")
+            figures |= {f"few_steps_{name}": value for name, value in clear.items()}
+        figures |= _alpha(drawn, sprites) | seen_through(spec, sprites.vocabulary, seed)
         figures |= _masks(drawn)
         figures |= _deltas(bundle, sprites, seed)
         figures |= kept_when_redrawn(bundle, sprites.vocabulary, count=min(48, count), seed=seed)
@@ -209,11 +130,6 @@ def _named(classifier: ClassifierNetwork, drawn: list[Drawn], shown: set[str]) -
 def _alpha(drawn: list[Drawn], sprites: SpriteLibrary) -> dict[str, float]:
     planes = [one.foreground[..., 3] / 255.0 for one in drawn]
     coverage = [float(plane.mean()) for plane in planes]
-    seen = [
-        (one.item.name, translucency(_true_alpha(sprites, one.item.name), plane))
-        for one, plane in zip(drawn, planes, strict=True)
-        if one.item.name in TRANSLUCENT
-    ]
     solid = [
         (plane, aligned(_true_alpha(sprites, one.item.name), plane))
         for one, plane in zip(drawn, planes, strict=True)
@@ -223,10 +139,9 @@ def _alpha(drawn: list[Drawn], sprites: SpriteLibrary) -> dict[str, float]:
         "stray_alpha": float(np.mean([stray(plane) for plane in planes])),
         "stray_alpha_worst": float(np.max([stray(plane) for plane in planes])),
         "coverage_within_5_70": float(np.mean([0.05 <= share <= 0.7 for share in coverage])),
+        "veiled": float(np.mean([veiled(plane) for plane in planes])),
         "border_alpha": float(np.mean([border_mean(plane) for plane in planes])),
         "alpha_iou_with_sprite": float(np.mean([soft_iou(a, b) if b is not None else 0.0 for a, b in solid])),
-        "translucent_correlation": float(np.mean([one[1][0] for one in seen])) if seen else float("nan"),
-        "translucent_mean_error": float(np.mean([one[1][1] for one in seen])) if seen else float("nan"),
     }
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, largest_box, stray, translucency
+from layerfusion.engine.evaluation.alpha_measures import aligned, border_mean, largest_box, stray, translucency, veiled
 
 
 def disc(radius=20, centre=(64, 64), value=1.0):
@@ -30,6 +30,14 @@ def test_border_mean():
     plane[:3], plane[-3:], plane[:, :3], plane[:, -3:] = 1, 1, 1, 1
     assert border_mean(plane) == 1
     assert border_mean(1 - plane) == 0
+
+
+@pytest.mark.parametrize(("alpha", "rows", "seen"), [(8, 10, True), (8, 1, False), (20, 10, False), (0, 10, False)])
+def test_a_veil_is_faint_and_wide(alpha, rows, seen):
+    plane = np.zeros((100, 100))
+    plane[40:60, 40:60] = 1
+    plane[:rows] = alpha / 255
+    assert veiled(plane) is seen
 
 
 def test_a_true_pattern_correlates_and_a_flat_one_does_not():

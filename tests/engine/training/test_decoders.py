@@ -109,23 +109,41 @@ def test_settled_alpha_has_no_veil_and_no_specks():
     assert settled(np.full((8, 8), 0.4)).max() == 0
 
 
-def test_alpha_goes_on_with_whole_drawings_and_leaves_the_encoder(own, adapter, tmp_path, sprites_folder, monkeypatch):
-    monkeypatch.setattr(alpha, "POOL_EVERY", 2)
+@pytest.fixture
+def stage(own, adapter, tmp_path, sprites_folder, monkeypatch):
+    """The stage with whole drawings of nothing, which are solid all over, and in which anything fits."""
     monkeypatch.setattr(drawn_again, "MANY", 4)
     sets, encoded = _encoded(own, tmp_path, sprites_folder)
+    for place in (0, 1):
+        sets["train"].facts[int(encoded.rows["foreground"][place])]["names"] = [("smoke", "green bottle")[place]]
     drawn = drawing(own, adapter, side=64)
-    solid = torch.zeros(2, 4, 8, 8)
-    monkeypatch.setattr(drawn, "whole", lambda captions, generator: solid)
+    monkeypatch.setattr(drawn, "whole", lambda captions, generator: torch.zeros(len(captions), 4, 8, 8))
     monkeypatch.setattr(alpha, "settled", lambda plane: np.ones_like(plane))
-    stage = alpha.AlphaStage(own.encoder, own.decoder, own.vae, sets, encoded, drawn)
-    stage.network.train()
-    loss, figures, count = stage.loss(np.random.default_rng(0), torch.Generator().manual_seed(0))
-    assert count == sum(alpha.SHOWN.values()) + alpha.OPAQUE + alpha.WHOLE
-    assert torch.isfinite(loss) and set(figures) == {"alpha_error", "see_through", "veil", "edges"}
+    monkeypatch.setattr(alpha, "fitted", lambda picture, plane: np.full((*plane.shape, 4), 0.5, np.float32))
+    made = alpha.AlphaStage(own.encoder, own.decoder, own.vae, sets, encoded, drawn)
+    made.network.train()
+    return made
+
+
+def test_alpha_goes_on_with_whole_drawings_and_leaves_the_encoder(stage, own):
+    draws, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    for _ in range(3 * alpha.DRAW_EVERY):
+        loss, figures, count = stage.loss(draws, generator)
+    assert count == sum(alpha.BATCH.values())
+    assert torch.isfinite(loss) and all(np.isfinite(value) for value in figures.values())
+    assert {name for name, pool in stage._pools.items() if pool} == {"known", "solid", "green bottle", "smoke"}
+    assert {one.coloured for one in stage._pools["solid"]} == {0.0}  # nobody knows the colours of whole ones
+    assert {one.coloured for name in ("known", "smoke") for one in stage._pools[name]} == {1.0}
     loss.backward()
     assert all(one.grad is None for one in own.encoder.parameters())
     grads = [one.grad for one in own.decoder.parameters()]
     assert any(grad is not None and bool(grad.any()) for grad in grads)
+
+    latents = torch.randn(1, 4, 8, 8)
+    before = stage._alpha_before(latents)  # outlines do not follow what is being learnt
+    with torch.no_grad():
+        own.decoder.head.bias += 3
+    np.testing.assert_array_equal(stage._alpha_before(latents), before)
 
 
 def _encoded(model, tmp_path, sprites_folder):
