@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-SECONDS = 20
+SECONDS = 100
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from layerfusion.server.protocol import location, messages
 from layerfusion.server.protocol.location import Runtime
 from layerfusion.server.protocol.wire import Wire
 
-SECONDS = 20
+SECONDS = 100
 WIRE = Wire(msgpack.packb, msgpack.unpackb)
 JOB = "01234567-89ab-cdef-0123-456789abcdef"
 LIMITS = dict.fromkeys(("chunk_bytes", "layer_bytes", "min_side", "max_side", "prompt_characters", "foregrounds"), 1)

@@ -18,7 +18,8 @@ from layerfusion.server.config import ServerConfig
 from layerfusion.server.errors import CannotServe
 from layerfusion.server.net.app import App
 
-SECONDS = 30
+SECONDS = 100
+"""Longest wait for anything, in seconds: long enough for a busy machine, and less than pytest's own limit."""
 
 
 class Running:

@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -120,6 +122,7 @@ def test_a_finished_job_is_exported_as_a_file(server, form, tmp_path):
         draw(client, job)
         client._send(Export(job=job.job, format=form))
         begin, data = receive_file(client)
+    assert isinstance(begin, FileBegin), begin
     assert (begin.job, begin.format, begin.bytes) == (job.job, form, len(data))
     if form == "png":
         assert Image.open(io.BytesIO(data)).size == (64, 64)
@@ -242,33 +245,39 @@ def test_a_request_that_kills_the_worker_twice_is_quarantined(server):
 # ---- deletion
 
 
-def contents(server):
-    """All bytes of the files of a server's folder, under their paths, when the backup of the list is up to date."""
+def contents(server, target):
+    """All bytes of the files of a server's folder, under their paths, when the backup of the list is up to date.
+
+    Another process copies them: if this one, in which the server runs, closed a file of the list, it would give up the
+    server's locks of it, as POSIX has it, and the next process that opened the list would take it for forsaken.
+    """
+    copying = [sys.executable, "-c", "import shutil, sys; shutil.copytree(*sys.argv[1:])"]
     keeper, deadline = server.app._keeper, time.monotonic() + SECONDS
     server._loop.call_soon_threadsafe(keeper.wake)
     while True:
         with keeper._working:  # so that no file goes or comes meanwhile
             if keeper._backed_up == keeper.database.changes:
-                return {path: path.read_bytes() for path in server.config.folder.rglob("*") if path.is_file()}
+                subprocess.run([*copying, str(server.config.folder), str(target)], check=True, timeout=SECONDS)
+                return {path: path.read_bytes() for path in target.rglob("*") if path.is_file()}
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def test_a_deleted_job_leaves_neither_prompts_nor_pictures(server):
+def test_a_deleted_job_leaves_neither_prompts_nor_pictures(server, tmp_path):
     secret = "a portrait of Ada in the blue room"
     job = submit("layers=2", seed=4242, background=Generated(prompt=secret))
     with server.client() as client:
         *_, done = draw(client, job)
         client._send(Export(job=job.job, format="png"))
         assert receive_file(client)[1]
-        before = contents(server)
+        before = contents(server, tmp_path / "before")
         assert any(secret.encode() in data for path, data in before.items() if "backup" in path.name)
         client.delete(job.job)
         assert job.job not in [each.job for each in client.jobs()]
         with pytest.raises(Refusal) as refused:
             client.resume(job.job)
         assert refused.value.code == "unknown_job"
-    left = contents(server)
+    left = contents(server, tmp_path / "after")
     assert [path for path, data in left.items() if secret.encode() in data] == []
     assert bgra(4242, 0, 8) not in left.values() and bgra(4242, 1, 8) not in left.values()
     assert done.layers == 2
