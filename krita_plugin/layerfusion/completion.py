@@ -35,7 +35,9 @@ class Completion(QtCore.QObject):
         self._completer = QtWidgets.QCompleter(self._model, self)
         self._completer.setWidget(field)
         self._completer.setCaseSensitivity(QtCore.Qt.CaseSensitivity.CaseInsensitive)
-        self._completer.popup().setObjectName(f"layerfusion_completions_{role}")
+        popup = self._completer.popup()
+        popup.setObjectName(f"layerfusion_completions_{role}")
+        popup.setFrameShape(QtWidgets.QFrame.Shape.Box)  # it has the colour of the field below it
         self._completer.activated.connect(self._insert)
         field.textChanged.connect(self._offer)
         field.setContextMenuPolicy(QtCore.Qt.ContextMenuPolicy.CustomContextMenu)

@@ -141,7 +141,8 @@ class Docker(DockWidget):
         self._history.show_entries(entries)
         self._fields.show_model_pictures(self._history.by_model())
         self._all.setText("…" if entries else tr("Your pictures…"))
-        self._all.setFixedHeight(self._history.minimumHeight() if entries else self._all.sizeHint().height())
+        vertical = QtWidgets.QSizePolicy.Policy.Expanding if entries else QtWidgets.QSizePolicy.Policy.Fixed
+        self._all.setSizePolicy(QtWidgets.QSizePolicy.Policy.Fixed, vertical)
 
     def show_stored(self, pictures: tuple[Stored, ...], more: bool) -> None:
         if self._browser is not None:

@@ -63,7 +63,8 @@ class HistoryStrip(QtWidgets.QListWidget):
         self.setSpacing(1)
         self.setVerticalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollMode(QtWidgets.QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setFixedHeight(SIDE + 2 * FRAME + 6 + self.horizontalScrollBar().sizeHint().height())
+        self.horizontalScrollBar().rangeChanged.connect(lambda *_: self._fit())
+        self._fit()
         self.setContextMenuPolicy(QtCore.Qt.ContextMenuPolicy.CustomContextMenu)
         self.customContextMenuRequested.connect(self._open_menu)
         self.itemClicked.connect(self._show)
@@ -89,6 +90,12 @@ class HistoryStrip(QtWidgets.QListWidget):
             if entry.seen:
                 self.setCurrentItem(item)
         self.horizontalScrollBar().setValue(at)
+
+    def _fit(self) -> None:
+        """Take room for the scroll bar only if there is one: a docker is low."""
+        bar = self.horizontalScrollBar()
+        below = bar.sizeHint().height() if bar.maximum() > 0 else 0
+        self.setFixedHeight(SIDE + 2 * FRAME + 6 + below)
 
     def by_model(self) -> dict[str, QtGui.QIcon]:
         """The newest picture that each model has drawn: name of the model -> picture."""

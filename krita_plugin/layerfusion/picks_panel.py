@@ -63,7 +63,7 @@ class PicksPanel(QtWidgets.QWidget):
         for role, button in self._buttons.items():
             pick = picks.of(role)
             title, name = tr(TITLES[role]), tr("none yet") if pick is None else pick.name
-            words = title if name == title else f"{title}: {name}"
+            words = name if name.startswith(title) else f"{title}: {name}"  # our own layers say what they are
             chosen = " " + tr("(chosen)") if role in picks.chosen else ""
             where = "" if pick is None or not pick.group else "\n" + tr("of the group “{group}”", group=pick.group)
             button.setText(_plain(words + chosen))

@@ -22,7 +22,7 @@ PLUGINS = "[python]\nenable_layerfusion=true\nenable_layerfusion_driver=true\n"
 SCENARIOS = "LAYERFUSION_KRITA_SCENARIOS"
 TOGETHER = "start_together_with_krita"
 """The scenario for which Krita is started with another setting."""
-LIMIT = 3600
+LIMIT = 5400
 """Seconds for the whole session. It takes nine minutes on an idle machine, four times as long on a busy one."""
 
 

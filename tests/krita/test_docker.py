@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(5500)]
 
 FIRST = "a red apple + a beach at sunset"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(5500)]
 
 FIRST, SECOND = "a red apple + a beach at sunset", "a red apple + a night sky with stars"
 

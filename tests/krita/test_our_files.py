@@ -4,7 +4,7 @@ import pytest
 
 from our_document import BACKGROUND, FOREGROUND
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(5500)]
 
 
 @pytest.mark.parametrize("name", ["ours.psd", "ours.ora"])

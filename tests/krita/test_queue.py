@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(5500)]
 
 BEACH, FOREST, MOON = (f"a red apple + {each}" for each in ("a beach at sunset", "a forest", "the moon at night"))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(5500)]
 
 
 def test_a_foreground_is_drawn_in_a_lasso_and_fades_where_that_is_feathered(facts):

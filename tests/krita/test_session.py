@@ -16,7 +16,7 @@ from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.engine.request import Generated, GenerationRequest
 from layerfusion.server.cli.main import main
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(5500)]
 
 WIDTH, HEIGHT = 512, 384
 STACK = [

@@ -19,7 +19,7 @@ from layerfusion.server.protocol.messages import FetchSubmission, Kept, Submissi
 from studio_editing import choose, detail, draw, write
 from studio_page import names, one, spoken, text_of, until
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(1600)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(5500)]
 
 LEMON = "a lemon + a forest"
 NIGHT = "a lemon + a night sky with stars"

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.krita, pytest.mark.timeout(3700)]
+pytestmark = [pytest.mark.krita, pytest.mark.timeout(5500)]
 
 FIRST = "a red apple + a beach at sunset"
 

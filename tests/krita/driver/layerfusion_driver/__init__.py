@@ -38,6 +38,7 @@ def steps():
         chosen = [alone]
     report = {"krita": Krita.instance().version(), "qt": QtCore.qVersion(), "python": platform.python_version()}
     report |= {"all": not CHOSEN, "names": [each.__name__ for each in chosen]}
+    yield from hands.wait_until(hands.is_open)
     report["first look"] = yield from hands.first_look(FOLDER)
     yield from hands.show_window()
     for scenario in chosen:
@@ -60,6 +61,10 @@ def run(remaining):
     try:
         seconds = next(remaining)
     except StopIteration:
+        hands.quit_krita()
+        return
+    except Exception:  # otherwise Krita would stay open
+        traceback.print_exc()
         hands.quit_krita()
         return
     QtCore.QTimer.singleShot(int(1000 * seconds), lambda: run(remaining))

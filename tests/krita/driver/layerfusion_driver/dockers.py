@@ -14,6 +14,7 @@ from .hands import (
     docker_texts,
     field,
     in_sight,
+    patiently,
     pause,
     photograph,
     pick_button,
@@ -39,13 +40,19 @@ def close_the_second_window(folder):
     first = Krita.instance().activeWindow()
     second = Krita.instance().openWindow()
     yield from pause(1.5)
+
+    def docker_of_second():
+        return second.qwindow().findChild(QtWidgets.QDockWidget, "layerfusion_docker")
+
+    yield from wait_until(lambda: docker_of_second() is not None)
     second.addView(document)
     second.activate()
     yield from pause(0.5)
-    other = second.qwindow().findChild(QtWidgets.QDockWidget, "layerfusion_docker")
+    other = docker_of_second()
     other.setVisible(True)
     facts = {"dockers": len({id(each) for each in (other, docker())})}
     other_button = next(each for each in other.findChildren(QtWidgets.QPushButton) if each.text() == "Generate")
+    yield from patiently(other_button.isEnabled)
     facts["ready"] = other_button.isEnabled()
     for place, text in (("What is in the foreground", FOREGROUND), ("What is in the background", BACKGROUND)):
         next(

@@ -61,6 +61,12 @@ class Stalls:
 # ---- the window ------------------------------------------------------------------------------------------------------
 
 
+def is_open():
+    """Whether Krita's first window is there, with the docker in it."""
+    window = Krita.instance().activeWindow()
+    return window is not None and window.qwindow().isVisible() and docker(None) is not None
+
+
 def first_look(folder):
     """The window as Krita opens it, on a screen of 1280x800 pixels; the artist has arranged nothing yet."""
     Krita.instance().activeWindow().qwindow().setGeometry(0, 0, 1280, 800)
@@ -126,8 +132,9 @@ def quit_krita():
 # ---- the docker ------------------------------------------------------------------------------------------------------
 
 
-def docker():
-    return next(docker for docker in Krita.instance().dockers() if docker.objectName() == "layerfusion_docker")
+def docker(*default):
+    found = (docker for docker in Krita.instance().dockers() if docker.objectName() == "layerfusion_docker")
+    return next(found, *default)
 
 
 def docker_texts():

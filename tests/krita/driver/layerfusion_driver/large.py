@@ -2,8 +2,9 @@
 
 import hashlib
 import random
+import time
 
-from krita import Selection
+from krita import Krita, Selection
 
 from .documents import close, do, draw, layer_of, new_document, select, tree
 from .hands import (
@@ -96,9 +97,23 @@ def keep_a_large_layer_with_a_mask(folder):
     facts["putting back"] = stalls.end()
     yield from pause(0.5)
     after = look_at_kept(document.rootNode().childNodes()[-1])
+    facts["opening"] = time_to_open(folder / "small.kra")
     facts |= {"same": after == before, "masks": len(before) - 3, "texts": docker_texts()}
     yield from close(document)
     return facts
+
+
+def time_to_open(path):
+    """Milliseconds of CPU time in which Krita opens a file of one pixel: putting back has one such call."""
+    document = Krita.instance().createDocument(1, 1, "Small", "RGBA", "U8", "", 300.0)
+    document.setBatchmode(True)
+    document.saveAs(str(path))
+    document.close()
+    began = time.thread_time()
+    document = Krita.instance().openDocument(str(path))
+    took = time.thread_time() - began
+    document.close()
+    return round(1000 * took)
 
 
 def look_at_kept(group):

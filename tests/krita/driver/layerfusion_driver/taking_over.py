@@ -78,16 +78,23 @@ def reach(group):
     return [bounds.x(), bounds.y(), bounds.width(), bounds.height()]
 
 
+def elsewhere(folder, name, steps):
+    """Let the command line draw a lemon into a file of this name."""
+    command = [folder / "bin/layerfusion", "generate", "a lemon", "--background", "a forest", "--negative", "rain"]
+    command += ["--size", "256x192", "--seed", "77", "--steps", steps, "--server", "local", "--out", folder / name]
+    # Krita's Python has paths of its own, which another program must not take over
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    with (folder / f"{name}.log").open("wb") as log:
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+
+
 def take_a_picture_from_elsewhere(folder):
     """The command line lets the server draw; no document is open. A click makes one, and the artist goes on in it."""
     facts = {"first": [all_pictures().text(), all_pictures().isEnabled()]}
-    with (folder / "elsewhere.log").open("wb") as log, slowed_down():
-        command = [folder / "bin/layerfusion", "generate", "a lemon", "--background", "a forest", "--negative", "rain"]
-        command += ["--size", "256x192", "--seed", "77", "--steps", "150", "--server", "local"]
-        command += ["--out", folder / "elsewhere.psd"]
-        # Krita's Python has paths of its own, which another program must not take over
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        other = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+    first = elsewhere(folder, "first.psd", "2")
+    yield from wait_until(lambda: first.poll() is not None)  # the server has loaded its model
+    with slowed_down():
+        other = elsewhere(folder, "elsewhere.psd", "150")
         yield from wait_until(lambda: "Drawing" in "".join(text for text, _ in queue()))
         facts["elsewhere"] = queue()[0][0]
         facts["own"] = busy()
