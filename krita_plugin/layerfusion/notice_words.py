@@ -11,7 +11,7 @@ from typing import Protocol
 
 from . import translation
 from .protocol.fields import Sentence
-from .translation import mark, tr
+from .translation import joined, mark, tr
 
 SENTENCES = {
     "demo_size": mark("This demo model draws at {size} px."),
@@ -82,8 +82,7 @@ def in_words(text: str, sentences: Sequence[Sentence]) -> str:
     """Sentences of the server in the artist's language, or `text`, which is theirs in English."""
     if translation.current() == "en" or not sentences or not all(map(_is_known, sentences)):
         return text
-    told = [tr(SENTENCES[each.name], **_values(each)) for each in sentences]
-    return " ".join(told)
+    return joined(tr(SENTENCES[each.name], **_values(each)) for each in sentences)
 
 
 def _is_known(sentence: Sentence) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from . import translation
 from .protocol.fields import Explained
-from .translation import mark, tr
+from .translation import joined, mark, tr
 
 _MISUNDERSTOOD = mark("The server and this program did not understand each other."), mark("Please report it."), True
 
@@ -114,4 +114,4 @@ def told(problem: Explained) -> tuple[str, str]:
         return problem.message, problem.hint
     message, hint, needs_more = ERRORS[problem.code]
     more = tr("The server says: {words}", words=f"{problem.message} {problem.hint}".strip()) if needs_more else ""
-    return tr(message), " ".join(words for words in (tr(hint) if hint else "", more) if words)
+    return tr(message), joined([tr(hint) if hint else "", more])

@@ -67,6 +67,14 @@ def plural(number: int, one: str, many: str, **values: object) -> str:
     return tr(one if number == 1 else many, number=number, **values)
 
 
+def joined(sentences: Iterable[str]) -> str:
+    """Sentences one after the other; those that are empty are left out. Chinese and Japanese have no spaces between."""
+    text = ""
+    for sentence in filter(None, sentences):
+        text += sentence if not text or text.endswith("。") else f" {sentence}"
+    return text
+
+
 def everywhere(text: str) -> frozenset[str]:
     """A text in all languages: a document may have been made in another one."""
     return frozenset(_table(language).get(text, text) for language in LANGUAGES)

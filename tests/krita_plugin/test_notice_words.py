@@ -58,6 +58,8 @@ def test_several_sentences_are_one_notice(online, wire, translation):
     notice = {**first, "sentences": first["sentences"] + second["sentences"]}
     said = "Der Vordergrund wurde nicht vor einfarbigem Grau gezeichnet. Sie ist für Stable Diffusion 1 oder 2."
     assert shown(online, wire, notice) == said
+    translation.use("ja")
+    assert shown(online, wire, notice).endswith("ませんでした。これは Stable Diffusion 1 か 2 用です。")
 
 
 @pytest.mark.parametrize(

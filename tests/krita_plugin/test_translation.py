@@ -237,6 +237,12 @@ def test_a_number_has_the_plural_of_the_language(translation):
     assert waiting(1).replace("1", "2") == waiting(2)
 
 
+def test_sentences_are_joined_as_their_language_does(translation):
+    assert translation.joined(["One.", "", "Two."]) == "One. Two."
+    assert translation.joined(["一つ。", "二つ。"]) == "一つ。二つ。"
+    assert translation.joined([]) == ""
+
+
 @pytest.mark.parametrize(
     ("preferred", "language"),
     [

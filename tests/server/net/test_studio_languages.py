@@ -107,3 +107,19 @@ def test_a_notice_of_a_later_version_is_shown_as_the_server_says_it(tmp_path, se
         studio_page.generate(driver, "layers=1 notices=1 later")
         wait_for(driver, "Notice 0 of the job")
         assert driver.execute_script("return document.querySelector('#notes span').lang") == "en"
+
+
+@chromium.NEEDED
+def test_a_server_that_cannot_draw_says_so_in_the_language_of_the_page(tmp_path, server, monkeypatch):
+    table = studio_texts.tables()["de"]
+    words = "The process that draws could not start 3 times (exit code 1)."
+    monkeypatch.setattr(type(server.app._scheduler), "problem", words)
+    with chromium.opened(tmp_path) as driver:
+        chromium.sign_in(driver, server, "studio")
+        wait_for(driver, words)
+        assert driver.execute_script("return document.getElementById('trouble-text').lang") == "en"
+        driver.execute_script("localStorage.setItem('layerfusion-language', 'de')")
+        driver.refresh()
+        wait_for(driver, table["The server cannot draw now, because the process that draws does not start."])
+        assert words in driver.find_element("id", "trouble-text").text
+        assert driver.execute_script("return document.getElementById('trouble-text').lang") == ""

@@ -15,6 +15,11 @@ export function t(text: string, values: Record<string, string | number> = {}): s
   return translated.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
+/** Sentences one after the other; those that are empty are left out. Chinese and Japanese have no spaces between. */
+export function joined(...sentences: readonly string[]): string {
+  return sentences.reduce((text, each) => (text === "" || text.endsWith("。") || each === "" ? text + each : `${text} ${each}`), "");
+}
+
 /** Use another language; the page is loaded again, and nothing of it is lost. */
 export function speak(chosen: string): void {
   localStorage.setItem(CHOSEN, chosen);

@@ -1,7 +1,7 @@
 // Notes and problems, with what helps; and how the connection is.
 import type { Link } from "./connection";
 import { arrange, find, make } from "./elements";
-import { t } from "./language";
+import { joined, t } from "./language";
 import type { Message } from "./notices";
 import { told } from "./server_words";
 import type { Studio } from "./studio";
@@ -34,7 +34,7 @@ export function showMessages(studio: Studio): void {
     const text = find("trouble-text", HTMLSpanElement);
     if (lang === undefined) text.removeAttribute("lang");
     else text.lang = lang;
-    text.textContent = `${message} ${hint}`.trim();
+    text.textContent = joined(message, hint);
   });
 }
 

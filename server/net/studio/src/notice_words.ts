@@ -1,6 +1,6 @@
 // Notices in the language of the page: the protocol names each sentence, and its values are put into ours. The server's own
 // text, which is English, is shown in English, and for sentences of a later version.
-import { language, t } from "./language";
+import { joined, language, t } from "./language";
 import type { Sentence } from "./protocol";
 
 const SENTENCES: Readonly<Record<string, string>> = {
@@ -40,9 +40,9 @@ const SENTENCES: Readonly<Record<string, string>> = {
 
 /** Sentences of the server in the language of the page, and the tag of the language if it is another one. */
 export function inWords(text: string, sentences: readonly Sentence[] = []): { text: string; lang?: string } {
-  const told = sentences.map(say);
-  if (language === "en" || told.length === 0 || told.includes(undefined)) return { text, lang: "en" };
-  return { text: told.join(" ") };
+  const told = sentences.map(say).filter((each) => each !== undefined);
+  if (language === "en" || sentences.length === 0 || told.length < sentences.length) return { text, lang: "en" };
+  return { text: joined(...told) };
 }
 
 /** Undefined if this version does not know the sentence with these values. */

@@ -1,5 +1,5 @@
 // What the artist is told, and what helps: one list, each text once.
-import { t } from "./language";
+import { joined, t } from "./language";
 import { keep, recall } from "./memory";
 import { inWords } from "./notice_words";
 import type { Notice } from "./protocol";
@@ -55,7 +55,7 @@ export class Notices {
     const { message, hint, lang } = told(error);
     this.say({
       kind: "problem",
-      text: again ? message : `${message} ${hint}`.trim(),
+      text: again ? message : joined(message, hint),
       lang,
       remedy: again ? { label: t("Draw it again"), act: again } : this.remedies.get(error.code),
     });
@@ -64,7 +64,7 @@ export class Notices {
   /** The server has ended the conversation, and only a new page begins another one. */
   refused(error: ServerProblem): void {
     const { message, hint, lang } = told(error);
-    this.say({ kind: "problem", text: `${message} ${hint}`.trim(), lang, remedy: RELOAD });
+    this.say({ kind: "problem", text: joined(message, hint), lang, remedy: RELOAD });
   }
 
   /** A fault of the page itself. */

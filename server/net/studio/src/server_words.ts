@@ -1,6 +1,6 @@
 // What the server says in words, in the language of the page: the protocol names each error by a code. The server speaks
 // English, because it does not know who reads. Its own words say more, so that they follow where they are needed.
-import { language, t } from "./language";
+import { joined, language, t } from "./language";
 
 /** Message, hint, and whether the server's words are needed, too. */
 type Words = readonly [string, string, boolean];
@@ -92,11 +92,11 @@ export function told({ code, message, hint = "" }: ServerProblem): { message: st
   if (language === "en" || words === undefined) return { message, hint, lang: "en" };
   const [translated, remedy, needsMore] = words;
   const more = needsMore ? t("The server says: {words}", { words: `${message} ${hint}`.trim() }) : "";
-  return { message: translated, hint: `${remedy} ${more}`.trim() };
+  return { message: translated, hint: joined(remedy, more) };
 }
 
 /** Message and hint as one text. */
 export function sentences(problem: ServerProblem): string {
   const { message, hint } = told(problem);
-  return `${message} ${hint}`.trim();
+  return joined(message, hint);
 }
