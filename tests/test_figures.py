@@ -6,9 +6,12 @@ import re
 import statistics
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from layerfusion.engine.models.catalog.registry import find_model
+from layerfusion.engine.training.data.scenes import draw_scene
+from layerfusion.engine.training.data.vocabulary import INDOOR, OUTDOOR, TIMES
 
 ROOT = Path(__file__).parents[1]
 
@@ -91,3 +94,11 @@ def test_the_weights_are_as_small_as_the_front_page_and_the_card_say():
     assert size <= 30_000_000
     assert f"It has {size / 1e6:.0f} MB" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"The files have {size / 1e6:.1f} MB in all" in (weights.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_front_page_says_how_bright_light_is_in_the_training_data():
+    rng, outdoor = np.random.default_rng(0), next(iter(OUTDOOR))  # outdoors, the time of the day decides
+    kinds = [(outdoor, time) for time in TIMES] + [(kind, "") for kind in INDOOR]
+    brightest = max(max(draw_scene(rng, kind, time).light.tint) for kind, time in kinds)
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"makes an object more than {100 * (brightest - 1):.0f} % brighter" in text
