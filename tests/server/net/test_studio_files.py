@@ -76,6 +76,25 @@ def test_layers_that_have_the_servers_names_are_called_so_in_the_artists_languag
         until(lambda: driver.execute_script("return document.documentElement.lang") == "en")
 
 
+def test_why_an_opened_file_is_not_saved_in_another_format_and_what_helps(driver, server, tmp_path, downloads):
+    layers = layers_of(9)[:2]
+    formats.save(LayeredImage(name="mine", size=Size(SIDE, SIDE), layers=tuple(layers)), tmp_path / "mine.psd")
+    give(driver, tmp_path / "mine.psd")
+    until(lambda: names(driver) == ["Layer 1", "Layer 0"])
+    for name, words in [("Layer 1", SCRIPT), ("Layer 0", "a beach")]:
+        write(detail(driver, name, "prompt"), words)
+    until(lambda: one(driver, "#export-ora").is_enabled())
+    one(driver, "#export-ora").click()
+    wait_for(driver, "Only what is drawn can be saved as a file.")
+    help_button = one(driver, "#problems button:not(.quiet)")
+    assert help_button.text == "Harmonise"
+    help_button.click()
+    until(lambda: names(driver) == ["Layer 3", "Layer 2", "Layer 1", "Layer 0"])
+    until(lambda: one(driver, "#export-ora").is_enabled())
+    one(driver, "#export-ora").click()
+    until(lambda: list(downloads.glob("*.ora")))
+
+
 def test_a_file_that_cannot_be_shown_is_refused_in_words(driver, server, picture, tmp_path):
     (tmp_path / "notes.png").write_bytes(b"<script>document.title = 'run'</script>")
     give(driver, tmp_path / "notes.png")

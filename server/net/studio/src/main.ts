@@ -42,7 +42,7 @@ new QueueView(studio);
 new MasksView(studio);
 new CompareView(studio);
 showMessages(studio);
-showExports(studio);
+showExports(studio, editor);
 showEditing(studio, editor);
 const canvas = new Sheet(find("canvas", HTMLDivElement));
 const before = new Sheet(find("before", HTMLDivElement));
@@ -52,7 +52,7 @@ showPicture();
 // Browsers also report what is no fault, such as a ResizeObserver that goes on in the next frame; it has no error.
 window.addEventListener("error", (event) => event.error != null && studio.notices.fault());
 window.addEventListener("unhandledrejection", () => studio.notices.fault());
-showSignIn();
+showSignIn(form);
 void begin(codeFromAddress());
 
 async function begin(code: string | null): Promise<void> {
@@ -99,7 +99,8 @@ function describe(title: string, layers: string[]): string {
   return `${title || t("The picture")}; ${layers.length === 0 ? t("no layer yet") : t("shown: {layers}", { layers: layers.join(", ") })}`;
 }
 
-function showSignIn(): void {
+function showSignIn(desk: PromptForm): void {
+  let known: string | null = null;
   const form = find("signin", HTMLFormElement);
   const code = find("code", HTMLInputElement);
   form.addEventListener("submit", (event) => {
@@ -108,7 +109,10 @@ function showSignIn(): void {
     code.value = "";
   });
   find("signout", HTMLButtonElement).onclick = () => {
-    void signOut().then(() => studio.close());
+    void signOut().then(() => {
+      studio.close();
+      desk.clear();
+    });
   };
   studio.link.watch((link) => {
     const out = link === "signed out";
@@ -119,6 +123,11 @@ function showSignIn(): void {
   });
   studio.welcome.watch((welcome) => {
     const user = welcome?.user ?? "";
+    if (known !== null && known !== user) {
+      studio.forgetAll();
+      desk.clear();
+    }
+    if (welcome !== null) known = user;
     find("who", HTMLSpanElement).textContent = user === "" ? "" : t("Signed in as {user}", { user });
   });
 }

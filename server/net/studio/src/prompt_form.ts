@@ -100,6 +100,13 @@ export class PromptForm {
     return { model: this.model.value, preset, seed, style: this.style.chosen };
   }
 
+  /** Say what a new page says. */
+  clear(): void {
+    this.form.reset();
+    this.style.clear();
+    this.changed();
+  }
+
   /** Fill in what a picture was made from. What has a place of its own, or words that differ, stays with the layers. */
   use(picture: Picture, editor: Editor): void {
     const origin = picture.origin;

@@ -95,6 +95,13 @@ export class Studio implements Desk {
 
   close(): void {
     this.connection.close();
+    this.forgetAll();
+    this.link.value = "signed out";
+  }
+
+  /** What one user has done here is not for the next one. */
+  forgetAll(): void {
+    keep({ job: null, unanswered: [], closed: [] });
     this.picture.value = null;
     this.arrangements.clear();
     this.listing.clear();
@@ -105,7 +112,6 @@ export class Studio implements Desk {
     this.wishes.clear();
     this.exporting.value = null;
     this.compared.value = null;
-    this.link.value = "signed out";
   }
 
   // ---- what the artist does
