@@ -19,7 +19,7 @@ from layerfusion.server.errors import CannotServe
 from layerfusion.server.net.app import App
 
 SECONDS = 100
-"""Longest wait for anything, in seconds: long enough for a busy machine, and less than pytest's own limit."""
+"""Longest wait for anything, in seconds: long enough for a busy machine, and less than pytest's limit of a test."""
 
 
 class Running:

@@ -27,10 +27,17 @@ LIMITS = {"max_connections": 4, "message_rate": 1, "message_burst": 40, "upload_
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, runtime_file):
     """A server with narrow limits."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(handshakes, "SECONDS", 2.0)
-        with Running(tmp_path_factory.mktemp("layers"), scripted.load, **LIMITS) as running:
-            yield running
+    with Running(tmp_path_factory.mktemp("layers"), scripted.load, **LIMITS) as running:
+        yield running
+
+
+@pytest.fixture
+def impatient(tmp_path, monkeypatch):
+    """A server with narrow limits that soon aborts who does not finish a request."""
+    monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
+    monkeypatch.setattr(handshakes, "SECONDS", 2.0)
+    with Running(tmp_path / "layers", scripted.load, **LIMITS) as running:
+        yield running
 
 
 def test_too_many_messages_are_refused(server):
@@ -153,11 +160,11 @@ def test_connections_above_the_limit_are_refused(server):
     assert server.still_serves()
 
 
-def test_unfinished_handshakes_are_aborted_and_do_not_block_clients(server):
+def test_unfinished_handshakes_are_aborted_and_do_not_block_clients(impatient):
     """Twice as many sockets as the server allows send half a request each, and then nothing."""
     most = 5 * LIMITS["max_connections"]
     with contextlib.ExitStack() as stack:
-        idle = [stack.enter_context(socket.create_connection(server.address, SECONDS)) for _ in range(2 * most)]
+        idle = [stack.enter_context(socket.create_connection(impatient.address, SECONDS)) for _ in range(2 * most)]
         for raw in idle:
             with contextlib.suppress(OSError):
                 raw.sendall(b"GET / HTTP/1.1\r\nHost: ")
@@ -166,7 +173,7 @@ def test_unfinished_handshakes_are_aborted_and_do_not_block_clients(server):
             raw.settimeout(max(0.1, deadline - time.monotonic()))
             with contextlib.suppress(ConnectionError):
                 assert raw.recv(1) == b"", "closed by the server, not by us"
-        assert server.still_serves()
+        assert impatient.still_serves()
 
 
 NO_REQUESTS = {
@@ -178,10 +185,10 @@ NO_REQUESTS = {
 }
 
 
-def test_an_invalid_request_is_aborted_and_not_logged(subtests, server, caplog):
+def test_an_invalid_request_is_aborted_and_not_logged(subtests, impatient, caplog):
     for case, request_bytes in NO_REQUESTS.items():
         with subtests.test(case):
-            with caplog.at_level(logging.INFO), socket.create_connection(server.address, SECONDS) as raw:
+            with caplog.at_level(logging.INFO), socket.create_connection(impatient.address, SECONDS) as raw:
                 raw.sendall(request_bytes)
                 answer = b""
                 with contextlib.suppress(ConnectionError):
@@ -189,7 +196,7 @@ def test_an_invalid_request_is_aborted_and_not_logged(subtests, server, caplog):
                         answer += part
             assert not answer.startswith((b"HTTP/1.1 2", b"HTTP/1.1 101"))
             assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
-            assert server.still_serves()
+            assert impatient.still_serves()
 
 
 def test_a_client_that_stops_reading_in_the_middle_of_a_layer_gives_its_place_back(server, monkeypatch):
