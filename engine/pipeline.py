@@ -38,7 +38,7 @@ from layerfusion.engine.events import Event, Finished, LayerReady, Preview, Prog
 from layerfusion.engine.fusion.coupling import Coupling
 from layerfusion.engine.fusion.mask_builder import KnownShape
 from layerfusion.engine.fusion.streams import Streams
-from layerfusion.engine.image.geometry import Size, draft_size, working_size
+from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, Pixels, Role
 from layerfusion.engine.models.catalog.spec import ModelSpec
 from layerfusion.engine.models.runtime.devices import best_device
@@ -142,7 +142,7 @@ class _Job:
         self._observer = observer or Observer()
         self._choices = _Choices.of(request, spec)
         self._streams = Streams(len(request.foregrounds))
-        self._framing = working_size(request.size, stride=spec.stride, native_area=spec.native_area)
+        self._framing = spec.framing(request.size)
         self._seeds = stream_seeds(request, self._choices.fusion.init_noise)
         self._guidance = Guidance(self._choices.guidance_scale, self._choices.guidance_rescale)
         self._sampler = self._new_sampler(self._seeds)
@@ -213,8 +213,7 @@ class _Job:
         sizes: dict[int, Size] = {}
         for index, source in enumerate(self._request.foregrounds):
             if isinstance(source, Generated) and source.box:
-                spec = self._bundle.spec
-                sizes[index] = draft_size(source.box, stride=spec.stride, native_area=spec.native_area)
+                sizes[index] = self._bundle.spec.draft_size(source.box)
         drafts, done, layout = dict[int, Pixels](), 0, self._backbone.layout
         for size in dict.fromkeys(sizes.values()):
             placed = [index for index in sizes if sizes[index] == size]

@@ -116,15 +116,17 @@ def check_canvas(size: Size) -> None:
 
 @dataclass(frozen=True)
 class Framing:
-    """How an image of the working size covers a canvas: one uniform scale, then a centred crop. Nothing is stretched.
+    """How an image of the working size covers a canvas: one uniform scale, then a crop. Nothing is stretched.
 
     Attributes:
         canvas: the size that was asked for.
         working: the size at which the model draws; both sides are multiples of its stride.
+        keeps_ground: whether a crop of the height takes all of it from the top; otherwise crops are centred.
     """
 
     canvas: Size
     working: Size
+    keeps_ground: bool = False
 
     @property
     def scale(self) -> float:
@@ -135,48 +137,52 @@ class Framing:
     def window(self) -> tuple[float, float, float, float]:
         """The part of the working image that becomes the canvas: (left, top, right, bottom) in working pixels."""
         width, height = self.canvas.width / self.scale, self.canvas.height / self.scale
-        left, top = (self.working.width - width) / 2, (self.working.height - height) / 2
+        left = (self.working.width - width) / 2
+        top = (self.working.height - height) / (1 if self.keeps_ground else 2)
         return left, top, left + width, top + height
 
 
-def draft_size(box: Box, *, stride: int, native_area: int) -> Size:
+def draft_size(box: Box, *, stride: int, native_area: int, native_aspect: float = 1.0) -> Size:
     """Choose the size at which a model draws an object for a box, see `working_size`: of the box's shape, but at most
     4:3, whatever the canvas. In a longer frame models draw things twice (our choice).
 
     Args:
         box: where the object will be.
-        stride: number of pixels of which both sides must be multiples.
-        native_area: area at which the model was trained, in square pixels.
+        stride, native_area, native_aspect: see `working_size`.
     """
     aspect = min(max(box.width / box.height, 3 / 4), 4 / 3)
     shape = Size(round(MAX_SIDE / 4 * aspect), MAX_SIDE // 4)
-    return working_size(shape, stride=stride, native_area=native_area).working
+    return working_size(shape, stride=stride, native_area=native_area, native_aspect=native_aspect).working
 
 
-def working_size(canvas: Size, *, stride: int, native_area: int) -> Framing:
+def working_size(canvas: Size, *, stride: int, native_area: int, native_aspect: float = 1.0) -> Framing:
     """Choose the size at which a model draws a canvas (our choice).
 
     Both sides are multiples of `stride`. Among all such sizes with about the canvas's aspect ratio, the one with the
-    least cost is chosen: |ln(area / native_area)| + 4 x (the fraction of the image that is cropped away). The first
-    term is there because a model draws worse away from its native area, the second because cropped pixels are wasted
-    work. Less than one stride is cropped, in one direction only.
+    least cost is chosen: |ln(area / trained area)| + 4 x (the fraction of the image that is cropped away). The first
+    term is there because a model draws worse away from the area of its training images, the second because cropped
+    pixels are wasted work. Less than one stride is cropped, in one direction only.
 
     Args:
         canvas: 64-4096 px a side, at most 4:1.
         stride: number of pixels of which both working sides must be multiples.
-        native_area: area at which the model was trained, in square pixels.
+        native_area: area of its square training images, in square pixels.
+        native_aspect: up to this ratio of the sides, longer training images had the shorter side of the square ones,
+            so that their area was larger, and objects stood near the lower border, so that a crop keeps the ground; 1
+            if all had about the same area, as SDXL's.
 
     Raises:
         InvalidRequest: see `check_canvas`.
     """
     check_canvas(canvas)
     aspect = canvas.width / canvas.height
+    trained_area = native_area * min(max(aspect, 1 / aspect), native_aspect)
     best: tuple[float, Framing] | None = None
-    longest = math.ceil(math.sqrt(native_area * MAX_ASPECT) / stride) + 2
+    longest = math.ceil(math.sqrt(trained_area * MAX_ASPECT) / stride) + 2
     for columns in range(1, longest + 1):
         for rows in {max(1, math.floor(columns / aspect)), math.ceil(columns / aspect)}:
-            framing = Framing(canvas, Size(columns * stride, rows * stride))
-            ratio = framing.working.area / native_area
+            framing = Framing(canvas, Size(columns * stride, rows * stride), keeps_ground=native_aspect > 1)
+            ratio = framing.working.area / trained_area
             cropped = 1 - canvas.area / framing.scale**2 / framing.working.area
             cost = abs(math.log(ratio)) + 4 * cropped
             if best is None or cost < best[0]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from layerfusion.engine.formats.files import check_writable, replacing
-from layerfusion.engine.image.geometry import Size, check_canvas, working_size
+from layerfusion.engine.image.geometry import Size, check_canvas
 from layerfusion.engine.importing import paused_collection
 from layerfusion.engine.request import MAX_FOREGROUNDS, MAX_STEPS
 from layerfusion.server.cli.console import UsageError, say
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
         from layerfusion.engine.profiling.cost_model import CostModel, sdxl_spec
 
     spec = sdxl_spec()
-    working = working_size(arguments.size, stride=spec.stride, native_area=spec.native_area).working
+    working = spec.framing(arguments.size).working
     price = CostModel(spec, working, arguments.foregrounds)
     defaults = spec.defaults
     steps = arguments.steps or defaults.steps

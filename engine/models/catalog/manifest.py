@@ -82,6 +82,7 @@ def spec_from_values(values: dict[str, Any], folder: Path) -> ModelSpec:
         prediction=_one_of(values.get("prediction"), (None, *get_args(Prediction)), "prediction"),
         zero_snr=_one_of(values.get("zero_snr"), (None, True, False), "zero_snr"),
         native_size=values["native_size"],
+        native_aspect=values.get("native_aspect", 1.0),
         stride=values["stride"],
         demo=values["demo"],
         blended_template=values["blended_template"],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from layerfusion.engine.errors import BrokenModel
-from layerfusion.engine.image.geometry import Size, working_size
+from layerfusion.engine.image.geometry import Box, Framing, Size, draft_size, working_size
 from layerfusion.engine.models.catalog.samplers import SAMPLERS, check_sampler
 from layerfusion.engine.models.catalog.schedules import Prediction
 from layerfusion.engine.models.catalog.vocabulary import hint
@@ -129,7 +129,9 @@ class ModelSpec:
         precision: dtype of the weights; "auto" chooses by the device.
         prediction: what the network predicts, if its files do not say it; None takes it from them.
         zero_snr: whether it was trained to begin at pure noise (zero terminal signal-to-noise ratio), likewise.
-        native_size: side of the training images in pixels; the model draws images of about this size squared.
+        native_size: side of the square training images in pixels; the model draws images of about this size squared.
+        native_aspect: up to this ratio of the sides, it draws longer images with `native_size` as their shorter side,
+            see `working_size`.
         stride: number of pixels of which both working sides must be multiples.
         demo: True for the embedded demonstration model.
         blended_template: template of the blended prompt, with `{foregrounds}` and `{background}`.
@@ -156,6 +158,7 @@ class ModelSpec:
     prediction: Prediction | None = None
     zero_snr: bool | None = None
     native_size: int
+    native_aspect: float = 1.0
     stride: int
     demo: bool
     blended_template: str
@@ -166,9 +169,15 @@ class ModelSpec:
     related: dict[str, str] = field(default_factory=dict)
     about: tuple[str, ...] = ()
 
-    @property
-    def native_area(self) -> int:
-        return self.native_size**2
+    def framing(self, canvas: Size) -> Framing:
+        """At which size the model draws a canvas, see `working_size`."""
+        area, aspect = self.native_size**2, self.native_aspect
+        return working_size(canvas, stride=self.stride, native_area=area, native_aspect=aspect)
+
+    def draft_size(self, box: Box) -> Size:
+        """At which size the model draws an object for a box, see `geometry.draft_size`."""
+        area, aspect = self.native_size**2, self.native_aspect
+        return draft_size(box, stride=self.stride, native_area=area, native_aspect=aspect)
 
     @property
     def folder(self) -> Path:
@@ -191,7 +200,7 @@ class ModelSpec:
         """
         if not self.demo:
             return ()
-        working = working_size(size, stride=self.stride, native_area=self.native_area).working
+        working = self.framing(size).working
         limits = sentence("demo_size_enlarged" if working.area < size.area else "demo_size", size=working)
         unknown = hint(self.vocabulary, self.related, prompts)
         return (

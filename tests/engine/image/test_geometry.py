@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from layerfusion.engine.errors import InvalidRequest
 from layerfusion.engine.image.geometry import Box, Framing, Size, check_canvas, draft_size, working_size
+from layerfusion.engine.models.catalog.registry import find_model
 
 MODELS = [(32, 128), (64, 1024), (8, 64)]
 
@@ -14,18 +15,19 @@ def canvases(draw):
     return Size(width, draw(st.integers(max(64, -(-width // 4)), min(4096, 4 * width))))
 
 
-@pytest.mark.parametrize(("stride", "native"), MODELS)
+@pytest.mark.parametrize(("stride", "native", "longest"), [*((*model, 1.0) for model in MODELS), (64, 256, 2.0)])
 @given(canvas=canvases())
-def test_the_working_size_covers_any_canvas_without_stretching(stride, native, canvas):
-    framing = working_size(canvas, stride=stride, native_area=native**2)
+def test_the_working_size_covers_any_canvas_without_stretching(stride, native, longest, canvas):
+    framing = working_size(canvas, stride=stride, native_area=native**2, native_aspect=longest)
     working = framing.working
     assert working.width % stride == working.height % stride == 0
-    assert 0.6 <= working.area / native**2 <= 1.6
+    aspect = max(canvas.width, canvas.height) / min(canvas.width, canvas.height)
+    assert 0.6 <= working.area / native**2 / min(aspect, longest) <= 1.6
 
     left, top, right, bottom = framing.window
     assert (right - left) / (bottom - top) == pytest.approx(canvas.width / canvas.height)
     assert left == pytest.approx(working.width - right)
-    assert top == pytest.approx(working.height - bottom)
+    assert (bottom if longest > 1 else top + bottom) == pytest.approx(working.height)
     cropped = working.width - (right - left), working.height - (bottom - top)
     assert min(cropped) == pytest.approx(0, abs=1e-6)
     assert max(cropped) < stride
@@ -33,10 +35,23 @@ def test_the_working_size_covers_any_canvas_without_stretching(stride, native, c
 
 @pytest.mark.parametrize(
     ("canvas", "working"),
-    [(Size(512, 512), Size(256, 256)), (Size(64, 64), Size(256, 256)), (Size(1024, 512), Size(384, 192))],
+    [
+        (Size(512, 512), Size(256, 256)),
+        (Size(64, 64), Size(256, 256)),
+        (Size(1024, 768), Size(320, 256)),
+        (Size(1920, 1080), Size(448, 256)),
+        (Size(1080, 1920), Size(256, 448)),
+        (Size(1024, 512), Size(512, 256)),
+        (Size(2048, 512), Size(768, 192)),
+    ],
 )
 def test_sizes_of_the_embedded_model(canvas, working):
-    assert working_size(canvas, stride=64, native_area=256 * 256).working == working
+    assert find_model("tiny").framing(canvas).working == working
+
+
+def test_objects_of_the_embedded_model_keep_their_feet():
+    assert find_model("tiny").framing(Size(640, 480)).window == (0, 16, 320, 256)
+    assert find_model("tiny").draft_size(Box(0, 0, 400, 300)) == Size(320, 256)
 
 
 @pytest.mark.parametrize(
