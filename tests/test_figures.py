@@ -5,22 +5,28 @@ import math
 import re
 import statistics
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from layerfusion.engine.models.catalog.registry import find_model
+from layerfusion.engine.options.presets import Preset
 from layerfusion.engine.training.data.scenes import draw_scene
 from layerfusion.engine.training.data.vocabulary import INDOOR, OUTDOOR, TIMES
 
 ROOT = Path(__file__).parents[1]
 
 
+def rows(page: str) -> list[list[str]]:
+    """The rows of all tables of a page, in cells."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+
+
 def cells(page: str) -> dict[str, list[str]]:
     """The tables of a page: first cell -> the others, of the first row that begins so."""
-    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    return {re.sub("^`([^`]*)`$", r"\1", name): rest for name, *rest in reversed(rows)}
+    return {re.sub("^`([^`]*)`$", r"\1", name): rest for name, *rest in reversed(rows(page))}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +68,7 @@ def test_the_page_about_scaling_counts_with_the_operations_of_a_picture(counted)
 def test_the_seconds_on_the_page_are_those_of_the_runs(counted):
     times = json.loads((ROOT / "docs" / "performance-times.json").read_text(encoding="utf-8"))
     compared = {name: runs for name, runs in times.items() if "before" in runs}
-    assert len(compared) == 4
+    assert len(compared) == 6
     for name, runs in compared.items():
         cells_of = [cell.split(", ") for cell in counted[name.strip("`") if name.count("`") == 2 else name]]
         medians = [statistics.median(runs[when]["seconds"]) for when in ("before", "now")]
@@ -70,11 +76,85 @@ def test_the_seconds_on_the_page_are_those_of_the_runs(counted):
             assert float(shown.removesuffix(" s")) == pytest.approx(seconds, abs=0.006)
             assert memory == ([f"{runs[when]['gib']:.2f} GiB"] if "gib" in runs[when] else [])
         assert cells_of[2] == [f"{medians[1] / medians[0]:.2f}"]
+
+
+@pytest.fixture(scope="module")
+def timed():
+    """What `layerfusion benchmark` said, option -> figures, and its medians in seconds, option -> row -> median."""
+    times = json.loads((ROOT / "docs" / "performance-times.json").read_text(encoding="utf-8"))
+    said = {name.removeprefix("benchmark --"): found for name, found in times.items() if "benchmark" in found}
+    medians = {
+        name: {row: statistics.median(runs) for row, runs in found["processor"].items()} for name, found in said.items()
+    }
+    return said, medians
+
+
+def test_the_ratios_beside_the_runs_are_theirs(timed):
+    said, medians = timed
+    for name, found in said.items():
+        assert name == found["benchmark"] and {len(runs) for runs in found["processor"].values()} == {found["runs"]}
+    delivery, clock = medians["delivery"], said["delivery"]["clock"]
+    expected = {
+        "busy": {"beside to alone": medians["busy"]["beside 3 loops"] / medians["busy"]["alone"]},
+        "threads": {
+            "two threads": medians["threads"]["one thread"] / medians["threads"]["two threads, the longest"],
+            "two processes": 2 * medians["threads"]["one thread"] / medians["threads"]["two processes"],
+        },
+        "delivery": {
+            "clock": statistics.median(clock["engine to client"]) / statistics.median(clock["bare socket"]),
+            "processor": sum(delivery[part] for part in ("worker", "server", "client")) / delivery["bare socket"],
+        },
+        "drawing": {
+            f"{preset} to stock": seconds / medians["drawing"]["stock picture"]
+            for preset, seconds in medians["drawing"].items()
+            if preset != "stock picture"
+        },
+    }
+    assert expected.keys() == said.keys()
+    for name, ratios in expected.items():
+        assert {row: said[name]["ratios"][row] for row in ratios} == pytest.approx(ratios, rel=2e-3)
+
+
+def test_what_the_page_says_of_jobs_of_the_embedded_model_is_in_the_runs(counted, timed):
+    said, medians = timed
     text = " ".join((ROOT / "docs" / "performance.md").read_text(encoding="utf-8").split())
-    busy = times["benchmark --busy"]
-    ratio = statistics.median(busy["beside"]["processor"]) / statistics.median(busy["alone"]["processor"])
-    assert busy["ratio"] == pytest.approx(ratio, abs=1e-3)
-    assert f"it takes {ratio:.2f} times its processor time without them" in text
+    drawing, threads = said["drawing"]["ratios"], said["threads"]["ratios"]
+    for preset in get_args(Preset):
+        row = "`fast`, 4 steps" if preset == "fast" else preset
+        stock, first, each = (drawing[f"{preset}{what}"] for what in (" to stock", ", first preview", ", each preview"))
+        last = [cells for name, *cells in rows("docs/performance.md") if name.strip("`") == row.strip("`")][-1]
+        assert last == [f"{stock:.1f}", f"{first:.2f}", f"{100 * each:.1f} %"]
+    assert f"one thread; medians of {said['drawing']['runs']}:" in text
+    one, longest, two = (
+        f"{1e3 * medians['threads'][row]:.0f} ms" for row in ("one thread", "two threads, the longest", "two processes")
+    )
+    assert f"takes {one} in one thread, and {longest} in two: {threads['two threads']:.2f} times the speed" in text
+    assert f"take {two} for a picture each, so that they draw {threads['two processes']:.1f} times as many" in text
+    parts = {
+        part: statistics.median(1e3 * run[part] for run in said["drawing"]["parts"]["fast"])
+        for part in ("steps", "Shadow, Light", "previews", "decoding")
+    }
+    assert f"of the {1e3 * medians['drawing']['fast']:.0f} ms of such a job" in text
+    for part, verb in zip(
+        parts, ("are the steps", "are Shadow and Light", "are previews", "are decoding"), strict=True
+    ):
+        assert f"{parts[part]:.0f} {verb}" in text
+    assert f"it takes {said['busy']['ratios']['beside to alone']:.2f} times its processor time without them" in text
+
+
+def test_what_the_page_says_of_layers_on_their_way_is_in_the_runs(counted, timed):
+    said, medians = timed
+    text = " ".join((ROOT / "docs" / "performance.md").read_text(encoding="utf-8").split())
+    names = {
+        "worker": "the drawing process",
+        "server": "the server",
+        "client": "the client",
+        "bare socket": "the bare bytes",
+    }
+    for part, name in names.items():
+        assert counted[name][0] == f"{1e3 * medians['delivery'][part]:.1f}"
+    assert f"a whole job takes {said['delivery']['ratios']['processor']:.0f} times the processor time" in text
+    assert f"the command says, {said['delivery']['runs']} jobs" in text
 
 
 def test_the_page_says_why_the_costs_beside_the_losses_are_higher(counted):
