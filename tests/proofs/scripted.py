@@ -4,6 +4,7 @@ Without a blended prompt, it does what the first foreground's prompt says.
     "seconds=0.01 layers=3 side=64"    three layers of 64x64 px, 0.01 s a step and a layer
     "die=2"                            the process is killed at step 2
     "hang=2"                           step 2 never ends
+    "gate=/tmp/gate"                   step 1 ends when there is such a file, or the job is cancelled
     "huge"                             raises OutOfMemory
     "notices=2"                        gives two notices, each before a step
     "code=unknown_words"               the code of the notices
@@ -23,6 +24,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -64,6 +66,9 @@ class Scripted:
             yield Progress(
                 stage="drawing", step=step, total=steps, eta=float(script.get("seconds", 0)) * (steps - step)
             )
+            while step == 1 and "gate" in script and not Path(script["gate"]).exists():
+                time.sleep(0.02)
+                yield Progress(stage="drawing", step=step, total=steps, eta=None)
             if masks is not None and step < int(script.get("maps", 0)):
                 masks.steps.append(mask_step(step))
             time.sleep(seconds)

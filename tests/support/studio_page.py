@@ -16,6 +16,27 @@ from samples import submit
 SIDE = 96
 """Sides of the pictures that are drawn, in pixels."""
 
+
+class Gate:
+    """What lets a picture wait in the middle of being drawn: tests on a slow machine must not miss that.
+
+    Args:
+        path: of a file that does not exist; without spaces.
+    """
+
+    def __init__(self, path):
+        self._path = path
+
+    @property
+    def word(self):
+        """A word of the prompt of a picture that waits."""
+        return f"gate={self._path}"
+
+    def open(self):
+        """Let the pictures go on."""
+        self._path.touch()
+
+
 PIXELS = """
 const [id, done] = arguments;
 const sheet = document.getElementById(id);

@@ -13,6 +13,14 @@ def downloads(tmp_path_factory):
     return tmp_path_factory.mktemp("downloads")
 
 
+@pytest.fixture
+def gate(tmp_path):
+    """Pictures that have its word in their prompt are in the middle of being drawn until it is opened."""
+    made = studio_page.Gate(tmp_path / "gate")
+    yield made
+    made.open()
+
+
 @pytest.fixture(scope="module")
 def window():
     """Width and height of the browser's window, in pixels."""

@@ -4,7 +4,7 @@ import pytest
 
 import chromium
 import studio_page
-from studio_page import SIDE, drawn, generate, one, spoken, text_of, until
+from studio_page import SIDE, drawn, generate, one, press, spoken, text_of, until
 from studio_texts import STUDIO
 
 AXE = STUDIO / "node_modules" / "axe-core" / "axe.min.js"
@@ -50,11 +50,7 @@ def findings(driver):
     return driver.execute_async_script(RUN)
 
 
-def click(driver, selector):
-    driver.execute_script("arguments[0].click()", one(driver, selector))
-
-
-def test_every_view_is_accessible(driver, server, subtests):
+def test_every_view_is_accessible(driver, server, gate, subtests):
     def check(view):
         with subtests.test(view):
             assert findings(driver) == []
@@ -63,27 +59,27 @@ def test_every_view_is_accessible(driver, server, subtests):
     job = drawn(server, blended_prompt="maps=3 layers=4 modes notices=1", seed=1, masks=True)
     drawn(server, blended_prompt=f"layers=1 side={SIDE}", seed=2)
     driver.refresh()
-    click(driver, f"[data-job='{job.job}'] .open")
+    press(driver, f"[data-job='{job.job}'] .open")
     spoken(driver, "finished")
-    click(driver, "#side-masks summary")
+    press(driver, "#side-masks summary")
     check("a picture with its layers and masks")
     for view, opens, closes in [
         ("naming", "#history .rename", "#naming-no"),
         ("deleting", "#history .delete", "#delete-no"),
         ("comparing", "#history li:first-child .compare", "#compare-close"),
     ]:
-        click(driver, opens)
+        press(driver, opens)
         check(view)
-        click(driver, closes)
+        press(driver, closes)
     studio_page.fill(driver, "count", "2")
-    generate(driver, "seconds=0.5 steps=90")
+    generate(driver, gate.word)
     until(lambda: "step" in text_of(driver, "#queue li small"))
     check("drawing, with a queue and variants")
     screen(driver, 390, 844)
     check("on a phone")
     for _ in range(2):
         count = len(driver.find_elements("css selector", "#queue li"))
-        click(driver, "#queue [aria-label^='Cancel']")
+        press(driver, "#queue [aria-label^='Cancel']")
         until(lambda count=count: len(driver.find_elements("css selector", "#queue li")) < count)
     studio_page.fill(driver, "count", "1")
     generate(driver, "huge")

@@ -103,7 +103,7 @@ def test_a_picture_that_was_begun_stays_until_it_is_drawn(driver, server):
     assert [each.prompt for each in newest(server).foregrounds] == [SCRIPT, "a boat"]
 
 
-def test_a_draft_that_fails_or_is_changed_while_it_is_drawn_stays(driver, server):
+def test_a_draft_that_fails_or_is_changed_while_it_is_drawn_stays(driver, server, gate):
     begin(driver)
     write(detail(driver, "Foreground", "prompt"), "huge")
     draw(driver)
@@ -111,7 +111,7 @@ def test_a_draft_that_fails_or_is_changed_while_it_is_drawn_stays(driver, server
     until(lambda: names(driver) == ["Foreground 2", "Foreground", "Background"])
     write(detail(driver, "Foreground", "prompt"), SCRIPT)
     with server.client() as client:
-        other = studio_page.small_job(foregrounds=(Generated(prompt="seconds=0.2"),), steps=100)
+        other = studio_page.small_job(foregrounds=(Generated(prompt=gate.word),))
         client.submit(other)  # it is drawn first, so that there is time to look elsewhere
         draw(driver)
         until(lambda: current(driver, "drafts", 0) == "false")

@@ -135,7 +135,8 @@ def test_several_foregrounds_are_placed_before_anything_is_drawn(driver, server)
     write(detail(driver, "Foreground 2", "prompt"), "a boat")
     assert one(driver, "#draw").text == "Draw it anew"
     draw(driver)
-    spoken(driver, "finished")
+    with server.client() as client:
+        until(lambda: [job.state for job in client.jobs()] == ["finished"])
     submit = newest(server)
     assert (submit.background.prompt, submit.background.box) == ("a beach", None)
     assert [(each.prompt, each.box is None) for each in submit.foregrounds] == [(SCRIPT, True), ("a boat", False)]
@@ -195,9 +196,9 @@ def test_before_and_after_with_a_slider(driver, server, picture):
     assert_same(canvas(driver, "before"), together(layers_of(9)[:2]))
 
 
-def test_what_was_arranged_comes_back_when_drawing_is_cancelled(driver, server, picture):
+def test_what_was_arranged_comes_back_when_drawing_is_cancelled(driver, server, picture, gate):
     follow_off(driver)
-    write(detail(driver, "Layer 1", "prompt"), "seconds=0.5 steps=9 layers=2")
+    write(detail(driver, "Layer 1", "prompt"), f"{gate.word} layers=2")
     drag(driver, (40, 40), (45, 50))
     shown = canvas(driver)
     draw(driver)

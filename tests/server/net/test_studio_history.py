@@ -9,7 +9,7 @@ from chromium import wait_for
 from late_answers import late
 from layerfusion.server.protocol.messages import ListStyles
 from running import SECONDS
-from studio_page import SIDE, canvas, drawn, fill, generate, names, newest, one, spoken, text_of, until
+from studio_page import SIDE, canvas, drawn, fill, generate, names, newest, one, press, spoken, text_of, until
 
 pytestmark = chromium.NEEDED
 
@@ -18,11 +18,6 @@ const canvas = document.getElementById(arguments[0]);
 const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
 return btoa(String.fromCharCode(...data));
 """
-
-
-def click(driver, selector):
-    """Click what may be seen only under the pointer."""
-    driver.execute_script("arguments[0].click()", one(driver, selector))
 
 
 def titles(driver):
@@ -36,7 +31,7 @@ def pixels(driver, identity):
 def test_a_picture_gets_a_name_that_every_browser_sees(driver, server):
     job = drawn(server, blended_prompt="layers=1")
     driver.refresh()
-    click(driver, "#history .rename")
+    press(driver, "#history .rename")
     one(driver, "#name").send_keys("Poster for Ada\n")
     until(lambda: titles(driver) == ["Poster for Ada"])
     with server.client() as client:
@@ -52,7 +47,7 @@ def test_variants_are_one_entry_until_one_is_kept(driver, server):
     assert len(titles(driver)) == 1
     wait_for(driver, "3 variants")
     before = canvas(driver).tobytes()
-    click(driver, "#variant-list li:nth-child(2) button")
+    press(driver, "#variant-list li:nth-child(2) button")
     spoken(driver, "finished")
     assert canvas(driver).tobytes() != before, "variants have seeds of their own"
     with server.client() as client:
@@ -70,16 +65,16 @@ def test_two_pictures_are_compared(driver, server):
     for seed in (1, 2):
         drawn(server, blended_prompt=f"layers=1 side={SIDE}", seed=seed)
     driver.refresh()
-    click(driver, "#history li:first-child .open")
+    press(driver, "#history li:first-child .open")
     spoken(driver, "finished")
-    click(driver, "#history li:last-child .compare")
+    press(driver, "#history li:last-child .compare")
     until(lambda: one(driver, "#compare-right").get_attribute("data-painted") == "yes")
     until(lambda: canvas(driver, "compare-right").any())
     left, right = canvas(driver, "compare-left").tobytes(), canvas(driver, "compare-right").tobytes()
     assert left == canvas(driver).tobytes()
     assert right != left
     one(driver, "#compare-close").click()
-    click(driver, "#history li:last-child .open")
+    press(driver, "#history li:last-child .open")
     spoken(driver, "finished")
     until(lambda: canvas(driver).tobytes() == right)
 
@@ -101,7 +96,7 @@ def test_many_pictures_come_in_pages_and_only_seen_ones_have_thumbnails(driver, 
     until(lambda: driver.execute_script("return !!document.querySelector('#history li:last-child canvas')"))
     until(lambda: thumbnails(driver) < 40)
     until(lambda: not driver.find_elements("css selector", "#history li:first-child canvas"))
-    click(driver, "#history li:nth-child(250) .open")
+    press(driver, "#history li:nth-child(250) .open")
     spoken(driver, "finished")
     until(lambda: driver.execute_script("return document.querySelectorAll('#history [aria-current=true]').length") == 1)
 
@@ -154,27 +149,26 @@ def queue(driver):
     return [title.partition(" ")[0] for title in driver.execute_script(script)]
 
 
-def test_the_queue_is_shown_reordered_and_cancelled(driver, server):
-    slow = "seconds=0.5 steps=9"
+def test_the_queue_is_shown_reordered_and_cancelled(driver, server, gate):
     for word in ("first", "second", "third"):
-        generate(driver, f"{word} {slow}" if word == "first" else word)
+        generate(driver, f"{word} {gate.word}" if word == "first" else word)
         until(lambda word=word: word in queue(driver))
     until(lambda: queue(driver) == ["first", "second", "third"])
     until(lambda: "step" in text_of(driver, "#queue li small"))
-    click(driver, "#queue li:nth-child(3) button[aria-label^='Draw earlier']")
+    press(driver, "#queue li:nth-child(3) button[aria-label^='Draw earlier']")
     until(lambda: queue(driver)[:3] == ["first", "third", "second"])
-    click(driver, "#queue li:nth-child(2) button[aria-label^='Cancel']")
+    press(driver, "#queue li:nth-child(2) button[aria-label^='Cancel']")
     until(lambda: queue(driver) == ["first", "second"])
-    click(driver, "#queue li:nth-child(1) button[aria-label^='Cancel']")
+    press(driver, "#queue li:nth-child(1) button[aria-label^='Cancel']")
     until(lambda: not one(driver, "#side-queue").is_displayed())
     with server.client() as client:
         states = {job.title.split()[0]: job.state for job in client.jobs()}
     assert states == {"first": "cancelled", "second": "finished", "third": "cancelled"}
 
 
-def test_jobs_of_other_programs_are_followed_in_the_queue(driver, server):
+def test_jobs_of_other_programs_are_followed_in_the_queue(driver, server, gate):
     with server.client() as client:
-        job = studio_page.small_job(blended_prompt="seconds=0.5", steps=60)
+        job = studio_page.small_job(blended_prompt=gate.word)
         client.submit(job)
         until(lambda: "step" in text_of(driver, "#queue li small"))
         client.cancel(job.job)
@@ -185,7 +179,7 @@ def test_jobs_of_other_programs_are_followed_in_the_queue(driver, server):
 def test_masks_are_shown_over_the_picture_at_the_papers_step(driver, server):
     drawn(server, blended_prompt="maps=4 layers=1", seed=5)
     driver.refresh()
-    click(driver, "#history .open")
+    press(driver, "#history .open")
     spoken(driver, "finished")
     driver.execute_script("document.querySelector('#side-masks details').open = true")
     one(driver, "#masks-again").click()
@@ -212,11 +206,11 @@ def test_two_tabs_see_the_same(driver, server):
     try:
         driver.get(address)
         wait_for(driver, "Your pictures are kept here.")
-        generate(driver, "layers=2 seconds=0.2")
+        generate(driver, "layers=2")
         spoken(driver, "finished")
         driver.switch_to.window(first)
         until(lambda: len(titles(driver)) == 1)
-        click(driver, "#history .open")
+        press(driver, "#history .open")
         spoken(driver, "finished")
         assert names(driver) == ["Layer 1", "Layer 0"]
     finally:
@@ -295,9 +289,9 @@ def test_a_style_is_added_to_what_is_drawn_and_to_what_is_drawn_from_layers_but_
     first = newest(server)
     assert {source.negative_prompt for source in (first.background, *first.foregrounds)} == {"fog"}
     for row in (1, 2):
-        click(driver, f"#layers > li:nth-child({row}) button.names")
+        press(driver, f"#layers > li:nth-child({row}) button.names")
         driver.execute_script("document.querySelector(\"#layers .verbs input[value='redraw']\").click()")
-    click(driver, "#draw")
+    press(driver, "#draw")
     until(lambda: newest(server).job != first.job)
     again = newest(server)
     assert [source.prompt for source in again.foregrounds] == ["record layers=2 x, ink drawing"]

@@ -15,7 +15,7 @@ from layerfusion.server.client import browser
 from layerfusion.server.protocol import location
 from layerfusion.server.protocol.messages import Generated
 from running import Running
-from studio_page import SIDE, assert_same, canvas, drawn, fill, generate, names, one, spoken, until
+from studio_page import SIDE, assert_same, canvas, drawn, fill, generate, names, one, press, spoken, text_of, until
 
 pytestmark = chromium.NEEDED
 
@@ -68,8 +68,8 @@ def test_a_picture_is_drawn_listed_and_still_there_after_a_reload(driver, server
     assert filled == ["layers=3 record", "a beach", "7"]
 
 
-def test_previews_are_shown_while_it_is_drawn_and_cancel_stops_it(driver, server):
-    generate(driver, "previews seconds=0.3 steps=9")
+def test_previews_are_shown_while_it_is_drawn_and_cancel_stops_it(driver, server, gate):
+    generate(driver, f"previews {gate.word}")
     until(lambda: names(driver) == ["Background"])
     assert canvas(driver)[SIDE // 2, SIDE // 2].tolist() == list(scripted.PREVIEW)
     assert "step" in one(driver, "#progress-text").text
@@ -79,10 +79,12 @@ def test_previews_are_shown_while_it_is_drawn_and_cancel_stops_it(driver, server
     wait_for(driver, "cancelled")
 
 
-def test_a_reload_in_the_middle_loses_nothing(driver, server):
-    generate(driver, "layers=4 seconds=0.3")
+def test_a_reload_in_the_middle_loses_nothing(driver, server, gate):
+    generate(driver, f"layers=4 {gate.word}")
     until(lambda: one(driver, "#progress").is_displayed() and "step" in one(driver, "#progress-text").text)
     driver.refresh()
+    until(lambda: "step" in text_of(driver, "#progress-text"))
+    gate.open()
     spoken(driver, "finished")
     assert names(driver) == ["Layer 3", "Layer 2", "Layer 1", "Layer 0"]
 
@@ -109,7 +111,7 @@ def test_a_picture_is_deleted_after_a_question(driver, server):
     generate(driver, "layers=1")
     spoken(driver, "finished")
     for answer, left in [("delete-no", 1), ("delete-yes", 0)]:
-        driver.execute_script("arguments[0].click()", one(driver, "#history .delete"))
+        press(driver, "#history .delete")
         one(driver, f"#{answer}").click()
         until(lambda left=left: len(driver.find_elements("css selector", "#history li")) == left)
     with server.client() as client:
@@ -200,7 +202,7 @@ def test_the_code_is_used_once_and_is_nowhere_afterwards(driver, server):
     until(lambda: one(driver, "#foreground").is_displayed())
 
 
-def test_a_server_that_stops_in_the_middle_and_comes_back_goes_on(chrome, tmp_path, monkeypatch):
+def test_a_server_that_stops_in_the_middle_and_comes_back_goes_on(chrome, tmp_path, gate, monkeypatch):
     monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -209,7 +211,7 @@ def test_a_server_that_stops_in_the_middle_and_comes_back_goes_on(chrome, tmp_pa
     with Running(folder, scripted.load, port=port, drain_seconds=0) as first:
         chromium.sign_in(chrome, first, "studio")
         wait_for(chrome, "Your pictures are kept here.")
-        generate(chrome, "layers=2 seconds=0.4")
+        generate(chrome, f"layers=2 {gate.word}")
         until(lambda: "step" in one(chrome, "#progress-text").text)
     wait_for(chrome, "The server does not answer.")
     with Running(folder, scripted.load, port=port):
@@ -217,5 +219,6 @@ def test_a_server_that_stops_in_the_middle_and_comes_back_goes_on(chrome, tmp_pa
         again = one(chrome, "#problems .problem button")
         assert again.text == "Draw it again"
         again.click()
+        gate.open()
         spoken(chrome, "finished")
         assert names(chrome) == ["Layer 1", "Layer 0"]

@@ -65,9 +65,11 @@ def test_masks_are_unpacked(fox):
     fox.evaluate("document.getElementById('masks').click()")
 
 
-def test_a_reload_in_the_middle_loses_nothing(fox):
-    generate(fox, "layers=3 seconds=0.3", seed=5)
+def test_a_reload_in_the_middle_loses_nothing(fox, gate):
+    generate(fox, f"layers=3 {gate.word}", seed=5)
     fox.until("document.getElementById('progress-text').textContent.includes('step')")
     fox.reload()
+    fox.until("document.getElementById('progress-text').textContent.includes('step')")
+    gate.open()
     fox.until("document.getElementById('spoken').textContent.includes('finished')")
     assert fox.evaluate("document.querySelectorAll('#layers li').length") == 3

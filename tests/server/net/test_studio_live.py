@@ -48,8 +48,8 @@ def sent(driver, kind):
     return sum(f"type{chr(0xA0 + len(kind))}{kind}" in name for name in names)
 
 
-def test_what_is_superseded_is_given_up_and_layers_are_made_small_once(driver, server):
-    slow = Generated(prompt=f"{SCRIPT.replace('side=96', 'side=600')} seconds=5")
+def test_what_is_superseded_is_given_up_and_layers_are_made_small_once(driver, server, gate):
+    slow = Generated(prompt=f"{SCRIPT.replace('side=96', 'side=600')} {gate.word}")
     fast = "modes layers=4 side=600 record"
     job = drawn(server, foregrounds=(slow,), blended_prompt=fast, width=600, height=600, seed=9)
     driver.refresh()

@@ -77,11 +77,11 @@ def test_deleting_and_naming_are_asked_for_again(driver, server, monkeypatch):
             until(lambda: not driver.find_elements("css selector", "#history li"))
 
 
-def test_a_cancel_is_asked_for_again(driver, server, monkeypatch):
+def test_a_cancel_is_asked_for_again(driver, server, gate, monkeypatch):
     with server.client() as other:
-        first = studio_page.small_job(blended_prompt="seconds=0.5", steps=90)
+        first = studio_page.small_job(blended_prompt=gate.word)
         other.submit(first)
-        generate(driver, "layers=1")  # it waits for the other one, however slow this machine is
+        generate(driver, "layers=1")  # it waits for the other one
         until(lambda: len(jobs(server)) == 2)
         with late(monkeypatch, "_serve_job") as requests:
             one(driver, "#cancel").click()
@@ -134,11 +134,11 @@ def test_a_picture_that_is_opened_again_before_it_has_come_has_all_its_layers(dr
     assert names(driver) == ["Layer 2", "Layer 1", "Layer 0"]
 
 
-def test_a_press_is_none_the_less_one_if_the_picture_ends_while_the_button_is_held_down(driver, server):
+def test_a_press_is_none_the_less_one_if_the_picture_ends_while_the_button_is_held_down(driver, server, gate):
     from selenium.webdriver.common.actions.action_builder import ActionBuilder
 
     with server.client() as client:
-        client.submit(job := studio_page.small_job(blended_prompt="seconds=0.5", steps=150))
+        client.submit(job := studio_page.small_job(blended_prompt=gate.word))
         hold = ActionBuilder(driver)
         hold.pointer_action.move_to(one(driver, "#history .open")).pointer_down()
         hold.perform()
@@ -174,8 +174,8 @@ def test_shadow_and_light_follow_on_the_next_connection_and_leave_nothing(driver
     assert text_of(driver, "#problems") == ""
 
 
-def test_previews_of_a_page_that_was_loaded_anew_are_deleted(driver, server):
-    slow = Generated(prompt=f"{SCRIPT} seconds=0.5")
+def test_previews_of_a_page_that_was_loaded_anew_are_deleted(driver, server, gate):
+    slow = Generated(prompt=f"{SCRIPT} {gate.word}")
     job = drawn(server, foregrounds=(slow,), blended_prompt=SCRIPT, seed=9)
     driver.refresh()
     press(driver, "#history .open")

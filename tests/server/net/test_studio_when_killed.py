@@ -45,7 +45,7 @@ def start(folder, port):
     return process, Served(runtime)
 
 
-def test_a_killed_server_costs_the_picture_that_was_drawn_and_nothing_else(tmp_path, monkeypatch):
+def test_a_killed_server_costs_the_picture_that_was_drawn_and_nothing_else(tmp_path, gate, monkeypatch):
     monkeypatch.setenv(location.VARIABLE, str(tmp_path / "server.json"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -57,7 +57,7 @@ def test_a_killed_server_costs_the_picture_that_was_drawn_and_nothing_else(tmp_p
             wait_for(driver, "Your pictures are kept here.")
             generate(driver, "layers=1")
             spoken(driver, "finished")
-            generate(driver, "layers=2 seconds=0.4")
+            generate(driver, f"layers=2 {gate.word}")
             until(lambda: "step" in text_of(driver, "#progress-text"))
             process.kill()
             process.wait(SECONDS)
@@ -69,6 +69,7 @@ def test_a_killed_server_costs_the_picture_that_was_drawn_and_nothing_else(tmp_p
             again = one(driver, "#problems .problem button")
             assert again.text == "Draw it again"
             again.click()
+            gate.open()
             spoken(driver, "finished")
             assert names(driver) == ["Layer 1", "Layer 0"]
             assert len(driver.find_elements("css selector", "#history li")) == 3
