@@ -155,7 +155,8 @@ def drawn(server, **values):
 def newest(server):
     """The submission of the newest job that is no preview."""
     with server.client() as client:
-        return server.app._database.find(client.jobs(newest=1)[0].job).submit
+        (job,) = until(lambda: client.jobs(newest=1))
+        return server.app._database.find(job.job).submit
 
 
 def copied(server, job, count):

@@ -11,12 +11,13 @@ import chromium
 import scripted
 import studio_page
 import tracing
+from layerfusion.engine import formats
 from layerfusion.engine.image.compositing import flatten
 from layerfusion.engine.image.geometry import Size
 from layerfusion.engine.image.layers import Layer, LayeredImage, Role
 from running import SECONDS
-from studio_editing import drag, give
-from studio_page import names, one, until
+from studio_editing import detail, drag, draw, give, write
+from studio_page import fill, names, newest, one, spoken, text_of, until
 
 LONGEST = 100
 """Most milliseconds of processor time of a task of the page; longer ones are felt."""
@@ -76,6 +77,46 @@ def test_tiles_of_a_picture_have_no_seam(driver, server, tmp_path, ratio):
     inside = shown[top + 2 : bottom - 2, left + 2 : right - 2]
     assert inside.shape[1] > 400
     assert np.abs(inside - colour).max() <= 4
+
+
+def test_a_canvas_that_is_too_large_is_said_with_the_largest_of_its_shape(driver, server):
+    fill(driver, "width", "4961")  # A3 at 300 dpi
+    fill(driver, "height", "3508")
+    until(lambda: one(driver, "#fit").is_displayed())
+    assert one(driver, "#fit-text").text == "The server draws at most 4096 pixels a side. Enlarge the file afterwards."
+    assert not driver.execute_script("return document.getElementById('form').checkValidity()")
+    assert one(driver, "#fit").text == "Use 4096 × 2896"  # noqa: RUF001
+    one(driver, "#fit").click()
+    assert driver.execute_script("return ['width', 'height'].map((id) => document.getElementById(id).value)") == [
+        "4096",
+        "2896",
+    ]
+    assert not one(driver, "#fit").is_displayed()
+
+
+def test_a_file_that_is_larger_than_the_server_draws_is_drawn_as_large_as_it_can(driver, server, tmp_path):
+    behind = np.full((1100, 4200, 4), (90, 140, 200, 255), np.uint8)
+    ball = np.full((210, 210, 4), (200, 30, 60, 255), np.uint8)
+    layers = (
+        Layer(name="sea", role=Role.BACKGROUND, pixels=behind),
+        Layer(name="ball", role=Role.FOREGROUND, pixels=ball, offset=(2100, 420)),
+    )
+    formats.save(LayeredImage(name="wide", size=Size(4200, 1100), layers=layers), tmp_path / "wide.psd")
+    give(driver, tmp_path / "wide.psd")
+    until(lambda: names(driver) == ["ball", "sea"])
+    for name, words in [("ball", "layers=2 side=64"), ("sea", "a beach")]:
+        write(detail(driver, name, "prompt"), words)
+    draw(driver)
+    note = "It is drawn at 4096 × 1072: the server draws at most 4096 pixels a side."  # noqa: RUF001
+    until(lambda: note in text_of(driver, "#notes"))
+    submit = newest(server)
+    (front,) = submit.foregrounds
+    assert (submit.width, submit.height, submit.background.kind, front.kind) == (4096, 1072, "kept", "kept")
+    assert (submit.background.width, submit.background.height) == (4096, 1072)
+    part = 4096 / 4200
+    assert (front.x, front.y) == (round(2100 * part), round(420 * 1072 / 1100))
+    assert (front.width, front.height) == (round(210 * part), round(210 * 1072 / 1100))
+    spoken(driver, "finished")
 
 
 def chrome_profile(driver):

@@ -1,16 +1,16 @@
 // What the artist can do with the layers of a picture. Every change can be taken back, and survives a reload.
 import { arranged, type Arrangements } from "./arrangements";
 import { type Calls, Problem } from "./calls";
-import { compositeOver } from "./compositing";
 import { t } from "./language";
 import type { Live } from "./live";
 import { opened } from "./opening";
-import { asLayer, type Layer, Picture, ply, type Source, type Verb } from "./picture";
-import { Breath, cropped, stretched } from "./pixels";
+import { asLayer, type Layer, Picture, type Source, type Verb } from "./picture";
+import { cropped, stretched } from "./pixels";
+import { prepared } from "./preparing";
 import type { FileRead, Submit, Welcome } from "./protocol";
 import type { Signal } from "./signal";
-import { drawnFrom, outline, parts, type Settings, submission } from "./sources";
-import { newId, swapRedAndBlue } from "./wire";
+import { drawnFrom, outline, type Settings } from "./sources";
+import { newId } from "./wire";
 
 /** What the editor needs of the studio. */
 export interface Desk {
@@ -23,6 +23,7 @@ export interface Desk {
   openPicture(picture: Picture): void;
   settings(): Settings | null;
   complain(text: string): void;
+  remark(text: string): void;
 }
 
 type State = Pick<Picture, "unsettled" | "changed"> & { layers: Layer[] };
@@ -167,15 +168,17 @@ export class Editor {
    * @param x of the whole layer, with its transparent margins; like `y`, `width` and `height`.
    */
   async resizeTo(layer: Layer, x: number, y: number, width: number, height: number): Promise<void> {
+    const picture = this.picture!;
     const [wide, high] = [Math.max(SMALLEST, Math.round(width)), Math.max(SMALLEST, Math.round(height))];
     Object.assign(layer, { x: Math.round(x), y: Math.round(y), width: wide, height: high });
     const { original } = layer;
     if (original !== null) {
       const crop = await stretched(original.crop, { x: wide / original.width, y: high / original.height });
-      if (layer.width !== wide || layer.height !== high) return; // it has another size by now
+      // By now it may have another size, or another picture is shown.
+      if (layer.width !== wide || layer.height !== high || this.picture !== picture) return;
       layer.source = { sha256: "", width: wide, height: high, crop };
     }
-    this.changed(this.picture!, original !== null);
+    this.changed(picture, original !== null);
   }
 
   /** Have the server make the pixels of a layer that has got another size. */
@@ -296,42 +299,27 @@ export class Editor {
   async draw(): Promise<void> {
     const { picture } = this;
     const settings = this.desk.settings();
-    if (picture === null || settings === null || !this.canEdit || this.submitting) return;
+    const limits = this.desk.welcome.value?.limits;
+    if (picture === null || settings === null || limits === undefined || !this.canEdit || this.submitting) return;
     this.submitting = true; // a second press means the same
     try {
       for (const layer of picture.layers) void this.settle(layer);
       await this.scaling;
-      const submit = submission(picture, settings, await this.merged(picture));
-      const hidden = picture.layers.filter((layer) => layer.role === "foreground" && !layer.visible);
+      const submit = await prepared(picture, settings, this.desk.calls, limits);
+      const { width, height } = submit;
+      const isWhole = width === picture.width && height === picture.height;
+      const hidden = picture.layers.filter((layer) => isWhole && layer.role === "foreground" && !layer.visible);
       this.carried = { job: submit.job, layers: hidden };
       this.desk.live.end();
       const prompts = [...submit.foregrounds, submit.background].map((each) => each.prompt);
       this.desk.arrangements.submitted(picture.job, submit.job);
       this.desk.generate(submit, prompts.join(", "), picture);
+      if (!isWhole) this.desk.remark(t("It is drawn at {width} × {height}: the server draws at most {most} pixels a side.", { width, height, most: limits.max_side }));
     } catch (error) {
       this.complain(error);
     } finally {
       this.submitting = false;
     }
-  }
-
-  /** Several backgrounds as one, which the server gets; undefined if there are not several. */
-  private async merged(picture: Picture): Promise<Layer | undefined> {
-    const { backgrounds } = parts(picture);
-    const last = backgrounds.at(-1);
-    if (last === undefined || backgrounds.length === 1 || last.verb === "redraw") return last;
-    const { width, height } = picture;
-    const image = new ImageData(width, height);
-    const breath = new Breath();
-    for (let top = 0; top < height; top += 16) {
-      const part = { left: 0, top, right: width, bottom: Math.min(top + 16, height) };
-      const rows = image.data.subarray(4 * width * part.top, 4 * width * part.bottom);
-      for (const each of backgrounds.flatMap((layer) => ply(layer))) compositeOver(rows, part, each);
-      swapRedAndBlue(new Uint8Array(rows.buffer, rows.byteOffset, rows.length));
-      await breath.take();
-    }
-    const sha256 = await this.desk.calls.upload(new Uint8Array(image.data.buffer), false);
-    return { ...last, x: 0, y: 0, width, height, blend: "normal", opacity: 1, source: { ...last.source!, sha256, width, height } };
   }
 
   // ---- afterwards

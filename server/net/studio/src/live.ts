@@ -3,10 +3,11 @@
 // shows an earlier arrangement is given up for the present one.
 import { type Calls, Lost, Problem } from "./calls";
 import type { Ply } from "./compositing";
-import type { Layer, Picture, Source } from "./picture";
+import type { Picture, Source } from "./picture";
 import { cropped, stretched } from "./pixels";
 import type { FromClient, FromServer, LayerBegin, Submit } from "./protocol";
 import type { ServerProblem } from "./server_words";
+import { smaller } from "./shrinking";
 import { parts, type Settings, submission } from "./sources";
 import type { Transfers } from "./transfers";
 
@@ -113,20 +114,13 @@ export class Live {
   /** The message that draws a small picture with everything kept; null if there is nothing to which light could fit. */
   private async small(picture: Picture, settings: Settings): Promise<Submit | null> {
     const part = Math.min(1, LONGER_SIDE / Math.max(picture.width, picture.height));
-    const shrunk = (length: number): number => Math.max(1, Math.round(length * part));
+    const size = { width: Math.max(1, Math.round(picture.width * part)), height: Math.max(1, Math.round(picture.height * part)) };
     const { backgrounds, foregrounds } = parts(picture);
     const kept = [...backgrounds.slice(-1), ...foregrounds].filter((layer) => layer.source !== null);
     if (kept.length < 2 || backgrounds.length === 0 || kept.some((layer) => layer.prompt.trim() === "")) return null;
-    const layers = await Promise.all(
-      kept.map(async (layer): Promise<Layer> => {
-        const from = layer.original!;
-        const [width, height] = [shrunk(layer.width), shrunk(layer.height)];
-        const sha256 = await this.copy(from, width, height);
-        const [x, y] = [Math.round(layer.x * part), Math.round(layer.y * part)];
-        return { ...layer, x, y, width, height, verb: "keep", source: { ...from, sha256, width, height } };
-      }),
-    );
-    const size = { width: shrunk(picture.width), height: shrunk(picture.height) };
+    const scale = (from: Source, width: number, height: number): Promise<string> => this.copy(from, width, height);
+    const small = await Promise.all(kept.map((layer) => smaller(layer, picture, size, scale)));
+    const layers = small.map((layer) => ({ ...layer, verb: "keep" as const }));
     const submit = submission({ ...size, layers, origin: null }, { ...settings, preset: PRESET, style: null });
     return { ...submit, passing: true };
   }

@@ -7,6 +7,7 @@ import { inWords } from "./notice_words";
 import type { Picture } from "./picture";
 import { PromptHelp } from "./prompt_help";
 import type { ModelInfo, Style, Submit, Welcome } from "./protocol";
+import { fitting, type Size } from "./shrinking";
 import { drawnFrom, fitsForm, type Settings } from "./sources";
 import type { Studio } from "./studio";
 import { applied } from "./style";
@@ -39,6 +40,7 @@ export class PromptForm {
   private readonly shape = find("shape", HTMLSelectElement);
   private readonly width = find("width", HTMLInputElement);
   private readonly height = find("height", HTMLInputElement);
+  private readonly fit = find("fit", HTMLButtonElement);
   private readonly seed = find("seed", HTMLInputElement);
   private readonly preset = find("preset", HTMLSelectElement);
   private readonly model = find("model", HTMLSelectElement);
@@ -73,6 +75,7 @@ export class PromptForm {
     find("generate", HTMLButtonElement).onclick = (event) => {
       if (event.detail > 1) event.preventDefault();
     };
+    this.fit.onclick = () => this.takeFitting();
     this.example.onclick = () => this.fillExample();
     studio.notices.remedies.set("out_of_memory", { label: t("Use half the size"), act: () => this.halve() });
     studio.notices.remedies.set("unknown_model", { label: t("Choose another model"), act: () => this.model.focus() });
@@ -147,6 +150,7 @@ export class PromptForm {
     this.model.replaceChildren(...models.map((model) => new Option(model.title, model.name)));
     if (models.some((model) => model.name === chosen)) this.model.value = chosen!;
     this.showModel();
+    this.showFitting();
   }
 
   private get chosen(): ModelInfo | undefined {
@@ -189,6 +193,33 @@ export class PromptForm {
     find("generate", HTMLButtonElement).focus();
   }
 
+  /** What can be drawn of the wanted size; null if it can be drawn as it is. */
+  private get fitting(): Size | null {
+    const wanted = { width: Number(this.width.value), height: Number(this.height.value) };
+    const limits = this.studio.welcome.value?.limits;
+    if (limits === undefined || Math.max(wanted.width, wanted.height) <= limits.max_side) return null;
+    return fitting(wanted, limits);
+  }
+
+  /** A canvas that is too large is said with the largest one of its shape. */
+  private showFitting(): void {
+    const size = this.fitting;
+    find("fit-area", HTMLElement).hidden = size === null;
+    const most = this.studio.welcome.value?.limits.max_side ?? 0;
+    const words = size === null ? "" : t("The server draws at most {most} pixels a side. Enlarge the file afterwards.", { most });
+    find("fit-text", HTMLElement).textContent = words;
+    this.width.setCustomValidity(words);
+    if (size !== null) this.fit.textContent = t("Use {width} × {height}", { ...size });
+  }
+
+  private takeFitting(): void {
+    const size = this.fitting;
+    if (size === null) return;
+    [this.width.value, this.height.value] = [String(size.width), String(size.height)];
+    this.changed();
+    find("generate", HTMLButtonElement).focus();
+  }
+
   private takeShape(): void {
     const shape = SHAPES[this.shape.selectedIndex];
     if (shape === undefined) return this.width.focus();
@@ -211,6 +242,7 @@ export class PromptForm {
     keep({ form });
     const [width, height] = [Number(this.width.value), Number(this.height.value)];
     const most = this.studio.welcome.value?.limits.max_aspect ?? Infinity;
+    this.showFitting();
     const long = Math.max(width, height) > most * Math.min(width, height);
     this.height.setCustomValidity(long ? t("The longer side may be at most {most} times as long as the shorter.", { most }) : "");
     const seed = this.seed.value.trim();

@@ -122,7 +122,8 @@ export class Studio implements Desk {
     keep({ unanswered: [...recall().unanswered, submit], job: submit.job });
     const picture = new Picture(submit.job, submit.width, submit.height, title);
     const isKept = [submit.background, ...submit.foregrounds].some((source) => source.kind !== "generated");
-    if (isKept && from !== null) picture.base = from.plies;
+    const isAsLarge = from?.width === submit.width && from.height === submit.height;
+    if (isKept && from !== null && isAsLarge) picture.base = from.plies;
     this.show(picture);
     this.before = from;
     this.connection.send(submit);
@@ -196,6 +197,11 @@ export class Studio implements Desk {
     keep({ job: picture.job });
     picture.accepted = true;
     this.show(picture);
+  }
+
+  /** Say something that is worth knowing, and no fault. */
+  remark(text: string): void {
+    this.notices.say({ kind: "note", text });
   }
 
   complain(text: string): void {
