@@ -40,7 +40,7 @@ export class PromptForm {
   private readonly shape = find("shape", HTMLSelectElement);
   private readonly width = find("width", HTMLInputElement);
   private readonly height = find("height", HTMLInputElement);
-  private readonly fit = find("fit", HTMLButtonElement);
+  private readonly fit = make("button", { id: "fit", type: "button" });
   private readonly seed = find("seed", HTMLInputElement);
   private readonly preset = find("preset", HTMLSelectElement);
   private readonly model = find("model", HTMLSelectElement);
@@ -75,6 +75,7 @@ export class PromptForm {
     find("generate", HTMLButtonElement).onclick = (event) => {
       if (event.detail > 1) event.preventDefault();
     };
+    find("fit-area", HTMLElement).append(" ", this.fit);
     this.fit.onclick = () => this.takeFitting();
     this.example.onclick = () => this.fillExample();
     studio.notices.remedies.set("out_of_memory", { label: t("Use half the size"), act: () => this.halve() });
