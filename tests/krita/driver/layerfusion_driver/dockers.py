@@ -195,6 +195,7 @@ def choose_layers_in_the_docker(folder):
     facts["foreground of the first"] = pixels(layer_of(third, "Foreground"), SMALL) == pixels(
         layer_of(first, "Foreground"), SMALL
     )
+    yield from patiently(lambda: "chosen" not in pick_button("foreground").text())
     facts["after"] = pick_button("foreground").text()
     facts["says"] = says("Drawn into")
     facts["second is another"] = pixels(layer_of(second, "Foreground"), SMALL) != pixels(

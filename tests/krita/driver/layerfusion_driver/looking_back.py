@@ -193,6 +193,7 @@ def go_on_from_the_history(folder):
     yield from pause(0.4)
     other = groups_of(document)[-1]
     facts["another is another"] = group_facts(other, SMALL) != group_facts(second, SMALL)
+    yield from patiently(lambda: len(history_texts()) == 4)
     facts["texts"] = history_texts()
     choose_for_picture(0, "Remove from the history")
     yield from patiently(lambda: len(history_texts()) == 3)
@@ -218,6 +219,7 @@ def choose_among_variants(folder):
         return [child.visible() for child in around.childNodes()]
 
     second = around.childNodes()[1]
+    yield from patiently(lambda: says("1 of 3"))
     facts = {"tree": tree(document), "names": [child.name() for child in around.childNodes()]}
     facts |= {"rows": visible_rows(), "entries": len(undo_history()) - entries, "visible": seen()}
     facts |= {"active": document.activeNode().name(), "words": docker_texts()}
@@ -247,6 +249,7 @@ def choose_among_variants(folder):
     facts |= {"kept": tree(document), "said": docker_texts(), "entries to keep": len(undo_history()) - entries}
     facts["same"] = group_facts(groups_of(document)[-1], SMALL) == before
     facts["active at the end"] = document.activeNode().name()
+    yield from patiently(lambda: ["deleted" in text for text in history_texts()][1:] == [True, False, True])
     facts["history"] = history_texts()
     facts["row"] = tool("Show the next picture of this press").isVisible()
     click_picture(1)
