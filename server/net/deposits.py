@@ -74,6 +74,11 @@ class Deposits:
         await self.record(digest, size)
         self.finished(digest, size)
 
+    async def hold(self, digest: str) -> None:
+        """Keep an upload of an earlier connection while this one lasts, because its client still works with it."""
+        if await self._scheduler.on_disk(self._database.has_loose, self._rights.client, digest):
+            self.held.add(digest)
+
     def finished(self, digest: str, size: int) -> None:
         """The bytes are in the store: the client may use them."""
         self._rights.uploaded.add(digest)

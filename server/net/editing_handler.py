@@ -125,6 +125,7 @@ class EditingHandler:
                 size = self._store.path(request.layer).stat().st_size
             except OSError as error:
                 raise LayerLost("The layer is no longer on the server's disk.", "Open its file again.") from error
+            await self._deposits.hold(request.layer)
         except (EngineError, ProtocolError) as error:
             self._outbox.put(LayerFailed.of(error, layer=request.layer))
         else:

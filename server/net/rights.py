@@ -76,13 +76,16 @@ class Rights:
         return jobs
 
     async def may_use(self, layer: str) -> bool:
-        """Whether the client has uploaded a layer, or has it from an own job.
+        """Whether the client has uploaded a layer, also over an earlier connection, or has it from an own job.
 
         The server knows a layer by its SHA-256. Who only knows the SHA-256 of another user's layer must not get it.
         """
         if self.user.admin or layer in self.uploaded:
             return True
-        return await self._scheduler.on_disk(self._database.has_file, self.client, layer)
+        return await self._scheduler.on_disk(self._has, layer)
+
+    def _has(self, layer: str) -> bool:
+        return self._database.has_file(self.client, layer) or self._database.has_loose(self.client, layer)
 
     async def check_layers(self, submit: Submit) -> None:
         """

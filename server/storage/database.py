@@ -217,6 +217,13 @@ class Database:
             "(SELECT 1 FROM files WHERE files.sha256 = loose.sha256)"
         )
 
+    def has_loose(self, client: str, sha256: str) -> bool:
+        """Whether this client has uploaded a layer that is still kept without a job."""
+        found = self._file.query(
+            "SELECT 1 FROM loose WHERE sha256 = ? AND client = ? AND until > ?", (sha256, client, self.service())
+        )
+        return bool(found)
+
     def keep_loose(self, digests: Collection[str], seconds: float) -> None:
         """Keep files for so many seconds in service from now on, because their client is still connected."""
         with self._file.transaction() as database:

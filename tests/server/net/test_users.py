@@ -193,6 +193,17 @@ def test_who_knows_the_sha256_of_a_layer_cannot_fetch_scale_read_or_save_it(shar
         assert editor.answer(FetchFailed).code == "unknown_layer"
 
 
+def test_what_a_client_has_uploaded_is_its_own_over_the_next_connection_too(shared):
+    pixels = bytes([11]) * len(PIXELS)
+    with shared.client("ada") as ada:
+        digest = ada.upload(pixels)
+    with shared.client("eve") as eve:
+        assert Editor(eve).pixels(digest, 64, 64).code == "unknown_layer"
+    with shared.client("ada") as again:
+        assert Editor(again).pixels(digest, 64, 64).tobytes() == pixels
+        assert digest in shared.server.app._uploaded(), "it is kept as long as its client works with it"
+
+
 def test_limits_are_a_users_own(shared):
     with shared.client("ada") as ada, shared.client("small") as small:
         assert (ada.welcome.limits.waiting_jobs, small.welcome.limits.waiting_jobs) == (32, 1)
