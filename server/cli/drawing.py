@@ -23,7 +23,7 @@ from layerfusion.engine.pipeline import LayerFusionPipeline
 from layerfusion.server.cli.timings import TIMES, measured
 
 STOCK = "stock picture"
-PARTS = ("prompts", "steps", "previews", "decoding", "Shadow, Light")
+PARTS: tuple[str, ...] = ("prompts", "steps", "previews", "decoding", "Shadow, Light")
 """The parts of a job, in the order in which they begin."""
 
 _OBJECT, _SCENE = "a red apple", "a beach at sunset"
