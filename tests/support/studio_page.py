@@ -64,6 +64,7 @@ def opened(chrome, server):
         server.app._database.delete([job.job for job in client.jobs(newest=1000)])
     chromium.sign_in(chrome, server, "studio")
     wait_for(chrome, "Your pictures are kept here.")
+    one(chrome, "#model option")  # the server has greeted the page, which knows the model's words from now on
     chrome.get_log("browser")
     return chrome
 
