@@ -79,7 +79,7 @@ def measure(spec: ModelSpec, times: int = TIMES, steps: int | None = None) -> Dr
     """
     presets: tuple[Preset, ...] = get_args(Preset)
     # A model for each, so that no job has to put the few-step adapter into the weights or take it out.
-    models = {preset: LayerFusionPipeline(spec) for preset in presets}
+    models: dict[Preset, LayerFusionPipeline] = {preset: LayerFusionPipeline(spec) for preset in presets}
     stock, spent = stock_picture(spec, steps), list[float]()
     jobs: dict[Preset, list[Drawn]] = {preset: [] for preset in presets}
     size = Size(spec.native_size, spec.native_size)
