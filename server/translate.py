@@ -352,10 +352,7 @@ def _layer(message: messages.LayerBegin | messages.Existing | messages.Placed, r
 def model_notice(submit: messages.Submit) -> str:
     """Limitations of the model at the job's size and with its prompts, for the artist; empty if there are none."""
     prompts = [source.prompt for source in submit.sources]
-    return _joined(find_model(submit.model).notices(Size(submit.width, submit.height), prompts))
-
-
-def _joined(notices: Iterable[Notice]) -> str:
+    notices = find_model(submit.model).notices(Size(submit.width, submit.height), prompts)
     return " ".join(notice.text for notice in notices)
 
 
@@ -374,10 +371,8 @@ def _model_info(spec: ModelSpec) -> messages.ModelInfo:
         guidance_rescale=spec.usual.guidance_rescale,
         sampler=spec.usual.sampler,
         samplers=spec.samplers,
-        examples=tuple(
-            messages.Example(foreground=foreground, background=background) for foreground, background in spec.examples
-        ),
-        notice=_joined(notices),
+        examples=tuple(messages.Example(foreground=front, background=behind) for front, behind in spec.examples),
+        notice=" ".join(notice.text for notice in notices),
         notice_sentences=_from_sentences(*notices),
         vocabulary=tuple(messages.Phrases(kind=kind, phrases=words) for kind, words in spec.vocabulary.items()),
         preset_steps=tuple(
