@@ -60,6 +60,32 @@ class Firefox:
         assert result["type"] == "success", result
         return result["result"].get("value")
 
+    def points(self, selector, places):
+        """Points of a picture as points of the window.
+
+        Args:
+            selector: its canvas.
+            places: (x, y) in the picture's pixels.
+        """
+        values = self.evaluate(f"""
+        (() => {{
+          const tile = document.querySelector({json.dumps(selector)});
+          const box = tile.getBoundingClientRect();
+          const scale = box.width / tile.width;
+          return JSON.stringify({json.dumps(places)}.map(([x, y]) => [box.left + x * scale, box.top + y * scale]));
+        }})()
+        """)
+        return [(round(x), round(y)) for x, y in json.loads(values)]
+
+    def drag(self, points):
+        """Press at the first point of the window, move to the others, and release."""
+        (x, y), *ways = points
+        moves = [{"type": "pointerMove", "x": x, "y": y} for x, y in ways]
+        actions = [{"type": "pointerMove", "x": x, "y": y}, {"type": "pointerDown", "button": 0}, *moves]
+        pointer = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}}
+        pointer["actions"] = [*actions, {"type": "pointerUp", "button": 0}]
+        self.send("input.performActions", context=self._context, actions=[pointer])
+
     def until(self, script):
         """Wait until an expression is true, and return its value."""
         deadline = time.monotonic() + SECONDS
