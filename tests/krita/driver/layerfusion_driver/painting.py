@@ -117,13 +117,14 @@ def draw_a_line(tool, document, group):
     """Press the pen with a tool on the foreground while an update is being drawn, and lift it after that came."""
     foreground, shadow = layer_of(group, "Foreground"), layer_of(group, "Shadow")
     yield from pause(3)  # what was done with the last tool has been followed
-    foreground.move(foreground.position().x() + 8, foreground.position().y())
-    document.refreshProjection()
-    yield from take(tool)
-    before, place, entries = pixels(foreground, SIZE), foreground.position().x(), len(undo_history())
-    shown, width = pixels(shadow, SIZE), foreground.bounds().width()
-    pen, began = Pen(-60, 20), time.monotonic()
-    yield from pen.go(0)
+    with slowed_down():  # the update must not come before the pen is down
+        foreground.move(foreground.position().x() + 8, foreground.position().y())
+        document.refreshProjection()
+        yield from take(tool)
+        before, place, entries = pixels(foreground, SIZE), foreground.position().x(), len(undo_history())
+        shown, width = pixels(shadow, SIZE), foreground.bounds().width()
+        pen, began = Pen(-60, 20), time.monotonic()
+        yield from pen.go(0)
     yield from pen.tremble(lambda: time.monotonic() - began > 6)
     facts = {"meanwhile": pixels(shadow, SIZE) == shown}
     yield from pen.go(100)
