@@ -187,6 +187,7 @@ class RequestHandler:
     async def _cancel(self, job: Job) -> None:
         if job.submit.passing:
             await self._scheduler.forget(job.id)
+            self._passing.discard(job.id)
         else:
             await self._scheduler.cancel(job)
 

@@ -44,6 +44,14 @@ def test_texts_are_literals_so_that_they_can_be_found():
             assert re.findall(r"(?<![.\w])t\(\s*[^\"\s].*", path.read_text("utf-8")) == []
 
 
+def sign_in_german(driver, server):
+    """Sign in, choose German, and wait until the server has greeted the page."""
+    chromium.sign_in(driver, server, "studio")
+    driver.execute_script("localStorage.setItem('layerfusion-language', 'de')")
+    driver.refresh()
+    studio_page.one(driver, "#model option")
+
+
 @chromium.NEEDED
 def test_the_page_speaks_the_chosen_language_and_remembers_it(tmp_path, server):
     texts = studio_texts.tables()
@@ -76,9 +84,7 @@ def test_the_page_follows_the_browser(tmp_path, server):
 def test_errors_are_said_in_the_language_of_the_page(tmp_path, server):
     table = studio_texts.tables()["de"]
     with chromium.opened(tmp_path) as driver:
-        chromium.sign_in(driver, server, "studio")
-        driver.execute_script("localStorage.setItem('layerfusion-language', 'de')")
-        driver.refresh()
+        sign_in_german(driver, server)
         studio_page.generate(driver, "huge")
         wait_for(driver, table["The picture does not fit into the memory of the server's computer."])
         shown = driver.find_element("css selector", "#problems span")
@@ -88,9 +94,7 @@ def test_errors_are_said_in_the_language_of_the_page(tmp_path, server):
 @chromium.NEEDED
 def test_notices_are_said_in_the_language_of_the_page(tmp_path, server):
     with chromium.opened(tmp_path) as driver:
-        chromium.sign_in(driver, server, "studio")
-        driver.execute_script("localStorage.setItem('layerfusion-language', 'de')")
-        driver.refresh()
+        sign_in_german(driver, server)
         studio_page.generate(driver, "layers=1 notices=1")
         wait_for(driver, "Das Modell liest nur den Anfang von „Notice 0 of the job")
         lang = driver.execute_script("return document.querySelector('#notes span').lang")
@@ -101,9 +105,7 @@ def test_notices_are_said_in_the_language_of_the_page(tmp_path, server):
 @chromium.NEEDED
 def test_a_notice_of_a_later_version_is_shown_as_the_server_says_it(tmp_path, server):
     with chromium.opened(tmp_path) as driver:
-        chromium.sign_in(driver, server, "studio")
-        driver.execute_script("localStorage.setItem('layerfusion-language', 'de')")
-        driver.refresh()
+        sign_in_german(driver, server)
         studio_page.generate(driver, "layers=1 notices=1 later")
         wait_for(driver, "Notice 0 of the job")
         assert driver.execute_script("return document.querySelector('#notes span').lang") == "en"
